@@ -1,0 +1,1 @@
+"""Frozen dataclasses that every other module speaks in."""

@@ -1,0 +1,131 @@
+"""What a task is: its names, its languages, and the upstream bytes each split is read from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Split(StrEnum):
+    """A part of a task's data."""
+
+    TRAIN = "train"
+    DEV = "dev"
+    TEST = "test"
+
+
+class Role(StrEnum):
+    """Where a task stands in the paper: trained on in phase (ii), or evaluated in phase (iii)."""
+
+    INTERMEDIATE = "intermediate"
+    TARGET = "target"
+
+
+class Kind(StrEnum):
+    """The form of a task, which decides example type, head and metric."""
+
+    PAIR = "sentence-pair classification"
+    CHOICE = "multiple choice"
+    TAGGING = "tagging"
+    SPAN = "span question answering"
+    MINING = "bitext mining"
+    SEARCH = "translation search"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One stretch of upstream bytes that (part of) a split is read from.
+
+    Args:
+        source: name of a source of the same world.
+        reader: name of a reader in :mod:`stilts_artifact.data.readers`.
+        member: path inside the source's archive, ``outer.tar.gz!inner`` for an archive in an archive;
+            ``None`` where the source is the file itself. May hold ``*`` (any characters but ``/``), which
+            then stands for *every* matching member, read in sorted order.
+        options: keyword arguments of the reader.
+    """
+
+    source: str
+    reader: str
+    member: str | None = None
+    options: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One task as literal data.
+
+    ``parts`` maps (split, language) to the parts whose examples, in order, make that split. For
+    :attr:`Kind.MINING` they are source text, target text and gold; for :attr:`Kind.SEARCH` source and target.
+    """
+
+    name: str
+    title: str
+    role: Role
+    kind: Kind
+    metrics: tuple[str, ...]
+    labels: tuple[str, ...]
+    languages: tuple[str, ...]
+    licence: str
+    parts: Mapping[tuple[Split, str], tuple[Part, ...]]
+
+    def languages_of(self, split: Split) -> tuple[str, ...]:
+        """Languages that have this split, in the task's order."""
+        return tuple(language for language in self.languages if (split, language) in self.parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A file inside an archive whose hash is public, so that it can stand in for the archive."""
+
+    path: str
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One upstream file.
+
+    Args:
+        name: unique in its world; file name under which people know it.
+        urls: where it is downloaded from, tried in order; empty if it can only be brought by hand.
+        bytes, sha256: its pin. ``None`` only where no public pin exists (a licensed corpus): such a file is
+            taken by its ``name`` from a data folder, its hash recorded, and the result marked as unpinned.
+        licence: of the data, as its publisher states it.
+        obtain: how a person gets the file, in one sentence.
+        pinned_by: where the pin was published.
+        members: known files inside the archive.
+        complete: member patterns for which ``members`` lists every match, so that the members together
+            can stand in for the archive.
+    """
+
+    name: str
+    urls: tuple[str, ...]
+    bytes: int | None
+    sha256: str | None
+    licence: str
+    obtain: str
+    pinned_by: str
+    members: tuple[Member, ...] = ()
+    complete: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Language:
+    """A language of a world; ``code`` is ISO 639-1, or a private-use code in the mini world."""
+
+    code: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """A complete benchmark: the same eighteen tasks over one set of languages and sources."""
+
+    name: str
+    pivot: str
+    languages: Mapping[str, Language]
+    tasks: Mapping[str, Task]
+    sources: Mapping[str, Source]

@@ -1,0 +1,111 @@
+"""The exception tree and its exit codes, and nothing else.
+
+Every error says what went wrong, where, what was found, what was expected, and what mends it.
+The class decides the exit code, so a script can tell a broken download from a full disk.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from enum import IntEnum
+from typing import ClassVar
+
+
+class ExitCode(IntEnum):
+    """What the process tells its caller."""
+
+    REPRODUCED = 0
+    NOT_REPRODUCED = 1
+    USAGE = 2
+    DATA = 3
+    INTEGRITY = 4
+    RESOURCE = 5
+    INCOMPLETE = 6
+    INTERRUPTED = 130
+
+
+class ArtifactError(Exception):
+    """Base of every error this package raises on purpose.
+
+    Args:
+        what: one sentence, the fault itself.
+        where: path, ``path:line``, URL or cell.
+        got: what was found there.
+        expected: what should have been found.
+        fix: the command or action that mends it.
+
+    Example:
+        >>> print(DataError("label outside its set", where="dev.tsv:7", got="'maybe'", expected="'0' or '1'"))
+        label outside its set
+          where:    dev.tsv:7
+          got:      'maybe'
+          expected: '0' or '1'
+    """
+
+    exit_code: ClassVar[ExitCode]
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        where: str | None = None,
+        got: str | None = None,
+        expected: str | None = None,
+        fix: str | None = None,
+    ) -> None:
+        super().__init__(what, where, got, expected, fix)
+        self.what = what
+        self.where = where
+        self.got = got
+        self.expected = expected
+        self.fix = fix
+
+    def __str__(self) -> str:
+        details = (("where", self.where), ("got", self.got), ("expected", self.expected), ("fix", self.fix))
+        lines = [self.what]
+        lines += [f"  {name + ':':<9} {text}" for name, text in details if text is not None]
+        return "\n".join(lines)
+
+
+class ConfigError(ArtifactError):
+    """A wrong option, name, key or scale file."""
+
+    exit_code = ExitCode.USAGE
+
+
+class DataError(ArtifactError):
+    """Data that is missing or does not have the form its reader requires."""
+
+    exit_code = ExitCode.DATA
+
+
+class MissingDataError(DataError):
+    """A source that is not on this machine; :attr:`what` names it, :attr:`fix` says how to get it."""
+
+
+class IntegrityError(ArtifactError):
+    """Bytes that are not the bytes their size or sha256 promised."""
+
+    exit_code = ExitCode.INTEGRITY
+
+
+class ResourceError(ArtifactError):
+    """Disk, memory, GPU or engine that is absent, full or too small."""
+
+    exit_code = ExitCode.RESOURCE
+
+
+def unknown_name(kind: str, got: str, known: Iterable[str]) -> ConfigError:
+    """An error for a name outside a closed set, with the nearest known name as a suggestion.
+
+    Example:
+        >>> print(unknown_name("scale", "papper", ["mini", "base", "paper"]))
+        unknown scale 'papper', did you mean 'paper'?
+          got:      'papper'
+          expected: one of mini, base, paper
+    """
+    names = list(known)
+    nearest = difflib.get_close_matches(got, names, n=1, cutoff=0.5)
+    hint = f", did you mean {nearest[0]!r}?" if nearest else ""
+    return ConfigError(f"unknown {kind} {got!r}{hint}", got=repr(got), expected="one of " + ", ".join(names))

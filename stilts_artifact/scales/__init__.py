@@ -1,0 +1,54 @@
+"""Scales: one strict YAML file each, loaded, validated and frozen."""
+
+from __future__ import annotations
+
+from importlib import resources
+from typing import TYPE_CHECKING, Literal
+
+from stilts_artifact.documents import parse_yaml
+from stilts_artifact.errors import ConfigError, unknown_name
+
+if TYPE_CHECKING:
+    from stilts_artifact.scales.schema import Scale
+
+ScaleName = Literal["mini", "base", "paper"]
+SCALES: tuple[ScaleName, ...] = ("mini", "base", "paper")
+
+
+def load_scale(name: str) -> Scale:
+    """The scale called ``name``.
+
+    Raises:
+        ConfigError: no such scale, or its file has an unknown key or a wrong value.
+    """
+    if name not in SCALES:
+        raise unknown_name("scale", name, ("auto", *SCALES))
+    file = f"{name}.yaml"
+    data = resources.files(__package__).joinpath(file).read_bytes()
+    return parse_scale(data, file)
+
+
+def parse_scale(data: bytes, where: str) -> Scale:
+    """A scale from the bytes of its YAML file.
+
+    Raises:
+        ConfigError: an unknown key (with the nearest known one), a missing key or a value of the wrong type.
+        DataError: not YAML.
+    """
+    from pydantic import ValidationError
+
+    from stilts_artifact.scales.schema import Scale
+
+    content = parse_yaml(data, where)
+    if not isinstance(content, dict):
+        raise ConfigError("a scale is a mapping", where=where, got=type(content).__name__)
+    for key in content:
+        if key not in Scale.model_fields:
+            error = unknown_name("key", str(key), Scale.model_fields)
+            raise ConfigError(error.what, where=where, got=error.got, expected=error.expected)
+    try:
+        return Scale.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise ConfigError("wrong value in a scale", where=f"{where}: {place}", got=first["msg"]) from error
