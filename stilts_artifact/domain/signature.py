@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
-from difflib import get_close_matches
 from urllib.parse import quote, unquote
 
-from stilts_artifact.errors import ConfigError
+from stilts_artifact.errors import ConfigError, unknown_name
 
 SHORT_KEYS: Mapping[str, str] = {
     "task": "task",
@@ -134,7 +133,7 @@ class Signature:
                 if position > 0:
                     raise ConfigError("signature item without a key", where=text, got=item, expected="key:value")
                 key, value = "task", item
-            name = _field(key, where=text)
+            name = _field(key)
             if name in values:
                 raise ConfigError(f"repeated key in a signature: {key}", where=text)
             values[name] = _read(name, value, where=text)
@@ -160,7 +159,7 @@ def require_comparable(signatures: Sequence[Signature], *, varying: Collection[s
     Raises:
         ConfigError: naming the first field that differs and both its values; or an unknown name in ``varying``.
     """
-    allowed = {_field(name, where="varying") for name in varying}
+    allowed = {_field(name) for name in varying}
     for other in signatures[1:]:
         for name in signatures[0].differences(other):
             if name not in allowed:
@@ -172,13 +171,11 @@ def require_comparable(signatures: Sequence[Signature], *, varying: Collection[s
                 )
 
 
-def _field(key: str, *, where: str) -> str:
+def _field(key: str) -> str:
     """Field name of a long or short key."""
-    if key in _FIELDS:
-        return _FIELDS[key]
-    close = get_close_matches(key, _FIELDS, n=1)
-    fix = f"did you mean {close[0]}?" if close else None
-    raise ConfigError(f"unknown signature field: {key}", where=where, expected=", ".join(SHORT_KEYS), fix=fix)
+    if key not in _FIELDS:
+        raise unknown_name("signature field", key, _FIELDS)
+    return _FIELDS[key]
 
 
 def _check(name: str, value: object) -> None:

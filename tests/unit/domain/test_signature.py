@@ -6,12 +6,14 @@ from dataclasses import fields, replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stilts_artifact.domain.signature import SHORT_KEYS, Signature, require_comparable
 from stilts_artifact.domain.tasks import Split
 from stilts_artifact.errors import ConfigError
+
+unhurried = settings(deadline=None)  # tests share the machine with others
 
 REQUIRED: dict[str, Any] = {
     "task": "udpos",
@@ -44,12 +46,14 @@ def signatures(draw: st.DrawFn) -> Signature:
     return Signature(**arguments)
 
 
+@unhurried
 @given(signatures())
 def test_both_forms_read_back(signature: Signature) -> None:
     assert Signature.parse(signature.short()) == signature
     assert Signature.parse(signature.long()) == signature
 
 
+@unhurried
 @given(signatures())
 def test_both_forms_are_one_printable_line(signature: Signature) -> None:
     assert signature.short().isprintable()
@@ -118,9 +122,8 @@ def test_malformed_text_is_refused(text: str, message: str) -> None:
 
 
 def test_unknown_key_gets_a_suggestion() -> None:
-    with pytest.raises(ConfigError) as caught:
+    with pytest.raises(ConfigError, match="did you mean 'languages'"):
         Signature.parse("udpos|split:test|languags:en|metric:f1|scale:mini|v:1")
-    assert caught.value.fix == "did you mean languages?"
 
 
 @pytest.mark.parametrize(
@@ -144,6 +147,7 @@ def test_wrong_values_are_refused_at_construction(wrong: dict[str, Any]) -> None
         Signature(**(REQUIRED | wrong))
 
 
+@unhurried
 @given(signatures(), signatures())
 def test_differences_are_the_fields_that_differ(first: Signature, second: Signature) -> None:
     named = first.differences(second)
@@ -172,9 +176,8 @@ def test_fields_meant_to_vary_may_vary_and_no_others() -> None:
 
 
 def test_unknown_varying_field_is_refused() -> None:
-    with pytest.raises(ConfigError) as caught:
+    with pytest.raises(ConfigError, match="did you mean 'languages'"):
         require_comparable([PLAIN], varying=("language",))
-    assert caught.value.fix == "did you mean languages?"
 
 
 def test_nothing_and_one_are_comparable() -> None:
