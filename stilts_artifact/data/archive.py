@@ -1,0 +1,280 @@
+"""Read named members of zip, tar, tar.gz and tar.bz2 archives. Nothing is ever unpacked to disk.
+
+An archive is told by its first bytes, not by its name. Every entry is checked (:mod:`stilts_artifact.data.admission`),
+also those nobody asked for: an archive with a path that leads out of its folder, a link or a bomb is not the
+publisher's. Sizes in headers are not believed; reading stops at the limit.
+"""
+
+from __future__ import annotations
+
+import bz2
+import difflib
+import errno
+import gzip
+import io
+import os
+import re
+import stat
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import IO, Self, cast
+
+from stilts_artifact.data.admission import (
+    AGAIN,
+    CHUNK,
+    MAX_MEMBER_BYTES,
+    Admission,
+    Bounded,
+    Reader,
+    member_limit,
+    read_up_to,
+    stream_limit,
+    too_large,
+    unsafe,
+)
+from stilts_artifact.errors import DataError, IntegrityError, MissingDataError, ResourceError
+
+_DAMAGED = "the archive is damaged, truncated or none at all"
+_ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06")  # the second begins an empty zip
+_GZIP_MAGIC = b"\x1f\x8b"
+_BZIP2_MAGIC = b"BZh"
+
+# A member's name and what reads it, which has to be called before the next member is taken (tar is one stream).
+_Member = tuple[str, Callable[[], bytes]]
+
+
+def list_members(archive: Path) -> list[str]:
+    """Return the names of all files in an archive, sorted; ``__MACOSX/`` and ``._*`` (resource forks) are no files.
+
+    Raises:
+        IntegrityError: a damaged or unsafe archive (see the module).
+        MissingDataError: no such archive.
+    """
+    with _opened(archive) as file, _damage_reported(str(archive)):
+        return sorted(name for name, _ in _members(file, str(archive), _size(file)))
+
+
+def read_members(archive: Path, names: Collection[str]) -> dict[str, bytes]:
+    """Return the bytes of the named members, by name, in one pass over the archive.
+
+    Args:
+        names: ``folder/file``, or ``outer.tar.gz!inner`` for a member of an archive in the archive. ``*`` stands for
+            any characters but ``/``, and the name then for every member that matches; the result has their own names.
+
+    Raises:
+        DataError: a name that no member has; the error proposes the nearest.
+        IntegrityError: a damaged or unsafe archive (see the module).
+        MissingDataError: no such archive.
+    """
+    with _opened(archive) as file:
+        return _read(file, str(archive), _size(file), names)
+
+
+def read_plain(path: Path) -> bytes:
+    """Return the bytes of a file, decompressed if it begins like gzip, within the limits of this module.
+
+    Raises:
+        IntegrityError: damaged gzip, or more bytes than a limit.
+        MissingDataError: no such file.
+    """
+    with _opened(path) as file, _damage_reported(str(path)):
+        if _magic(file).startswith(_GZIP_MAGIC):
+            return read_up_to(gzip.GzipFile(fileobj=file), member_limit(_size(file)), str(path))
+        return read_up_to(file, MAX_MEMBER_BYTES, str(path))
+
+
+def member_pattern(name: str) -> re.Pattern[str]:
+    """The names that ``name`` stands for: itself, or with ``*`` all that differ from it only there.
+
+    Example:
+        >>> bool(member_pattern("UD_*/en_*-ud-dev.conllu").fullmatch("UD_English-EWT/en_ewt-ud-dev.conllu"))
+        True
+        >>> bool(member_pattern("*.tsv").fullmatch("folder/a.tsv"))
+        False
+    """
+    return re.compile("[^/]*".join(map(re.escape, name.split("*"))))
+
+
+def _read(file: IO[bytes], where: str, packed: int, names: Collection[str]) -> dict[str, bytes]:
+    """Read ``names`` from an open archive that takes ``packed`` bytes of the outermost file."""
+    wanted: dict[str, set[str]] = {}  # name in this archive -> names inside it, or "" for the member itself
+    for name in names:
+        outer, _, inner = name.partition("!")
+        wanted.setdefault(outer, set()).add(inner)
+    patterns = {outer: member_pattern(outer) for outer in wanted}
+    found: dict[str, bytes] = {}
+    present: list[str] = []
+    matched: set[str] = set()
+    with _damage_reported(where):
+        for member, read in _members(file, where, packed):
+            present.append(member)
+            matching = [outer for outer, pattern in patterns.items() if pattern.fullmatch(member)]
+            if not matching:
+                continue
+            matched.update(matching)
+            data = read()
+            inside = {inner for outer in matching for inner in wanted[outer]}
+            if "" in inside:
+                found[member] = data
+            if inner_names := inside - {""}:
+                nested = _read(io.BytesIO(data), f"{where}!{member}", min(packed, len(data)), inner_names)
+                found.update((f"{member}!{name}", content) for name, content in nested.items())
+    for outer in sorted(wanted.keys() - matched):
+        raise _absent(outer, present, where)
+    return dict(sorted(found.items()))
+
+
+def _absent(name: str, present: list[str], where: str) -> DataError:
+    nearest = difflib.get_close_matches(name, present, n=3, cutoff=0.4)
+    got = f"{len(present)} members" + (f"; nearest: {', '.join(nearest)}" if nearest else "")
+    return DataError(f"the archive has no member '{name}'", where=where, got=got, expected=f"'{name}'", fix=AGAIN)
+
+
+def _members(file: IO[bytes], where: str, packed: int) -> Iterator[_Member]:
+    magic = _magic(file)
+    if magic.startswith(_ZIP_MAGIC):
+        return _zip_members(file, where, packed)
+    if magic.startswith(_GZIP_MAGIC):
+        return _tar_members(gzip.GzipFile(fileobj=file), where, packed)
+    if magic.startswith(_BZIP2_MAGIC):
+        return _tar_members(bz2.BZ2File(file), where, packed)
+    return _tar_members(file, where, packed)
+
+
+def _zip_members(file: IO[bytes], where: str, packed: int) -> Iterator[_Member]:
+    with zipfile.ZipFile(file) as archive:
+        entries, admission = archive.infolist(), Admission(where)
+        if sum(entry.compress_size for entry in entries) > packed:
+            raise unsafe("zip entries overlap", where, "more compressed bytes than the file has", "separate entries")
+        admitted = [(admission.admit(_zip_name(entry, where), entry.is_dir()), entry) for entry in entries]
+        for name, entry in admitted:
+            if name is not None:
+                _check_zip_entry(entry, f"{where}!{name}")
+                yield name, partial(_read_zip_entry, archive, entry, f"{where}!{name}")
+
+
+def _zip_name(entry: zipfile.ZipInfo, where: str) -> str:
+    """The name as UTF-8; zipfile takes names without the UTF-8 flag for cp437, in which any bytes are a name."""
+    if entry.flag_bits & 0x800:
+        return entry.orig_filename
+    raw = entry.orig_filename.encode("cp437")
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError:
+        raise unsafe("member name is not UTF-8", f"{where}!{raw!r}", repr(raw), "a name in UTF-8") from None
+
+
+def _check_zip_entry(entry: zipfile.ZipInfo, place: str) -> None:
+    kind = stat.S_IFMT(entry.external_attr >> 16)
+    if kind not in (0, stat.S_IFREG):
+        what = "a symbolic link" if kind == stat.S_IFLNK else f"a special file (mode {kind:o})"
+        raise unsafe("the archive holds something that is no file", place, what, "files and folders")
+    if entry.flag_bits & 0x41:
+        raise unsafe("the member is encrypted", place, "an encrypted member", "open data")
+    if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise unsafe("unusual zip compression", place, f"method {entry.compress_type}", "stored (0) or deflated (8)")
+
+
+def _read_zip_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, place: str) -> bytes:
+    with archive.open(entry) as stream:
+        data = read_up_to(stream, member_limit(entry.compress_size), place)
+    if len(data) != entry.file_size:
+        raise unsafe("the member has another size than stated", place, f"{len(data)} bytes", f"{entry.file_size} bytes")
+    return data
+
+
+class _StrictHeader(tarfile.TarInfo):
+    """tarfile takes a damaged or missing header for the end of the archive; only a block of zeros is."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        try:
+            return super().frombuf(buf, encoding, errors)
+        except tarfile.HeaderError as error:
+            if bytes(buf) == bytes(tarfile.BLOCKSIZE):
+                raise
+            raise tarfile.ReadError(f"damaged or missing header ({error})") from error
+
+
+def _tar_members(raw: Reader, where: str, packed: int) -> Iterator[_Member]:
+    stream, admission = Bounded(raw, stream_limit(packed), where), Admission(where)
+    with tarfile.open(
+        fileobj=cast(IO[bytes], stream),  # the "r|" mode calls nothing but read
+        mode="r|",
+        bufsize=CHUNK,
+        tarinfo=_StrictHeader,
+        encoding="utf-8",
+        errors="strict",
+    ) as archive:
+        for entry in archive:
+            name = admission.admit(entry.name, entry.isdir())
+            if name is not None:
+                _check_tar_entry(entry, f"{where}!{name}")
+                yield name, partial(_read_tar_entry, archive, entry, f"{where}!{name}")
+    while stream.read(CHUNK):  # the checksum of gzip and bzip2 comes last
+        pass
+
+
+def _check_tar_entry(entry: tarfile.TarInfo, place: str) -> None:
+    if not entry.isreg() or entry.issparse():
+        kinds = {
+            tarfile.SYMTYPE: f"a symbolic link to {entry.linkname!r}",
+            tarfile.LNKTYPE: f"a hard link to {entry.linkname!r}",
+            tarfile.FIFOTYPE: "a FIFO",
+            tarfile.CHRTYPE: "a device",
+            tarfile.BLKTYPE: "a device",
+        }
+        got = kinds.get(entry.type, f"an entry of type {entry.type!r}")
+        raise unsafe("the archive holds something that is no file", place, got, "files and folders")
+    if entry.size > MAX_MEMBER_BYTES:
+        raise too_large(place, MAX_MEMBER_BYTES)
+
+
+def _read_tar_entry(archive: tarfile.TarFile, entry: tarfile.TarInfo, place: str) -> bytes:
+    stream = archive.extractfile(entry)
+    if stream is None:
+        raise unsafe("the member cannot be read", place, "no content", "a file")
+    return read_up_to(stream, MAX_MEMBER_BYTES, place)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[IO[bytes]]:
+    try:
+        file = path.open("rb")
+    except FileNotFoundError as error:
+        raise MissingDataError(f"no file '{path.name}'", where=str(path), expected="a file") from error
+    except OSError as error:
+        raise ResourceError("the file cannot be opened", where=str(path), got=str(error)) from error
+    with file:
+        yield file
+
+
+@contextmanager
+def _damage_reported(where: str) -> Iterator[None]:
+    """Turn what the standard library raises on bytes that are no archive into an IntegrityError."""
+    try:
+        yield
+    except OSError as error:
+        # gzip and bz2 raise OSError without errno for bad data; an absurd offset gives EINVAL; the rest is the disk's
+        if error.errno not in (None, errno.EINVAL):
+            raise ResourceError("the file cannot be read", where=where, got=str(error)) from error
+        raise IntegrityError(_DAMAGED, where=where, got=str(error), fix=AGAIN) from error
+    except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError) as error:
+        raise IntegrityError(_DAMAGED, where=where, got=str(error), fix=AGAIN) from error
+    except (ValueError, OverflowError, RecursionError, NotImplementedError) as error:  # absurd numbers, chained headers
+        raise IntegrityError(_DAMAGED, where=where, got=repr(error)[:200], fix=AGAIN) from error
+
+
+def _magic(file: IO[bytes]) -> bytes:
+    start = file.read(4)
+    file.seek(0)
+    return start
+
+
+def _size(file: IO[bytes]) -> int:
+    return os.fstat(file.fileno()).st_size

@@ -1,0 +1,159 @@
+"""Bring pinned files into the store: resume, retry with back-off, go through every address."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit, urlunsplit
+
+from stilts_artifact.data.files import FileStore, describe
+from stilts_artifact.data.incoming import Incoming, IncomingLostError
+from stilts_artifact.data.receive import FailedAttempt, Outcome, Patience, Progress, Receiver, Silent, open_session
+from stilts_artifact.domain.tasks import Source
+from stilts_artifact.errors import ArtifactError, IntegrityError, MissingDataError
+
+if TYPE_CHECKING:
+    import requests
+
+__all__ = ["Attempt", "Downloader", "Outcome", "Patience", "Progress", "Silent"]
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One failed attempt at one address."""
+
+    url: str
+    outcome: Outcome
+    happened: str
+
+    def __str__(self) -> str:
+        return f"{_without_password(self.url)}: {self.happened}"
+
+
+class Downloader:
+    """Downloads files one after another; hosts that never answer are asked for one file only."""
+
+    def __init__(self, store: FileStore, patience: Patience | None = None, progress: Progress | None = None) -> None:
+        self._store = store
+        self._patience = patience or Patience()
+        self._progress = progress or Silent()
+        self._session: requests.Session | None = None
+        self._silent_hosts: set[str] = set()
+
+    def close(self) -> None:
+        """Close the connections."""
+        if self._session is not None:
+            self._session.close()
+
+    def download(self, source: Source, urls: Sequence[str]) -> Path:
+        """Bring a pinned source into the store from the first of ``urls`` that has its bytes.
+
+        A file cut short stays beside the store's files and is resumed, in this run or the next; it is never
+        published.
+
+        Raises:
+            MissingDataError: no address had the file, and at least one gave no answer or broke off.
+            IntegrityError: the addresses that have such a file have other bytes.
+            ResourceError: the disk is full or refuses.
+        """
+        self._session = self._session or open_session()
+        incoming = self._store.resume(source)
+        receiver = Receiver(self._session, source.bytes or 0, self._patience, self._progress)
+        transfer = _Transfer(source, self._store, receiver, incoming)
+        self._progress.start(source.name, receiver.size)
+        self._progress.advance(incoming.size)
+        try:
+            for url in urls:
+                path = self._bring(url, transfer)
+                if path is not None:
+                    return path
+            raise _failure(source, transfer.attempts)
+        finally:
+            transfer.close()
+            self._progress.finish()
+
+    def _bring(self, url: str, transfer: _Transfer) -> Path | None:
+        host = urlsplit(url).netloc
+        if host in self._silent_hosts:
+            happened = "not tried: this host did not answer for another file"
+            transfer.attempts.append(Attempt(url, Outcome.NO_ANSWER, happened))
+            return None
+        path = transfer.bring(url)
+        if path is None and transfer.attempts[-1].outcome is Outcome.NO_ANSWER:
+            self._silent_hosts.add(host)
+        return path
+
+
+class _Transfer:
+    """One file on its way in, over as many attempts as it takes."""
+
+    def __init__(self, source: Source, store: FileStore, receiver: Receiver, incoming: Incoming) -> None:
+        self.attempts: list[Attempt] = []
+        self._source = source
+        self._store = store
+        self._receiver = receiver
+        self._incoming = incoming
+        self._resumed = incoming.size > 0
+
+    def bring(self, url: str) -> Path | None:
+        """The published file, or ``None`` once this address is given up."""
+        patience = self._receiver.patience
+        delays, reached = iter(patience.delays), self._incoming.size
+        while True:
+            try:
+                return self._attempt(url)
+            except FailedAttempt as failed:
+                self.attempts.append(Attempt(url, failed.outcome, failed.happened))
+                if not failed.again:
+                    return None
+            if self._incoming.size >= reached + patience.step:
+                delays, reached = iter(patience.delays), self._incoming.size
+            delay = next(delays, None)
+            if delay is None:
+                return None
+            time.sleep(delay)
+
+    def close(self) -> None:
+        """Leave what can be resumed, and nothing else."""
+        if self._incoming.size:
+            self._incoming.keep()
+        else:
+            self._incoming.discard()
+
+    def _attempt(self, url: str) -> Path:
+        if self._incoming.size < self._receiver.size:
+            self._incoming.check_room()
+            self._resumed |= self._receiver.receive(url, self._incoming)
+        try:
+            return self._store.commit(self._incoming, self._source)
+        except IntegrityError as error:
+            # The earlier bytes of a resumed file may come from elsewhere: one clean attempt is owed to this address.
+            resumed, self._resumed = self._resumed, False
+            self._receiver.restart(self._incoming)
+            raise FailedAttempt(Outcome.WRONG, f"wrong content: {error.got}", again=resumed) from error
+        except IncomingLostError as error:
+            self._receiver.progress.advance(-self._incoming.size)
+            self._incoming = self._store.incoming(self._source)
+            raise FailedAttempt(Outcome.BROKEN, error.what, again=True) from error
+
+
+def _failure(source: Source, attempts: Sequence[Attempt]) -> ArtifactError:
+    """The error for a source that none of these attempts brought; it lists them all."""
+    outcomes = {attempt.outcome for attempt in attempts} - {Outcome.ABSENT}
+    error = IntegrityError if outcomes == {Outcome.WRONG} else MissingDataError
+    return error(
+        f"{source.name} could not be fetched",
+        where=f"{len(attempts)} attempts",
+        got="".join(f"\n    {attempt}" for attempt in attempts),
+        expected=describe(source.bytes, source.sha256),
+        fix=f"stilts-artifact fetch again, name a --mirror, or put the file into a --data folder. {source.obtain}",
+    )
+
+
+def _without_password(url: str) -> str:
+    """The address without the user and password that a mirror's may carry."""
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))

@@ -1,0 +1,114 @@
+"""Bring sources into the store: what is here, what was brought now, what failed and why."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from urllib.parse import quote, urlsplit
+
+from stilts_artifact.data.download import Downloader, Progress, Silent
+from stilts_artifact.data.library import Library
+from stilts_artifact.domain.tasks import Source
+from stilts_artifact.errors import ArtifactError, ConfigError, IntegrityError
+
+Openers = Mapping[str, Callable[[str], bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class FetchReport:
+    """The outcome for every source.
+
+    Args:
+        present: (source, how it is satisfied) of those that were here.
+        downloaded: sources that were brought into the store now.
+        failures: one error for each source that is still not here.
+    """
+
+    present: list[tuple[str, str]] = field(default_factory=list)
+    downloaded: list[str] = field(default_factory=list)
+    failures: list[ArtifactError] = field(default_factory=list)
+
+
+def fetch(
+    sources: Sequence[Source],
+    library: Library,
+    *,
+    offline: bool = False,
+    mirrors: Sequence[str] = (),
+    openers: Openers | None = None,
+    progress: Progress | None = None,
+) -> FetchReport:
+    """Bring every source that is not here yet into the library's store; a failure does not stop the others.
+
+    Args:
+        offline: open no socket; what no opener makes is reported as missing, all of it at once.
+        mirrors: base URLs under which files lie by name or by sha256; tried before the sources' own.
+        openers: by URL scheme, what makes a file on this machine (the mini world's generator).
+
+    Raises:
+        ConfigError: a mirror that is not an http or https URL.
+    """
+    for mirror in mirrors:
+        if urlsplit(mirror).scheme not in ("http", "https"):
+            fix = "for a folder on this machine use --data"
+            raise ConfigError("a mirror is an http or https URL", where="--mirror", got=mirror, fix=fix)
+    progress = progress or Silent()
+    report = FetchReport()
+    with closing(Downloader(library.store, progress=progress)) as downloader:
+        fetcher = _Fetcher(library, openers or {}, mirrors, offline, progress, downloader)
+        for source in sources:
+            try:
+                how = fetcher.obtain(source)
+            except ArtifactError as error:
+                report.failures.append(error)
+                continue
+            if how is None:
+                report.downloaded.append(source.name)
+            else:
+                report.present.append((source.name, how))
+    return report
+
+
+@dataclass(frozen=True, slots=True)
+class _Fetcher:
+    library: Library
+    openers: Openers
+    mirrors: Sequence[str]
+    offline: bool
+    progress: Progress
+    downloader: Downloader
+
+    def obtain(self, source: Source) -> str | None:
+        """How the source is satisfied already, or ``None`` if it had to be brought."""
+        makers = [url for url in source.urls if urlsplit(url).scheme in self.openers]
+        remote = [] if self.offline or source.sha256 is None else [*self._mirrored(source), *source.urls]
+        try:
+            how = self.library.satisfied_by(source)
+        except IntegrityError:
+            # A changed file was moved aside; bring it anew if that can be done here.
+            if not makers and not remote:
+                raise
+            how = None
+        if how is None and makers:
+            self._make(source, makers[0])
+        elif how is None and remote:
+            self.downloader.download(source, remote)
+        elif how is None:
+            raise self.library.missing_error(source)
+        return how
+
+    def _make(self, source: Source, url: str) -> None:
+        self.progress.start(source.name, source.bytes or 0)
+        try:
+            data = self.openers[urlsplit(url).scheme](url)
+            self.library.store.publish(source, [data])
+            self.progress.advance(len(data))
+        finally:
+            self.progress.finish()
+
+    def _mirrored(self, source: Source) -> list[str]:
+        """Where the mirrors would have the file: by the name in its own URLs, then by its sha256."""
+        names = [urlsplit(url).path.rpartition("/")[2] for url in source.urls] or [quote(source.name)]
+        places = dict.fromkeys([*names, str(source.sha256)])
+        return [f"{mirror.rstrip('/')}/{place}" for mirror in self.mirrors for place in places]

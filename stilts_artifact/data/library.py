@@ -1,0 +1,191 @@
+"""The library: reads the parts of tasks from verified files, wherever on this machine those lie.
+
+A source is satisfied, in this order, by the store, by a file of a data folder with its sha256, or by its members as
+single files. A source without a public pin is taken from a data folder by its name, and its hash recorded.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from zipfile import is_zipfile
+
+from stilts_artifact.data.archive import member_pattern, read_members, read_plain
+from stilts_artifact.data.files import FileStore, describe
+from stilts_artifact.data.folders import Brought, DataFolders
+from stilts_artifact.domain.tasks import Member, Part, Source
+from stilts_artifact.errors import DataError, MissingDataError
+
+IN_STORE = "store"
+BY_HASH = "data folder, by sha256"
+BY_MEMBERS = "members"
+BY_NAME = "data folder, by name (unpinned)"
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """The bytes of one file, and the name it goes by in errors: ``source`` or ``source!member``."""
+
+    where: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class InputRecord:
+    """A file that was read: ``source`` or ``source!member``, its sums, and how it was satisfied."""
+
+    source: str
+    sha256: str
+    bytes: int
+    satisfied_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """A whole source on this machine."""
+
+    path: Path
+    record: InputRecord
+
+
+class Library:
+    """The sources of one world, as far as they are on this machine."""
+
+    def __init__(self, sources: Mapping[str, Source], store: FileStore, data_folders: Sequence[Path] = ()) -> None:
+        self.sources = sources
+        self.store = store
+        self.folders = DataFolders(data_folders)
+        self._used: set[InputRecord] = set()
+        self._ready: dict[tuple[Path, str], dict[str, bytes]] = {}
+
+    def documents(self, part: Part) -> list[Document]:
+        """The files of a part; those that a ``*`` stands for in sorted order.
+
+        Raises:
+            MissingDataError: the source is not on this machine; the message says how to get it.
+            IntegrityError: a file of the store was changed.
+            DataError: the archive has no such member, or an unpinned source is here in two versions.
+        """
+        source = self.sources[part.source]
+        held = self._held(source)
+        if held is not None:
+            return self._from_whole(held, source, part)
+        members = self._members(source, part)
+        if members is None:
+            raise self.missing_error(source)
+        return [self._from_member(source, member, found) for member, found in members]
+
+    def prefetch(self, parts: Iterable[Part]) -> None:
+        """Read the members of all these parts in one pass over each tar archive, and hold them until they are read.
+
+        Spares a pass for each part; costs the memory of the members. A zip archive needs no such help.
+        """
+        wanted: dict[Path, set[str]] = {}
+        for part in parts:
+            held = self._held(self.sources[part.source]) if part.member is not None else None
+            if held and part.member and (held.path, part.member) not in self._ready and not is_zipfile(held.path):
+                wanted.setdefault(held.path, set()).add(part.member)
+        for path, patterns in wanted.items():
+            # Where one pattern has no member, documents() says for which part.
+            with contextlib.suppress(DataError):
+                found = read_members(path, patterns)
+                self._ready.update({(path, pattern): _matching(pattern, found) for pattern in patterns})
+
+    def missing(self, parts: Iterable[Part]) -> list[Source]:
+        """The sources that these parts need and that are not here, each once. Opens no archive."""
+        missing = {}
+        for part in parts:
+            source = self.sources[part.source]
+            if not self._seems_held(source) and self._members(source, part) is None:
+                missing[source.name] = source
+        return list(missing.values())
+
+    def absent(self, sources: Iterable[Source]) -> list[Source]:
+        """Those of the sources that are not here as a whole. Opens no archive."""
+        return [source for source in sources if not self._seems_held(source)]
+
+    def satisfied_by(self, source: Source) -> str | None:
+        """How a whole source is satisfied, its content verified; ``None`` if it is not here.
+
+        Raises:
+            IntegrityError: the store's file was changed.
+        """
+        held = self._held(source)
+        return None if held is None else held.record.satisfied_by
+
+    def used(self) -> list[InputRecord]:
+        """Every file whose bytes were read so far, sorted."""
+        return sorted(self._used)
+
+    def missing_error(self, source: Source) -> MissingDataError:
+        """Says what is missing, which files only look like it, and how to get it."""
+        near = self.folders.look_alikes(source.name)
+        command = "stilts-artifact fetch, or by hand: " if source.urls and source.sha256 else ""
+        return MissingDataError(
+            f"{source.name} is not on this machine",
+            where=" or ".join(source.urls) or None,
+            got="".join(f"\n    {line}" for line in near) or None,
+            expected=describe(source.bytes, source.sha256),
+            fix=f"{command}{source.obtain}",
+        )
+
+    def _held(self, source: Source) -> _Held | None:
+        """The whole source, its content verified in this process."""
+        if source.sha256 is None or source.bytes is None:
+            return self._held_by_name(source)
+        path = self.store.get(source)
+        how = IN_STORE
+        if path is None:
+            found = self.folders.find(source.bytes, source.sha256)
+            path, how = (found.path if found else None), BY_HASH
+        return None if path is None else _Held(path, InputRecord(source.name, source.sha256, source.bytes, how))
+
+    def _held_by_name(self, source: Source) -> _Held | None:
+        versions = self.folders.versions(source.name)
+        if len(versions) > 1:
+            raise DataError(
+                f"{source.name} has no public sha256 and is here in {len(versions)} versions",
+                where=", ".join(str(path) for path in versions.values()),
+                expected="one version in all data folders",
+                fix="remove the one you do not mean",
+            )
+        for (size, sha256), path in versions.items():
+            return _Held(path, InputRecord(source.name, sha256, size, BY_NAME))
+        return None
+
+    def _seems_held(self, source: Source) -> bool:
+        """Like :meth:`_held`, but raises nothing and hashes no file of the store."""
+        if source.sha256 is None or source.bytes is None:
+            return bool(self.folders.versions(source.name))
+        return self.store.has(source) or self.folders.find(source.bytes, source.sha256) is not None
+
+    def _members(self, source: Source, part: Part) -> list[tuple[Member, Brought]] | None:
+        """The single files that stand in for a part of an archive; ``None`` unless they are known and all here."""
+        if part.member is None or ("*" in part.member and part.member not in source.complete):
+            return None
+        matches = member_pattern(part.member).fullmatch
+        wanted = [member for member in source.members if matches(member.path)]
+        found = [(member, self.folders.find(member.bytes, member.sha256)) for member in wanted]
+        here = [(member, brought) for member, brought in found if brought is not None]
+        return sorted(here, key=lambda pair: pair[0].path) if here and len(here) == len(wanted) else None
+
+    def _from_whole(self, held: _Held, source: Source, part: Part) -> list[Document]:
+        self._used.add(held.record)
+        if part.member is None:
+            return [Document(source.name, read_plain(held.path))]
+        found = self._ready.pop((held.path, part.member), None)
+        if found is None:
+            found = read_members(held.path, [part.member])
+        return [Document(f"{source.name}!{name}", data) for name, data in sorted(found.items())]
+
+    def _from_member(self, source: Source, member: Member, found: Brought) -> Document:
+        where = f"{source.name}!{member.path}"
+        self._used.add(InputRecord(where, member.sha256, member.bytes, BY_MEMBERS))
+        return Document(where, read_plain(found.path))
+
+
+def _matching(pattern: str, members: Mapping[str, bytes]) -> dict[str, bytes]:
+    matches = member_pattern(pattern).fullmatch
+    return {name: data for name, data in members.items() if matches(name)}

@@ -1,0 +1,33 @@
+"""One pure reader for each upstream format: bytes of a file -> typed examples, errors with ``file:line``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from stilts_artifact.data.readers import choices, corpora, pairs, spans, tags
+
+#: Reader by the name that a :class:`~stilts_artifact.domain.tasks.Part` gives it; called as
+#: ``READERS[name](data, where, **options)``, with ``where`` the name of the file in errors.
+READERS: Mapping[str, Callable[..., list[Any]]] = MappingProxyType(
+    {
+        "anli": pairs.anli,
+        "bucc_gold": corpora.bucc_gold,
+        "bucc_text": corpora.bucc_text,
+        "ccg": tags.ccg,
+        "commonsenseqa": choices.commonsenseqa,
+        "conllu": tags.conllu,
+        "cosmosqa": choices.cosmosqa,
+        "hellaswag": choices.hellaswag,
+        "lines": corpora.lines,
+        "mnli": pairs.mnli,
+        "panx": tags.panx,
+        "pawsx": pairs.pawsx,
+        "qqp": pairs.qqp,
+        "snli": pairs.snli,
+        "squad": spans.squad,
+        "tydiqa": spans.tydiqa,
+        "xnli": pairs.xnli,
+    }
+)

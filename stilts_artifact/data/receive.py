@@ -1,0 +1,231 @@
+"""One HTTP request for one pinned file, written to the end of what is already there.
+
+A server is never believed: status, lengths and ranges only help to stop early and to say what happened.
+"""
+
+from __future__ import annotations
+
+import http.client
+import re
+import time
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Protocol
+
+from stilts_artifact import __version__
+from stilts_artifact.data.incoming import Incoming
+
+if TYPE_CHECKING:
+    import requests
+
+_CHUNK = 1 << 18
+_SLOWEST = 1024  # bytes a second; a server below it counts as stalled
+_BUSY = {408, 425, 429, 500, 502, 503, 504}
+_GONE = {404, 410}
+
+
+class Outcome(StrEnum):
+    """What a failed attempt came to."""
+
+    NO_ANSWER = "no answer"
+    BROKEN = "broken off or refused"
+    ABSENT = "no such file"
+    WRONG = "wrong bytes"
+
+
+class FailedAttempt(Exception):
+    """An attempt failed; ``again`` says whether another at the same address can help."""
+
+    def __init__(self, outcome: Outcome, happened: str, *, again: bool) -> None:
+        super().__init__(happened)
+        self.outcome = outcome
+        self.happened = happened
+        self.again = again
+
+
+class Progress(Protocol):
+    """Told how a file comes in, so that a console can draw a bar."""
+
+    def start(self, name: str, total: int) -> None:
+        """A file of ``total`` bytes begins."""
+
+    def advance(self, count: int) -> None:
+        """``count`` more bytes are there; negative where a download has to start over."""
+
+    def finish(self) -> None:
+        """The file is complete, or given up."""
+
+
+class Silent:
+    """A :class:`Progress` that shows nothing."""
+
+    def start(self, name: str, total: int) -> None:
+        """Show nothing."""
+
+    def advance(self, count: int) -> None:
+        """Show nothing."""
+
+    def finish(self) -> None:
+        """Show nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long to wait, in seconds, and how often.
+
+    Args:
+        connect: for a connection.
+        stall: without a byte, or at less than 1 KiB a second.
+        delays: before each further attempt at the same address; they start over when ``step`` new bytes came,
+            so that a line that breaks now and then still delivers a large file.
+    """
+
+    connect: float = 10.0
+    stall: float = 30.0
+    delays: tuple[float, ...] = (1.0, 2.0, 4.0)
+    step: int = 1 << 20
+
+
+def open_session() -> requests.Session:
+    """A session that speaks http and https, asks for the bytes as they are and says who asks."""
+    import requests  # Not at import: the command line must start without it.
+
+    session = requests.Session()
+    session.headers["User-Agent"] = f"stilts-artifact/{__version__}"
+    # Compressed on the way, the bytes would not be those the sha256 was taken of.
+    session.headers["Accept-Encoding"] = "identity"
+    return session
+
+
+@dataclass(frozen=True, slots=True)
+class Receiver:
+    """Requests one file of ``size`` bytes with one session."""
+
+    session: requests.Session
+    size: int
+    patience: Patience
+    progress: Progress
+
+    def receive(self, url: str, incoming: Incoming) -> bool:
+        """Complete ``incoming`` to ``size`` bytes; ``True`` if they continue bytes of an earlier response.
+
+        Raises:
+            FailedAttempt: it is not complete. Bytes worth resuming from stay in ``incoming``.
+            ResourceError: the disk is full or refuses.
+        """
+        import requests
+        import urllib3
+
+        before = incoming.size
+        headers = {"Range": f"bytes={before}-"} if before else {}
+        waits = (self.patience.connect, self.patience.stall)
+        refused = (
+            requests.exceptions.InvalidSchema,
+            requests.exceptions.MissingSchema,
+            requests.exceptions.InvalidURL,
+            requests.exceptions.TooManyRedirects,
+        )
+        try:
+            with self.session.get(url, headers=headers, stream=True, timeout=waits) as response:
+                self._check_status(response, incoming)
+                self._copy_body(response, incoming)
+                return response.status_code == http.client.PARTIAL_CONTENT
+        except refused as error:
+            raise FailedAttempt(Outcome.BROKEN, f"refused: {error}", again=False) from error
+        except (OSError, urllib3.exceptions.HTTPError) as error:  # requests' errors are OSErrors
+            raise self._broken(error, incoming) from error
+
+    def restart(self, incoming: Incoming) -> None:
+        """Drop the bytes received so far."""
+        self.progress.advance(-incoming.size)
+        incoming.restart()
+
+    def _check_status(self, response: requests.Response, incoming: Incoming) -> None:
+        code = response.status_code
+        if code == http.client.PARTIAL_CONTENT and incoming.size:
+            self._check_range(response, incoming)
+        elif code == http.client.OK:
+            self._check_length(response)
+            self.restart(incoming)  # The server ignores ranges.
+        elif code in (http.client.PARTIAL_CONTENT, http.client.REQUESTED_RANGE_NOT_SATISFIABLE):
+            again = incoming.size > 0
+            self.restart(incoming)
+            raise FailedAttempt(Outcome.BROKEN, f"HTTP {code} to a request it does not answer", again=again)
+        elif code in _GONE:
+            raise FailedAttempt(Outcome.ABSENT, f"HTTP {code} {response.reason}", again=False)
+        else:
+            raise FailedAttempt(Outcome.BROKEN, f"HTTP {code} {response.reason}", again=code in _BUSY)
+
+    def _check_range(self, response: requests.Response, incoming: Incoming) -> None:
+        text = response.headers.get("Content-Range", "")
+        match = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", text.strip())
+        if match and match[2] not in ("*", str(self.size)):
+            happened = f"its file has {int(match[2]):,} bytes instead of {self.size:,}"
+            raise FailedAttempt(Outcome.WRONG, happened, again=False)
+        if not match or int(match[1]) != incoming.size:
+            happened = f"answered Content-Range {text!r} to a request from byte {incoming.size:,} on"
+            self.restart(incoming)
+            raise FailedAttempt(Outcome.WRONG, happened, again=True)
+
+    def _check_length(self, response: requests.Response) -> None:
+        """Refuse a body whose announced length is not the pinned one, before it is downloaded."""
+        text = response.headers.get("Content-Length", "")
+        if text.isdecimal() and int(text) != self.size:
+            first = response.raw.read1(64, decode_content=False)
+            happened = f"{_kind(response, first)} of {int(text):,} bytes instead of {self.size:,}"
+            raise FailedAttempt(Outcome.WRONG, happened, again=False)
+
+    def _copy_body(self, response: requests.Response, incoming: Incoming) -> None:
+        first = b""
+        since, received = time.monotonic(), 0
+        while chunk := response.raw.read1(_CHUNK, decode_content=False):
+            first = first or chunk[:64]
+            if incoming.size + len(chunk) > self.size:
+                self.restart(incoming)
+                happened = f"{_kind(response, first)} of more than {self.size:,} bytes"
+                raise FailedAttempt(Outcome.WRONG, happened, again=False)
+            incoming.write(chunk)
+            self.progress.advance(len(chunk))
+            received += len(chunk)
+            if time.monotonic() - since > self.patience.stall:
+                if received < _SLOWEST * self.patience.stall:
+                    raise TimeoutError
+                since, received = time.monotonic(), 0
+        if incoming.size < self.size:
+            self._end_too_soon(response, incoming, first)
+
+    def _end_too_soon(self, response: requests.Response, incoming: Incoming, first: bytes) -> None:
+        """A body ended early: cut off, or complete and another file (only a chunked one says so)."""
+        whole = response.status_code == http.client.OK and "Transfer-Encoding" in response.headers
+        happened = f"{_kind(response, first)} of {incoming.size:,} bytes instead of {self.size:,}"
+        if whole:
+            self.restart(incoming)
+        raise FailedAttempt(Outcome.WRONG, happened, again=not whole)
+
+    def _broken(self, error: Exception, incoming: Incoming) -> FailedAttempt:
+        import requests
+        import urllib3
+
+        cause: BaseException = error
+        while cause.__cause__ or cause.__context__:
+            cause = cause.__cause__ or cause.__context__ or cause
+        so_far = f"after {incoming.size:,} of {self.size:,} bytes"
+        if isinstance(cause, http.client.IncompleteRead):
+            return FailedAttempt(Outcome.WRONG, f"cut short {so_far}", again=True)
+        if isinstance(error, requests.ConnectTimeout):
+            return FailedAttempt(Outcome.NO_ANSWER, f"no connection within {self.patience.connect:g} s", again=True)
+        if isinstance(error, (requests.Timeout, TimeoutError, urllib3.exceptions.TimeoutError)):
+            return FailedAttempt(Outcome.BROKEN, f"stalled for {self.patience.stall:g} s {so_far}", again=True)
+        if isinstance(error, requests.ConnectionError):
+            return FailedAttempt(Outcome.NO_ANSWER, f"no answer: {cause}", again=True)
+        return FailedAttempt(Outcome.BROKEN, f"broken off {so_far}: {cause}", again=True)
+
+
+def _kind(response: requests.Response, first: bytes) -> str:
+    """What a wrong body is, for the message."""
+    encoding = response.headers.get("Content-Encoding", "identity")
+    if encoding != "identity":
+        return f"a body encoded as {encoding}"
+    if response.headers.get("Content-Type", "").startswith("text/html") or first.lstrip().startswith(b"<"):
+        return "an HTML page"
+    return "a file"
