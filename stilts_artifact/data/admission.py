@@ -63,8 +63,7 @@ def _check_name(name: str, place: str) -> None:
     if len(name) > MAX_NAME:
         got = f"{len(name)} characters"
         raise unsafe("member name is too long", place, got, f"at most {MAX_NAME} characters")
-    leads_out = name.startswith("/") or not {"", ".", ".."}.isdisjoint(name.split("/"))
-    if leads_out or re.match(r"[A-Za-z]:", name) or "\\" in name or "\0" in name:
+    if not {"", ".", ".."}.isdisjoint(name.split("/")) or re.match(r"[A-Za-z]:", name) or "\\" in name or "\0" in name:
         expected = "folder/file, without '..' or backslash"
         raise unsafe("member name is not a plain relative path", place, repr(name), expected)
 

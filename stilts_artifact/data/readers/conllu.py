@@ -90,9 +90,8 @@ def _tokens(sentence: _Sentence, precedence: Sequence[str]) -> list[tuple[str, _
 
 def _head(sentence: _Sentence, span: range, precedence: Sequence[str]) -> _Word:
     depths = [_ancestors(sentence, identity) for identity in span]
-    highest = [
-        sentence.words[identity - 1] for identity, depth in zip(span, depths, strict=True) if depth == min(depths)
-    ]
+    least = min(depths)
+    highest = [sentence.words[identity - 1] for identity, depth in zip(span, depths, strict=True) if depth == least]
     rank = {tag: index for index, tag in enumerate(precedence)}
     return min(highest, key=lambda word: rank.get(word.upos, len(rank)))
 

@@ -45,13 +45,19 @@ def mnli(data: bytes, where: str) -> list[PairExample]:
     return _read_table(data, where, columns, NLI)
 
 
-def qqp(data: bytes, where: str) -> list[PairExample]:
+def qqp(data: bytes, where: str, *, cut_rows: str = "0") -> list[PairExample]:
     """Read GLUE's QQP ``train.tsv`` or ``dev.tsv``; ``1`` means that the two questions ask the same.
 
+    Args:
+        data: the bytes of the file.
+        where: its name, for errors.
+        cut_rows: how many of its rows are known to be cut short; they are left out.
+
     Raises:
-        DataError: a label outside ``0`` and ``1``, or a blinded or malformed file.
+        DataError: a label outside ``0`` and ``1``, more rows cut short, or a blinded or malformed file.
     """
-    return _read_table(data, where, ("id", "question1", "question2", "is_duplicate"), PARAPHRASE)
+    columns = ("id", "question1", "question2", "is_duplicate")
+    return _read_table(data, where, columns, PARAPHRASE, cut_rows=int(cut_rows))
 
 
 def pawsx(data: bytes, where: str) -> list[PairExample]:
@@ -96,11 +102,13 @@ def anli(data: bytes, where: str) -> list[PairExample]:
     return _checked(examples, where)
 
 
-def _read_table(data: bytes, where: str, columns: tuple[str, ...], labels: dict[str, str]) -> list[PairExample]:
+def _read_table(
+    data: bytes, where: str, columns: tuple[str, ...], labels: dict[str, str], *, cut_rows: int = 0
+) -> list[PairExample]:
     """Read a table whose ``columns`` are id, first text, second text and label."""
     examples = [
         PairExample(pair, first, second, label(gold, labels, place))
-        for place, (pair, first, second, gold) in table(data, where, columns)
+        for place, (pair, first, second, gold) in table(data, where, columns, cut_rows=cut_rows)
     ]
     return _checked(examples, where)
 

@@ -95,10 +95,16 @@ def rows(data: bytes, where: str, columns: Sequence[str]) -> Iterator[tuple[str,
         yield place, cells
 
 
-def table(data: bytes, where: str, columns: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
+def table(data: bytes, where: str, columns: Sequence[str], *, cut_rows: int = 0) -> Iterator[tuple[str, list[str]]]:
     """Yield (``file:line``, the cells of ``columns``) of a tab-separated file whose first line is a header.
 
     Columns are found by name, since train and dev files of one benchmark have different numbers of them.
+
+    Args:
+        data: the bytes of the file.
+        where: its name, for errors.
+        columns: names of the columns to yield.
+        cut_rows: how many rows with too few cells the publisher's file is known to have; so many are left out.
 
     Raises:
         DataError: a column that the header lacks or repeats, a row with another number of cells than the header, or
@@ -120,6 +126,9 @@ def table(data: bytes, where: str, columns: Sequence[str]) -> Iterator[tuple[str
     empty = True
     for place, line in lines:
         cells = line.split("\t")
+        if len(cells) < len(header) and cut_rows > 0:
+            cut_rows -= 1
+            continue
         if len(cells) != len(header):
             raise _wrong_width(place, len(cells), header)
         empty = False

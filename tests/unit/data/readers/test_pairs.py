@@ -105,3 +105,12 @@ def test_faults_name_line_and_labels() -> None:
     blinded = [PairExample(str(i), "a", "b", "neutral") for i in range(21)]
     refused(lambda: xnli(tsv(XNLI, NAMES, blinded), "f", language="de"), "every label is the same", "XTREME")
     refused(lambda: mnli(tsv(DEV, NAMES, blinded), "f"), "every label is the same")
+
+
+def test_qqp_leaves_out_as_many_cut_rows_as_are_known_and_no_more() -> None:
+    header = b"id\tqid1\tqid2\tquestion1\tquestion2\tis_duplicate\n"
+    rows = b"1\t1\t2\tcut\n2\t3\t4\ta\tb\t1\n"
+    assert [example.id for example in qqp(header + rows, "f", cut_rows="1")] == ["2"]
+    refused(lambda: qqp(header + rows, "f"), "f:2", "missing columns: question2, is_duplicate")
+    refused(lambda: qqp(header + rows + b"3\n", "f", cut_rows="1"), "f:4", "missing columns")
+    refused(lambda: qqp(header + b"1\t1\t2\ta\tb\t1\tmore\n", "f", cut_rows="1"), "f:2", "extra columns")
