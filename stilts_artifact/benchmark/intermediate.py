@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import NamedTuple
 
 from stilts_artifact.benchmark.forms import (
@@ -23,6 +24,9 @@ from stilts_artifact.domain.tasks import Part, Role, Split, Task
 Parts = tuple[Part, ...]
 Options = tuple[tuple[str, str], ...]
 
+# Three rows of QQP's train.tsv are cut short: tensorflow_datasets counts 363,849 rows, huggingface/datasets, which
+# leaves out rows that lack a column (datasets/glue/glue.py), 363,846.
+QQP_CUT = (("cut_rows", "3"),)
 MNLI_DEV = (Part("MNLI.zip", "mnli", "MNLI/dev_matched.tsv"),)
 
 
@@ -41,9 +45,7 @@ def tasks(naming: Naming) -> tuple[Task, ...]:
         _Row("anli_plus", "ANLI+", NLI, (*_anli("train"), *MNLI_TRAIN, _snli("train")),
              (*_anli("dev"), *MNLI_DEV, _snli("dev"))),
         _Row("mnli", "MNLI", NLI, MNLI_TRAIN, MNLI_DEV),
-        # Three rows of train.tsv are cut short: tensorflow_datasets counts 363,849 rows, huggingface/datasets, which
-        # leaves out rows without a column (datasets/glue/glue.py), 363,846.
-        _Row("qqp", "QQP", QUESTION_PAIRS, _qqp("train", (("cut_rows", "3"),)), _qqp("dev")),
+        _Row("qqp", "QQP", QUESTION_PAIRS, _qqp("train", QQP_CUT), _qqp("dev")),
         _Row("squad_v2", "SQuAD v2.0", SPAN, _file("squad/train-v2.0.json", "squad", SQUAD_V2),
              _file("squad/dev-v2.0.json", "squad", SQUAD_V2)),
         _Row("squad_v1", "SQuAD v1.1", SPAN, SQUAD_V1_TRAIN, _file("squad/dev-v1.1.json", "squad", SQUAD_V1)),
@@ -81,14 +83,14 @@ def _task(row: _Row, naming: Naming) -> Task:
 def _translated(task: str, naming: Naming) -> Mapping[str, Parts]:
     """Training data in translation, by language. The paper's own translations were never published."""
     templates = {
-        "mnli": ("MNLI-{}.zip", "mnli", "MNLI/train.tsv"),
-        "qqp": ("QQP-clean-{}.zip", "qqp", "QQP/train.tsv"),
-        "hellaswag": ("hellaswag_train-{}.jsonl", "hellaswag", None),
+        "mnli": Part("MNLI-{}.zip", "mnli", "MNLI/train.tsv"),
+        "qqp": Part("QQP-clean-{}.zip", "qqp", "QQP/train.tsv", QQP_CUT),
+        "hellaswag": Part("hellaswag_train-{}.jsonl", "hellaswag"),
     }
     if task not in templates:
         return {}
-    source, reader, member = templates[task]
-    return {language: (Part(source.format(language), reader, member),) for language in naming.translated}
+    template = templates[task]
+    return {language: (replace(template, source=template.source.format(language)),) for language in naming.translated}
 
 
 def _anli(split: str) -> Parts:
