@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Literal
 
-from stilts_artifact.errors import ConfigError
+from stilts_artifact.errors import unknown_name
 
 if TYPE_CHECKING:
     from stilts_artifact.domain.tasks import World
@@ -43,12 +43,4 @@ def world(name: Literal["xtreme", "mini"]) -> World:
         return worlds.xtreme_world()
     if name == "mini":
         return worlds.mini_world()
-    raise _unknown(name)
-
-
-def _unknown(name: str) -> ConfigError:
-    from difflib import get_close_matches
-
-    close = get_close_matches(name, WORLDS, n=1)
-    fix = f"did you mean {close[0]}?" if close else None
-    return ConfigError("unknown world", got=name, expected=" or ".join(WORLDS), fix=fix)
+    raise unknown_name("world", name, WORLDS)

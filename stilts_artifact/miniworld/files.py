@@ -1,0 +1,109 @@
+"""The files of the mini world, each made alone and only when asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from difflib import get_close_matches
+from functools import partial
+from types import MappingProxyType
+
+from stilts_artifact.errors import ConfigError
+from stilts_artifact.miniworld import tasks_choice as choice
+from stilts_artifact.miniworld import tasks_nli as nli
+from stilts_artifact.miniworld import tasks_paraphrase as paraphrase
+from stilts_artifact.miniworld import tasks_retrieval as retrieval
+from stilts_artifact.miniworld import tasks_span as span
+from stilts_artifact.miniworld import tasks_tagging as tagging
+from stilts_artifact.miniworld.grammar import SEED
+from stilts_artifact.miniworld.languages import MINED, PIVOT, TRANSLATED, languages
+from stilts_artifact.miniworld.tasks_ccg import ccgbank
+
+Maker = Callable[[int], bytes]
+SCHEME = "miniworld:"
+
+
+def _makers() -> dict[str, Maker]:
+    return {
+        "anli_v0.1.zip": nli.anli,
+        "snli_1.0.zip": nli.snli,
+        "MNLI.zip": nli.mnli,
+        "QQP-clean.zip": paraphrase.qqp,
+        **_translated(),
+        "squad/train-v2.0.json": partial(span.squad, version="v2.0", split="train"),
+        "squad/dev-v2.0.json": partial(span.squad, version="v2.0", split="dev"),
+        "squad/train-v1.1.json": partial(span.squad, version="v1.1", split="train"),
+        "squad/dev-v1.1.json": partial(span.squad, version="v1.1", split="dev"),
+        "hellaswag_train.jsonl": partial(choice.hellaswag, split="train"),
+        "hellaswag_val.jsonl": partial(choice.hellaswag, split="dev"),
+        "ccgbank_1_1.tgz": ccgbank,
+        "cosmosqa/train.csv": partial(choice.cosmosqa, split="train"),
+        "cosmosqa/valid.csv": partial(choice.cosmosqa, split="dev"),
+        "commonsenseqa/train_rand_split.jsonl": partial(choice.commonsenseqa, split="train"),
+        "commonsenseqa/dev_rand_split.jsonl": partial(choice.commonsenseqa, split="dev"),
+        "XNLI-1.0.zip": nli.xnli,
+        "x-final.tar.gz": paraphrase.pawsx,
+        "ud-treebanks-v2.5.tgz": tagging.treebanks,
+        "panx_dataset.zip": tagging.panx,
+        **{f"xquad.{code}.json": partial(span.xquad, language=code) for code in languages},
+        "MLQA_V1.zip": span.mlqa,
+        "tydiqa-goldp-v1.1-train.json": partial(span.tydiqa, split="train"),
+        "tydiqa-goldp-v1.1-dev.json": partial(span.tydiqa, split="dev"),
+        **_retrieval(),
+    }
+
+
+def _translated() -> dict[str, Maker]:
+    makers: dict[str, Maker] = {}
+    for code in TRANSLATED:
+        makers[f"MNLI-{code}.zip"] = partial(nli.mnli, language=code)
+        makers[f"QQP-clean-{code}.zip"] = partial(paraphrase.qqp, language=code)
+        makers[f"hellaswag_train-{code}.jsonl"] = partial(choice.hellaswag, split="train", language=code)
+    return makers
+
+
+def _retrieval() -> dict[str, Maker]:
+    makers: dict[str, Maker] = {}
+    for code in MINED:
+        for part in ("sample", "training"):
+            makers[f"bucc2018-{code}-{PIVOT}.{part}-gold.tar.bz2"] = partial(retrieval.bucc, language=code, part=part)
+    for code in languages:
+        if code != PIVOT:
+            for side in (code, PIVOT):
+                makers[f"tatoeba.{code}-{PIVOT}.{side}"] = partial(retrieval.tatoeba, language=code, side=side)
+    return makers
+
+
+_MAKERS: Mapping[str, Maker] = MappingProxyType(_makers())
+
+FILES: tuple[str, ...] = tuple(_MAKERS)
+"""Names of all files: upstream's, with our language codes, and a folder where upstream's name alone is not unique."""
+
+
+def build(name: str, seed: int = SEED) -> bytes:
+    """The bytes of one file, the same on every machine.
+
+    Raises:
+        ConfigError: there is no such file.
+    """
+    maker = _MAKERS.get(name)
+    if maker is None:
+        close = get_close_matches(name, FILES, 1)
+        raise ConfigError(
+            "no such file in the mini world",
+            where=f"{SCHEME}{name}",
+            got=repr(name),
+            expected=f"one of {len(FILES)} names in stilts_artifact.miniworld.FILES",
+            fix=f"did you mean {close[0]!r}?" if close else None,
+        )
+    return maker(seed)
+
+
+def serve(url: str) -> bytes:
+    """The bytes behind a URL ``miniworld:NAME``, for the fetcher.
+
+    Raises:
+        ConfigError: the URL has another scheme, or there is no such file.
+    """
+    if not url.startswith(SCHEME):
+        raise ConfigError("not a mini world address", where=url, got=url, expected=f"{SCHEME}<file name>")
+    return build(url.removeprefix(SCHEME))

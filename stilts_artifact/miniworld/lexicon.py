@@ -1,0 +1,94 @@
+"""The vocabulary of the eight languages: inherited roots, replaced roots, suffixes and names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+from stilts_artifact.miniworld.concepts import ADPOSITIONS, CONTENT, FUNCTION_WORDS, SUFFIXES
+from stilts_artifact.miniworld.draw import Stream
+from stilts_artifact.miniworld.languages import languages
+from stilts_artifact.miniworld.phonology import change, draw_root
+
+CONTENT_SHAPES = ("CVCV", "CVCV", "CVC", "CVCVC")
+FUNCTION_SHAPES = ("CV", "CVC", "VC")
+SUFFIX_SHAPES = ("VC", "CV", "CVC")
+
+GIVEN_NAMES, FAMILY_NAMES, CITIES, ACRONYMS = 60, 90, 60, 30
+
+
+@dataclass(frozen=True, slots=True)
+class Lexicon:
+    """Sounds of every word in every language.
+
+    Args:
+        roots: language -> concept -> root, in phonemic writing.
+        suffixes: language -> category -> suffix.
+        given, family, cities, acronyms: names, the same in every language but for script; acronyms are Latin
+            everywhere, so that some words look alike in all languages (as brands and numerals do in ours).
+    """
+
+    roots: dict[str, dict[str, str]]
+    suffixes: dict[str, dict[str, str]]
+    given: tuple[str, ...]
+    family: tuple[str, ...]
+    cities: tuple[str, ...]
+    acronyms: tuple[str, ...]
+
+
+@lru_cache(maxsize=2)
+def lexicon(seed: int) -> Lexicon:
+    """The vocabulary of the world with this seed."""
+    stream = Stream(seed, "lexicon")
+    roots: dict[str, dict[str, str]] = {code: {} for code in languages}
+    for concepts, shapes in ((FUNCTION_WORDS + ADPOSITIONS, FUNCTION_SHAPES), (CONTENT, CONTENT_SHAPES)):
+        _add_words(stream, roots, concepts, shapes)
+    suffixes: dict[str, dict[str, str]] = {code: {} for code in languages}
+    _add_words(stream, suffixes, SUFFIXES, SUFFIX_SHAPES)
+    taken = set(roots["qen"].values())
+    return Lexicon(
+        roots=roots,
+        suffixes=suffixes,
+        given=_names(stream, GIVEN_NAMES, ("CVCV", "CVCCV", "VCV"), taken),
+        family=_names(stream, FAMILY_NAMES, ("CVCVC", "CVCCVC", "VCCVC"), taken),
+        cities=_names(stream, CITIES, ("CVCVCV", "VCVC", "CVCCVCV"), taken),
+        acronyms=tuple(name.upper() for name in _names(stream, ACRONYMS, ("CCC", "CCVC"), taken)),
+    )
+
+
+def _add_words(
+    stream: Stream, words: dict[str, dict[str, str]], concepts: tuple[str, ...], shapes: tuple[str, ...]
+) -> None:
+    """Gives each concept a word in every language; draws again until no language has two words that sound alike."""
+    age = {concept: rank / len(concepts) for rank, concept in enumerate(stream.shuffled(concepts))}
+    taken = {code: set(own.values()) for code, own in words.items()}
+    for concept in concepts:
+        forms = _forms(stream, shapes, age[concept])
+        while any(form in taken[code] for code, form in forms.items()):
+            forms = _forms(stream, shapes, age[concept])
+        for code, form in forms.items():
+            words[code][concept] = form
+            taken[code].add(form)
+
+
+def _forms(stream: Stream, shapes: tuple[str, ...], age: float) -> dict[str, str]:
+    """One word in every language; ``age`` in [0, 1) grows with the root's resistance to replacement.
+
+    The same roots fall in every language, the far ones losing more: the shared vocabulary shrinks in steps.
+    """
+    inherited = draw_root(stream, stream.choice(shapes))
+    forms = {}
+    for code, language in languages.items():
+        own = inherited if age >= language.replaced else draw_root(stream, stream.choice(shapes))
+        forms[code] = change(own, language.sound_changes)
+    return forms
+
+
+def _names(stream: Stream, size: int, shapes: tuple[str, ...], taken: set[str]) -> tuple[str, ...]:
+    names: list[str] = []
+    while len(names) < size:
+        name = draw_root(stream, stream.choice(shapes))
+        if name not in taken:
+            taken.add(name)
+            names.append(name)
+    return tuple(names)
