@@ -1,0 +1,20 @@
+"""The command line: parse, one call, print, exit code."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """Entry point of ``stilts-artifact``: every deliberate error becomes its message and its exit code."""
+    from stilts_artifact.cli.app import app
+    from stilts_artifact.errors import ArtifactError, ExitCode
+
+    try:
+        app(prog_name="stilts-artifact")
+    except ArtifactError as error:
+        sys.stderr.write(f"error: {error}\nverdict: failed, exit {error.exit_code:d} ({error.exit_code.name})\n")
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.stderr.write("verdict: interrupted; the same command resumes\n")
+        sys.exit(ExitCode.INTERRUPTED)

@@ -1,0 +1,43 @@
+"""All commands. Only light modules are imported here: ``--help`` must answer at once."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from stilts_artifact import __version__
+from stilts_artifact.cli import check, container, doctor, fetch, record, reproduce, score
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Reproduce and check the tables of arXiv 2005.13013v2 (X-STILTs).\n\n"
+    "Exit codes: 0 reproduced, 1 not reproduced, 2 usage, 3 data, 4 integrity, 5 resources, "
+    "6 inconclusive or incomplete, 130 interrupted.",
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"stilts-artifact {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+app.command()(reproduce.reproduce)
+app.command()(check.check)
+app.command()(fetch.fetch)
+app.command()(doctor.doctor)
+app.command()(score.score)
+app.command()(record.record)
+app.add_typer(container.app, name="container")

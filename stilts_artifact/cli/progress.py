@@ -1,0 +1,106 @@
+"""Progress on standard error: bars on a terminal, one line for each item when piped."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from stilts_artifact.domain.units import readable_size
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bars
+    from rich.progress import TaskID
+
+    from stilts_artifact.data.download import Progress
+    from stilts_artifact.domain.tasks import Task
+
+
+class _DownloadBars:
+    """One bar for each file: name, size, speed, time left."""
+
+    def __init__(self, bars: Bars) -> None:
+        self._bars = bars
+        self._current: TaskID | None = None
+
+    def start(self, name: str, total: int) -> None:
+        self._current = self._bars.add_task(name, total=total)
+
+    def advance(self, count: int) -> None:
+        if self._current is not None:
+            self._bars.advance(self._current, count)
+
+    def finish(self) -> None:
+        if self._current is not None:
+            self._bars.stop_task(self._current)
+            self._current = None
+
+
+class _DownloadLines:
+    """One line for each finished file, for logs."""
+
+    def __init__(self) -> None:
+        self._name = ""
+        self._total = 0
+        self._count = 0
+        self._began = 0.0
+
+    def start(self, name: str, total: int) -> None:
+        self._name, self._total, self._count, self._began = name, total, 0, time.monotonic()
+
+    def advance(self, count: int) -> None:
+        self._count += count
+
+    def finish(self) -> None:
+        seconds = max(time.monotonic() - self._began, 1e-9)
+        size, speed = readable_size(self._count), readable_size(self._count / seconds)
+        word = "fetched" if self._count == self._total else "gave up"
+        sys.stderr.write(f"{word} {self._name}: {size} at {speed}/s\n")
+
+
+@contextmanager
+def download_progress() -> Iterator[Progress]:
+    """Progress of downloads."""
+    if not sys.stderr.isatty():
+        yield _DownloadLines()
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(file=sys.stderr)) as bars:
+        yield _DownloadBars(bars)
+
+
+@contextmanager
+def row_progress(total: int) -> Iterator[Callable[[Task], None]]:
+    """Progress through a table's rows: call the yielded function as each row starts."""
+    if not sys.stderr.isatty():
+        started = 0
+
+        def line(task: Task) -> None:
+            nonlocal started
+            started += 1
+            sys.stderr.write(f"reading {task.title} ({started} of {total})\n")
+
+        yield line
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("reading {task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(file=sys.stderr), transient=True) as bars:
+        bar = bars.add_task("", total=total, completed=-1)
+
+        def update(task: Task) -> None:
+            bars.update(bar, description=task.title, advance=1)
+
+        yield update

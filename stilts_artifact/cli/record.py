@@ -1,0 +1,37 @@
+"""``stilts-artifact record``: make a run's values the expected values of later runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from stilts_artifact.cli import options
+from stilts_artifact.errors import ConfigError
+
+
+def record(
+    table: options.TableOption,
+    scale: options.ScaleOption = "mini",
+    results: options.ResultsOption = Path("results"),
+) -> None:
+    """Write the measured cells of a results file as expected values (mini scale only)."""
+    number = options.parse_table(table)
+    from stilts_artifact.checking.expected import expected_path
+    from stilts_artifact.checking.record import recorded_yaml
+    from stilts_artifact.checking.results import load_results, results_path
+    from stilts_artifact.documents import write_atomically
+    from stilts_artifact.scales import load_scale
+
+    chosen = load_scale(scale)
+    if chosen.evidence:
+        raise ConfigError(
+            "only a regression scale can be recorded",
+            got=scale,
+            expected="mini",
+            fix="expected values of the paper come from its text, never from a run",
+        )
+    measured = load_results(results_path(results, number, chosen.name))
+    path = expected_path(chosen.expected, number)
+    write_atomically(path, recorded_yaml(measured, chosen.world))
+    typer.echo(f"verdict: recorded {len(measured.cells)} cells in {path}")

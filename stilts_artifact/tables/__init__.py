@@ -1,0 +1,1 @@
+"""How each table's cells are measured."""

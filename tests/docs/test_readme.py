@@ -1,0 +1,62 @@
+"""The README's commands exist, and its tables say what the code says."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from stilts_artifact.errors import ExitCode
+
+README = Path(__file__).resolve().parents[2] / "README.md"
+
+
+def shell_lines() -> list[str]:
+    blocks = re.findall(r"```sh\n(.*?)```", README.read_text(encoding="utf-8"), flags=re.DOTALL)
+    return [line.partition("#")[0].strip() for block in blocks for line in block.splitlines() if line.strip()]
+
+
+def artifact_commands() -> list[list[str]]:
+    """Arguments of each command line that ends in a call of the package, however it is reached."""
+    found = []
+    for line in shell_lines():
+        words = shlex.split(line)
+        if words[0] == "./reproduce.sh" and words[1] != "test":
+            found.append(["reproduce", *words[1:]])
+        elif "stilts-artifact" in words:
+            found.append(words[words.index("stilts-artifact") + 1 :])
+    return found
+
+
+def test_the_readme_names_the_two_commands() -> None:
+    assert {"./reproduce.sh --table 1", "./reproduce.sh test"} <= set(shell_lines())
+
+
+@pytest.mark.parametrize("arguments", artifact_commands(), ids=" ".join)
+def test_every_command_and_option_exists(arguments: list[str]) -> None:
+    command = [sys.executable, "-m", "stilts_artifact", *arguments, "--help"]
+    answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert answer.returncode == 0, answer.stderr
+
+
+def test_the_table_of_commands_is_that_of_the_program() -> None:
+    from stilts_artifact.cli.app import app
+
+    commands = [command.callback.__name__ for command in app.registered_commands if command.callback is not None]
+    groups = [group.name for group in app.registered_groups]
+    listed = re.findall(r"^\| `stilts-artifact (\w+)", README.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    assert sorted(listed) == sorted([*commands, *filter(None, groups)])
+
+
+def test_the_table_of_exit_codes_is_complete() -> None:
+    listed = re.findall(r"^\| (\d+) \|", README.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    assert [int(code) for code in listed] == [int(code) for code in ExitCode]
+
+
+def test_linked_files_exist() -> None:
+    for name in re.findall(r"`((?:locks|expected_results|\.ci)/[\w./]+)`", README.read_text(encoding="utf-8")):
+        assert (README.parent / name).exists(), name

@@ -1,0 +1,67 @@
+"""Expected tables are strict, and the shipped ones load."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from stilts_artifact.checking.expected import expected_path, load_expected
+from stilts_artifact.domain.cells import CellKey
+from stilts_artifact.errors import ArtifactError
+
+GOOD = """\
+table: 1
+world: xtreme
+citation: c
+columns: {train: {tolerance: 0}}
+sources: {s: the source}
+reasons: {r: the reason}
+cells:
+  - {row: mnli, column: train, language: en, value: 5, decimals: 0, source: s}
+  - {row: ccg, column: train, language: en, value: null, decimals: 0, reason: r}
+"""
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "table1.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_a_cell_carries_its_value_and_its_source_in_words(tmp_path: Path) -> None:
+    table = load_expected(write(tmp_path, GOOD))
+    assert table.cells[CellKey("mnli", "train", "en")].source == "the source"
+    assert table.cells[CellKey("ccg", "train", "en")].reason == "the reason"
+    assert table.tolerances == {"train": 0}
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("source: s}", "source: t}"),  # undefined citation
+        (", source: s}", "}"),  # value without a source
+        (", reason: r}", "}"),  # null without a reason
+        ("value: null", "value: 7"),  # value with a reason
+        ("value: 5", "value: '5'"),
+        ("value: 5", "value: true"),
+        ("value: 5", "value: .nan"),
+        ("row: ccg, column: train", "row: mnli, column: train"),  # given twice
+        ("column: train, language: en, value: 5", "column: dev, language: en, value: 5"),  # column without tolerance
+        ("decimals: 0, source", "decimls: 0, source"),
+        ("table: 1", "table: one"),
+        ("world: xtreme", "world: moon"),
+        ("citation: c", "citation: c\ncitation: d"),
+    ],
+)
+def test_a_file_that_is_not_strict_is_refused(tmp_path: Path, old: str, new: str) -> None:
+    assert old in GOOD
+    with pytest.raises(ArtifactError, match=r"table1\.yaml"):
+        load_expected(write(tmp_path, GOOD.replace(old, new)))
+
+
+@pytest.mark.parametrize(("folder", "world"), [("paper", "xtreme"), ("mini", "mini")])
+def test_the_shipped_tables_load(folder: str, world: str) -> None:
+    table = load_expected(expected_path(folder, 1))
+    assert (table.table, table.world) == (1, world)
+    assert any(cell.value is not None for cell in table.cells.values())

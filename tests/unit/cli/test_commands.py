@@ -1,0 +1,96 @@
+"""What commands say and return when they are used wrongly, or lack what they need."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Run
+
+
+@pytest.mark.parametrize(
+    ("arguments", "suggestion"),
+    [
+        (["reproduce", "--table", "1", "--scale", "papper"], "did you mean 'paper'"),
+        (["fetch", "--scale", "minni"], "did you mean 'mini'"),
+        (["fetch", "--task", "xnlli"], "did you mean 'xnli'"),
+        (["check", "--scale", "papper"], "did you mean 'paper'"),
+        (["score", "--predictions", "p", "--labels", "l", "--world", "xtrem"], "did you mean 'xtreme'"),
+        (["reprodce"], "Did you mean 'reproduce'"),
+        (["reproduce", "--tabel", "1"], "--table"),
+        (["reproduce", "--table", "1; rm -rf /"], "expected: one of 1"),
+        (["reproduce", "--table", ""], "expected: one of 1"),
+        (["reproduce", "--table", "\u0661"], "expected: one of 1"),  # a digit one, in Arabic
+    ],
+)
+def test_an_unknown_name_is_a_usage_error_with_a_hint(artifact: Run, arguments: list[str], suggestion: str) -> None:
+    answer = artifact(*arguments)
+    assert answer.returncode == 2
+    assert suggestion in answer.stderr
+    assert "Traceback" not in answer.stderr
+
+
+def test_a_data_folder_must_exist(artifact: Run, tmp_path: Path) -> None:
+    answer = artifact("fetch", "--data", tmp_path / "none", "--offline")
+    assert answer.returncode == 2
+    assert str(tmp_path / "none") in answer.stderr
+
+
+def test_offline_fetch_lists_everything_missing_at_once(artifact: Run, tmp_path: Path) -> None:
+    from stilts_artifact.benchmark import world
+
+    answer = artifact("fetch", "--scale", "paper", "--offline", "--store", tmp_path)
+    assert answer.returncode == 3
+    for source in world("xtreme").sources.values():
+        assert f"{source.name} is not on this machine" in answer.stdout
+        assert source.bytes is None or f"{source.bytes:,} bytes" in answer.stdout
+        assert source.obtain in answer.stdout
+    assert answer.stdout.splitlines()[-1].startswith("verdict: 113 of 113 files missing")
+
+
+def test_the_list_of_missing_files_is_also_json(artifact: Run, tmp_path: Path) -> None:
+    answer = artifact("fetch", "--scale", "paper", "--task", "xquad", "--offline", "--store", tmp_path, "--json")
+    report = json.loads(answer.stdout)
+    assert (report["present"], report["downloaded"]) == ([], [])
+    assert {failure["exit_code"] for failure in report["failures"]} == {3}
+    assert len(report["failures"]) == 12  # SQuAD's training file and eleven languages
+
+
+def test_a_store_that_cannot_be_made_is_a_resource_error(artifact: Run, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    answer = artifact("fetch", "--scale", "mini", "--task", "tatoeba", "--store", tmp_path / "file")
+    assert answer.returncode == 5
+    assert "file" in answer.stdout
+
+
+def test_doctor_finds_this_machine_fit_for_the_mini_scale(artifact: Run, tmp_path: Path) -> None:
+    answer = artifact("doctor", "--results", tmp_path, "--json")
+    findings = {finding["subject"]: finding for finding in json.loads(answer.stdout)}
+    assert answer.returncode == 0
+    assert findings["python"]["level"] == findings["disk"]["level"] == findings["results folder"]["level"] == "ok"
+    assert findings["data (paper)"]["level"] == "note"
+    assert answer.stderr.splitlines()[-1] == "verdict: this machine can run the mini scale; exit 0"
+
+
+def test_doctor_fails_where_nothing_can_be_written(artifact: Run, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    answer = artifact("doctor", "--results", tmp_path / "file")
+    assert answer.returncode == 5
+    assert "cannot be written" in answer.stdout
+
+
+def test_an_interrupt_exits_130(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "stilts_artifact", "fetch", "--scale", "mini", "--store", str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        while not any(tmp_path.rglob("*")) and process.poll() is None:
+            time.sleep(0.05)  # until it works
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "Traceback" not in errors
