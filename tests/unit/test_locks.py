@@ -1,0 +1,122 @@
+"""pyproject.toml, the locks and environment.yml say the same."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+LOCKS = ("cpu", "gpu", "dev", "build")
+# The extras of pyproject.toml that each lock is made from.
+EXTRAS = {"cpu": ("run", "cpu"), "gpu": ("run", "gpu"), "dev": ("run", "cpu", "dev")}
+
+
+@pytest.fixture(scope="module")
+def project(repository: Path) -> dict[str, Any]:
+    with (repository / "pyproject.toml").open("rb") as file:
+        return tomllib.load(file)
+
+
+def normal(name: str) -> str:
+    """A distribution's name as indexes compare it (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def read_lock(repository: Path, name: str) -> dict[str, tuple[str, list[str]]]:
+    """Version and hashes of each requirement of a lock; every line must be one of the two, or a comment."""
+    found: dict[str, tuple[str, list[str]]] = {}
+    for line in (repository / "locks" / f"{name}.txt").read_text("utf-8").splitlines():
+        if re.fullmatch(r" *#.*", line):
+            continue
+        requirement = re.fullmatch(r"([A-Za-z0-9._-]+)==(\S+) \\", line)
+        if requirement:
+            hashes: list[str] = []
+            found[requirement[1]] = (requirement[2], hashes)
+            continue
+        digest = re.fullmatch(r"    --hash=sha256:([0-9a-f]{64})( \\)?", line)
+        assert digest is not None, line
+        hashes.append(digest[1])
+    return found
+
+
+def direct(project: dict[str, Any], extras: tuple[str, ...]) -> dict[str, str]:
+    """Direct dependencies with their versions, ours among them left out."""
+    table = project["project"]
+    lines = [*table["dependencies"], *(line for extra in extras for line in table["optional-dependencies"][extra])]
+    pairs = [line.split("==") for line in lines if not line.startswith("stilts-artifact[")]
+    return {normal(name): version for name, version in pairs}
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_every_requirement_has_a_hash(repository: Path, lock: str) -> None:
+    requirements = read_lock(repository, lock)
+    assert requirements
+    assert [name for name, (_, hashes) in requirements.items() if not hashes or len(set(hashes)) < len(hashes)] == []
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_no_lock_names_a_place(repository: Path, lock: str) -> None:
+    text = (repository / "locks" / f"{lock}.txt").read_text("utf-8")
+    assert re.findall(r"\w+://\S*|--(?:find-links|index|extra)\S*|(?<![\w.])/\w\S*", text) == []
+
+
+@pytest.mark.parametrize("lock", EXTRAS)
+def test_locks_pin_what_pyproject_pins(repository: Path, project: dict[str, Any], lock: str) -> None:
+    locked = {name: version for name, (version, _) in read_lock(repository, lock).items()}
+    wanted = direct(project, EXTRAS[lock])
+    assert {name: locked.get(name, "absent").removesuffix("+cpu") for name in wanted} == wanted
+
+
+def test_dev_is_cpu_and_tools(repository: Path) -> None:
+    cpu, dev = read_lock(repository, "cpu"), read_lock(repository, "dev")
+    assert {name: dev.get(name) for name in cpu} == cpu
+
+
+def test_build_tools_are_those_of_the_project_and_of_the_other_locks(repository: Path, project: dict[str, Any]) -> None:
+    build, dev = read_lock(repository, "build"), read_lock(repository, "dev")
+    backend = dict(line.split("==") for line in project["build-system"]["requires"])
+    assert {name: build[name][0] for name in backend} == backend
+    shared = build.keys() & dev.keys()
+    assert "setuptools" in shared
+    assert {name: build[name] for name in shared} == {name: dev[name] for name in shared}
+
+
+def test_cpu_lock_has_no_cuda(repository: Path) -> None:
+    locked = read_lock(repository, "cpu")
+    assert locked["torch"][0] == "2.13.0+cpu"
+    assert "faiss-cpu" in locked
+    assert [name for name in locked if re.match(r"nvidia|cuda|triton|faiss-gpu", name)] == []
+
+
+def test_gpu_lock_is_one_cuda_12_stack(repository: Path) -> None:
+    locked = read_lock(repository, "gpu")
+    assert locked["torch"][0] == "2.10.0"
+    assert "faiss-gpu" in locked
+    assert "faiss-cpu" not in locked
+    cuda = [name for name in locked if name.startswith("nvidia-")]
+    assert "nvidia-cublas-cu12" in cuda
+    assert [name for name in cuda if not name.endswith("-cu12")] == []
+
+
+def test_the_image_and_conda_install_the_locks(repository: Path) -> None:
+    conda = yaml.safe_load((repository / "environment.yml").read_text("utf-8"))
+    python, pip, requirements = conda["dependencies"]
+    assert python == "python=3.11"
+    assert pip == "pip"
+    files = [line.removeprefix("--requirement ") for line in requirements["pip"]]
+    assert files == ["locks/pytorch-cpu.txt", "locks/build.txt", "locks/cpu.txt"]
+    assert [file for file in files if not (repository / file).is_file()] == []
+    dockerfile = (repository / "Dockerfile").read_text("utf-8")
+    assert re.search(r"^ARG BASE=python:3\.11\.\d+-\S+@sha256:[0-9a-f]{64}$", dockerfile, re.MULTILINE)
+    assert '/tmp/locks/install.sh /opt/venv "$VARIANT"' in dockerfile
+
+
+def test_versions_named_outside_pyproject(repository: Path) -> None:
+    citation = yaml.safe_load((repository / "CITATION.cff").read_text("utf-8"))
+    from stilts_artifact import __version__
+
+    assert citation["version"] == __version__
