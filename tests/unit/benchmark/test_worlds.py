@@ -193,7 +193,7 @@ def test_a_licence_covers_the_training_data_too() -> None:
 def test_unknown_world_is_a_usage_error_with_a_suggestion() -> None:
     with pytest.raises(ConfigError) as caught:
         world("xtrem")  # type: ignore[arg-type]
-    assert caught.value.fix == "did you mean xtreme?"
+    assert "did you mean 'xtreme'" in caught.value.what
     assert caught.value.exit_code == 2
 
 
