@@ -40,7 +40,7 @@ def test_dumped_json_parses_to_the_same_value(value: object) -> None:
     ],
 )
 def test_json_that_is_not_strict_is_refused(text: str) -> None:
-    with pytest.raises(DataError, match="f.json"):
+    with pytest.raises(DataError, match=r"f\.json"):
         parse_json(text.encode(), "f.json")
 
 
@@ -64,7 +64,7 @@ def test_json_that_is_not_utf8_is_refused() -> None:
     ],
 )
 def test_yaml_that_is_not_strict_is_refused(text: str) -> None:
-    with pytest.raises(DataError, match="f.yaml"):
+    with pytest.raises(DataError, match=r"f\.yaml"):
         parse_yaml(text.encode(), "f.yaml")
 
 

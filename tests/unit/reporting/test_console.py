@@ -12,10 +12,8 @@ from stilts_artifact.reporting.console import make_console, show_table1
 
 
 def cell(row: str, column: str, language: str | None, value: int | None, reported: int | None) -> CellRecord:
-    if value is None:
-        verdict = Verdict.NOT_RUN
-    else:
-        verdict = Verdict.REPRODUCED if value == reported else Verdict.NOT_REPRODUCED
+    measured = Verdict.REPRODUCED if value == reported else Verdict.NOT_REPRODUCED
+    verdict = Verdict.NOT_RUN if value is None else measured
     return CellRecord(row=row, column=column, language=language, value=value, reported=reported, tolerance=0.0,
                       verdict=verdict, reason="the reason", signature="s")  # fmt: skip
 
