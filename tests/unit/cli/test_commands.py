@@ -85,9 +85,16 @@ def test_doctor_fails_where_nothing_can_be_written(artifact: Run, tmp_path: Path
     assert "cannot be written" in answer.stdout
 
 
+def heed_interrupts() -> None:
+    """In a child before its program: a test run in the background inherits SIGINT as ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_an_interrupt_exits_130(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "stilts_artifact", "fetch", "--scale", "mini", "--store", str(tmp_path)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heed_interrupts
+    ) as process:
         while not any(tmp_path.rglob("*")) and process.poll() is None:
             time.sleep(0.05)  # until it works
         process.send_signal(signal.SIGINT)
