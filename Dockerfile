@@ -1,6 +1,6 @@
 # The image of the artifact. From a clone:
 #     DOCKER_BUILDKIT=1 docker build --tag stilts-artifact .                          (CUDA; runs without a GPU too)
-#     DOCKER_BUILDKIT=1 docker build --build-arg VARIANT=cpu --tag stilts-artifact .  (2 GB instead of 10)
+#     DOCKER_BUILDKIT=1 docker build --build-arg VARIANT=cpu --tag stilts-artifact .  (2 GB instead of 9)
 # It downloads nothing that wheelhouse/ holds, so `--network none` works once locks/wheelhouse.sh has filled that.
 ARG BASE=python:3.11.16-slim-bookworm@sha256:a36c24f9cbdf4fd0f52d67f0823eeac19c2028c637cecc392d97f980d4fec56b
 

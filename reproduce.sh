@@ -6,7 +6,8 @@
 #   ./reproduce.sh test [ARGS]        all checks and all tests; ARGS go to pytest
 #   ./reproduce.sh test --quick       the same without slow tests and the container: under 3 minutes
 #
-# Runs in Docker when an engine answers, else in the virtual environment .venv made from locks/cpu.txt.
+# Runs in Docker when an engine answers and the image can be built, else in the virtual environment .venv made from
+# locks/cpu.txt.
 # STILTS_ARTIFACT_RUNNER=docker|local decides it. STILTS_ARTIFACT_BUILD holds further options of docker build, such as
 # "--network host" or "--build-arg BASE=IMAGE". The exit code is that of the command.
 set -euo pipefail
@@ -80,9 +81,12 @@ find_docker() {
 }
 
 build_image() {
-  local variant=$1 options
+  local variant=$1 options quiet=()
   read -ra options <<<"${STILTS_ARTIFACT_BUILD-}"
-  DOCKER_BUILDKIT=1 "$docker" build --quiet --tag "$image" --tag "$image:$variant" ${options[@]+"${options[@]}"} \
+  # The first build takes minutes and shows its progress; later ones find most of it done.
+  if "$docker" image inspect "$image:$variant" >/dev/null 2>&1; then quiet=(--quiet); fi
+  DOCKER_BUILDKIT=1 "$docker" build ${quiet[@]+"${quiet[@]}"} --tag "$image" --tag "$image:$variant" \
+    ${options[@]+"${options[@]}"} \
     --build-arg "VARIANT=$variant" \
     --build-arg "VERSION=$(sed -n 's/^__version__ = "\(.*\)"/\1/p' "$repo/stilts_artifact/__init__.py")" \
     --build-arg "REVISION=$(git -C "$repo" describe --always --dirty --abbrev=40 2>/dev/null || echo unknown)" \
@@ -131,12 +135,17 @@ mount_paths() {
 }
 
 run_docker() {
-  local variant=cpu gpus=() network=bridge terminal=() mounts=()
+  local variant=cpu status=0 gpus=() network=bridge terminal=() mounts=()
   if nvidia-smi >/dev/null 2>&1 && "$docker" info --format '{{json .Runtimes}}' | grep -q nvidia; then
     variant=gpu gpus=(--gpus all)
   fi
   say "building the image $image:$variant if anything changed"
-  build_image "$variant"
+  build_image "$variant" || status=$?
+  if [ "$status" -ne 0 ] && [ "$runner" = docker ]; then exit "$status"; fi
+  if [ "$status" -ne 0 ]; then
+    say "the image could not be built (docker's messages are above): running in the local environment .venv instead"
+    run_local "$@"
+  fi
   mount_paths "${@:2}"
   case " $* " in *" --offline "*) network=none ;; esac
   if [ -t 0 ] && [ -t 1 ]; then terminal=(--interactive --tty); fi

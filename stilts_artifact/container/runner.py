@@ -120,7 +120,7 @@ def _copy(piece: bytes | None, stream: TextIO) -> None:
 @contextmanager
 def _terminated_as_interrupted() -> Iterator[None]:
     """Let SIGTERM do what Ctrl-C does: the container would otherwise outlive this process."""
-    before = signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
     finally:

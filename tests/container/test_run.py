@@ -113,13 +113,19 @@ def test_container_run_without_the_image(engine: DockerClient, results: Path) ->
         container.run(["check"], results=results, tag="stilts-artifact-absent")
 
 
+def heed_interrupts() -> None:
+    """In a child before its program: a test run in the background inherits SIGINT as ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_leaves_no_container(
     engine: DockerClient, image: str, results: Path, number: signal.Signals
 ) -> None:
     command = [sys.executable, "-m", "stilts_artifact", "container", "run", "--tag", image,
                "--results", str(results), *TABLE1]  # fmt: skip
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+    prepare = heed_interrupts if number == signal.SIGINT else None
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, preexec_fn=prepare) as process:
         assert process.stdout is not None
         assert process.stdout.readline()
         process.send_signal(number)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-FAKE_DOCKER = """#!{python}
+FAKE_DOCKER = """
 import json, os, sys
 with open(os.environ["CALLS"], "a") as calls:
     calls.write(json.dumps(sys.argv[1:]) + "\\n")
@@ -25,8 +25,15 @@ TOOLS = ("bash", "cat", "cut", "dirname", "flock", "git", "grep", "id", "mkdir",
 
 
 def make_command(path: Path, text: str) -> None:
+    path.unlink(missing_ok=True)  # a link to the machine's own tool must not be written through
     path.write_text(text, "utf-8")
     path.chmod(0o755)
+
+
+def make_docker(path: Path) -> None:
+    program = path.with_name("docker.py")
+    program.write_text(FAKE_DOCKER, "utf-8")
+    make_command(path, f'#!/bin/sh\nexec "{sys.executable}" "{program}" "$@"\n')
 
 
 class Caller:
@@ -41,7 +48,7 @@ class Caller:
         self.bin.mkdir()
         for name in TOOLS:
             (self.bin / name).symlink_to(str(shutil.which(name)))
-        make_command(self.bin / "docker", FAKE_DOCKER.format(python=sys.executable))
+        make_docker(self.bin / "docker")
 
     def __call__(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("STILTS_ARTIFACT_")}
@@ -150,9 +157,26 @@ def test_the_exit_code_is_the_commands(call: Caller, code: int) -> None:
     assert call("--table", "1", FAKE_RUN=str(code)).returncode == code
 
 
-def test_a_failed_build_runs_nothing(call: Caller) -> None:
-    assert call("--table", "1", FAKE_BUILD="3").returncode == 3
+def test_a_failed_build_ends_the_run_where_docker_was_asked_for(call: Caller) -> None:
+    assert call("--table", "1", FAKE_BUILD="3", STILTS_ARTIFACT_RUNNER="docker").returncode == 3
     assert call.calls("run") == []
+
+
+def test_a_failed_build_falls_back_to_the_local_environment(call: Caller) -> None:
+    make_command(call.bin / "uname", "#!/bin/sh\necho Plan9 mips")  # so that nothing is installed here
+    done = call("--table", "1", FAKE_BUILD="3")
+    assert "running in the local environment .venv instead" in done.stderr
+    assert "the local environment is for Linux x86_64 and this is Plan9 mips" in done.stderr
+    assert done.returncode == 5
+    assert call.calls("run") == []
+
+
+def test_the_first_build_shows_its_progress(call: Caller) -> None:
+    call("--table", "1", FAKE_IMAGE="1")
+    call("--table", "1")
+    first, second = call.calls("build")
+    assert "--quiet" not in first
+    assert "--quiet" in second
 
 
 def test_build_says_what_it_is_made_from(call: Caller, repository: Path) -> None:
@@ -253,7 +277,7 @@ def test_two_runs_at_once_make_it_once(call: Caller, clone: Path) -> None:
 
 @pytest.mark.parametrize("word", ["container", "record"])
 def test_some_commands_run_here_though_docker_answers(call: Caller, clone: Path, word: str) -> None:
-    make_command(call.bin / "docker", FAKE_DOCKER.format(python=sys.executable))
+    make_docker(call.bin / "docker")
     done = call(word)
     assert done.returncode == 6
     assert "local environment .venv (it " in done.stderr
@@ -281,7 +305,6 @@ def test_an_installation_that_fails_is_not_taken_for_done(call: Caller, clone: P
 
 
 def test_another_machine_is_told_to_use_docker(call: Caller, clone: Path) -> None:
-    (call.bin / "uname").unlink()
     make_command(call.bin / "uname", "#!/bin/sh\necho Darwin arm64\n")
     done = call("check")
     assert done.returncode == 5
