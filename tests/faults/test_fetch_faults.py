@@ -173,7 +173,7 @@ def test_stalled_server_is_left_after_a_bounded_time(server: FaultServer, store:
     began = time.monotonic()
     with pytest.raises(MissingDataError, match=r"stalled for 0\.4 s"):
         download(source, store)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30  # bounded, whatever the load of the machine; the server would go on for longer
     assert len(server.requests) == 1 + len(IMPATIENT.delays)
     assert not store.has(source)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import time
 from collections import Counter
 from pathlib import Path
 
@@ -77,13 +76,11 @@ def test_tydiqa(real_data: Path) -> None:
 
 
 def test_english_treebanks(real_data: Path) -> None:
-    """UD 2.5: EWT, GUM, LinES, ParTUT, and for test also PUD and Pronouns, in seconds."""
+    """UD 2.5: EWT, GUM, LinES, ParTUT, and for test also PUD and Pronouns."""
     files = [(path, read_plain(path)) for path in sorted(real_data.glob("udpos/UD_English-*/*.conllu.gz"))]
     counts: Counter[str] = Counter()
-    start = time.process_time()
     for path, data in files:
         counts[path.name.split("-ud-")[1].split(".")[0]] += len(READERS["conllu"](data, path.name, language="en"))
-    assert time.process_time() - start < 5
     assert counts == {"train": 21_253, "dev": 3_974, "test": 5_440}
 
 
