@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from stilts_artifact import __version__
-from stilts_artifact.cli import check, container, doctor, fetch, record, reproduce, score
+from stilts_artifact.cli import check, container, doctor, fetch, mine, record, reproduce, score, sweep
 
 app = typer.Typer(
     add_completion=False,
@@ -39,5 +39,7 @@ app.command()(check.check)
 app.command()(fetch.fetch)
 app.command()(doctor.doctor)
 app.command()(score.score)
+app.command()(mine.mine)
+app.command()(sweep.sweep)
 app.command()(record.record)
 app.add_typer(container.app, name="container")

@@ -104,3 +104,24 @@ def row_progress(total: int) -> Iterator[Callable[[Task], None]]:
             bars.update(bar, description=task.title, advance=1)
 
         yield update
+
+
+@contextmanager
+def work_progress(label: str, total: float) -> Iterator[Callable[[float], None]]:
+    """Progress of one piece of work on standard error: a bar on a terminal, else a line at the end.
+
+    Yields:
+        A function to call with the amount just done.
+    """
+    began = time.monotonic()
+    if sys.stderr.isatty():
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+        columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=Console(file=sys.stderr), transient=True) as bars:
+            bar = bars.add_task(label, total=total)
+            yield lambda amount: bars.advance(bar, amount)
+    else:
+        yield lambda _: None
+    sys.stderr.write(f"{label}: {time.monotonic() - began:.1f} s\n")

@@ -1,0 +1,285 @@
+"""Mining against the textbook: two FAISS flat searches, then one pair after the other scored in Python.
+
+    python benchmarks/retrieval.py --rows 10000 30000 100000
+
+Every side runs in a child process of its own, in turn, on the same files. Prints times, ratios, peak memory (of the
+child, inputs included), whether the pairs are the same, and the limit: what one multiplication of the two matrices
+takes at the machine's measured peak. DESIGN section 9 sets the targets.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+TARGETS = {"speed-up": 1.7, "GiB beside the inputs": 1.0, "after the search": 0.05}
+TARGET_SHAPE = (100_000, 1024)  # rows of either side, dimensions
+K = 4
+TIE = 2e-6  # float32 margins closer than this may be in either order
+
+Pair = tuple[int, int]
+Scored = dict[Pair, float]
+
+
+def main() -> None:
+    """Parent: make data, run the children in turn, print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, nargs="+", default=[10_000, 30_000])
+    parser.add_argument("--dimensions", type=int, default=1024)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--child", nargs=3, metavar=("WHAT", "FOLDER", "ARGUMENT"), help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.child:
+        CHILDREN[options.child[0]](Path(options.child[1]), options.child[2])
+        return
+    print(f"machine: {_processor()}, {os.cpu_count()} cores, {options.threads} threads used; "
+          f"Python {platform.python_version()}; load {os.getloadavg()[0]:.1f}")  # fmt: skip
+    same = [_compare(rows, options.dimensions, options.threads, options.rounds) for rows in options.rows]
+    sys.exit(0 if all(same) else 1)
+
+
+def _compare(rows: int, dimensions: int, threads: int, rounds: int) -> bool:
+    with tempfile.TemporaryDirectory(prefix="stilts-benchmark-") as name:
+        folder = Path(name)
+        _child("data", folder, f"{rows},{dimensions}", threads)
+        peaks, ours, textbook = [], [], []
+        for _ in range(rounds):
+            peaks.append(_child("peak", folder, "", threads))
+            ours.append(_child("ours", folder, "", threads))
+            textbook.append(_child("textbook", folder, "", threads))
+        found = _child("agree", folder, "", threads)
+    _print(rows, dimensions, peaks, ours, textbook)
+    print(f"  pairs: {found['ours']:,} and {found['textbook']:,}, {found['different']} different, "
+          f"{found['unexplained']} of them not for a float32 tie; "
+          f"scores within {found['gap']:.1e}")  # fmt: skip
+    return bool(found["unexplained"] == 0)
+
+
+def _print(rows: int, dimensions: int, peaks: list[Any], ours: list[Any], textbook: list[Any]) -> None:
+    peak = max(found["flops"] for found in peaks)
+    limit = 2 * rows * rows * dimensions / peak
+    inputs = 2 * rows * dimensions * 4 / 2**30
+    print(f"{rows:,} x {rows:,} x {dimensions} float32, k = {K}, both directions; inputs {inputs:.2f} GiB")
+    print(f"  one multiplication at the measured peak of {peak / 1e9:.0f} GFLOP/s: {limit:.1f} s")
+    for name, runs in (("ours", ours), ("textbook", textbook)):
+        for run in runs:
+            total = run["search"] + run["after"]
+            print(f"  {name:<9} search {run['search']:8.2f} s  after {run['after']:6.2f} s  total {total:8.2f} s  "
+                  f"{total / limit:5.2f} x limit  peak {run['peak']:.2f} GiB")  # fmt: skip
+    ratios = [
+        (slow["search"] + slow["after"]) / (fast["search"] + fast["after"])
+        for fast, slow in zip(ours, textbook, strict=True)
+    ]
+    measured = {
+        "speed-up": statistics.median(ratios),
+        "GiB beside the inputs": max(run["peak"] for run in ours) - inputs,
+        "after the search": statistics.median(run["after"] / run["search"] for run in ours),
+    }
+    for name, value in measured.items():
+        target = TARGETS[name]
+        met = value >= target if name == "speed-up" else value < target
+        verdict = (
+            ("met" if met else "missed") if (rows, dimensions) == TARGET_SHAPE else "at {:,} x {}".format(*TARGET_SHAPE)
+        )
+        print(f"  {name}: {value:.3f} (target {'>=' if name == 'speed-up' else '<'} {target}: {verdict})")
+
+
+def _child(what: str, folder: Path, argument: str, threads: int) -> Any:
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    environment = {**os.environ, **dict.fromkeys(names, str(threads))}
+    command = [sys.executable, __file__, "--child", what, str(folder), argument]
+    answer = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
+    return json.loads(answer.stdout)
+
+
+def make_data(folder: Path, argument: str) -> None:
+    """Two sides around a common direction, as sentence embeddings lie; half of the rows translate each other."""
+    import numpy as np
+
+    rows, dimensions = map(int, argument.split(","))
+    draw = np.random.default_rng(0)
+    common = draw.standard_normal(dimensions, dtype=np.float32)
+    source = draw.standard_normal((rows, dimensions), dtype=np.float32)
+    target = draw.standard_normal((rows, dimensions), dtype=np.float32)
+    shared = draw.permutation(rows)[: rows // 2]
+    target[: len(shared)] = source[shared] + 0.8 * target[: len(shared)]
+    for name, side in (("source", source), ("target", target)):
+        np.save(folder / f"{name}.npy", side + common)
+    print("{}")
+
+
+def measure_peak(_: Path, __: str) -> None:
+    """The best rate of a large float32 multiplication."""
+    import numpy as np
+
+    left, right = (np.random.default_rng(0).standard_normal((4096, 4096), dtype=np.float32) for _ in range(2))
+    out = np.empty((4096, 4096), np.float32)
+    best = min(_timed(lambda: np.matmul(left, right, out=out)) for _ in range(8))
+    print(json.dumps({"flops": 2 * 4096**3 / best}))
+
+
+def run_ours(folder: Path, _: str) -> None:
+    """This package."""
+    import numpy as np
+
+    from stilts_artifact.retrieval.knn import Search, nearest_both
+    from stilts_artifact.retrieval.mine import Mining, select_pairs
+
+    source, target = np.load(folder / "source.npy"), np.load(folder / "target.npy")
+    began = time.perf_counter()
+    forward, backward = nearest_both(source, target, K, Search("shared"))
+    searched = time.perf_counter()
+    pairs = select_pairs(forward, backward, Mining(K))
+    ended = time.perf_counter()
+    np.savez(
+        folder / "ours.npz", scores=pairs.scores, source=pairs.source, target=pairs.target,
+        forward=forward.indices, forward_scores=forward.scores,
+        backward=backward.indices, backward_scores=backward.scores,
+    )  # fmt: skip
+    print(json.dumps({"search": searched - began, "after": ended - searched, "peak": _peak_memory()}))
+
+
+def run_textbook(folder: Path, _: str) -> None:
+    """Normalise, search a flat index in each direction, score each candidate, take the best greedily."""
+    import faiss
+    import numpy as np
+
+    source, target = np.load(folder / "source.npy"), np.load(folder / "target.npy")
+    began = time.perf_counter()
+    faiss.normalize_L2(source)
+    faiss.normalize_L2(target)
+    forward_scores, forward = _flat_search(faiss, source, target)
+    backward_scores, backward = _flat_search(faiss, target, source)
+    searched = time.perf_counter()
+    mean_source, mean_target = forward_scores.mean(axis=1), backward_scores.mean(axis=1)
+    ahead = _score_pairs(source, target, forward, mean_source, mean_target)
+    back = _score_pairs(target, source, backward, mean_target, mean_source)
+    best_target = forward[np.arange(len(source)), ahead.argmax(axis=1)]
+    best_source = backward[np.arange(len(target)), back.argmax(axis=1)]
+    candidates = np.stack([np.concatenate([np.arange(len(source)), best_source]),
+                           np.concatenate([best_target, np.arange(len(target))])], axis=1)  # fmt: skip
+    scores = np.concatenate([ahead.max(axis=1), back.max(axis=1)])
+    seen_source, seen_target, chosen = set(), set(), []
+    for place in np.argsort(-scores):
+        left, right = candidates[place]
+        if left not in seen_source and right not in seen_target:
+            seen_source.add(left)
+            seen_target.add(right)
+            chosen.append(place)
+    ended = time.perf_counter()
+    np.savez(
+        folder / "textbook.npz", scores=scores[chosen], source=candidates[chosen, 0], target=candidates[chosen, 1],
+        forward=forward, forward_scores=forward_scores, backward=backward, backward_scores=backward_scores,
+    )  # fmt: skip
+    print(json.dumps({"search": searched - began, "after": ended - searched, "peak": _peak_memory()}))
+
+
+def _flat_search(faiss: Any, queries: Any, corpus: Any) -> Any:
+    index = faiss.IndexFlatIP(corpus.shape[1])
+    index.add(corpus)
+    return index.search(queries, K)
+
+
+def _score_pairs(queries: Any, corpus: Any, found: Any, own: Any, theirs: Any) -> Any:
+    import numpy as np
+
+    scores = np.zeros(found.shape)
+    for i in range(found.shape[0]):
+        for j in range(found.shape[1]):
+            other = found[i, j]
+            scores[i, j] = queries[i].dot(corpus[other]) / ((own[i] + theirs[other]) / 2)
+    return scores
+
+
+def agree(folder: Path, _: str) -> None:
+    """Whether both found the same pairs, but for what the textbook's float32 cannot tell apart."""
+    import numpy as np
+
+    ours, textbook = (dict(np.load(folder / f"{name}.npz")) for name in ("ours", "textbook"))
+    scored = [_scored(found) for found in (ours, textbook)]
+    gap = max(abs(scored[0][pair] - scored[1][pair]) for pair in scored[0].keys() & scored[1].keys())
+    only = [{pair: side[pair] for pair in side.keys() - other.keys()} for side, other in (scored, scored[::-1])]
+    undecided = {name: _undecided(ours, textbook, name) for name in ("forward", "backward")}
+    rest = unexplained(only[0], only[1], undecided["forward"], undecided["backward"])
+    print(json.dumps({"ours": len(scored[0]), "textbook": len(scored[1]), "gap": gap,
+                      "different": len(only[0]) + len(only[1]), "unexplained": len(rest)}))  # fmt: skip
+
+
+def _scored(found: dict[str, Any]) -> Scored:
+    pairs = zip(found["source"].tolist(), found["target"].tolist(), strict=True)
+    return dict(zip(pairs, found["scores"].tolist(), strict=True))
+
+
+def _undecided(ours: dict[str, Any], textbook: dict[str, Any], side: str) -> set[int]:
+    """Rows whose k-th neighbour is another one, no more than a float32 rounding better or worse."""
+    import numpy as np
+
+    differ = (np.sort(ours[side], axis=1) != np.sort(textbook[side], axis=1)).any(axis=1)
+    close = np.abs(ours[f"{side}_scores"][:, -1] - textbook[f"{side}_scores"][:, -1]) < TIE
+    return set(np.flatnonzero(differ & close).tolist())
+
+
+def unexplained(ours: Scored, textbook: Scored, sources: set[int], targets: set[int]) -> set[Pair]:
+    """Pairs that only one side found, without those that follow from a choice between equals.
+
+    Equals are two candidates of one sentence with one score, or neighbours at place k of a row in ``sources`` or
+    ``targets``. What such a choice leaves free may be chosen next, so what touches an explained pair is explained.
+
+    Example:
+        >>> unexplained({(0, 1): 1.2, (5, 6): 1.1}, {(0, 2): 1.2 + 1e-7}, set(), set())
+        {(5, 6)}
+    """
+    tied = {pair for pair in ours.keys() | textbook.keys() if pair[0] in sources or pair[1] in targets}
+    for one, score in ours.items():
+        for other, near in textbook.items():
+            if _touch(one, other) and abs(score - near) < TIE:
+                tied |= {one, other}
+    rest = (ours.keys() | textbook.keys()) - tied
+    while follow := {pair for pair in rest if any(_touch(pair, other) for other in tied)}:
+        tied, rest = follow, rest - follow
+    return rest
+
+
+def _touch(one: Pair, other: Pair) -> bool:
+    return one[0] == other[0] or one[1] == other[1]
+
+
+def _timed(work: Any) -> float:
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def _peak_memory() -> float:
+    """Highest resident memory of this process so far, in GiB."""
+    # ru_maxrss survives exec and would show a larger parent; VmHWM does not.
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmHWM"):
+            return int(line.split()[1]) / 2**20
+    raise SystemExit("the peak memory of a process can be read on Linux only")
+
+
+def _processor() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.processor()
+
+
+CHILDREN = {
+    "data": make_data, "peak": measure_peak, "ours": run_ours, "textbook": run_textbook, "agree": agree,
+}  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

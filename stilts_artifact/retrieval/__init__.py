@@ -1,0 +1,1 @@
+"""Retrieval: embed sentences, find exact nearest neighbours, mine translations, score BUCC and Tatoeba."""

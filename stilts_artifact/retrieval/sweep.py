@@ -1,0 +1,126 @@
+"""Scores of every layer and pooling, from one pass of the encoder over each language."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+import numpy as np
+
+from stilts_artifact.domain.examples import ComparableCorpus, SentencePair
+from stilts_artifact.domain.tasks import Split
+from stilts_artifact.errors import ConfigError
+from stilts_artifact.retrieval.bucc import BuccOptions, score_bucc
+from stilts_artifact.retrieval.embed import POOLINGS, Advance, Batching, Pooling, View, embed
+from stilts_artifact.retrieval.encoder import Description, SentenceEncoder
+from stilts_artifact.retrieval.rows import Rows
+from stilts_artifact.retrieval.sentences import describe
+from stilts_artifact.retrieval.tatoeba import score_tatoeba
+from stilts_artifact.retrieval.threshold import Threshold
+from stilts_artifact.retrieval.transformer import Transformer
+
+Score = Callable[[SentenceEncoder], float]
+"""Points of one language under one encoder."""
+
+
+@dataclass(frozen=True, slots=True)
+class SweepLanguage:
+    """One language of a sweep: every text its score will ask for, and how it is scored."""
+
+    language: str
+    texts: tuple[str, ...]
+    score: Score
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """Vectors that are already there, looked up by text."""
+
+    description: Description
+    rows: Rows
+    places: Mapping[str, int]
+
+    def __call__(self, texts: Sequence[str]) -> Rows:
+        return np.asarray(self.rows[[self.places[text] for text in texts]])
+
+
+def parse_layers(text: str) -> tuple[int, ...]:
+    """Layers of an option such as ``1-24`` or ``7,13-15``, ascending.
+
+    Raises:
+        ConfigError: not such a list.
+
+    Example:
+        >>> parse_layers("7,13-15")
+        (7, 13, 14, 15)
+    """
+    layers: set[int] = set()
+    for item in text.split(","):
+        match = re.fullmatch(r"([0-9]+)(?:-([0-9]+))?", item.strip())
+        first, last = (int(match[1]), int(match[2] or match[1])) if match else (0, -1)
+        if first > last:
+            raise ConfigError("not a list of layers", got=repr(text), expected="numbers and ranges, as 1-24 or 7,13-15")
+        layers.update(range(first, last + 1))
+    return tuple(sorted(layers))
+
+
+def parse_poolings(text: str) -> tuple[Pooling, ...]:
+    """Poolings of an option such as ``mean,cls``.
+
+    Raises:
+        ConfigError: an unknown pooling.
+    """
+    wanted = [item.strip() for item in text.split(",")]
+    unknown = [item for item in wanted if item not in POOLINGS]
+    if unknown:
+        raise ConfigError("unknown pooling", got=repr(unknown[0]), expected=", ".join(POOLINGS))
+    return tuple(pooling for pooling in POOLINGS if pooling in wanted)
+
+
+def sweep(
+    transformer: Transformer,
+    views: Sequence[View],
+    languages: Sequence[SweepLanguage],
+    *,
+    batching: Batching | None = None,
+    advance: Advance | None = None,
+) -> Iterator[tuple[str, View, float]]:
+    """Score every view in every language: (language, view, points).
+
+    Raises:
+        ConfigError, DataError: as :func:`stilts_artifact.retrieval.embed.embed`.
+    """
+    batching = batching or Batching()
+    for language in languages:
+        texts = tuple(dict.fromkeys(language.texts))
+        places = MappingProxyType({text: place for place, text in enumerate(texts)})
+        with tempfile.TemporaryDirectory(prefix="stilts-sweep-") as folder:
+            outputs = {view: Path(folder) / f"{view.layer}-{view.name}.npy" for view in views}
+            made = embed(transformer, texts, outputs, batching=batching, advance=advance)
+            for view in views:
+                known = _Known(describe(transformer, view, batching), made[view], places)
+                yield language.language, view, language.score(known)
+
+
+def search_language(language: str, pairs: Sequence[SentencePair], scale: str) -> SweepLanguage:
+    """Tatoeba's accuracy on aligned sentences."""
+
+    def score(encode: SentenceEncoder) -> float:
+        return score_tatoeba(language, pairs, encode, scale=scale).metrics["accuracy"]
+
+    return SweepLanguage(language, tuple(text for pair in pairs for text in (pair.source, pair.target)), score)
+
+
+def mining_language(language: str, corpus: ComparableCorpus, scale: str) -> SweepLanguage:
+    """BUCC's F1 on development data, cut where it is best."""
+    options = BuccOptions(threshold=Threshold("oracle"))
+
+    def score(encode: SentenceEncoder) -> float:
+        scored = score_bucc((language, Split.DEV), lambda _: corpus, encode, scale=scale, options=options)
+        return scored.metrics["f1"]
+
+    return SweepLanguage(language, tuple(sentence.text for sentence in corpus.source + corpus.target), score)

@@ -1,0 +1,83 @@
+"""Tatoeba: for each English sentence, find its translation among the sentences of another language."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from stilts_artifact.domain.examples import SentencePair
+from stilts_artifact.domain.signature import Signature
+from stilts_artifact.domain.tasks import Split
+from stilts_artifact.retrieval.encoder import SentenceEncoder, sign
+from stilts_artifact.retrieval.engines import backend_of, choose_engine
+from stilts_artifact.retrieval.knn import Search, nearest
+from stilts_artifact.scoring.metrics import accuracy, accuracy_counts
+
+METRIC = "accuracy"
+METRIC_VERSION = "xtreme-838c13b"
+
+
+@dataclass(frozen=True, slots=True)
+class TatoebaScore:
+    """One language's result: a line number of the other language for each line of the sorted English file."""
+
+    language: str
+    predictions: tuple[int, ...]
+    labels: tuple[int, ...]
+    signature: Signature
+
+    @property
+    def metrics(self) -> Mapping[str, float]:
+        """Accuracy in points."""
+        sums = accuracy_counts(self.predictions, self.labels).sum(axis=0)
+        return {name: value.item() for name, value in accuracy(sums).items()}
+
+
+def english_order(pairs: Sequence[SentencePair]) -> list[int]:
+    """Lines in the order of XTREME's English file: sorted by text, so that position gives nothing away.
+
+    The order is also the file of labels. Source: XTREME utils_preprocess.py:376-405 at 838c13b.
+
+    Example:
+        >>> english_order([SentencePair("zwei", "two"), SentencePair("eins", "one")])
+        [1, 0]
+    """
+    return sorted(range(len(pairs)), key=lambda line: pairs[line].target.strip())
+
+
+def score_tatoeba(
+    language: str,
+    pairs: Sequence[SentencePair],
+    encode: SentenceEncoder,
+    *,
+    scale: str,
+    search: Search | None = None,
+) -> TatoebaScore:
+    """Search and score one language: nearest by cosine, one direction.
+
+    Source: XTREME utils_retrieve.py:331-339 at 838c13b (index the other language, query in English, top 1).
+
+    Args:
+        pairs: source in the other language, target in English.
+        scale: for the signature.
+
+    Raises:
+        DataError, ResourceError: as :func:`stilts_artifact.retrieval.knn.nearest`.
+    """
+    labels = english_order(pairs)
+    queries = encode([pairs[line].target for line in labels])
+    corpus = encode([pair.source for pair in pairs])
+    predictions = nearest(queries, corpus, 1, search).indices[:, 0]
+    signature = sign(
+        encode.description,
+        task="tatoeba",
+        split=Split.TEST,
+        language=language,
+        neighbours=1,
+        margin="absolute",
+        metric=METRIC,
+        metric_version=METRIC_VERSION,
+        backend=backend_of(choose_engine((search or Search()).engine, both=False)),
+        scale=scale,
+    )
+    return TatoebaScore(language, tuple(predictions.tolist()), tuple(labels), signature)

@@ -1,0 +1,189 @@
+"""Exact search: what it refuses, and what must not change what it finds."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tracemalloc
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from stilts_artifact.errors import ConfigError, DataError, ResourceError
+from stilts_artifact.retrieval.exact import rounding_error
+from stilts_artifact.retrieval.knn import Search, nearest, nearest_both
+from stilts_artifact.retrieval.memory import parse_memory, plan_blocks
+from stilts_artifact.retrieval.rows import norms, unit_rows
+
+
+def rows(n: int, d: int = 16, seed: int = 0) -> np.ndarray[Any, Any]:
+    return np.random.default_rng(seed).standard_normal((n, d)).astype(np.float32)
+
+
+@pytest.mark.parametrize(("value", "got"), [(0.0, "all zeros"), (np.nan, "NaN"), (np.inf, "NaN"), (-np.inf, "NaN")])
+@pytest.mark.parametrize("side", [0, 1])
+def test_a_row_without_direction_is_named(value: float, got: str, side: int) -> None:
+    sides = [rows(9), rows(7, seed=1)]
+    sides[side][5] = value
+    with pytest.raises(DataError) as caught:
+        nearest_both(*sides, 2)
+    assert "row 5" in str(caught.value)
+    assert ("first", "second")[side] in str(caught.value)
+    assert got in str(caught.value)
+
+
+def test_one_nan_among_numbers_is_enough() -> None:
+    broken = rows(9)
+    broken[8, 3] = np.nan
+    with pytest.raises(DataError, match="direction"):
+        nearest(rows(3), broken, 1)
+
+
+@pytest.mark.parametrize(
+    "wrong", [np.ones(3, np.float32), np.ones((2, 2), np.int64), np.ones((0, 4), np.float32), np.ones((3, 0))]
+)
+def test_what_is_no_matrix_of_embeddings_is_refused(wrong: Any) -> None:
+    with pytest.raises(DataError, match="not a matrix"):
+        nearest(wrong, rows(3), 1)
+
+
+def test_sides_of_unequal_dimension_are_refused() -> None:
+    with pytest.raises(DataError, match="unequal dimension"):
+        nearest(rows(3, 4), rows(3, 5), 1)
+
+
+def test_no_neighbours_are_refused() -> None:
+    with pytest.raises(ConfigError):
+        nearest(rows(3), rows(3), 0)
+
+
+@pytest.mark.parametrize("engine", ["shared", "faiss"])
+def test_k_beyond_the_corpus_returns_all_of_it(engine: Any) -> None:
+    found = nearest(rows(5), rows(3, seed=1), 10, Search(engine))
+    assert found.scores.shape == (5, 3)
+    assert [sorted(line) for line in found.indices.tolist()] == [[0, 1, 2]] * 5
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_scaling_rows_changes_nothing(dtype: Any) -> None:
+    x, y = rows(40).astype(dtype), rows(50, seed=1).astype(dtype)
+    scale = 2.0 ** np.random.default_rng(2).integers(-6, 6, (50, 1))
+    plain, scaled = nearest(x, y, 4), nearest(x, (y * scale).astype(dtype), 4)
+    assert np.array_equal(plain.indices, scaled.indices)
+    assert np.array_equal(plain.scores, scaled.scores)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("power", [-140, 120])
+def test_lengths_at_the_edges_of_float32_change_nothing(power: int) -> None:
+    draw = np.random.default_rng(0)
+    x, y = (draw.integers(-8, 9, (n, 16)).astype(np.float32) for n in (40, 50))
+    plain, scaled = nearest_both(x, y, 4), nearest_both(x, np.ldexp(y, power), 4)
+    assert np.array_equal(plain[0].indices, scaled[0].indices)
+    assert np.array_equal(plain[1].scores, scaled[1].scores)
+
+
+def test_permuting_a_side_permutes_what_is_found() -> None:
+    x, y = rows(40), rows(50, seed=1)
+    order = np.random.default_rng(3).permutation(50)
+    plain, permuted = nearest_both(x, y, 4), nearest_both(x, y[order], 4)
+    assert np.array_equal(order[permuted[0].indices], plain[0].indices)
+    assert np.array_equal(permuted[1].indices, plain[1].indices[order])
+
+
+def test_blocks_engines_and_directions_change_nothing() -> None:
+    x, y = rows(200), rows(300, seed=1)
+    expected = nearest_both(x, y, 5, Search("shared"))
+    for engine in ("shared", "faiss"):
+        for blocks in (None, (64, 32), (1, 300), (200, 1)):
+            found = nearest_both(x, y, 5, Search(engine, blocks=blocks))  # type: ignore[arg-type]
+            assert all(np.array_equal(a.indices, b.indices) for a, b in zip(found, expected, strict=True))
+            assert all(np.array_equal(a.scores, b.scores) for a, b in zip(found, expected, strict=True))
+    assert np.array_equal(nearest(y, x, 5).indices, expected[1].indices)
+
+
+def test_ties_go_to_the_smaller_index_whatever_their_number() -> None:
+    y = np.tile(rows(1, seed=1), (500, 1))
+    y[::100] = rows(5, seed=2)
+    found = nearest(y[1:2], y, 4, Search("shared", blocks=(64, 64)))
+    assert found.indices.tolist() == [[1, 2, 3, 4]]
+
+
+def test_memory_mapped_rows_are_searched_in_place(tmp_path: Path) -> None:
+    np.save(tmp_path / "rows.npy", rows(50))
+    mapped = np.load(tmp_path / "rows.npy", mmap_mode="r")
+    assert np.array_equal(nearest(mapped, mapped, 1).indices[:, 0], np.arange(50))
+
+
+def test_progress_adds_up_to_one() -> None:
+    seen: list[float] = []
+    nearest_both(rows(100), rows(70), 2, Search("shared", progress=seen.append, blocks=(30, 30)))
+    assert len(seen) == 12
+    assert sum(seen) == pytest.approx(1)
+
+
+def test_too_small_a_budget_is_refused_before_work_and_says_what_would_do() -> None:
+    seen: list[float] = []
+    with pytest.raises(ResourceError) as caught:
+        nearest_both(rows(100), rows(100), 4, Search(memory=1 << 20, progress=seen.append))
+    assert not seen
+    assert caught.value.fix is not None
+    enough = parse_memory(caught.value.fix.split()[1])
+    nearest_both(rows(100), rows(100), 4, Search(memory=enough))
+
+
+def test_a_tight_budget_gets_smaller_blocks_and_more_memory_larger_ones() -> None:
+    shape = (400_000, 400_000, 1024)
+    budgets = [320 << 20, 360 << 20, 1 << 30]
+    plans = [plan_blocks(shape, 4, budget, both=True) for budget in budgets]
+    assert plans[0].rows < plans[1].rows < plans[2].rows
+    assert all(plan.bytes <= budget for plan, budget in zip(plans, budgets, strict=True))
+
+
+@pytest.mark.parametrize("order", ["random", "rising"])
+def test_a_search_takes_no_more_than_planned(order: str) -> None:
+    x, y = rows(4096, 32), rows(6000, 32, seed=1)
+    if order == "rising":  # every block beats all before it: the worst case for shortlists
+        x[:] = x[0] + 0.01 * x
+        y = y[np.argsort(y @ x[0])]
+    plan = plan_blocks((4096, 6000, 32), 4, 4 << 30, both=True)
+    tracemalloc.start()
+    nearest_both(x, y, 4, Search("shared"))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak <= plan.bytes
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("4GiB", 4 << 30), ("512 MiB", 512 << 20), ("0.5KiB", 512), ("1TiB", 1 << 40)]
+)
+def test_memory_sizes(text: str, size: int) -> None:
+    assert parse_memory(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "4", "4GB", "-1GiB", "0GiB", "GiB", "4 gib", "1e3GiB"])
+def test_what_is_no_memory_size_is_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match="memory size"):
+        parse_memory(text)
+
+
+@pytest.mark.parametrize("d", [1, 3, 64, 1024])
+def test_float32_cosines_stay_within_the_rounding_error(d: int) -> None:
+    x = rows(200, d) * np.float32(3.7)
+    lengths = norms(x, "x")
+    unit = unit_rows(x, lengths, np.empty_like(x))
+    exact = x.astype(np.float64) @ x.T.astype(np.float64) / np.outer(lengths, lengths)
+    assert np.abs(unit @ unit.T - exact).max() <= rounding_error(d)
+
+
+def test_importing_the_engine_loads_neither_torch_nor_faiss() -> None:
+    program = (
+        "import sys, pkgutil, importlib, stilts_artifact.retrieval as package\n"
+        "for module in pkgutil.iter_modules(package.__path__):\n"
+        "    importlib.import_module(f'stilts_artifact.retrieval.{module.name}')\n"
+        "print(*({'torch', 'faiss', 'transformers', 'matplotlib'} & set(sys.modules)))"
+    )
+    answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert answer.stdout.strip() == ""

@@ -1,0 +1,97 @@
+"""Margins and pairs on cases small enough to do by hand, and under changes that must not matter."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from stilts_artifact.retrieval.exact import Neighbours
+from stilts_artifact.retrieval.margin import margin, margin_scores
+from stilts_artifact.retrieval.mine import RETRIEVALS, Mining, Pairs, mine, select_pairs
+
+
+def as_set(pairs: Pairs) -> set[tuple[int, int]]:
+    return set(zip(pairs.source.tolist(), pairs.target.tolist(), strict=True))
+
+
+def planted(n: int = 60, d: int = 24) -> tuple[Any, Any]:
+    r = np.random.default_rng(0)
+    x = r.standard_normal((n, d))
+    return x, x + 0.7 * r.standard_normal((n, d))
+
+
+def neighbours(scores: list[list[float]], indices: list[list[int]]) -> Neighbours:
+    return Neighbours(np.array(scores), np.array(indices))
+
+
+def test_a_ratio_without_a_mean_is_zero() -> None:
+    assert margin(np.array([0.5, 0.5]), np.array([0.0, 0.25]), "ratio").tolist() == [0.0, 2.0]
+
+
+def test_a_margin_halves_the_means_of_both_sides() -> None:
+    forward = neighbours([[0.9, 0.1], [0.8, 0.4]], [[0, 1], [1, 0]])
+    backward = neighbours([[0.9, 0.4], [0.8, 0.1]], [[0, 1], [1, 0]])
+    assert margin_scores(forward, backward, "distance")[0].tolist() == pytest.approx([0.9 - 0.575, 0.1 - 0.475])
+
+
+# Sources 0 and 1 both like target 0 best; targets 0 and 1 both like source 1 best.
+FORWARD = neighbours([[0.8, 0.2], [0.9, 0.7]], [[0, 1], [0, 1]])
+BACKWARD = neighbours([[0.9, 0.8], [0.7, 0.2]], [[1, 0], [1, 0]])
+
+
+@pytest.mark.parametrize(
+    ("retrieval", "expected"),
+    [
+        ("forward", [(1, 0), (0, 0)]),
+        ("backward", [(1, 0), (1, 1)]),
+        ("intersect", [(1, 0)]),
+        ("max", [(1, 0)]),
+    ],
+)
+def test_each_retrieval_by_hand(retrieval: Any, expected: list[tuple[int, int]]) -> None:
+    pairs = select_pairs(FORWARD, BACKWARD, Mining(2, "absolute", retrieval))
+    assert list(zip(pairs.source.tolist(), pairs.target.tolist(), strict=True)) == expected
+
+
+def test_max_takes_a_second_choice_once_the_first_is_used() -> None:
+    forward = neighbours([[0.9], [0.8]], [[0], [0]])
+    backward = neighbours([[0.9], [0.5]], [[0], [1]])
+    pairs = select_pairs(forward, backward, Mining(1, "absolute", "max"))
+    assert list(zip(pairs.source.tolist(), pairs.target.tolist(), strict=True)) == [(0, 0), (1, 1)]
+
+
+@pytest.mark.parametrize("retrieval", RETRIEVALS)
+def test_permuting_a_side_permutes_the_pairs(retrieval: Any) -> None:
+    x, y = planted()
+    order = np.random.default_rng(1).permutation(len(x))
+    plain, permuted = mine(x, y, Mining(retrieval=retrieval)), mine(x[order], y, Mining(retrieval=retrieval))
+    assert {(int(order[i]), j) for i, j in as_set(permuted)} == as_set(plain)
+    assert np.array_equal(np.sort(permuted.scores), np.sort(plain.scores))
+
+
+@pytest.mark.parametrize("retrieval", RETRIEVALS)
+def test_scaling_rows_changes_nothing(retrieval: Any) -> None:
+    x, y = planted()
+    scale = np.random.default_rng(2).uniform(0.1, 50, (len(x), 1))
+    plain, scaled = mine(x, y, Mining(retrieval=retrieval)), mine(x * scale, y, Mining(retrieval=retrieval))
+    assert as_set(plain) == as_set(scaled)
+    assert np.abs(plain.scores - scaled.scores).max() < 1e-6
+
+
+@pytest.mark.parametrize("retrieval", RETRIEVALS)
+def test_identical_sides_pair_each_row_with_itself(retrieval: Any) -> None:
+    x, _ = planted()
+    assert as_set(mine(x, x, Mining(retrieval=retrieval))) == {(i, i) for i in range(len(x))}
+
+
+def test_pairs_come_best_first_and_each_sentence_once() -> None:
+    pairs = mine(*planted())
+    assert (np.diff(pairs.scores) <= 0).all()
+    assert len(set(pairs.source.tolist())) == len(set(pairs.target.tolist())) == len(pairs)
+
+
+def test_one_sentence_on_each_side() -> None:
+    pairs = mine(np.ones((1, 1)), np.ones((1, 1)))
+    assert (pairs.scores.tolist(), pairs.source.tolist(), pairs.target.tolist()) == ([1.0], [0], [0])
