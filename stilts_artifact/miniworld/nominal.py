@@ -28,7 +28,7 @@ def is_animate(referent: Referent | str | None) -> bool:
 
 
 class Nominals:
-    """Noun phrases of one language, each made once.
+    """Noun phrases of one language, each made once if it is likely to come again.
 
     Args:
         clause: makes the words of a relative clause and says which is its head.
@@ -46,7 +46,9 @@ class Nominals:
         found = self._known.get(key)
         if found is None:
             words = self._name(referent, role) if isinstance(referent, Name) else self._thing(referent, role)
-            found = self._known[key] = self._governed(words, role)
+            found = self._governed(words, role)
+            if isinstance(referent, Name) or referent.clause is None:  # relative clauses are hardly met twice
+                self._known[key] = found
         return found
 
     def time(self, time: str) -> Phrase:

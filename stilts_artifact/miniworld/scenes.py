@@ -145,6 +145,12 @@ def state(r: Stream) -> Event:
     return Event("be", who, r.choice(c.STATES + c.QUALITIES), tense=r.choice(TENSES), negated=r.chance(0.1))
 
 
+def reaction(agent: Referent, state: str) -> Event:
+    """What the agent does in a state."""
+    verb, thing = c.REACTIONS[state]
+    return Event(verb, agent, None if thing is None else Thing(thing))
+
+
 def question(r: Stream, taste: Taste = PLAIN) -> Event:
     """A question about one slot of a random event."""
     told = event(r, taste)._replace(negated=False, front=None)

@@ -114,12 +114,6 @@ def _hellaswag_row(own: Grammar, index: int, item: Item, split: SplitName) -> di
 # Cosmos QA: causes and consequences.
 
 
-def reaction(agent: Referent, state: str) -> Event:
-    """What the agent does in a state."""
-    verb, thing = c.REACTIONS[state]
-    return Event(verb, agent, None if thing is None else Thing(thing))
-
-
 def cause(r: Stream) -> Item:
     """Two who are in different states or react to them; a question on the cause or the consequence for one."""
     who = scenes.agent(r, _NO_NAME)
@@ -128,14 +122,14 @@ def cause(r: Stream) -> Item:
     asks_cause = r.chance(0.5)
     story: list[Meaning] = []
     for person, state in ((who, states[0]), (other, states[1])):
-        story.append(_with_place(r, reaction(person, state)) if asks_cause else Event("be", person, state))
+        story.append(_with_place(r, scenes.reaction(person, state)) if asks_cause else Event("be", person, state))
     aside = scenes.event(r, _NO_NAME)._replace(tense="past", negated=False, front=None)
     told = tuple(r.shuffled([*story, aside]))
     if asks_cause:
-        asked = reaction(who, states[0])._replace(asks="why")
+        asked = scenes.reaction(who, states[0])._replace(asks="why")
         return _shuffled(r, told, asked, [Event("be", who, state) for state in states], "cause")
     asked = Event("do", who, asks="patient", tense="future")
-    return _shuffled(r, told, asked, [reaction(who, s)._replace(tense="future") for s in states], "consequence")
+    return _shuffled(r, told, asked, [scenes.reaction(who, s)._replace(tense="future") for s in states], "consequence")
 
 
 def _with_place(r: Stream, event: Event) -> Event:

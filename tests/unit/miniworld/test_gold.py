@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from stilts_artifact.miniworld import PIVOT, SEED, grammar, languages
 from stilts_artifact.miniworld import concepts as c
@@ -12,7 +14,7 @@ from stilts_artifact.miniworld.categorial import derivation
 from stilts_artifact.miniworld.draw import Stream
 from stilts_artifact.miniworld.inference import Inference
 from stilts_artifact.miniworld.meanings import Compound, Event, Meaning, Place, Thing
-from stilts_artifact.miniworld.splits import owns
+from stilts_artifact.miniworld.splits import SplitName, distinct, owns
 from stilts_artifact.miniworld.tasks_choice import cause, continuation
 from stilts_artifact.miniworld.tasks_nli import pairs as inferences
 from stilts_artifact.miniworld.tasks_paraphrase import pairs as paraphrases
@@ -84,6 +86,10 @@ def test_a_judge_of_meanings_agrees_on_inference(name: str, bystanders: int) -> 
     drawn = inferences(SEED, name, "dev", 600, bystanders)
     wrong = [pair for pair in drawn if verdict(pair) != pair.label]
     assert not wrong, wrong[:2]
+    for pair in drawn:
+        verb = plain(pair.hypothesis).verb
+        events = [plain(event) for premise in pair.premises for event in told(premise)]
+        assert sum(event.verb in (verb, plain_opposite(verb)) for event in events) == 1  # one premise decides
 
 
 def test_anli_rounds_are_progressively_longer() -> None:
@@ -94,12 +100,15 @@ def test_anli_rounds_are_progressively_longer() -> None:
 @pytest.mark.parametrize("name", ["qqp", "pawsx"])
 def test_paraphrases_look_alike_and_only_paraphrases_mean_the_same(name: str) -> None:
     own = grammar(PIVOT)
-    for pair in paraphrases(SEED, name, "dev", 400):
+    for pair in paraphrases(SEED, name, "train", 2400):
         assert own.text(pair.first) != own.text(pair.second)
-        if pair.same:
-            assert plain(pair.first) == plain(pair.second)
-        else:
-            assert pair.rule != ""
+        assert (public(pair.first) == public(pair.second)) == pair.same
+        assert (pair.rule == "") == pair.same
+
+
+def public(event: Event) -> list[object]:
+    """What a reader learns: not the filler of the slot that is asked for."""
+    return [value for slot, value in plain(event)._asdict().items() if slot != event.asks] + [event.asks]
 
 
 def test_role_swaps_keep_the_words() -> None:
@@ -187,6 +196,15 @@ def test_gold_pairs_mean_the_same_and_nothing_else_does() -> None:
     meant = {(one, two) for one, a in enumerate(drawn.source) for two, b in enumerate(drawn.target) if a == b}
     assert meant == set(drawn.gold)
     assert len(drawn.gold) == pairs
+
+
+@given(st.integers(0, 10_000), st.sampled_from(["train", "dev", "test"]))
+def test_drawn_items_are_different_owned_and_balanced(seed: int, split: SplitName) -> None:
+    stream = Stream(seed, "test")
+    drawn = list(distinct(split, lambda: stream.below(500), str, 31, lambda item: str(item % 3), 3))
+    assert len(set(drawn)) == len(drawn) == 30
+    assert all(owns(split, str(item)) for item in drawn)
+    assert [sum(item % 3 == label for item in drawn) for label in range(3)] == [10, 10, 10]
 
 
 def test_splits_share_no_text() -> None:

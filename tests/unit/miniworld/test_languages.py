@@ -8,7 +8,7 @@ from statistics import mean
 
 import pytest
 
-from stilts_artifact.miniworld import PIVOT, SEED, grammar, languages, meanings, realise
+from stilts_artifact.miniworld import PIVOT, SEED, grammar, languages, meanings, passages, realise
 from stilts_artifact.miniworld.concepts import CONTENT
 from stilts_artifact.miniworld.lexicon import lexicon
 from stilts_artifact.miniworld.meanings import Event, Meaning, Place, Thing
@@ -146,3 +146,24 @@ def test_a_translation_of_every_meaning_in_every_language() -> None:
         assert all(text[-1] in ".?" and "  " not in text and text == text.strip() for text in texts.values())
         assert len({text[-1] for text in texts.values()}) == 1
     assert alike < 0.3 * 300  # a short sentence may be the same in two near languages
+
+
+def test_passages_hang_together() -> None:
+    """Pretraining text whose later sentences take up earlier ones; the same passages from the same seed."""
+    drawn = list(islice(passages(SEED, "test"), 400))
+    assert drawn == list(islice(passages(SEED, "test"), 400))
+    assert drawn != list(islice(passages(SEED, "other"), 400))
+    assert {len(passage) for passage in drawn} == {1, 2, 3, 4, 5}
+    connected = [passage for passage in drawn if len(passage) > 1]
+    shared = [
+        set(realise(passage[-1], PIVOT)[:-1].split())
+        & {word for sentence in passage[:-1] for word in realise(sentence, PIVOT)[:-1].split()}
+        for passage in connected
+    ]
+    assert all(shared)
+    answered = 0
+    for *_, asked, answer in connected:
+        if isinstance(asked, Event) and asked.asks is not None:
+            assert asked._replace(asks=None) == answer
+            answered += 1
+    assert answered > 80

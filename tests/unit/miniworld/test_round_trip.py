@@ -26,12 +26,18 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("miniworld")
 
 
+def stored(name: str, folder: Path) -> Path:
+    """A file of the mini world, made when it is first asked for."""
+    path = folder / name.replace("/", "~")
+    if not path.exists():
+        path.write_bytes(build(name))
+    return path
+
+
 def examples_of(part: Part, folder: Path) -> list[Any]:
     key = (part.source, part.member, part.options)
     if key not in READ:
-        path = folder / part.source.replace("/", "~")
-        if not path.exists():
-            path.write_bytes(build(part.source))
+        path = stored(part.source, folder)
         found = {part.source: path.read_bytes()} if part.member is None else read_members(path, [part.member])
         read = READERS[part.reader]
         READ[key] = [example for name in sorted(found) for example in read(found[name], name, **dict(part.options))]
@@ -50,7 +56,7 @@ def test_the_files_are_those_that_the_tasks_read() -> None:
 
 @pytest.mark.parametrize("task", [name for name, task in WORLD.tasks.items() if task.kind is Kind.PAIR])
 def test_pairs_are_balanced_and_met_in_one_split_only(task: str, folder: Path) -> None:
-    hypotheses: dict[str, dict[Split, set[tuple[str, str]]]] = {}
+    decided: dict[str, dict[Split, set[str]]] = {}
     for split, language, parts in splits(task, folder):
         pairs: list[PairExample] = [pair for part in parts for pair in part]
         counts = Counter(pair.label for pair in pairs)
@@ -59,8 +65,9 @@ def test_pairs_are_balanced_and_met_in_one_split_only(task: str, folder: Path) -
         texts = [(pair.first, pair.second) for pair in pairs]
         if task != "anli_plus":  # joins corpora that are drawn apart
             assert len(set(texts)) == len(texts)
-        hypotheses.setdefault(language, {})[split] = set(texts)
-    for found in hypotheses.values():
+        deciding = 0 if "0" in counts else 1  # the text by which the generator tells the splits apart
+        decided.setdefault(language, {})[split] = {text[deciding] for text in texts}
+    for found in decided.values():
         for one in found:
             for other in found:
                 assert one is other or not found[one] & found[other]
@@ -130,7 +137,8 @@ def test_supertags_of_dev_and_test_are_known_from_train(folder: Path) -> None:
 
 def test_fused_tokens_take_the_tag_of_their_host(folder: Path) -> None:
     """A multiword token is one word to the reader, tagged as the noun or verb that carries the clitics."""
-    data = read_members(folder / "ud-treebanks-v2.5.tgz", ["ud-treebanks-v2.5/*/qag_*-ud-test.conllu"])
+    path = stored("ud-treebanks-v2.5.tgz", folder)
+    data = read_members(path, ["ud-treebanks-v2.5/*/qag_*-ud-test.conllu"])
     (text,) = (content.decode() for content in data.values())
     fused = {line.split("\t")[1] for line in text.splitlines() if "-" in line.split("\t")[0] and line[0] != "#"}
     assert len(fused) > 50
@@ -143,6 +151,15 @@ def test_fused_tokens_take_the_tag_of_their_host(folder: Path) -> None:
     assert {tag for _, tag in tagged} <= {"NOUN", "VERB", "PROPN", "NUM", "AUX"}
     assert "\n# text = " in text
     assert any(".1\t" in line[:5] for line in text.splitlines())
+
+
+@pytest.mark.parametrize("code", languages)
+def test_tokens_of_a_treebank_make_up_its_text(code: str, folder: Path) -> None:
+    path = stored("ud-treebanks-v2.5.tgz", folder)
+    for content in read_members(path, [f"ud-treebanks-v2.5/*/{code}_*-ud-test.conllu"]).values():
+        texts = [line.removeprefix("# text = ") for line in content.decode().splitlines() if line.startswith("# text")]
+        sentences = READERS["conllu"](content, code)
+        assert texts == [" ".join(sentence.words[:-1]) + sentence.words[-1] for sentence in sentences]
 
 
 def test_gold_pairs_name_lines_of_the_corpora(folder: Path) -> None:
