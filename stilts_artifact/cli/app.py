@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from stilts_artifact import __version__
-from stilts_artifact.cli import check, container, doctor, fetch, mine, record, reproduce, score, sweep
+from stilts_artifact.cli import check, container, doctor, fetch, mine, pretrain, record, reproduce, score, sweep
 
 app = typer.Typer(
     add_completion=False,
@@ -41,5 +41,6 @@ app.command()(doctor.doctor)
 app.command()(score.score)
 app.command()(mine.mine)
 app.command()(sweep.sweep)
+app.command()(pretrain.pretrain)
 app.command()(record.record)
 app.add_typer(container.app, name="container")

@@ -1,0 +1,156 @@
+"""What stands on the encoder for each kind of task.
+
+As in jiant, with which the paper was made (jiant/tasks/... modeling/heads.py:82-166 at daa5a25): classification and
+multiple choice put a dense layer and a tanh on the *pooler's* output, which has one of each already.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from stilts_artifact.domain.tasks import Kind
+from stilts_artifact.errors import ConfigError
+
+if TYPE_CHECKING:
+    from transformers import XLMRobertaConfig, XLMRobertaModel
+    from transformers.modeling_outputs import BaseModelOutputWithPoolingAndCrossAttentions as Encoded
+
+IGNORED = -100
+"""Label of a position that has none; torch's cross entropy skips it."""
+
+
+class ClassificationHead(nn.Module):
+    """Dropout, dense, tanh, dropout, dense on the pooler's output: one score for each label."""
+
+    def __init__(self, config: XLMRobertaConfig, labels: int) -> None:
+        super().__init__()
+        self.dense = nn.Linear(config.hidden_size, config.hidden_size)
+        self.out = nn.Linear(config.hidden_size, labels)
+        self.dropout = nn.Dropout(config.hidden_dropout_prob)
+        _initialise(self, config)
+
+    def forward(self, encoded: Encoded) -> torch.Tensor:
+        """Scores [rows, labels]."""
+        hidden = torch.tanh(self.dense(self.dropout(encoded.pooler_output)))
+        scores: torch.Tensor = self.out(self.dropout(hidden))
+        return scores
+
+    def loss(self, scores: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """Cross entropy; ``labels`` int64 [rows]."""
+        return functional.cross_entropy(scores, labels)
+
+
+class ChoiceHead(ClassificationHead):
+    """The same with one output, whose scores compete among the choices of an example."""
+
+    def __init__(self, config: XLMRobertaConfig, choices: int) -> None:
+        super().__init__(config, labels=1)
+        self.choices = choices
+
+    def forward(self, encoded: Encoded) -> torch.Tensor:
+        """Scores [examples, choices] from examples x choices encoded rows, the choices of an example in a row."""
+        return super().forward(encoded).view(-1, self.choices)
+
+
+class TaggingHead(nn.Module):
+    """Dropout and dense on every token."""
+
+    def __init__(self, config: XLMRobertaConfig, labels: int) -> None:
+        super().__init__()
+        self.out = nn.Linear(config.hidden_size, labels)
+        self.dropout = nn.Dropout(config.hidden_dropout_prob)
+        _initialise(self, config)
+
+    def forward(self, encoded: Encoded) -> torch.Tensor:
+        """Scores [rows, length, labels]."""
+        scores: torch.Tensor = self.out(self.dropout(encoded.last_hidden_state))
+        return scores
+
+    def loss(self, scores: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """Cross entropy over labelled tokens; ``labels`` int64 [rows, length], :data:`IGNORED` where there is none."""
+        return functional.cross_entropy(scores.flatten(0, 1), labels.flatten(), ignore_index=IGNORED)
+
+
+class SpanHead(nn.Module):
+    """Dense on every token: scores of being the first and the last token of the answer."""
+
+    def __init__(self, config: XLMRobertaConfig) -> None:
+        super().__init__()
+        self.out = nn.Linear(config.hidden_size, 2)
+        _initialise(self, config)
+
+    def forward(self, encoded: Encoded) -> torch.Tensor:
+        """Scores [rows, 2, length]: of starts, and of ends."""
+        scores: torch.Tensor = self.out(encoded.last_hidden_state).transpose(
+            1, 2
+        )  # [rows, length, 2] -> [rows, 2, length]
+        return scores
+
+    def loss(self, scores: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """Mean of the cross entropies of start and end; ``labels`` int64 [rows, 2], token positions."""
+        start = functional.cross_entropy(scores[:, 0], labels[:, 0])
+        end = functional.cross_entropy(scores[:, 1], labels[:, 1])
+        return (start + end) / 2
+
+
+class MaskedLanguageHead(nn.Module):
+    """Dense, gelu, layer norm, and the input embeddings as output weights (parameter names as in transformers)."""
+
+    def __init__(self, encoder: XLMRobertaModel) -> None:
+        super().__init__()
+        config = encoder.config
+        self.dense = nn.Linear(config.hidden_size, config.hidden_size)
+        self.layer_norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
+        self.bias = nn.Parameter(torch.zeros(config.vocab_size))
+        _initialise(self, config)
+        # In a tuple, so that the encoder's embeddings do not become parameters of the head as well.
+        self._tied = (encoder.embeddings.word_embeddings,)
+
+    def forward(self, hidden: torch.Tensor) -> torch.Tensor:
+        """Scores [tokens, vocabulary] of hidden states [tokens, hidden].
+
+        Only the masked positions need scores, so the caller passes those rows alone.
+        """
+        hidden = self.layer_norm(functional.gelu(self.dense(hidden)))
+        return functional.linear(hidden, self._tied[0].weight, self.bias)
+
+    def loss(self, scores: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """Cross entropy; ``targets`` int64 [tokens]."""
+        return functional.cross_entropy(scores, targets)
+
+
+TaskHead = ClassificationHead | ChoiceHead | TaggingHead | SpanHead
+
+
+def task_head(kind: Kind, config: XLMRobertaConfig, labels: int) -> TaskHead:
+    """A fresh head for a kind of task.
+
+    Args:
+        labels: number of labels, of tags, or of choices; a span head has no use for it.
+
+    Raises:
+        ConfigError: retrieval, which trains nothing.
+    """
+    match kind:
+        case Kind.PAIR:
+            return ClassificationHead(config, labels)
+        case Kind.CHOICE:
+            return ChoiceHead(config, labels)
+        case Kind.TAGGING:
+            return TaggingHead(config, labels)
+        case Kind.SPAN:
+            return SpanHead(config)
+        case Kind.MINING | Kind.SEARCH:
+            raise ConfigError(f"{kind} has no head: the encoder is evaluated as it is", got=kind)
+
+
+def _initialise(module: nn.Module, config: XLMRobertaConfig) -> None:
+    """Weights as XLM-R's own layers start: normal with the config's deviation, biases zero."""
+    for layer in module.children():
+        if isinstance(layer, nn.Linear):
+            nn.init.normal_(layer.weight, std=config.initializer_range)
+            nn.init.zeros_(layer.bias)

@@ -1,0 +1,137 @@
+"""The public encoders of the paper, at pinned revisions, into a folder with a manifest.
+
+A revision is a commit hash, which fixes every file; for each file the hub states its sha256 (large files) or its git
+blob hash (small ones), and what arrives is held against that before the folder is published. The manifest then
+stands for the folder: later loads need no network and verify every byte.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from stilts_artifact.errors import IntegrityError, MissingDataError, ResourceError, unknown_name
+from stilts_artifact.model.loading import CONFIG
+from stilts_artifact.model.manifest import MANIFEST, WEIGHTS, describe, verify_folder, write_manifest
+from stilts_artifact.model.tokenizer import TOKENIZER
+
+if TYPE_CHECKING:
+    from huggingface_hub import HfFileMetadata
+
+FILES = (CONFIG, TOKENIZER, WEIGHTS)
+"""All that is taken of a repository: no pickle, no code."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pinned:
+    """A repository on the hub at one commit."""
+
+    repository: str
+    revision: str
+
+
+PINNED: Mapping[str, Pinned] = MappingProxyType(
+    {
+        # FACTS: main at the time of writing, pinned by ten public repositories; MIT.
+        "xlm-roberta-large": Pinned("FacebookAI/xlm-roberta-large", "c23d21b0620b635a76227c604d44e43a9f0ee389"),
+        "xlm-roberta-base": Pinned("FacebookAI/xlm-roberta-base", "e73636d4f797dec63c3081bb6ed5c7b0bb3f2089"),
+    }
+)
+
+
+def pinned_encoder(name: str, folder: Path, *, offline: bool = False, endpoint: str | None = None) -> Path:
+    """The folder of a public encoder, downloaded unless it is there.
+
+    Args:
+        name: key of :data:`PINNED`.
+        folder: under which the encoder gets a folder of its own, named after encoder and revision.
+        offline: open no connection.
+        endpoint: base URL of a mirror of the hub.
+
+    Raises:
+        ConfigError: no such encoder.
+        MissingDataError: not on this machine, and offline or not reachable.
+        IntegrityError: a file that is not what the hub says it is, or a folder that no longer fits its manifest.
+        ResourceError: the disk is full or the folder cannot be written.
+    """
+    if name not in PINNED:
+        raise unknown_name("encoder", name, PINNED)
+    pin = PINNED[name]
+    target = folder / f"{name}-{pin.revision[:12]}"
+    if (target / MANIFEST).exists():
+        verify_folder(target)
+        return target
+    if offline:
+        raise MissingDataError(
+            f"{name} is not on this machine",
+            where=str(target),
+            expected=f"{pin.repository} at {pin.revision}",
+            fix="run once without --offline",
+        )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder, prefix=f".{name}.") as temporary:
+            _download(pin, Path(temporary), endpoint)
+            shutil.rmtree(Path(temporary) / ".cache", ignore_errors=True)  # the hub client's own records
+            write_manifest(Path(temporary))
+            _publish(Path(temporary), target)
+    except OSError as error:
+        fix = "free some disk space, or name a folder this user can write"
+        raise ResourceError("cannot write the encoder", where=str(folder), got=str(error), fix=fix) from error
+    return target
+
+
+def _publish(made: Path, target: Path) -> None:
+    """Rename the complete folder into place; whoever else was first has made the same files."""
+    whole = made.parent / f"{made.name}.whole"
+    made.rename(whole)
+    made.mkdir()  # TemporaryDirectory removes it at its end
+    try:
+        whole.rename(target)
+    except OSError:
+        shutil.rmtree(whole, ignore_errors=True)
+        verify_folder(target)
+
+
+def _download(pin: Pinned, folder: Path, endpoint: str | None) -> None:
+    import httpx2
+    from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    for name in FILES:
+        url = hf_hub_url(pin.repository, name, revision=pin.revision, endpoint=endpoint)
+        try:
+            stated = get_hf_file_metadata(url)
+            hf_hub_download(pin.repository, name, revision=pin.revision, local_dir=folder, endpoint=endpoint)
+        except (HfHubHTTPError, LocalEntryNotFoundError, httpx2.HTTPError) as error:
+            got = (str(error) or type(error).__name__).splitlines()[0]
+            raise MissingDataError(
+                "cannot download a file of the encoder", where=url, got=got, fix="try again, or name a mirror"
+            ) from error
+        _verify(folder / name, url, pin, stated)
+
+
+def _verify(path: Path, url: str, pin: Pinned, stated: HfFileMetadata) -> None:
+    """Hold a downloaded file against what the hub states of it."""
+    found = describe(path)
+    wanted = (stated.etag or "").strip('"')
+    own = found.sha256 if len(wanted) == hashlib.sha256().digest_size * 2 else _git_blob(path)
+    for what, got, expected in (
+        ("revision", str(stated.commit_hash), pin.revision),
+        ("size in bytes", str(found.bytes), str(stated.size)),
+        ("hash", own, wanted),
+    ):
+        if got != expected:
+            raise IntegrityError(f"downloaded file has another {what}", where=url, got=got, expected=expected)
+
+
+def _git_blob(path: Path) -> str:
+    """Git's name of a file's content: sha1 of a header and the bytes. Only ever compared with the hub's own."""
+    data = path.read_bytes()
+    return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()

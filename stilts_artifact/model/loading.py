@@ -1,0 +1,153 @@
+"""Load an XLM-R from a verified folder: architecture from ``config.json``, weights from safetensors, nothing else."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stilts_artifact.documents import parse_json, read_document
+from stilts_artifact.errors import DataError, IntegrityError
+from stilts_artifact.model.manifest import WEIGHTS, verify_folder
+from stilts_artifact.model.tokenizer import BOS, EOS, PAD, load_tokenizer
+from stilts_artifact.model.weights import Loaded, State, fill, read_tensors
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedTokenizerFast, XLMRobertaConfig, XLMRobertaModel
+
+    from stilts_artifact.model.heads import MaskedLanguageHead
+
+CONFIG = "config.json"
+_PREFIX = "roberta."
+_HEAD = "lm_head."
+# A buffer that transformers before version 4.31 saved; the model makes it itself.
+_POSITIONS = "embeddings.position_ids"
+_SIZES = (
+    "vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size",
+    "max_position_embeddings",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Encoder:
+    """An encoder ready for use, in evaluation mode, and where each of its weights came from.
+
+    ``revision`` is the sha256 of the weights file: it goes into signatures.
+    """
+
+    model: XLMRobertaModel
+    tokenizer: PreTrainedTokenizerFast
+    revision: str
+    weights: Loaded
+
+
+def load_encoder(folder: Path, *, may_initialise: Collection[str] = ()) -> Encoder:
+    """The encoder in a checkpoint folder, pooler included; its masked-language head, if any, is left aside.
+
+    Args:
+        may_initialise: prefixes of parameters that the checkpoint may lack, such as ``"pooler."``. They then start
+            from random values under torch's current seed, and :attr:`Encoder.weights` says so.
+
+    Raises:
+        MissingDataError: no such folder.
+        IntegrityError: anything in it that is not what its manifest, its config and XLM-R require; see
+            :func:`verify_folder`, :func:`read_tensors`, :func:`fill`, :func:`load_tokenizer`.
+    """
+    from transformers import XLMRobertaModel
+
+    files = verify_folder(folder)
+    config = read_config(folder)
+    tokenizer = load_tokenizer(folder, config.vocab_size)
+    encoder, head = _split(read_tensors(folder / WEIGHTS))
+    model = XLMRobertaModel(config, add_pooling_layer=True)
+    initialised = fill(model, encoder, str(folder / WEIGHTS), may_initialise=may_initialise)
+    model.train(False)
+    weights = Loaded(tuple(sorted(encoder)), initialised, tuple(sorted(head)))
+    return Encoder(model, tokenizer, files[WEIGHTS].sha256, weights)
+
+
+def load_language_head(folder: Path, encoder: XLMRobertaModel) -> MaskedLanguageHead:
+    """The masked-language head of a checkpoint, its output embeddings tied to the encoder's input embeddings.
+
+    Raises:
+        IntegrityError: as :func:`load_encoder`.
+    """
+    from stilts_artifact.model.heads import MaskedLanguageHead
+
+    verify_folder(folder)
+    where = str(folder / WEIGHTS)
+    _, tensors = _split(read_tensors(folder / WEIGHTS))
+    # Tied weights: saved once more by some versions of transformers, under the decoder's name.
+    tensors.pop("decoder.weight", None)
+    tensors.pop("decoder.bias", None)
+    head = MaskedLanguageHead(encoder)
+    fill(head, tensors, where)
+    return head.train(False)
+
+
+def read_config(folder: Path) -> XLMRobertaConfig:
+    """The architecture of a checkpoint.
+
+    Raises:
+        IntegrityError: not an XLM-R, code to be run, or sizes that no XLM-R can have.
+    """
+    from transformers import XLMRobertaConfig
+
+    path = folder / CONFIG
+    try:
+        content = parse_json(read_document(path), str(path))
+    except DataError as error:
+        raise IntegrityError("not a model configuration", where=str(path), got=error.what) from error
+    _require(isinstance(content, dict), path, "an object", type(content).__name__)
+    _require(content.get("model_type") == "xlm-roberta", path, "model_type xlm-roberta", content.get("model_type"))
+    _require("auto_map" not in content, path, "no auto_map: code from a checkpoint is never run", "auto_map")
+    for name in _SIZES:
+        size = content.get(name)
+        _require(isinstance(size, int) and 0 < size < 2**31, path, f"{name} as a positive number", size)
+    ids = tuple(content.get(name) for name in ("bos_token_id", "pad_token_id", "eos_token_id"))
+    _require(ids == (BOS, PAD, EOS), path, f"bos, pad, eos = {(BOS, PAD, EOS)}", ids)
+    heads = content["num_attention_heads"]
+    _require(content["hidden_size"] % heads == 0, path, "hidden_size divisible by num_attention_heads", heads)
+    return XLMRobertaConfig(**content)
+
+
+def export_state(
+    encoder: XLMRobertaModel, head: MaskedLanguageHead | None = None, dtype: torch.dtype | None = None
+) -> State:
+    """The weights under the names that transformers' own XLM-R classes use.
+
+    Args:
+        dtype: of the stored weights; the module's own by default.
+    """
+    state = {_PREFIX + name: tensor for name, tensor in encoder.state_dict().items()}
+    if head is not None:
+        state |= {_HEAD + name: tensor for name, tensor in head.state_dict().items()}
+    return {name: tensor.detach().to("cpu", dtype).contiguous() for name, tensor in state.items()}
+
+
+def scaled_initial_range(hidden: int) -> float:
+    """Standard deviation of initial weights that gives a small XLM-R activations of the large one's size.
+
+    XLM-R large draws from N(0, 0.02) with 1024 inputs to each unit; variance adds up over inputs.
+
+    Example:
+        >>> scaled_initial_range(1024), scaled_initial_range(64)
+        (0.02, 0.08)
+    """
+    return 0.02 * math.sqrt(1024 / hidden)
+
+
+def _split(tensors: State) -> tuple[State, State]:
+    """Encoder and language head, without the prefixes that the class they were saved from gave them."""
+    head = {name.removeprefix(_HEAD): tensor for name, tensor in tensors.items() if name.startswith(_HEAD)}
+    encoder = {name.removeprefix(_PREFIX): tensor for name, tensor in tensors.items() if not name.startswith(_HEAD)}
+    encoder.pop(_POSITIONS, None)
+    return encoder, head
+
+
+def _require(condition: bool, path: Path, expected: str, got: Any) -> None:
+    if not condition:
+        raise IntegrityError("not an XLM-R", where=str(path), got=repr(got), expected=expected)

@@ -1,0 +1,1 @@
+"""The paper's phases, each one function from inputs to files."""

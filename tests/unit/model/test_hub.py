@@ -1,0 +1,154 @@
+"""Public encoders, from a local server that speaks as the hub does: verified, published whole, used offline."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+import pytest
+
+from stilts_artifact.errors import ConfigError, IntegrityError, MissingDataError
+from stilts_artifact.model import hub
+from stilts_artifact.model.hub import FILES, PINNED, pinned_encoder
+from stilts_artifact.model.loading import load_encoder
+from stilts_artifact.model.manifest import MANIFEST, WEIGHTS
+
+PIN = PINNED["xlm-roberta-base"]
+
+
+class Hub:
+    """Files of one repository at one commit, and how the server misbehaves."""
+
+    def __init__(self, folder: Path) -> None:
+        self.files = {name: (folder / name).read_bytes() for name in FILES}
+        self.commit = PIN.revision
+        self.spoil = ""
+        self.requested: list[str] = []
+        self.url = ""
+
+    def headers(self, name: str) -> dict[str, str]:
+        data = self.files[name]
+        if name == WEIGHTS:
+            etag = hashlib.sha256(data).hexdigest()
+        else:
+            etag = hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()
+        return {"ETag": f'"{etag}"', "X-Repo-Commit": self.commit, "Content-Length": str(len(data))}
+
+
+@pytest.fixture
+def server(tiny: Path) -> Iterator[Hub]:
+    state = Hub(tiny)
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_HEAD(self) -> None:
+            self.answer(body=False)
+
+        def do_GET(self) -> None:
+            self.answer(body=True)
+
+        def answer(self, body: bool) -> None:
+            state.requested.append(f"{self.command} {self.path}")
+            prefix, _, name = self.path.partition(f"/{PIN.repository}/resolve/{PIN.revision}/")
+            if prefix or name not in state.files:
+                self.send_error(404)
+                return
+            self.send_response(200)
+            for key, value in state.headers(name).items():
+                self.send_header(key, value)
+            self.end_headers()
+            if body:
+                data = bytearray(state.files[name])
+                if name == state.spoil:
+                    data[len(data) // 2] ^= 1
+                self.wfile.write(data)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    service = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    state.url = f"http://127.0.0.1:{service.server_port}"
+    Thread(target=service.serve_forever, daemon=True).start()
+    yield state
+    service.shutdown()
+    service.server_close()
+
+
+def test_revisions_are_the_papers() -> None:
+    """FACTS 6."""
+    assert PINNED["xlm-roberta-large"].revision == "c23d21b0620b635a76227c604d44e43a9f0ee389"
+    assert PINNED["xlm-roberta-base"].revision == "e73636d4f797dec63c3081bb6ed5c7b0bb3f2089"
+
+
+def test_an_encoder_is_downloaded_once_and_then_used_offline(server: Hub, tmp_path: Path) -> None:
+    folder = pinned_encoder("xlm-roberta-base", tmp_path, endpoint=server.url)
+    assert folder == tmp_path / "xlm-roberta-base-e73636d4f797"
+    assert sorted(path.name for path in folder.iterdir()) == sorted([*FILES, MANIFEST])
+    assert [path.name for path in tmp_path.iterdir()] == [folder.name], "nothing is left beside it"
+    load_encoder(folder)
+    before = len(server.requested)
+    assert pinned_encoder("xlm-roberta-base", tmp_path, offline=True, endpoint=server.url) == folder
+    assert len(server.requested) == before
+
+
+def test_only_the_three_files_are_asked_for_at_the_pinned_revision(server: Hub, tmp_path: Path) -> None:
+    pinned_encoder("xlm-roberta-base", tmp_path, endpoint=server.url)
+    asked = {path.split()[1] for path in server.requested}
+    assert asked == {f"/{PIN.repository}/resolve/{PIN.revision}/{name}" for name in FILES}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_bit_flipped_on_the_way_is_found_and_nothing_published(server: Hub, tmp_path: Path, name: str) -> None:
+    server.spoil = name
+    with pytest.raises(IntegrityError, match="another hash") as caught:
+        pinned_encoder("xlm-roberta-base", tmp_path, endpoint=server.url)
+    assert str(caught.value.where).endswith(name)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_another_commit_than_the_pinned_one_is_refused(server: Hub, tmp_path: Path) -> None:
+    server.commit = "0" * 40
+    with pytest.raises(IntegrityError, match="another revision"):
+        pinned_encoder("xlm-roberta-base", tmp_path, endpoint=server.url)
+
+
+def test_a_file_that_the_hub_does_not_have_is_missing_data(server: Hub, tmp_path: Path) -> None:
+    del server.files[WEIGHTS]
+    with pytest.raises(MissingDataError, match="cannot download"):
+        pinned_encoder("xlm-roberta-base", tmp_path, endpoint=server.url)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_offline_nothing_is_downloaded(server: Hub, tmp_path: Path) -> None:
+    with pytest.raises(MissingDataError, match="not on this machine"):
+        pinned_encoder("xlm-roberta-base", tmp_path, offline=True, endpoint=server.url)
+    assert server.requested == []
+
+
+def test_a_published_folder_is_verified_at_each_use(server: Hub, tmp_path: Path) -> None:
+    folder = pinned_encoder("xlm-roberta-base", tmp_path, endpoint=server.url)
+    (folder / "config.json").write_text("{}")
+    with pytest.raises(IntegrityError, match="truncated"):
+        pinned_encoder("xlm-roberta-base", tmp_path, endpoint=server.url)
+
+
+def test_of_two_downloads_the_first_is_kept(server: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    original = hub._publish
+
+    def late(made: Path, target: Path) -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(hub, "_publish", original)
+            pinned_encoder("xlm-roberta-base", tmp_path, endpoint=server.url)
+        original(made, target)
+
+    monkeypatch.setattr(hub, "_publish", late)
+    folder = pinned_encoder("xlm-roberta-base", tmp_path, endpoint=server.url)
+    assert [path.name for path in tmp_path.iterdir()] == [folder.name]
+    load_encoder(folder)
+
+
+def test_an_unknown_name_gets_a_suggestion(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="did you mean 'xlm-roberta-large'"):
+        pinned_encoder("xlm-roberta-lage", tmp_path)

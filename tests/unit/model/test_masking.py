@@ -1,0 +1,38 @@
+"""Masking: the shares, and what is never touched."""
+
+from __future__ import annotations
+
+import torch
+
+from stilts_artifact.model.masking import Masked, mask_tokens
+
+MASK = 999
+
+
+def masked(seed: int, ids: torch.Tensor) -> Masked:
+    return mask_tokens(ids, rate=0.2, specials=4, mask_id=MASK, generator=torch.Generator().manual_seed(seed))
+
+
+def test_shares_are_those_of_the_definition() -> None:
+    ids = torch.randint(4, MASK, (200, 500), generator=torch.Generator().manual_seed(0))
+    made = masked(1, ids)
+    seen, before = made.input_ids[made.chosen], ids[made.chosen]
+    total = made.chosen.sum().item()
+    assert abs(total / ids.numel() - 0.2) < 0.01
+    assert abs((seen == MASK).sum().item() / total - 0.8) < 0.01
+    assert abs((seen == before).sum().item() / total - 0.1) < 0.01
+    assert torch.equal(made.targets, before)
+    assert torch.equal(made.input_ids[~made.chosen], ids[~made.chosen])
+
+
+def test_special_tokens_are_neither_chosen_nor_drawn() -> None:
+    ids = torch.tensor([[0, 3, 2, 2, MASK, 1] * 500])
+    assert not masked(2, ids).chosen.any()
+    ordinary = torch.full((200, 200), 50)
+    assert masked(3, ordinary).input_ids.min().item() >= 4
+
+
+def test_the_seed_decides() -> None:
+    ids = torch.full((20, 50), 50)
+    assert torch.equal(masked(1, ids).input_ids, masked(1, ids).input_ids)
+    assert not torch.equal(masked(1, ids).chosen, masked(2, ids).chosen)
