@@ -62,8 +62,13 @@ def load_transformer(folder: Path, *, deepest: int, dtype: Dtype = "float32", de
     revision = _hash_weights(folder)
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        # safetensors only: a pickled checkpoint can run code when it is opened.
         model, report = AutoModel.from_pretrained(
-            folder, local_files_only=True, dtype=getattr(torch, dtype), output_loading_info=True
+            folder,
+            local_files_only=True,
+            use_safetensors=True,
+            dtype=getattr(torch, dtype),
+            output_loading_info=True,
         )
     except (OSError, ValueError, KeyError) as error:
         got = str(error).splitlines()[0]
@@ -117,7 +122,7 @@ def _longest(config: Any) -> int:
 
 def _hash_weights(folder: Path) -> str:
     """Start of the sha256 over the weight files, in the order of their names."""
-    files = sorted([*folder.glob("*.safetensors"), *folder.glob("pytorch_model*.bin")])
+    files = sorted(folder.glob("*.safetensors"))
     if not files:
         raise DataError(
             "no encoder there", where=str(folder), expected="config.json, a tokenizer and model.safetensors"

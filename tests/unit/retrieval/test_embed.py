@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import shutil
 from itertools import pairwise
 from pathlib import Path
@@ -182,3 +183,23 @@ def test_the_revision_follows_the_weights(tiny_xlmr: Path, encoder: Transformer,
     encoder_too.model.save_pretrained(tmp_path)
     encoder_too.tokenizer.save_pretrained(tmp_path)
     assert load_transformer(tmp_path, deepest=1, device="cpu").revision != encoder.revision
+
+
+class _Canary:
+    """Makes a file when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self.path,)
+
+
+def test_a_pickled_checkpoint_is_refused_and_not_opened(tiny_xlmr: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "pickled"
+    shutil.copytree(tiny_xlmr, folder)
+    (folder / "model.safetensors").unlink()
+    (folder / "pytorch_model.bin").write_bytes(pickle.dumps(_Canary(tmp_path / "canary")))
+    with pytest.raises(DataError, match="no encoder there"):
+        load_transformer(folder, deepest=1, device="cpu")
+    assert not (tmp_path / "canary").exists()
