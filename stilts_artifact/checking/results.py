@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -31,6 +31,10 @@ class CellRecord(_Strict):
     verdict: Verdict
     reason: str
     signature: str
+    seeds: list[float] | None = None
+    """Value of each seed, in the order of the file's seeds, where there is more than the one."""
+    flag: str | None = None
+    """Such as ``DEGENERATE``: a run that collapsed is reported, never dropped."""
 
     def measurement(self) -> Measurement:
         """The measured part of the record, to be judged again."""
@@ -39,13 +43,12 @@ class CellRecord(_Strict):
 
 
 class RowRecord(_Strict):
-    """What a row of Table 1 says beside its numbers."""
+    """What a row says beside its numbers; ``group`` is the block of the table that it stands in."""
 
     row: str
     title: str
-    role: str
-    kind: str
-    licence: str
+    group: str
+    details: dict[str, str] = {}
 
 
 class InputRecord(_Strict):
@@ -57,8 +60,32 @@ class InputRecord(_Strict):
     satisfied_by: str
 
 
+class FileRecord(_Strict):
+    """A file that cells were computed from (predictions, labels); ``path`` is relative to the results folder."""
+
+    path: str
+    bytes: int
+    sha256: str
+
+
+class ClaimRecord(_Strict):
+    """The verdict on one claim, with the numbers and the cells that it rests on."""
+
+    claim: str
+    title: str
+    verdict: Verdict
+    reason: str
+    numbers: dict[str, float]
+    cells: list[str]
+
+
 class Results(_Strict):
-    """A whole results file."""
+    """A whole results file.
+
+    Attributes:
+        seeds: of the trained runs behind the cells, of which the median is reported; none where nothing is trained.
+        files: what the cells were computed from; none for Table 1, which is counted from ``inputs``.
+    """
 
     table: int
     scale: Literal["mini", "base", "paper"]
@@ -67,8 +94,10 @@ class Results(_Strict):
     verdict: Verdict
     rows: list[RowRecord]
     cells: list[CellRecord]
-    claims: list[Any]
+    claims: list[ClaimRecord]
+    seeds: list[int] = []
     inputs: list[InputRecord]
+    files: list[FileRecord] = []
     environment: dict[str, str]
 
 
@@ -108,8 +137,9 @@ def dump_results(results: Results) -> bytes:
     """The bytes of a results file: the same results give the same bytes."""
     document = results.model_dump(mode="json")
     for cell in document["cells"]:
-        if cell["language"] is None:
-            del cell["language"]
+        for name in ("language", "seeds", "flag"):
+            if cell[name] is None:
+                del cell[name]
     return dump_json(document)
 
 

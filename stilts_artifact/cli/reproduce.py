@@ -91,8 +91,8 @@ def _measure(
         scale_reason=why,
         stamp=scale.stamp,
         verdict=table_verdict(judged),
-        rows=[RowRecord(row=task.name, title=task.title, role=task.role, kind=task.kind, licence=task.licence)
-              for task in tasks],
+        rows=[RowRecord(row=task.name, title=task.title, group=task.role,
+                        details={"kind": task.kind, "licence": task.licence}) for task in tasks],
         cells=cell_records(judged),
         claims=[],
         inputs=[InputRecord(source=used.source, bytes=used.bytes, sha256=used.sha256, satisfied_by=used.satisfied_by)

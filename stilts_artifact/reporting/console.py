@@ -92,14 +92,14 @@ def _sizes(results: Results) -> Table:
                           ("languages", "right"), ("kind", "left"), ("licence", "left")):  # fmt: skip
         table.add_column(name, justify=justify, overflow="fold")  # type: ignore[arg-type]
     cells = _by_place(results.cells)
-    role = ""
+    group = ""
     for row in results.rows:
-        if row.role != role:
-            role = row.role
+        if row.group != group:
+            group = row.group
             table.add_section()
         numbers = [_span([cell.value for cell in cells[row.row, column]])
                    for column in ("train", "dev", "test", "languages")]  # fmt: skip
-        table.add_row(row.title, *numbers, row.kind, row.licence)
+        table.add_row(row.title, *numbers, row.details["kind"], row.details["licence"])
     return table
 
 

@@ -1,0 +1,128 @@
+"""What Tables 2 and 3 are made of: rows (encoders), columns (scores) and the splits they are scored on.
+
+The tables' layout is [MEM] in the project's notes: it was not read from the paper's PDF. It is data, here and nowhere
+else, so that one line changes it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from stilts_artifact.domain.tasks import Kind, Role, Split, Task, World
+from stilts_artifact.errors import unknown_name
+
+Group = Literal["English", "English + MLM", "translated"]
+
+NONE = "none"
+"""The row without an intermediate task: XLM-R as it is."""
+MULTI = "multi"
+MLM = "mlm"
+BEST = "best"
+"""Table 3's second row: for each target the row of Table 2 that is best on development data."""
+
+AVERAGE = "average"
+"""Table 2's last column: the mean over the nine targets."""
+OVERALL = "overall"
+"""Table 3's last column, XTREME's name for the same mean, on test data."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One encoder of phase (ii).
+
+    Args:
+        name: unique; ``mnli``, ``mnli+mlm``, ``mnli@de``.
+        title: as printed.
+        group: block of the table.
+        tasks: intermediate tasks trained on together; none for XLM-R itself and for MLM alone.
+        mlm: whether multilingual masked language modelling goes on beside them.
+        language: of the training data: the pivot, or a language it was translated into.
+    """
+
+    name: str
+    title: str
+    group: Group
+    tasks: tuple[str, ...]
+    mlm: bool
+    language: str
+
+
+def rows(world: World) -> tuple[Row, ...]:
+    """The rows of Table 2, in order: plain, with MLM, translated.
+
+    Example:
+        >>> from stilts_artifact.benchmark import world
+        >>> [row.name for row in rows(world("mini"))][::5]
+        ['none', 'squad_v1', 'multi', 'squad_v2+mlm', 'commonsenseqa+mlm', 'qqp@qab', 'hellaswag@qaf']
+    """
+    pivot = world.pivot
+    singles = [task for task in world.tasks.values() if (Split.TRAIN, pivot) in task.parts and _is_intermediate(task)]
+    everything = tuple(task.name for task in singles)
+    plain = [Row(NONE, "XLM-R", "English", (), False, pivot)]
+    plain += [Row(task.name, task.title, "English", (task.name,), False, pivot) for task in singles]
+    plain.append(Row(MULTI, "Multi-task", "English", everything, False, pivot))
+    mixed = [Row(MLM, "MLM", "English + MLM", (), True, pivot)]
+    mixed += [Row(f"{row.name}+mlm", f"{row.title} + MLM", "English + MLM", row.tasks, True, pivot)
+              for row in plain if row.tasks]  # fmt: skip
+    translated = [
+        Row(f"{task.name}@{language}", f"{task.title} in {language}", "translated", (task.name,), False, language)
+        for task in singles
+        for language in task.languages_of(Split.TRAIN)
+        if language != pivot
+    ]
+    return (*plain, *mixed, *translated)
+
+
+def row_named(world: World, name: str) -> Row:
+    """The row of Table 2 with this name.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    known = {row.name: row for row in rows(world)}
+    if name not in known:
+        raise unknown_name("row", name, known)
+    return known[name]
+
+
+def targets(world: World) -> tuple[Task, ...]:
+    """The nine target tasks, in the order of the columns."""
+    return tuple(task for task in world.tasks.values() if not _is_intermediate(task))
+
+
+def scored_split(task: Task, table: int) -> Split:
+    """Table 2 is scored on development data, where a task has none on its public test data; Table 3 on test data."""
+    has_development = any(split is Split.DEV for split, _ in task.parts)
+    return Split.DEV if table == 2 and has_development else Split.TEST
+
+
+def columns(task: Task) -> dict[str, str]:
+    """Columns that a target has, and the metric each of them shows; ``"score"`` is the task's one number.
+
+    Example:
+        >>> from stilts_artifact.benchmark import world
+        >>> columns(world("mini").tasks["mlqa"]), columns(world("mini").tasks["udpos"])
+        ({'mlqa': 'score', 'mlqa_f1': 'f1', 'mlqa_em': 'exact_match'}, {'udpos': 'score'})
+    """
+    parts = {f"{task.name}_f1": "f1", f"{task.name}_em": "exact_match"} if task.kind is Kind.SPAN else {}
+    return {task.name: "score", **parts}
+
+
+def training_task(target: Task, world: World) -> str | None:
+    """Name of the first target with the same training data, so that two which share it are trained once.
+
+    Example:
+        >>> from stilts_artifact.benchmark import world
+        >>> mini = world("mini")
+        >>> training_task(mini.tasks["mlqa"], mini), training_task(mini.tasks["tatoeba"], mini)
+        ('xquad', None)
+    """
+    place = (Split.TRAIN, world.pivot)
+    if place not in target.parts:
+        return None
+    return next(task.name for task in targets(world) if task.parts.get(place) == target.parts[place])
+
+
+def _is_intermediate(task: Task) -> bool:
+    return task.role is Role.INTERMEDIATE

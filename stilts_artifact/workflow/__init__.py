@@ -1,0 +1,1 @@
+"""Steps, the store that keeps their results, and the engine that runs them on Dask."""
