@@ -20,7 +20,9 @@ def cell(row: str, column: str, language: str | None, value: int | None, reporte
 
 @pytest.fixture
 def shown() -> str:
-    rows = [RowRecord(row="xnli", title="XNLI", group="target", details={"kind": "pairs", "licence": "[bold]odd[/bold]"})]
+    rows = [
+        RowRecord(row="xnli", title="XNLI", group="target", details={"kind": "pairs", "licence": "[bold]odd[/bold]"})
+    ]
     cells = [
         cell("xnli", "train", "en", 392_702, 392_702),
         cell("xnli", "dev", "de", 2_490, 2_490),
