@@ -9,7 +9,7 @@ from stilts_artifact.benchmark import intermediate, targets
 from stilts_artifact.benchmark.languages import MINI, XTREME, Naming
 from stilts_artifact.benchmark.pins import Pin, read_pins
 from stilts_artifact.benchmark.sources import upstream_sources
-from stilts_artifact.domain.tasks import Language, Source, Task, World
+from stilts_artifact.domain.tasks import Language, Part, Source, Task, World
 from stilts_artifact.errors import ConfigError
 
 MINI_PINS = "mini_pins.tsv"
@@ -33,9 +33,13 @@ def mini_world(pins: Mapping[str, Pin] | None = None) -> World:
 
 def source_names(naming: Naming) -> tuple[str, ...]:
     """Names of the sources that a world's tasks read, each once, in the order of first use."""
-    return tuple(
-        dict.fromkeys(part.source for task in _tasks(naming) for parts in task.parts.values() for part in parts)
-    )
+    parts = [part for task in _tasks(naming) for parts in task.parts.values() for part in parts]
+    return tuple(dict.fromkeys(part.source for part in [*parts, *_text(naming).values()]))
+
+
+def _text(naming: Naming) -> Mapping[str, Part]:
+    """Running text of every language of the world."""
+    return {language: Part(f"wikipedia.{language}.txt", "lines") for language in naming.names}
 
 
 def _assemble(name: str, naming: Naming, sources: Mapping[str, Source]) -> World:
@@ -54,6 +58,7 @@ def _assemble(name: str, naming: Naming, sources: Mapping[str, Source]) -> World
         languages={code: Language(code, text) for code, text in naming.names.items()},
         tasks={task.name: replace(task, licence=_licence(task, sources)) for task in _tasks(naming)},
         sources={source: sources[source] for source in names},
+        text=_text(naming),
     )
 
 

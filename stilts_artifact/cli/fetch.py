@@ -56,12 +56,13 @@ def fetch(
 
 
 def _sources_of(world: World, tasks: list[str] | None) -> list[Source]:
-    """The sources of the named tasks (of all by default), in the world's order."""
-    for name in tasks or []:
+    """The sources of the named tasks, by default of everything, in the world's order."""
+    if not tasks:
+        return list(world.sources.values())
+    for name in tasks:
         if name not in world.tasks:
             raise unknown_name("task", name, world.tasks)
-    chosen = [world.tasks[name] for name in tasks or world.tasks]
-    names = {part.source for task in chosen for parts in task.parts.values() for part in parts}
+    names = {part.source for name in tasks for parts in world.tasks[name].parts.values() for part in parts}
     return [source for name, source in world.sources.items() if name in names]
 
 

@@ -122,10 +122,14 @@ class Language:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """A complete benchmark: the same eighteen tasks over one set of languages and sources."""
+    """A complete benchmark: the same eighteen tasks over one set of languages and sources.
+
+    ``text`` is running text by language, for masked language modelling: one document or paragraph a line.
+    """
 
     name: str
     pivot: str
     languages: Mapping[str, Language]
     tasks: Mapping[str, Task]
     sources: Mapping[str, Source]
+    text: Mapping[str, Part]

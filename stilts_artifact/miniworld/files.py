@@ -14,6 +14,7 @@ from stilts_artifact.miniworld import tasks_paraphrase as paraphrase
 from stilts_artifact.miniworld import tasks_retrieval as retrieval
 from stilts_artifact.miniworld import tasks_span as span
 from stilts_artifact.miniworld import tasks_tagging as tagging
+from stilts_artifact.miniworld import tasks_text as text
 from stilts_artifact.miniworld.grammar import SEED
 from stilts_artifact.miniworld.languages import MINED, PIVOT, TRANSLATED, languages
 from stilts_artifact.miniworld.tasks_ccg import ccgbank
@@ -49,6 +50,7 @@ def _makers() -> dict[str, Maker]:
         "tydiqa-goldp-v1.1-train.json": partial(span.tydiqa, split="train"),
         "tydiqa-goldp-v1.1-dev.json": partial(span.tydiqa, split="dev"),
         **_retrieval(),
+        **{f"wikipedia.{code}.txt": partial(text.wikipedia, language=code) for code in languages},
     }
 
 

@@ -79,7 +79,8 @@ def test_every_part_names_a_source_and_a_reader(a_world: World, task: Task) -> N
 @pytest.mark.parametrize("a_world", WORLDS.values(), ids=WORLDS)
 def test_no_source_is_left_over(a_world: World) -> None:
     used = {part.source for task in a_world.tasks.values() for parts in task.parts.values() for part in parts}
-    assert used == set(a_world.sources)
+    assert used | {part.source for part in a_world.text.values()} == set(a_world.sources)
+    assert set(a_world.text) == set(a_world.languages)
     assert {language for task in a_world.tasks.values() for language in task.languages} == set(a_world.languages)
 
 
