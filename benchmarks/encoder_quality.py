@@ -36,10 +36,10 @@ from stilts_artifact.model.spans import answers, span_windows
 from stilts_artifact.model.tags import join_tags, tag_chunks, tag_labels
 from stilts_artifact.model.tokenizer import PAD
 from stilts_artifact.phases.card import record_quality
-from stilts_artifact.phases.pretrain import arithmetic, schedule
 from stilts_artifact.scoring.answers import answer_counts, squad_tokens
 from stilts_artifact.scoring.chunks import chunk_counts
 from stilts_artifact.scoring.metrics import exact_match_f1, precision_recall_f1
+from stilts_artifact.training.arithmetic import arithmetic, schedule
 
 LENGTH = 256
 BATCH_TOKENS = 1024

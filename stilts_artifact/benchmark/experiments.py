@@ -124,5 +124,26 @@ def training_task(target: Task, world: World) -> str | None:
     return next(task.name for task in targets(world) if task.parts.get(place) == target.parts[place])
 
 
+def selection_task(target: Task, world: World) -> str | None:
+    """Name of the task on whose pivot development data a target's best checkpoint is chosen.
+
+    The target itself where it has such data; else whichever task has the same training data (SQuAD for XQuAD and
+    MLQA). TyDiQA-GoldP has neither, and its public development set is its test set: the last checkpoint is kept.
+
+    Example:
+        >>> from stilts_artifact.benchmark import world
+        >>> mini = world("mini")
+        >>> [selection_task(mini.tasks[name], mini) for name in ("pawsx", "xquad", "tydiqa")]
+        ['pawsx', 'squad_v1', None]
+    """
+    train, dev = (Split.TRAIN, world.pivot), (Split.DEV, world.pivot)
+    if target.kind is not Kind.SPAN:
+        return target.name
+    same = (
+        task.name for task in world.tasks.values() if dev in task.parts and task.parts.get(train) == target.parts[train]
+    )
+    return next(same, None)
+
+
 def _is_intermediate(task: Task) -> bool:
     return task.role is Role.INTERMEDIATE

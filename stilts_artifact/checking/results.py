@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from stilts_artifact.documents import dump_json, parse_json, read_document
 from stilts_artifact.domain.cells import CellKey, Judgement, Measurement, Verdict
@@ -36,10 +37,16 @@ class CellRecord(_Strict):
     flag: str | None = None
     """Such as ``DEGENERATE``: a run that collapsed is reported, never dropped."""
 
+    @cached_property
+    def key(self) -> CellKey:
+        """Place of the cell."""
+        return CellKey(self.row, self.column, self.language)
+
     def measurement(self) -> Measurement:
         """The measured part of the record, to be judged again."""
-        key = CellKey(self.row, self.column, self.language)
-        return Measurement(key, self.value, self.reason if self.value is None else None, self.signature)
+        reason = self.reason if self.value is None else None
+        seeds = tuple(self.seeds) if self.seeds else None
+        return Measurement(self.key, self.value, reason, self.signature, seeds=seeds, flag=self.flag)
 
 
 class RowRecord(_Strict):
@@ -87,7 +94,7 @@ class Results(_Strict):
         files: what the cells were computed from; none for Table 1, which is counted from ``inputs``.
     """
 
-    table: int
+    table: Annotated[int, Field(ge=1, le=3)]
     scale: Literal["mini", "base", "paper"]
     scale_reason: str
     stamp: str
@@ -103,11 +110,12 @@ class Results(_Strict):
 
 @dataclass(frozen=True, slots=True)
 class Disagreement:
-    """A cell whose verdict in the file is not the verdict that its numbers deserve."""
+    """A cell or claim whose verdict in the file is not the verdict that its numbers deserve, and why."""
 
-    key: CellKey
+    key: CellKey | str
     stored: Verdict
     judged: Verdict
+    reason: str
 
 
 def results_path(folder: Path, table: int, scale: str) -> Path:
@@ -128,6 +136,8 @@ def cell_records(judgements: Sequence[Judgement]) -> list[CellRecord]:
             verdict=judgement.verdict,
             reason=judgement.reason,
             signature=judgement.signature,
+            seeds=list(judgement.seeds) if judgement.seeds else None,
+            flag=judgement.flag,
         )
         for judgement in judgements
     ]
@@ -152,37 +162,68 @@ def load_results(path: Path) -> Results:
             read, or is of another scale than the file.
     """
     where = str(path)
+    document = parse_json(read_document(path), where)
     try:
-        results = Results.model_validate(parse_json(read_document(path), where), strict=False)
+        results = Results.model_validate(document, strict=False)
     except ValidationError as error:
         first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
+        place = _place(document, first["loc"])
         raise ConfigError("not a results file", where=f"{where}: {place}", got=first["msg"]) from error
     for cell in results.cells:
-        _check_signature(cell, results.scale, where)
+        _check_signature(cell, results, where)
     return results
 
 
-def _check_signature(cell: CellRecord, scale: str, where: str) -> None:
-    place = f"{where}: {cell.measurement().key}"
+def _place(document: Any, location: tuple[int | str, ...]) -> str:
+    """Where pydantic found a fault; a cell is named, not numbered."""
+    match location:
+        case ("cells", int(number), *rest) if isinstance(document["cells"][number], dict):
+            cell = document["cells"][number]
+            names = [str(cell[part]) for part in ("row", "column", "language") if cell.get(part)]
+            return ": ".join(["/".join(names), ".".join(map(str, rest))])
+    return ".".join(map(str, location))
+
+
+def read_signature(cell: CellRecord, where: str) -> Signature | None:
+    """The signature of a cell, ``None`` for an expected cell that was never measured.
+
+    Raises:
+        ConfigError: it cannot be read.
+    """
     if not cell.signature and cell.value is None:
-        return  # an expected cell that was never measured
+        return None
     try:
-        signature = Signature.parse(cell.signature)
+        return Signature.parse(cell.signature)
     except ConfigError as error:
+        place = f"{where}: {cell.key}"
         raise ConfigError(error.what, where=place, got=error.got, expected=error.expected) from error
-    if signature.scale != scale:
-        raise ConfigError("cell of another scale", where=place, got=signature.scale, expected=scale)
-    if signature.task != cell.row:
+
+
+def _check_signature(cell: CellRecord, results: Results, where: str) -> None:
+    signature = read_signature(cell, where)
+    if signature is None:
+        return
+    place = f"{where}: {cell.key}"
+    if signature.scale != results.scale:
+        raise ConfigError("cell of another scale", where=place, got=signature.scale, expected=results.scale)
+    # In Table 1 a row is a task; in the others a column is, and recompute.py holds the signature against it.
+    if results.table == 1 and signature.task != cell.row:
         raise ConfigError("signature of another row", where=place, got=signature.task, expected=cell.row)
 
 
-def disagreements(stored: Sequence[CellRecord], judged: Sequence[Judgement]) -> list[Disagreement]:
-    """Cells whose stored verdict is not the one just judged."""
-    verdicts: Mapping[CellKey, Verdict] = {judgement.key: judgement.verdict for judgement in judged}
-    found = []
-    for cell in stored:
-        key = cell.measurement().key
-        if verdicts[key] is not cell.verdict:
-            found.append(Disagreement(key, cell.verdict, verdicts[key]))
+def disagreements(stored: Results, judged: Results) -> list[Disagreement]:
+    """Cells, then claims, whose stored verdict is not the one just judged."""
+    cells = {cell.key: cell for cell in judged.cells}
+    claims = {claim.claim: claim for claim in judged.claims}
+    found: list[Disagreement] = []
+    for cell in stored.cells:
+        now = cells[cell.key]
+        if now.verdict is not cell.verdict:
+            found.append(Disagreement(cell.key, cell.verdict, now.verdict, now.reason))
+    for claim in stored.claims:
+        judgement = claims.get(claim.claim)
+        if judgement is None:
+            found.append(Disagreement(claim.claim, claim.verdict, Verdict.NOT_CHECKABLE, "there is no such claim"))
+        elif judgement.verdict is not claim.verdict:
+            found.append(Disagreement(claim.claim, claim.verdict, judgement.verdict, judgement.reason))
     return found

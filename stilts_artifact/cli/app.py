@@ -7,7 +7,21 @@ from typing import Annotated
 import typer
 
 from stilts_artifact import __version__
-from stilts_artifact.cli import check, container, doctor, fetch, mine, pretrain, record, reproduce, score, sweep
+from stilts_artifact.cli import (
+    check,
+    container,
+    doctor,
+    expected,
+    fetch,
+    mine,
+    pretrain,
+    record,
+    report,
+    reproduce,
+    score,
+    sweep,
+    verify,
+)
 
 app = typer.Typer(
     add_completion=False,
@@ -36,6 +50,8 @@ def _options(
 
 app.command()(reproduce.reproduce)
 app.command()(check.check)
+app.command()(report.report)
+app.command()(verify.verify)
 app.command()(fetch.fetch)
 app.command()(doctor.doctor)
 app.command()(score.score)
@@ -43,4 +59,5 @@ app.command()(mine.mine)
 app.command()(sweep.sweep)
 app.command()(pretrain.pretrain)
 app.command()(record.record)
+app.add_typer(expected.app, name="expected")
 app.add_typer(container.app, name="container")

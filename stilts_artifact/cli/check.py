@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+import gc
 import json
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from stilts_artifact.cli import options
-from stilts_artifact.errors import MissingDataError
+from stilts_artifact.errors import ConfigError, ExitCode, MissingDataError
 
 if TYPE_CHECKING:
     from stilts_artifact.checking.recheck import Recheck
+    from stilts_artifact.checking.results import ClaimRecord
 
 
 def check(
     table: Annotated[str | None, typer.Option("--table", help="Only this table. [default: all in RESULTS]")] = None,
+    claims: Annotated[
+        bool, typer.Option("--claims", help="Only the paper's claims, of the tables in RESULTS.")
+    ] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="All tables in RESULTS, all claims, and the sums of the expected values.")
+    ] = False,
     scale: Annotated[
         str | None,
         typer.Option("--scale", metavar="mini|base|paper", help="Only this scale. [default: all in RESULTS]"),
@@ -27,33 +37,37 @@ def check(
     ] = None,
     as_json: options.JsonOption = False,
 ) -> None:
-    """Judge the results in a folder again: same cells, expected values of today, every pin compared."""
-    number = None if table is None else options.parse_table(table)
-    from stilts_artifact.checking.judge import exit_code
-    from stilts_artifact.checking.recheck import recheck
+    """Judge the results in a folder again: every cell from its predictions, every hash compared."""
+    if sum((table is not None, claims, everything)) > 1:
+        raise ConfigError("--table, --claims and --all exclude each other", fix="name one of them, or none")
+    number = None if table is None else options.parse_table(table, options.PAPER_TABLES)
+    gc.disable()  # tens of thousands of records, none of them garbage: looking for cycles costs a tenth of the time
+    from stilts_artifact.checking.recheck import judge_all_claims, recheck
+    from stilts_artifact.checking.sums import expected_root, verify_sums
 
-    paths = _results_files(results, number, scale)
-    rechecks = [recheck(path, expected) for path in paths]
+    summed = verify_sums(expected_root()) if everything else 0
+    rechecks = [recheck(path, expected) for path in _results_files(results, number, scale, claims)]
+    judged = judge_all_claims(rechecks) if claims or everything else {}
     stream = options.message_stream(as_json)
     if as_json:
         typer.echo(json.dumps([found.summary() for found in rechecks], indent=1, ensure_ascii=False))
-    for found in rechecks:
+    for found in () if claims else rechecks:
         _show(found, as_json)
-    code = exit_code([found.results.verdict for found in rechecks])
-    verdicts = ", ".join(
-        f"Table {found.results.table} ({found.results.scale}) {found.results.verdict}" for found in rechecks
-    )
-    stream.write(f"verdict: {verdicts}; exit {code:d}\n")
-    raise typer.Exit(code)
+    for name, records in judged.items():
+        _show_claims(name, records, as_json)
+    if everything:
+        stream.write(f"expected values: {summed} files have their recorded sums\n")
+    raise typer.Exit(_conclude([] if claims else rechecks, judged, as_json))
 
 
-def _results_files(folder: Path, number: int | None, scale: str | None) -> list[Path]:
+def _results_files(folder: Path, number: int | None, scale: str | None, claims: bool) -> list[Path]:
     from stilts_artifact.checking.results import results_path
     from stilts_artifact.scales import SCALES, load_scale
 
     if scale is not None:
         load_scale(scale)
-    tables = options.TABLES if number is None else (number,)
+    every = tuple(table for table in options.PAPER_TABLES if table > 1 or not claims)  # no claim is about Table 1
+    tables = every if number is None else (number,)
     scales = SCALES if scale is None else (scale,)
     paths = [results_path(folder, table, name) for table in tables for name in scales]
     found = [path for path in paths if path.is_file()]
@@ -66,11 +80,39 @@ def _results_files(folder: Path, number: int | None, scale: str | None) -> list[
 
 
 def _show(found: Recheck, as_json: bool) -> None:
-    from stilts_artifact.reporting.console import make_console, show_table1
+    from stilts_artifact.reporting.console import make_console, show_table
 
     stream = options.message_stream(as_json)
-    show_table1(found.results, make_console(stream))
-    for disagreement in found.disagreements:
-        stream.write(
-            f"note: the file says {disagreement.stored} for {disagreement.key}; judged {disagreement.judged}\n"
-        )
+    show_table(found.results, make_console(stream))
+    for note in found.notes:
+        stream.write(f"note: {note}\n")
+    for said in found.disagreements:
+        stream.write(f"note: the file says {said.stored} for {said.key}; judged {said.judged}: {said.reason}\n")
+
+
+def _show_claims(scale: str, records: Sequence[ClaimRecord], as_json: bool) -> None:
+    stream = options.message_stream(as_json)
+    stream.write(f"claims at scale {scale}:\n")
+    for record in records:
+        stream.write(f"  {record.verdict} {record.claim}: {record.title}: {record.reason}\n")
+
+
+def _conclude(rechecks: Sequence[Recheck], judged: dict[str, list[ClaimRecord]], as_json: bool) -> ExitCode:
+    """Say the verdicts in one last line; the worst of them decides the exit code."""
+    from stilts_artifact.checking.claims import decisive
+    from stilts_artifact.checking.judge import exit_code
+
+    verdicts = [found.results.verdict for found in rechecks]
+    said = [f"Table {found.results.table} ({found.results.scale}) {found.results.verdict}" for found in rechecks]
+    for scale, records in judged.items():
+        verdicts += decisive(records, scale)
+        said.append(f"claims ({scale}) {_counts(records)}")
+    code = exit_code(verdicts)
+    options.message_stream(as_json).write(f"verdict: {', '.join(said)}; exit {code:d}\n")
+    return code
+
+
+def _counts(records: Sequence[ClaimRecord]) -> str:
+    """Such as ``3 REPRODUCED 1 NOT_RUN``."""
+    counts = Counter(record.verdict for record in records)
+    return " ".join(f"{number} {verdict}" for verdict, number in sorted(counts.items()))

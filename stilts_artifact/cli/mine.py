@@ -46,6 +46,9 @@ def mine(
         Literal["forward", "backward", "intersect", "max"],
         typer.Option("--retrieval", help="Best of each source, of each target, what is both, or greedily."),
     ] = "max",
+    center: Annotated[
+        bool, typer.Option("--center", help="Take out the difference of the two sides' means first.")
+    ] = False,
     threshold: Annotated[float, typer.Option("--threshold", help="Lowest score that is kept.")] = float("-inf"),
     duplicates: Annotated[
         Literal["drop", "product"], typer.Option("--duplicates", help="Pairs of repeated sentences: none, or all.")
@@ -85,12 +88,11 @@ def mine(
             view, batching = View(layer, pool, specials), Batching(max_length, batch_tokens)
             encode = TransformerSentences(loaded, view, batching, folder, advance)
         search = Search(engine, budget, stack.enter_context(work_progress("searching", 1)))
-        pairs, repeated = mine_corpora(
-            source, target, encode, mining=Mining(neighbours, margin, retrieval), duplicates=duplicates, search=search
-        )
+        mining = Mining(neighbours, margin, retrieval, center)
+        pairs, repeated = mine_corpora(source, target, encode, mining=mining, duplicates=duplicates, search=search)
     pairs = pairs.take(pairs.scores >= threshold)
     write_pairs(out, pairs, source.texts, target.texts)
-    typer.echo(f"{len(source):,} x {len(target):,} sentences; k={neighbours}, {margin} margin, {retrieval}; {backend}")
+    typer.echo(f"{len(source):,} x {len(target):,} sentences; k={neighbours}, {mining.name}; {backend}")
     if repeated:
         typer.echo(f"{repeated:,} sentences occur more than once; duplicates: {duplicates}")
     typer.echo(f"verdict: {len(pairs):,} pairs, best first, in {out}; exit 0")

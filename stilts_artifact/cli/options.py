@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Mapping
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated
 
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
     from stilts_artifact.data.library import Library
     from stilts_artifact.domain.tasks import World
 
-TABLES = (1,)
+TABLES = (1, 2, 3)
+# Tables of the paper: whatever made a results file, it can be checked.
+PAPER_TABLES = (1, 2, 3)
 
 # Further data folders, as PATH is written; the image names its baked mini world here.
 DATA_VARIABLE = "STILTS_ARTIFACT_DATA"
@@ -41,18 +44,51 @@ MirrorOption = Annotated[
     list[str] | None,
     typer.Option("--mirror", help="Base URL under which files lie by name or by sha256; tried first. Repeatable."),
 ]
+OnlyOption = Annotated[
+    list[str] | None,
+    typer.Option("--only", metavar="ROW[,COLUMN]", help="Tables 2 and 3: only these cells; * is any. Repeatable."),
+]
+WorkersOption = Annotated[
+    int | None,
+    typer.Option("--workers", help="Processes on this machine. [default: one for each core, or for each GPU]"),
+]
+SchedulerOption = Annotated[
+    str | None, typer.Option("--scheduler", metavar="ADDRESS", help="Run on the Dask cluster with this address.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on standard output, messages on standard error.")]
 
 
-def parse_table(text: str) -> int:
-    """The number of a table this version can reproduce.
+def parse_table(text: str, tables: Sequence[int] = TABLES) -> int:
+    """The number of a table, of those this version can reproduce unless others are given.
 
     Raises:
         ConfigError: there is no such table.
     """
-    if text not in map(str, TABLES):
-        raise unknown_name("table", text, map(str, TABLES))
+    if text not in map(str, tables):
+        raise unknown_name("table", text, map(str, tables))
     return int(text)
+
+
+def store_folder(results: Path, store: Path | None) -> Path:
+    """The store of a run."""
+    return store if store is not None else results / ".store"
+
+
+def require_writable(results: Path) -> None:
+    """Notice before any work that its result could not be written.
+
+    Raises:
+        ResourceError: the folder cannot be made or written.
+    """
+    from stilts_artifact.errors import ResourceError
+
+    try:
+        results.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=results):
+            return
+    except OSError as error:
+        fix = "name a folder this user can write: --results DIR"
+        raise ResourceError("cannot write results", where=str(results), got=str(error), fix=fix) from error
 
 
 def data_folders(given: list[Path] | None) -> list[Path]:
@@ -73,7 +109,7 @@ def open_library(world: World, results: Path, store: Path | None, data: list[Pat
     from stilts_artifact.data.files import FileStore
     from stilts_artifact.data.library import Library
 
-    return Library(world.sources, FileStore(store if store is not None else results / ".store"), data_folders(data))
+    return Library(world.sources, FileStore(store_folder(results, store)), data_folders(data))
 
 
 def url_openers() -> Mapping[str, Callable[[str], bytes]]:

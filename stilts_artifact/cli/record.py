@@ -15,11 +15,13 @@ def record(
     scale: options.ScaleOption = "mini",
     results: options.ResultsOption = Path("results"),
 ) -> None:
-    """Write the measured cells of a results file as expected values (mini scale only)."""
+    """Write the measured cells of a results file as expected values, with the hashes of its labels (mini only)."""
     number = options.parse_table(table)
     from stilts_artifact.checking.expected import expected_path
-    from stilts_artifact.checking.record import recorded_yaml
-    from stilts_artifact.checking.results import load_results, results_path
+    from stilts_artifact.checking.labels import LABELS, load_labels, recorded_labels
+    from stilts_artifact.checking.record import load_measured, recorded_yaml
+    from stilts_artifact.checking.results import results_path
+    from stilts_artifact.checking.sums import expected_root, refresh_sums
     from stilts_artifact.documents import write_atomically
     from stilts_artifact.scales import load_scale
 
@@ -31,7 +33,12 @@ def record(
             expected="mini",
             fix="expected values of the paper come from its text, never from a run",
         )
-    measured = load_results(results_path(results, number, chosen.name))
+    measured = load_measured(results_path(results, number, chosen.name))
     path = expected_path(chosen.expected, number)
+    written = [path]
     write_atomically(path, recorded_yaml(measured, chosen.world))
+    if measured.files:
+        written.append(path.with_name(LABELS))
+        write_atomically(written[-1], recorded_labels(measured, load_labels(chosen.expected)))
+    refresh_sums(expected_root(), written)
     typer.echo(f"verdict: recorded {len(measured.cells)} cells in {path}")

@@ -4,24 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from stilts_artifact.cli import options
-from stilts_artifact.errors import ArtifactError, ExitCode, MissingDataError
+from stilts_artifact.errors import ArtifactError, ConfigError, ExitCode, MissingDataError
 
 if TYPE_CHECKING:
-    from stilts_artifact.checking.expected import ExpectedTable
     from stilts_artifact.checking.results import Results
+    from stilts_artifact.cli.score_tables import Machine
     from stilts_artifact.data.library import Library
     from stilts_artifact.domain.tasks import World
     from stilts_artifact.scales.schema import Scale
+
+_Outcome = tuple["Results", list[ArtifactError]]
 
 
 def reproduce(
     table: options.TableOption,
     scale: options.ScaleOption = "auto",
+    only: options.OnlyOption = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Tables 2 and 3: list the steps that would run, and why; run nothing.")
+    ] = False,
+    workers: options.WorkersOption = None,
+    scheduler: options.SchedulerOption = None,
     results: options.ResultsOption = Path("results"),
     store: options.StoreOption = None,
     data: options.DataOption = None,
@@ -31,62 +39,74 @@ def reproduce(
 ) -> None:
     """Measure a table of the paper, compare it with what was reported, and give a verdict."""
     number = options.parse_table(table)
+    if number == 1 and (only or dry_run or workers or scheduler):
+        raise ConfigError("Table 1 is counted, not trained", fix="leave out --only, --dry-run, --workers, --scheduler")
     from stilts_artifact.benchmark import world as load_world
-    from stilts_artifact.checking.expected import expected_path, load_expected
     from stilts_artifact.checking.results import dump_results, results_path
     from stilts_artifact.cli.scale_choice import choose_scale
+    from stilts_artifact.cli.score_tables import Machine
     from stilts_artifact.documents import write_atomically
 
     def library_of(world: World) -> Library:
         return options.open_library(world, results, store, data)
 
-    chosen, why = choose_scale(scale, library_of)
+    chosen, why = choose_scale(scale, number, library_of, anywhere=scheduler is not None)
     stream = options.message_stream(as_json)
     stream.write(f"scale: {chosen.stamp} ({why})\n")
-    expected = load_expected(expected_path(chosen.expected, number))
     world = load_world(chosen.world)
     library = library_of(world)
-    failures = _obtain(world, library, offline, mirror or [])
-    outcome, unread = _measure(expected, chosen, why, world, library)
+    machine = Machine(
+        options.store_folder(results, store), tuple(options.data_folders(data)), offline, tuple(mirror or ()),
+        workers, scheduler,
+    )  # fmt: skip
+    options.require_writable(results)
+    if dry_run:
+        _list_steps(number, chosen, world, library, machine, only or [])
+        raise typer.Exit
+    measure = _sizes if number == 1 else _scores
+    outcome, errors = measure(number, chosen, why, world, library, machine, results, only or [])
     path = results_path(results, number, chosen.name)
     content = dump_results(outcome)
     write_atomically(path, content)
     if as_json:
         typer.echo(content, nl=False)
-    raise typer.Exit(_report(outcome, path, [*failures, *unread], as_json))
+    raise typer.Exit(_report(outcome, path, errors, as_json))
 
 
-def _obtain(world: World, library: Library, offline: bool, mirrors: Sequence[str]) -> list[ArtifactError]:
-    """Fetch what the table needs; what cannot be had leaves cells NOT_RUN, so its errors are only collected."""
-    from stilts_artifact.cli.progress import download_progress
-    from stilts_artifact.data.fetch import fetch
-    from stilts_artifact.tables.table1 import needed_sources
-
-    with download_progress() as progress:
-        report = fetch(
-            needed_sources(world), library, offline=offline, mirrors=mirrors,
-            openers=options.url_openers(), progress=progress,
-        )  # fmt: skip
-    return report.failures
-
-
-def _measure(
-    expected: ExpectedTable, scale: Scale, why: str, world: World, library: Library
-) -> tuple[Results, list[ArtifactError]]:
+def _sizes(
+    number: int,
+    scale: Scale,
+    why: str,
+    world: World,
+    library: Library,
+    machine: Machine,
+    results: Path,
+    only: Sequence[str],
+) -> _Outcome:
+    """Table 1."""
     from stilts_artifact import __version__
+    from stilts_artifact.checking.expected import expected_path, load_expected
     from stilts_artifact.checking.judge import judge_table, table_verdict
     from stilts_artifact.checking.results import InputRecord, Results, RowRecord, cell_records
-    from stilts_artifact.cli.progress import row_progress
+    from stilts_artifact.cli.progress import download_progress, row_progress
+    from stilts_artifact.data.fetch import fetch
     from stilts_artifact.reporting.environment import environment
-    from stilts_artifact.tables.table1 import Counter, measure
+    from stilts_artifact.tables.table1 import Counter, measure, needed_sources
 
+    expected = load_expected(expected_path(scale.expected, number))
+    with download_progress() as progress:
+        # What cannot be had leaves cells NOT_RUN, so its errors are only collected.
+        report = fetch(
+            needed_sources(world), library, offline=machine.offline, mirrors=machine.mirrors,
+            openers=options.url_openers(), progress=progress,
+        )  # fmt: skip
     counter = Counter(world, library, scale.name, __version__)
     tasks = list(world.tasks.values())
     with row_progress(len(tasks)) as started:
         cells = measure(counter, tasks, started)
     judged = judge_table(cells, expected)
     outcome = Results(
-        table=expected.table,
+        table=number,
         scale=scale.name,
         scale_reason=why,
         stamp=scale.stamp,
@@ -99,16 +119,62 @@ def _measure(
                 for used in library.used()],
         environment=environment(),
     )  # fmt: skip
-    return outcome, counter.failures
+    return outcome, [*report.failures, *counter.failures]
+
+
+def _scores(
+    number: int,
+    scale: Scale,
+    why: str,
+    world: World,
+    library: Library,
+    machine: Machine,
+    results: Path,
+    only: Sequence[str],
+) -> _Outcome:
+    """Tables 2 and 3."""
+    from stilts_artifact.cli import score_tables
+    from stilts_artifact.tables.run import wanted_cells
+
+    wanted = wanted_cells(world, number, only)
+    experiment = score_tables.open_experiment(scale, world, library, machine)
+    absent = score_tables.obtain(experiment, number, wanted, machine)
+    measured = score_tables.measure(experiment, number, wanted, results)
+    outcome = score_tables.judge(measured, experiment, why, results)
+    return outcome, [*absent, *score_tables.failures(measured)]
+
+
+def _list_steps(
+    number: int, scale: Scale, world: World, library: Library, machine: Machine, only: Sequence[str]
+) -> None:
+    """What would run, and why."""
+    from stilts_artifact.cli import score_tables
+    from stilts_artifact.tables.run import wanted_cells
+    from stilts_artifact.workflow.kinds import KINDS
+    from stilts_artifact.workflow.reasons import reasons
+    from stilts_artifact.workflow.steps import Graph
+    from stilts_artifact.workflow.store import Store
+
+    experiment = score_tables.open_experiment(scale, world, library, machine)
+    asked = experiment.request(2, wanted_cells(world, number, only))
+    graph = Graph(asked.steps, KINDS)
+    found = reasons(graph, Store(machine.store))
+    for reason in found:
+        typer.echo(f"{'run ' if reason.run else 'done'}  {reason.node.label}: {reason.why}")
+    for place, why in sorted(asked.impossible.items()):
+        typer.echo(f"cannot run  {place.row} {place.task} seed {place.seed}: {why}")
+    count = sum(reason.run for reason in found)
+    later = "; Table 3 then scores each target's best row on test data" if number == 3 else ""
+    typer.echo(f"{count} of {len(found)} steps would run{later}")
 
 
 def _report(outcome: Results, path: Path, errors: Sequence[ArtifactError], as_json: bool) -> ExitCode:
     """Show the tables and the verdict line; the exit code of the run."""
     from stilts_artifact.checking.judge import exit_code
-    from stilts_artifact.reporting.console import make_console, show_table1
+    from stilts_artifact.reporting.console import make_console, show_table
 
     stream = options.message_stream(as_json)
-    show_table1(outcome, make_console(stream))
+    show_table(outcome, make_console(stream))
     broken = [error for error in errors if not isinstance(error, MissingDataError)]
     for error in broken:
         stream.write(f"error: {error}\n")

@@ -115,6 +115,20 @@ class Library:
         held = self._held(source)
         return None if held is None else held.record.satisfied_by
 
+    def pins(self) -> dict[str, str]:
+        """Sha256 of each source, as it is pinned or else as it is here; what is neither is left out.
+
+        Raises:
+            DataError: an unpinned source is here in two versions.
+        """
+        found = {}
+        for name, source in self.sources.items():
+            held = None if source.sha256 else self._held_by_name(source)
+            sha256 = source.sha256 or (held and held.record.sha256)
+            if sha256:
+                found[name] = sha256
+        return found
+
     def used(self) -> list[InputRecord]:
         """Every file whose bytes were read so far, sorted."""
         return sorted(self._used)

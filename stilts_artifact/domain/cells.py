@@ -30,12 +30,21 @@ class CellKey:
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """A measured value, or the reason why there is none (exactly one of the two is ``None``)."""
+    """A measured value, or the reason why there is none (exactly one of the two is ``None``).
+
+    Args:
+        seeds: value of each seed, of which ``value`` is the median; ``None`` where there is only the one.
+        standard_error: sampling error of ``value`` on its test set, in points, where it was bootstrapped.
+        flag: such as ``DEGENERATE``; a collapsed run's spread says nothing about the others'.
+    """
 
     key: CellKey
     value: float | None
     reason: str | None
     signature: str
+    seeds: tuple[float, ...] | None = None
+    standard_error: float | None = None
+    flag: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +56,10 @@ class Reported:
         decimals: digits after the point as printed; rounding widens the tolerance by half a unit of the last.
         source: citation and place of the value.
         reason: why ``value`` is ``None``.
+        n: number of seeds of which ``value`` is the median; ``None`` if unknown.
+        tolerance: band of this cell, where it is not its column's.
+        signature: of the recorded run, for values that this package measured; only a run with the same
+            signature (the version aside) can be held against them.
     """
 
     key: CellKey
@@ -54,11 +67,14 @@ class Reported:
     decimals: int
     source: str | None
     reason: str | None
+    n: int | None = None
+    tolerance: float | None = None
+    signature: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """The verdict on one cell with the numbers it rests on."""
+    """The verdict on one cell with the numbers it rests on; ``seeds`` and ``flag`` are the measurement's."""
 
     key: CellKey
     value: float | None
@@ -67,3 +83,5 @@ class Judgement:
     verdict: Verdict
     reason: str
     signature: str
+    seeds: tuple[float, ...] | None = None
+    flag: str | None = None

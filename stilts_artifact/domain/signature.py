@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
+from functools import lru_cache
 from urllib.parse import quote, unquote
 
 from stilts_artifact.errors import ConfigError, unknown_name
@@ -120,6 +121,7 @@ class Signature:
         return [f"{key}:{_write(value)}" for key, value in values if value is not None]
 
     @classmethod
+    @lru_cache(maxsize=1 << 14)  # a table is judged cell by cell, and each reads a few signatures more than once
     def parse(cls, text: str) -> Signature:
         """Read either form back; ``parse(s.short()) == parse(s.long()) == s``.
 

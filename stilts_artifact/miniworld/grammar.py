@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from stilts_artifact.miniworld.languages import Typology, languages
 from stilts_artifact.miniworld.lexicon import Lexicon, lexicon
-from stilts_artifact.miniworld.meanings import Compound, Event, Meaning, Report, Tense, Thing
+from stilts_artifact.miniworld.meanings import Compound, Event, Meaning, Name, Report, Tense, Thing
 from stilts_artifact.miniworld.morphology import Morphology, Phrase, Word, phrase
 from stilts_artifact.miniworld.nominal import ACCUSATIVE, NOMINATIVE, Nominals, is_animate, shift
 
@@ -43,6 +43,10 @@ class Grammar:
     def word(self, concept: str) -> str:
         """The concept's word by itself."""
         return self._word(concept, "X").text
+
+    def name(self, name: Name) -> str:
+        """The first word of a name."""
+        return self._nominals.phrase(name, NOMINATIVE).words[0].form
 
     def stop(self, meaning: Meaning) -> str:
         """The sentence's last punctuation mark."""

@@ -21,7 +21,7 @@ from stilts_artifact.miniworld.splits import SplitName, distinct
 from stilts_artifact.miniworld.tables import jsonl
 
 HELLASWAG_SIZES: dict[SplitName, int] = {"train": 1500, "dev": 300}
-COSMOSQA_SIZES: dict[SplitName, int] = {"train": 2200, "dev": 300}
+COSMOSQA_SIZES: dict[SplitName, int] = {"train": 1500, "dev": 300}
 COMMONSENSEQA_SIZES: dict[SplitName, int] = {"train": 2000, "dev": 300}
 
 _NO_NAME = scenes.Taste(quality=0.2, plural=0.0, numeral=0.0, name=0.4)

@@ -24,7 +24,7 @@ TYDIQA_DEV_PARAGRAPHS = 180
 QUESTIONS = 3
 PARAGRAPHS_PER_TITLE = 5
 
-_TOLD = scenes.Taste(quality=0.3, plural=0.1, numeral=0.1, name=0.5, place=0.7, time=0.6, manner=0.1, front=0.3)
+_TOLD = scenes.Taste(quality=0.25, plural=0.1, numeral=0.1, name=0.3, place=0.6, time=0.6, manner=0.0, front=0.3)
 
 
 class Asked(NamedTuple):
@@ -102,7 +102,7 @@ def paragraphs(
 
     # One event decides which split owns the paragraph that is built around it.
     leads = distinct(split, lambda: telling(r), pivot.text, size)
-    return tuple([paragraph(r, lead, 3 + r.below(3), questions, unanswerable) for lead in leads])
+    return tuple([paragraph(r, lead, 2 + r.below(2), questions, unanswerable) for lead in leads])
 
 
 def _entry(own: Grammar, drawn: Paragraph, ids: Sequence[str], version_2: bool = False) -> dict[str, object]:

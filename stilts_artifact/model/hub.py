@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING
 
 from stilts_artifact.errors import IntegrityError, MissingDataError, ResourceError, unknown_name
 from stilts_artifact.model.loading import CONFIG
-from stilts_artifact.model.manifest import MANIFEST, WEIGHTS, describe, verify_folder, write_manifest
+from stilts_artifact.model.manifest import MANIFEST, WEIGHTS, describe, read_manifest, verify_folder, write_manifest
+from stilts_artifact.model.shipped import shipped_encoder
 from stilts_artifact.model.tokenizer import TOKENIZER
 
 if TYPE_CHECKING:
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
 FILES = (CONFIG, TOKENIZER, WEIGHTS)
 """All that is taken of a repository: no pickle, no code."""
+
+SHIPPED = "mini"
+"""Name of the encoder that ships with the package."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +89,28 @@ def pinned_encoder(name: str, folder: Path, *, offline: bool = False, endpoint: 
         fix = "free some disk space, or name a folder this user can write"
         raise ResourceError("cannot write the encoder", where=str(folder), got=str(error), fix=fix) from error
     return target
+
+
+def phase_one(name: str, revision: str | None, folder: Path, *, offline: bool) -> tuple[Path, str]:
+    """The encoder that phase (i) hands over: its checkpoint folder, and the commit or sha256 that names its weights.
+
+    Args:
+        name: ``mini`` for the one that ships with the package, else a repository on the hub.
+        revision: commit of the repository.
+        folder: where downloaded encoders lie.
+
+    Raises:
+        ConfigError: a repository or commit that is not pinned here.
+        MissingDataError, IntegrityError, ResourceError: as :func:`pinned_encoder`.
+    """
+    if name == SHIPPED:
+        shipped = shipped_encoder()
+        return shipped, read_manifest(shipped)[WEIGHTS].sha256
+    for key, pin in PINNED.items():
+        if (pin.repository, pin.revision) == (name, revision):
+            return pinned_encoder(key, folder, offline=offline), pin.revision
+    known = {f"{pin.repository} at {pin.revision}": key for key, pin in PINNED.items()}
+    raise unknown_name("encoder", f"{name} at {revision}", known)
 
 
 def _publish(made: Path, target: Path) -> None:

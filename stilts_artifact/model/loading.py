@@ -69,6 +69,15 @@ def load_encoder(folder: Path, *, may_initialise: Collection[str] = ()) -> Encod
     return Encoder(model, tokenizer, files[WEIGHTS].sha256, weights)
 
 
+def load_encoder_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
+    """The tokenizer in a checkpoint folder, the weights left alone.
+
+    Raises:
+        IntegrityError: as :func:`load_encoder`.
+    """
+    return load_tokenizer(folder, read_config(folder).vocab_size)
+
+
 def load_language_head(folder: Path, encoder: XLMRobertaModel) -> MaskedLanguageHead:
     """The masked-language head of a checkpoint, its output embeddings tied to the encoder's input embeddings.
 

@@ -157,6 +157,52 @@ def _tokens_of(offsets: Sequence[Offset], start: int, end: int) -> tuple[int, in
     return inside[0], inside[-1]
 
 
+class BestSpan(NamedTuple):
+    """What all windows of one example make of it.
+
+    Args:
+        score: of the best span; minus infinity if no window offers one.
+        text: that span, cut out of the context.
+        null: score of "no answer" in the window that is least sure of it.
+    """
+
+    score: float
+    text: str
+    null: float
+
+    @property
+    def doubt(self) -> float:
+        """By how much "no answer" outscores the best span."""
+        return self.null - self.score
+
+
+def best_spans(
+    windows: Sequence[SpanWindow],
+    scores: Sequence[NDArray[np.float32]],
+    examples: Sequence[SpanExample],
+    *,
+    n_best: int = N_BEST,
+    answer_tokens: int = ANSWER_TOKENS,
+) -> list[BestSpan]:
+    """The best admissible span for each question, in order.
+
+    Args:
+        scores: for each window, float32 [2, length or more] of starts and ends.
+        n_best: that many best starts and ends of a window are combined.
+        answer_tokens: longest answer.
+    """
+    infinity = float("inf")
+    best = [BestSpan(-infinity, "", infinity)] * len(examples)
+    for window, (starts, ends) in zip(windows, scores, strict=True):
+        before = best[window.example]
+        null = min(before.null, float(starts[NO_ANSWER] + ends[NO_ANSWER]))
+        score, span = _best_span(window, starts, ends, n_best, answer_tokens)
+        if span is not None and score > before.score:
+            before = BestSpan(score, examples[window.example].context[slice(*span)], null)
+        best[window.example] = before._replace(null=null)
+    return best
+
+
 def answers(
     windows: Sequence[SpanWindow],
     scores: Sequence[NDArray[np.float32]],
@@ -166,28 +212,17 @@ def answers(
     answer_tokens: int = ANSWER_TOKENS,
     null_threshold: float | None = None,
 ) -> list[str]:
-    """The best answer to each question, cut out of its context.
+    """The best answer to each question, cut out of its context; see :func:`best_spans`.
 
     Args:
-        scores: for each window, float32 [2, length or more] of starts and ends.
-        n_best: that many best starts and ends of a window are combined.
-        answer_tokens: longest answer.
         null_threshold: ``None`` if every question has an answer. Else a question gets "" when "no answer" outscores
             the best span by more than this (SQuAD v2.0).
 
     Returns:
         One text for each example, in order; empty if no window offers a span.
     """
-    best: list[tuple[float, str]] = [(float("-inf"), "")] * len(examples)
-    null = [float("inf")] * len(examples)
-    for window, (starts, ends) in zip(windows, scores, strict=True):
-        score, span = _best_span(window, starts, ends, n_best, answer_tokens)
-        null[window.example] = min(null[window.example], float(starts[NO_ANSWER] + ends[NO_ANSWER]))
-        if span is not None and score > best[window.example][0]:
-            best[window.example] = score, examples[window.example].context[slice(*span)]
-    if null_threshold is None:
-        return [text for _, text in best]
-    return ["" if nothing - score > null_threshold else text for nothing, (score, text) in zip(null, best, strict=True)]
+    best = best_spans(windows, scores, examples, n_best=n_best, answer_tokens=answer_tokens)
+    return ["" if null_threshold is not None and span.doubt > null_threshold else span.text for span in best]
 
 
 def _best_span(
@@ -197,13 +232,16 @@ def _best_span(
     import numpy as np
 
     first, size = window.context_start, len(window.offsets)
+    if size == 0:
+        return float("-inf"), None
     starts, ends = starts[first : first + size], ends[first : first + size]
-    best: tuple[float, Offset | None] = (float("-inf"), None)
-    for start in np.argsort(-starts, kind="stable")[:n_best]:
-        for end in np.argsort(-ends, kind="stable")[:n_best]:
-            score = float(starts[start] + ends[end])
-            if start <= end < start + answer_tokens and score > best[0]:
-                span = window.offsets[start][0], window.offsets[end][1]
-                if span[0] < span[1]:
-                    best = score, span
-    return best
+    begins, lasts = (np.argsort(-side, kind="stable")[:n_best] for side in (starts, ends))
+    offsets = np.array(window.offsets)
+    length = lasts - begins[:, None]  # [starts, ends], in tokens, less one
+    admissible = (length >= 0) & (length < answer_tokens) & (offsets[begins, 0][:, None] < offsets[lasts, 1])
+    if not admissible.any():
+        return float("-inf"), None
+    # Of equal spans the one with the better start is taken, as argmax takes the first.
+    score = np.where(admissible, starts[begins][:, None] + ends[lasts], -np.inf)
+    begin, last = np.unravel_index(score.argmax(), score.shape)
+    return float(score[begin, last]), (window.offsets[begins[begin]][0], window.offsets[lasts[last]][1])

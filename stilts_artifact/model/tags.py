@@ -79,13 +79,11 @@ def tag_labels(chunks: Sequence[TagChunk], tags: Sequence[Sequence[int]], ignore
         tags: of each sentence, one for each word.
     """
     labels = []
-    rest: Iterator[int] = iter(())
-    for before, chunk in zip([None, *chunks[:-1]], chunks, strict=True):
-        if before is None or before.sentence != chunk.sentence:
-            rest = iter(tags[chunk.sentence])
+    rests = [iter(sentence) for sentence in tags]
+    for chunk in chunks:
         row = [ignored] * len(chunk.input_ids)
         for position in chunk.positions:
-            row[position] = next(rest)
+            row[position] = next(rests[chunk.sentence])
         labels.append(row)
     return labels
 

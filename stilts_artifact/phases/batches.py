@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from stilts_artifact.model.batching import pad, token_batches
 from stilts_artifact.model.tokenizer import PAD
 from stilts_artifact.phases.corpus import windows
+from stilts_artifact.phases.discourse import CLOSED, OPEN, joined_rows
 from stilts_artifact.phases.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -30,10 +31,17 @@ class Place(NamedTuple):
 START = Place(0, 0)
 
 
+class Batch(NamedTuple):
+    """Both int64 [rows, padded length]; ``told`` as in :class:`discourse.Row`."""
+
+    input_ids: torch.Tensor
+    told: torch.Tensor
+
+
 def batches(
     recipe: Recipe, tokenizer: PreTrainedTokenizerFast, forbidden: Collection[str], start: Place = START
-) -> Iterator[tuple[Place, torch.Tensor]]:
-    """Endless batches from a place on, each with the place after it; int64 [rows, padded length]."""
+) -> Iterator[tuple[Place, Batch]]:
+    """Endless batches from a place on, each with the place after it."""
     pool, done = start
     while True:
         made = _pool(recipe, tokenizer, forbidden, pool)
@@ -44,9 +52,11 @@ def batches(
 
 def _pool(
     recipe: Recipe, tokenizer: PreTrainedTokenizerFast, forbidden: Collection[str], number: int
-) -> list[torch.Tensor]:
+) -> list[Batch]:
     size = POOL_BATCHES * recipe.batch_tokens // _TYPICAL_TOKENS
-    drawn = list(islice(windows(f"{recipe.seed}/{number}", recipe.parallel_share, forbidden), size))
+    name = f"{recipe.seed}/{number}"
+    joined = joined_rows(tokenizer, name, round(size * recipe.joined_share), forbidden)
+    drawn = list(islice(windows(name, recipe.parallel_share, forbidden), size - len(joined)))
     single = [window.first for window in drawn if window.second is None]
     paired = [(window.first, window.second) for window in drawn if window.second is not None]
     ids: list[list[int]] = []
@@ -55,5 +65,10 @@ def _pool(
     if paired:
         firsts, seconds = zip(*paired, strict=True)
         ids += tokenizer(list(firsts), list(seconds), truncation=True)["input_ids"]
+    told = [[OPEN] * len(row) for row in ids] + [row.told for row in joined]
+    ids += [row.input_ids for row in joined]
     order = token_batches([len(row) for row in ids], recipe.batch_tokens, seed=number)
-    return [pad([ids[index] for index in batch], PAD) for batch in order]
+    return [
+        Batch(pad([ids[index] for index in batch], PAD), pad([told[index] for index in batch], CLOSED))
+        for batch in order
+    ]

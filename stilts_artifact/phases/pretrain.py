@@ -11,8 +11,7 @@ import hashlib
 import shutil
 import tempfile
 from collections import deque
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
@@ -25,13 +24,15 @@ from stilts_artifact.model.loading import export_state, scaled_initial_range
 from stilts_artifact.model.manifest import MANIFEST, WEIGHTS, verify_folder, write_manifest
 from stilts_artifact.model.masking import mask_tokens
 from stilts_artifact.model.tokenizer import BOS, EOS, MAX_TOKENS, PAD, SPECIALS
-from stilts_artifact.phases.batches import START, batches
+from stilts_artifact.phases.batches import START, Batch, batches
 from stilts_artifact.phases.card import CARD, FACTS, render_card
 from stilts_artifact.phases.corpus import documents
-from stilts_artifact.phases.progress import Progress, Silent
+from stilts_artifact.phases.discourse import OPEN
 from stilts_artifact.phases.recipe import Recipe
 from stilts_artifact.phases.resume import RunState, restore, save
 from stilts_artifact.phases.vocabulary import train_tokenizer
+from stilts_artifact.training.arithmetic import arithmetic, schedule
+from stilts_artifact.training.progress import Progress, Silent
 
 if TYPE_CHECKING:
     import torch
@@ -99,20 +100,6 @@ def pretrain(
         _publish(out, recipe, trainee, tokenizer, state)
     shutil.rmtree(checkpoints, ignore_errors=True)
     return out
-
-
-@contextmanager
-def arithmetic(threads: int) -> Iterator[None]:
-    """A fixed number of threads and an untouched global generator: what bit-identical results need on a CPU."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
-        with torch.random.fork_rng(devices=[]):
-            yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def make_tokenizer(recipe: Recipe, forbidden: Collection[str]) -> PreTrainedTokenizerFast:
@@ -191,8 +178,8 @@ def _train(
     losses = deque(state.losses, maxlen=_REPORTED)
     stream = batches(recipe, tokenizer, forbidden, state.place)
     for step in range(state.step, recipe.steps):
-        place, input_ids = next(stream)
-        losses.append(_step(recipe, trainee, input_ids, step))
+        place, batch = next(stream)
+        losses.append(_step(recipe, trainee, batch, step))
         state = RunState(state.run, step + 1, place, tuple(losses))
         watch.progress.step(step + 1, recipe.steps, losses[-1])
         if (step + 1) % watch.save_every == 0 and step + 1 < recipe.steps:
@@ -200,14 +187,14 @@ def _train(
     return state
 
 
-def _step(recipe: Recipe, trainee: Trainee, input_ids: torch.Tensor, step: int) -> float:
-    """One optimiser step on input_ids [rows, length]. All randomness is a function of seed and step."""
+def _step(recipe: Recipe, trainee: Trainee, batch: Batch, step: int) -> float:
+    """One optimiser step. All randomness is a function of seed and step."""
     import torch
 
     seed = recipe.seed * 10_000_019 + step
     torch.manual_seed(seed)  # for dropout
     masked = mask_tokens(
-        input_ids,
+        batch.input_ids,
         rate=recipe.mask_rate,
         specials=SPECIALS,
         mask_id=trainee.encoder.config.vocab_size - 1,
@@ -215,25 +202,23 @@ def _step(recipe: Recipe, trainee: Trainee, input_ids: torch.Tensor, step: int) 
     )
     for group in trainee.optimizer.param_groups:
         group["lr"] = recipe.learning_rate * schedule(step, recipe.steps, recipe.warmup)
-    states = trainee.encoder(input_ids=masked.input_ids, attention_mask=(input_ids != PAD).long()).last_hidden_state
-    # Only masked positions are scored: [rows, length, hidden] -> [chosen, hidden].
-    loss = trainee.head.loss(trainee.head(states[masked.chosen]), masked.targets)
+    is_open = batch.told == OPEN
+    seen = torch.where(is_open, masked.input_ids, batch.input_ids)
+    wanted = torch.where(is_open & masked.chosen, batch.input_ids, batch.told)
+    states = trainee.encoder(input_ids=seen, attention_mask=(seen != PAD).long()).last_hidden_state
+    loss = torch.zeros(())
+    # Masked tokens, joining words and told tokens are averaged apart, or the few of one kind would drown among the
+    # others. Only these positions are scored: [rows, length, hidden] -> [chosen, hidden].
+    opening = batch.input_ids == BOS
+    for kind in (is_open, opening, ~is_open & ~opening):
+        chosen = kind & (wanted >= 0)
+        if chosen.any():
+            loss = loss + trainee.head.loss(trainee.head(states[chosen]), wanted[chosen])
     trainee.optimizer.zero_grad()
     torch.autograd.backward(loss)
     torch.nn.utils.clip_grad_norm_(trainee.both.parameters(), _CLIP)
     trainee.optimizer.step()
     return loss.item()
-
-
-def schedule(step: int, steps: int, warmup: float) -> float:
-    """Share of the peak learning rate: linear up over the first ``warmup`` of the steps, linear down to zero.
-
-    Example:
-        >>> [round(schedule(step, 10, 0.2), 2) for step in (0, 1, 2, 6, 9)]
-        [0.5, 1.0, 1.0, 0.5, 0.12]
-    """
-    rising = max(1, round(warmup * steps))
-    return min((step + 1) / rising, (steps - step) / max(1, steps - rising))
 
 
 def _identity(recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> str:

@@ -25,6 +25,8 @@ class Recipe:
         dropout: while pretraining; fine-tuning takes XLM-R's 0.1.
         mask_rate: share of tokens to predict.
         parallel_share: share of windows that hold a sentence beside its translation; the others are monolingual.
+        joined_share: share of windows that hold two joined texts, as :mod:`discourse` makes them; ``parallel_share``
+            is of the others.
         threads: of the arithmetic; another number changes the last bits.
     """
 
@@ -42,6 +44,7 @@ class Recipe:
     dropout: float
     mask_rate: float
     parallel_share: float
+    joined_share: float
     threads: int
 
     @property
@@ -51,12 +54,12 @@ class Recipe:
 
 
 SHIPPED = Recipe(
-    steps=10_000,
+    steps=20_000,
     batch_tokens=2048,
     learning_rate=2e-3,
     warmup=0.05,
     seed=1,
-    pieces=2000,
+    pieces=3000,
     vocabulary_documents=4000,
     layers=4,
     hidden=96,
@@ -65,6 +68,7 @@ SHIPPED = Recipe(
     dropout=0.0,
     mask_rate=0.2,
     parallel_share=0.4,
+    joined_share=0.6,
     threads=1,
 )
 """The encoder that ships with the package."""
@@ -84,6 +88,7 @@ QUICK = Recipe(
     dropout=0.0,
     mask_rate=0.2,
     parallel_share=0.3,
+    joined_share=0.3,
     threads=1,
 )
 """Seconds instead of minutes, for tests; the machinery is the same, the encoder good for nothing."""

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
 from typing import IO, TYPE_CHECKING
 
 from rich.console import Console
@@ -12,8 +10,15 @@ from rich.table import Table
 from rich.text import Text
 
 from stilts_artifact.checking.judge import summary
-from stilts_artifact.checking.results import CellRecord, Results
+from stilts_artifact.checking.results import Results
 from stilts_artifact.domain.cells import Verdict
+from stilts_artifact.reporting.comparison import (
+    Comparison,
+    compare_sizes,
+    explanations,
+    row_sizes,
+    share,
+)
 
 if TYPE_CHECKING:
     from stilts_artifact.scoring import Scores
@@ -36,17 +41,28 @@ def make_console(file: IO[str] | None = None) -> Console:
     return Console(file=stream, width=None if stream.isatty() else PIPE_WIDTH, markup=False, highlight=False)
 
 
+def show_table(results: Results, console: Console) -> None:
+    """Print a table in the paper's layout, then measured beside reported, what was not checked, and the claims."""
+    if results.table == 1:
+        show_table1(results, console)
+    else:
+        from stilts_artifact.reporting.console_scores import show_score_table
+
+        show_score_table(results, console)
+
+
 def show_table1(results: Results, console: Console) -> None:
     """Print Table 1 in the paper's layout, then measured beside reported, then why cells have no verdict."""
-    console.print(_sizes(results), "", _comparison(results), "", sep="\n")
-    for verdict, line in _explanations(results):
+    comparison = comparison_table(f"Measured and reported ({results.stamp})", "Task", compare_sizes(results))
+    console.print(_sizes(results), "", comparison, "", sep="\n")
+    for verdict, line in explanations(results):
         console.print(Text(line, style=STYLES[verdict]), soft_wrap=True)
     console.print(summary(cell.verdict for cell in results.cells))
 
 
 def show_scores(scores: Scores, console: Console) -> None:
     """Print every task and language, the averages, the groups and the overall score, each with its error."""
-    table = Table(title="Scores (points)", title_justify="left", header_style="bold", box=None, pad_edge=False)
+    table = new_table("Scores (points)")
     for name in ("task", "language", "metric"):
         table.add_column(name, no_wrap=True)
     for name in ("score", "std. error", "95 % interval"):
@@ -71,96 +87,40 @@ def show_scores(scores: Scores, console: Console) -> None:
     console.print(table)
 
 
-def _explanations(results: Results) -> Iterator[tuple[Verdict, str]]:
-    """One line for each row and column with cells that differ or were not run: the first reason and their number.
-
-    A count of languages that was not run has the reasons of its splits, which have lines of their own.
-    """
-    titles = {row.row: row.title for row in results.rows}
-    for (row, column), cells in _by_place(results.cells).items():
-        for verdict in (Verdict.NOT_REPRODUCED, Verdict.NOT_RUN):
-            found = [cell for cell in cells if cell.verdict is verdict]
-            if found and (found[0].language or verdict is not Verdict.NOT_RUN):
-                place = f"{titles.get(row, row)} {column}" + (f" {found[0].language}" if found[0].language else "")
-                more = f" (and {len(found) - 1} more languages)" if len(found) > 1 else ""
-                yield verdict, f"{verdict} {place}{more}: {found[0].reason}"
-
-
-def _sizes(results: Results) -> Table:
-    table = _new_table(f"Table 1, measured ({results.stamp})")
-    for name, justify in (("Task", "left"), ("train", "right"), ("dev", "right"), ("test", "right"),
-                          ("languages", "right"), ("kind", "left"), ("licence", "left")):  # fmt: skip
-        table.add_column(name, justify=justify, overflow="fold")  # type: ignore[arg-type]
-    cells = _by_place(results.cells)
-    group = ""
-    for row in results.rows:
-        if row.group != group:
-            group = row.group
-            table.add_section()
-        numbers = [_span([cell.value for cell in cells[row.row, column]])
-                   for column in ("train", "dev", "test", "languages")]  # fmt: skip
-        table.add_row(row.title, *numbers, row.details["kind"], row.details["licence"])
-    return table
-
-
-def _comparison(results: Results) -> Table:
-    table = _new_table(f"Measured and reported ({results.stamp})")
-    for name in ("Task", "column"):
-        table.add_column(name, no_wrap=True)
-    for name in ("measured", "reported", "difference"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("verdict", overflow="fold")
-    titles = {row.row: row.title for row in results.rows}
-    for (row, column), cells in _by_place(results.cells).items():
-        measured, reported = [cell.value for cell in cells], [cell.reported for cell in cells]
-        table.add_row(
-            titles.get(row, row), column, _span(measured), _span(reported), _difference(cells), _verdicts(cells)
-        )
-    return table
-
-
-def _new_table(title: str) -> Table:
+def new_table(title: str) -> Table:
+    """An empty table in this package's style."""
     return Table(title=title, title_justify="left", title_style="bold", header_style="bold", box=None, pad_edge=False)
 
 
-def _by_place(cells: Sequence[CellRecord]) -> dict[tuple[str, str], list[CellRecord]]:
-    places: defaultdict[tuple[str, str], list[CellRecord]] = defaultdict(list)
-    for cell in cells:
-        places[cell.row, cell.column].append(cell)
-    return places
+def comparison_table(title: str, row: str, lines: list[Comparison]) -> Table:
+    """Measured beside reported; ``row`` is what its first column is called."""
+    table = new_table(title)
+    for name in (row, "column"):
+        table.add_column(name, no_wrap=True)
+    bands = any(line.band not in ("0", "0.0", "-") for line in lines)
+    for name in ("measured", "reported", "difference", *(["band"] if bands else [])):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("verdict", overflow="fold")
+    for line in lines:
+        band = [line.band] if bands else []
+        table.add_row(line.row, line.column, line.measured, line.reported, line.difference, *band, _verdict_text(line))
+    return table
 
 
-def _span(values: Sequence[float | None]) -> str:
-    """Range over the languages of a cell.
-
-    Example:
-        >>> _span([1000, 205, None]), _span([5010, 5010]), _span([None]), _span([])
-        ('205-1,000 (2 of 3)', '5,010', 'unknown', '-')
-    """
-    known = [value for value in values if value is not None]
-    if not values:
-        return "-"
-    if not known:
-        return "unknown"
-    low, high = min(known), max(known)
-    text = f"{low:,}" if low == high else f"{low:,}-{high:,}"
-    return text if len(known) == len(values) else f"{text} ({len(known)} of {len(values)})"
+def _verdict_text(line: Comparison) -> Text:
+    parts = [Text(share(verdict, count, line.cells), style=STYLES[verdict]) for verdict, count in line.counts]
+    return Text(", ").join(parts)
 
 
-def _difference(cells: Sequence[CellRecord]) -> str:
-    differences = [cell.value - cell.reported for cell in cells
-                   if cell.value is not None and cell.reported is not None]  # fmt: skip
-    if not differences:
-        return "-"
-    largest = max(differences, key=abs)
-    return f"{largest:+,}" if largest else "0"
-
-
-def _verdicts(cells: Sequence[CellRecord]) -> Text:
-    text = Text()
-    for verdict in Verdict:
-        named = [cell for cell in cells if cell.verdict is verdict]
-        if named:
-            count = f" {len(named)} of {len(cells)}" if len(named) < len(cells) else ""
-            text.append(f"{', ' if text else ''}{verdict}{count}", style=STYLES[verdict])
-    return text
+def _sizes(results: Results) -> Table:
+    table = new_table(f"Table 1, measured ({results.stamp})")
+    for name, justify in (("Task", "left"), ("train", "right"), ("dev", "right"), ("test", "right"),
+                          ("languages", "right"), ("kind", "left"), ("licence", "left")):  # fmt: skip
+        table.add_column(name, justify=justify, overflow="fold")  # type: ignore[arg-type]
+    group = ""
+    for row, sizes in row_sizes(results):
+        if row.group != group:
+            group = row.group
+            table.add_section()
+        table.add_row(row.title, *sizes, row.details["kind"], row.details["licence"])
+    return table

@@ -105,6 +105,42 @@ def choose_cut(scored: Candidates, threshold: Threshold, tuning: Candidates | No
     return cut_at(scored.scores, scored.correct, scored.gold, value)
 
 
+@dataclass(frozen=True, slots=True)
+class Mined:
+    """Candidates and the cut through them; ``threshold`` is the policy that chose it, called what it is."""
+
+    candidates: Candidates
+    cut: Cut
+    threshold: Threshold
+
+    @property
+    def predictions(self) -> tuple[tuple[str, str], ...]:
+        """The accepted pairs of ids, best first."""
+        return self.candidates.pairs[: self.cut.accepted]
+
+
+def mine_split(
+    split: Split,
+    read: Callable[[Split], ComparableCorpus],
+    encode: SentenceEncoder,
+    options: BuccOptions,
+    search: Search | None = None,
+) -> Mined:
+    """Mine the corpora of a split, and cut where the policy says.
+
+    Args:
+        read: the corpus of a split; asked for development data only if the threshold is tuned there.
+    """
+    candidates = find_candidates(read(split), encode, options, search)
+    threshold = options.threshold
+    tuning = None
+    if threshold.policy == "dev" and split is Split.DEV:
+        threshold = Threshold("oracle")  # tuned on what it is scored on
+    elif threshold.policy == "dev":
+        tuning = find_candidates(read(Split.DEV), encode, options, search)
+    return Mined(candidates, choose_cut(candidates, threshold, tuning), threshold)
+
+
 def score_bucc(
     place: tuple[str, Split],
     read: Callable[[Split], ComparableCorpus],
@@ -123,26 +159,19 @@ def score_bucc(
     """
     language, split = place
     options = options or BuccOptions()
-    candidates = find_candidates(read(split), encode, options, search)
-    threshold = options.threshold
-    tuning = None
-    if threshold.policy == "dev" and split is Split.DEV:
-        threshold = Threshold("oracle")  # tuned on what it is scored on: called what it is
-    elif threshold.policy == "dev":
-        tuning = find_candidates(read(Split.DEV), encode, options, search)
-    cut = choose_cut(candidates, threshold, tuning)
+    mined = mine_split(split, read, encode, options, search)
     signature = sign(
         encode.description,
         task="bucc2018",
         split=split,
         language=language,
         neighbours=options.mining.neighbours,
-        margin=f"{options.mining.margin}-{options.mining.retrieval}",
+        margin=options.mining.name,
         duplicates=options.duplicates,
-        threshold=str(threshold),
+        threshold=str(mined.threshold),
         metric=METRIC,
         metric_version=METRIC_VERSION,
         backend=backend_of(choose_engine((search or Search()).engine, both=True)),
         scale=scale,
     )
-    return BuccScore(language, candidates.pairs[: cut.accepted], cut, candidates.repeated, signature)
+    return BuccScore(language, mined.predictions, mined.cut, mined.candidates.repeated, signature)

@@ -8,6 +8,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from stilts_artifact.retrieval.center import centred_neighbours
 from stilts_artifact.retrieval.exact import Int64, Neighbours
 from stilts_artifact.retrieval.knn import Search, nearest_both
 from stilts_artifact.retrieval.margin import Margin, margin_scores
@@ -26,11 +27,23 @@ class Mining:
         margin: score of a pair.
         retrieval: ``forward`` the best target of each source; ``backward`` the best source of each target;
             ``intersect`` pairs that are both; ``max`` both kinds, best first, each sentence used once.
+        center: whether the difference of the two languages' means is taken out first (XTREME's option, off there too).
     """
 
     neighbours: int = 4
     margin: Margin = "ratio"
     retrieval: Retrieval = "max"
+    center: bool = False
+
+    @property
+    def name(self) -> str:
+        """Everything but k, as a signature names it.
+
+        Example:
+            >>> Mining().name, Mining(margin="distance", center=True).name
+            ('ratio-max', 'distance-max-centred')
+        """
+        return f"{self.margin}-{self.retrieval}" + ("-centred" if self.center else "")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,7 +89,8 @@ def mine(source: Rows, target: Rows, mining: Mining | None = None, search: Searc
         [(0, 1), (1, 2), (2, 0)]
     """
     mining = mining or Mining()
-    forward, backward = nearest_both(source, target, mining.neighbours, search)
+    find = centred_neighbours if mining.center else nearest_both
+    forward, backward = find(source, target, mining.neighbours, search)
     return select_pairs(forward, backward, mining)
 
 

@@ -45,6 +45,22 @@ def english_order(pairs: Sequence[SentencePair]) -> list[int]:
     return sorted(range(len(pairs)), key=lambda line: pairs[line].target.strip())
 
 
+def find_translations(
+    pairs: Sequence[SentencePair], encode: SentenceEncoder, search: Search | None = None
+) -> tuple[int, ...]:
+    """For each English sentence, in sorted order, the line of the nearest sentence of the other language.
+
+    By cosine, in one direction (XTREME utils_retrieve.py:331-339 at 838c13b: index the other language, query in
+    English, top 1).
+
+    Raises:
+        DataError, ResourceError: as :func:`stilts_artifact.retrieval.knn.nearest`.
+    """
+    queries = encode([pairs[line].target for line in english_order(pairs)])
+    corpus = encode([pair.source for pair in pairs])
+    return tuple(nearest(queries, corpus, 1, search).indices[:, 0].tolist())
+
+
 def score_tatoeba(
     language: str,
     pairs: Sequence[SentencePair],
@@ -53,9 +69,7 @@ def score_tatoeba(
     scale: str,
     search: Search | None = None,
 ) -> TatoebaScore:
-    """Search and score one language: nearest by cosine, one direction.
-
-    Source: XTREME utils_retrieve.py:331-339 at 838c13b (index the other language, query in English, top 1).
+    """Search and score one language.
 
     Args:
         pairs: source in the other language, target in English.
@@ -64,10 +78,6 @@ def score_tatoeba(
     Raises:
         DataError, ResourceError: as :func:`stilts_artifact.retrieval.knn.nearest`.
     """
-    labels = english_order(pairs)
-    queries = encode([pairs[line].target for line in labels])
-    corpus = encode([pair.source for pair in pairs])
-    predictions = nearest(queries, corpus, 1, search).indices[:, 0]
     signature = sign(
         encode.description,
         task="tatoeba",
@@ -80,4 +90,5 @@ def score_tatoeba(
         backend=backend_of(choose_engine((search or Search()).engine, both=False)),
         scale=scale,
     )
-    return TatoebaScore(language, tuple(predictions.tolist()), tuple(labels), signature)
+    predictions = find_translations(pairs, encode, search)
+    return TatoebaScore(language, predictions, tuple(english_order(pairs)), signature)

@@ -74,20 +74,37 @@ def load_transformer(folder: Path, *, deepest: int, dtype: Dtype = "float32", de
         got = str(error).splitlines()[0]
         raise DataError("not an encoder that transformers can load", where=str(folder), got=got) from error
     _require_weights(report["missing_keys"], folder)
+    name = (folder.resolve().name, revision)
+    return wrap_transformer(name, model, tokenizer, deepest=deepest, dtype=dtype, device=device)
+
+
+def wrap_transformer(
+    name: tuple[str, str], model: Any, tokenizer: Any, *, deepest: int, dtype: Dtype = "float32", device: str = "auto"
+) -> Transformer:
+    """An encoder that is loaded already; its layers above the deepest are taken away.
+
+    Args:
+        name: of the encoder, and its revision.
+
+    Raises:
+        ConfigError: the encoder has no such layer.
+    """
+    import torch
+
     layers = int(model.config.num_hidden_layers)
     if not 0 <= deepest <= layers:
         raise ConfigError(
-            "the encoder has no such layer", where=str(folder), got=str(deepest),
+            "the encoder has no such layer", where=name[0], got=str(deepest),
             expected=f"0 (embeddings) to {layers}", fix=f"--layer {layers}",
         )  # fmt: skip
     _cut_above(model, max(1, deepest))  # a model without any layer reports no hidden states
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     return Transformer(
-        name=folder.resolve().name,
-        revision=revision,
+        name=name[0],
+        revision=name[1],
         tokenizer=tokenizer,
-        model=model.eval().to(device),
+        model=model.eval().to(device=device, dtype=getattr(torch, dtype)),
         layers=layers,
         longest=_longest(model.config),
         dtype=dtype,

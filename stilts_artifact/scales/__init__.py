@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from importlib import resources
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from stilts_artifact.documents import parse_yaml
 from stilts_artifact.errors import ConfigError, unknown_name
 
 if TYPE_CHECKING:
+    from pydantic import BaseModel
+
     from stilts_artifact.scales.schema import Scale
 
 ScaleName = Literal["mini", "base", "paper"]
@@ -42,13 +44,24 @@ def parse_scale(data: bytes, where: str) -> Scale:
     content = parse_yaml(data, where)
     if not isinstance(content, dict):
         raise ConfigError("a scale is a mapping", where=where, got=type(content).__name__)
-    for key in content:
-        if key not in Scale.model_fields:
-            error = unknown_name("key", str(key), Scale.model_fields)
-            raise ConfigError(error.what, where=where, got=error.got, expected=error.expected)
+    _refuse_unknown(content, Scale, where)
     try:
         return Scale.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
         raise ConfigError("wrong value in a scale", where=f"{where}: {place}", got=first["msg"]) from error
+
+
+def _refuse_unknown(content: dict[Any, Any], section: type[BaseModel], where: str) -> None:
+    """Unknown keys first: beside a misspelt key the right one is missing too, and that is the lesser news."""
+    from pydantic import BaseModel
+
+    for key, value in content.items():
+        if key not in section.model_fields:
+            error = unknown_name("key", str(key), section.model_fields)
+            raise ConfigError(error.what, where=where, got=error.got, expected=error.expected)
+        inner = section.model_fields[key].annotation
+        if isinstance(value, dict) and isinstance(inner, type) and issubclass(inner, BaseModel):
+            separator = "." if ": " in where else ": "
+            _refuse_unknown(value, inner, f"{where}{separator}{key}")

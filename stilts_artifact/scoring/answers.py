@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import re
 import string
-import sys
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +28,22 @@ _MLQA_ARTICLES: Mapping[str, re.Pattern[str]] = {
     "es": re.compile(r"\b(?:un|una|unos|unas|el|la|los|las)\b"),
     "vi": re.compile(r"\b(?:của|là|cái|chiếc|những)\b"),
 }
+
+
+class _Punctuation(dict[int, int | None]):
+    """Deletes every character of a Unicode category P*, and ASCII's symbols; looked up on first use.
+
+    A table of all characters would take 0.1 s to build.
+    """
+
+    def __missing__(self, code: int) -> int | None:
+        character = chr(code)
+        is_punctuation = character in string.punctuation or unicodedata.category(character).startswith("P")
+        self[code] = None if is_punctuation else code
+        return self[code]
+
+
+_MLQA_PUNCTUATION = _Punctuation()
 _HAN = re.compile("([\u4e00-\u9fa5])")
 
 
@@ -57,7 +71,7 @@ def mlqa_tokens(text: str, language: str) -> Tokens:
         >>> mlqa_tokens("¿El Niño?", "es"), mlqa_tokens("在1999年 (NASA)", "zh")
         (['niño'], ['在', '1999', '年', 'nasa'])
     """
-    text = text.lower().translate(_mlqa_punctuation())
+    text = text.lower().translate(_MLQA_PUNCTUATION)
     if language in _MLQA_ARTICLES:
         text = _MLQA_ARTICLES[language].sub(" ", text)
     if language == "zh":
@@ -75,9 +89,9 @@ def token_f1(predicted: Tokens, gold: Tokens) -> float:
         >>> token_f1(["new", "york"], ["new", "york", "city"])
         0.8
     """
-    shared = sum((Counter(predicted) & Counter(gold)).values())
-    if shared == 0:
+    if set(predicted).isdisjoint(gold):
         return 0.0
+    shared = sum((Counter(predicted) & Counter(gold)).values())
     precision, recall = shared / len(predicted), shared / len(gold)
     return 2 * precision * recall / (precision + recall)
 
@@ -101,10 +115,3 @@ def answer_counts(predicted: Iterable[str], gold: Iterable[Sequence[str]], token
 def _best(predicted: Tokens, answers: Iterable[Tokens]) -> tuple[float, float, float]:
     scored = [(float(predicted == answer), token_f1(predicted, answer)) for answer in answers]
     return max(exact for exact, _ in scored), max(f1 for _, f1 in scored), 1.0
-
-
-@cache
-def _mlqa_punctuation() -> dict[int, None]:
-    """Every character of a Unicode category P*, and ASCII's symbols; built on first use, as it takes 0.1 s."""
-    by_category = (code for code in range(sys.maxunicode) if unicodedata.category(chr(code)).startswith("P"))
-    return dict.fromkeys([*by_category, *map(ord, string.punctuation)])

@@ -18,7 +18,11 @@ from numpy.typing import NDArray
 Tag = tuple[str, str]
 """A tag taken apart: its first character, and its type (what follows the last hyphen, or all of it)."""
 
-_OUTSIDE = ("O", "O")
+Codes = NDArray[np.int64]
+"""A row of tags as numbers, see :class:`ChunkRule`."""
+
+OUTSIDE = ""
+"""Stands for the ``O`` that seqeval puts before the first tag and after every sentence."""
 _ENDING_PAIRS = frozenset({"BB", "BS", "BO", "IB", "IS", "IO"})
 _STARTING_PAIRS = frozenset({"EE", "EI", "SE", "SI", "OE", "OI"})
 
@@ -55,6 +59,49 @@ def starts_chunk(before: Tag, after: Tag) -> bool:
     return by_prefix or (after[0] not in "O." and before[1] != after[1])
 
 
+class ChunkRule:
+    """Both transition rules, tabulated over a few distinct tags, so that each position costs one lookup.
+
+    Args:
+        tags: every tag that will occur.
+
+    Attributes:
+        codes: tag -> its number, and that of :data:`OUTSIDE`.
+        types: the types of chunks, sorted.
+    """
+
+    def __init__(self, tags: Iterable[str]) -> None:
+        texts = {*tags, "O"}
+        parsed = sorted(set(map(parse_tag, texts)))
+        self.codes = {text: parsed.index(parse_tag(text)) for text in texts}
+        self.codes[OUTSIDE] = self.codes["O"]
+        self.types = sorted({type_ for _, type_ in parsed})
+        self._type_of = np.array([self.types.index(type_) for _, type_ in parsed])
+        self._starts, self._ends = _table(starts_chunk, parsed), _table(ends_chunk, parsed)
+
+    def by_end(self, codes: Codes) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Start and type of the chunk that ends at each position, -1 where none does.
+
+        Args:
+            codes: array [tokens + 1], :data:`OUTSIDE` first and wherever a sentence ends.
+
+        Returns:
+            Two arrays [tokens].
+
+        Example:
+            >>> rule = ChunkRule(["B-LOC", "I-LOC"])
+            >>> starts, types = rule.by_end(np.array([rule.codes[tag] for tag in ("", "B-LOC", "I-LOC", "")]))
+            >>> starts.tolist(), rule.types[types[1]]
+            ([-1, 0, -1], 'LOC')
+        """
+        before, after = codes[:-1], codes[1:]
+        ended = np.flatnonzero(self._ends[before, after]) - 1
+        last_start = np.maximum.accumulate(np.where(self._starts[before, after], np.arange(len(after)), 0))
+        starts, types = np.full(len(after), -1), np.full(len(after), -1)
+        starts[ended], types[ended] = last_start[ended], self._type_of[after[ended]]
+        return starts, types
+
+
 def chunks(sentences: Sequence[Sequence[str]]) -> list[tuple[str, int, int]]:
     """Every chunk as (type, first token, last token); tokens are numbered throughout, one gap after each sentence.
 
@@ -62,10 +109,9 @@ def chunks(sentences: Sequence[Sequence[str]]) -> list[tuple[str, int, int]]:
         >>> chunks([["B-PER", "I-PER", "O", "B-LOC"], ["NOUN", "NOUN", "SYM", "SYM"]])
         [('PER', 0, 1), ('LOC', 3, 3), ('NOUN', 5, 6), ('SYM', 7, 7), ('SYM', 8, 8)]
     """
-    tags = _inventory(sentences)
-    starts, types = _by_end(sentences, tags)
-    names = sorted({type_ for _, type_ in tags})
-    return [(names[types[end]], int(starts[end]), int(end)) for end in np.flatnonzero(starts >= 0)]
+    rule = ChunkRule(chain.from_iterable(sentences))
+    starts, types = rule.by_end(_codes(sentences, rule))
+    return [(rule.types[types[end]], int(starts[end]), int(end)) for end in np.flatnonzero(starts >= 0)]
 
 
 def chunk_counts(predicted: Sequence[Sequence[str]], gold: Sequence[Sequence[str]]) -> NDArray[np.float64]:
@@ -84,9 +130,9 @@ def chunk_counts(predicted: Sequence[Sequence[str]], gold: Sequence[Sequence[str
         >>> chunk_counts([["B-PER", "I-PER", "O"], ["B-LOC"]], [["B-PER", "O", "O"], ["B-LOC"]]).tolist()
         [[0.0, 1.0, 1.0], [1.0, 1.0, 1.0]]
     """
-    tags = _inventory(chain(predicted, gold))
-    predicted_starts, predicted_types = _by_end(predicted, tags)
-    gold_starts, gold_types = _by_end(gold, tags)
+    rule = ChunkRule(chain.from_iterable(chain(predicted, gold)))
+    predicted_starts, predicted_types = rule.by_end(_codes(predicted, rule))
+    gold_starts, gold_types = rule.by_end(_codes(gold, rule))
     is_predicted, is_gold = predicted_starts >= 0, gold_starts >= 0
     is_correct = is_predicted & (predicted_starts == gold_starts) & (predicted_types == gold_types)
     sentence = np.repeat(np.arange(len(gold)), [len(tags) + 1 for tags in gold])
@@ -94,35 +140,10 @@ def chunk_counts(predicted: Sequence[Sequence[str]], gold: Sequence[Sequence[str
     return np.stack(list(counted), axis=1).astype(np.float64)
 
 
-def _inventory(sentences: Iterable[Sequence[str]]) -> list[Tag]:
-    """The distinct tags in a fixed order, with the ``O`` that seqeval supplies itself."""
-    found = set(map(parse_tag, set(chain.from_iterable(sentences))))
-    return sorted(found | {_OUTSIDE})
-
-
-def _by_end(sentences: Sequence[Sequence[str]], tags: list[Tag]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Start and type of the chunk that ends at each position, -1 where none does.
-
-    Both transition rules are tabulated over the few distinct tags, so that each position costs one lookup.
-    """
-    code = {tag: index for index, tag in enumerate(tags)}
-    codes = _codes(sentences, code)
-    before, after = codes[:-1], codes[1:]
-    is_start, is_end = _table(starts_chunk, tags)[before, after], _table(ends_chunk, tags)[before, after]
-    last_start = np.maximum.accumulate(np.where(is_start, np.arange(len(after)), 0))
-    names = {name: index for index, name in enumerate(sorted({type_ for _, type_ in tags}))}
-    types = np.array([names[type_] for _, type_ in tags])
-    ended = np.flatnonzero(is_end) - 1
-    starts_by_end, types_by_end = np.full(len(after), -1), np.full(len(after), -1)
-    starts_by_end[ended], types_by_end[ended] = last_start[ended], types[before[ended + 1]]
-    return starts_by_end, types_by_end
-
-
-def _codes(sentences: Sequence[Sequence[str]], code: dict[Tag, int]) -> NDArray[np.int64]:
+def _codes(sentences: Sequence[Sequence[str]], rule: ChunkRule) -> Codes:
     """Codes of all tags in one row, an ``O`` first and after every sentence, as seqeval joins them."""
-    by_text = {text: code[parse_tag(text)] for text in set(chain.from_iterable(sentences))}
-    outside = (code[_OUTSIDE],)
-    row = chain.from_iterable(chain(map(by_text.__getitem__, sentence), outside) for sentence in sentences)
+    outside = (rule.codes[OUTSIDE],)
+    row = chain.from_iterable(chain(map(rule.codes.__getitem__, sentence), outside) for sentence in sentences)
     return np.fromiter(chain(outside, row), dtype=np.int64)
 
 

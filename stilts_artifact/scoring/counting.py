@@ -26,6 +26,7 @@ from stilts_artifact.scoring.submission import (
     read_indices,
     read_labels,
     read_pairs,
+    read_predicted_pairs,
     read_tag_lines,
     sentences_of,
 )
@@ -46,7 +47,7 @@ def count_files(task: Task, language: str, predicted: Path, gold: Path) -> Sampl
 def _count_labels(task: Task, _: str, predicted: Path, gold: Path) -> Sample:
     labels, truth = read_labels(predicted, task.labels), read_labels(gold, task.labels)
     _require_same_length(predicted, len(labels), gold, len(truth))
-    _refuse_blinded(gold, truth)
+    refuse_blinded(gold, truth)
     # Line n of every language translates the same example.
     return Sample(accuracy_counts(labels, truth), keys=np.arange(len(truth)))
 
@@ -66,7 +67,7 @@ def _count_tags(task: Task, _: str, predicted: Path, gold: Path) -> Sample:
 
 
 def _count_pairs(_: Task, __: str, predicted: Path, gold: Path) -> Sample:
-    pairs, truth = read_pairs(predicted), read_pairs(gold)
+    pairs, truth = read_predicted_pairs(predicted), read_pairs(gold)
     # Labels list the true pairs only, so an id can be told from a false one by its corpus alone: "de" of "de-0001".
     corpora = tuple({pair[side].rpartition("-")[0] for pair in truth} for side in (0, 1))
     for number, pair in enumerate(pairs, 1):
@@ -112,7 +113,7 @@ _COUNT: Mapping[Kind, Callable[[Task, str, Path, Path], Sample]] = {
 }
 
 
-def _refuse_blinded(gold: Path, truth: Sequence[str]) -> None:
+def refuse_blinded(gold: Path, truth: Sequence[str]) -> None:
     """XTREME's download replaces test labels by a placeholder, which scored people 0.33 (its issues 24 and 29)."""
     if len(truth) >= _BLINDED and len(set(truth)) == 1:
         raise DataError(

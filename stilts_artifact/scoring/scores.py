@@ -19,13 +19,19 @@ from stilts_artifact.scoring.metrics import Array, Points, accuracy, exact_match
 METRIC_VERSION = "xtreme-838c13b"
 """The definition behind every score here: evaluate.py of google-research/xtreme at this commit."""
 
-_METRICS: Mapping[Kind, tuple[str, Points]] = {
+METRICS: Mapping[Kind, tuple[str, Points]] = {
     Kind.PAIR: ("accuracy", accuracy),
     Kind.TAGGING: ("chunk-f1", precision_recall_f1),
     Kind.MINING: ("pair-f1", precision_recall_f1),
     Kind.SEARCH: ("accuracy", accuracy),
     Kind.SPAN: ("squad-em-f1", exact_match_f1),
 }
+"""Kind of task -> name of its metric, and its points from sums."""
+
+
+def metric_name(task: Task) -> str:
+    """Name of a task's metric, as signatures have it: MLQA has its own normalisation of answers."""
+    return "mlqa-em-f1" if task.name == "mlqa" else METRICS[task.kind][0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +139,7 @@ def score_folders(
 
 
 def _resample(task: Task, samples: Mapping[str, Sample], resamples: int, seed: int) -> _Resampled:
-    _, points = _METRICS[task.kind]
+    _, points = METRICS[task.kind]
     sums = resample_task(samples, task=task.name, resamples=resamples, seed=seed)
     languages = {language: points(sums[language]) for language in task.languages if language in sums}
     metrics = over_languages(languages)
@@ -150,7 +156,7 @@ def _task_scores(task: Task, resampled: _Resampled) -> TaskScores:
             task=task.name,
             split=Split.TEST,
             languages=tuple(resampled.languages),
-            metric="mlqa-em-f1" if task.name == "mlqa" else _METRICS[task.kind][0],
+            metric=metric_name(task),
             metric_version=METRIC_VERSION,
             scale="unstated",
             version=__version__,

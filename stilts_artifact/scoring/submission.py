@@ -16,6 +16,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
+from stilts_artifact.documents import read_document
 from stilts_artifact.domain.examples import SpanExample
 from stilts_artifact.domain.tasks import Kind
 from stilts_artifact.errors import DataError
@@ -29,14 +30,14 @@ def suffix_of(kind: Kind) -> Suffix:
     return ".json" if kind is Kind.SPAN else ".tsv"
 
 
-def file_of(folder: Path, task: str, language: str, suffix: Suffix) -> Path:
+def file_of(folder: Path, task: str, language: str, suffix: Suffix, split: str = "test") -> Path:
     """Where a task's file for one language lies.
 
     Example:
         >>> file_of(Path("predictions"), "mlqa", "de", ".json").as_posix()
         'predictions/mlqa/test-de.json'
     """
-    return folder / task / f"test-{language}{suffix}"
+    return folder / task / f"{split}-{language}{suffix}"
 
 
 def read_lines(path: Path) -> list[str]:
@@ -92,6 +93,11 @@ def read_pairs(path: Path) -> list[Pair]:
     return pairs
 
 
+def read_predicted_pairs(path: Path) -> list[Pair]:
+    """The same of predictions, which may be an empty file: no pair was good enough."""
+    return read_pairs(path) if path.stat().st_size else []
+
+
 def read_indices(path: Path) -> list[int]:
     """One 0-based line number a line."""
     lines = read_lines(path)
@@ -138,13 +144,13 @@ def line_of_key(path: Path, key: str) -> int:
     return text.count("\n", 0, max(0, *places)) + 1
 
 
-def write_lines(folder: Path, task: str, language: str, lines: Iterable[str]) -> Path:
+def write_lines(folder: Path, task: str, language: str, lines: Iterable[str], split: str = "test") -> Path:
     """Write labels, or tags with ``""`` between sentences, or ready-made lines.
 
     Raises:
         DataError: a line that would not read back as itself.
     """
-    path = file_of(folder, task, language, ".tsv")
+    path = file_of(folder, task, language, ".tsv", split)
     lines = list(lines)
     for number, line in enumerate(lines, 1):
         if "\n" in line or line != line.strip():
@@ -152,7 +158,7 @@ def write_lines(folder: Path, task: str, language: str, lines: Iterable[str]) ->
     return _write(path, "".join(f"{line}\n" for line in lines))
 
 
-def write_tags(folder: Path, task: str, language: str, sentences: Iterable[Sequence[str]]) -> Path:
+def write_tags(folder: Path, task: str, language: str, sentences: Iterable[Sequence[str]], split: str = "test") -> Path:
     """Write one tag a line, sentences apart by a blank line.
 
     Raises:
@@ -163,25 +169,27 @@ def write_tags(folder: Path, task: str, language: str, sentences: Iterable[Seque
         if not sentence or "" in sentence:
             raise DataError("an empty sentence or tag", where=f"{task}, {language}, line {len(lines) + 1}")
         lines += ["", *sentence] if lines else sentence
-    return write_lines(folder, task, language, lines)
+    return write_lines(folder, task, language, lines, split)
 
 
-def write_pairs(folder: Path, task: str, language: str, pairs: Iterable[Pair]) -> Path:
+def write_pairs(folder: Path, task: str, language: str, pairs: Iterable[Pair], split: str = "test") -> Path:
     """Write each distinct pair once, sorted."""
-    return write_lines(folder, task, language, ("\t".join(pair) for pair in sorted(set(pairs))))
+    return write_lines(folder, task, language, ("\t".join(pair) for pair in sorted(set(pairs))), split)
 
 
-def write_indices(folder: Path, task: str, language: str, indices: Iterable[int]) -> Path:
+def write_indices(folder: Path, task: str, language: str, indices: Iterable[int], split: str = "test") -> Path:
     """Write one line number a line."""
-    return write_lines(folder, task, language, map(str, indices))
+    return write_lines(folder, task, language, map(str, indices), split)
 
 
-def write_answers(folder: Path, task: str, language: str, answers: Mapping[str, str]) -> Path:
+def write_answers(folder: Path, task: str, language: str, answers: Mapping[str, str], split: str = "test") -> Path:
     """Write predicted texts by question id."""
-    return _write_json(file_of(folder, task, language, ".json"), dict(answers))
+    return _write_json(file_of(folder, task, language, ".json", split), dict(answers))
 
 
-def write_gold_answers(folder: Path, task: str, language: str, questions: Iterable[SpanExample]) -> Path:
+def write_gold_answers(
+    folder: Path, task: str, language: str, questions: Iterable[SpanExample], split: str = "test"
+) -> Path:
     """Write gold answers as SQuAD v1.1 json, one paragraph for each question."""
     paragraphs = [
         {
@@ -197,11 +205,11 @@ def write_gold_answers(folder: Path, task: str, language: str, questions: Iterab
         for question in questions
     ]
     data = {"version": "1.1", "data": [{"title": task, "paragraphs": paragraphs}]}
-    return _write_json(file_of(folder, task, language, ".json"), data)
+    return _write_json(file_of(folder, task, language, ".json", split), data)
 
 
 def _text(path: Path) -> str:
-    content = path.read_bytes()
+    content = read_document(path)
     try:
         text = content.decode()
     except UnicodeDecodeError as error:
@@ -239,6 +247,8 @@ def _json(path: Path) -> Any:
         return json.loads(text, object_pairs_hook=lambda items: _distinct(path, items))
     except json.JSONDecodeError as error:
         raise DataError("not json", where=f"{path}:{error.lineno}", got=error.msg) from error
+    except RecursionError as error:
+        raise DataError("not json", where=f"{path}:1", got="nested too deeply") from error
 
 
 def _distinct(path: Path, items: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -89,7 +89,7 @@ def test_near_languages_are_easier_than_far_ones(title: str) -> None:
 def test_what_the_card_says_is_what_one_measures(tmp_path: Path) -> None:
     """Again what is cheap to measure: translations without tuning, and part-of-speech tags after it."""
     from benchmarks.encoder_quality import TUNINGS, measure_search, measure_tags, open_world
-    from stilts_artifact.phases.pretrain import arithmetic
+    from stilts_artifact.training.arithmetic import arithmetic
 
     world, library = open_world(tmp_path)
     with arithmetic(TUNINGS["udpos"].threads):

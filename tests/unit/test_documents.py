@@ -59,6 +59,7 @@ def test_json_that_is_not_utf8_is_refused() -> None:
         "a: !!python/object/apply:os.system ['true']\n",
         "[" * 20_000,
         "[" * 100 + "]" * 100,
+        "[" * 50_000 + "]" * 50_000,  # libyaml's composer would overflow the stack and end the process
         "a: [1\n",
         "? [1, 2]\n: 3\n",
     ],

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from stilts_artifact.checking.expected import expected_path, load_expected
+from stilts_artifact.checking.expected import ColumnNoise, expected_path, load_expected
 from stilts_artifact.domain.cells import CellKey
 from stilts_artifact.errors import ArtifactError
 
@@ -58,6 +58,42 @@ def test_a_file_that_is_not_strict_is_refused(tmp_path: Path, old: str, new: str
     assert old in GOOD
     with pytest.raises(ArtifactError, match=r"table1\.yaml"):
         load_expected(write(tmp_path, GOOD.replace(old, new)))
+
+
+NOISY = (
+    GOOD.replace("{tolerance: 0}", "{tolerance: 2.5, seed_sd: 0.5, reason: r, examples: [10, 20]}")
+    .replace("world: xtreme", "world: xtreme\nscale: paper")
+    .replace("value: 5, decimals: 0", "value: 5, decimals: 0, n: 3, tolerance: 1")
+)
+
+
+def test_noise_scale_seeds_and_bands_of_cells_are_read(tmp_path: Path) -> None:
+    table = load_expected(write(tmp_path, NOISY))
+    assert table.noise == {"train": ColumnNoise(0.5, "the reason", (10, 20))}
+    assert table.scale == "paper"
+    first, second = table.cells.values()
+    assert (first.n, table.band(first), second.n, table.band(second)) == (3, 1.0, None, 2.5)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("seed_sd: 0.5, reason: r, ", ""),  # examples without a spread
+        (", reason: r, examples", ", examples"),  # a spread without a reason
+        (", reason: r, examples", ", reason: q, examples"),
+        ("seed_sd: 0.5", "seed_sd: -0.5"),
+        ("tolerance: 2.5", "tolerance: -1"),
+        ("[10, 20]", "[10, 0]"),
+        ("n: 3", "n: 0"),
+        ("decimals: 0, n", "decimals: -1, n"),
+        ("n: 3", "signature: udpos"),  # not a whole signature
+        ("scale: paper", "scale: huge"),
+    ],
+)
+def test_what_is_declared_about_noise_is_strict_too(tmp_path: Path, old: str, new: str) -> None:
+    assert old in NOISY
+    with pytest.raises(ArtifactError, match=r"table1\.yaml"):
+        load_expected(write(tmp_path, NOISY.replace(old, new, 1)))
 
 
 @pytest.mark.parametrize(("folder", "world"), [("paper", "xtreme"), ("mini", "mini")])

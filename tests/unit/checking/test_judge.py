@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from stilts_artifact.checking.expected import ExpectedTable
-from stilts_artifact.checking.judge import exit_code, judge_table, table_verdict
+from stilts_artifact.checking.expected import ColumnNoise, ExpectedTable
+from stilts_artifact.checking.judge import column_spreads, exit_code, judge_table, table_verdict
+from stilts_artifact.checking.statistics import Spread
 from stilts_artifact.domain.cells import CellKey, Judgement, Measurement, Reported, Verdict
+from stilts_artifact.domain.signature import Signature
 from stilts_artifact.errors import ConfigError
 
 KEY = CellKey("mnli", "train", "en")
@@ -59,6 +61,143 @@ def test_a_cell_measured_twice_is_refused() -> None:
     cell = Measurement(KEY, 100, None, "s")
     with pytest.raises(ConfigError, match="twice"):
         judge_table([cell, cell], expected_with(100))
+
+
+def signed(**changed: object) -> str:
+    fields: dict[str, object] = {
+        "task": "xnli", "split": "dev", "languages": ("en", "de"), "metric": "accuracy", "seeds": (1, 2, 3),
+        "scale": "paper", "version": "1",
+    }  # fmt: skip
+    return Signature(**(fields | changed)).short()  # type: ignore[arg-type]
+
+
+SCORE = CellKey("mnli", "xnli")
+NOISE = ColumnNoise(seed_sd=0.5, reason="assumed", examples=(2490,))
+
+
+def expected_score(
+    noise: ColumnNoise | None = NOISE,
+    *,
+    scale: str | None = "paper",
+    tolerance: float | None = None,
+    signature: str | None = None,
+) -> ExpectedTable:
+    reported = Reported(SCORE, 80.0, 1, "source", None, 3, tolerance, signature)
+    return ExpectedTable(2, "xtreme", "c", {"xnli": 3.0}, {SCORE: reported}, {"xnli": noise} if noise else {}, scale)
+
+
+def judge_score(value: float, expected: ExpectedTable, **measured: object) -> Judgement:
+    cell = Measurement(SCORE, value, None, **({"signature": signed()} | measured))  # type: ignore[arg-type]
+    [judgement] = judge_table([cell], expected)
+    return judgement
+
+
+def test_a_band_is_widened_by_rounding_seeds_and_sampling() -> None:
+    """3.0 + 0.05 + 1.96 sqrt(0.5^2 (1 + 0.4487) + 100^2 0.8 0.2 / 2490): one seed against the median of three."""
+    assert judge_score(80.0, expected_score()).tolerance == pytest.approx(5.0146, abs=1e-3)
+    assert judge_score(80.0, expected_score(), standard_error=0.0).tolerance == pytest.approx(4.2295, abs=1e-3)
+    assert judge_score(80.0, expected_score(None)).tolerance == pytest.approx(3.05)
+
+
+@pytest.mark.parametrize(
+    ("value", "verdict"),
+    [(80.0, Verdict.REPRODUCED), (84.3, Verdict.REPRODUCED), (75.7, Verdict.REPRODUCED), (84.6, Verdict.INCONCLUSIVE),
+     (75.3, Verdict.INCONCLUSIVE), (85.2, Verdict.NOT_REPRODUCED), (74.8, Verdict.NOT_REPRODUCED),
+     (0.8, Verdict.NOT_REPRODUCED)],
+)  # fmt: skip
+def test_between_a_reproduction_and_none_noise_leaves_a_gap(value: float, verdict: Verdict) -> None:
+    judgement = judge_score(value, expected_score())
+    assert judgement.verdict is verdict
+    assert ("noise" in judgement.reason) is (verdict is Verdict.INCONCLUSIVE)
+
+
+def test_noise_that_swamps_the_band_is_inconclusive_not_a_pass() -> None:
+    judgement = judge_score(80.0, expected_score(ColumnNoise(9.0, "r")))
+    assert judgement.verdict is Verdict.INCONCLUSIVE
+    assert "hides" in judgement.reason
+
+
+def test_an_untrained_cell_has_no_noise() -> None:
+    judgement = judge_score(83.1, expected_score(), signature=signed(seeds=None))
+    assert (judgement.verdict, judgement.tolerance) == (Verdict.NOT_REPRODUCED, pytest.approx(3.05))
+
+
+def test_the_declared_examples_are_of_the_mean_and_not_of_one_language() -> None:
+    key = CellKey("mnli", "xnli", "de")
+    table = ExpectedTable(2, "xtreme", "c", {"xnli": 3.0}, {key: Reported(key, 80.0, 1, "s", None, 3)}, {"xnli": NOISE})
+    [judgement] = judge_table([Measurement(key, 80.0, None, signed())], table)
+    assert judgement.tolerance == pytest.approx(4.2295, abs=1e-3)  # as above, without sampling
+
+
+def test_more_cells_in_a_table_widen_each_so_that_the_table_has_its_false_alarms() -> None:
+    keys = [CellKey(f"row{number}", "xnli") for number in range(120)]
+    cells = {key: Reported(key, 80.0, 1, "s", None, 3) for key in keys}
+    many = ExpectedTable(2, "xtreme", "c", {"xnli": 3.0}, cells, {"xnli": NOISE}, "paper")
+    judged = judge_table([Measurement(key, 80.0, None, signed()) for key in keys], many)
+    alone = judge_score(80.0, expected_score()).tolerance
+    assert alone is not None
+    widened = 3.05 + (alone - 3.05) * 3.5226 / 1.95996  # normal quantiles of 1 - 0.000427 / 2 and of 0.975
+    assert [judgement.tolerance for judgement in judged] == [pytest.approx(widened, abs=1e-3)] * 120
+
+
+def test_our_own_seeds_give_the_spread_of_the_column() -> None:
+    calm = judge_score(80.0, expected_score(), seeds=(79.99, 80.0, 80.01), standard_error=0.0)
+    wild = judge_score(80.0, expected_score(), seeds=(75.0, 80.0, 85.0), standard_error=0.0)
+    assert calm.tolerance == pytest.approx(3.05, abs=0.1)
+    assert wild.verdict is Verdict.INCONCLUSIVE
+    assert calm.seeds == (79.99, 80.0, 80.01)
+
+
+def test_spreads_are_pooled_over_rows_and_leave_collapsed_runs_out() -> None:
+    def cell(row: str, language: str | None, seeds: tuple[float, ...], flag: str | None = None) -> Measurement:
+        return Measurement(CellKey(row, "xnli", language), seeds[0], None, "s", seeds, None, flag)
+
+    cells = [cell("a", None, (1.0, 3.0)), cell("b", None, (5.0, 5.0)), cell("c", None, (80.0, 33.3), "DEGENERATE"),
+             cell("a", "de", (1.0, 1.0, 1.0))]  # fmt: skip
+    assert column_spreads(cells) == {("xnli", None): Spread(1.0, 2), ("xnli", "de"): Spread(0.0, 2)}
+
+
+def test_a_flag_stays_on_the_judgement() -> None:
+    assert judge_score(80.0, expected_score(), flag="DEGENERATE").flag == "DEGENERATE"
+
+
+def test_a_cell_may_have_a_band_of_its_own() -> None:
+    assert judge_score(80.0, expected_score(None, tolerance=1.0)).tolerance == pytest.approx(1.05)
+
+
+def test_a_value_of_one_scale_says_nothing_about_another() -> None:
+    judgement = judge_score(80.0, expected_score(), signature=signed(scale="base"))
+    assert (judgement.verdict, judgement.tolerance) == (Verdict.NOT_CHECKABLE, None)
+    assert "base" in judgement.reason
+    assert judge_score(80.0, expected_score(scale=None), signature=signed(scale="base")).verdict is Verdict.REPRODUCED
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("split", "test"), ("languages", ("en",)), ("encoder", "other"), ("revision", "0"), ("layer", 13),
+     ("seeds", (1, 2)), ("metric", "f1"), ("metric_version", "x"), ("dtype", "bfloat16"), ("backend", "cuda"),
+     ("max_length", 64), ("neighbours", 5), ("margin", "distance"),
+     ("duplicates", "drop"), ("threshold", "oracle"), ("pooling", "cls")],
+)  # fmt: skip
+def test_a_stale_signature_is_not_comparable(field: str, value: object) -> None:
+    recorded = expected_score(signature=signed())
+    judgement = judge_score(80.0, recorded, signature=signed(**{field: value}))
+    assert (judgement.verdict, judgement.tolerance) == (Verdict.INCONCLUSIVE, None)
+    assert f"{field} is" in judgement.reason
+
+
+def test_a_recorded_run_is_repeated_without_noise_by_any_version() -> None:
+    recorded = expected_score(signature=signed())
+    assert judge_score(83.0, recorded, signature=signed(version="2")).verdict is Verdict.REPRODUCED
+    assert judge_score(83.1, recorded, signature=signed(version="2")).verdict is Verdict.NOT_REPRODUCED
+
+
+def test_claims_count_towards_a_table_and_cannot_be_outvoted() -> None:
+    blind = [Judgement(KEY, None, None, None, Verdict.NOT_CHECKABLE, "", "")]
+    good = [Judgement(KEY, None, None, None, Verdict.REPRODUCED, "", "")]
+    assert table_verdict(blind, [Verdict.REPRODUCED, Verdict.NOT_CHECKABLE]) is Verdict.REPRODUCED
+    assert table_verdict(good, [Verdict.REPRODUCED, Verdict.NOT_REPRODUCED]) is Verdict.NOT_REPRODUCED
+    assert table_verdict(good, [Verdict.NOT_RUN]) is Verdict.INCONCLUSIVE
 
 
 def _verdict_of(*verdicts: Verdict) -> Verdict:

@@ -17,11 +17,12 @@ from stilts_artifact.errors import ConfigError, IntegrityError, ResourceError
 from stilts_artifact.model.loading import load_encoder
 from stilts_artifact.model.manifest import WEIGHTS, describe, verify_folder
 from stilts_artifact.phases import pretrain as phase
-from stilts_artifact.phases import resume
 from stilts_artifact.phases.card import CARD, FACTS, QUALITY, record_quality
-from stilts_artifact.phases.pretrain import pretrain, schedule
+from stilts_artifact.phases.pretrain import pretrain
 from stilts_artifact.phases.recipe import QUICK, SHIPPED, Recipe, recipe
-from stilts_artifact.phases.resume import STATE
+from stilts_artifact.training import checkpoints
+from stilts_artifact.training.arithmetic import schedule
+from stilts_artifact.training.checkpoints import STATE
 
 # Dropout, and more steps than a pool has batches: what a careless resume would get wrong.
 SMALL = replace(
@@ -125,9 +126,9 @@ def test_a_run_killed_while_it_saves_falls_back_to_the_checkpoint_before(
             raise Killed
         original(folder)
 
-    original = resume.write_manifest
+    original = checkpoints.write_manifest
     with monkeypatch.context() as patch:
-        patch.setattr(resume, "write_manifest", dying)
+        patch.setattr(checkpoints, "write_manifest", dying)
         with pytest.raises(Killed):
             pretrain(SMALL, tmp_path / "out", tmp_path / "work", (), save_every=4)
     again = Recorder()
@@ -169,7 +170,7 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path) -> None:
     interrupted(tmp_path, 6, 5)
     (run,) = (tmp_path / "work").iterdir()
     with pytest.raises(IntegrityError, match="another run"):
-        resume._read_state(run / "step-00000005", "0123456789abcdef")
+        checkpoints._read(run / "step-00000005", "0123456789abcdef")
 
 
 def test_other_recipes_do_not_meet_in_the_work_folder(tmp_path: Path) -> None:

@@ -43,4 +43,5 @@ def world() -> World:
         languages={code: Language(code, code) for code in CODES},
         tasks={name: _task(name) for name in FORMS},
         sources={},
+        text={},
     )

@@ -278,7 +278,7 @@ def test_wrong_suffix(folders: Folders) -> None:
         ("udpos", "NOUN\nVERB\nNOUN\n", "NOUN\n\nNOUN\n", "length mismatch", 2),
         ("bucc2018", "de-1\ten-1\nfr-1\ten-1\n", "de-1\ten-1\n", "unknown id", 2),
         ("bucc2018", "en-1\tde-1\n", "de-1\ten-1\n", "unknown id", 1),
-        ("bucc2018", "", "de-1\ten-1\n", "empty file", 1),
+        ("bucc2018", "\n", "de-1\ten-1\n", "empty file", 1),
         ("xquad", '{"q":\n"a",\n"r": "b"}', squad({"q": ["a"]}), "unknown id", 3),
         ("xquad", '{"q": "a"}', squad({"q": ["a"], "r": ["b"]}), "missing id", 1),
     ],
@@ -307,6 +307,11 @@ def test_excerpts_of_tatoeba_may_point_beyond_their_length(folders: Folders) -> 
 def test_pairs_listed_twice_count_once(folders: Folders) -> None:
     folders.put("bucc2018", "de", "de-1\ten-1\nde-1\ten-1\nde-2\ten-1\n", "de-1\ten-1\n")
     assert folders.score().tasks["bucc2018"].metrics["precision"].value == 50.0
+
+
+def test_no_pair_at_all_is_a_prediction(folders: Folders) -> None:
+    folders.put("bucc2018", "de", "", "de-1\ten-1\n")
+    assert folders.score().tasks["bucc2018"].score.value == 0.0
 
 
 def test_blinded_labels_are_refused(folders: Folders) -> None:

@@ -1,4 +1,4 @@
-"""What a long phase tells whoever watches it."""
+"""What a long run tells whoever watches it."""
 
 from __future__ import annotations
 

@@ -1,0 +1,79 @@
+#!/usr/bin/env bash
+# A Slurm of one node for tests, beside any other on the machine: own configuration, key, sockets and ports.
+#   slurm.sh start FOLDER   FOLDER: absolute and short (it holds a socket); needs root
+#   slurm.sh stop FOLDER
+# Its clients find it through SLURM_CONF=FOLDER/slurm.conf. SlurmUser=root and linuxproc are for tests only.
+set -euo pipefail
+command=$1 folder=$2
+
+install_packages() {
+  if command -v slurmctld slurmd sbatch munged >/dev/null; then return; fi
+  export DEBIAN_FRONTEND=noninteractive
+  apt-get update -qq
+  apt-get install -y -qq --no-install-recommends slurmctld slurmd slurm-client munge >/dev/null
+}
+
+configure() {
+  local host memory
+  host=$(hostname -s)
+  memory=$(awk '/^MemTotal/ {print int($2 / 1024)}' /proc/meminfo)
+  mkdir -p "$folder"/{state,spool,log}
+  head -c 1024 /dev/urandom >"$folder/munge.key"
+  chmod 400 "$folder/munge.key"
+  cat >"$folder/slurm.conf" <<CONF
+ClusterName=test
+SlurmctldHost=$host(127.0.0.1)
+SlurmctldPort=16817
+SlurmdPort=16818
+SlurmUser=root
+SlurmdUser=root
+AuthType=auth/munge
+AuthInfo=socket=$folder/munge.socket
+CredType=cred/munge
+StateSaveLocation=$folder/state
+SlurmdSpoolDir=$folder/spool
+SlurmctldPidFile=$folder/slurmctld.pid
+SlurmdPidFile=$folder/slurmd.pid
+SlurmctldLogFile=$folder/log/slurmctld.log
+SlurmdLogFile=$folder/log/slurmd.log
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+JobAcctGatherType=jobacct_gather/none
+AccountingStorageType=accounting_storage/none
+SelectType=select/cons_tres
+SelectTypeParameters=CR_Core_Memory
+SchedulerParameters=sched_min_interval=100000,batch_sched_delay=0
+ReturnToService=2
+MpiDefault=none
+SwitchType=switch/none
+KillWait=5
+NodeName=$host NodeAddr=127.0.0.1 CPUs=$(nproc) RealMemory=$memory State=UNKNOWN
+PartitionName=debug Nodes=$host Default=YES MaxTime=INFINITE State=UP DefMemPerCPU=512
+CONF
+}
+
+start() {
+  install_packages
+  configure
+  export SLURM_CONF=$folder/slurm.conf
+  munged --force --key-file="$folder/munge.key" --socket="$folder/munge.socket" --pid-file="$folder/munged.pid" \
+    --log-file="$folder/log/munged.log" --seed-file="$folder/munged.seed"
+  slurmctld -f "$SLURM_CONF"
+  slurmd -f "$SLURM_CONF"
+  for _ in $(seq 60); do
+    if sinfo --noheader --format=%t 2>/dev/null | grep -q '^idle$'; then return; fi
+    sleep 0.5
+  done
+  tail -n 20 "$folder"/log/*.log >&2
+  return 1
+}
+
+stop() {
+  SLURM_CONF=$folder/slurm.conf scancel --user=root 2>/dev/null || true
+  local name
+  for name in slurmd slurmctld munged; do
+    if [ -s "$folder/$name.pid" ]; then kill "$(cat "$folder/$name.pid")" 2>/dev/null || true; fi
+  done
+}
+
+"$command"

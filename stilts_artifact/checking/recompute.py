@@ -1,0 +1,208 @@
+"""Tables 2 and 3 computed again from the files of a results folder, every hash verified on the way.
+
+No number of the results file is believed: it is compared with what the predictions give.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from stilts_artifact.benchmark.experiments import NONE, scored_split
+from stilts_artifact.checking.results import CellRecord, FileRecord, Results, read_signature
+from stilts_artifact.documents import read_document
+from stilts_artifact.domain.cells import CellKey
+from stilts_artifact.domain.tasks import Kind, World
+from stilts_artifact.errors import ConfigError, IntegrityError
+from stilts_artifact.scoring import METRIC_VERSION
+from stilts_artifact.scoring.tables import CellValue, Column, table_columns, table_values
+
+_SAME = 1e-6  # points; the same files give the same sums, but their order in a mean may change with the version
+
+
+@dataclass(frozen=True, slots=True)
+class Recomputation:
+    """What the files say.
+
+    Args:
+        values: every cell of the file's rows.
+        misfits: cells whose signature is not that of their place, and how.
+        notes: what could not be verified.
+    """
+
+    values: Mapping[CellKey, CellValue]
+    misfits: Mapping[CellKey, str]
+    notes: tuple[str, ...]
+
+
+def recompute(results: Results, folder: Path, world: World, pins: Mapping[str, str]) -> Recomputation:
+    """Compute every cell of a Table 2 or 3 from its prediction and label files.
+
+    Args:
+        folder: where the results file lies.
+        pins: ``table{N}/{task}/{file}`` -> sha256 of the benchmark's label files, as far as they are recorded.
+
+    Raises:
+        IntegrityError: a file is missing, altered or surplus, or labels are not the benchmark's.
+        DataError: a file that cannot be scored.
+        ConfigError: a cell that the table does not have, or a signature that cannot be read.
+    """
+    if not results.seeds:
+        raise ConfigError("results without seeds", where=str(folder), got="seeds: []", expected="at least one seed")
+    name = f"table{results.table}.{results.scale}"
+    files = VerifiedFiles(folder, name, results.files)
+    notes = _verify_labels(results, name, pins)
+    rows = [row.row for row in results.rows]
+    values = table_values(folder / name, world, results.table, rows, results.seeds, files.read)
+    files.verify_rest()
+    for cell in results.cells:
+        if cell.key not in values:
+            raise ConfigError("the table has no such cell", where=f"{folder / name}.json: {cell.key}")
+    return Recomputation(values, find_misfits(results, world), notes)
+
+
+def find_misfits(results: Results, world: World) -> Mapping[CellKey, str]:
+    """Cells whose signature is not that of their place and run, and how.
+
+    Raises:
+        ConfigError: a signature that cannot be read.
+    """
+    columns = {column.name: column for column in table_columns(world, results.table)}
+    found = ((cell.key, _misfit(cell, columns[cell.column], results)) for cell in results.cells)
+    return {key: misfit for key, misfit in found if misfit is not None}
+
+
+def difference(cell: CellRecord, value: CellValue) -> str | None:
+    """How a cell of the file differs from what its predictions give, ``None`` if it does not."""
+    if value.value is None:
+        return None  # there is nothing to compare: the cell is NOT_RUN, whatever the file says
+    if cell.value is None:
+        return f"the file has no value; its predictions give {value.value:.6g}"
+    if abs(cell.value - value.value) > _SAME:
+        return f"the file says {cell.value:.6g}; its predictions give {value.value:.6g}"
+    stored, found = cell.seeds or [cell.value], value.seeds
+    if len(stored) != len(found) or any(abs(a - b) > _SAME for a, b in zip(stored, found, strict=True)):
+        shown = " ".join(f"{number:.6g}" for number in found)
+        return f"the file says {' '.join(f'{number:.6g}' for number in stored)} by seed; its predictions give {shown}"
+    return None
+
+
+class VerifiedFiles:
+    """The files of a run: exactly those listed, each with the bytes that its hash promises.
+
+    Raises:
+        IntegrityError: a file that is listed and absent, or present and not listed; or not a plain file.
+    """
+
+    def __init__(self, root: Path, name: str, records: list[FileRecord]) -> None:
+        self._root = root
+        self._records = {record.path: record for record in records}
+        self._unread = set(self._records)
+        present = _plain_files(root, name)
+        missing, surplus = sorted(self._records.keys() - present), sorted(present - self._records.keys())
+        fix = f"stilts-artifact reproduce --table {name[5]} --results {root}"
+        for fault, paths in (("missing", missing), ("that the results do not list", surplus)):
+            if paths:
+                more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
+                raise IntegrityError(f"a file {fault}", where=f"{root / paths[0]}{more}", fix=fix)
+        if len(self._records) < len(records):
+            raise ConfigError("a file listed twice", where=f"{root / name}.json: files")
+
+    def read(self, path: Path) -> bytes:
+        """The verified bytes of a file.
+
+        Raises:
+            FileNotFoundError: no such file is listed.
+            IntegrityError: its bytes are others.
+        """
+        name = path.relative_to(self._root).as_posix()
+        record = self._records.get(name)
+        if record is None:
+            raise FileNotFoundError(name)
+        data = read_document(path)
+        found = hashlib.sha256(data).hexdigest()
+        if (found, len(data)) != (record.sha256, record.bytes):
+            raise IntegrityError(
+                "a file that is not the one the results rest on",
+                where=str(path),
+                got=f"{len(data)} bytes, sha256 {found}",
+                expected=f"{record.bytes} bytes, sha256 {record.sha256}",
+                fix="restore the file, or reproduce the table again",
+            )
+        self._unread.discard(name)
+        return data
+
+    def verify_rest(self) -> None:
+        """Verify what no cell was computed from: a listed file is never taken on trust."""
+        for name in sorted(self._unread):
+            self.read(self._root / name)
+
+
+def _plain_files(root: Path, name: str) -> set[str]:
+    """Every file below ``root/name``, by its path below ``root``; dot files (``.DS_Store``) are nobody's."""
+    found: set[str] = set()
+    folders = [name] if (root / name).is_dir() else []
+    while folders:
+        folder = folders.pop()
+        with os.scandir(root / folder) as entries:
+            for entry in entries:
+                path = f"{folder}/{entry.name}"
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(path)
+                elif not entry.is_file(follow_symlinks=False):
+                    raise IntegrityError("not a plain file", where=str(root / path), expected="a file, not a link")
+                elif not entry.name.startswith("."):
+                    found.add(path)
+    return found
+
+
+def _verify_labels(results: Results, name: str, pins: Mapping[str, str]) -> tuple[str, ...]:
+    """Whether the labels are the benchmark's; without that, any predictions could be made to look right."""
+    table = f"table{results.table}/"
+    if not any(pin.startswith(table) for pin in pins):
+        return (f"labels: verified against the results file only; no hashes of Table {results.table} are recorded",)
+    prefix = f"{name}/labels/"
+    for record in results.files:
+        if not record.path.startswith(prefix):
+            continue
+        pin = pins.get(table + record.path.removeprefix(prefix))
+        if record.sha256 != pin:
+            raise IntegrityError(
+                "labels that are not the benchmark's",
+                where=record.path,
+                got=f"sha256 {record.sha256}",
+                expected=f"sha256 {pin}" if pin else "a label file of the benchmark",
+            )
+    return ()
+
+
+def _misfit(cell: CellRecord, column: Column, results: Results) -> str | None:
+    """How a cell's signature is not that of its place, ``None`` if it is.
+
+    Raises:
+        ConfigError: it cannot be read.
+    """
+    signature = read_signature(cell, f"table{results.table}.{results.scale}.json")
+    if signature is None:
+        return None
+    task = column.tasks[0]
+    languages = column.languages(results.table) if cell.language is None else (cell.language,)
+    due: dict[str, object] = {"task": column.name if column.is_average else task.name, "languages": languages,
+                              "seeds": tuple(sorted(results.seeds)), "metric_version": METRIC_VERSION}  # fmt: skip
+    if not column.is_average:
+        due["split"] = str(scored_split(task, results.table))
+    untrained = cell.row == NONE and all(task.kind in (Kind.MINING, Kind.SEARCH) for task in column.tasks)
+    if untrained and signature.seeds is None:
+        del due["seeds"]
+    for field, expected in due.items():
+        found = getattr(signature, field)
+        if found != expected:
+            return f"its signature is of another cell or run: {field} {_shown(found)}, not {_shown(expected)}"
+    return None
+
+
+def _shown(value: object) -> str:
+    return "+".join(map(str, value)) if isinstance(value, tuple) else str(value)

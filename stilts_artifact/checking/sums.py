@@ -1,0 +1,126 @@
+"""``expected_results/SHA256SUMS``: one edited digit in an expected value would decide a verdict, so it is noticed.
+
+The file has the form of sha256sum(1); ``sha256sum -c SHA256SUMS`` in its folder checks it without this package.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from stilts_artifact.documents import read_document, write_atomically
+from stilts_artifact.errors import DataError, IntegrityError
+
+SUMS = "SHA256SUMS"
+REFRESH = "stilts-artifact expected sums"
+
+_LINE = re.compile(r"(?P<sha256>[0-9a-f]{64})  (?P<path>[^\s/][^\s]*)")
+
+
+def expected_root() -> Path:
+    """The folder of expected values: in the checkout, or in the installed package."""
+    package = Path(__file__).resolve().parent.parent
+    checkout = package.parent / "expected_results"
+    return checkout if checkout.is_dir() else package / "expected_results"
+
+
+def read_protected(path: Path) -> bytes:
+    """The bytes of a file of expected values, which must be those that were summed.
+
+    A file outside this package's folder is protected if ``SHA256SUMS`` lies beside it or one folder above.
+
+    Raises:
+        DataError: the file cannot be read, or the sums are malformed.
+        IntegrityError: its bytes are not the bytes that were summed, or it was never summed.
+    """
+    data = read_document(path)
+    root = sums_root(path)
+    if root is not None:
+        name = path.resolve().relative_to(root).as_posix()
+        _verify(path, hashlib.sha256(data).hexdigest(), read_sums(root).get(name), root)
+    return data
+
+
+def sums_root(path: Path) -> Path | None:
+    """The folder whose sums protect a file, if any do."""
+    own = expected_root()
+    for folder in path.resolve().parents[:2]:
+        if folder == own or (folder / SUMS).is_file():
+            return folder
+    return None
+
+
+def read_sums(root: Path) -> Mapping[str, str]:
+    """Path below ``root`` -> sha256.
+
+    Raises:
+        DataError: a line that is not sha256sum's.
+        IntegrityError: there are no sums.
+    """
+    path = root / SUMS
+    if not path.is_file():
+        raise IntegrityError("no sums of the expected values", where=str(path), fix=REFRESH)
+    sums: dict[str, str] = {}
+    for number, line in enumerate(read_document(path).decode("ascii", "replace").splitlines(), 1):
+        match = _LINE.fullmatch(line)
+        if match is None or match["path"] in sums:
+            raise DataError("not a line of sha256sum", where=f"{path}:{number}", got=repr(line), fix=REFRESH)
+        sums[match["path"]] = match["sha256"]
+    return sums
+
+
+def refresh_sums(root: Path, changed: Iterable[Path] | None = None) -> list[str]:
+    """Write the sums of the files below ``root`` anew.
+
+    Args:
+        changed: sum only these anew, so that an edit of any other stays noticed; by default every file.
+
+    Returns:
+        Names of the files whose sum is new, changed or gone.
+    """
+    old = dict(read_sums(root)) if (root / SUMS).is_file() else {}
+    present = _protected(root)
+    if changed is None or not old:
+        new = {name: _sum(path) for name, path in present.items()}
+    else:
+        new = old | {path.resolve().relative_to(root.resolve()).as_posix(): _sum(path) for path in changed}
+    content = "".join(f"{new[name]}  {name}\n" for name in sorted(new))
+    write_atomically(root / SUMS, content.encode())
+    return sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
+
+
+def verify_sums(root: Path) -> int:
+    """Hold every file below ``root`` against its sum, and return their number.
+
+    Raises:
+        IntegrityError: naming the first file that was edited, added or removed.
+    """
+    sums, present = read_sums(root), _protected(root)
+    for name in sorted(sums.keys() | present.keys()):
+        path = root / name
+        if name not in present:
+            raise IntegrityError("expected values that are gone", where=str(path), fix=f"restore it, or: {REFRESH}")
+        _verify(path, _sum(path), sums.get(name), root)
+    return len(sums)
+
+
+def _protected(root: Path) -> dict[str, Path]:
+    files = (path for path in root.rglob("*") if path.is_file() and not path.name.startswith("."))
+    return {path.relative_to(root).as_posix(): path for path in sorted(files) if path.name != SUMS}
+
+
+def _sum(path: Path) -> str:
+    return hashlib.sha256(read_document(path)).hexdigest()
+
+
+def _verify(path: Path, found: str, expected: str | None, root: Path) -> None:
+    if found != expected:
+        raise IntegrityError(
+            "expected values that are not the recorded ones",
+            where=str(path),
+            got=f"sha256 {found}",
+            expected=f"sha256 {expected} ({root / SUMS})" if expected else f"a sum in {root / SUMS}",
+            fix=f"restore the file; if the change is meant: {REFRESH}",
+        )

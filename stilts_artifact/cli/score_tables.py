@@ -1,0 +1,157 @@
+"""Tables 2 and 3 for ``reproduce`` and ``plan``: open a scale on this machine, run it, make a results file of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stilts_artifact.cli import options
+from stilts_artifact.errors import ArtifactError
+
+if TYPE_CHECKING:
+    from stilts_artifact.checking.expected import ExpectedTable
+    from stilts_artifact.checking.results import Results, RowRecord
+    from stilts_artifact.data.library import Library
+    from stilts_artifact.domain.tasks import World
+    from stilts_artifact.scales.schema import Scale
+    from stilts_artifact.tables.run import Experiment, Measured, Wanted
+    from stilts_artifact.workflow.job import Device
+    from stilts_artifact.workflow.progress import Watch
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """Where things lie and who computes.
+
+    Args:
+        store, data: as the options name them.
+        workers, scheduler: see :class:`stilts_artifact.workflow.engine.Options`.
+    """
+
+    store: Path
+    data: tuple[Path, ...]
+    offline: bool
+    mirrors: tuple[str, ...]
+    workers: int | None
+    scheduler: str | None
+
+
+def open_experiment(scale: Scale, world: World, library: Library, machine: Machine) -> Experiment:
+    """The experiment of a scale; the encoder of phase (i) is downloaded if it has to be.
+
+    Raises:
+        MissingDataError: the encoder is not here, and offline or not reachable.
+        IntegrityError: the encoder's folder is damaged.
+    """
+    from stilts_artifact.model.hub import phase_one
+    from stilts_artifact.tables.blueprint import Blueprint
+    from stilts_artifact.tables.run import Experiment
+    from stilts_artifact.workflow.engine import Options
+    from stilts_artifact.workflow.kinds import make_context
+
+    folder, revision = phase_one(scale.encoder.name, scale.encoder.revision, machine.store / "encoders",
+                                 offline=machine.offline)  # fmt: skip
+    blueprint = Blueprint(world, scale, revision, library.pins())
+    context = make_context(machine.store, list(machine.data), folder, device=_device(scale, machine))
+    chosen = Options(machine.workers, machine.scheduler)
+    return Experiment(blueprint, library, context, chosen)
+
+
+def obtain(experiment: Experiment, table: int, wanted: Wanted, machine: Machine) -> list[ArtifactError]:
+    """Fetch what the wanted cells need; what cannot be had leaves cells NOT_RUN, so its errors are only collected."""
+    from stilts_artifact.cli.progress import download_progress
+    from stilts_artifact.data.fetch import fetch
+    from stilts_artifact.tables.run import needed_sources
+
+    with download_progress() as progress:
+        report = fetch(
+            needed_sources(experiment.blueprint, table, wanted), experiment.library, offline=machine.offline,
+            mirrors=machine.mirrors, openers=options.url_openers(), progress=progress,
+        )  # fmt: skip
+    return report.failures
+
+
+def measure(experiment: Experiment, table: int, wanted: Wanted, results: Path) -> Measured:
+    """Run what is missing, publish the predictions, compute the cells."""
+    folder = results / f"table{table}.{experiment.scale.name}"
+    run = experiment.table2 if table == 2 else experiment.table3
+    return run(folder, wanted, _progress)
+
+
+def judge(measured: Measured, experiment: Experiment, why: str, results: Path) -> Results:
+    """The results file: cells with their verdicts, claims, inputs and files."""
+    from stilts_artifact.checking.claims import claims_path, decisive, judge_claims, load_claims
+    from stilts_artifact.checking.judge import judge_table, table_verdict
+    from stilts_artifact.checking.results import FileRecord, InputRecord, Results, cell_records
+    from stilts_artifact.reporting.environment import environment
+    from stilts_artifact.tables.scores import files_below
+
+    scale = experiment.scale
+    judged = judge_table(measured.cells, _expected(measured.table, scale))
+    outcome = Results(
+        table=measured.table,
+        scale=scale.name,
+        scale_reason=why,
+        stamp=scale.stamp,
+        verdict=table_verdict(judged),
+        rows=_rows(measured),
+        cells=cell_records(judged),
+        claims=[],
+        seeds=list(scale.seeds),
+        inputs=[InputRecord(source=used.source, bytes=used.bytes, sha256=used.sha256, satisfied_by=used.satisfied_by)
+                for used in experiment.library.used()],
+        files=[FileRecord(path=path, bytes=size, sha256=sha256)
+               for path, size, sha256 in files_below(results, measured.folder)],
+        environment=environment(),
+    )  # fmt: skip
+    claims = judge_claims([outcome], load_claims(claims_path()).of_table(measured.table))
+    verdict = table_verdict(judged, decisive(claims, scale.name))
+    return outcome.model_copy(update={"claims": claims, "verdict": verdict})
+
+
+def _expected(table: int, scale: Scale) -> ExpectedTable:
+    """The expected cells; before anything was recorded, none."""
+    from stilts_artifact.checking.expected import ExpectedTable, expected_path, load_expected
+
+    path = expected_path(scale.expected, table)
+    if not path.exists():
+        return ExpectedTable(table, scale.world, "nothing is recorded yet", {}, {})
+    return load_expected(path)
+
+
+def _rows(measured: Measured) -> list[RowRecord]:
+    from stilts_artifact.benchmark.experiments import BEST
+    from stilts_artifact.checking.results import RowRecord
+
+    chosen = {task: row.name for task, row in measured.chosen.items()}
+    return [
+        RowRecord(row=row.name, title=row.title, group=row.group, details=chosen if row.name == BEST else {})
+        for row in measured.rows
+    ]
+
+
+def _device(scale: Scale, machine: Machine) -> Device:
+    """GPUs where the scale is made for them; a cluster is taken to have what the scale needs."""
+    if not scale.evidence:
+        return "cpu"
+    if machine.scheduler is None:
+        from stilts_artifact.workflow.cluster import visible_gpus
+
+        visible_gpus()
+    return "cuda"
+
+
+@contextmanager
+def _progress(label: str) -> Iterator[Watch]:
+    from stilts_artifact.workflow.progress import step_progress
+
+    with step_progress(label) as watch:
+        yield watch
+
+
+def failures(measured: Measured) -> Sequence[ArtifactError]:
+    """Errors of the steps that failed, each once."""
+    return [failure.error for report in measured.reports for failure in report.failures]

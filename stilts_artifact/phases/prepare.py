@@ -1,0 +1,105 @@
+"""Prepare data for the encoder: read a split, take as much of it as the scale asks for, make features, write Arrow."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from random import Random
+
+from stilts_artifact.data.library import Library
+from stilts_artifact.data.readers import READERS
+from stilts_artifact.data.splits import read_split
+from stilts_artifact.domain.examples import ComparableCorpus, Example, TaggedSentence
+from stilts_artifact.domain.tasks import Kind, Split, Task, World
+from stilts_artifact.errors import DataError
+
+
+def prepare(
+    *,
+    world: World,
+    task: Task,
+    split: Split,
+    languages: Sequence[str],
+    rows: int | None,
+    max_length: int,
+    encoder: Path,
+    library: Library,
+    out: Path,
+) -> None:
+    """Write one folder of prepared data for each language: ``out/{language}``.
+
+    Args:
+        rows: most examples, see :func:`chosen`; ``None`` for all.
+        max_length: tokens of an input, specials included.
+        encoder: checkpoint folder; only its tokenizer is used.
+
+    Raises:
+        DataError, MissingDataError, IntegrityError: the data, or the encoder's folder.
+        ConfigError: no such split, or a length without room for text.
+    """
+    from stilts_artifact.model.loading import load_encoder_tokenizer
+    from stilts_artifact.model.prepared import prepare_examples, save_prepared
+
+    tokenizer = load_encoder_tokenizer(encoder)
+    labels = task_labels(task, world, library)
+    for language in languages:
+        examples = chosen(labelled(task, split, language, library), split, rows)
+        features, gold = prepare_examples(tokenizer, task.kind, labels, examples, max_length)  # type: ignore[arg-type]
+        save_prepared(out / language, task, labels, features, gold)
+
+
+def prepare_text(
+    *,
+    world: World,
+    languages: Sequence[str],
+    rows: int | None,
+    max_length: int,
+    encoder: Path,
+    library: Library,
+    out: Path,
+) -> None:
+    """The same for running text: at most ``rows`` lines of each language."""
+    from stilts_artifact.model.loading import load_encoder_tokenizer
+    from stilts_artifact.model.prepared import prepare_lines, save_prepared
+
+    tokenizer = load_encoder_tokenizer(encoder)
+    for language in languages:
+        part = world.text[language]
+        lines = [sentence.text for document in library.documents(part)
+                 for sentence in READERS[part.reader](document.data, document.where)]  # fmt: skip
+        chosen_lines = lines if rows is None else lines[:rows]
+        save_prepared(out / language, None, (), prepare_lines(tokenizer, chosen_lines, max_length), {})
+
+
+def labelled(task: Task, split: Split, language: str, library: Library) -> list[Example]:
+    """The examples of a split of a task that is trained.
+
+    Raises:
+        DataError: a mining task; or as :func:`read_split`.
+    """
+    data = read_split(task, split, language, library)
+    if isinstance(data, ComparableCorpus):
+        raise DataError("a comparable corpus has no labelled examples", where=f"{task.name} {split} {language}")
+    return data
+
+
+def chosen(examples: Sequence[Example], split: Split, rows: int | None) -> list[Example]:
+    """As many examples as a scale takes.
+
+    Of training data, whose files may be sorted, a sample spread over all of it, the same for every seed; of
+    evaluation data the first ones, which in parallel sets are the same in every language.
+    """
+    if rows is None or rows >= len(examples):
+        return list(examples)
+    if split is not Split.TRAIN:
+        return list(examples[:rows])
+    picked = sorted(Random(0).sample(range(len(examples)), rows))  # noqa: S311  a sample, no secret
+    return [examples[index] for index in picked]
+
+
+def task_labels(task: Task, world: World, library: Library) -> tuple[str, ...]:
+    """A task's labels, in the order of the head's outputs; those of CCG are the ones of its training data."""
+    if task.labels or task.kind is not Kind.TAGGING:
+        return task.labels
+    train = labelled(task, Split.TRAIN, world.pivot, library)
+    return tuple(sorted({tag for example in train if isinstance(example, TaggedSentence) for tag in example.tags}))

@@ -1,0 +1,198 @@
+"""What is said about measured and reported values, in words and numbers, whatever it is printed on."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from stilts_artifact.checking.results import CellRecord, Results, RowRecord
+from stilts_artifact.domain.cells import Verdict
+from stilts_artifact.reporting.layout import place, row_titles
+
+Counts = tuple[tuple[Verdict, int], ...]
+
+SIZES = ("train", "dev", "test", "languages")
+_EXAMPLES = 3  # cells that stand for all those with the same reason
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One line of measured beside reported; in Table 1 one line stands for all languages of a cell.
+
+    Args:
+        cells: how many cells the line stands for.
+        counts: how many of them have each verdict.
+    """
+
+    row: str
+    column: str
+    measured: str
+    reported: str
+    difference: str
+    band: str
+    counts: Counts
+    cells: int
+
+    @property
+    def verdict(self) -> str:
+        """The verdict, with its share where there are several.
+
+        Example:
+            >>> counts = ((Verdict.REPRODUCED, 2), (Verdict.NOT_RUN, 1))
+            >>> Comparison("XNLI", "dev", "2,490", "2,490", "0", "0", counts, 3).verdict
+            'REPRODUCED 2 of 3, NOT_RUN 1 of 3'
+        """
+        return ", ".join(share(verdict, count, self.cells) for verdict, count in self.counts)
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Cells without a comparison, all for one reason."""
+
+    verdict: Verdict
+    reason: str
+    cells: int
+    examples: tuple[str, ...]
+
+
+def compare_sizes(results: Results) -> list[Comparison]:
+    """Table 1, one line for each row and column."""
+    titles = row_titles(results)
+    return [
+        Comparison(
+            titles.get(row, row),
+            column,
+            span([cell.value for cell in cells]),
+            span([cell.reported for cell in cells]),
+            _largest_difference(cells),
+            span([cell.tolerance for cell in cells if cell.tolerance is not None]),
+            verdict_counts(cells),
+            len(cells),
+        )
+        for (row, column), cells in by_place(results.cells).items()
+    ]
+
+
+def row_sizes(results: Results) -> list[tuple[RowRecord, tuple[str, ...]]]:
+    """Table 1 in the paper's layout: each task with its sizes, in the order of :data:`SIZES`."""
+    cells = by_place(results.cells)
+    return [(row, tuple(span([cell.value for cell in cells.get((row.row, column), ())]) for column in SIZES))
+            for row in results.rows]  # fmt: skip
+
+
+def compare_scores(results: Results) -> list[Comparison]:
+    """Tables 2 and 3: one line for each cell with a reported value, but those of single languages only if they fail."""
+    titles = row_titles(results)
+    return [
+        Comparison(
+            titles.get(cell.row, cell.row),
+            cell.column + (f" {cell.language}" if cell.language else ""),
+            points(cell.value),
+            points(cell.reported),
+            signed(cell.value - cell.reported) if cell.value is not None else "-",
+            "-" if cell.tolerance is None else f"{cell.tolerance:.2f}",
+            ((cell.verdict, 1),),
+            1,
+        )
+        for cell in results.cells
+        if cell.reported is not None and (cell.language is None or cell.verdict is Verdict.NOT_REPRODUCED)
+    ]
+
+
+def gaps(results: Results) -> list[Gap]:
+    """Why cells were not run, or could not be checked: one entry for each reason, the most frequent first."""
+    titles = row_titles(results)
+    found: defaultdict[tuple[Verdict, str], list[CellRecord]] = defaultdict(list)
+    for cell in results.cells:
+        if cell.verdict in (Verdict.NOT_RUN, Verdict.NOT_CHECKABLE, Verdict.INCONCLUSIVE):
+            found[cell.verdict, cell.reason].append(cell)
+    entries = [
+        Gap(verdict, reason, len(cells), tuple(place(cell, titles) for cell in cells[:_EXAMPLES]))
+        for (verdict, reason), cells in found.items()
+    ]
+    order = list(Verdict)
+    return sorted(entries, key=lambda gap: (order.index(gap.verdict), -gap.cells, gap.reason))
+
+
+def explanations(results: Results) -> Iterator[tuple[Verdict, str]]:
+    """One line for each row and column with cells that differ or were not run: the first reason and their number.
+
+    A count of languages that was not run has the reasons of its splits, which have lines of their own.
+    """
+    titles = row_titles(results)
+    for (row, column), cells in by_place(results.cells).items():
+        for verdict in (Verdict.NOT_REPRODUCED, Verdict.NOT_RUN):
+            found = [cell for cell in cells if cell.verdict is verdict]
+            if found and (found[0].language or verdict is not Verdict.NOT_RUN):
+                where = f"{titles.get(row, row)} {column}" + (f" {found[0].language}" if found[0].language else "")
+                more = f" (and {len(found) - 1} more languages)" if len(found) > 1 else ""
+                yield verdict, f"{verdict} {where}{more}: {found[0].reason}"
+
+
+def by_place(cells: Sequence[CellRecord]) -> dict[tuple[str, str], list[CellRecord]]:
+    """Cells by row and column, their languages together."""
+    places: defaultdict[tuple[str, str], list[CellRecord]] = defaultdict(list)
+    for cell in cells:
+        places[cell.row, cell.column].append(cell)
+    return places
+
+
+def verdict_counts(cells: Sequence[CellRecord]) -> Counts:
+    """How many cells have each verdict, in the verdicts' order, without those that none has."""
+    counts = Counter(cell.verdict for cell in cells)
+    return tuple((verdict, counts[verdict]) for verdict in Verdict if counts[verdict])
+
+
+def share(verdict: Verdict, count: int, cells: int) -> str:
+    """A verdict, with how many of the cells have it unless all do."""
+    return f"{verdict} {count} of {cells}" if count < cells else str(verdict)
+
+
+def span(values: Sequence[float | None]) -> str:
+    """Range over the languages of a cell.
+
+    Example:
+        >>> span([1000, 205, None]), span([5010, 5010]), span([None]), span([])
+        ('205-1,000 (2 of 3)', '5,010', 'unknown', '-')
+    """
+    known = [value for value in values if value is not None]
+    if not values:
+        return "-"
+    if not known:
+        return "unknown"
+    low, high = min(known), max(known)
+    text = f"{low:,}" if low == high else f"{low:,}-{high:,}"
+    return text if len(known) == len(values) else f"{text} ({len(known)} of {len(values)})"
+
+
+def points(value: float | None, digits: int = 1) -> str:
+    """Points, or a dash.
+
+    Example:
+        >>> points(71.25), points(None)
+        ('71.2', '-')
+    """
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
+def signed(value: float | None, digits: int = 1) -> str:
+    """A difference in points with its sign, but no sign at zero.
+
+    Example:
+        >>> signed(3.14), signed(-0.26), signed(-0.04), signed(None)
+        ('+3.1', '-0.3', '0.0', '-')
+    """
+    if value is None:
+        return "-"
+    text = f"{value:+.{digits}f}"
+    return text if float(text) else text[1:]
+
+
+def _largest_difference(cells: Sequence[CellRecord]) -> str:
+    differences = [cell.value - cell.reported for cell in cells
+                   if cell.value is not None and cell.reported is not None]  # fmt: skip
+    if not differences:
+        return "-"
+    largest = max(differences, key=abs)
+    return f"{largest:+,}" if largest else "0"

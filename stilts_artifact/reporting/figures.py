@@ -1,0 +1,166 @@
+"""Geometry of the page's figures: numbers only, which a template draws as SVG."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from stilts_artifact.benchmark.experiments import BEST, NONE
+from stilts_artifact.checking.results import CellRecord
+from stilts_artifact.checking.statistics import binomial_error
+from stilts_artifact.reporting.layout import Column, Layout
+from stilts_artifact.reporting.runs import Examples
+
+WIDTH, LEFT, RIGHT = 340.0, 44.0, 14.0
+TOP, STEP, BOTTOM = 8.0, 19.0, 22.0
+BAR = 5.0  # from a mark to its error bar: above for the one row, below for the other
+
+INTERVAL = 1.959964
+"""Standard errors on either side of a score: 95 %."""
+
+HEAT_STEPS = (0.5, 2.0, 5.0, 10.0, 20.0)
+"""Gains, in points, at which a heat map's colour gets deeper."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """One score with its error bar; ``low`` and ``high`` are ``None`` where the test set's size is unknown.
+
+    Args:
+        x, y: position in the drawing.
+        bar, low, high: height and ends of the error bar, which stands beside the mark.
+        seeds: positions of single seeds, where there are several.
+        value: in points.
+    """
+
+    x: float
+    y: float
+    bar: float
+    low: float | None
+    high: float | None
+    seeds: tuple[float, ...]
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One language: the row without an intermediate task, and another."""
+
+    language: str
+    name: str
+    y: float
+    base: Mark | None
+    other: Mark | None
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """Scores of two rows in every language of a column.
+
+    Args:
+        ticks: (position, number) of the horizontal axis.
+        has_errors: whether any mark has an error bar.
+    """
+
+    column: Column
+    base: str
+    other: str
+    lines: tuple[Line, ...]
+    ticks: tuple[tuple[float, int], ...]
+    height: float
+    has_errors: bool
+
+
+def heat(gain: float | None) -> str:
+    """Class of a gain in a heat map: ``p0`` .. ``p5`` for gains, ``n0`` .. ``n5`` for losses, ``none`` if unknown.
+
+    Example:
+        >>> heat(0.2), heat(3.0), heat(-11.0), heat(None)
+        ('p0', 'p2', 'n4', 'none')
+    """
+    if gain is None:
+        return "none"
+    depth = sum(abs(gain) >= step for step in HEAT_STEPS)
+    return f"{'n' if gain < 0 else 'p'}{depth}"
+
+
+def language_figures(layout: Layout, examples: Examples) -> list[Figure]:
+    """For each target the row without an intermediate task beside the row that is best on it."""
+    figures = []
+    for column in layout.with_role("score"):
+        other = next((row for row in layout.rows if row.row == BEST), None) or layout.best_row(column.name)
+        if other is not None and layout.has_baseline and layout.languages_of(column.name):
+            figures.append(_figure(layout, column, other.row, other.title, examples))
+    return figures
+
+
+@dataclass(frozen=True, slots=True)
+class _Axis:
+    """The horizontal axis, from ``low`` to ``high`` points."""
+
+    low: float
+    high: float
+
+    def at(self, points: float) -> float:
+        """Position of a number of points, held within the axis."""
+        share = (min(max(points, self.low), self.high) - self.low) / (self.high - self.low)
+        return _round(LEFT + (WIDTH - LEFT - RIGHT) * share)
+
+    def mark(self, cell: CellRecord | None, error: float | None, y: float, bar: float) -> Mark | None:
+        """A cell's mark at height ``y``, with its error bar ``bar`` below."""
+        if cell is None or cell.value is None:
+            return None
+        low, high = (None, None) if error is None else (self.at(cell.value - error), self.at(cell.value + error))
+        seeds = tuple(self.at(value) for value in cell.seeds or ())
+        return Mark(self.at(cell.value), y, _round(y + bar), low, high, seeds, cell.value)
+
+    def ticks(self) -> tuple[tuple[float, int], ...]:
+        """(position, number) of the whole tens, or twenties."""
+        step = 10 if self.high - self.low <= 50 else 20
+        return tuple((self.at(value), value) for value in range(int(self.low), int(self.high) + 1, step))
+
+
+def _figure(layout: Layout, column: Column, row: str, title: str, examples: Examples) -> Figure:
+    languages = layout.languages_of(column.name)
+    pairs = [(layout.cell(NONE, column.name, code), layout.cell(row, column.name, code)) for code in languages]
+    errors = [_errors(pair, examples.get((column.name, code))) for code, pair in zip(languages, pairs, strict=True)]
+    axis = _axis([end for pair, error in zip(pairs, errors, strict=True) for end in _ends(pair, error)])
+    lines = []
+    for number, (code, (base, other), error) in enumerate(zip(languages, pairs, errors, strict=True)):
+        y = _round(TOP + STEP * (number + 0.5))
+        marks = axis.mark(base, error[0], y, -BAR), axis.mark(other, error[1], y, BAR)
+        lines.append(Line(code, layout.languages.get(code, code), y, *marks))
+    baseline = next(row.title for row in layout.rows if row.row == NONE)
+    height = TOP + STEP * len(languages) + BOTTOM
+    known = any(error is not None for pair in errors for error in pair)
+    return Figure(column, baseline, title, tuple(lines), axis.ticks(), height, known)
+
+
+def _errors(pair: Sequence[CellRecord | None], examples: int | None) -> list[float | None]:
+    """Half a 95 % interval of each score, from the size of its test set."""
+    return [
+        None if cell is None or cell.value is None or not examples else INTERVAL * binomial_error(cell.value, examples)
+        for cell in pair
+    ]
+
+
+def _ends(pair: Sequence[CellRecord | None], errors: Sequence[float | None]) -> list[float]:
+    ends: list[float] = []
+    for cell, error in zip(pair, errors, strict=True):
+        if cell is not None and cell.value is not None:
+            ends += [cell.value - (error or 0), cell.value + (error or 0), *(cell.seeds or ())]
+    return ends
+
+
+def _axis(ends: Sequence[float]) -> _Axis:
+    """Whole tens around all ends, within 0 and 100."""
+    if not ends:
+        return _Axis(0.0, 100.0)
+    low = max(0.0, math.floor(min(ends) / 10) * 10.0)
+    high = min(100.0, math.ceil(max(ends) / 10) * 10.0)
+    return _Axis(low, high) if low < high else _Axis(max(0.0, low - 10), max(high, low + 10))
+
+
+def _round(value: float) -> float:
+    return round(value, 2)

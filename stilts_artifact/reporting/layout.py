@@ -1,0 +1,155 @@
+"""Tables 2 and 3 in the paper's layout, as data: what the console, the Markdown text and the page all print."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from itertools import groupby
+
+from stilts_artifact.benchmark import world
+from stilts_artifact.benchmark.experiments import AVERAGE, NONE, OVERALL
+from stilts_artifact.checking.results import CellRecord, Results, RowRecord
+from stilts_artifact.domain.cells import CellKey
+from stilts_artifact.domain.tasks import Kind, Task, World
+from stilts_artifact.scales import load_scale
+from stilts_artifact.scoring.averages import GROUPS
+
+# Headings that leave room for ten columns in a line of 80 characters.
+_SHORT = {
+    "pawsx": "PAWSX",
+    "tydiqa": "TyDi",
+    "bucc2018": "BUCC",
+    "tatoeba": "Tatoe",
+    "classification": "Class",
+    "tagging": "Tag",
+    "qa": "QA",
+    "retrieval": "Retr",
+    AVERAGE: "Avg",
+    OVERALL: "All",
+}
+_METRICS = {
+    Kind.PAIR: "accuracy",
+    Kind.TAGGING: "F1",
+    Kind.SPAN: "F1, EM mean",
+    Kind.MINING: "F1",
+    Kind.SEARCH: "accuracy",
+}
+_PARTS = {"_f1": "F1", "_em": "EM"}
+_AVERAGES = {AVERAGE: "Average", **{name: name.capitalize() for name in GROUPS}, "qa": "QA", OVERALL: "Overall"}
+
+GROUP_TITLES = {
+    "English": "English intermediate task",
+    "English + MLM": "English intermediate task, with continued multilingual MLM",
+    "translated": "Machine-translated intermediate task",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column as printed.
+
+    Args:
+        short: heading of at most six characters.
+        metric: what its numbers are.
+        role: ``score`` of a task, ``part`` of one (F1 or EM alone), or an ``average`` over tasks.
+    """
+
+    name: str
+    title: str
+    short: str
+    metric: str
+    role: str
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """A table of scores, arranged.
+
+    Args:
+        columns: in the table's order, parts of scores among them.
+        groups: the table's blocks with their rows.
+        languages: code -> name.
+    """
+
+    columns: tuple[Column, ...]
+    groups: tuple[tuple[str, tuple[RowRecord, ...]], ...]
+    languages: Mapping[str, str]
+    _cells: Mapping[CellKey, CellRecord]
+
+    @property
+    def rows(self) -> tuple[RowRecord, ...]:
+        """All rows, in order."""
+        return tuple(row for _, rows in self.groups for row in rows)
+
+    @property
+    def has_baseline(self) -> bool:
+        """Whether there is a row without an intermediate task, which gains are over."""
+        return any(row.row == NONE for row in self.rows)
+
+    def with_role(self, *roles: str) -> tuple[Column, ...]:
+        """The columns of some roles, in order."""
+        return tuple(column for column in self.columns if column.role in roles)
+
+    def cell(self, row: str, column: str, language: str | None = None) -> CellRecord | None:
+        """A cell, ``None`` if the table has none there."""
+        return self._cells.get(CellKey(row, column, language))
+
+    def value(self, row: str, column: str, language: str | None = None) -> float | None:
+        """A cell's value in points, ``None`` if it was not measured."""
+        cell = self.cell(row, column, language)
+        return None if cell is None else cell.value
+
+    def gain(self, row: str, column: str, language: str | None = None) -> float | None:
+        """Points over the row without an intermediate task; ``None`` for that row itself, or if either is absent."""
+        value, base = self.value(row, column, language), self.value(NONE, column, language)
+        return None if row == NONE or value is None or base is None else value - base
+
+    def languages_of(self, column: str) -> tuple[str, ...]:
+        """Languages that have cells of their own in a column, sorted."""
+        return tuple(sorted({key.language for key in self._cells if key.column == column and key.language is not None}))
+
+    def best_row(self, column: str) -> RowRecord | None:
+        """The row with the highest value of a column, the first of equals; never the one without a task."""
+        measured = [(value, row) for row in self.rows
+                    if row.row != NONE and (value := self.value(row.row, column)) is not None]  # fmt: skip
+        return max(measured, key=lambda pair: pair[0])[1] if measured else None
+
+
+def arrange(results: Results) -> Layout:
+    """Arrange the cells of a Table 2 or 3."""
+    benchmark = world(load_scale(results.scale).world)
+    names = dict.fromkeys(cell.column for cell in results.cells)
+    groups = tuple((group, tuple(rows)) for group, rows in groupby(results.rows, key=lambda row: row.group))
+    languages = {code: language.name for code, language in benchmark.languages.items()}
+    columns = tuple(_column(name, benchmark) for name in names)
+    return Layout(columns, groups, languages, {cell.key: cell for cell in results.cells})
+
+
+def flagged(cells: Iterable[CellRecord]) -> list[CellRecord]:
+    """Cells of a row and column with a flag, such as DEGENERATE; those of single languages only follow them."""
+    return [cell for cell in cells if cell.flag is not None and cell.language is None]
+
+
+def row_titles(results: Results) -> dict[str, str]:
+    """Row name -> title as printed."""
+    return {row.row: row.title for row in results.rows}
+
+
+def place(cell: CellRecord, titles: Mapping[str, str]) -> str:
+    """Where a cell stands, as people say it: ``MNLI, xnli, de``."""
+    return ", ".join([titles.get(cell.row, cell.row), cell.column, *([cell.language] if cell.language else [])])
+
+
+def _column(name: str, benchmark: World) -> Column:
+    if name in benchmark.tasks:
+        task = benchmark.tasks[name]
+        return Column(name, _title(task), _SHORT.get(name, task.title), _METRICS[task.kind], "score")
+    task_name, metric = name[:-3], _PARTS.get(name[-3:])
+    if task_name in benchmark.tasks and metric:
+        task = benchmark.tasks[task_name]
+        return Column(name, f"{_title(task)} {metric}", f"{_SHORT.get(task_name, task.title)} {metric}", metric, "part")
+    return Column(name, _AVERAGES.get(name, name), _SHORT.get(name, _AVERAGES.get(name, name)[:6]), "mean", "average")
+
+
+def _title(task: Task) -> str:
+    return task.title.removesuffix("-GoldP").removesuffix(" 2018")

@@ -1,0 +1,129 @@
+"""The tables as a Markdown text, for an issue, a review or a README."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Iterable, Sequence
+
+from stilts_artifact.benchmark.experiments import NONE
+from stilts_artifact.checking.results import CellRecord, ClaimRecord, Results, RowRecord
+from stilts_artifact.domain.cells import Verdict
+from stilts_artifact.reporting.comparison import (
+    SIZES,
+    Comparison,
+    compare_scores,
+    compare_sizes,
+    gaps,
+    points,
+    row_sizes,
+    signed,
+    verdict_counts,
+)
+from stilts_artifact.reporting.layout import Column, Layout, arrange, flagged, place, row_titles
+from stilts_artifact.reporting.runs import Run, overall_verdict
+
+_SPECIAL = re.compile(r"([\\`*_\[\]|#~])")
+
+
+def render_markdown(runs: Sequence[Run]) -> str:
+    """The report of some runs; the same runs give the same text."""
+    verdict = overall_verdict([run.results.verdict for run in runs])
+    parts = ["# Reproduction report", f"Verdict: **{verdict}**"]
+    for run in runs:
+        parts += list(_table(run))
+    return "\n\n".join(parts) + "\n"
+
+
+def escape(text: str) -> str:
+    """Text that Markdown shows as it is, on one line.
+
+    Example:
+        >>> print(escape("a|b <i> *x*"))
+        a\\|b &lt;i&gt; \\*x\\*
+    """
+    return _SPECIAL.sub(r"\\\1", html.escape(" ".join(text.split()), quote=False))
+
+
+def grid(headings: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1) -> str:
+    """A table of texts that are escaped already; all columns but the first ``left`` are aligned right."""
+    rule = [":--"] * left + ["--:"] * (len(headings) - left)
+    return "\n".join("| " + " | ".join(row) + " |" for row in (headings, rule, *rows))
+
+
+def _table(run: Run) -> Iterable[str]:
+    results = run.results
+    counts = ", ".join(f"{count:,} {verdict}" for verdict, count in verdict_counts(results.cells))
+    yield f"## Table {results.table} ({escape(results.stamp)}): {results.verdict}"
+    yield f"{counts}. Results file `{run.file}`, sha256 `{run.sha256}`."
+    yield from _sizes(results) if results.table == 1 else _scores(results)
+    found = gaps(results)
+    if found:
+        rows = [(str(gap.verdict), escape(gap.reason), escape("; ".join(gap.examples)), str(gap.cells))
+                for gap in found]  # fmt: skip
+        yield "### Not decided, and why"
+        yield grid(("verdict", "reason", "such as", "cells"), rows, 3)
+    yield from (f"- Note: {escape(note)}" for note in run.notes)
+    yield from _claims(results.claims)
+
+
+def _sizes(results: Results) -> Iterable[str]:
+    yield grid(("task", *SIZES), [(escape(row.title), *sizes) for row, sizes in row_sizes(results)])
+    yield from _comparison(compare_sizes(results))
+
+
+def _scores(results: Results) -> Iterable[str]:
+    layout = arrange(results)
+    columns = layout.with_role("score", "average")
+    yield "### Scores (points)"
+    yield _grid_of(layout, columns, gains=False)
+    yield from (f"- {cell.flag}: {escape(place(cell, row_titles(results)))}, a run behind this number collapsed"
+                for cell in flagged(results.cells))  # fmt: skip
+    if layout.has_baseline:
+        yield "### Gains over the first row (points)"
+        yield _grid_of(layout, columns, gains=True)
+    lines = compare_scores(results)
+    if lines:
+        yield from _comparison(lines)
+    else:
+        yield "Nothing is reported for these cells: there is no value to compare them with."
+
+
+def _grid_of(layout: Layout, columns: Sequence[Column], *, gains: bool) -> str:
+    def text(row: RowRecord, column: Column) -> str:
+        if gains and row.row != NONE:
+            return signed(layout.gain(row.row, column.name))
+        cell = layout.cell(row.row, column.name)
+        return points(layout.value(row.row, column.name)) + ("" if gains or cell is None else _marks(cell))
+
+    rows = [(escape(row.title), *(text(row, column) for column in columns)) for row in layout.rows]
+    return grid(("", *(escape(column.title) for column in columns)), rows)
+
+
+def _marks(cell: CellRecord) -> str:
+    return (" ✗" if cell.verdict is Verdict.NOT_REPRODUCED else "") + (" !" if cell.flag else "")
+
+
+def _comparison(lines: Sequence[Comparison]) -> Iterable[str]:
+    rows = [
+        (escape(line.row), escape(line.column), line.verdict, line.measured, line.reported, line.difference, line.band)
+        for line in lines
+    ]
+    yield "### Measured and reported"
+    yield grid(("row", "column", "verdict", "measured", "reported", "difference", "band"), rows, 3)
+
+
+def _claims(claims: Sequence[ClaimRecord]) -> Iterable[str]:
+    if not claims:
+        return
+    rows = [
+        (
+            str(claim.verdict),
+            escape(claim.title),
+            escape("; ".join(f"{name} {value:g}" for name, value in claim.numbers.items())),
+            escape(claim.reason),
+        )
+        for claim in claims
+    ]
+    yield "### Claims"
+    yield grid(("verdict", "claim", "numbers", "reason"), rows, 4)

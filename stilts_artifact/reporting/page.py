@@ -1,0 +1,134 @@
+"""One HTML page that holds a whole report: no script, no reference to anything outside itself."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jinja2
+
+from stilts_artifact import __version__
+from stilts_artifact.checking.claims import Claim, Claims
+from stilts_artifact.checking.results import CellRecord, ClaimRecord
+from stilts_artifact.domain.cells import Verdict
+from stilts_artifact.domain.units import readable_size
+from stilts_artifact.reporting import comparison, figures
+from stilts_artifact.reporting.differences import known_differences
+from stilts_artifact.reporting.layout import GROUP_TITLES, arrange, flagged, place, row_titles
+from stilts_artifact.reporting.runs import Run, overall_verdict
+from stilts_artifact.scales import load_scale
+
+VERDICT_WORDS: Mapping[Verdict, tuple[str, str]] = {
+    Verdict.REPRODUCED: ("✓", "Reproduced"),
+    Verdict.NOT_REPRODUCED: ("✗", "Not reproduced"),
+    Verdict.INCONCLUSIVE: ("≈", "Inconclusive"),
+    Verdict.NOT_RUN: ("–", "Not run"),
+    Verdict.NOT_CHECKABLE: ("○", "Not checkable"),
+}
+"""Sign and words of each verdict; never told by colour alone."""
+
+_LISTED = 400  # lines of a list on the page; the results file has all
+
+
+def render_page(runs: Sequence[Run], claims: Claims | None = None) -> str:
+    """The report of some runs: the same runs give the same text, wherever and whenever it is made.
+
+    Args:
+        runs: in the order of their tables; at least one.
+        claims: what the claims' records refer to by their id: statements, sources and readings.
+    """
+    environment = _environment()
+    template = environment.get_template("report.html.j2")
+    evidence = all(load_scale(run.results.scale).evidence for run in runs)
+    return template.render(
+        runs=runs,
+        tables=[_table(run) for run in runs],
+        verdict=overall_verdict([run.results.verdict for run in runs]),
+        evidence=evidence,
+        stamps=list(dict.fromkeys(run.results.stamp for run in runs)),
+        claims=[claim for run in runs for claim in run.results.claims],
+        explained={claim.id: claim for claim in claims.claims} if claims else _NOTHING,
+        differences=known_differences(),
+        version=__version__,
+        heat_steps=figures.HEAT_STEPS,
+    )
+
+
+_NOTHING: Mapping[str, Claim] = {}
+
+
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("stilts_artifact.reporting"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "points": lambda value: _typographic(comparison.points(value)),
+        "signed": lambda value: _typographic(comparison.signed(value)),
+        "typographic": _typographic,
+        "heat": figures.heat,
+        "size": readable_size,
+        "thousands": lambda number: f"{number:,}",
+        "sign": lambda verdict: VERDICT_WORDS[verdict][0],
+        "words": lambda verdict: VERDICT_WORDS[verdict][1],
+        "number": lambda number: _typographic(f"{number:g}"),
+        "label": lambda name: name.replace("_", " "),
+    }
+    return environment
+
+
+def _typographic(text: str) -> str:
+    """Dash and minus as printed.
+
+    Example:
+        >>> _typographic("-"), _typographic("-0.3")
+        ('–', '−0.3')
+    """
+    return "–" if text == "-" else text.replace("-", "−", 1) if text.startswith("-") else text
+
+
+def _table(run: Run) -> dict[str, Any]:
+    """What the template needs of one table."""
+    results = run.results
+    titles = row_titles(results)
+    lines = comparison.compare_sizes(results) if results.table == 1 else comparison.compare_scores(results)
+    gaps = comparison.gaps(results)
+    view: dict[str, Any] = {
+        "run": run,
+        "results": results,
+        "title": _TITLES[results.table],
+        "counts": _counts(results.cells),
+        "claim_counts": _claim_counts(results.claims),
+        "lines": lines[:_LISTED],
+        "unlisted": max(0, len(lines) - _LISTED),
+        "gaps": gaps[:_LISTED],
+        "flags": [(cell, place(cell, titles)) for cell in flagged(results.cells)],
+        "bytes": sum(file.bytes for file in results.files),
+    }
+    if results.table == 1:
+        view["sizes"] = comparison.row_sizes(results)
+    if results.table > 1:
+        layout = arrange(results)
+        view |= {"layout": layout, "figures": figures.language_figures(layout, run.examples),
+                 "group_titles": GROUP_TITLES}  # fmt: skip
+    return view
+
+
+_TITLES = {
+    1: "Tasks and their sizes",
+    2: "Transfer on development data",
+    3: "The best intermediate task for each target, on test data",
+}
+
+
+def _counts(cells: Sequence[CellRecord]) -> list[tuple[Verdict, int]]:
+    return list(comparison.verdict_counts(cells))
+
+
+def _claim_counts(claims: Sequence[ClaimRecord]) -> list[tuple[Verdict, int]]:
+    counts = Counter(claim.verdict for claim in claims)
+    return [(verdict, counts[verdict]) for verdict in Verdict if counts[verdict]]

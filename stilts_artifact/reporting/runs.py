@@ -1,0 +1,106 @@
+"""The runs of a results folder, judged again, as reports show them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from stilts_artifact.benchmark import world
+from stilts_artifact.benchmark.experiments import scored_split, targets
+from stilts_artifact.checking.recheck import Recheck, recheck
+from stilts_artifact.checking.results import Results, results_path
+from stilts_artifact.documents import read_document
+from stilts_artifact.domain.cells import Verdict
+from stilts_artifact.errors import MissingDataError
+from stilts_artifact.scales import SCALES, load_scale
+from stilts_artifact.scoring.submission import file_of, suffix_of
+from stilts_artifact.scoring.tally import read_gold
+
+TABLES = (1, 2, 3)
+
+Examples = Mapping[tuple[str, str], int]
+"""(task, language) -> test examples, as far as they are known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One results file, judged.
+
+    Args:
+        file: its name.
+        sha256: of its bytes.
+        examples: sizes of the test sets behind it, for the error bars.
+        notes: what could not be verified, and where the file disagrees.
+    """
+
+    results: Results
+    file: str
+    sha256: str
+    examples: Examples = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+def load_runs(folder: Path, scale: str | None = None) -> list[Run]:
+    """Every results file of a folder, in the order of tables and scales.
+
+    Args:
+        scale: only this one.
+
+    Raises:
+        MissingDataError: there is none.
+        ArtifactError: as :func:`stilts_artifact.checking.recheck.recheck`.
+    """
+    return [run_of(recheck(path)) for path in results_files(folder, scale)]
+
+
+def results_files(folder: Path, scale: str | None = None) -> list[Path]:
+    """The results files of a folder, by table and scale.
+
+    Raises:
+        MissingDataError: there is none.
+        ConfigError: no such scale.
+    """
+    scales: Sequence[str] = SCALES if scale is None else (load_scale(scale).name,)
+    found = [path for table in TABLES for name in scales if (path := results_path(folder, table, name)).is_file()]
+    if not found:
+        raise MissingDataError("no results to report", where=str(folder), expected="a file such as table1.mini.json",
+                               fix=f"stilts-artifact reproduce --table 1 --results {folder}")  # fmt: skip
+    return found
+
+
+def run_of(found: Recheck) -> Run:
+    """A run as reports show it."""
+    said = [f"the file says {other.stored} for {other.key}; judged {other.judged}: {other.reason}"
+            for other in found.disagreements]  # fmt: skip
+    digest = hashlib.sha256(read_document(found.path)).hexdigest()
+    examples = count_examples(found.results, found.path.parent)
+    return Run(found.results, found.path.name, digest, examples, (*found.notes, *said))
+
+
+def count_examples(results: Results, folder: Path) -> Examples:
+    """Size of every test set of a Table 2 or 3 whose label file lies in the results folder."""
+    if results.table == 1:
+        return {}
+    labels = folder / f"table{results.table}.{results.scale}" / "labels"
+    sizes: dict[tuple[str, str], int] = {}
+    for task in targets(world(load_scale(results.scale).world)):
+        split = scored_split(task, results.table)
+        for language in task.languages_of(split):
+            path = file_of(labels, task.name, language, suffix_of(task.kind), split)
+            if path.is_file():
+                sizes[task.name, language] = read_gold(task, language, path).examples
+    return sizes
+
+
+def overall_verdict(verdicts: Sequence[Verdict]) -> Verdict:
+    """The verdict on several tables: reproduced only if all are.
+
+    Example:
+        >>> str(overall_verdict([Verdict.REPRODUCED, Verdict.INCONCLUSIVE])), str(overall_verdict([]))
+        ('INCONCLUSIVE', 'INCONCLUSIVE')
+    """
+    if Verdict.NOT_REPRODUCED in verdicts:
+        return Verdict.NOT_REPRODUCED
+    return Verdict.REPRODUCED if set(verdicts) == {Verdict.REPRODUCED} else Verdict.INCONCLUSIVE

@@ -1,0 +1,131 @@
+"""Judging a crate on another machine: nothing in it is believed but what its predictions give.
+
+A crate brings no standards of its own: it is judged by the expected values and claims of the installed package.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from stilts_artifact.checking.claims import claims_path, load_claims
+from stilts_artifact.checking.recheck import recheck
+from stilts_artifact.checking.results import Results, load_results
+from stilts_artifact.domain.cells import Verdict
+from stilts_artifact.errors import DataError, IntegrityError
+from stilts_artifact.reporting.crate import EXPECTED, PAGE, RESULTS, expected_files, is_label
+from stilts_artifact.reporting.packing import is_plain, unpack
+from stilts_artifact.reporting.page import render_page
+from stilts_artifact.reporting.runs import Run, results_files, run_of
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedTable:
+    """One results file of a crate.
+
+    Args:
+        results: judged again; as claimed, and INCONCLUSIVE as a whole, if they could not be computed again.
+        missing: label files without which they could not.
+        run: as a report shows it, if they could.
+    """
+
+    results: Results
+    missing: tuple[str, ...]
+    run: Run | None
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What is true of a crate.
+
+    Args:
+        files: how many have the hash of the manifest.
+        notes: what could not be verified, and where the crate says otherwise.
+    """
+
+    files: int
+    tables: tuple[VerifiedTable, ...]
+    notes: tuple[str, ...]
+
+
+def verify_crate(path: Path, labels: Path | None = None) -> Verification:
+    """Verify every hash of a crate, and compute and judge every cell and claim again.
+
+    Args:
+        labels: a results folder with the label files that the crate leaves out; each must have the hash that the
+            results name.
+
+    Raises:
+        DataError: not a crate, or an unsafe one (see :func:`stilts_artifact.reporting.packing.unpack`).
+        IntegrityError: a file of the crate, or a label file given, is not the one that it should be.
+    """
+    with tempfile.TemporaryDirectory(prefix="stilts-artifact-verify-") as scratch:
+        folder = Path(scratch)
+        sums = unpack(path, folder)
+        tables = tuple(_verify(file, labels) for file in results_files(folder / RESULTS))
+        notes = [*_other_standards(sums), *_notes(tables)]
+        if not any(table.missing for table in tables):
+            notes += _other_page(folder, tables)
+    return Verification(len(sums), tables, tuple(notes))
+
+
+def _verify(file: Path, labels: Path | None) -> VerifiedTable:
+    stored = load_results(file)
+    for record in stored.files:
+        if not is_plain(record.path):
+            raise DataError("a path that leaves the results folder", where=f"{file.name}: files", got=record.path)
+        target = file.parent / record.path
+        if not target.exists() and is_label(record.path) and labels is not None and (labels / record.path).is_file():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(labels / record.path, target)
+    missing = tuple(record.path for record in stored.files if not (file.parent / record.path).exists())
+    foreign = [name for name in missing if not is_label(name)]
+    if foreign:
+        raise IntegrityError("a crate without a file that its results rest on", where=foreign[0],
+                             fix="get the crate again")  # fmt: skip
+    if missing:
+        return VerifiedTable(stored.model_copy(update={"verdict": Verdict.INCONCLUSIVE}), missing, None)
+    run = run_of(recheck(file))
+    return VerifiedTable(run.results, (), run)
+
+
+def _notes(tables: tuple[VerifiedTable, ...]) -> list[str]:
+    notes = []
+    for table in tables:
+        name = f"Table {table.results.table} ({table.results.scale})"
+        if table.missing:
+            notes.append(f"{name}: not computed again: {len(table.missing)} label files were left out, as they belong "
+                         "to others; give your own with --labels RESULTS")  # fmt: skip
+        if table.results.table == 1:
+            notes.append(f"{name}: its counts are compared, not counted again: the data are not in the crate")
+        if table.run is not None:
+            notes += [f"{name}: {note}" for note in table.run.notes]
+    return notes
+
+
+def _other_standards(sums: Mapping[str, str]) -> list[str]:
+    """Whether the crate was judged by other expected values than this package has."""
+    own = {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in expected_files()}
+    theirs = {name: sha256 for name, sha256 in sums.items() if name.startswith(f"{EXPECTED}/")}
+    names = sorted(name for name in own.keys() | theirs.keys() if own.get(name) != theirs.get(name))
+    if not names:
+        return []
+    more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+    return [
+        f"the crate was judged by other expected values ({names[0]}{more}); these verdicts are by the installed ones"
+    ]
+
+
+def _other_page(folder: Path, tables: tuple[VerifiedTable, ...]) -> list[str]:
+    """Whether the page in the crate is the one that its files give."""
+    page = folder / PAGE
+    runs = [table.run for table in tables if table.run is not None]
+    if page.is_file() and page.read_bytes() == render_page(runs, load_claims(claims_path())).encode():
+        return []
+    return [
+        f"{PAGE} in the crate is not the page that these files give here: another version made it, or it was edited"
+    ]

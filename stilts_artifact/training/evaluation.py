@@ -1,0 +1,64 @@
+"""Development scores of a model in training, and the score that gives a collapsed one away."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+from stilts_artifact.domain.tasks import Kind
+from stilts_artifact.model.decoding import development_score, score_outputs
+from stilts_artifact.model.inference import outputs
+
+if TYPE_CHECKING:
+    from transformers import XLMRobertaModel
+
+    from stilts_artifact.model.decoding import Predictions
+    from stilts_artifact.model.heads import TaskHead
+    from stilts_artifact.model.prepared import Prepared
+    from stilts_artifact.training.learner import Head
+    from stilts_artifact.training.settings import Dtype
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PreparedDevelopment:
+    """The development data of one task.
+
+    Args:
+        dtype: of the arithmetic on a GPU.
+        floor: points of the best constant answer; see :func:`constant_score`.
+    """
+
+    prepared: Prepared
+    dtype: Dtype
+    floor: float
+
+    def score(self, encoder: XLMRobertaModel, head: Head) -> float:
+        """Points of a model in evaluation mode."""
+        return score_outputs(self.prepared, outputs(encoder, cast("TaskHead", head), self.prepared, dtype=self.dtype))
+
+
+def development(prepared: Prepared, rows: int, dtype: Dtype) -> PreparedDevelopment:
+    """The first examples of a development set."""
+    first = prepared.first(rows)
+    return PreparedDevelopment(first, dtype, constant_score(first))
+
+
+def constant_score(prepared: Prepared) -> float:
+    """Points of the best constant answer, to which a collapsed model keeps.
+
+    One label or one place for all; the commonest tag for every word; no answer to any question.
+    """
+    gold = prepared.examples
+    constants: list[Predictions]
+    match prepared.kind:
+        case Kind.SPAN:
+            constants = [dict.fromkeys(gold["id"][:], "")]
+        case Kind.TAGGING:
+            sentences: list[list[str]] = gold["tags"][:]
+            ((commonest, _),) = Counter(tag for tags in sentences for tag in tags).most_common(1)
+            constants = [[[commonest] * len(tags) for tags in sentences]]
+        case _:
+            labels = gold["label"][:]
+            constants = [[label] * len(labels) for label in sorted(set(labels))]
+    return max(development_score(prepared, constant) for constant in constants)

@@ -1,0 +1,65 @@
+"""Prepared data as tasks of a training run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stilts_artifact.domain.tasks import Kind
+from stilts_artifact.errors import DataError
+from stilts_artifact.model.heads import MaskedLanguageHead
+from stilts_artifact.model.prepared import load_prepared
+from stilts_artifact.training.data import TaskData, TextData
+from stilts_artifact.training.evaluation import development
+from stilts_artifact.training.learner import fresh_head
+from stilts_artifact.training.microbatches import Masking
+from stilts_artifact.training.rows import join_rows, read_rows
+from stilts_artifact.training.run import TrainingTask
+
+if TYPE_CHECKING:
+    from transformers import XLMRobertaModel
+
+    from stilts_artifact.training.settings import Settings
+
+
+def labelled_task(encoder: XLMRobertaModel, name: str, data: TaskData, settings: Settings) -> TrainingTask:
+    """A task with a fresh head.
+
+    Raises:
+        DataError, IntegrityError: prepared data that is empty, damaged, or of another form than the task's.
+    """
+    prepared = load_prepared(data.train)
+    if prepared.kind is None:
+        raise DataError("text without labels in the place of a task", where=str(data.train))
+    rows = read_rows(prepared.features, str(data.train))
+    labels = rows.choices if prepared.kind is Kind.CHOICE else len(prepared.labels)
+    judge = None
+    if data.development is not None:
+        held_out = load_prepared(data.development)
+        if (held_out.kind, held_out.labels) != (prepared.kind, prepared.labels):
+            raise DataError(
+                "development data of another task than the training data",
+                where=str(data.development),
+                got=f"{held_out.kind}, {len(held_out.labels)} labels",
+                expected=f"{prepared.kind}, {len(prepared.labels)} labels",
+            )
+        judge = development(held_out, settings.development_rows, settings.dtype)
+    return TrainingTask(
+        name=name,
+        rows=rows,
+        head=fresh_head(prepared.kind, encoder, labels, settings.seed, name),
+        epochs=data.epochs,
+        batch=data.batch,
+        cap=data.cap,
+        development=judge,
+    )
+
+
+def text_task(head: MaskedLanguageHead, name: str, data: TextData) -> TrainingTask:
+    """Masked language modelling, which goes on with the checkpoint's own language head.
+
+    Raises:
+        DataError, IntegrityError: prepared text that is empty or damaged.
+    """
+    rows = join_rows([read_rows(load_prepared(folder).features, str(folder)) for folder in data.folders])
+    masking = Masking(data.probability, mask_id=len(head.bias) - 1)
+    return TrainingTask(name, rows, head, data.epochs, data.batch, data.cap, masking)

@@ -1,0 +1,349 @@
+"""Runs on real worker processes, killed, crowded and starved: what is published is right, and nothing is lost twice."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from stilts_artifact.errors import ConfigError, ExitCode, IntegrityError, ResourceError
+from stilts_artifact.workflow.agenda import missing
+from stilts_artifact.workflow.engine import Options, run
+from stilts_artifact.workflow.job import Context
+from stilts_artifact.workflow.outcome import StepError
+from stilts_artifact.workflow.progress import Snapshot
+from stilts_artifact.workflow.report import RunReport
+from stilts_artifact.workflow.steps import Graph, Step
+from stilts_artifact.workflow.store import Store
+from tests.faults.workflow_child import wide
+from tests.faults.workflow_kinds import KINDS, attempts
+
+Go = Callable[..., RunReport]
+
+
+@pytest.fixture
+def counts(tmp_path: Path) -> Path:
+    """Where steps count their attempts."""
+    folder = tmp_path / "counts"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """The store's folder."""
+    return tmp_path / "root"
+
+
+@pytest.fixture
+def go(root: Path, counts: Path) -> Go:
+    """Runs steps here, on two workers unless told otherwise."""
+
+    def call(*targets: Step, workers: int = 2, watch: Callable[[Snapshot], None] = lambda state: None) -> RunReport:
+        return run(Graph(targets, KINDS), Context(root, {"counts": counts}), Options(workers=workers), watch)
+
+    return call
+
+
+def text(root: Path, step: Step) -> str:
+    return (Store(root).read(Graph([step], KINDS).address(step)) / "text").read_text()
+
+
+def results(root: Path) -> dict[str, str]:
+    """Hashes of all published files."""
+    store = Store(root)
+    found = {}
+    for kind in KINDS:
+        for record in store.records(kind):
+            store.read(record.node.address)
+            found |= {f"{record.node.address}/{name}": sums.sha256 for name, sums in record.files.items()}
+    return found
+
+
+def diamond() -> Step:
+    top = Step("join", {"text": "top "})
+    sides = {side: Step("join", {"text": f"{side} "}, {"top": top}) for side in ("left", "right")}
+    return Step("join", {"text": "end"}, sides)
+
+
+def test_one_worker_or_four_make_the_same_and_a_second_run_makes_nothing(go: Go, root: Path, tmp_path: Path) -> None:
+    report = go(diamond(), workers=1)
+    assert len(report.made) == 4 and not report.failures
+    assert text(root, diamond()) == "top left top right end"
+    states: list[Snapshot] = []
+    again = go(diamond(), workers=1, watch=states.append)
+    assert (len(again.found), again.made, states) == (4, (), [])
+    assert again.seconds < 0.5  # no cluster was started
+    other = tmp_path / "other"
+    run(Graph([diamond()], KINDS), Context(other), Options(workers=4), states.append)
+    assert results(other) == results(root) != {}
+    assert (states[-1].done, states[-1].total, states[-1].running, states[-1].workers) == (4, 4, (), 4)
+
+
+def test_a_failure_stops_only_what_rests_on_it_and_says_all_it_knows(go: Go, root: Path, counts: Path) -> None:
+    bad = Step("refuse", {"name": "bad"})
+    above = Step("join", {"text": "x"}, {"bad": bad})
+    higher = Step("join", {"text": "y"}, {"above": above})
+    others = [Step("crash", {"text": "boom"}), Step("leave"), Step("empty"), Step("full")]
+    report = go(higher, *others, diamond())
+    assert text(root, diamond())
+    failed = {failure.node.kind: failure for failure in report.failures}
+    assert str(failed["refuse"].error).splitlines()[0] == "label outside its set"
+    assert failed["refuse"].error.where == "dev.tsv:7" and failed["refuse"].error.fix == "mend the file"
+    assert "printed by the step" in failed["refuse"].details
+    assert isinstance(failed["crash"].error, StepError)
+    (log,) = (root / "errors").glob("crash-*.txt")
+    assert str(log) in str(failed["crash"].error) and "last words" in log.read_text()
+    assert failed["leave"].error.got == "SystemExit: 3"
+    assert isinstance(failed["empty"].error, IntegrityError)
+    assert isinstance(failed["full"].error, ResourceError) and "1,000 bytes" in str(failed["full"].error)
+    assert [(skipped.node.params, skipped.because.kind) for skipped in report.skipped] == [
+        ({"text": "x"}, "refuse"),
+        ({"text": "y"}, "refuse"),
+    ]
+    assert attempts(counts, "bad") == 1  # a deliberate error is not tried again
+    assert not list((root / "work").iterdir())
+
+
+def test_workers_are_processes_with_one_thread_that_only_this_machine_reaches(go: Go, root: Path) -> None:
+    import psutil
+
+    steps = [Step("process", {"text": str(number)}) for number in range(4)]
+    addresses = set()
+
+    def watch(state: Snapshot) -> None:
+        for process in (psutil.Process(), *psutil.Process().children(recursive=True)):
+            found = process.net_connections(kind="inet")
+            addresses.update(socket.laddr.ip for socket in found if socket.status == psutil.CONN_LISTEN)
+
+    go(*steps, watch=watch)
+    assert addresses == {"127.0.0.1"}
+    seen = [text(root, step).split() for step in steps]
+    assert str(os.getpid()) not in {process for process, _, _ in seen}
+    assert {threads for _, threads, _ in seen} == {"1"}
+
+
+def test_each_worker_has_a_gpu_of_its_own(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stilts_artifact.workflow.cluster.visible_gpus", lambda: ["3", "5"])
+    steps = [Step("process-on-gpu", {"text": str(number), "seconds": 0.5}) for number in range(4)]
+    report = run(Graph(steps, KINDS), Context(root, device="cuda"), Options(), lambda state: None)
+    assert len(report.made) == 4
+    assert {text(root, step).split()[2] for step in steps} == {"3", "5"}
+
+
+def test_no_gpu_is_said_at_once(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
+    with pytest.raises(ResourceError, match="no CUDA GPU"):
+        run(Graph([diamond()], KINDS), Context(root, device="cuda"), Options(), lambda state: None)
+
+
+MOMENTS = ["before", "middle", "fsync:1", "fsync:4", "rename:1", "rename-after:1", "rename:2"]
+
+
+def test_a_worker_killed_at_any_moment_costs_one_steps_work(go: Go, root: Path, counts: Path) -> None:
+    """Before and in the middle of the step, as its files are brought to the disk, before and after publication."""
+    steps = [Step("die", {"name": at, "at": at, "times": 1, "text": at}) for at in MOMENTS]
+    end = Step("join", {"text": "end"}, {at: step for at, step in zip(MOMENTS, steps, strict=True)})
+    report = go(end)
+    assert not report.failures
+    assert text(root, end) == "".join(sorted(MOMENTS)) + "end"
+    done_at_death = {"rename-after:1", "rename:2"}
+    assert {at: attempts(counts, at) for at in MOMENTS} == {at: 1 if at in done_at_death else 2 for at in MOMENTS}
+    go(end, Step("join", {"text": "one more run, which cleans"}))
+    assert not list((root / "work").iterdir())
+
+
+@pytest.mark.slow
+def test_a_step_that_always_kills_its_worker_fails_alone(go: Go, root: Path, counts: Path) -> None:
+    deadly = Step("die", {"name": "deadly", "at": "middle", "times": 99})
+    good = [Step("join", {"text": str(number), "seconds": 0.3}) for number in range(8)]
+    report = go(deadly, *good)
+    assert [failure.node.kind for failure in report.failures] == ["die"]
+    error = report.failures[0].error
+    assert isinstance(error, ResourceError) and "its workers died" in str(error)
+    assert error.got == "4 lost workers"
+    assert attempts(counts, "deadly") == 4
+    assert len(report.made) == 8
+
+
+def test_checkpoints_come_back_after_a_kill(go: Go, root: Path, counts: Path) -> None:
+    step = Step("course", {"name": "course"})
+    go(step)
+    assert (counts / "rounds").read_text().split() == [str(number) for number in range(1, 11)]
+    assert not list((root / "work").iterdir())
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of its own, with half a megabyte."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=512k", "small", folder], check=False).returncode != 0:
+        pytest.skip("no right to mount a small file system")
+    yield folder
+    subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+def test_a_full_disk_publishes_nothing_and_the_run_resumes_once_there_is_room(small_disk: Path) -> None:
+    big, small = Step("big", {"bytes": 1 << 20}), Step("join", {"text": "small"})
+    graph = Graph([big, small], KINDS)
+    report = run(graph, Context(small_disk), Options(workers=1), lambda state: None)
+    (failed,) = report.failures
+    assert isinstance(failed.error, ResourceError) and failed.error.exit_code == ExitCode.RESOURCE
+    assert "no room left" in str(failed.error) and "free at least" in str(failed.error)
+    assert [node.kind for node in report.made] == ["join"]
+    assert not Store(small_disk).has(graph.address(big))
+    assert not list((small_disk / "work").iterdir())
+    subprocess.run(["mount", "-o", "remount,size=8m", small_disk], check=True)
+    report = run(graph, Context(small_disk), Options(workers=1), lambda state: None)
+    assert [node.kind for node in report.made] == ["big"]
+
+
+def start(root: Path, counts: Path, graph: str, workers: str = "1") -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "tests.faults.workflow_child", str(root), str(counts), workers, graph]
+    place = Path(__file__).resolve().parents[2]
+    return subprocess.Popen(
+        command, cwd=place, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+
+
+def wait_until(true: Callable[[], bool], seconds: float = 30) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "it did not come to pass in time"
+        time.sleep(0.05)
+
+
+def living(session: int) -> list[str]:
+    """Processes of a session, zombies left out."""
+    found = subprocess.run(["ps", "-s", str(session), "-o", "stat=,args="], capture_output=True, text=True, check=False)
+    return [line for line in found.stdout.splitlines() if not line.startswith("Z")]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=["ctrl-c", "kill -9"])
+def test_a_stopped_run_leaves_no_process_behind_and_resumes(go: Go, root: Path, counts: Path, number: int) -> None:
+    child = start(root, counts, "slow", "2")
+    wait_until(lambda: len(list(root.glob("store/join/*"))) == 1 and len(list(root.glob("work/*/result"))) == 2)
+    # A terminal sends Ctrl-C to every process of the run.
+    (os.killpg if number == signal.SIGINT else os.kill)(child.pid, number)
+    errors = child.communicate(timeout=20)[1]
+    assert child.returncode == (ExitCode.INTERRUPTED if number == signal.SIGINT else -number)
+    assert "Traceback" not in errors
+    wait_until(lambda: not living(child.pid), 10)
+    assert len(results(root)) == 1
+    report = go(Step("join", {"text": "after"}, {"quick": Step("join", {"text": "quick"})}))
+    assert [node.params["text"] for node in report.found] == ["quick"]
+    assert text(root, Step("join", {"text": "quick"})) == "quick"
+    assert not list((root / "work").iterdir())
+
+
+def test_two_runs_that_share_a_store_end_with_one_right_result(root: Path, counts: Path, tmp_path: Path) -> None:
+    children = [start(root, counts, "wide") for _ in range(2)]
+    outputs = [child.communicate(timeout=60) for child in children]
+    assert [child.returncode for child in children] == [0, 0], outputs
+    for _, errors in outputs:
+        assert all(line.startswith("wide: ") for line in errors.splitlines()), "nobody else may write to the terminal"
+    found = results(root)
+    assert len(found) == 13
+    run(Graph(wide(), KINDS), Context(tmp_path / "alone"), Options(workers=2), lambda state: None)
+    assert results(tmp_path / "alone") == found
+    assert not list((root / "work").iterdir())
+    assert not (root / "aside").exists()
+
+
+@pytest.mark.slow
+def test_two_runs_that_differ_say_so(root: Path, counts: Path) -> None:
+    children = [start(root, counts, "differing") for _ in range(2)]
+    errors = [child.communicate(timeout=60)[1] for child in children]
+    codes = sorted(child.returncode for child in children)
+    assert codes == [0, ExitCode.INTEGRITY], errors
+    assert "different files" in "".join(errors) and "text in" in "".join(errors)
+    assert len(results(root)) == 2
+
+
+def test_a_scheduler_that_does_not_answer_is_named_within_seconds(root: Path) -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        address = f"tcp://127.0.0.1:{listener.getsockname()[1]}"
+    began = time.monotonic()
+    with pytest.raises(ResourceError) as caught:
+        run(Graph([diamond()], KINDS), Context(root), Options(scheduler=address), lambda state: None)
+    assert time.monotonic() - began < 10
+    assert address in str(caught.value) and "dask scheduler" in str(caught.value)
+
+
+@pytest.fixture
+def scheduler(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    """A Dask scheduler in a process of its own, without workers, and its address."""
+    place = tmp_path / "scheduler.json"
+    options = ["--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", str(place)]
+    with dask("scheduler", *options) as child:
+        wait_until(lambda: place.exists() and place.stat().st_size > 0)
+        yield child, json.loads(place.read_text())["address"]
+        child.kill()
+
+
+def dask(command: str, *arguments: str) -> subprocess.Popen[bytes]:
+    place = Path(__file__).resolve().parents[2]
+    words = [sys.executable, "-m", "dask", command, *arguments]
+    return subprocess.Popen(words, cwd=place, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+@pytest.mark.slow
+def test_another_clusters_workers_come_late_and_its_scheduler_goes(
+    root: Path, counts: Path, scheduler: tuple[subprocess.Popen[bytes], str]
+) -> None:
+    child, address = scheduler
+    states: list[Snapshot] = []
+    started: list[subprocess.Popen[bytes]] = []
+
+    def watch(state: Snapshot) -> None:
+        states.append(state)
+        if len(states) == 2:
+            started.append(dask("worker", address, "--nthreads", "1", "--memory-limit", "0", "--no-dashboard"))
+        if state.done == 1 and state.running:
+            child.kill()
+
+    quick = Step("join", {"text": "quick"})
+    graph = Graph([Step("join", {"text": "long", "seconds": 60}, {"quick": quick})], KINDS)
+    try:
+        with pytest.raises(ResourceError, match="connection to the Dask scheduler is lost") as caught:
+            run(graph, Context(root, {"counts": counts}), Options(scheduler=address), watch)
+    finally:
+        for worker in started:
+            worker.kill()
+            worker.wait()
+    assert "finished steps are kept" in str(caught.value)
+    assert states[0].note == states[1].note == "waiting for a worker"
+    assert text(root, quick) == "quick"
+
+
+def test_an_address_that_is_none(root: Path) -> None:
+    with pytest.raises(ResourceError):
+        run(Graph([diamond()], KINDS), Context(root), Options(scheduler="no such thing"), lambda state: None)
+
+
+@pytest.mark.parametrize("bad", [{"workers": 0}, {"workers": 2, "scheduler": "tcp://x:1"}], ids=str)
+def test_options_that_make_no_sense(bad: dict[str, object]) -> None:
+    with pytest.raises(ConfigError, match="workers"):
+        Options(**bad)  # type: ignore[arg-type]
+
+
+def test_seven_hundred_finished_steps_are_seen_at_once(root: Path) -> None:
+    steps = [Step("join", {"text": str(number)}) for number in range(700)]
+    graph = Graph(steps, KINDS)
+    for address in graph.nodes:
+        folder = Store(root).path(address)
+        folder.mkdir(parents=True)
+        (folder / "manifest.json").write_text("{}")
+    began = time.monotonic()
+    assert missing(graph, Store(root)) == []
+    assert time.monotonic() - began < 1

@@ -1,0 +1,146 @@
+"""Kinds of steps that tests run in real worker processes, well-behaved ones and others."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+from stilts_artifact.errors import DataError
+from stilts_artifact.workflow.job import Job
+from stilts_artifact.workflow.steps import KindSpec
+
+
+def join(job: Job) -> None:
+    """Write the text of the inputs and the step's own, after ``seconds``."""
+    time.sleep(job.params.get("seconds", 0))
+    texts = [(path / "text").read_text() for _, path in sorted(job.inputs.items())]
+    (job.out / "text").write_text("".join(texts) + str(job.params.get("text", "")))
+
+
+def process(job: Job) -> None:
+    """Write the number of this worker process and a line of what it sees of its surroundings."""
+    threads = os.environ["OMP_NUM_THREADS"]
+    (job.out / "text").write_text(f"{os.getpid()} {threads} {os.environ.get('CUDA_VISIBLE_DEVICES', '-')}")
+
+
+def refuse(job: Job) -> None:
+    """Fail as a reader does, after counting the attempt."""
+    _count(job)
+    print("printed by the step")
+    raise DataError("label outside its set", where="dev.tsv:7", got="'x'", expected="'0' or '1'", fix="mend the file")
+
+
+def crash(job: Job) -> None:
+    """Fail by an error nobody foresaw."""
+    sys.stderr.write("last words\n")
+    raise ZeroDivisionError(job.params["text"])
+
+
+def leave(job: Job) -> None:
+    """Do what a library must not: leave the process."""
+    raise SystemExit(3)
+
+
+def empty(job: Job) -> None:
+    """Write nothing."""
+
+
+def full(job: Job) -> None:
+    """Find the disk full after some bytes."""
+    (job.out / "text").write_bytes(bytes(1000))
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def big(job: Job) -> None:
+    """Write as many bytes as asked for."""
+    (job.out / "text").write_bytes(bytes(job.params["bytes"]))
+
+
+def die(job: Job) -> None:
+    """Kill this worker at the first ``times`` attempts, when ``at`` says; then behave."""
+    attempt = _count(job)
+    if attempt > job.params["times"]:
+        return join(job)
+    at = job.params["at"]
+    if at == "before":
+        _kill()
+    (job.out / "text").write_text("half")
+    if at == "middle":
+        _kill()
+    (job.out / "text").write_text(job.params.get("text", ""))
+    _die_at(at)
+    return None
+
+
+def course(job: Job) -> None:
+    """Ten counted rounds with a checkpoint each; at round five of the first attempt the worker is killed."""
+    state = job.work / "round"
+    done = int(state.read_text()) if state.is_file() else 0
+    attempt = _count(job)
+    log = _folder(job) / "rounds"
+    for number in range(done + 1, 11):
+        with log.open("a") as file:
+            file.write(f"{number}\n")
+        state.with_suffix(".new").write_text(str(number))
+        state.with_suffix(".new").replace(state)
+        if number == 5 and attempt == 1:
+            _kill()
+    (job.out / "text").write_text("ten")
+
+
+def differ(job: Job) -> None:
+    """A step that breaks its promise: another result each time."""
+    time.sleep(job.params.get("seconds", 0))
+    (job.out / "same").write_text("same")
+    (job.out / "text").write_text(f"{os.getpid()} {time.time_ns()}")
+
+
+KINDS = {
+    name: KindSpec(1, f"{__name__}:{name}")
+    for name in ("join", "process", "refuse", "crash", "leave", "empty", "full", "big", "die", "course", "differ")
+}
+KINDS["process-on-gpu"] = KindSpec(1, f"{__name__}:process", needs_gpu=True)
+
+
+def attempts(folder: Path, name: str) -> int:
+    """How many attempts a step with this ``name`` has counted."""
+    path = folder / name
+    return len(path.read_text().splitlines()) if path.is_file() else 0
+
+
+def _folder(job: Job) -> Path:
+    return job.context.folders["counts"]
+
+
+def _count(job: Job) -> int:
+    path = _folder(job) / str(job.params["name"])
+    with path.open("a") as file:
+        file.write(f"{os.getpid()}\n")
+    return attempts(_folder(job), str(job.params["name"]))
+
+
+def _kill() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _die_at(at: str) -> None:
+    """Kill this process at, or after, the n-th next call of a system function: ``fsync:2``, ``rename-after:1``."""
+    name, _, number = at.partition(":")
+    name, _, after = name.partition("-")
+    real, left = getattr(os, name), int(number)
+
+    def deadly(*arguments: object, **options: object) -> object:
+        nonlocal left
+        left -= 1
+        if left == 0 and not after:
+            _kill()
+        result = real(*arguments, **options)
+        if left == 0:
+            _kill()
+        return result
+
+    setattr(os, name, deadly)

@@ -1,0 +1,106 @@
+"""The README's Slurm recipe, run as it stands there on a real Slurm of one node."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+from stilts_artifact.workflow.engine import Options, run
+from stilts_artifact.workflow.job import Context
+from stilts_artifact.workflow.progress import Snapshot
+from stilts_artifact.workflow.steps import Graph, Step
+from stilts_artifact.workflow.store import Store
+from tests.faults.workflow_kinds import KINDS, attempts
+
+pytestmark = pytest.mark.slow
+
+# A cluster's queue, memory and GPUs, which the one-node Slurm has not.
+CHANGES = {
+    '"queue": "gpu"': '"queue": "debug"',
+    '"memory": "64GB"': '"memory": "512MB"',
+    '["--gres=gpu:1"]': "[]",
+    "_jobs=8": "_jobs=2",
+}
+
+
+def _cannot(reason: str) -> NoReturn:
+    """Skip on a developer's machine; fail where CI promised root and Debian."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="module")
+def slurm(repository: Path) -> Iterator[dict[str, str]]:
+    """Environment in which a Slurm answers."""
+    if os.geteuid() != 0:
+        _cannot("Slurm's daemons are started by root only")
+    if shutil.which("slurmctld") is None and os.environ.get("CI") != "true":
+        pytest.skip("Slurm is not installed, and only CI installs it (.ci/slurm.sh)")
+    if shutil.which("apt-get") is None:
+        _cannot("the test's Slurm is Debian's")
+    script = repository / ".ci" / "slurm.sh"
+    # pytest's own folders are too deep for a socket.
+    with tempfile.TemporaryDirectory(prefix="slurm-") as folder:
+        try:
+            subprocess.run([script, "start", folder], check=True, timeout=300)
+            yield {**os.environ, "SLURM_CONF": f"{folder}/slurm.conf", "PYTHONPATH": str(repository)}
+        finally:
+            subprocess.run([script, "stop", folder], check=False, timeout=60)
+
+
+@pytest.fixture
+def scheduler(slurm: dict[str, str], repository: Path, tmp_path: Path) -> Iterator[str]:
+    """Address of a Dask scheduler whose workers are Slurm jobs, started by the README's script."""
+    blocks = re.findall(r"```python\n(.*?)```", (repository / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    (recipe,) = (block for block in blocks if "SLURMCluster" in block)
+    for old, new in CHANGES.items():
+        assert old in recipe
+        recipe = recipe.replace(old, new)
+    script = tmp_path / "slurm.py"
+    script.write_text(recipe, encoding="utf-8")
+    with subprocess.Popen(
+        [sys.executable, script], cwd=tmp_path, env=slurm, stdout=subprocess.PIPE, text=True
+    ) as child:
+        try:
+            assert child.stdout is not None
+            yield child.stdout.readline().strip()
+        finally:
+            child.send_signal(signal.SIGINT)
+            child.wait(timeout=60)
+
+
+def jobs(slurm: dict[str, str]) -> list[str]:
+    """Names of Slurm's jobs that run or wait."""
+    command = ["squeue", "--noheader", "--states=RUNNING,PENDING", "--format=%j"]
+    return subprocess.run(command, env=slurm, capture_output=True, text=True, check=True).stdout.split()
+
+
+def test_steps_run_in_slurm_jobs_and_survive_a_lost_one(slurm: dict[str, str], scheduler: str, tmp_path: Path) -> None:
+    counts = tmp_path / "counts"
+    counts.mkdir()
+    parts = {f"part-{number}": Step("join", {"text": f"{number} "}) for number in range(6)}
+    parts["worker"] = Step("process", {"text": "where"})
+    parts["zz-killed"] = Step("die", {"name": "killed", "at": "middle", "times": 1, "text": "survived "})
+    end = Step("join", {"text": "end"}, parts)
+    graph, states = Graph([end], KINDS), list[Snapshot]()
+    context = Context(tmp_path / "root", {"counts": counts})
+    report = run(graph, context, Options(scheduler=scheduler), states.append)
+    assert not report.failures and len(report.made) == 9
+    text = (Store(tmp_path / "root").read(graph.address(end)) / "text").read_text()
+    assert text.startswith("0 1 2 3 4 5 ") and text.endswith("survived end")
+    assert attempts(counts, "killed") == 2
+    assert max(state.workers for state in states) == 2
+    assert jobs(slurm) == ["dask-worker", "dask-worker"]
+    again = run(graph, context, Options(scheduler=scheduler), states.append)
+    assert len(again.found) == 9

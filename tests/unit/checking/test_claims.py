@@ -1,0 +1,310 @@
+"""Claims: the shipped ones are sound and each can reach every verdict; missing data are named, never guessed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import pytest
+
+from stilts_artifact.benchmark.experiments import AVERAGE, BEST, NONE, OVERALL
+from stilts_artifact.checking.claims import Claim, Claims, claims_path, decisive, judge_claims, load_claims
+from stilts_artifact.checking.results import CellRecord, ClaimRecord, Results, RowRecord
+from stilts_artifact.domain.cells import Verdict
+from stilts_artifact.domain.signature import Signature
+from stilts_artifact.errors import ArtifactError, ConfigError
+
+CLAIMS = load_claims(claims_path())
+SINGLES = ("anli_plus", "mnli", "qqp", "squad_v2", "squad_v1", "hellaswag", "ccg", "cosmosqa", "commonsenseqa")
+PLAIN = (*SINGLES, "multi")
+WITH_MLM = tuple(f"{row}+mlm" for row in PLAIN)
+TRANSLATED = tuple(f"{task}@{language}" for task in ("mnli", "qqp", "hellaswag") for language in ("de", "ru", "sw"))
+TARGETS = ("xnli", "pawsx", "udpos", "panx", "xquad", "mlqa", "tydiqa", "bucc2018", "tatoeba")
+BASE = 50.0
+Values = Mapping[tuple[str, str], float]
+
+
+def signed(scale: str, column: str, seeds: tuple[int, ...] | None) -> str:
+    signature = Signature(
+        task=column, split="dev", languages=("en",), metric="m", seeds=seeds, scale=scale, version="1"
+    )
+    return signature.short()
+
+
+def results(
+    table: int, changed: Values, *, scale: str = "paper", rows: Iterable[str] | None = None, spread: float = 0.3
+) -> Results:
+    """A table in which every cell is 50 but for those that are changed; three seeds, ``spread`` apart."""
+    columns = (*TARGETS, AVERAGE) if table == 2 else (*TARGETS, OVERALL)
+    names = tuple(rows or ((NONE, *PLAIN, "mlm", *WITH_MLM, *TRANSLATED) if table == 2 else (NONE, BEST)))
+    cells = []
+    for row in names:
+        for column in columns:
+            value = changed.get((row, column), BASE)
+            cells.append(CellRecord(
+                row=row, column=column, value=value, reported=None, tolerance=None, verdict=Verdict.NOT_CHECKABLE,
+                reason="", signature=signed(scale, column, (1, 2, 3)), seeds=[value - spread, value, value + spread],
+            ))  # fmt: skip
+    return Results(
+        table=table, scale=scale, scale_reason="", stamp=f"{scale}: stamped", verdict=Verdict.REPRODUCED,
+        rows=[RowRecord(row=row, title=row, group="g") for row in names], cells=cells, claims=[], inputs=[],
+        environment={},
+    )  # fmt: skip
+
+
+def of(rows: Iterable[str], column: str, value: float) -> dict[tuple[str, str], float]:
+    return {(row, column): value for row in rows}
+
+
+def single(row: str, value: float) -> dict[tuple[str, str], float]:
+    return {(row, AVERAGE): value}
+
+
+def on_retrieval(retrieval: float, answering: float, other: float = 50.0) -> dict[tuple[str, str], float]:
+    """Values of the single tasks' rows on the kinds of targets."""
+    kinds = dict.fromkeys(TARGETS, other) | dict.fromkeys(("xquad", "mlqa", "tydiqa"), answering)
+    kinds |= {"bucc2018": retrieval, "tatoeba": retrieval}
+    return {place: value for column in TARGETS for place, value in of(SINGLES, column, kinds[column]).items()}
+
+
+def best_three(value: float) -> dict[tuple[str, str], float]:
+    return {**single("mnli", value), **single("squad_v2", 57.0), **single("hellaswag", 57.0)}
+
+
+# claim -> cells on which it is REPRODUCED, NOT_REPRODUCED and INCONCLUSIVE
+EXAMPLES: Mapping[str, tuple[Values, Values, Values]] = {
+    "improves": (of(SINGLES, AVERAGE, 55), of(SINGLES, AVERAGE, 45), of(SINGLES, AVERAGE, 50.05)),
+    "squad-gain": (single("squad_v1", 58), single("squad_v1", 53), single("squad_v1", 55.2)),
+    "mnli-gain": (single("mnli", 57), single("mnli", 65), single("mnli", 60.5)),
+    "hellaswag-gain": (single("hellaswag", 57), single("hellaswag", 50), single("hellaswag", 54)),
+    "multi-gain": (single("multi", 58), single("multi", 87), single("multi", 61.6)),
+    "multi-best": (
+        {**single("multi", 59), **single("mnli", 57)},
+        {**single("multi", 55), **single("mnli", 57)},
+        {**single("multi", 57.1), **single("mnli", 57)},
+    ),
+    "best-three": (best_three(57), best_three(48), best_three(50.1)),
+    "best-gain": ({(BEST, OVERALL): 73.6}, {(BEST, OVERALL): 68.0}, {(BEST, OVERALL): 75.5}),
+    "best-improves": ({(BEST, OVERALL): 53.0}, {(BEST, OVERALL): 47.0}, {(BEST, OVERALL): 50.1}),
+    "largest-on-retrieval": (on_retrieval(70, 53), on_retrieval(52, 60), on_retrieval(53.1, 53.0)),
+    "moderate-on-qa": (on_retrieval(70, 53), on_retrieval(70, 48), on_retrieval(70, 50.05)),
+    "tydiqa-from-many": (of(SINGLES[:7], "tydiqa", 55), of(SINGLES[:9], "tydiqa", 45), of(SINGLES[:5], "tydiqa", 50.1)),
+    "xnli-from-none": (of(SINGLES, "xnli", 48), of(SINGLES[:1], "xnli", 55), of(SINGLES[:1], "xnli", 51.0)),
+    "mlm-no-consistent-gain": (
+        of(WITH_MLM[:5], AVERAGE, 45), of(WITH_MLM, AVERAGE, 55),
+        of(WITH_MLM[:8], AVERAGE, 55) | of(WITH_MLM[8:], AVERAGE, 50.1),
+    ),
+    "translated-no-consistent-gain": (
+        of(TRANSLATED[:5], AVERAGE, 45), of(TRANSLATED, AVERAGE, 55),
+        of(TRANSLATED[:7], AVERAGE, 55) | of(TRANSLATED[7:], AVERAGE, 50.0),
+    ),
+    "english-over-mlm": (of(WITH_MLM, AVERAGE, 48), of(WITH_MLM, AVERAGE, 52), of(WITH_MLM, AVERAGE, 49.95)),
+    "english-over-translated": (
+        of(TRANSLATED, AVERAGE, 48), of(TRANSLATED, AVERAGE, 52), of(TRANSLATED, AVERAGE, 49.95),
+    ),
+}  # fmt: skip
+
+
+def claim_named(name: str) -> Claim:
+    return next(claim for claim in CLAIMS.claims if claim.id == name)
+
+
+def only(name: str) -> Claims:
+    return Claims(CLAIMS.scale, CLAIMS.citation, CLAIMS.seed_sd, (claim_named(name),))
+
+
+def judge(name: str, result: Results) -> ClaimRecord:
+    [record] = judge_claims([result], only(name))
+    return record
+
+
+@pytest.mark.parametrize("verdict", [Verdict.REPRODUCED, Verdict.NOT_REPRODUCED, Verdict.INCONCLUSIVE])
+@pytest.mark.parametrize("claim", CLAIMS.claims, ids=lambda claim: claim.id)
+def test_every_claim_reaches_every_verdict(claim: Claim, verdict: Verdict) -> None:
+    order = (Verdict.REPRODUCED, Verdict.NOT_REPRODUCED, Verdict.INCONCLUSIVE)
+    data = EXAMPLES[claim.id][order.index(verdict)]
+    record = judge(claim.id, results(claim.table, data))
+    assert record.verdict is verdict, record.reason
+    assert record.numbers
+    assert record.cells
+    assert (claim.inconclusive in record.reason) is (verdict is Verdict.INCONCLUSIVE)
+
+
+def test_the_shipped_claims_are_those_of_the_paper() -> None:
+    assert {claim.id for claim in CLAIMS.claims} == set(EXAMPLES)
+    sizes = {claim.id: claim.text for claim in CLAIMS.claims if claim.about == "size"}
+    assert len(sizes) == 5
+    assert CLAIMS.of_table(3).claims == (claim_named("best-gain"), claim_named("best-improves"))
+    assert len(CLAIMS.of_table(2).claims) == len(CLAIMS.claims) - 2
+
+
+@pytest.mark.parametrize(
+    ("claim", "size"),
+    [("squad-gain", 8.2), ("mnli-gain", 7.5), ("hellaswag-gain", 7.0), ("multi-gain", 8.7), ("best-gain", 5.4)],
+)
+def test_sizes_are_the_reported_ones(claim: str, size: float) -> None:
+    table = claim_named(claim).table
+    assert judge(claim, results(table, {})).numbers["reported"] == size
+
+
+@pytest.mark.parametrize("world_name", ["xtreme", "mini"])
+def test_every_cell_a_claim_needs_is_a_cell_of_its_table(world_name: str) -> None:
+    from stilts_artifact.benchmark import world
+    from stilts_artifact.benchmark.experiments import columns, rows, targets
+
+    benchmark = world(world_name)
+    names = [row.name for row in rows(benchmark)]
+    scores = {column for task in targets(benchmark) for column in columns(task)}
+    known = {2: (names, scores | {AVERAGE}), 3: ([NONE, BEST], scores | {OVERALL})}
+    for claim in CLAIMS.claims:
+        known_rows, known_columns = known[claim.table]
+        for reference in claim.references:
+            for row, column in reference.places(known_rows):
+                assert row in known_rows, claim.id
+                assert column in known_columns, claim.id
+    translated = [claim.id for claim in CLAIMS.claims if claim.gap]
+    assert translated == ["translated-no-consistent-gain", "english-over-translated"]
+
+
+def test_a_missing_cell_is_named_and_the_claim_not_run() -> None:
+    table = results(2, {})
+    kept = [cell for cell in table.cells if (cell.row, cell.column) != ("qqp", AVERAGE)]
+    unmeasured = [
+        cell.model_copy(update={"value": None, "seeds": None}) if (cell.row, cell.column) == ("qqp", AVERAGE) else cell
+        for cell in table.cells
+    ]
+    for cells in (kept, unmeasured):
+        record = judge("improves", table.model_copy(update={"cells": cells}))
+        assert (record.verdict, record.reason) == (Verdict.NOT_RUN, "not measured: qqp/average")
+    record = judge("improves", results(2, {}, rows=["none"]))
+    assert "and 4 more" in record.reason
+
+
+def test_without_the_table_a_claim_is_not_run() -> None:
+    records = judge_claims([results(3, {})], CLAIMS)
+    without = [record.verdict for record in records if record.reason == "there are no results of Table 2"]
+    assert without == [Verdict.NOT_RUN] * (len(CLAIMS.claims) - 2)
+    assert {record.verdict for record in judge_claims([], CLAIMS)} == {Verdict.NOT_RUN}
+
+
+def test_translated_rows_that_nobody_has_are_a_known_gap() -> None:
+    record = judge("english-over-translated", results(2, {}, rows=(NONE, *PLAIN, "mlm", *WITH_MLM)))
+    assert record.verdict is Verdict.NOT_CHECKABLE
+    assert "known gap" in record.reason
+
+
+def test_a_cell_outside_its_band_does_not_sink_a_claim() -> None:
+    data = {**EXAMPLES["improves"][0], ("qqp", AVERAGE): 44.0}
+    assert judge("improves", results(2, data)).verdict is Verdict.REPRODUCED
+
+
+def test_more_spread_makes_a_claim_inconclusive_and_a_collapsed_run_does_not() -> None:
+    data = EXAMPLES["best-improves"][0]
+    assert judge("best-improves", results(3, data, spread=4.0)).verdict is Verdict.INCONCLUSIVE
+    table = results(3, data)
+    collapsed = [
+        cell.model_copy(update={"seeds": [1.0, 53.0, 53.2], "flag": "DEGENERATE"})
+        if (cell.row, cell.column) == (BEST, OVERALL) else cell for cell in table.cells
+    ]  # fmt: skip
+    assert judge("best-improves", table.model_copy(update={"cells": collapsed})).verdict is Verdict.REPRODUCED
+
+
+def with_one_seed(table: Results, seeds: tuple[int, ...] | None) -> Results:
+    cells = [cell.model_copy(update={"seeds": None, "signature": signed(table.scale, cell.column, seeds)})
+             for cell in table.cells]  # fmt: skip
+    return table.model_copy(update={"cells": cells})
+
+
+def test_one_seed_has_the_declared_spread_and_no_seed_has_none() -> None:
+    table = results(3, {(BEST, OVERALL): 51.0})
+    assert judge("best-improves", table).verdict is Verdict.REPRODUCED
+    assert judge("best-improves", with_one_seed(table, (1,))).verdict is Verdict.INCONCLUSIVE
+    assert judge("best-improves", with_one_seed(table, None)).verdict is Verdict.REPRODUCED
+    undeclared = Claims(CLAIMS.scale, CLAIMS.citation, {}, (claim_named("best-improves"),))
+    with pytest.raises(ConfigError, match="no spread over seeds"):
+        judge_claims([with_one_seed(table, (1,))], undeclared)
+
+
+def test_mini_claims_are_judged_and_stamped_but_decide_nothing() -> None:
+    record = judge("mnli-gain", results(2, single("mnli", 57), scale="mini"))
+    assert record.verdict is Verdict.REPRODUCED
+    assert record.reason.endswith("[mini: stamped]")
+    assert decisive([record], "mini") == []
+    assert decisive([record], "paper") == [Verdict.REPRODUCED]
+
+
+def test_a_smaller_encoder_is_no_evidence_on_sizes() -> None:
+    table = results(2, {**single("mnli", 57), **single("multi", 60)}, scale="base")
+    assert judge("mnli-gain", table).verdict is Verdict.NOT_CHECKABLE
+    assert judge("multi-best", table).verdict is Verdict.REPRODUCED
+
+
+def test_results_of_two_scales_or_twice_one_table_are_refused() -> None:
+    with pytest.raises(ConfigError, match="one scale"):
+        judge_claims([results(2, {}), results(3, {}, scale="mini")], CLAIMS)
+    with pytest.raises(ConfigError, match="each table"):
+        judge_claims([results(2, {}), results(2, {})], CLAIMS)
+
+
+def test_verdicts_do_not_depend_on_the_order_of_cells() -> None:
+    table = results(2, EXAMPLES["multi-best"][2])
+    turned = table.model_copy(update={"cells": table.cells[::-1]})
+    assert judge_claims([table], CLAIMS) == judge_claims([turned], CLAIMS)
+
+
+def test_cells_of_single_languages_are_left_aside() -> None:
+    table = results(3, EXAMPLES["best-improves"][0])
+    german = [cell.model_copy(update={"language": "de", "value": 1.0}) for cell in table.cells]
+    both = table.model_copy(update={"cells": [*table.cells, *german]})
+    assert judge("best-improves", both) == judge("best-improves", table)
+
+
+GOOD = """\
+scale: paper
+citation: c
+sources: {s: the source}
+sets: {both: [mnli, qqp]}
+seed_sd: {average: 0.5}
+seed_sd_reason: assumed
+claims:
+  - id: one
+    title: t
+    statement: what it says
+    source: s
+    table: 2
+    about: direction
+    predicate: mean(gain(both, average)) > 0
+    numbers: {gain: "mean(gain(both, average))"}
+    inconclusive: within noise
+"""
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "claims.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_a_claim_carries_its_source_in_words(tmp_path: Path) -> None:
+    [claim] = load_claims(write(tmp_path, GOOD)).claims
+    assert (claim.id, claim.source, claim.table) == ("one", "the source", 2)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "place"),
+    [
+        ("source: s", "source: z", "one"),
+        ("> 0", "> zero", r"one: predicate:29"),
+        ('average))"}', 'average)"}', r"one: gain:25"),
+        ("table: 2", "table: 1", "table"),
+        ("about: direction", "about: both", "about"),
+        ("title: t", "titel: t", "titel|title"),
+        ("scale: paper", "scale: huge", "scale"),
+        ("    title: t\n", "    title: t\n    title: u\n", "duplicate"),
+        ("claims:\n", "claims:\n" + GOOD.partition("claims:\n")[2], "given twice"),
+    ],
+)
+def test_a_file_that_is_not_strict_is_refused(tmp_path: Path, old: str, new: str, place: str) -> None:
+    assert old in GOOD
+    with pytest.raises(ArtifactError, match=place):
+        load_claims(write(tmp_path, GOOD.replace(old, new, 1)))

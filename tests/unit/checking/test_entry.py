@@ -1,0 +1,244 @@
+"""Values entered from the paper: the right cell, once, as printed, and the file otherwise as it was."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from stilts_artifact.checking.entry import Entry, enter, parse_cell, read_entries
+from stilts_artifact.checking.expected import expected_root, load_expected
+from stilts_artifact.checking.sums import SUMS, refresh_sums, verify_sums
+from stilts_artifact.domain.cells import CellKey
+from stilts_artifact.errors import ArtifactError, ConfigError, DataError, IntegrityError, ResourceError
+
+SOURCE = "Table 2 of arXiv 2005.13013v2, page 5"
+TASKS = ("xnli", "pawsx", "udpos", "panx", "xquad", "mlqa", "tydiqa", "bucc2018", "tatoeba")
+
+
+@pytest.fixture
+def paper(tmp_path: Path) -> Path:
+    """A copy of the shipped expected values with its sums."""
+    folder = tmp_path / "expected_results"
+    shutil.copytree(expected_root(), folder)
+    refresh_sums(folder)
+    return folder / "paper"
+
+
+def entry(cell: str, printed: str, source: str = SOURCE) -> Entry:
+    return Entry(parse_cell(cell), printed, source, "--cell")
+
+
+def changed_lines(before: str, after: str) -> list[str]:
+    old = before.splitlines()
+    return [line for line in after.splitlines() if line not in old]
+
+
+def test_a_null_cell_is_filled_and_nothing_else_changes(paper: Path) -> None:
+    path = paper / "table2.yaml"
+    before = path.read_text()
+    assert enter(path, [entry("mnli,xnli", "80.1")]) == [CellKey("mnli", "xnli")]
+    cell = load_expected(path).cells[CellKey("mnli", "xnli")]
+    assert (cell.value, cell.decimals, cell.source, cell.reason) == (80.1, 1, SOURCE, None)
+    lines = changed_lines(before, path.read_text())
+    assert len(lines) == 2  # the cell and its source
+    assert len(path.read_text().splitlines()) == len(before.splitlines()) + 1
+    assert verify_sums(paper.parent) > 0
+
+
+def test_a_source_is_written_once(paper: Path) -> None:
+    path = paper / "table2.yaml"
+    enter(path, [entry("mnli,xnli", "80.1"), entry("mnli,pawsx", "80.2")])
+    enter(path, [entry("mnli,udpos", "80.3"), entry("mnli,panx", "80.4", 'page 6: "Table 2" {x}, #y')])
+    assert path.read_text().count(SOURCE) == 1
+    assert load_expected(path).cells[CellKey("mnli", "panx")].source == 'page 6: "Table 2" {x}, #y'
+
+
+@pytest.mark.parametrize(
+    ("cell", "printed", "source", "fault"),
+    [
+        ("mnly,xnli", "80.1", SOURCE, "did you mean 'mnli'"),
+        ("mnli,xnly", "80.1", SOURCE, "did you mean 'xnli'"),
+        ("mnli,xnli,de", "80.1", SOURCE, "no such cell"),
+        ("mnli,xnli", "801.1", SOURCE, "not a score"),
+        ("mnli,xnli", "-0.1", SOURCE, "not a printed number"),
+        ("mnli,xnli", "nan", SOURCE, "not a printed number"),
+        ("mnli,xnli", "1e1", SOURCE, "not a printed number"),
+        ("mnli,xnli", "80,1", SOURCE, "not a printed number"),
+        ("mnli,xnli", "\u0668\u0660.1", SOURCE, "not a printed number"),
+        ("mnli,xnli", "80.1, tolerance: 99", SOURCE, "not a printed number"),
+        ("mnli,xnli", "80.12", SOURCE, "decimals"),
+        ("mnli,xnli", "80", SOURCE, "decimals"),
+        ("mnli,xnli", "80.1", "", "needs its source"),
+        ("mnli,xnli", "80.1", "page\n5", "needs its source"),
+        ("mnli,xnli", "80.1", "x" * 501, "needs its source"),
+        ("none,bucc2018", "71.4", SOURCE, "has another value"),
+    ],
+)
+def test_a_wrong_entry_is_refused_and_nothing_is_written(
+    paper: Path, cell: str, printed: str, source: str, fault: str
+) -> None:
+    path = paper / "table2.yaml"
+    before = path.read_bytes()
+    with pytest.raises(ConfigError, match=fault):
+        enter(path, [entry("mnli,pawsx", "85.0"), entry(cell, printed, source)])
+    assert path.read_bytes() == before
+    verify_sums(paper.parent)
+
+
+def test_a_value_is_replaced_only_on_request(paper: Path) -> None:
+    path = paper / "table2.yaml"
+    assert enter(path, [entry("none,bucc2018", "71.5")]) == [], "the same value is no change"
+    assert enter(path, [entry("none,bucc2018", "71.4")], replace=True) == [CellKey("none", "bucc2018")]
+    assert load_expected(path).cells[CellKey("none", "bucc2018")].value == 71.4
+
+
+def test_a_cell_cannot_be_entered_twice(paper: Path) -> None:
+    with pytest.raises(ConfigError, match="twice"):
+        enter(paper / "table2.yaml", [entry("mnli,xnli", "80.1"), entry("mnli,xnli", "80.2")])
+
+
+def whole_row(average: str) -> list[Entry]:
+    """Nine scores of 70.0 to 78.0, whose mean is 74, and an average."""
+    scores = [entry(f"mnli,{task}", f"{70 + number}.0") for number, task in enumerate(TASKS)]
+    return [*scores, entry("mnli,average", average)]
+
+
+@pytest.mark.parametrize("average", ["73.9", "74.0", "74.1"])
+def test_an_average_may_differ_by_rounding(paper: Path, average: str) -> None:
+    assert len(enter(paper / "table2.yaml", whole_row(average))) == 10
+
+
+@pytest.mark.parametrize("average", ["73.8", "74.2", "47.0"])
+def test_an_average_that_its_cells_do_not_give_is_an_error(paper: Path, average: str) -> None:
+    path = paper / "table2.yaml"
+    before = path.read_bytes()
+    with pytest.raises(ConfigError, match="not the mean") as caught:
+        enter(path, whole_row(average))
+    assert "mnli/average" in str(caught.value)
+    assert path.read_bytes() == before
+    assert len(enter(path, whole_row(average), as_printed=True)) == 10
+
+
+def test_the_last_cell_of_a_row_completes_the_check(paper: Path) -> None:
+    path = paper / "table2.yaml"
+    row = whole_row("74.0")
+    enter(path, [*row[:3], *row[4:]])
+    with pytest.raises(ConfigError, match="not the mean"):
+        enter(path, [entry("mnli,panx", "37.0")])
+    enter(path, [row[3]])
+
+
+def test_a_score_that_its_two_parts_do_not_give_is_an_error(paper: Path) -> None:
+    parts = [entry("mnli,xquad_f1", "76.0"), entry("mnli,xquad_em", "60.0")]
+    enter(paper / "table2.yaml", [*parts, entry("mnli,xquad", "68.0")])
+    with pytest.raises(ConfigError, match="mnli/xquad"):
+        enter(paper / "table2.yaml", [entry("mnli,xquad", "86.0")], replace=True)
+
+
+def test_counts_have_no_upper_end(paper: Path) -> None:
+    path = paper / "table1.yaml"
+    null = next(key for key, cell in load_expected(path).cells.items() if cell.value is None)
+    name = ",".join(part for part in (null.row, null.column, null.language) if part)
+    assert enter(path, [entry(name, "392702")]) == [null]
+
+
+def test_an_edited_file_is_not_summed_anew(paper: Path) -> None:
+    path = paper / "table2.yaml"
+    path.write_text(path.read_text().replace("value: 71.5", "value: 17.5"))
+    with pytest.raises(IntegrityError):
+        enter(path, [entry("mnli,xnli", "80.1")])
+
+
+def test_recorded_values_are_not_entered(paper: Path) -> None:
+    with pytest.raises(ConfigError, match="recorded values are not entered"):
+        enter(paper.parent / "mini" / "table1.yaml", [entry("mnli,train,qen", "3")])
+
+
+def test_a_full_disk_changes_nothing(paper: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import errno
+    import os
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    path, sums = paper / "table2.yaml", paper.parent / SUMS
+    before = path.read_bytes(), sums.read_bytes()
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(ResourceError):
+        enter(path, [entry("mnli,xnli", "80.1")])
+    assert (path.read_bytes(), sums.read_bytes()) == before
+
+
+def test_many_values_come_from_csv(paper: Path, tmp_path: Path) -> None:
+    table = tmp_path / "values.csv"
+    table.write_text('\ufeffrow,column,value,source\nmnli,xnli,80.1,"p. 5, top"\nmnli,pawsx,86.1,\n', encoding="utf-8")
+    entries = read_entries(table, SOURCE)
+    assert [item.source for item in entries] == ["p. 5, top", SOURCE]
+    assert len(enter(paper / "table2.yaml", entries)) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("row,column,value,source\nmnli,xnli\n", 2),
+        ("row,column,value,source\nmnli,xnli,80.1,a,b\n", 2),
+        ("row,column,values,source\n", 1),
+        ("row,row,column,value\n", 1),
+        ("", 1),
+        ('row,column,value,source\nmnli,xnli,"80.1,a\n', 2),
+    ],
+)
+def test_a_malformed_csv_is_refused_by_line(tmp_path: Path, text: str, line: int) -> None:
+    table = tmp_path / "values.csv"
+    table.write_text(text)
+    with pytest.raises(DataError, match=rf"values\.csv:{line}"):
+        read_entries(table, SOURCE)
+
+
+def test_a_wrong_line_of_a_csv_is_named(paper: Path, tmp_path: Path) -> None:
+    table = tmp_path / "values.csv"
+    table.write_text("row,column,value\nmnli,xnli,80.1\nmnli,pawsx,861\n")
+    with pytest.raises(ConfigError, match=r"values\.csv:3"):
+        enter(paper / "table2.yaml", read_entries(table, SOURCE))
+
+
+@pytest.mark.parametrize("text", ["mnli", "mnli,", "a,b,c,d", "", ",xnli"])
+def test_a_cell_has_a_row_and_a_column(text: str) -> None:
+    with pytest.raises(ConfigError, match="not a cell"):
+        parse_cell(text)
+
+
+STYLES = {
+    "block": "sources:\n  s: the source\n",
+    "inline": "sources: {s: the source}\n",
+    "empty": "sources: {}\n",
+}
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_a_source_is_added_in_the_style_of_the_file(tmp_path: Path, style: str) -> None:
+    known = "" if style == "empty" else "  - {row: none, column: pawsx, value: 80.0, decimals: 1, source: s}\n"
+    path = tmp_path / "table2.yaml"
+    path.write_text(
+        "# A comment.\ntable: 2\nworld: xtreme\ncitation: c\ncolumns: {xnli: {tolerance: 1}, pawsx: {tolerance: 1}}\n"
+        + STYLES[style]
+        + "reasons: {r: unknown}\ncells:\n"
+        + known
+        + "  - {row: none, column: xnli, value: null, decimals: 1, reason: r}  # kept\n"
+    )
+    enter(path, [entry("none,xnli", "80.1")])
+    assert load_expected(path).cells[CellKey("none", "xnli")].source == SOURCE
+    assert "# A comment." in path.read_text()
+    assert "}  # kept" in path.read_text()
+
+
+def test_a_cell_spread_over_lines_is_left_to_a_person(tmp_path: Path) -> None:
+    path = tmp_path / "table2.yaml"
+    path.write_text(
+        "table: 2\nworld: xtreme\ncitation: c\ncolumns: {xnli: {tolerance: 1}}\nsources: {}\nreasons: {r: unknown}\n"
+        "cells:\n  - row: none\n    column: xnli\n    value: null\n    decimals: 1\n    reason: r\n"
+    )
+    with pytest.raises(ArtifactError, match="not on one line"):
+        enter(path, [entry("none,xnli", "80.1")])

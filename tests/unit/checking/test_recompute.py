@@ -1,0 +1,182 @@
+"""A results file is judged from its files, and only from files that are the ones it lists."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.checking import file_records, make_run
+from stilts_artifact.checking.labels import load_labels
+from stilts_artifact.checking.recheck import judge_all_claims, recheck
+from stilts_artifact.domain.cells import Verdict
+from stilts_artifact.errors import ArtifactError, ConfigError, IntegrityError
+from tests.unit.checking.small import SmallSet
+
+pytestmark = pytest.mark.parametrize("small", [2], indirect=True, ids=["table2"])
+FILE = "predictions/mnli/seed-0/xnli/dev-qaa.tsv"
+
+
+def edit(small: SmallSet, change: Callable[[dict[str, Any]], None]) -> None:
+    document = json.loads(small.results_file.read_text())
+    change(document)
+    small.results_file.write_text(json.dumps(document))
+
+
+def list_again(small: SmallSet) -> None:
+    records = [record.model_dump() for record in file_records(small.folder, small.run)]
+    edit(small, lambda document: document.update(files=records))
+
+
+def test_a_whole_set_passes(small: SmallSet) -> None:
+    found = recheck(small.results_file)
+    assert found.results.verdict is Verdict.REPRODUCED
+    assert (found.notes, found.disagreements) == ((), [])
+    assert {claim.claim for claim in found.results.claims} >= {"improves"}
+
+
+def test_a_missing_file_is_named(small: SmallSet) -> None:
+    (small.run / FILE).unlink()
+    with pytest.raises(IntegrityError, match="a file missing") as caught:
+        recheck(small.results_file)
+    assert caught.value.where == str(small.run / FILE)
+
+
+@pytest.mark.parametrize("name", ["predictions/mnli/seed-0/xnli/dev-qab.tsv", "predictions/qqp/seed-0/note", "extra"])
+def test_a_surplus_file_is_named(small: SmallSet, name: str) -> None:
+    path = small.run / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("neutral\n")
+    with pytest.raises(IntegrityError, match="do not list") as caught:
+        recheck(small.results_file)
+    assert caught.value.where == str(path)
+
+
+def test_files_that_a_desktop_leaves_behind_are_nobodys(small: SmallSet) -> None:
+    (small.run / ".DS_Store").write_text("x")
+    assert recheck(small.results_file).results.verdict is Verdict.REPRODUCED
+
+
+def test_a_link_is_refused(small: SmallSet, tmp_path: Path) -> None:
+    path = small.run / FILE
+    path.rename(tmp_path / "elsewhere")
+    path.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(IntegrityError, match="not a plain file"):
+        recheck(small.results_file)
+
+
+def test_a_file_outside_the_folder_cannot_be_listed(small: SmallSet) -> None:
+    outside = {"path": "table2.mini/../../secret", "bytes": 1, "sha256": "0" * 64}
+    (small.folder.parent / "secret").write_text("s")
+    edit(small, lambda document: document["files"].append(outside))
+    with pytest.raises(IntegrityError, match="a file missing"):
+        recheck(small.results_file)
+
+
+def test_a_file_listed_twice_is_refused(small: SmallSet) -> None:
+    edit(small, lambda document: document["files"].append(document["files"][0]))
+    with pytest.raises(ConfigError, match="listed twice"):
+        recheck(small.results_file)
+
+
+def test_a_listed_file_that_no_cell_rests_on_is_verified_too(small: SmallSet) -> None:
+    extra = small.run / "predictions" / "notes.txt"
+    extra.write_text("as it was")
+    list_again(small)
+    assert recheck(small.results_file).results.verdict is Verdict.REPRODUCED
+    extra.write_text("as it is.")
+    with pytest.raises(IntegrityError, match="notes"):
+        recheck(small.results_file)
+
+
+def test_predictions_taken_away_with_their_listing_leave_cells_unrun(small: SmallSet) -> None:
+    (small.run / FILE).unlink()
+    list_again(small)
+    cells = {str(cell.key): cell for cell in recheck(small.results_file).results.cells}
+    for name in ("mnli/xnli/qaa", "mnli/xnli", "mnli/average"):
+        assert (cells[name].verdict, cells[name].reason) == (Verdict.NOT_RUN, f"no file {FILE}")
+    assert cells["none/xnli/qaa"].verdict is Verdict.REPRODUCED
+
+
+def test_a_run_that_failed_keeps_its_own_reason(small: SmallSet) -> None:
+    (small.run / FILE).unlink()
+    list_again(small)
+
+    def fail(document: dict[str, Any]) -> None:
+        for cell in document["cells"]:
+            if (cell["row"], cell["column"], cell.get("language")) == ("mnli", "xnli", "qaa"):
+                cell.update(value=None, verdict="NOT_RUN", reason="the step failed: out of memory")
+
+    edit(small, fail)
+    cells = {str(cell.key): cell for cell in recheck(small.results_file).results.cells}
+    assert cells["mnli/xnli/qaa"].reason == "the step failed: out of memory"
+
+
+def test_a_flag_is_kept(small: SmallSet) -> None:
+    edit(small, lambda document: document["cells"][0].update(flag="DEGENERATE"))
+    assert recheck(small.results_file).results.cells[0].flag == "DEGENERATE"
+
+
+def test_a_cell_that_the_table_does_not_have_is_refused(small: SmallSet) -> None:
+    edit(small, lambda document: document["cells"][1].update(language="qab"))
+    with pytest.raises(ConfigError, match="no such cell") as caught:
+        recheck(small.results_file)
+    assert "none/xnli/qab" in str(caught.value)
+
+
+def test_results_without_seeds_are_refused(small: SmallSet) -> None:
+    edit(small, lambda document: document.update(seeds=[]))
+    with pytest.raises(ConfigError, match="without seeds"):
+        recheck(small.results_file)
+
+
+def test_a_wrong_verdict_on_a_claim_is_named(small: SmallSet) -> None:
+    claims = [claim.model_dump(mode="json") for claim in recheck(small.results_file).results.claims]
+    claims[0]["verdict"] = "NOT_RUN" if claims[0]["verdict"] != "NOT_RUN" else "REPRODUCED"
+    edit(small, lambda document: document.update(claims=claims))
+    [found] = recheck(small.results_file).disagreements
+    assert found.key == claims[0]["claim"]
+
+
+def test_claims_on_a_table_that_is_not_there_are_not_run(small: SmallSet) -> None:
+    [records] = judge_all_claims([recheck(small.results_file)]).values()
+    assert {record.verdict for record in records if record.claim == "best-gain"} == {Verdict.NOT_RUN}
+    assert len({record.claim for record in records}) == len(records)
+
+
+def test_labels_of_which_none_are_recorded_are_only_noted(small: SmallSet) -> None:
+    (small.expected / "mini" / "labels.tsv").unlink()
+    found = recheck(small.results_file)
+    assert found.results.verdict is Verdict.REPRODUCED
+    assert any("labels" in note for note in found.notes)
+
+
+@pytest.mark.parametrize("line", ["0" * 64, "x\ttable2/a", "0" * 63 + "\ttable2/a", "0" * 64 + "\ttable1/a"])
+def test_a_malformed_list_of_labels_is_refused(small: SmallSet, line: str) -> None:
+    from stilts_artifact.checking.sums import refresh_sums
+
+    (small.expected / "mini" / "labels.tsv").write_text(line + "\n")
+    refresh_sums(small.expected)
+    with pytest.raises(ArtifactError, match=r"labels\.tsv:1"):
+        load_labels("mini")
+
+
+def test_two_runs_are_not_mixed(small: SmallSet) -> None:
+    """A results file of other seeds beside these predictions: its cells are not what the predictions give."""
+    from tests.unit.checking.small import ROWS, SIZES, small_world
+
+    own = small.run.rename(small.folder / "own")
+    make_run(small.folder, small_world(), 2, ROWS[2], (5,), SIZES[2])
+    text = small.results_file.read_text()
+    own_files = json.dumps([record.model_dump() for record in file_records(small.folder, own)])
+    assert '"seed-5' not in own_files
+    for path in sorted(small.run.rglob("*"), reverse=True):
+        path.unlink() if path.is_file() else path.rmdir()
+    small.run.rmdir()
+    own.rename(small.run)
+    small.results_file.write_text(text)
+    with pytest.raises(IntegrityError):
+        recheck(small.results_file)

@@ -1,0 +1,92 @@
+"""Regression mode: a run's values become expected values, with the hashes of its labels, and it passes against them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from stilts_artifact.checking import record
+from stilts_artifact.checking.expected import load_expected
+from stilts_artifact.checking.labels import load_labels, recorded_labels
+from stilts_artifact.checking.record import BANDS, LANGUAGE, column_bands, load_measured
+from stilts_artifact.checking.results import load_results
+from stilts_artifact.domain.cells import CellKey
+from stilts_artifact.domain.tasks import Kind
+from stilts_artifact.errors import ArtifactError, ConfigError, DataError, IntegrityError
+from tests.unit.checking.small import SmallSet, small_world
+
+
+@pytest.fixture(autouse=True)
+def _small_world(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(record, "world", lambda _: small_world())
+
+
+def edit(small: SmallSet, **values: Any) -> None:
+    document = json.loads(small.results_file.read_text())
+    document["cells"][1].update(values)
+    small.results_file.write_text(json.dumps(document))
+
+
+def test_every_cell_is_recorded_with_band_seeds_and_signature(small: SmallSet) -> None:
+    table = load_expected(small.expected / "mini" / f"table{small.table}.yaml")
+    results = load_results(small.results_file)
+    assert (table.scale, table.world) == ("mini", "mini")
+    assert list(table.cells) == [cell.key for cell in results.cells]
+    for cell in results.cells:
+        recorded = table.cells[cell.key]
+        assert recorded.value == pytest.approx(cell.value, abs=0.5e-4)
+        assert (recorded.decimals, recorded.signature, recorded.n) == (4, cell.signature, len(results.seeds))
+
+
+def test_bands_are_declared_once_by_kind_of_task(small: SmallSet) -> None:
+    table = load_expected(small.expected / "mini" / f"table{small.table}.yaml")
+    assert table.tolerances == column_bands(small_world(), small.table)
+    assert table.band(table.cells[CellKey("none", "bucc2018")]) == BANDS[Kind.MINING]
+    assert table.band(table.cells[CellKey("none", "bucc2018", "qaa")]) == LANGUAGE * BANDS[Kind.MINING]
+
+
+def test_the_environment_stands_in_the_file(small: SmallSet) -> None:
+    text = (small.expected / "mini" / f"table{small.table}.yaml").read_text()
+    assert "# environment: python any\n" in text
+
+
+def test_the_labels_of_other_tables_are_kept(small: SmallSet) -> None:
+    results = load_results(small.results_file)
+    before = {"table2/xnli/x.tsv": "0" * 64, "table3/xnli/x.tsv": "1" * 64}
+    kept = "table3/xnli/x.tsv" if small.table == 2 else "table2/xnli/x.tsv"
+    lines = recorded_labels(results, before).decode().splitlines()
+    assert [line for line in lines if line.endswith("x.tsv")] == [f"{before[kept]}\t{kept}"]
+    assert len(lines) == 1 + len(load_labels("mini")) == 1 + 25
+
+
+@pytest.mark.parametrize(
+    ("values", "error"),
+    [
+        ({"value": 1.5}, IntegrityError),
+        ({"value": None}, DataError),
+        ({"signature": "xnli|split:train|lang:qaa|metric:m|mv:xtreme-838c13b|seed:0|scale:mini|v:0"}, ConfigError),
+    ],
+)
+def test_a_number_that_its_predictions_do_not_give_is_not_recorded(
+    small: SmallSet, values: dict[str, Any], error: type[ArtifactError]
+) -> None:
+    edit(small, **values)
+    with pytest.raises(error, match="none/xnli/qaa"):
+        load_measured(small.results_file)
+
+
+def test_a_table_with_cells_left_out_is_not_recorded(small: SmallSet) -> None:
+    document = json.loads(small.results_file.read_text())
+    del document["cells"][1]
+    small.results_file.write_text(json.dumps(document))
+    with pytest.raises(DataError, match="leave out"):
+        load_measured(small.results_file)
+
+
+def test_altered_predictions_are_not_recorded(small: SmallSet) -> None:
+    path = next((small.run / "predictions").rglob("*.tsv"))
+    path.write_bytes(path.read_bytes() + b"\n")
+    with pytest.raises(IntegrityError):
+        load_measured(small.results_file)

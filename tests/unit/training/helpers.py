@@ -1,0 +1,142 @@
+"""Small tasks that can be learnt, and encoders small enough to learn them in a second."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import XLMRobertaConfig, XLMRobertaModel
+
+from stilts_artifact.domain.tasks import Kind
+from stilts_artifact.model.heads import IGNORED, MaskedLanguageHead
+from stilts_artifact.training.learner import fresh_head
+from stilts_artifact.training.microbatches import Masking
+from stilts_artifact.training.rows import Ragged, Rows
+from stilts_artifact.training.run import TrainingTask
+from stilts_artifact.training.settings import Settings
+from stilts_artifact.training.train import Report, train
+
+VOCABULARY = 60
+
+
+class Killed(BaseException):
+    """Stands for the process being killed: no handler for errors sees it."""
+
+
+class Recorder:
+    """Remembers losses and notes, and kills the run when a step is reported."""
+
+    def __init__(self, kill_after: int | None = None) -> None:
+        self.kill_after = kill_after
+        self.losses: list[float] = []
+        self.notes: list[str] = []
+
+    def step(self, done: int, total: int, loss: float) -> None:
+        self.losses.append(loss)
+        if done == self.kill_after:
+            raise Killed
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+
+@dataclass
+class Scripted:
+    """Development data whose scores are given beforehand."""
+
+    scores: list[float]
+    floor: float = 0.0
+    seen: list[str] = field(default_factory=list)
+
+    def score(self, encoder: Any, head: Any) -> float:
+        assert not encoder.training
+        assert not head.training
+        return self.scores.pop(0)
+
+
+def tiny_encoder(dropout: float = 0.1, seed: int = 0) -> XLMRobertaModel:
+    """Two layers of sixteen."""
+    config = XLMRobertaConfig(
+        vocab_size=VOCABULARY,
+        hidden_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=32,
+        max_position_embeddings=66,
+        type_vocab_size=1,
+        pad_token_id=1,
+        bos_token_id=0,
+        eos_token_id=2,
+        initializer_range=0.1,
+        hidden_dropout_prob=dropout,
+        attention_probs_dropout_prob=dropout,
+    )
+    torch.manual_seed(seed)
+    return XLMRobertaModel(config, add_pooling_layer=True)
+
+
+def ragged(rows: list[list[int]]) -> Ragged:
+    return Ragged(np.array([x for row in rows for x in row]), np.cumsum([0, *map(len, rows)]))
+
+
+def sentences(count: int, seed: int, longest: int = 14) -> list[list[int]]:
+    """``<s> a few words </s>``."""
+    generator = np.random.default_rng(seed)
+    return [
+        [0, *generator.integers(4, VOCABULARY - 1, generator.integers(2, longest)).tolist(), 2] for _ in range(count)
+    ]
+
+
+def rows_of(kind: Kind | None, count: int = 40, seed: int = 0) -> Rows:
+    """Rows whose label can be read off the first word; of text if there is no kind."""
+    if kind is Kind.CHOICE:
+        inputs = sentences(count * 3, seed)
+        return Rows(ragged(inputs), np.array([row[1] % 3 for row in inputs[::3]]), choices=3)
+    inputs = sentences(count, seed)
+    match kind:
+        case Kind.PAIR:
+            return Rows(ragged(inputs), np.array([row[1] % 3 for row in inputs]))
+        case Kind.TAGGING:
+            tags = [[IGNORED, *(word % 5 if word % 2 else IGNORED for word in row[1:-1]), IGNORED] for row in inputs]
+            return Rows(ragged(inputs), ragged(tags))
+        case Kind.SPAN:
+            return Rows(ragged(inputs), np.array([[1, len(row) - 2] for row in inputs]))
+        case _:
+            return Rows(ragged(inputs), None)
+
+
+def task_of(
+    encoder: XLMRobertaModel, kind: Kind | None, *, name: str = "task", seed: int = 1, **how: Any
+) -> TrainingTask:
+    """A task with a fresh head; masked language modelling if there is no kind."""
+    rows = how.pop("rows", None) or rows_of(kind, how.pop("count", 40))
+    how = {"epochs": 1, "batch": 8} | how
+    if kind is None:
+        torch.manual_seed(seed)
+        return TrainingTask(name, rows, MaskedLanguageHead(encoder), masking=Masking(0.3, VOCABULARY - 1), **how)
+    labels = {Kind.CHOICE: rows.choices, Kind.TAGGING: 5}.get(kind, 3)
+    return TrainingTask(name, rows, fresh_head(kind, encoder, labels, seed, name), **how)
+
+
+def settings(**changes: Any) -> Settings:
+    return Settings(**{"seed": 1, "learning_rate": 1e-3} | changes)
+
+
+def run(encoder: XLMRobertaModel, tasks: list[TrainingTask], work: Path, *, progress: Any = None, **how: Any) -> Report:
+    return train(encoder, tasks, settings(**how), work=work, origin="tiny", progress=progress)
+
+
+def weights(encoder: XLMRobertaModel, tasks: list[TrainingTask]) -> dict[str, torch.Tensor]:
+    """Everything that was trained, by name."""
+    state = dict(encoder.state_dict())
+    for task in tasks:
+        state |= {f"{task.name}.{name}": tensor for name, tensor in task.head.state_dict().items()}
+    return {name: tensor.clone() for name, tensor in state.items()}
+
+
+def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    """Equal to the bit."""
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
