@@ -21,6 +21,9 @@ MLM = "mlm"
 BEST = "best"
 """Table 3's second row: for each target the row of Table 2 that is best on development data."""
 
+CALIBRATION = 0
+"""Goes for a table's number: the published retrieval scores of the untuned encoder, which are in none of the tables."""
+
 AVERAGE = "average"
 """Table 2's last column: the mean over the nine targets."""
 OVERALL = "overall"
@@ -91,10 +94,23 @@ def targets(world: World) -> tuple[Task, ...]:
     return tuple(task for task in world.tasks.values() if not _is_intermediate(task))
 
 
+def table_name(table: int) -> str:
+    """How files and folders of a table are called.
+
+    Example:
+        >>> table_name(2), table_name(CALIBRATION)
+        ('table2', 'calibration')
+    """
+    return "calibration" if table == CALIBRATION else f"table{table}"
+
+
 def scored_split(task: Task, table: int) -> Split:
-    """Table 2 is scored on development data, where a task has none on its public test data; Table 3 on test data."""
+    """Table 2 is scored on development data, where a task has none on its public test data; Table 3 on test data.
+
+    The calibration is scored on what Table 2 is.
+    """
     has_development = any(split is Split.DEV for split, _ in task.parts)
-    return Split.DEV if table == 2 and has_development else Split.TEST
+    return Split.DEV if table in (CALIBRATION, 2) and has_development else Split.TEST
 
 
 def columns(task: Task) -> dict[str, str]:

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from stilts_artifact.benchmark.experiments import table_name
 from stilts_artifact.checking.sums import expected_root, read_protected
 from stilts_artifact.documents import parse_yaml
 from stilts_artifact.domain.cells import CellKey, Reported
@@ -110,7 +111,7 @@ class ExpectedTable:
 
 def expected_path(folder: str, table: int) -> Path:
     """Where the expected cells of a table lie: in the checkout, or in the installed package."""
-    return expected_root() / folder / f"table{table}.yaml"
+    return expected_root() / folder / f"{table_name(table)}.yaml"
 
 
 def load_expected(path: Path) -> ExpectedTable:

@@ -23,10 +23,12 @@ from stilts_artifact.checking.results import (
     disagreements,
     load_results,
 )
+from stilts_artifact.checking.sums import expected_root, read_sums
 from stilts_artifact.domain.cells import CellKey, Judgement, Measurement, Verdict
 from stilts_artifact.domain.tasks import World
 from stilts_artifact.errors import ConfigError, IntegrityError
 from stilts_artifact.scales import load_scale
+from stilts_artifact.scales.schema import Scale
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,7 @@ def recheck(path: Path, expected_file: Path | None = None) -> Recheck:
     """
     stored = load_results(path)
     scale = load_scale(stored.scale)
-    expected = load_expected(expected_file or expected_path(scale.expected, stored.table))
+    expected = load_expected(expected_file) if expected_file else expected_of(scale, stored.table)
     benchmark = world(scale.world)
     _refuse_other_world(stored, scale.world, expected, path)
     for used in stored.inputs:
@@ -87,6 +89,18 @@ def recheck(path: Path, expected_file: Path | None = None) -> Recheck:
         judged, notes = judge_recomputed(stored, found, expected), found.notes
     results = _with_verdicts(stored, judged)
     return Recheck(path, results, disagreements(stored, results), notes)
+
+
+def expected_of(scale: Scale, table: int) -> ExpectedTable:
+    """What a scale is compared with: nothing, before anything was recorded.
+
+    Raises:
+        DataError: the file is gone although its sum is recorded.
+    """
+    path = expected_path(scale.expected, table)
+    if path.is_file() or path.relative_to(expected_root()).as_posix() in read_sums(expected_root()):
+        return load_expected(path)
+    return ExpectedTable(table, scale.world, "nothing is recorded yet", {}, {})
 
 
 def _with_verdicts(stored: Results, judged: list[Judgement]) -> Results:
@@ -102,7 +116,7 @@ def judge_all_claims(rechecks: Sequence[Recheck]) -> dict[str, list[ClaimRecord]
     claims = load_claims(claims_path())
     by_scale: defaultdict[str, dict[int, list[ClaimRecord]]] = defaultdict(dict)
     for found in rechecks:
-        if found.results.table != 1:
+        if found.results.table > 1:
             by_scale[found.results.scale][found.results.table] = found.results.claims
     missing = {table: judge_claims([], claims.of_table(table)) for table in {claim.table for claim in claims.claims}}
     return {scale: [record for table in sorted(missing) for record in (missing | tables)[table]]
@@ -137,8 +151,8 @@ def _measurements(stored: Results, found: Recomputation) -> Iterator[Measurement
         reason = value.reason if cell.value is not None else value.reason and cell.reason  # the run knew why
         yield Measurement(cell.key, value.value, reason, cell.signature, seeds=seeds, flag=cell.flag)
     present = {cell.key for cell in stored.cells}
-    for key in found.values:
-        if key not in present:
+    for key, value in found.values.items():
+        if key not in present and value.value is not None:  # the predictions are there, so it was left out on purpose
             yield Measurement(key, None, "the results have no such cell", "")
 
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from stilts_artifact.benchmark.experiments import NONE, scored_split
+from stilts_artifact.benchmark.experiments import NONE, scored_split, table_name
 from stilts_artifact.checking.results import CellRecord, FileRecord, Results, read_signature
 from stilts_artifact.documents import read_document
 from stilts_artifact.domain.cells import CellKey
@@ -52,7 +52,7 @@ def recompute(results: Results, folder: Path, world: World, pins: Mapping[str, s
     """
     if not results.seeds:
         raise ConfigError("results without seeds", where=str(folder), got="seeds: []", expected="at least one seed")
-    name = f"table{results.table}.{results.scale}"
+    name = f"{table_name(results.table)}.{results.scale}"
     files = VerifiedFiles(folder, name, results.files)
     notes = _verify_labels(results, name, pins)
     rows = [row.row for row in results.rows]
@@ -103,7 +103,7 @@ class VerifiedFiles:
         self._unread = set(self._records)
         present = _plain_files(root, name)
         missing, surplus = sorted(self._records.keys() - present), sorted(present - self._records.keys())
-        fix = f"stilts-artifact reproduce --table {name[5]} --results {root}"
+        fix = f"run stilts-artifact reproduce again for {name.partition('.')[0]}, with --results {root}"
         for fault, paths in (("missing", missing), ("that the results do not list", surplus)):
             if paths:
                 more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
@@ -161,9 +161,9 @@ def _plain_files(root: Path, name: str) -> set[str]:
 
 def _verify_labels(results: Results, name: str, pins: Mapping[str, str]) -> tuple[str, ...]:
     """Whether the labels are the benchmark's; without that, any predictions could be made to look right."""
-    table = f"table{results.table}/"
+    table = f"{table_name(results.table)}/"
     if not any(pin.startswith(table) for pin in pins):
-        return (f"labels: verified against the results file only; no hashes of Table {results.table} are recorded",)
+        return ("labels: verified against the results file only; no hashes of them are recorded",)
     prefix = f"{name}/labels/"
     for record in results.files:
         if not record.path.startswith(prefix):
@@ -185,7 +185,7 @@ def _misfit(cell: CellRecord, column: Column, results: Results) -> str | None:
     Raises:
         ConfigError: it cannot be read.
     """
-    signature = read_signature(cell, f"table{results.table}.{results.scale}.json")
+    signature = read_signature(cell, f"{table_name(results.table)}.{results.scale}.json")
     if signature is None:
         return None
     task = column.tasks[0]

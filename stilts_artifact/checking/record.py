@@ -8,12 +8,14 @@ from pathlib import Path
 
 from stilts_artifact import __version__
 from stilts_artifact.benchmark import world
+from stilts_artifact.benchmark.experiments import CALIBRATION, NONE
 from stilts_artifact.checking.recompute import difference, recompute
 from stilts_artifact.checking.results import CellRecord, Results, load_results
-from stilts_artifact.domain.tasks import Kind, World
+from stilts_artifact.domain.cells import CellKey
+from stilts_artifact.domain.tasks import Kind
 from stilts_artifact.errors import ConfigError, DataError, IntegrityError
 from stilts_artifact.scales import load_scale
-from stilts_artifact.scoring.tables import table_columns
+from stilts_artifact.scoring.tables import Column, table_columns
 
 # On one machine a run is repeated bit by bit. On another the last bits of the arithmetic differ, training takes a
 # slightly different course, and some test items fall the other way. So much may a mean over languages move, in points:
@@ -23,6 +25,8 @@ LANGUAGE = 2.5
 """One language moves more than the mean over up to eight of them: this many times the band."""
 AVERAGE = 3.0
 """Band of averages over tasks."""
+UNTRAINED = 1.0
+"""Band of a mean where nothing was trained: rounding within one forward pass settles a near tie or two."""
 DECIMALS = 4
 
 
@@ -59,39 +63,44 @@ def recorded_yaml(results: Results, world_name: str) -> bytes:
 
     YAML in the form of JSON, one cell a line: four thousand cells are then read in no time.
     """
-    bands: Mapping[str, float] = dict.fromkeys(_columns(results), 0.0)
+    columns: Mapping[str, Column] = {}
     if results.table != 1:
-        bands = column_bands(world(load_scale(results.scale).world), results.table)
-    command = f"stilts-artifact record --table {results.table} --scale {results.scale}"
+        benchmark = world(load_scale(results.scale).world)
+        columns = {column.name: column for column in table_columns(benchmark, results.table)}
+    names = dict.fromkeys(cell.column for cell in results.cells)
+    what = "--calibration" if results.table == CALIBRATION else f"--table {results.table}"
+    command = f"stilts-artifact record {what} --scale {results.scale}"
     head = {
         "table": results.table,
         "world": world_name,
         "scale": results.scale,
         "citation": f"measured by stilts-artifact {__version__}",
-        "columns": {name: {"tolerance": bands[name]} for name in _columns(results)},
+        "columns": {name: {"tolerance": column_band(columns[name]) if columns else 0} for name in names},
         "sources": {"recorded": f"{command}, stilts-artifact {__version__}"},
         "reasons": {},
     }
     comments = [f"# Recorded by `{command}`; a change here must be explained in the commit that makes it."]
     comments += _environment(results)
     fields = [f" {json.dumps(name)}: {json.dumps(value)}," for name, value in head.items()]
-    cells = ",\n".join(f"  {_flow(cell, bands, results)}" for cell in results.cells)
+    cells = ",\n".join(f"  {_flow(cell, columns, results)}" for cell in results.cells)
     return ("\n".join([*comments, "{", *fields, ' "cells": [', cells, " ]", "}"]) + "\n").encode()
 
 
-def column_bands(benchmark: World, table: int) -> Mapping[str, float]:
-    """Band of each column's mean, in points.
+def column_band(column: Column) -> float:
+    """Band of a column's mean over languages, in points.
 
     Example:
-        >>> column_bands(world("mini"), 2)["bucc2018"]
-        6.0
+        >>> [column_band(column) for column in table_columns(world("mini"), 2)][-3:]
+        [6.0, 4.0, 3.0]
     """
-    return {column.name: AVERAGE if column.is_average else BANDS[column.tasks[0].kind]
-            for column in table_columns(benchmark, table)}  # fmt: skip
+    return AVERAGE if column.is_average else BANDS[column.tasks[0].kind]
 
 
-def _columns(results: Results) -> list[str]:
-    return list(dict.fromkeys(cell.column for cell in results.cells))
+def cell_band(key: CellKey, column: Column) -> float:
+    """Band of one cell: narrower where nothing was trained, wider for a single language."""
+    untrained = key.row == NONE and all(task.kind in (Kind.MINING, Kind.SEARCH) for task in column.tasks)
+    band = UNTRAINED if untrained else column_band(column)
+    return LANGUAGE * band if key.language else band
 
 
 def _environment(results: Results) -> list[str]:
@@ -101,7 +110,7 @@ def _environment(results: Results) -> list[str]:
     return [f"# environment: {name} {version}" for name, version in results.environment.items()]
 
 
-def _flow(cell: CellRecord, bands: Mapping[str, float], results: Results) -> str:
+def _flow(cell: CellRecord, columns: Mapping[str, Column], results: Results) -> str:
     """A cell as one line.
 
     Example: ``{"row": "mnli", "column": "train", "language": "qen", "value": 6000, "decimals": 0, ...}``
@@ -113,7 +122,6 @@ def _flow(cell: CellRecord, bands: Mapping[str, float], results: Results) -> str
     if results.table == 1:
         line |= {"value": cell.value, "decimals": 0}
     else:
-        line |= {"value": round(float(cell.value or 0), DECIMALS), "decimals": DECIMALS, "n": len(results.seeds)}
-        if key.language:
-            line["tolerance"] = LANGUAGE * bands[key.column]
+        line |= {"value": round(float(cell.value or 0), DECIMALS), "decimals": DECIMALS, "n": len(results.seeds),
+                 "tolerance": cell_band(key, columns[key.column])}  # fmt: skip
     return json.dumps(line | {"signature": cell.signature, "source": "recorded"}, ensure_ascii=False)

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from stilts_artifact.benchmark.experiments import table_name
 from stilts_artifact.documents import dump_json, parse_json, read_document
 from stilts_artifact.domain.cells import CellKey, Judgement, Measurement, Verdict
 from stilts_artifact.domain.signature import Signature
@@ -90,11 +91,12 @@ class Results(_Strict):
     """A whole results file.
 
     Attributes:
+        table: its number; :data:`stilts_artifact.benchmark.experiments.CALIBRATION` for it.
         seeds: of the trained runs behind the cells, of which the median is reported; none where nothing is trained.
         files: what the cells were computed from; none for Table 1, which is counted from ``inputs``.
     """
 
-    table: Annotated[int, Field(ge=1, le=3)]
+    table: Annotated[int, Field(ge=0, le=3)]
     scale: Literal["mini", "base", "paper"]
     scale_reason: str
     stamp: str
@@ -120,7 +122,7 @@ class Disagreement:
 
 def results_path(folder: Path, table: int, scale: str) -> Path:
     """Where the results of a table at a scale lie."""
-    return folder / f"table{table}.{scale}.json"
+    return folder / f"{table_name(table)}.{scale}.json"
 
 
 def cell_records(judgements: Sequence[Judgement]) -> list[CellRecord]:

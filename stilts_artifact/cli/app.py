@@ -14,6 +14,7 @@ from stilts_artifact.cli import (
     expected,
     fetch,
     mine,
+    plan,
     pretrain,
     record,
     report,
@@ -49,6 +50,7 @@ def _options(
 
 
 app.command()(reproduce.reproduce)
+app.command()(plan.plan)
 app.command()(check.check)
 app.command()(report.report)
 app.command()(verify.verify)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 def check(
     table: Annotated[str | None, typer.Option("--table", help="Only this table. [default: all in RESULTS]")] = None,
+    calibration: options.CalibrationOption = False,
     claims: Annotated[
         bool, typer.Option("--claims", help="Only the paper's claims, of the tables in RESULTS.")
     ] = False,
@@ -38,9 +39,10 @@ def check(
     as_json: options.JsonOption = False,
 ) -> None:
     """Judge the results in a folder again: every cell from its predictions, every hash compared."""
-    if sum((table is not None, claims, everything)) > 1:
-        raise ConfigError("--table, --claims and --all exclude each other", fix="name one of them, or none")
-    number = None if table is None else options.parse_table(table, options.PAPER_TABLES)
+    if sum((table is not None, calibration, claims, everything)) > 1:
+        what = "--table, --calibration, --claims and --all exclude each other"
+        raise ConfigError(what, fix="name one of them, or none")
+    number = None if table is None and not calibration else options.chosen_table(table, calibration)
     gc.disable()  # tens of thousands of records, none of them garbage: looking for cycles costs a tenth of the time
     from stilts_artifact.checking.recheck import judge_all_claims, recheck
     from stilts_artifact.checking.sums import expected_root, verify_sums
@@ -61,12 +63,13 @@ def check(
 
 
 def _results_files(folder: Path, number: int | None, scale: str | None, claims: bool) -> list[Path]:
+    from stilts_artifact.benchmark.experiments import CALIBRATION
     from stilts_artifact.checking.results import results_path
     from stilts_artifact.scales import SCALES, load_scale
 
     if scale is not None:
         load_scale(scale)
-    every = tuple(table for table in options.PAPER_TABLES if table > 1 or not claims)  # no claim is about Table 1
+    every = options.SCORE_TABLES if claims else (CALIBRATION, *options.TABLES)  # no claim is about the others
     tables = every if number is None else (number,)
     scales = SCALES if scale is None else (scale,)
     paths = [results_path(folder, table, name) for table in tables for name in scales]
@@ -74,7 +77,8 @@ def _results_files(folder: Path, number: int | None, scale: str | None, claims: 
     if not found:
         raise MissingDataError(
             "no results to check", where=str(folder), expected=" or ".join(path.name for path in paths),
-            fix=f"stilts-artifact reproduce --table {tables[0]} --results {folder}",
+            fix=f"stilts-artifact reproduce {options.table_command(next(filter(None, tables), CALIBRATION))} "
+                f"--results {folder}",
         )  # fmt: skip
     return found
 
@@ -103,7 +107,10 @@ def _conclude(rechecks: Sequence[Recheck], judged: dict[str, list[ClaimRecord]],
     from stilts_artifact.checking.judge import exit_code
 
     verdicts = [found.results.verdict for found in rechecks]
-    said = [f"Table {found.results.table} ({found.results.scale}) {found.results.verdict}" for found in rechecks]
+    said = [
+        f"{options.table_title(found.results.table)} ({found.results.scale}) {found.results.verdict}"
+        for found in rechecks
+    ]
     for scale, records in judged.items():
         verdicts += decisive(records, scale)
         said.append(f"claims ({scale}) {_counts(records)}")

@@ -31,7 +31,7 @@ def set_(
     ] = None,
 ) -> None:
     """Fill expected cells that no public source has, from a copy of the paper; all of them or none."""
-    number = options.parse_table(table, options.PAPER_TABLES)
+    number = options.parse_table(table)
     from stilts_artifact.checking.entry import Entry, enter, parse_cell, read_entries
     from stilts_artifact.checking.expected import expected_path
 

@@ -18,13 +18,18 @@ if TYPE_CHECKING:
     from stilts_artifact.domain.tasks import World
 
 TABLES = (1, 2, 3)
-# Tables of the paper: whatever made a results file, it can be checked.
-PAPER_TABLES = (1, 2, 3)
+SCORE_TABLES = (2, 3)
 
 # Further data folders, as PATH is written; the image names its baked mini world here.
 DATA_VARIABLE = "STILTS_ARTIFACT_DATA"
 
 TableOption = Annotated[str, typer.Option("--table", help="Number of the paper's table.", show_default=False)]
+OptionalTableOption = Annotated[
+    str | None, typer.Option("--table", help="Number of the paper's table.", show_default=False)
+]
+CalibrationOption = Annotated[
+    bool, typer.Option("--calibration", help="The untuned encoder's published retrieval scores, in place of a table.")
+]
 ScaleOption = Annotated[
     str,
     typer.Option(
@@ -59,7 +64,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on standard
 
 
 def parse_table(text: str, tables: Sequence[int] = TABLES) -> int:
-    """The number of a table, of those this version can reproduce unless others are given.
+    """The number of a table, of all of them unless others are given.
 
     Raises:
         ConfigError: there is no such table.
@@ -67,6 +72,39 @@ def parse_table(text: str, tables: Sequence[int] = TABLES) -> int:
     if text not in map(str, tables):
         raise unknown_name("table", text, map(str, tables))
     return int(text)
+
+
+def chosen_table(table: str | None, calibration: bool) -> int:
+    """The number of a table, 0 for the calibration.
+
+    Raises:
+        ConfigError: both or neither, or there is no such table.
+    """
+    from stilts_artifact.benchmark.experiments import CALIBRATION
+
+    if calibration == (table is not None):
+        raise ConfigError("which numbers are meant?", expected="either --table N or --calibration")
+    return CALIBRATION if table is None else parse_table(table)
+
+
+def table_title(table: int) -> str:
+    """How a table is called in messages.
+
+    Example:
+        >>> table_title(2), table_title(0)
+        ('Table 2', 'Calibration')
+    """
+    return f"Table {table}" if table else "Calibration"
+
+
+def table_command(table: int) -> str:
+    """How a table is asked for.
+
+    Example:
+        >>> table_command(2), table_command(0)
+        ('--table 2', '--calibration')
+    """
+    return f"--table {table}" if table else "--calibration"
 
 
 def store_folder(results: Path, store: Path | None) -> Path:

@@ -11,12 +11,13 @@ from stilts_artifact.errors import ConfigError
 
 
 def record(
-    table: options.TableOption,
+    table: options.OptionalTableOption = None,
+    calibration: options.CalibrationOption = False,
     scale: options.ScaleOption = "mini",
     results: options.ResultsOption = Path("results"),
 ) -> None:
     """Write the measured cells of a results file as expected values, with the hashes of its labels (mini only)."""
-    number = options.parse_table(table)
+    number = options.chosen_table(table, calibration)
     from stilts_artifact.checking.expected import expected_path
     from stilts_artifact.checking.labels import LABELS, load_labels, recorded_labels
     from stilts_artifact.checking.record import load_measured, recorded_yaml

@@ -22,7 +22,8 @@ _Outcome = tuple["Results", list[ArtifactError]]
 
 
 def reproduce(
-    table: options.TableOption,
+    table: options.OptionalTableOption = None,
+    calibration: options.CalibrationOption = False,
     scale: options.ScaleOption = "auto",
     only: options.OnlyOption = None,
     dry_run: Annotated[
@@ -38,9 +39,10 @@ def reproduce(
     as_json: options.JsonOption = False,
 ) -> None:
     """Measure a table of the paper, compare it with what was reported, and give a verdict."""
-    number = options.parse_table(table)
-    if number == 1 and (only or dry_run or workers or scheduler):
-        raise ConfigError("Table 1 is counted, not trained", fix="leave out --only, --dry-run, --workers, --scheduler")
+    number = options.chosen_table(table, calibration)
+    if number not in options.SCORE_TABLES and (only or dry_run or workers or scheduler):
+        what = "the calibration trains nothing" if calibration else "Table 1 is counted, not trained"
+        raise ConfigError(what, fix="leave out --only, --dry-run, --workers, --scheduler")
     from stilts_artifact.benchmark import world as load_world
     from stilts_artifact.checking.results import dump_results, results_path
     from stilts_artifact.cli.scale_choice import choose_scale
@@ -63,7 +65,7 @@ def reproduce(
     if dry_run:
         _list_steps(number, chosen, world, library, machine, only or [])
         raise typer.Exit
-    measure = _sizes if number == 1 else _scores
+    measure = {0: _calibration, 1: _sizes}.get(number, _scores)
     outcome, errors = measure(number, chosen, why, world, library, machine, results, only or [])
     path = results_path(results, number, chosen.name)
     content = dump_results(outcome)
@@ -120,6 +122,22 @@ def _sizes(
         environment=environment(),
     )  # fmt: skip
     return outcome, [*report.failures, *counter.failures]
+
+
+def _calibration(
+    number: int,
+    scale: Scale,
+    why: str,
+    world: World,
+    library: Library,
+    machine: Machine,
+    results: Path,
+    only: Sequence[str],
+) -> _Outcome:
+    """The untuned encoder."""
+    from stilts_artifact.cli import calibration
+
+    return calibration.measure(scale, why, world, library, machine, results)
 
 
 def _scores(
@@ -180,5 +198,6 @@ def _report(outcome: Results, path: Path, errors: Sequence[ArtifactError], as_js
         stream.write(f"error: {error}\n")
     code = broken[0].exit_code if broken else exit_code([outcome.verdict])
     stream.write(f"results: {path}\n")
-    stream.write(f"verdict: Table {outcome.table} {outcome.verdict} at scale {outcome.stamp}; exit {code:d}\n")
+    what = options.table_title(outcome.table)
+    stream.write(f"verdict: {what} {outcome.verdict} at scale {outcome.stamp}; exit {code:d}\n")
     return code

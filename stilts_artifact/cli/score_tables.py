@@ -90,7 +90,7 @@ def judge(measured: Measured, experiment: Experiment, why: str, results: Path) -
     from stilts_artifact.tables.scores import files_below
 
     scale = experiment.scale
-    judged = judge_table(measured.cells, _expected(measured.table, scale))
+    judged = judge_table(measured.cells, expected_table(measured.table, scale))
     outcome = Results(
         table=measured.table,
         scale=scale.name,
@@ -112,7 +112,7 @@ def judge(measured: Measured, experiment: Experiment, why: str, results: Path) -
     return outcome.model_copy(update={"claims": claims, "verdict": verdict})
 
 
-def _expected(table: int, scale: Scale) -> ExpectedTable:
+def expected_table(table: int, scale: Scale) -> ExpectedTable:
     """The expected cells; before anything was recorded, none."""
     from stilts_artifact.checking.expected import ExpectedTable, expected_path, load_expected
 

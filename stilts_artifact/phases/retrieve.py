@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -67,19 +67,31 @@ def retrieve(
         ConfigError: the encoder has no such layer.
         ResourceError: out of memory or disk.
     """
-    encode, revision = sentence_encoder(encoder, options, work)
+    encode = sentence_encoder(encoder, options, work)
     answer = _mine if task.kind is Kind.MINING else _search
     found = {}
     for language in languages:
         found[language] = answer((task, split, language), encode, options, library, out)
         for made in work.iterdir():
             shutil.rmtree(made)
-    report = {"encoder": revision, "task": task.name, "split": split, "options": asdict(options), "languages": found}
+    report = {
+        "encoder": encode.description.revision,
+        "task": task.name,
+        "split": split,
+        "options": asdict(options),
+        "languages": found,
+    }
     write_atomically(out / REPORT, dump_json(report))
 
 
-def sentence_encoder(folder: Path, options: Retrieving, work: Path) -> tuple[SentenceEncoder, str]:
-    """The function from sentences to vectors that a checkpoint stands for, and the sha256 of its weights.
+def sentence_encoder(
+    folder: Path, options: Retrieving, work: Path, *, name: tuple[str, str] | None = None, device: str = "auto"
+) -> SentenceEncoder:
+    """The function from sentences to vectors that a checkpoint stands for.
+
+    Args:
+        name: of the encoder, and its revision; by default that of the folder, and the sha256 of the weights.
+        device: as torch names it; ``auto`` takes a GPU if there is one.
 
     Raises:
         MissingDataError, IntegrityError: as :func:`stilts_artifact.model.loading.load_encoder`; that there is no
@@ -93,26 +105,25 @@ def sentence_encoder(folder: Path, options: Retrieving, work: Path) -> tuple[Sen
     from stilts_artifact.retrieval.sentences import TransformerSentences
     from stilts_artifact.retrieval.transformer import wrap_transformer
 
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
     loaded = load_encoder(folder, may_initialise=("pooler.",))
     transformer = wrap_transformer(
-        (folder.name, loaded.revision),
+        name or (folder.name, loaded.revision),
         loaded.model,
         loaded.tokenizer,
         deepest=options.layer,
-        dtype=options.dtype if device == "cuda" else "float32",
+        dtype="float32" if device == "cpu" else options.dtype,
         device=device,
     )
     view = View(layer=options.layer, pooling=options.pooling)
-    return TransformerSentences(transformer, view, Batching(max_length=options.max_length), work), loaded.revision
+    return TransformerSentences(transformer, view, Batching(max_length=options.max_length), work)
 
 
 _Place = tuple[Task, Split, str]
 
 
-def _mine(
-    place: _Place, encode: SentenceEncoder, options: Retrieving, library: Library, out: Path
-) -> dict[str, Any]:
+def _mine(place: _Place, encode: SentenceEncoder, options: Retrieving, library: Library, out: Path) -> dict[str, Any]:
     from stilts_artifact.retrieval.bucc import BuccOptions, mine_split
     from stilts_artifact.retrieval.calibration import read_corpus
     from stilts_artifact.retrieval.mine import Mining
@@ -136,9 +147,7 @@ def _mine(
     }
 
 
-def _search(
-    place: _Place, encode: SentenceEncoder, options: Retrieving, library: Library, out: Path
-) -> dict[str, Any]:
+def _search(place: _Place, encode: SentenceEncoder, options: Retrieving, library: Library, out: Path) -> dict[str, Any]:
     from stilts_artifact.retrieval.calibration import read_pairs
     from stilts_artifact.retrieval.tatoeba import find_translations
 

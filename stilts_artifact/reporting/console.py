@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from stilts_artifact.benchmark.experiments import CALIBRATION
 from stilts_artifact.checking.judge import summary
 from stilts_artifact.checking.results import Results
 from stilts_artifact.domain.cells import Verdict
@@ -45,6 +46,10 @@ def show_table(results: Results, console: Console) -> None:
     """Print a table in the paper's layout, then measured beside reported, what was not checked, and the claims."""
     if results.table == 1:
         show_table1(results, console)
+    elif results.table == CALIBRATION:
+        from stilts_artifact.reporting.console_calibration import show_calibration
+
+        show_calibration(results, console)
     else:
         from stilts_artifact.reporting.console_scores import show_score_table
 

@@ -114,10 +114,8 @@ def _other_standards(sums: Mapping[str, str]) -> list[str]:
     names = sorted(name for name in own.keys() | theirs.keys() if own.get(name) != theirs.get(name))
     if not names:
         return []
-    more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-    return [
-        f"the crate was judged by other expected values ({names[0]}{more}); these verdicts are by the installed ones"
-    ]
+    which = f"{names[0]} and {len(names) - 1} more" if len(names) > 1 else names[0]
+    return [f"the crate was judged by other expected values ({which}); these verdicts are by the installed ones"]
 
 
 def _other_page(folder: Path, tables: tuple[VerifiedTable, ...]) -> list[str]:
@@ -126,6 +124,4 @@ def _other_page(folder: Path, tables: tuple[VerifiedTable, ...]) -> list[str]:
     runs = [table.run for table in tables if table.run is not None]
     if page.is_file() and page.read_bytes() == render_page(runs, load_claims(claims_path())).encode():
         return []
-    return [
-        f"{PAGE} in the crate is not the page that these files give here: another version made it, or it was edited"
-    ]
+    return [f"{PAGE} in the crate is not the page that its files give here: made by another version, or edited"]

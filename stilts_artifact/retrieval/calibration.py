@@ -5,48 +5,82 @@ It comes before every trained cell: tokenizer, layer, pooling, margin, mining an
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import fmean
 
+from stilts_artifact.benchmark.experiments import CALIBRATION, NONE, scored_split
 from stilts_artifact.data.library import Library
 from stilts_artifact.data.splits import read_split
 from stilts_artifact.domain.cells import CellKey, Measurement
 from stilts_artifact.domain.examples import ComparableCorpus, SentencePair
 from stilts_artifact.domain.signature import Signature
-from stilts_artifact.domain.tasks import Split, Task, World
+from stilts_artifact.domain.tasks import Kind, Split, Task, World
 from stilts_artifact.errors import DataError, MissingDataError
 from stilts_artifact.retrieval.bucc import BuccOptions, score_bucc
 from stilts_artifact.retrieval.encoder import SentenceEncoder, sign
 from stilts_artifact.retrieval.knn import Search
 from stilts_artifact.retrieval.tatoeba import score_tatoeba
 from stilts_artifact.retrieval.threshold import Threshold
+from stilts_artifact.scoring.submission import write_indices, write_pairs
 
-ROW = "none"
 MAX_LENGTH = 256
 """Tokens kept in the published run (jiant-dev PR #128); everything else is the default of this package."""
+SEED = 0
+"""Stands where a trained run has its seed; nothing is drawn."""
 
 # The published development scores were cut where development gold says it is best.
 _BUCC = BuccOptions(threshold=Threshold("oracle"))
 
-_Scored = tuple[float, Signature]
+
+def calibrated_tasks(world: World) -> tuple[Task, ...]:
+    """The two retrieval tasks."""
+    return tuple(task for task in world.tasks.values() if task.kind in (Kind.MINING, Kind.SEARCH))
 
 
 def calibrate(
-    encode: SentenceEncoder, world: World, library: Library, *, scale: str, search: Search | None = None
-) -> list[Measurement]:
-    """Measure every calibration cell: BUCC development F1 and Tatoeba accuracy of each language, in points.
+    encode: SentenceEncoder, world: World, library: Library, *, scale: str, out: Path, search: Search | None = None
+) -> Iterator[Measurement]:
+    """Measure BUCC's development F1 and Tatoeba's accuracy, of each language and then in the mean, in points.
 
     A cell whose data are not on this machine has the reason instead of a value.
+
+    Args:
+        out: folder for predictions and labels, in the layout of :mod:`stilts_artifact.scoring.tables`.
 
     Raises:
         DataError: data that break their format.
     """
-    run = _Run(encode, library, scale, search)
-    bucc, tatoeba = world.tasks["bucc2018"], world.tasks["tatoeba"]
+    run = _Run(encode, library, scale, out, search)
+    for task in calibrated_tasks(world):
+        split = scored_split(task, CALIBRATION)
+        cells = []
+        for language in task.languages_of(split):
+            cells.append(run.measure(task, split, language))
+            yield cells[-1]
+        yield _mean(cells)
+
+
+def calibrated_cells(world: World) -> list[CellKey]:
+    """Every cell of the calibration, in the order measured."""
     return [
-        *(run.measure(run.bucc, bucc, Split.DEV, language) for language in bucc.languages_of(Split.DEV)),
-        *(run.measure(run.tatoeba, tatoeba, Split.TEST, language) for language in tatoeba.languages_of(Split.TEST)),
+        CellKey(NONE, task.name, language)
+        for task in calibrated_tasks(world)
+        for language in (*task.languages_of(scored_split(task, CALIBRATION)), None)
     ]
+
+
+def _mean(cells: Sequence[Measurement]) -> Measurement:
+    """Mean over the languages of a task, if all of them were measured."""
+    first = Signature.parse(cells[0].signature)
+    languages = tuple(cell.key.language for cell in cells if cell.key.language is not None)
+    signature = replace(first, languages=languages).short()
+    key = replace(cells[0].key, language=None)
+    absent = [cell for cell in cells if cell.value is None]
+    if absent:
+        return Measurement(key, None, f"{len(absent)} of {len(cells)} languages: {absent[0].reason}", signature)
+    return Measurement(key, fmean(cell.value for cell in cells if cell.value is not None), None, signature)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +88,12 @@ class _Run:
     encode: SentenceEncoder
     library: Library
     scale: str
+    out: Path
     search: Search | None
 
-    def measure(
-        self, score: Callable[[Task, Split, str], _Scored], task: Task, split: Split, language: str
-    ) -> Measurement:
-        key = CellKey(ROW, task.name, language)
+    def measure(self, task: Task, split: Split, language: str) -> Measurement:
+        key = CellKey(NONE, task.name, language)
+        score = self._mine if task.kind is Kind.MINING else self._find
         try:
             value, signature = score(task, split, language)
         except MissingDataError as error:
@@ -70,16 +104,25 @@ class _Run:
             return Measurement(key, None, error.what, signature.short())
         return Measurement(key, value, None, signature.short())
 
-    def bucc(self, task: Task, split: Split, language: str) -> _Scored:
-        def read(split: Split) -> ComparableCorpus:
-            return read_corpus(task, split, language, self.library)
+    @property
+    def _predictions(self) -> Path:
+        return self.out / "predictions" / NONE / f"seed-{SEED}"
 
-        result = score_bucc((language, split), read, self.encode, scale=self.scale, options=_BUCC, search=self.search)
+    def _mine(self, task: Task, split: Split, language: str) -> tuple[float, Signature]:
+        corpus = read_corpus(task, split, language, self.library)
+        result = score_bucc(
+            (language, split), lambda _: corpus, self.encode, scale=self.scale, options=_BUCC, search=self.search
+        )
+        gold = [(pair.source, pair.target) for pair in corpus.gold]
+        write_pairs(self.out / "labels", task.name, language, gold, split)
+        write_pairs(self._predictions, task.name, language, result.predictions, split)
         return result.metrics["f1"], result.signature
 
-    def tatoeba(self, task: Task, split: Split, language: str) -> _Scored:
+    def _find(self, task: Task, split: Split, language: str) -> tuple[float, Signature]:
         pairs = read_pairs(task, split, language, self.library)
         result = score_tatoeba(language, pairs, self.encode, scale=self.scale, search=self.search)
+        write_indices(self.out / "labels", task.name, language, result.labels, split)
+        write_indices(self._predictions, task.name, language, result.predictions, split)
         return result.metrics["accuracy"], result.signature
 
 

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 Positive = Annotated[int, Field(gt=0)]
 Cap = Positive | None
 """Most rows; ``None`` for all there are."""
 Rate = Annotated[float, Field(gt=0, lt=1)]
+
+
+def _distinct(seeds: tuple[int, ...]) -> tuple[int, ...]:
+    if len(set(seeds)) < len(seeds):
+        raise ValueError("a seed occurs twice")
+    return seeds
 
 
 class _Section(BaseModel):
@@ -70,6 +76,7 @@ class Training(_Section):
         development_rows: the first ones of the English development set.
         patience: evaluations without a new best.
         save_every: optimiser steps between checkpoints; does not change the result.
+        dropout: of encoder and heads; ``None`` for the encoder's own.
         length_pool: batches whose examples are sorted by length together; 1 is plain random order.
     """
 
@@ -81,6 +88,7 @@ class Training(_Section):
     development_rows: Positive
     patience: Positive
     save_every: Positive
+    dropout: Annotated[float, Field(ge=0, lt=1)] | None
     length_pool: Positive
 
 
@@ -160,7 +168,7 @@ class Scale(_Section):
     evidence: bool
     meaning: str
     encoder: EncoderChoice
-    seeds: Annotated[tuple[int, ...], Field(strict=False, min_length=1)]
+    seeds: Annotated[tuple[int, ...], Field(strict=False, min_length=1), AfterValidator(_distinct)]
     dtype: Literal["bfloat16", "float32"]
     evaluation_rows: Cap
     retrieval: Retrieval

@@ -16,10 +16,10 @@ from statistics import fmean, median
 
 import numpy as np
 
-from stilts_artifact.benchmark.experiments import AVERAGE, OVERALL, columns, scored_split, targets
+from stilts_artifact.benchmark.experiments import AVERAGE, CALIBRATION, OVERALL, columns, scored_split, targets
 from stilts_artifact.documents import read_document
 from stilts_artifact.domain.cells import CellKey
-from stilts_artifact.domain.tasks import Split, Task, World
+from stilts_artifact.domain.tasks import Kind, Split, Task, World
 from stilts_artifact.errors import ConfigError
 from stilts_artifact.scoring.averages import GROUPS, task_score
 from stilts_artifact.scoring.scores import METRICS
@@ -81,10 +81,12 @@ def table_columns(world: World, table: int) -> tuple[Column, ...]:
         >>> [column.name for column in table_columns(world("mini"), 3)][-7:]
         ['bucc2018', 'tatoeba', 'classification', 'tagging', 'qa', 'retrieval', 'overall']
     """
-    if table not in (2, 3):
+    if table not in (CALIBRATION, 2, 3):
         raise ConfigError("not a table of scores", got=f"Table {table}", expected="Table 2 or Table 3")
     tasks = targets(world)
     single = [Column(name, (task,), metric) for task in tasks for name, metric in columns(task).items()]
+    if table == CALIBRATION:
+        return tuple(column for column in single if column.tasks[0].kind in (Kind.MINING, Kind.SEARCH))
     if table == 2:
         return (*single, Column(AVERAGE, tasks, "score"))
     groups = [Column(group, tuple(world.tasks[name] for name in names), "score") for group, names in GROUPS.items()]

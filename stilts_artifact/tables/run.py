@@ -71,7 +71,7 @@ class Experiment:
 
     def request(self, table: int, wanted: Wanted) -> Request:
         """The steps behind the wanted cells."""
-        return request(self.blueprint, table, wanted, self.library)
+        return request(self.blueprint, table, wanted, self.library.missing)
 
     def table2(self, folder: Path, wanted: Wanted, progress: Progress) -> Measured:
         """Measure some cells of Table 2, and publish their predictions into ``folder``."""

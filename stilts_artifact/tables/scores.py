@@ -11,17 +11,16 @@ from __future__ import annotations
 import hashlib
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from stilts_artifact import __version__
 from stilts_artifact.benchmark.experiments import Row, scored_split
-from stilts_artifact.data.library import Library
 from stilts_artifact.domain.cells import CellKey, Measurement
 from stilts_artifact.domain.signature import Signature
-from stilts_artifact.domain.tasks import Kind, Split, Task
+from stilts_artifact.domain.tasks import Kind, Part, Source, Split, Task
 from stilts_artifact.errors import ResourceError
 from stilts_artifact.scoring.scores import METRIC_VERSION, metric_name
 from stilts_artifact.scoring.tables import Column, table_columns, table_values
@@ -76,18 +75,22 @@ def merged(requests: Sequence[Request]) -> Request:
     )
 
 
-def request(blueprint: Blueprint, table: int, cells: Iterable[tuple[Row, Task]], library: Library) -> Request:
+Missing = Callable[[Iterable[Part]], Sequence[Source]]
+"""The sources that parts need and that are not on this machine."""
+
+
+def request(blueprint: Blueprint, table: int, cells: Iterable[tuple[Row, Task]], missing: Missing) -> Request:
     """The steps behind some cells.
 
     Args:
         cells: rows and the targets wanted of them.
-        library: says what is on this machine.
+        missing: says what is not on this machine.
     """
     predictions: dict[Place, Step] = {}
     labels: dict[str, Step] = {}
     impossible: dict[Place, str] = {}
     for row, task in cells:
-        absent = library.missing(blueprint.parts(row, task, table))
+        absent = missing(blueprint.parts(row, task, table))
         for seed in blueprint.scale.seeds:
             place = Place(row.name, seed, task.name)
             if absent:

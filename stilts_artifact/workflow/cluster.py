@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 _LOOPBACK = "127.0.0.1"
 _CONNECT_SECONDS = 5
 _CLOSE_SECONDS = 5.0
+# A worker that trains the mini encoder holds about 1 GiB, most of it libraries.
+_WORKER_BYTES = 3 << 29
 _SETTINGS: dict[str, Any] = {
     "distributed.admin.system-monitor.gil.enabled": False,
     "distributed.diagnostics.nvml": False,
@@ -50,7 +52,7 @@ def local_client(folder: Path, workers: int | None, device: Device) -> Iterator[
     from distributed import Client, Nanny, Scheduler, SpecCluster
 
     gpus = visible_gpus() if device == "cuda" else []
-    count = workers or len(gpus) or os.cpu_count() or 1
+    count = workers or len(gpus) or default_workers()
     # Dask opens a web server even without its dashboard; port 0 keeps two runs from meeting at the same one.
     loopback = {"host": _LOOPBACK, "dashboard": False, "dashboard_address": f"{_LOOPBACK}:0"}
     with ExitStack() as stack:
@@ -103,6 +105,14 @@ def remote_client(address: str) -> Iterator[Client]:
             ) from error
         with client:
             yield client
+
+
+def default_workers() -> int:
+    """One for each core this process may use, but no more than its memory holds; limits of a container count."""
+    from dask.system import CPU_COUNT
+    from distributed.system import MEMORY_LIMIT
+
+    return max(1, min(CPU_COUNT, MEMORY_LIMIT // _WORKER_BYTES))
 
 
 def visible_gpus() -> list[str]:

@@ -1,4 +1,4 @@
-"""A training process killed with SIGKILL at any moment resumes to the same bits; no broken checkpoint is resumed from."""
+"""A training process killed with SIGKILL at any moment resumes to the same bits, and never from a broken checkpoint."""
 
 from __future__ import annotations
 

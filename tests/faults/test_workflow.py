@@ -16,6 +16,7 @@ import pytest
 
 from stilts_artifact.errors import ConfigError, ExitCode, IntegrityError, ResourceError
 from stilts_artifact.workflow.agenda import missing
+from stilts_artifact.workflow.cluster import default_workers
 from stilts_artifact.workflow.engine import Options, run
 from stilts_artifact.workflow.job import Context
 from stilts_artifact.workflow.outcome import StepError
@@ -143,6 +144,15 @@ def test_no_gpu_is_said_at_once(root: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
     with pytest.raises(ResourceError, match="no CUDA GPU"):
         run(Graph([diamond()], KINDS), Context(root, device="cuda"), Options(), lambda state: None)
+
+
+@pytest.mark.parametrize(("cores", "gigabytes", "expected"), [(4, 64, 4), (64, 15, 10), (2, 1, 1)])
+def test_as_many_workers_as_cores_and_memory_allow(
+    monkeypatch: pytest.MonkeyPatch, cores: int, gigabytes: int, expected: int
+) -> None:
+    monkeypatch.setattr("dask.system.CPU_COUNT", cores)
+    monkeypatch.setattr("distributed.system.MEMORY_LIMIT", gigabytes << 30)
+    assert default_workers() == expected
 
 
 MOMENTS = ["before", "middle", "fsync:1", "fsync:4", "rename:1", "rename-after:1", "rename:2"]

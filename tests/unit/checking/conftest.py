@@ -33,6 +33,6 @@ def small(
     shutil.copytree(small_sets[table].folder.parent, base)
     world = small_world()
     monkeypatch.setattr(recheck, "world", lambda _: world)
-    for module in (expected, labels):
+    for module in (expected, labels, recheck):
         monkeypatch.setattr(module, "expected_root", lambda: base / "expected")
     return SmallSet(base / "results", base / "expected", table)

@@ -10,7 +10,7 @@ import pytest
 from stilts_artifact.checking import record
 from stilts_artifact.checking.expected import load_expected
 from stilts_artifact.checking.labels import load_labels, recorded_labels
-from stilts_artifact.checking.record import BANDS, LANGUAGE, column_bands, load_measured
+from stilts_artifact.checking.record import AVERAGE, BANDS, LANGUAGE, UNTRAINED, load_measured
 from stilts_artifact.checking.results import load_results
 from stilts_artifact.domain.cells import CellKey
 from stilts_artifact.domain.tasks import Kind
@@ -42,9 +42,17 @@ def test_every_cell_is_recorded_with_band_seeds_and_signature(small: SmallSet) -
 
 def test_bands_are_declared_once_by_kind_of_task(small: SmallSet) -> None:
     table = load_expected(small.expected / "mini" / f"table{small.table}.yaml")
-    assert table.tolerances == column_bands(small_world(), small.table)
-    assert table.band(table.cells[CellKey("none", "bucc2018")]) == BANDS[Kind.MINING]
-    assert table.band(table.cells[CellKey("none", "bucc2018", "qaa")]) == LANGUAGE * BANDS[Kind.MINING]
+    trained = "mnli" if small.table == 2 else "best"
+    assert table.tolerances["bucc2018"] == BANDS[Kind.MINING]
+    for key, band in {
+        CellKey(trained, "bucc2018"): BANDS[Kind.MINING],
+        CellKey(trained, "bucc2018", "qaa"): LANGUAGE * BANDS[Kind.MINING],
+        CellKey("none", "bucc2018"): UNTRAINED,
+        CellKey("none", "tatoeba", "qaa"): LANGUAGE * UNTRAINED,
+        CellKey("none", "xnli"): BANDS[Kind.PAIR],
+        CellKey("none", "average" if small.table == 2 else "overall"): AVERAGE,
+    }.items():
+        assert table.band(table.cells[key]) == band
 
 
 def test_the_environment_stands_in_the_file(small: SmallSet) -> None:

@@ -49,7 +49,9 @@ def test_every_row_stands_in_its_group(results: Results) -> None:
     first = text[: text.index("Gains over")]
     order = [first.index(title) for title in ("English ", "XLM-R", "Multi-task", "English + MLM", "translated")]
     assert order == sorted(order)
-    assert all(len(re.findall(rf"^{re.escape(row.title)} +[-\d]", first, flags=re.MULTILINE)) == 1 for row in results.rows)
+    assert all(
+        len(re.findall(rf"^{re.escape(row.title)} +[-\d]", first, flags=re.MULTILINE)) == 1 for row in results.rows
+    )
 
 
 @pytest.mark.parametrize("make", [table1, table2, table3])

@@ -6,17 +6,19 @@ import numpy as np
 import pytest
 import torch
 from datasets import Dataset
+from hypothesis import given
+from hypothesis import strategies as st
 
 from stilts_artifact.domain.tasks import Kind
 from stilts_artifact.errors import DataError
 from stilts_artifact.model.heads import IGNORED
 from stilts_artifact.training.arithmetic import derived_seed
 from stilts_artifact.training.learner import Learner
-from stilts_artifact.training.microbatches import Fit, Masking, MicroBatch, masked_batches, micro_batches
+from stilts_artifact.training.microbatches import Fit, Masking, MicroBatch, cut, masked_batches, micro_batches
 from stilts_artifact.training.rows import Rows, join_rows, read_rows
 from tests.unit.training.helpers import VOCABULARY, rows_of, task_of, tiny_encoder
 
-WHOLE, CUT = Fit(100_000), Fit(64)
+WHOLE, CUT = Fit(100_000, overhead=100_000), Fit(64, overhead=1)
 KINDS = [Kind.PAIR, Kind.CHOICE, Kind.TAGGING, Kind.SPAN]
 
 
@@ -67,6 +69,37 @@ def test_every_example_is_in_exactly_one_batch_with_its_own_labels(kind: Kind) -
             assert target.flatten()[:length].tolist() == np.atleast_1d(wanted)[:length].tolist()
             found += 1
     assert found == len(examples)
+
+
+LENGTHS = st.lists(st.integers(1, 90), min_size=1, max_size=9)
+
+
+@given(LENGTHS, st.integers(1, 200), st.integers(0, 200), st.sampled_from([1, 8]))
+def test_no_other_cut_of_the_sorted_examples_is_cheaper(lengths: list[int], tokens: int, overhead: int, m: int) -> None:
+    fit = Fit(tokens, overhead, m)
+
+    def cost(groups: list[list[int]]) -> float:
+        total = 0
+        for group in groups:
+            size = len(group) * -(-max(lengths[index] for index in group) // m) * m
+            if size > tokens and len(group) > 1:
+                return float("inf")
+            total += size + overhead
+        return total
+
+    found = cut(lengths, fit)
+    order = [index for group in found for index in group]
+    assert sorted(order) == list(range(len(lengths)))
+    assert [lengths[index] for index in order] == sorted(lengths)
+    others = []
+    for bits in range(2 ** (len(order) - 1)):
+        groups = [[order[0]]]
+        for at, index in enumerate(order[1:]):
+            if bits >> at & 1:
+                groups.append([])
+            groups[-1].append(index)
+        others.append(cost(groups))
+    assert cost(found) == min(others)
 
 
 def test_masks_do_not_depend_on_the_cut() -> None:

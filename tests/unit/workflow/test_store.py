@@ -11,6 +11,7 @@ import pytest
 
 from stilts_artifact.errors import IntegrityError, ResourceError
 from stilts_artifact.workflow import records
+from stilts_artifact.workflow.claims import claim
 from stilts_artifact.workflow.steps import Graph, KindSpec, Node, Step
 from stilts_artifact.workflow.store import Store
 
@@ -240,3 +241,51 @@ def test_a_writer_whose_draft_was_taken_away_publishes_nothing(store: Store) -> 
         draft.out.parent.parent.rename(store.root / "taken")
         draft.publish(1)
     assert not store.has(node().address)
+
+
+def killed_draft(store: Store, made: Node) -> None:
+    """What a killed run leaves: half a result and a checkpoint in a folder that nobody holds."""
+    left = claim(store.work, made.key)
+    for name in ("result/files/half", "checkpoints/state"):
+        path = left.path / name
+        path.parent.mkdir(parents=True)
+        path.write_text(name)
+    left.release()
+
+
+def test_a_killed_attempt_leaves_its_checkpoints_and_nothing_else(store: Store) -> None:
+    killed_draft(store, node())
+    with store.draft(node()) as draft:
+        assert everything(draft.work) == ["state"]
+        assert everything(draft.out) == []
+
+
+def test_publishing_removes_what_other_killed_attempts_left(store: Store) -> None:
+    with store.draft(node()) as draft:
+        killed_draft(store, node())
+        (draft.out / "text").write_text("")
+        draft.publish(1)
+    assert not list(store.work.iterdir())
+
+
+def test_all_is_on_the_disk_before_the_rename_and_the_rename_after(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    fsync, rename = os.fsync, os.rename
+
+    def note_fsync(file: int) -> None:
+        done.append(Path(f"/proc/self/fd/{file}").readlink().name)
+        fsync(file)
+
+    def note_rename(old: Path, new: Path) -> None:
+        done.append(f"rename {Path(old).name}")
+        rename(old, new)
+
+    with store.draft(node()) as draft:
+        (draft.out / "deep").mkdir()
+        (draft.out / "deep" / "text").write_text("")
+        monkeypatch.setattr(os, "fsync", note_fsync)
+        monkeypatch.setattr(os, "rename", note_rename)
+        draft.publish(1)
+    assert done[:7] == ["text", "deep", "files", "manifest.json", "result", "rename result", "make"]

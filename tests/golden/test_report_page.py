@@ -1,0 +1,127 @@
+"""The report page in headless Chromium: nothing fetched, nothing wrong, nothing cut off, on any screen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from stilts_artifact.checking.claims import claims_path, load_claims
+from stilts_artifact.reporting.page import render_page
+from tests.golden.browser import Browser, browse, missing_program
+from tests.unit.reporting.test_page import runs
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(missing_program() is not None, reason=missing_program() or ""),
+]
+
+# WCAG contrast of every visible text with what is behind it; returns the worst of them.
+CONTRAST = """
+const canvas = document.createElement('canvas').getContext('2d', {willReadFrequently: true});
+const rgba = color => {
+  canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = color; canvas.fillRect(0, 0, 1, 1);
+  return [...canvas.getImageData(0, 0, 1, 1).data];
+};
+const light = c => {
+  const [r, g, b] = c.slice(0, 3).map(v => (v /= 255) <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4);
+  return .2126 * r + .7152 * g + .0722 * b;
+};
+const behind = e => {
+  for (; e; e = e.parentElement) { const c = rgba(getComputedStyle(e).backgroundColor); if (c[3] === 255) return c; }
+  return [255, 255, 255];
+};
+let worst = [99, ''];
+for (const e of document.querySelectorAll('body *')) {
+  const own = [...e.childNodes].some(n => n.nodeType === 3 && n.textContent.trim());
+  if (!own || !e.checkVisibility() || e.closest('.skip')) continue;
+  const style = getComputedStyle(e);
+  const ink = light(rgba(e.closest('svg') ? style.fill : style.color)), paper = light(behind(e));
+  const ratio = (Math.max(ink, paper) + .05) / (Math.min(ink, paper) + .05);
+  if (ratio < worst[0]) worst = [ratio, e.outerHTML.slice(0, 120)];
+}
+return worst;
+"""
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("report page") / "report.html"
+    path.write_text(render_page(runs(), load_claims(claims_path())), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def browser(file: Path) -> Iterator[Browser]:
+    with browse() as opened:
+        opened.open(file)
+        yield opened
+
+
+@pytest.fixture(autouse=True)
+def plain(browser: Browser) -> None:
+    browser.resize(1200)
+    browser.prefer()
+
+
+def test_nothing_is_fetched_and_nothing_is_wrong(browser: Browser, file: Path) -> None:
+    browser.open(file)
+    assert browser.requested()[-1:] == [file.resolve().as_uri()]
+    assert {url for url in browser.requested() if url != file.resolve().as_uri()} == set()
+    assert browser.log("browser") == []
+
+
+def test_a_reference_to_elsewhere_would_be_noticed(browser: Browser, tmp_path: Path, file: Path) -> None:
+    other = tmp_path / "other.html"
+    other.write_text('<!DOCTYPE html><link rel="icon" href="data:,"><img src="absent.png"><script>nonsense()</script>')
+    browser.open(other)
+    assert any(url.endswith("absent.png") for url in browser.requested())
+    assert any("nonsense" in entry["message"] for entry in browser.log("browser"))
+    browser.open(file)
+    browser.log("browser")
+    browser.log("performance")
+
+
+@pytest.mark.parametrize("width", [320, 360, 768, 1200])
+def test_the_page_never_scrolls_sideways(browser: Browser, width: int) -> None:
+    browser.resize(width)
+    opened = "document.querySelectorAll('details').forEach(d => d.open = {});"
+    browser.script(opened.format("true"))
+    assert browser.script("return document.documentElement.scrollWidth") <= width
+    browser.script(opened.format("false"))
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_all_text_stands_out_from_what_is_behind_it(browser: Browser, scheme: str) -> None:
+    browser.prefer(scheme)
+    ratio, where = browser.script(CONTRAST)
+    assert ratio >= 4.5, where
+
+
+def test_dark_mode_is_dark(browser: Browser) -> None:
+    light = browser.picture()
+    browser.prefer("dark")
+    assert browser.picture() != light
+    colour = browser.script("return getComputedStyle(document.body).backgroundColor")
+    assert max(map(int, colour.removeprefix("rgb(").removesuffix(")").split(","))) < 60
+
+
+def test_print_is_dark_on_light_fits_the_sheet_and_hides_nothing(browser: Browser) -> None:
+    browser.resize(695)  # A4 within its margins
+    browser.prefer("dark", media="print")
+    assert browser.script("return getComputedStyle(document.body).color") == "rgb(28, 36, 48)"
+    assert browser.script("return document.querySelector('nav').checkVisibility()") is False
+    assert browser.script("return document.querySelector('.claims details p').getBoundingClientRect().height") > 0
+    assert browser.script("return document.documentElement.scrollWidth") <= 695
+
+
+def test_everything_is_there_without_scripts(file: Path) -> None:
+    with browse(scripts=False) as silent:
+        silent.open(file)
+        texts = silent.cdp("Runtime.evaluate", expression="1")  # the protocol itself needs no script of the page
+        assert texts["result"]["value"] == 1
+        tree = silent.cdp("Accessibility.getFullAXTree")["nodes"]
+    names = {node["name"]["value"] for node in tree if not node.get("ignored") and node.get("name", {}).get("value")}
+    assert {"Summary", "Claims", "Known differences from the paper", "Provenance and environment"} <= names
+    assert "SQuAD gains 8.2 points on average" in names

@@ -1,0 +1,35 @@
+"""A small Table 2 with files that pass, and made-up results of every kind."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from stilts_artifact.checking import expected, labels, recheck
+from stilts_artifact.reporting import runs
+from tests.unit.checking.conftest import small_sets  # noqa: F401  (a fixture)
+from tests.unit.checking.small import SmallSet, small_world
+
+
+@pytest.fixture
+def passing(
+    small_sets: dict[int, SmallSet],  # noqa: F811
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Callable[[int], Path]:
+    """Makes a results folder of Table 2 or 3 that passes, and a package that believes in its expected values."""
+
+    def make(table: int) -> Path:
+        base = tmp_path / f"table {table}"
+        shutil.copytree(small_sets[table].folder.parent, base)
+        world = small_world()
+        for module in (recheck, runs):
+            monkeypatch.setattr(module, "world", lambda _: world)
+        for module in (expected, labels):
+            monkeypatch.setattr(module, "expected_root", lambda: base / "expected")
+        return base / "results"
+
+    return make

@@ -1,0 +1,188 @@
+"""Research objects: what they hold, and what verifying them finds."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from rocrate.rocrate import ROCrate
+
+from stilts_artifact.checking.results import dump_results, load_results
+from stilts_artifact.domain.cells import Verdict
+from stilts_artifact.errors import DataError, IntegrityError
+from stilts_artifact.reporting import crate as crates
+from stilts_artifact.reporting.crate import RESULTS, metadata, write_crate
+from stilts_artifact.reporting.packing import MANIFEST, Member, pack, unpack
+from stilts_artifact.reporting.page import render_page
+from stilts_artifact.reporting.runs import Run, load_runs
+from stilts_artifact.reporting.verify import verify_crate
+from tests.unit.reporting.synthetic import table1, table2
+
+Passing = Callable[[int], Path]
+
+
+def packed(folder: Path, path: Path, *, labels: bool = False) -> int:
+    from stilts_artifact.checking.claims import claims_path, load_claims
+
+    runs = load_runs(folder)
+    return write_crate(path, folder, runs, render_page(runs, load_claims(claims_path())).encode(), labels=labels)
+
+
+def repack(crate: Path, change: Callable[[Path], None]) -> Path:
+    """The crate after a change of its files, with a manifest that fits them."""
+    folder = crate.parent / "opened"
+    unpack(crate, folder)
+    (folder / MANIFEST).unlink()
+    change(folder)
+    pack(crate, [Member(path.relative_to(folder).as_posix(), path) for path in folder.rglob("*") if path.is_file()])
+    return crate
+
+
+@pytest.fixture
+def crate(passing: Passing, tmp_path: Path) -> Path:
+    path = tmp_path / "crate.zip"
+    assert packed(passing(2), path) == 0
+    return path
+
+
+@pytest.mark.parametrize("table", [2, 3])
+def test_a_crate_gives_the_same_verdict_elsewhere(passing: Passing, tmp_path: Path, table: int) -> None:
+    folder = passing(table)
+    packed(folder, tmp_path / "crate.zip")
+    shutil.rmtree(folder)
+    found = verify_crate(tmp_path / "crate.zip")
+    assert [table.results.verdict for table in found.tables] == [Verdict.REPRODUCED]
+    assert found.tables[0].run is not None
+    assert found.notes == ()
+
+
+def test_the_same_results_give_the_same_crate(passing: Passing, tmp_path: Path) -> None:
+    folder = passing(2)
+    os.utime(folder / "table2.mini.json", (1e9, 1e9))
+    packed(folder, tmp_path / "one.zip")
+    packed(folder, tmp_path / "two.zip")
+    assert (tmp_path / "one.zip").read_bytes() == (tmp_path / "two.zip").read_bytes()
+    unpack(tmp_path / "one.zip", tmp_path / "out")
+    assert b'"datePublished": "2001-09-09"' in (tmp_path / "out" / "ro-crate-metadata.json").read_bytes()
+
+
+def test_a_changed_prediction_is_noticed_under_a_manifest_that_fits(crate: Path) -> None:
+    def change(folder: Path) -> None:
+        file = next((folder / RESULTS).glob("table2.mini/predictions/mnli/*/xnli/*.tsv"))
+        file.write_bytes(file.read_bytes().replace(b"entailment", b"neutral"))
+
+    with pytest.raises(IntegrityError, match="not the one the results rest on"):
+        verify_crate(repack(crate, change))
+
+
+def test_a_changed_score_is_not_reproduced(crate: Path) -> None:
+    def change(folder: Path) -> None:
+        path = folder / RESULTS / "table2.mini.json"
+        results = load_results(path)
+        cells = [cell.model_copy(update={"value": 99.0} if str(cell.key) == "mnli/xnli" else {})
+                 for cell in results.cells]  # fmt: skip
+        path.write_bytes(dump_results(results.model_copy(update={"cells": cells})))
+
+    found = verify_crate(repack(crate, change))
+    assert found.tables[0].results.verdict is Verdict.NOT_REPRODUCED
+    assert any("mnli/xnli" in note for note in found.notes)
+
+
+def test_an_edited_page_is_noticed(crate: Path) -> None:
+    found = verify_crate(repack(crate, lambda folder: (folder / "report.html").write_text("<p>All is well.")))
+    assert found.tables[0].results.verdict is Verdict.REPRODUCED
+    assert ["report.html" in note for note in found.notes] == [True]
+
+
+def test_a_crate_cannot_bring_its_own_expected_values(crate: Path) -> None:
+    def change(folder: Path) -> None:
+        path = next(path for path in (folder / "expected_results").rglob("*.yaml"))
+        path.write_bytes(path.read_bytes() + b"\n")
+
+    found = verify_crate(repack(crate, change))
+    assert "the crate was judged by other expected values" in found.notes[0]
+
+
+@pytest.mark.parametrize("path", ["../../../../evil", "table2.mini/labels/../../../../evil", "/tmp/evil"])
+def test_a_results_file_cannot_name_files_outside(crate: Path, tmp_path: Path, path: str) -> None:
+    (tmp_path / "mine" / "table2.mini" / "labels").mkdir(parents=True)
+    (tmp_path / "evil").write_text("evil")
+
+    def change(folder: Path) -> None:
+        file = folder / RESULTS / "table2.mini.json"
+        text = json.loads(file.read_bytes())
+        text["files"][0]["path"] = path
+        file.write_text(json.dumps(text))
+
+    with pytest.raises(DataError, match="leaves the results folder"):
+        verify_crate(repack(crate, change), tmp_path / "mine")
+
+
+def test_labels_of_others_are_left_out_and_can_be_given_again(
+    passing: Passing, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(crates, "is_third_party", lambda _, record: crates.is_label(record.path))
+    folder = passing(2)
+    path = tmp_path / "crate.zip"
+    left_out = packed(folder, path)
+    assert left_out == len(list((folder / "table2.mini" / "labels").rglob("*.*")))
+    found = verify_crate(path)
+    assert found.tables[0].results.verdict is Verdict.INCONCLUSIVE
+    assert len(found.tables[0].missing) == left_out
+    assert found.tables[0].run is None
+    assert "belong to others" in found.notes[0]
+    assert verify_crate(path, folder).tables[0].results.verdict is Verdict.REPRODUCED
+    assert packed(folder, tmp_path / "all.zip", labels=True) == 0
+    assert verify_crate(tmp_path / "all.zip").tables[0].results.verdict is Verdict.REPRODUCED
+
+
+def test_other_labels_are_refused(passing: Passing, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(crates, "is_third_party", lambda _, record: crates.is_label(record.path))
+    folder = passing(2)
+    packed(folder, tmp_path / "crate.zip")
+    label = next((folder / "table2.mini" / "labels" / "xnli").iterdir())
+    label.write_bytes(label.read_bytes().replace(b"entailment", b"neutral"))
+    with pytest.raises(IntegrityError):
+        verify_crate(tmp_path / "crate.zip", folder)
+
+
+def test_only_labels_of_real_data_belong_to_others() -> None:
+    results = table2()
+    label = results.files[0]
+    assert not crates.is_third_party(Run(results, "", ""), label)
+    assert crates.is_third_party(Run(results.model_copy(update={"scale": "paper"}), "", ""), label)
+    prediction = label.model_copy(update={"path": "table2.paper/predictions/none/seed-1/labels/x.tsv"})
+    assert not crates.is_third_party(Run(results.model_copy(update={"scale": "paper"}), "", ""), prediction)
+
+
+def test_the_metadata_are_a_workflow_run_crate(tmp_path: Path) -> None:
+    runs = [Run(table1(), "table1.mini.json", "1" * 64), Run(table2(), "table2.mini.json", "2" * 64)]
+    for file in ("report.html", "workflow.sh", "manifest-sha256.txt", *(f"results/{run.file}" for run in runs)):
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        (tmp_path / file).write_text("")
+    for folder in ("expected_results", "results/table2.mini"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "ro-crate-metadata.json").write_bytes(metadata(runs, "2026-01-02"))
+    crate = ROCrate(tmp_path)
+    profiles = {profile.id for profile in crate.root_dataset["conformsTo"]}
+    assert "https://w3id.org/ro/wfrun/workflow/0.5" in profiles
+    assert crate.datePublished.date().isoformat() == "2026-01-02"
+    assert crate.mainEntity.id == "workflow.sh"
+    assert "ComputationalWorkflow" in crate.mainEntity.type
+    actions = crate.root_dataset["mentions"]
+    assert [action.type for action in actions] == ["CreateAction", "CreateAction"]
+    for action, run in zip(actions, runs, strict=True):
+        assert action["instrument"] is crate.mainEntity
+        assert action["result"][0].id == f"results/{run.file}"
+        assert len(action["object"]) == len(run.results.inputs)
+        assert "agent" not in action.properties()
+    graph = json.loads((tmp_path / "ro-crate-metadata.json").read_bytes())["@graph"]
+    known = {entity["@id"] for entity in graph}
+    used = {value["@id"] for entity in graph for values in entity.values()
+            for value in (values if isinstance(values, list) else [values]) if isinstance(value, dict)}  # fmt: skip
+    assert {name for name in used - known if not name.startswith("http")} == set()
+    assert all(" " not in entity["@id"] and "<" not in entity["@id"] for entity in graph)

@@ -1,0 +1,211 @@
+"""The HTML page: the same for the same runs, self-contained, escaped, complete and well-formed."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from stilts_artifact.benchmark.experiments import NONE, targets
+from stilts_artifact.checking.claims import claims_path, load_claims
+from stilts_artifact.checking.statistics import binomial_error
+from stilts_artifact.domain.cells import Verdict
+from stilts_artifact.reporting.differences import known_differences
+from stilts_artifact.reporting.figures import LEFT, RIGHT, WIDTH, language_figures
+from stilts_artifact.reporting.layout import arrange
+from stilts_artifact.reporting.page import render_page
+from stilts_artifact.reporting.runs import Run
+from tests.unit.reporting.synthetic import HOSTILE, MINI, STAMP, table1, table2, table3
+
+VOID = {"meta", "link", "br", "hr", "img", "input", "path", "circle"}
+ROOT = Path(__file__).resolve().parents[3]
+
+
+class Page(HTMLParser):
+    """What a test wants to know of a page."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.faults: list[str] = []
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        if not self.open or self.open.pop() != tag:
+            self.faults.append(f"</{tag}> at {self.getpos()}")
+
+    def of(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.found if name == tag]
+
+
+def runs() -> list[Run]:
+    examples = {(task.name, language): 400 for task in targets(MINI) for language in task.languages}
+    return [
+        Run(table1(), "table1.mini.json", "1" * 64, notes=(f"a note {HOSTILE}",)),
+        Run(table2(), "table2.mini.json", "2" * 64, examples),
+        Run(table3(), "table3.mini.json", "3" * 64),
+    ]
+
+
+@pytest.fixture(scope="module")
+def text() -> str:
+    return render_page(runs(), load_claims(claims_path()))
+
+
+@pytest.fixture(scope="module")
+def page(text: str) -> Page:
+    return Page(text)
+
+
+def test_every_element_is_closed(page: Page) -> None:
+    assert page.faults == []
+    assert page.open == []
+
+
+def test_what_results_say_is_text_and_never_markup(text: str, page: Page) -> None:
+    assert "&lt;script&gt;alert(&#34;x&#34;)&lt;/script&gt;" in text
+    assert not page.of("script")
+    allowed = {"html", "head", "meta", "link", "title", "style", "body", "a", "div", "header", "p", "h1", "h2", "h3",
+               "span", "nav", "ul", "li", "main", "section", "strong", "b", "dl", "dt", "dd", "details", "summary",
+               "code", "pre", "table", "caption", "thead", "tbody", "tr", "th", "td", "small", "abbr", "figure",
+               "figcaption", "svg", "desc", "g", "path", "text", "circle", "footer"}  # fmt: skip
+    assert {name for name, _ in page.found} <= allowed
+    handlers = [key for _, attributes in page.found for key in attributes if key.startswith("on")]
+    assert handlers == []
+
+
+def test_nothing_outside_the_page_is_referred_to(text: str, page: Page) -> None:
+    references = [value for _, attributes in page.found for key, value in attributes.items()
+                  if key in ("src", "href", "srcset", "action", "data", "xlink:href")]  # fmt: skip
+    assert all(value is not None and value.startswith(("#", "data:,")) for value in references)
+    assert "url(" not in text
+    assert "@import" not in text
+
+
+def test_links_lead_to_places_on_the_page(page: Page) -> None:
+    identifiers = [attributes["id"] for _, attributes in page.found if "id" in attributes]
+    assert len(identifiers) == len(set(identifiers))
+    named = [reference for _, attributes in page.found
+             for reference in (attributes.get("aria-labelledby") or "").split()]  # fmt: skip
+    linked = [(attributes["href"] or "")[1:] for attributes in page.of("a")]
+    assert set(named + linked) <= set(identifiers)
+
+
+def test_tables_have_captions_and_scopes_and_figures_have_texts(page: Page) -> None:
+    assert len(page.of("table")) == len(page.of("caption")) > 10
+    assert all(attributes.get("scope") in ("col", "row", "rowgroup") for attributes in page.of("th"))
+    drawn = [svg for svg in page.of("svg") if svg.get("aria-hidden") != "true"]
+    assert all(svg["role"] == "img" and svg["aria-labelledby"] for svg in drawn)
+    assert len(page.of("desc")) == len(drawn) == 18
+    levels = [int(name[1]) for name, _ in page.found if re.fullmatch(r"h\d", name)]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in pairwise(levels))
+
+
+def test_every_verdict_claim_and_difference_is_told_in_words(text: str) -> None:
+    for words in ("Reproduced", "Not reproduced", "Inconclusive", "Not run", "Not checkable"):
+        assert f"</span>{words}</span>" in text
+    for claim in table2().claims[:4]:
+        assert claim.title in text
+    assert "Averaged over the nine intermediate tasks" in text  # a statement, from the list of claims
+    assert all(difference.title in text for difference in known_differences())
+    assert text.count(STAMP) > 3
+    assert "3.11.16" in text
+    assert "2" * 64 in text
+
+
+def test_scores_and_gains_are_those_of_the_cells(text: str) -> None:
+    layout = arrange(table2())
+    rows = re.findall(r'<tr><th scope="row">MNLI</th>(.*?)</tr>', text, flags=re.DOTALL)
+    gains, scores = ([re.sub(r"<small>.*?</small>|<[^>]*>|\s", "", cell) for cell in re.findall(r"<td.*?</td>", row)]
+                     for row in rows if row.count("<td") == 10)  # fmt: skip
+    columns = [column.name for column in layout.with_role("score", "average")]
+    assert scores == [f"{layout.value('mnli', name):.1f}" for name in columns]
+    assert gains == [f"{layout.gain('mnli', name):+.1f}".replace("-", "−") for name in columns]
+
+
+def test_a_page_on_evidence_has_no_warning_and_one_without_has() -> None:
+    warning = "neither supports nor refutes the paper"
+    assert warning in render_page(runs()[:1])
+    paper = table1().model_copy(update={"scale": "paper", "stamp": "paper"})
+    assert warning not in render_page([Run(paper, "table1.paper.json", "1" * 64)])
+
+
+def test_a_table_without_any_reported_value_says_so() -> None:
+    cells = [cell.model_copy(update={"reported": None, "verdict": Verdict.NOT_CHECKABLE}) for cell in table2().cells]
+    text = render_page([Run(table2().model_copy(update={"cells": cells}), "table2.mini.json", "2" * 64)])
+    assert "nothing to compare its cells with" in text
+
+
+def test_error_bars_are_95_percent_of_the_binomial() -> None:
+    layout = arrange(table2())
+    figure = next(item for item in language_figures(layout, {("xnli", "qaa"): 400}) if item.column.name == "xnli")
+    mark, bare = figure.lines[0].base, figure.lines[1].base
+    assert mark is not None and bare is not None
+    assert mark.low is not None and mark.high is not None
+    value = layout.value(NONE, "xnli", "qaa")
+    assert value is not None
+    (x0, low), *_, (x1, high) = figure.ticks
+    per_point = (x1 - x0) / (high - low)
+    assert (mark.high - mark.low) / per_point / 2 == pytest.approx(1.96 * binomial_error(value, 400), rel=1e-3)
+    assert mark.x == pytest.approx(x0 + per_point * (value - low), abs=0.01)
+    assert bare.low is None
+
+
+def test_everything_is_drawn_within_the_frame() -> None:
+    for figure in language_figures(arrange(table2()), {("tatoeba", "qaa"): 2, ("pawsx", "qab"): 3}):
+        marks = [mark for line in figure.lines for mark in (line.base, line.other) if mark is not None]
+        ends = [x for mark in marks for x in (mark.x, mark.low, mark.high, *mark.seeds) if x is not None]
+        assert LEFT <= min(ends) <= max(ends) <= WIDTH - RIGHT
+        assert max(mark.bar for mark in marks) < figure.height
+
+
+PROGRAM = """
+import locale, sys
+locale.setlocale(locale.LC_ALL, "")
+from tests.unit.reporting.test_page import runs
+from stilts_artifact.checking.claims import claims_path, load_claims
+from stilts_artifact.reporting.markdown import render_markdown
+from stilts_artifact.reporting.page import render_page
+sys.stdout.buffer.write(render_page(runs(), load_claims(claims_path())).encode())
+sys.stdout.buffer.write(render_markdown(runs()).encode())
+"""
+
+
+def surroundings() -> Iterator[dict[str, str]]:
+    yield {"LC_ALL": "C", "TZ": "UTC", "COLUMNS": "40", "PYTHONHASHSEED": "1"}
+    yield {"LC_ALL": "C.UTF-8", "TZ": "Pacific/Kiritimati", "COLUMNS": "300", "PYTHONHASHSEED": "2", "FORCE_COLOR": "1"}
+
+
+def test_the_page_depends_on_nothing_but_the_results() -> None:
+    outputs = {
+        subprocess.run([sys.executable, "-c", PROGRAM], cwd=ROOT, env={**os.environ, **extra}, capture_output=True,
+                       check=True).stdout
+        for extra in surroundings()
+    }  # fmt: skip
+    assert len(outputs) == 1
+    assert len(outputs.pop()) > 100_000
+
+
+def test_known_differences_name_places_that_exist() -> None:
+    differences = known_differences()
+    named = [difference.change for difference in differences if "/" in difference.change]
+    assert all((ROOT / name).exists() for name in named), named
+    assert {difference.status for difference in differences} == {"unverified", "choice", "limit"}
