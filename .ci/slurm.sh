@@ -1,16 +1,19 @@
 #!/usr/bin/env bash
 # A Slurm of one node for tests, beside any other on the machine: own configuration, key, sockets and ports.
+#   slurm.sh install        Debian's packages, unless they are there
 #   slurm.sh start FOLDER   FOLDER: absolute and short (it holds a socket); needs root
 #   slurm.sh stop FOLDER
 # Its clients find it through SLURM_CONF=FOLDER/slurm.conf. SlurmUser=root and linuxproc are for tests only.
 set -euo pipefail
-command=$1 folder=$2
+command=$1 folder=${2-}
 
 install_packages() {
-  if command -v slurmctld slurmd sbatch munged >/dev/null; then return; fi
+  if command -v slurmctld >/dev/null && command -v slurmd >/dev/null &&
+    command -v sbatch >/dev/null && command -v munged >/dev/null; then return; fi
   export DEBIAN_FRONTEND=noninteractive
   apt-get update -qq
-  apt-get install -y -qq --no-install-recommends slurmctld slurmd slurm-client munge >/dev/null
+  apt-get install -y -qq --no-install-recommends -o DPkg::Lock::Timeout=300 \
+    slurmctld slurmd slurm-client munge >/dev/null
 }
 
 configure() {
@@ -70,10 +73,22 @@ start() {
 
 stop() {
   SLURM_CONF=$folder/slurm.conf scancel --user=root 2>/dev/null || true
-  local name
+  local name pid
   for name in slurmd slurmctld munged; do
-    if [ -s "$folder/$name.pid" ]; then kill "$(cat "$folder/$name.pid")" 2>/dev/null || true; fi
+    if [ ! -s "$folder/$name.pid" ]; then continue; fi
+    pid=$(cat "$folder/$name.pid")
+    kill "$pid" 2>/dev/null || continue
+    # Ended, or a zombie that this machine's init does not reap.
+    for _ in $(seq 100); do
+      if ! ps -o stat= -p "$pid" | grep -q '^[^Z]'; then break; fi
+      sleep 0.1
+    done
   done
 }
 
-"$command"
+case $command in
+  install) install_packages ;;
+  start) start ;;
+  stop) stop ;;
+  *) echo "usage: slurm.sh install | start FOLDER | stop FOLDER" >&2 && exit 2 ;;
+esac

@@ -70,13 +70,14 @@ def _obtain(world: World, library: Library, machine: Machine) -> list[ArtifactEr
 
 def _run(scale: Scale, world: World, library: Library, machine: Machine, out: Path) -> list[Measurement]:
     from stilts_artifact.cli.progress import work_progress
-    from stilts_artifact.model.hub import phase_one
+    from stilts_artifact.model.hub import phase_one, revision_of
     from stilts_artifact.phases.retrieve import Retrieving, sentence_encoder
     from stilts_artifact.retrieval.calibration import MAX_LENGTH, calibrate, calibrated_cells
     from stilts_artifact.retrieval.knn import Search
 
     encoder = scale.encoder
-    folder, revision = phase_one(encoder.name, encoder.revision, machine.store / "encoders", offline=machine.offline)
+    folder = phase_one(encoder.name, encoder.revision, machine.store / "encoders", offline=machine.offline)
+    revision = revision_of(encoder.name, encoder.revision)
     own = scale.retrieval
     chosen = Retrieving(own.layer, own.pooling, MAX_LENGTH, own.neighbours, own.margin, "float32")
     device = "auto" if scale.evidence else "cpu"  # recorded values were made on a CPU

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -30,9 +30,9 @@ def plan(
     """Steps, hours, wall time by number of workers, downloads and disk of Table 2 or 3."""
     number = options.parse_table(table, options.SCORE_TABLES)
     from stilts_artifact.benchmark import world as load_world
+    from stilts_artifact.cli.score_tables import blueprint_of
     from stilts_artifact.documents import dump_json
     from stilts_artifact.scales import load_scale
-    from stilts_artifact.tables.blueprint import Blueprint
     from stilts_artifact.tables.run import needed_sources, wanted_cells
     from stilts_artifact.tables.scores import request
     from stilts_artifact.workflow.costs import load_costs
@@ -47,7 +47,7 @@ def plan(
     library = options.open_library(world, results, store, data)
     # Whatever is not here would be: a plan is of the whole table.
     pins = dict.fromkeys(world.sources, "not here yet") | library.pins()
-    blueprint = Blueprint(world, chosen, chosen.encoder.revision or chosen.encoder.name, pins)
+    blueprint = replace(blueprint_of(chosen, world, library), pins=pins)
     wanted = wanted_cells(world, number, only or [])
     # Table 3 first needs its candidates on development data; its own test predictions come on top.
     requests = [request(blueprint, needed, wanted, lambda _: []) for needed in sorted({2, number})]

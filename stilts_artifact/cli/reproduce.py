@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from stilts_artifact.checking.results import Results
     from stilts_artifact.cli.score_tables import Machine
     from stilts_artifact.data.library import Library
-    from stilts_artifact.domain.tasks import World
+    from stilts_artifact.domain.tasks import Part, Source, World
     from stilts_artifact.scales.schema import Scale
 
 _Outcome = tuple["Results", list[ArtifactError]]
@@ -166,15 +166,21 @@ def _list_steps(
     number: int, scale: Scale, world: World, library: Library, machine: Machine, only: Sequence[str]
 ) -> None:
     """What would run, and why."""
-    from stilts_artifact.cli import score_tables
+    from stilts_artifact.cli.score_tables import blueprint_of
     from stilts_artifact.tables.run import wanted_cells
+    from stilts_artifact.tables.scores import request
     from stilts_artifact.workflow.kinds import KINDS
     from stilts_artifact.workflow.reasons import reasons
     from stilts_artifact.workflow.steps import Graph
     from stilts_artifact.workflow.store import Store
 
-    experiment = score_tables.open_experiment(scale, world, library, machine)
-    asked = experiment.request(2, wanted_cells(world, number, only))
+    blueprint = blueprint_of(scale, world, library)
+
+    def missing(parts: Iterable[Part]) -> list[Source]:
+        """What a run could not get either."""
+        return [source for source in library.missing(parts) if machine.offline or not source.urls]
+
+    asked = request(blueprint, 2, wanted_cells(world, number, only), missing)
     graph = Graph(asked.steps, KINDS)
     found = reasons(graph, Store(machine.store))
     for reason in found:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from stilts_artifact.data.library import Library
     from stilts_artifact.domain.tasks import World
     from stilts_artifact.scales.schema import Scale
+    from stilts_artifact.tables.blueprint import Blueprint
     from stilts_artifact.tables.run import Experiment, Measured, Wanted
     from stilts_artifact.workflow.job import Device
     from stilts_artifact.workflow.progress import Watch
@@ -39,25 +40,33 @@ class Machine:
     scheduler: str | None
 
 
+def blueprint_of(scale: Scale, world: World, library: Library) -> Blueprint:
+    """The steps of a scale, from what is on this machine; the encoder itself need not be."""
+    from stilts_artifact.model.hub import revision_of
+    from stilts_artifact.tables.blueprint import Blueprint
+
+    return Blueprint(world, scale, revision_of(scale.encoder.name, scale.encoder.revision), library.pins())
+
+
 def open_experiment(scale: Scale, world: World, library: Library, machine: Machine) -> Experiment:
     """The experiment of a scale; the encoder of phase (i) is downloaded if it has to be.
 
     Raises:
+        ResourceError: the scale needs a GPU, and none answers.
         MissingDataError: the encoder is not here, and offline or not reachable.
         IntegrityError: the encoder's folder is damaged.
     """
     from stilts_artifact.model.hub import phase_one
-    from stilts_artifact.tables.blueprint import Blueprint
     from stilts_artifact.tables.run import Experiment
     from stilts_artifact.workflow.engine import Options
     from stilts_artifact.workflow.kinds import make_context
 
-    folder, revision = phase_one(scale.encoder.name, scale.encoder.revision, machine.store / "encoders",
-                                 offline=machine.offline)  # fmt: skip
-    blueprint = Blueprint(world, scale, revision, library.pins())
-    context = make_context(machine.store, list(machine.data), folder, device=_device(scale, machine))
-    chosen = Options(machine.workers, machine.scheduler)
-    return Experiment(blueprint, library, context, chosen)
+    device = _device(scale, machine)
+    folder = phase_one(scale.encoder.name, scale.encoder.revision, machine.store / "encoders", offline=machine.offline)
+    context = make_context(machine.store, list(machine.data), folder, device=device)
+    return Experiment(
+        blueprint_of(scale, world, library), library, context, Options(machine.workers, machine.scheduler)
+    )
 
 
 def obtain(experiment: Experiment, table: int, wanted: Wanted, machine: Machine) -> list[ArtifactError]:

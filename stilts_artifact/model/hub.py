@@ -91,8 +91,13 @@ def pinned_encoder(name: str, folder: Path, *, offline: bool = False, endpoint: 
     return target
 
 
-def phase_one(name: str, revision: str | None, folder: Path, *, offline: bool) -> tuple[Path, str]:
-    """The encoder that phase (i) hands over: its checkpoint folder, and the commit or sha256 that names its weights.
+def revision_of(name: str, revision: str | None) -> str:
+    """What names the weights of phase (i): the commit, or the sha256 of those that ship with the package."""
+    return read_manifest(shipped_encoder())[WEIGHTS].sha256 if name == SHIPPED or revision is None else revision
+
+
+def phase_one(name: str, revision: str | None, folder: Path, *, offline: bool) -> Path:
+    """The checkpoint folder of the encoder that phase (i) hands over.
 
     Args:
         name: ``mini`` for the one that ships with the package, else a repository on the hub.
@@ -104,11 +109,10 @@ def phase_one(name: str, revision: str | None, folder: Path, *, offline: bool) -
         MissingDataError, IntegrityError, ResourceError: as :func:`pinned_encoder`.
     """
     if name == SHIPPED:
-        shipped = shipped_encoder()
-        return shipped, read_manifest(shipped)[WEIGHTS].sha256
+        return shipped_encoder()
     for key, pin in PINNED.items():
         if (pin.repository, pin.revision) == (name, revision):
-            return pinned_encoder(key, folder, offline=offline), pin.revision
+            return pinned_encoder(key, folder, offline=offline)
     known = {f"{pin.repository} at {pin.revision}": key for key, pin in PINNED.items()}
     raise unknown_name("encoder", f"{name} at {revision}", known)
 

@@ -17,7 +17,8 @@ from stilts_artifact.workflow.worker import THREADS
 if TYPE_CHECKING:
     from distributed import Client
 
-_LOOPBACK = "127.0.0.1"
+# Dask opens a web server even without its dashboard; port 0 keeps two runs from meeting at the same one.
+_LOOPBACK: dict[str, Any] = {"host": "127.0.0.1", "dashboard": False, "dashboard_address": "127.0.0.1:0"}
 _CONNECT_SECONDS = 5
 _CLOSE_SECONDS = 5.0
 # A worker that trains the mini encoder holds about 1 GiB, most of it libraries.
@@ -49,31 +50,17 @@ def local_client(folder: Path, workers: int | None, device: Device) -> Iterator[
         ResourceError: no GPU, or the processes do not start.
     """
     import dask
-    from distributed import Client, Nanny, Scheduler, SpecCluster
+    from distributed import Client, Scheduler, SpecCluster
 
-    gpus = visible_gpus() if device == "cuda" else []
-    count = workers or len(gpus) or default_workers()
-    # Dask opens a web server even without its dashboard; port 0 keeps two runs from meeting at the same one.
-    loopback = {"host": _LOOPBACK, "dashboard": False, "dashboard_address": f"{_LOOPBACK}:0"}
     with ExitStack() as stack:
         scratch = claim(folder, "dask")
         stack.callback(scratch.remove)
         stack.enter_context(dask.config.set({**_SETTINGS, "temporary-directory": str(scratch.path)}))
         stack.enter_context(quiet())
-        options = {
-            **loopback,
-            "nthreads": 1,
-            "memory_limit": 0,  # Dask would pause or kill a worker by a limit of its own; the system's is enough.
-            "local_directory": str(scratch.path),
-            "silence_logs": logging.CRITICAL,
-        }
-        specs = {
-            index: {"cls": Nanny, "options": {**options, **_worker_options(index, gpus)}} for index in range(count)
-        }
         try:
             cluster = SpecCluster(  # type: ignore[no-untyped-call]  # Dask is not typed
-                workers=specs,
-                scheduler={"cls": Scheduler, "options": {**loopback, "port": 0}},
+                workers=_worker_specs(scratch.path, workers, visible_gpus() if device == "cuda" else []),
+                scheduler={"cls": Scheduler, "options": {**_LOOPBACK, "port": 0}},
                 silence_logs=logging.CRITICAL,
             )
         except (OSError, TimeoutError, RuntimeError) as error:
@@ -131,11 +118,25 @@ def visible_gpus() -> list[str]:
     return named[:count] if len(named) >= count else [str(index) for index in range(count)]
 
 
-def _worker_options(index: int, gpus: list[str]) -> dict[str, Any]:
+def _worker_specs(scratch: Path, workers: int | None, gpus: list[str]) -> dict[int, dict[str, Any]]:
+    from distributed import Nanny
+
+    options = {
+        **_LOOPBACK,
+        "nthreads": 1,
+        "memory_limit": 0,  # Dask would pause or kill a worker by a limit of its own; the system's is enough.
+        "local_directory": str(scratch),
+        "silence_logs": logging.CRITICAL,
+        "env": THREADS,
+    }
     if not gpus:
-        return {"env": dict(THREADS)}
-    # More workers than GPUs share them in turn.
-    return {"env": {**THREADS, "CUDA_VISIBLE_DEVICES": gpus[index % len(gpus)]}, "resources": {"GPU": 1}}
+        return {index: {"cls": Nanny, "options": options} for index in range(workers or default_workers())}
+    specs = {}
+    for index in range(workers or len(gpus)):
+        # More workers than GPUs share them in turn.
+        environment = {**THREADS, "CUDA_VISIBLE_DEVICES": gpus[index % len(gpus)]}
+        specs[index] = {"cls": Nanny, "options": {**options, "env": environment, "resources": {"GPU": 1}}}
+    return specs
 
 
 def _close(cluster: Any) -> None:

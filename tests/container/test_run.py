@@ -154,3 +154,19 @@ def test_reproduce_sh_from_another_folder(
     assert apart_from_versions(written)[0] == apart_from_versions(local)[0]
     assert written.stat().st_uid == os.getuid()
     assert [path.name for path in folder.iterdir()] == ["out put"]
+
+
+TABLE2 = ["reproduce", "--table", "2", "--scale", "mini", "--only", "none,panx", "--only", "none,tatoeba"]
+
+
+def test_trained_cells_hardened_equal_a_local_run(image: str, results: Path, tmp_path: Path) -> None:
+    done = hardened(image, results, *TABLE2)
+    assert done.returncode == 6, done.stderr  # the cells that were not asked for are NOT_RUN
+    local = [sys.executable, "-m", "stilts_artifact", *TABLE2, "--results", str(tmp_path)]
+    assert subprocess.run(local, check=False, timeout=600).returncode == 6
+    for path in sorted(path for path in (results / "table2.mini").rglob("*") if path.is_file()):
+        assert path.read_bytes() == (tmp_path / path.relative_to(results)).read_bytes(), path
+    inside, outside = (json.loads((folder / "table2.mini.json").read_text("utf-8")) for folder in (results, tmp_path))
+    assert inside["cells"] == outside["cells"]
+    assert sum(cell["value"] is not None for cell in inside["cells"]) == 2 + 8 + 7, "two means and their languages"
+    assert hardened(image, results, "check", "--table", "2").returncode == 6

@@ -12,6 +12,7 @@ import pytest
 from benchmarks.checking import file_records, make_run
 from stilts_artifact.checking.labels import load_labels
 from stilts_artifact.checking.recheck import judge_all_claims, recheck
+from stilts_artifact.checking.sums import refresh_sums
 from stilts_artifact.domain.cells import Verdict
 from stilts_artifact.errors import ArtifactError, ConfigError, IntegrityError
 from tests.unit.checking.small import SmallSet
@@ -127,6 +128,66 @@ def test_a_cell_that_the_table_does_not_have_is_refused(small: SmallSet) -> None
     assert "none/xnli/qab" in str(caught.value)
 
 
+@pytest.fixture
+def unrecorded(small: SmallSet) -> SmallSet:
+    """Results with nothing to compare them with, as a paper's cells without a public value are."""
+    (small.expected / "mini" / "table2.yaml").unlink()
+    refresh_sums(small.expected)
+    return small
+
+
+def judged(small: SmallSet) -> dict[str, tuple[Verdict, str]]:
+    return {str(cell.key): (cell.verdict, cell.reason) for cell in recheck(small.results_file).results.cells}
+
+
+def test_before_anything_is_recorded_there_is_nothing_to_compare(unrecorded: SmallSet) -> None:
+    assert {verdict for verdict, _ in judged(unrecorded).values()} == {Verdict.NOT_CHECKABLE}
+    assert recheck(unrecorded.results_file).results.verdict is Verdict.INCONCLUSIVE
+
+
+def test_expected_values_that_are_gone_are_not_taken_for_none(small: SmallSet) -> None:
+    (small.expected / "mini" / "table2.yaml").unlink()
+    with pytest.raises(ArtifactError, match=r"table2\.yaml"):
+        recheck(small.results_file)
+
+
+def test_a_cell_left_out_is_named_even_where_nothing_is_expected(unrecorded: SmallSet) -> None:
+    edit(unrecorded, lambda document: document["cells"].pop(1))
+    assert judged(unrecorded)["none/xnli/qaa"] == (Verdict.NOT_RUN, "the results have no such cell")
+
+
+def test_an_altered_score_is_named_even_where_nothing_is_expected(unrecorded: SmallSet) -> None:
+    edit(unrecorded, lambda document: document["cells"][1].update(value=12.5))
+    verdict, reason = judged(unrecorded)["none/xnli/qaa"]
+    assert verdict is Verdict.NOT_REPRODUCED
+    assert reason.startswith("the file says 12.5; its predictions give ")
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("xnli|", "pawsx|"),
+        ("split:dev", "split:test"),
+        ("lang:qaa", "lang:qac"),
+        ("seed:0", "seed:1"),
+        ("|seed:0", ""),
+        ("mv:xtreme-838c13b", "mv:other"),
+    ],
+)
+def test_a_signature_of_another_place_is_named_even_where_nothing_is_expected(
+    unrecorded: SmallSet, old: str, new: str
+) -> None:
+    def change(document: dict[str, Any]) -> None:
+        cell = document["cells"][1]
+        assert old in cell["signature"]
+        cell["signature"] = cell["signature"].replace(old, new, 1)
+
+    edit(unrecorded, change)
+    verdict, reason = judged(unrecorded)["none/xnli/qaa"]
+    assert verdict is Verdict.INCONCLUSIVE
+    assert "its signature is of another cell or run" in reason
+
+
 def test_results_without_seeds_are_refused(small: SmallSet) -> None:
     edit(small, lambda document: document.update(seeds=[]))
     with pytest.raises(ConfigError, match="without seeds"):
@@ -156,8 +217,6 @@ def test_labels_of_which_none_are_recorded_are_only_noted(small: SmallSet) -> No
 
 @pytest.mark.parametrize("line", ["0" * 64, "x\ttable2/a", "0" * 63 + "\ttable2/a", "0" * 64 + "\ttable1/a"])
 def test_a_malformed_list_of_labels_is_refused(small: SmallSet, line: str) -> None:
-    from stilts_artifact.checking.sums import refresh_sums
-
     (small.expected / "mini" / "labels.tsv").write_text(line + "\n")
     refresh_sums(small.expected)
     with pytest.raises(ArtifactError, match=r"labels\.tsv:1"):

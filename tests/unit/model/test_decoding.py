@@ -157,6 +157,17 @@ def _exact_and_f1(data: Prepared, texts: dict[str, str]) -> tuple[float, float]:
     return exact / len(data.examples), f1 / len(data.examples)
 
 
+def test_questions_of_squad_2_stay_unanswered_where_no_answer_scores_best(
+    tokenizer: PreTrainedTokenizerFast, tmp_path: Path
+) -> None:
+    data = prepared(tokenizer, tmp_path, "squad_v2", questions(2, answered=False))
+    made = [np.zeros((2, 40), np.float32) for _ in data.features]
+    made[0][:, NO_ANSWER] = 1  # more than any span has
+    texts = decode(data, made)
+    assert isinstance(texts, dict)
+    assert (texts["0"], bool(texts["1"])) == ("", True)
+
+
 def test_unanswered_is_right_where_there_is_no_answer(tokenizer: PreTrainedTokenizerFast, tmp_path: Path) -> None:
     data = prepared(tokenizer, tmp_path, "squad_v2", questions(4, answered=False))
     assert development_score(data, dict.fromkeys("0123", "")) == 50.0

@@ -12,6 +12,29 @@ from stilts_artifact.retrieval.margin import margin, margin_scores
 from stilts_artifact.retrieval.mine import RETRIEVALS, Mining, Pairs, mine, select_pairs
 
 
+def textbook_shifted(x: Any, y: Any, k: int) -> set[tuple[int, int]]:
+    """XTREME's mining under --use_shift_embeds (utils_retrieve.py, mine_bitext), written out: ratio margin, max."""
+    x, y = (side / np.linalg.norm(side, axis=1, keepdims=True) for side in (x, y))
+    delta = x.mean(axis=0) - y.mean(axis=0)
+    products = {"forward": (x - delta) @ y.T, "backward": (y + delta) @ x.T}
+    best = {way: np.argsort(-scores, axis=1, kind="stable")[:, :k] for way, scores in products.items()}
+    means = {way: np.take_along_axis(products[way], best[way], axis=1).mean(axis=1) for way in products}
+    found = []
+    for way, other in (("forward", "backward"), ("backward", "forward")):
+        for row, candidates in enumerate(best[way]):
+            scores = [products[way][row, c] / ((means[way][row] + means[other][c]) / 2) for c in candidates]
+            pair = (row, int(candidates[int(np.argmax(scores))]))
+            found.append((max(scores), pair if way == "forward" else pair[::-1]))
+    used: tuple[set[int], set[int]] = (set(), set())
+    pairs = set()
+    for _, (left, right) in sorted(found, key=lambda one: -one[0]):
+        if left not in used[0] and right not in used[1]:
+            used[0].add(left)
+            used[1].add(right)
+            pairs.add((left, right))
+    return pairs
+
+
 def as_set(pairs: Pairs) -> set[tuple[int, int]]:
     return set(zip(pairs.source.tolist(), pairs.target.tolist(), strict=True))
 
@@ -95,3 +118,20 @@ def test_pairs_come_best_first_and_each_sentence_once() -> None:
 def test_one_sentence_on_each_side() -> None:
     pairs = mine(np.ones((1, 1)), np.ones((1, 1)))
     assert (pairs.scores.tolist(), pairs.source.tolist(), pairs.target.tolist()) == ([1.0], [0], [0])
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_centring_is_xtremes_shift(seed: int) -> None:
+    r = np.random.default_rng(seed)
+    x = r.standard_normal((40, 12))
+    y = x[r.permutation(40)[:30]] + 0.6 * r.standard_normal((30, 12))
+    assert as_set(mine(x, y + 1.5, Mining(center=True))) == textbook_shifted(x, y + 1.5, 4)
+
+
+def test_centring_takes_out_what_a_language_adds_to_all_its_sentences() -> None:
+    x, y = planted()
+    right = {(i, i) for i in range(len(x))}
+    off = y + 4.0
+    found = {center: len(right & as_set(mine(x, off, Mining(center=center)))) for center in (False, True)}
+    assert found[True] > found[False]
+    assert found[True] > 50

@@ -1,0 +1,177 @@
+"""The README's claims: for each the command that tests it, what that costs, and the verdict to expect.
+
+    python -m stilts_artifact.reporting.claim_table README.md            # write the section anew
+    python -m stilts_artifact.reporting.claim_table README.md --check    # fail if it is not up to date
+
+The claims come from ``expected_results/claims.yaml``, the costs from the plan of exactly the command that is shown.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stilts_artifact.benchmark import world
+from stilts_artifact.benchmark.experiments import AVERAGE, OVERALL, rows, targets
+from stilts_artifact.checking.claims import Claim, claims_path, load_claims
+from stilts_artifact.domain.cells import Verdict
+from stilts_artifact.domain.units import readable_size
+from stilts_artifact.errors import ArtifactError, ConfigError
+from stilts_artifact.reporting.differences import known_differences
+from stilts_artifact.reporting.markdown import escape, grid
+from stilts_artifact.scales import load_scale
+
+if TYPE_CHECKING:
+    from stilts_artifact.workflow.plan import Plan
+
+SCALE = "paper"
+BEGIN, END = "<!-- claims -->", "<!-- /claims -->"
+REGENERATE = "python -m stilts_artifact.reporting.claim_table README.md"
+
+_FEW = 3  # rows or columns that a command names one by one
+_INTRODUCTION = (
+    "Costs are the plan's, from an empty store, for one GPU ({machine}); claims share most of their steps, and one run of "
+    "Table 2 decides all of its. The expected verdict is what follows if the paper is right. No run at paper scale was made "
+    "for this package; at a smaller scale only directions are judged, and `mini` says nothing about the paper."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What tests a claim: a table, and the cells of it that are needed, as ``--only`` names them."""
+
+    table: int
+    only: tuple[str, ...]
+
+    def __str__(self) -> str:
+        quoted = (f'"{item}"' if "*" in item else item for item in self.only)
+        return " ".join([f"stilts-artifact reproduce --table {self.table} --scale {SCALE}",
+                         *(f"--only {item}" for item in quoted)])  # fmt: skip
+
+
+def claims_section() -> str:
+    """The README's section on claims, between its markers."""
+    claims = load_claims(claims_path()).claims
+    table = [("Table 1: eighteen tasks and their sizes", f"`stilts-artifact reproduce --table 1 --scale {SCALE}`",
+              "0", "1.5 GB", "minutes", "REPRODUCED where a public source states the size")]  # fmt: skip
+    for claim in claims:
+        command = command_of(claim)
+        if command is None:
+            table.append((escape(claim.title), "-", "-", "-", "-", str(Verdict.NOT_CHECKABLE)))
+            continue
+        plan = plan_of(command)
+        table.append((escape(claim.title), f"`{command}`", f"{plan.gpu_seconds / 3600:.0f}",
+                      readable_size(plan.disk_bytes), f"{plan.wall[1] / 3600:.0f} h", str(Verdict.REPRODUCED)))  # fmt: skip
+    machine = plan_of(Command(2, ())).machine
+    headings = ("claim", "command", "GPU-hours", "disk", "time", "expected verdict")
+    return "\n\n".join(
+        [_INTRODUCTION.format(machine=machine), grid(headings, table, 2), *_unsupported(claims), _badges()]
+    )
+
+
+def command_of(claim: Claim) -> Command | None:
+    """The shortest command that measures the cells of a claim; ``None`` if the real table has no such rows.
+
+    A few rows, or a few columns, are named; else the whole table is run.
+    """
+    benchmark = world(load_scale(SCALE).world)
+    known = [row.name for row in rows(benchmark)]
+    if any(not reference.pairs(known) for reference in claim.references):
+        return None
+    if claim.table != 2:
+        return Command(claim.table, ())
+    names = [task.name for task in targets(benchmark)]
+    places = {place for reference in claim.references for place in reference.places(known)}
+    needed = [row for row in known if row in {row for row, _ in places}]
+    asked = {column for _, column in places}
+    columns = names if asked & {AVERAGE, OVERALL} else [name for name in names if name in asked]
+    if len(needed) <= _FEW and columns == names:
+        return Command(2, tuple(needed))
+    return Command(2, tuple(f"*,{column}" for column in columns)) if len(columns) <= _FEW else Command(2, ())
+
+
+@cache
+def plan_of(command: Command) -> Plan:
+    """What a command costs on a machine that has nothing yet."""
+    from stilts_artifact.tables.blueprint import Blueprint
+    from stilts_artifact.tables.run import needed_sources, wanted_cells
+    from stilts_artifact.tables.scores import request
+    from stilts_artifact.workflow.costs import load_costs
+    from stilts_artifact.workflow.kinds import KINDS
+    from stilts_artifact.workflow.plan import make_plan
+    from stilts_artifact.workflow.steps import Graph
+    from stilts_artifact.workflow.store import Store
+
+    scale = load_scale(SCALE)
+    benchmark = world(scale.world)
+    encoder = scale.encoder.revision or scale.encoder.name
+    blueprint = Blueprint(benchmark, scale, encoder, dict.fromkeys(benchmark.sources, "not here yet"))
+    wanted = wanted_cells(benchmark, command.table, command.only)
+    asked = [request(blueprint, table, wanted, lambda _: []) for table in sorted({2, command.table})]
+    graph = Graph([step for one in asked for step in one.steps], KINDS)
+    downloads = sum(source.bytes or 0 for source in needed_sources(blueprint, command.table, wanted) if source.urls)
+    with tempfile.TemporaryDirectory() as empty:
+        return make_plan(graph, Store(Path(empty)), load_costs(SCALE), downloads)
+
+
+def _unsupported(claims: Sequence[Claim]) -> list[str]:
+    """What cannot be tested here, and why."""
+    lines = [f"- {escape(claim.title)}: {escape(claim.gap or '')}." for claim in claims if command_of(claim) is None]
+    lines += [f"- {escape(difference.title)}: {escape(difference.here)}" for difference in known_differences()
+              if difference.status == "limit"]  # fmt: skip
+    lines.append(
+        "- Cells of Tables 2 and 3 without a public source: NOT\\_CHECKABLE until someone enters them from the paper."
+    )
+    return ["### Not supported, and why", "\n".join(lines)]
+
+
+def _badges() -> str:
+    return resources.files(__package__).joinpath("templates/badges.md").read_text(encoding="utf-8").strip()
+
+
+def replace_section(readme: str, section: str) -> str:
+    """A README with the section between its markers replaced.
+
+    Raises:
+        ConfigError: it does not have the two markers.
+
+    Example:
+        >>> replace_section("a\\n<!-- claims -->\\nold\\n<!-- /claims -->\\nb", "new")
+        'a\\n<!-- claims -->\\n\\nnew\\n\\n<!-- /claims -->\\nb'
+    """
+    pattern = re.compile(f"{re.escape(BEGIN)}.*?{re.escape(END)}", flags=re.DOTALL)
+    if len(pattern.findall(readme)) != 1:
+        raise ConfigError("no place for the claims", where="README.md", expected=f"{BEGIN} and {END}, once")
+    return pattern.sub(lambda _: f"{BEGIN}\n\n{section}\n\n{END}", readme)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Write the section anew, or with ``--check`` see whether it is up to date."""
+    from stilts_artifact.documents import write_atomically
+
+    check = "--check" in arguments
+    paths = [Path(argument) for argument in arguments if argument != "--check"]
+    if len(paths) != 1:
+        raise ConfigError("which file?", got=" ".join(arguments), expected="README.md [--check]")
+    old = paths[0].read_text(encoding="utf-8")
+    new = replace_section(old, claims_section())
+    if check and new != old:
+        raise ConfigError("the claims are not up to date", where=str(paths[0]), fix=REGENERATE)
+    if new != old:
+        write_atomically(paths[0], new.encode())
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except ArtifactError as error:
+        sys.stderr.write(f"error: {error}\n")
+        sys.exit(error.exit_code)

@@ -1,0 +1,39 @@
+"""What the tests of the workflow share."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from stilts_artifact.workflow.steps import Graph, Step
+from stilts_artifact.workflow.store import Store
+from tests.faults.workflow_kinds import KINDS
+
+
+def text(root: Path, step: Step) -> str:
+    return (Store(root).read(Graph([step], KINDS).address(step)) / "text").read_text()
+
+
+def results(root: Path) -> dict[str, str]:
+    """Hashes of all published files."""
+    store = Store(root)
+    found = {}
+    for kind in KINDS:
+        for record in store.records(kind):
+            store.read(record.node.address)
+            found |= {f"{record.node.address}/{name}": sums.sha256 for name, sums in record.files.items()}
+    return found
+
+
+def diamond() -> Step:
+    top = Step("join", {"text": "top "})
+    sides = {side: Step("join", {"text": f"{side} "}, {"top": top}) for side in ("left", "right")}
+    return Step("join", {"text": "end"}, sides)
+
+
+def wait_until(true: Callable[[], bool], seconds: float = 30) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "it did not come to pass in time"
+        time.sleep(0.05)
