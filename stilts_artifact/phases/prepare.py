@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 from random import Random
+from typing import TypeVar
 
 from stilts_artifact.data.library import Library
 from stilts_artifact.data.readers import READERS
@@ -12,6 +13,8 @@ from stilts_artifact.data.splits import read_split
 from stilts_artifact.domain.examples import ComparableCorpus, Example, TaggedSentence
 from stilts_artifact.domain.tasks import Kind, Split, Task, World
 from stilts_artifact.errors import DataError
+
+_T = TypeVar("_T")
 
 
 def prepare(
@@ -58,7 +61,7 @@ def prepare_text(
     library: Library,
     out: Path,
 ) -> None:
-    """The same for running text: at most ``rows`` lines of each language."""
+    """The same for running text, in every language: it is trained on, so a cap takes lines as from training data."""
     from stilts_artifact.model.loading import load_encoder_tokenizer
     from stilts_artifact.model.prepared import prepare_lines, save_prepared
 
@@ -67,8 +70,8 @@ def prepare_text(
         part = world.text[language]
         lines = [sentence.text for document in library.documents(part)
                  for sentence in READERS[part.reader](document.data, document.where)]  # fmt: skip
-        chosen_lines = lines if rows is None else lines[:rows]
-        save_prepared(out / language, None, (), prepare_lines(tokenizer, chosen_lines, max_length), {})
+        features = prepare_lines(tokenizer, chosen(lines, Split.TRAIN, rows), max_length)
+        save_prepared(out / language, None, (), features, {})
 
 
 def labelled(task: Task, split: Split, language: str, library: Library) -> list[Example]:
@@ -83,8 +86,8 @@ def labelled(task: Task, split: Split, language: str, library: Library) -> list[
     return data
 
 
-def chosen(examples: Sequence[Example], split: Split, rows: int | None) -> list[Example]:
-    """As many examples as a scale takes.
+def chosen(examples: Sequence[_T], split: Split, rows: int | None) -> list[_T]:
+    """As many examples as a scale takes, in their order.
 
     Of training data, whose files may be sorted, a sample spread over all of it, the same for every seed; of
     evaluation data the first ones, which in parallel sets are the same in every language.

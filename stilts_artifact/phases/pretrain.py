@@ -201,7 +201,7 @@ def _step(recipe: Recipe, trainee: Trainee, batch: Batch, step: int) -> float:
         generator=torch.Generator().manual_seed(seed),
     )
     for group in trainee.optimizer.param_groups:
-        group["lr"] = recipe.learning_rate * schedule(step, recipe.steps, recipe.warmup)
+        group["lr"] = recipe.learning_rate * rate(recipe, step)
     is_open = batch.told == OPEN
     seen = torch.where(is_open, masked.input_ids, batch.input_ids)
     wanted = torch.where(is_open & masked.chosen, batch.input_ids, batch.told)

@@ -17,7 +17,8 @@ class Recipe:
     Args:
         steps: optimiser steps.
         batch_tokens: most padded tokens of a step.
-        learning_rate: its peak; linear warm-up over ``warmup`` (share of the steps), then linear to zero.
+        learning_rate: its peak; linear warm-up over ``warmup`` (share of the horizon), then a line that would reach
+            zero at ``horizon`` (steps), times one that falls to zero over the last ``cooldown`` steps.
         seed: of initial weights, texts and masks.
         pieces: size of the SentencePiece model.
         vocabulary_documents: documents in each language that it is trained on.
@@ -34,6 +35,8 @@ class Recipe:
     batch_tokens: int
     learning_rate: float
     warmup: float
+    horizon: int
+    cooldown: int
     seed: int
     pieces: int
     vocabulary_documents: int
@@ -54,10 +57,12 @@ class Recipe:
 
 
 SHIPPED = Recipe(
-    steps=20_000,
+    steps=11_000,
     batch_tokens=2048,
     learning_rate=2e-3,
     warmup=0.05,
+    horizon=20_000,
+    cooldown=2_500,
     seed=1,
     pieces=3000,
     vocabulary_documents=4000,
@@ -78,6 +83,8 @@ QUICK = Recipe(
     batch_tokens=2048,
     learning_rate=2e-3,
     warmup=0.1,
+    horizon=40,
+    cooldown=1,
     seed=1,
     pieces=1000,
     vocabulary_documents=500,

@@ -36,11 +36,19 @@ BEGIN, END = "<!-- claims -->", "<!-- /claims -->"
 REGENERATE = "python -m stilts_artifact.reporting.claim_table README.md"
 
 _FEW = 3  # rows or columns that a command names one by one
-_INTRODUCTION = (
-    "Costs are the plan's, from an empty store, for one GPU ({machine}); claims share most of their steps, and one run of "
-    "Table 2 decides all of its. The expected verdict is what follows if the paper is right. No run at paper scale was made "
-    "for this package; at a smaller scale only directions are judged, and `mini` says nothing about the paper."
+_INTRODUCTION = """\
+Costs are the plan's, from an empty store, for one GPU ({machine}); claims share most of their steps, and one run of
+Table 2 decides all of its. The expected verdict is what follows if the paper is right. No run at paper scale was made
+for this package; at a smaller scale only directions are judged, and `mini` says nothing about the paper."""
+_TABLE_1 = (
+    "Table 1: eighteen tasks and their sizes",
+    f"`stilts-artifact reproduce --table 1 --scale {SCALE}`",
+    "0",
+    "1.5 GB",
+    "minutes",
+    "REPRODUCED where a public source states the size",
 )
+_NO_SOURCE = "Cells of Tables 2 and 3 without a public source, until someone enters them from the paper."
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,21 +67,31 @@ class Command:
 def claims_section() -> str:
     """The README's section on claims, between its markers."""
     claims = load_claims(claims_path()).claims
-    table = [("Table 1: eighteen tasks and their sizes", f"`stilts-artifact reproduce --table 1 --scale {SCALE}`",
-              "0", "1.5 GB", "minutes", "REPRODUCED where a public source states the size")]  # fmt: skip
-    for claim in claims:
-        command = command_of(claim)
-        if command is None:
-            table.append((escape(claim.title), "-", "-", "-", "-", str(Verdict.NOT_CHECKABLE)))
-            continue
-        plan = plan_of(command)
-        table.append((escape(claim.title), f"`{command}`", f"{plan.gpu_seconds / 3600:.0f}",
-                      readable_size(plan.disk_bytes), f"{plan.wall[1] / 3600:.0f} h", str(Verdict.REPRODUCED)))  # fmt: skip
     machine = plan_of(Command(2, ())).machine
     headings = ("claim", "command", "GPU-hours", "disk", "time", "expected verdict")
-    return "\n\n".join(
-        [_INTRODUCTION.format(machine=machine), grid(headings, table, 2), *_unsupported(claims), _badges()]
-    )
+    table = grid(headings, [_TABLE_1, *map(_line, claims)], 2)
+    return "\n\n".join([_INTRODUCTION.format(machine=machine), table, *_unsupported(claims), _badges()])
+
+
+def _line(claim: Claim) -> tuple[str, ...]:
+    command = command_of(claim)
+    if command is None:
+        return (escape(claim.title), "-", "-", "-", "-", str(Verdict.NOT_CHECKABLE))
+    plan = plan_of(command)
+    hours, wall = f"{plan.gpu_seconds / 3600:.0f}", f"{plan.wall[1] / 3600:.0f} h"
+    verdict = f"{Verdict.REPRODUCED}{_unless(claim)}"
+    return (escape(claim.title), f"`{command}`", hours, readable_size(plan.disk_bytes), wall, verdict)
+
+
+def _unless(claim: Claim) -> str:
+    """Which data that nobody can download decide whether a claim is judged at all."""
+    benchmark = world(load_scale(SCALE).world)
+    known = {row.name: row for row in rows(benchmark)}
+    places = {row for reference in claim.references for row, _ in reference.places(list(known))}
+    tasks = [benchmark.tasks[task] for row in places & known.keys() for task in known[row].tasks]
+    sources = {part.source for task in tasks for parts in task.parts.values() for part in parts}
+    licensed = sorted(name for name in sources if not benchmark.sources[name].urls)
+    return f"; NOT_RUN without `{'`, `'.join(licensed)}`" if licensed else ""
 
 
 def command_of(claim: Claim) -> Command | None:
@@ -126,9 +144,7 @@ def _unsupported(claims: Sequence[Claim]) -> list[str]:
     lines = [f"- {escape(claim.title)}: {escape(claim.gap or '')}." for claim in claims if command_of(claim) is None]
     lines += [f"- {escape(difference.title)}: {escape(difference.here)}" for difference in known_differences()
               if difference.status == "limit"]  # fmt: skip
-    lines.append(
-        "- Cells of Tables 2 and 3 without a public source: NOT\\_CHECKABLE until someone enters them from the paper."
-    )
+    lines.append(f"- {_NO_SOURCE}")
     return ["### Not supported, and why", "\n".join(lines)]
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from stilts_artifact.workflow.agenda import missing
-from stilts_artifact.workflow.records import Record
 from stilts_artifact.workflow.steps import Graph, Node, canonical
 from stilts_artifact.workflow.store import Store
 
@@ -34,11 +34,11 @@ def reasons(graph: Graph, store: Store) -> list[Reason]:
     """
     wanted = set(missing(graph, store))
     kinds = sorted({graph.nodes[address].kind for address in wanted})
-    history = {kind: store.records(kind) for kind in kinds}
+    history = {kind: _History([record.node for record in store.records(kind)]) for kind in kinds}
     found = []
     for address, node in graph.nodes.items():
         if address in wanted:
-            found.append(Reason(node, True, _why(node, graph.nodes, wanted, history[node.kind])))
+            found.append(Reason(node, True, _why(node, wanted, history[node.kind])))
         elif store.has(address):
             found.append(Reason(node, False, "done"))
         else:
@@ -46,11 +46,39 @@ def reasons(graph: Graph, store: Store) -> list[Reason]:
     return found
 
 
-def _why(node: Node, nodes: Mapping[str, Node], wanted: set[str], history: Sequence[Record]) -> str:
+class _History:
+    """The finished steps of a kind, found by their parameters, and by all but one of them."""
+
+    def __init__(self, nodes: Sequence[Node]) -> None:
+        self._same: dict[str, list[Node]] = defaultdict(list)
+        self._but_one: dict[tuple[str, str], Node] = {}
+        for node in nodes:
+            self._same[canonical(node.params)].append(node)
+            for name in node.params:
+                self._but_one.setdefault((name, _without(node, name)), node)
+
+    def same(self, node: Node) -> list[Node]:
+        """Those with the same parameters."""
+        return self._same.get(canonical(node.params), [])
+
+    def nearest(self, node: Node) -> tuple[str, Node] | None:
+        """One that has the same inputs and names of parameters, and another value for one of them: this one."""
+        for name in node.params:
+            other = self._but_one.get((name, _without(node, name)))
+            if other is not None:
+                return name, other
+        return None
+
+
+def _without(node: Node, name: str) -> str:
+    return canonical([node.inputs, {other: value for other, value in node.params.items() if other != name}])
+
+
+def _why(node: Node, wanted: set[str], history: _History) -> str:
     would_run = [name for name, address in node.inputs.items() if address in wanted]
-    same = [record.node for record in history if canonical(record.node.params) == canonical(node.params)]
+    same = history.same(node)
     if not same:
-        return "; ".join([_nearest(node, history), *_inputs(would_run)])
+        return "; ".join([_never(node, history), *_inputs(would_run)])
     closest = min(same, key=lambda other: (len(_changed(node, other)), other.version != node.version, other.key))
     parts = []
     if closest.version != node.version:
@@ -70,14 +98,10 @@ def _changed(node: Node, other: Node) -> list[str]:
     return [name for name in names if node.inputs.get(name) != other.inputs.get(name)]
 
 
-def _nearest(node: Node, history: Sequence[Record]) -> str:
-    """Where one parameter alone differs from a finished step's with the same inputs, that one tells the reason."""
-    for record in history:
-        other = record.node
-        names = sorted(node.params.keys() | other.params.keys())
-        different = [name for name in names if node.params.get(name) != other.params.get(name)]
-        if len(different) == 1 and other.inputs == node.inputs:
-            (name,) = different
-            old, new = (canonical(params.get(name))[:40] for params in (other.params, node.params))
-            return f"never run with these parameters; differs from a finished one in {name}: {old} -> {new}"
-    return "never run"
+def _never(node: Node, history: _History) -> str:
+    nearest = history.nearest(node)
+    if nearest is None:
+        return "never run"
+    name, other = nearest
+    old, new = (canonical(params[name])[:40] for params in (other.params, node.params))
+    return f"never run with these parameters; differs from a finished one in {name}: {old} -> {new}"

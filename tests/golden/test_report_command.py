@@ -35,7 +35,7 @@ def test_the_crate_is_verified_from_elsewhere(
     artifact: Run, made: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path
 ) -> None:
     crate = shutil.copy(made[0] / "crate.zip", tmp_path / "a crate.zip")
-    answer = artifact("verify", crate, "--json", cwd=tmp_path)
+    answer = artifact("verify", crate, "--json")
     assert answer.returncode == 0, answer.stderr
     found = json.loads(answer.stdout)
     assert [(table["table"], table["verdict"]) for table in found["tables"]] == [(1, "REPRODUCED")]
