@@ -48,6 +48,8 @@ def report(
         left_out = write_crate(crate, results, runs, page, labels=labels)
         typer.echo(f"crate: {crate}" + (f"; {left_out} label files left out" if left_out else ""))
     code = exit_code([run.results.verdict for run in runs])
-    verdicts = ", ".join(f"Table {run.results.table} ({run.results.scale}) {run.results.verdict}" for run in runs)
+    verdicts = ", ".join(
+        f"{options.table_title(run.results.table)} ({run.results.scale}) {run.results.verdict}" for run in runs
+    )
     typer.echo(f"verdict: {verdicts}; exit {code:d}")
     raise typer.Exit(code)

@@ -32,7 +32,7 @@ def verify(
     stream.write(f"{found.files} files have the hashes of the manifest\n")
     for table in found.tables:
         results = table.results
-        stream.write(f"Table {results.table} at scale {results.stamp}: {results.verdict}; ")
+        stream.write(f"{options.table_title(results.table)} at scale {results.stamp}: {results.verdict}; ")
         stream.write(f"{summary(cell.verdict for cell in results.cells)}\n")
         for claim in results.claims:
             stream.write(f"  {claim.verdict} {claim.claim}: {claim.title}: {claim.reason}\n")
@@ -40,7 +40,8 @@ def verify(
         stream.write(f"note: {note}\n")
     code = exit_code([table.results.verdict for table in found.tables])
     verdicts = ", ".join(
-        f"Table {table.results.table} ({table.results.scale}) {table.results.verdict}" for table in found.tables
+        f"{options.table_title(table.results.table)} ({table.results.scale}) {table.results.verdict}"
+        for table in found.tables
     )
     stream.write(f"verdict: {verdicts}; exit {code:d}\n")
     raise typer.Exit(code)

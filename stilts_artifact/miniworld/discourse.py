@@ -14,7 +14,7 @@ from stilts_artifact.miniworld import concepts as c
 from stilts_artifact.miniworld.concepts import SYNONYMS
 from stilts_artifact.miniworld.draw import Stream
 from stilts_artifact.miniworld.inference import LABELS, Inference, infer
-from stilts_artifact.miniworld.meanings import Compound, Event, Meaning, Slot
+from stilts_artifact.miniworld.meanings import Compound, Event, Meaning, Slot, Thing
 from stilts_artifact.miniworld.tasks_choice import cause, continuation, fact
 from stilts_artifact.miniworld.tasks_paraphrase import paws, question_pair, said
 from stilts_artifact.miniworld.tasks_span import paragraph, telling
@@ -71,6 +71,17 @@ def _deciding(pair: Inference) -> Event:
 def _opposed(one: str, two: str) -> bool:
     words = {c.ANTONYMS.get(word) for word in (one, SYNONYMS.get(one, one))}
     return bool(words & {two, SYNONYMS.get(two, two)})
+
+
+def grants(given: Event, claim: Event, slot: str) -> bool:
+    """Whether one event has what another has in a slot, or a kind of it, in whatever words."""
+    one, two = plain(given), plain(claim)
+    if slot == "verb":
+        return (one.verb, one.negated) == (two.verb, two.negated)
+    mine, yours = getattr(one, slot), getattr(two, slot)
+    if isinstance(mine, Thing) and isinstance(yours, Thing) and mine.noun in c.CLASSES.get(yours.noun, ()):
+        return mine.quality == yours.quality
+    return bool(mine == yours)
 
 
 def _rewording(r: Stream) -> Exchange:

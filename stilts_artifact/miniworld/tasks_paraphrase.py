@@ -1,7 +1,7 @@
 """QQP and PAWS-X: do two texts mean the same?
 
 Every pair differs on the surface (order of phrases, synonyms), whatever its label; a pair that is no paraphrase
-differs in meaning as well. So neither overlap nor reordering tells, only who did what does.
+differs in meaning as well. So neither overlap nor reordering tells, only who did what, and whether it was denied, does.
 """
 
 from __future__ import annotations
@@ -71,6 +71,19 @@ def paws(r: Stream, same: bool) -> Pair:
     return Pair(first, second if same else _changed(r, second, rule), same, rule)
 
 
+DENIED = 0.75
+"""Share of PAWS-X pairs with another meaning in which the second sentence denies the first."""
+
+
+def denied(r: Stream, same: bool) -> Pair:
+    """As :func:`paws`, but for denials, which are easier to tell; a negation alone says nothing about the label."""
+    negated = r.chance(0.5)
+    denial = not same and r.chance(DENIED)
+    first, second, _, rule = paws(r, same or denial)
+    second = second._replace(negated=negated != denial)
+    return Pair(first._replace(negated=negated), second, same, "denial" if denial else rule)
+
+
 def _paws_rules(event: Event) -> list[str]:
     rules = ["roles", "roles", "roles", "verb", "verb", "adjunct"]
     agent, patient = event.agent, event.patient
@@ -128,7 +141,7 @@ def pairs(seed: int, name: str, split: SplitName, size: int) -> tuple[Pair, ...]
     r = Stream(seed, name, split)
     pivot = grammar(PIVOT, seed)
     turn = count()
-    make = question_pair if name == "qqp" else paws
+    make = question_pair if name == "qqp" else denied
 
     def draw() -> Pair:
         same = next(turn) % 2 == 0

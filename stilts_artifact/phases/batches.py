@@ -50,12 +50,10 @@ def batches(
         pool, done = pool + 1, 0
 
 
-def _pool(
-    recipe: Recipe, tokenizer: PreTrainedTokenizerFast, forbidden: Collection[str], number: int
-) -> list[Batch]:
+def _pool(recipe: Recipe, tokenizer: PreTrainedTokenizerFast, forbidden: Collection[str], number: int) -> list[Batch]:
     size = POOL_BATCHES * recipe.batch_tokens // _TYPICAL_TOKENS
     name = f"{recipe.seed}/{number}"
-    joined = joined_rows(tokenizer, name, round(size * recipe.joined_share), forbidden)
+    joined = joined_rows(tokenizer, name, round(size * recipe.joined_share), forbidden, number >= recipe.contrast_from)
     drawn = list(islice(windows(name, recipe.parallel_share, forbidden), size - len(joined)))
     single = [window.first for window in drawn if window.second is None]
     paired = [(window.first, window.second) for window in drawn if window.second is not None]

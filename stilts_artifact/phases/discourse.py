@@ -14,7 +14,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from stilts_artifact.miniworld import SEED, grammar, languages
-from stilts_artifact.miniworld.discourse import ALSO, NO, Exchange, exchanges
+from stilts_artifact.miniworld.discourse import ALSO, NO, YES, Exchange, exchanges, grants
 from stilts_artifact.miniworld.draw import Stream
 from stilts_artifact.miniworld.meanings import Event, Name, Thing
 from stilts_artifact.model.features import join, pieces
@@ -31,6 +31,10 @@ _OPEN_SHARE = 0.25  # of the tokens of an exchange may be masked: with many hidd
 _TOLD_SHARE = 0.1  # of the tokens that are not the answer tell themselves
 
 
+Span = tuple[int, int, str]
+"""First and last character, and the word to be told."""
+
+
 class Window(NamedTuple):
     """Two texts, the joining word, and the words that spans of the second text (characters) have to tell.
 
@@ -40,7 +44,7 @@ class Window(NamedTuple):
     first: str
     second: str
     joined: str
-    spans: tuple[tuple[int, int, str], ...]
+    spans: tuple[Span, ...]
     lone: bool
 
 
@@ -51,37 +55,49 @@ class Row(NamedTuple):
     told: list[int]
 
 
-def joined_windows(name: str, forbidden: Collection[str]) -> Iterator[Window]:
-    """Endless windows of the stream with this name, in random languages; no forbidden sentence is in them."""
+def joined_windows(name: str, forbidden: Collection[str], contrast: bool = False) -> Iterator[Window]:
+    """Endless windows of the stream with this name, in random languages; no forbidden sentence is in them.
+
+    Args:
+        contrast: where the texts agree, the word for *yes* is to be told, and not what both say.
+    """
     r = Stream(SEED, "joined", name)
     codes = tuple(languages)
     for drawn in exchanges(SEED, f"pretraining/{name}"):
         own = grammar(r.choice(codes))
-        sentences = [own.word(part) if isinstance(part, str) else own.text(part) for part in (*drawn.first, *drawn.second)]
+        sentences = [
+            own.word(part) if isinstance(part, str) else own.text(part) for part in (*drawn.first, *drawn.second)
+        ]
         if not any(key(sentence) in forbidden for sentence in sentences):
-            yield _window(own, drawn, sentences)
+            cut = len(drawn.first)
+            first, second = sentences[:cut], sentences[cut:]
+            spans = _answer(own, drawn, second) if drawn.answer else _compared(own, drawn, second, contrast)
+            joined = own.word(drawn.joined)
+            yield Window(" ".join(first), " ".join(second), joined, tuple(spans), drawn.answer is not None)
 
 
-def _window(own: Grammar, drawn: Exchange, sentences: Sequence[str]) -> Window:
-    cut = len(drawn.first)
-    second = sentences[cut:]
-    spans: list[tuple[int, int, str]] = []
-    if drawn.answer is not None:
-        index, slot = drawn.answer
-        told, question = drawn.second[index], drawn.first[0]
-        if isinstance(told, Event) and isinstance(question, Event):
-            begin = sum(len(sentence) + 1 for sentence in second[:index])
-            start, end = own.spans(told)[1][slot]
-            spans = [(begin + start, begin + end, dict(own.segments(question))[slot].text)]
-    elif isinstance(drawn.instead, str):
-        spans = [(0, len(second[0]), own.word(drawn.instead))]
-    elif drawn.instead is not None and isinstance(drawn.second[0], Event):
-        for slot, (start, end) in own.spans(drawn.second[0])[1].items():
-            word = _instead(own, drawn.instead, drawn.second[0], slot)
+def _answer(own: Grammar, drawn: Exchange, second: Sequence[str]) -> Iterator[Span]:
+    """The answer, which has to tell the question's word."""
+    if drawn.answer is None:
+        return
+    index, slot = drawn.answer
+    told, question = drawn.second[index], drawn.first[0]
+    if isinstance(told, Event) and isinstance(question, Event):
+        begin = sum(len(sentence) + 1 for sentence in second[:index])
+        start, end = own.spans(told)[1][slot]
+        yield begin + start, begin + end, dict(own.segments(question))[slot].text
+
+
+def _compared(own: Grammar, drawn: Exchange, second: Sequence[str], contrast: bool) -> Iterator[Span]:
+    """The phrases of the second text, which have to tell what stands in their place in the first."""
+    claim, yes = drawn.second[0], own.word(YES)
+    if isinstance(drawn.instead, str):
+        yield 0, len(second[0]), yes if contrast and drawn.instead == claim else own.word(drawn.instead)
+    elif drawn.instead is not None and isinstance(claim, Event):
+        for slot, (start, end) in own.spans(claim)[1].items():
+            word = _instead(own, drawn.instead, claim, slot)
             if word is not None:
-                spans.append((start, end, word))
-    joined = own.word(drawn.joined)
-    return Window(" ".join(sentences[:cut]), " ".join(second), joined, tuple(spans), drawn.answer is not None)
+                yield start, end, yes if contrast and grants(drawn.instead, claim, slot) else word
 
 
 def _instead(own: Grammar, given: Event, claim: Event, slot: str) -> str | None:
@@ -104,9 +120,11 @@ def _instead(own: Grammar, given: Event, claim: Event, slot: str) -> str | None:
     return filler if filler.isdigit() else own.word(filler)
 
 
-def joined_rows(tokenizer: PreTrainedTokenizerFast, name: str, size: int, forbidden: Collection[str]) -> list[Row]:
-    """``size`` windows of a stream as tokens."""
-    drawn = list(islice(joined_windows(name, forbidden), size))
+def joined_rows(
+    tokenizer: PreTrainedTokenizerFast, name: str, size: int, forbidden: Collection[str], contrast: bool = False
+) -> list[Row]:
+    """``size`` windows of a stream as tokens; the other arguments as for :func:`joined_windows`."""
+    drawn = list(islice(joined_windows(name, forbidden, contrast), size))
     if not drawn:
         return []
     r = Stream(SEED, "told", name)

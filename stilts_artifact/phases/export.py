@@ -33,12 +33,16 @@ def export_encoder(source: Path, out: Path, encoder: XLMRobertaModel, head: Mask
         head: its language head, if that was trained too.
 
     Raises:
-        ResourceError, OSError: the disk is full or the folder cannot be written.
+        ResourceError: the disk is full or the folder cannot be written.
     """
-    out.mkdir(parents=True, exist_ok=True)
-    for name in _COPIED:
-        if (source / name).exists():
-            shutil.copyfile(source / name, out / name)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for name in _COPIED:
+            if (source / name).exists():
+                shutil.copyfile(source / name, out / name)
+    except OSError as error:
+        fix = "free some space, or name a folder this user can write"
+        raise ResourceError("cannot write the encoder", where=str(out), got=str(error), fix=fix) from error
     write_weights(out, export_state(encoder, head))
     return out
 

@@ -221,6 +221,15 @@ def _step(recipe: Recipe, trainee: Trainee, batch: Batch, step: int) -> float:
     return loss.item()
 
 
+def rate(recipe: Recipe, step: int) -> float:
+    """Share of the peak learning rate: a long decline that can be broken off anywhere by a short cooldown.
+
+    Source: the warmup-stable-decay schedule of MiniCPM (Hu et al. 2024, section 4.2), here with a gentle slope where
+    theirs is flat.
+    """
+    return schedule(step, recipe.horizon, recipe.warmup) * min(1.0, (recipe.steps - step) / recipe.cooldown)
+
+
 def _identity(recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> str:
     """Names a run: the recipe, and through the tokenizer the text that it is trained on."""
     vocabulary = tokenizer.backend_tokenizer.to_str()

@@ -13,6 +13,7 @@ from stilts_artifact.reporting.layout import place, row_titles
 Counts = tuple[tuple[Verdict, int], ...]
 
 SIZES = ("train", "dev", "test", "languages")
+_FEW = 60  # reported cells that are all listed
 _EXAMPLES = 3  # cells that stand for all those with the same reason
 
 
@@ -82,8 +83,12 @@ def row_sizes(results: Results) -> list[tuple[RowRecord, tuple[str, ...]]]:
 
 
 def compare_scores(results: Results) -> list[Comparison]:
-    """Tables 2 and 3: one line for each cell with a reported value, but those of single languages only if they fail."""
+    """Tables 2 and 3: one line for each cell with a reported value.
+
+    Where these are many, cells of single languages have one only if they fail.
+    """
     titles = row_titles(results)
+    few = sum(cell.reported is not None for cell in results.cells) <= _FEW
     return [
         Comparison(
             titles.get(cell.row, cell.row),
@@ -96,7 +101,7 @@ def compare_scores(results: Results) -> list[Comparison]:
             1,
         )
         for cell in results.cells
-        if cell.reported is not None and (cell.language is None or cell.verdict is Verdict.NOT_REPRODUCED)
+        if cell.reported is not None and (few or cell.language is None or cell.verdict is Verdict.NOT_REPRODUCED)
     ]
 
 

@@ -1,4 +1,4 @@
-"""Tables 2 and 3 on the console: scores, gains, comparison, gaps and claims, each readable at 80 characters."""
+"""Tables 2 and 3 and the calibration on the console: scores, gains, comparison, gaps and claims, each readable at 80 characters."""
 
 from __future__ import annotations
 
@@ -14,7 +14,17 @@ from stilts_artifact.checking.results import CellRecord, ClaimRecord, Results, R
 from stilts_artifact.domain.cells import Verdict
 from stilts_artifact.reporting.comparison import Comparison, compare_scores, gaps, points, signed
 from stilts_artifact.reporting.console import STYLES, comparison_table, new_table
-from stilts_artifact.reporting.layout import Column, Layout, arrange, flagged, place, row_titles
+from stilts_artifact.reporting.layout import (
+    Column,
+    Layout,
+    arrange,
+    describe_seeds,
+    flagged,
+    place,
+    row_titles,
+    split_name,
+    table_title,
+)
 
 MARKS = {Verdict.NOT_REPRODUCED: "*"}
 FLAG_MARK = "!"
@@ -24,11 +34,11 @@ _REASONS = 8
 
 
 def show_score_table(results: Results, console: Console) -> None:
-    """Print Table 2 or 3."""
+    """Print Table 2 or 3, or the calibration."""
     layout = arrange(results)
     for columns in _blocks(layout, results.table):
         console.print(_table(layout, columns, _title(results, "scores"), _score), "", sep="\n")
-        if layout.has_baseline:
+        if layout.has_gains:
             console.print(_table(layout, columns, f"Gains over {_baseline(layout)}", _gain), "", sep="\n")
     _show_legend(results, console)
     _show_comparison(results, console)
@@ -37,30 +47,15 @@ def show_score_table(results: Results, console: Console) -> None:
     console.print(summary(cell.verdict for cell in results.cells), soft_wrap=True)
 
 
-def describe_runs(results: Results) -> str:
-    """How many runs are behind a number.
-
-    Example:
-        >>> from types import SimpleNamespace
-        >>> describe_runs(SimpleNamespace(seeds=[1, 2, 3])), describe_runs(SimpleNamespace(seeds=[1]))
-        ('median of 3 seeds', 'one seed')
-    """
-    return f"median of {len(results.seeds)} seeds" if len(results.seeds) > 1 else "one seed"
-
-
-def split_name(table: int) -> str:
-    """What a table's numbers were measured on."""
-    return "development" if table == 2 else "test"
-
-
 def _title(results: Results, what: str) -> str:
-    head = f"Table {results.table}, {split_name(results.table)} {what} in points, {describe_runs(results)}"
+    name, split = table_title(results.table), split_name(results.table)
+    head = f"{name}, {split} {what} in points, {describe_seeds(results)}"
     return f"{head} ({results.stamp})"
 
 
 def _blocks(layout: Layout, table: int) -> list[tuple[Column, ...]]:
     """Columns that are printed side by side: in Table 3 the averages have a block of their own."""
-    if table == 2:
+    if table != 3:
         return [layout.with_role("score", "average")]
     return [block for block in (layout.with_role("score"), layout.with_role("average")) if block]
 

@@ -15,8 +15,10 @@ from urllib.parse import quote
 
 from stilts_artifact import __version__
 from stilts_artifact.benchmark import world
+from stilts_artifact.benchmark.experiments import CALIBRATION, table_name
 from stilts_artifact.checking.results import FileRecord, InputRecord
 from stilts_artifact.checking.sums import expected_root
+from stilts_artifact.reporting.layout import table_title
 from stilts_artifact.reporting.packing import MANIFEST, Member, pack
 from stilts_artifact.reporting.runs import Run
 from stilts_artifact.scales import load_scale
@@ -91,8 +93,12 @@ def is_label(path: str) -> bool:
 
 def workflow(runs: Sequence[Run]) -> bytes:
     """The commands that make such runs, as a shell script."""
-    commands = [f"stilts-artifact reproduce --table {run.results.table} --scale {run.results.scale}" for run in runs]
+    commands = [f"stilts-artifact reproduce {_asked(run)} --scale {run.results.scale}" for run in runs]
     return "\n".join(["#!/usr/bin/env bash", "set -u", *commands, "stilts-artifact report", ""]).encode()
+
+
+def _asked(run: Run) -> str:
+    return "--calibration" if run.results.table == CALIBRATION else f"--table {run.results.table}"
 
 
 def expected_files() -> Iterator[tuple[str, Path]]:
@@ -113,7 +119,7 @@ def metadata(runs: Sequence[Run], date: str) -> bytes:
 
     crate = ROCrate(version="1.1")
     crate.metadata.extra_contexts.append(_TERMS)
-    tables = ", ".join(f"Table {run.results.table} ({run.results.scale})" for run in runs)
+    tables = ", ".join(f"{table_title(run.results.table)} ({run.results.scale})" for run in runs)
     crate.name = f"Reproduction of arXiv 2005.13013v2: {tables}"
     crate.description = (
         "Results, predictions and verdicts of stilts-artifact. Verify with: stilts-artifact verify CRATE.zip. "
@@ -151,9 +157,9 @@ def _add_workflow(crate: ROCrate) -> Any:
 
 def _add_action(crate: ROCrate, script: Any, run: Run) -> ContextEntity:
     """The run of one table: what it read, with what, and what it made."""
-    results, name = run.results, f"table{run.results.table}.{run.results.scale}"
+    results, name = run.results, f"{table_name(run.results.table)}.{run.results.scale}"
     made = [crate.add_file(dest_path=f"{RESULTS}/{run.file}", properties={
-        "name": f"Results of Table {results.table}, {results.stamp}: {results.verdict}",
+        "name": f"Results: {table_title(results.table)}, {results.stamp}: {results.verdict}",
         "encodingFormat": "application/json", "sha256": run.sha256})]  # fmt: skip
     if results.files:
         about = {"name": "Predictions and labels", "description": f"Hashes: {run.file} and {MANIFEST}."}
@@ -163,7 +169,7 @@ def _add_action(crate: ROCrate, script: Any, run: Run) -> ContextEntity:
                            name=package, softwareVersion=version)
                    for package, version in results.environment.items()]  # fmt: skip
     action = _entity(
-        crate, f"#run-{name}", "CreateAction", name=f"Table {results.table} at scale {results.scale}",
+        crate, f"#run-{name}", "CreateAction", name=f"{table_title(results.table)} at scale {results.scale}",
         description=results.scale_reason, actionStatus={"@id": "http://schema.org/CompletedActionStatus"},
     )  # fmt: skip
     action["instrument"] = script

@@ -90,7 +90,7 @@ def language_figures(layout: Layout, examples: Examples) -> list[Figure]:
     figures = []
     for column in layout.with_role("score"):
         other = next((row for row in layout.rows if row.row == BEST), None) or layout.best_row(column.name)
-        if other is not None and layout.has_baseline and layout.languages_of(column.name):
+        if other is not None and layout.has_gains and layout.languages_of(column.name):
             title = other.details.get(column.name, other.title)
             figures.append(_figure(layout, column, other.row, title, examples))
     return figures

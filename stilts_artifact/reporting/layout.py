@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from stilts_artifact.benchmark import world
-from stilts_artifact.benchmark.experiments import AVERAGE, NONE, OVERALL
+from stilts_artifact.benchmark.experiments import AVERAGE, CALIBRATION, NONE, OVERALL
 from stilts_artifact.checking.results import CellRecord, Results, RowRecord
 from stilts_artifact.domain.cells import CellKey
 from stilts_artifact.domain.tasks import Kind, Task, World
@@ -63,7 +63,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """A table of scores, arranged.
+    """A table of scores, or the calibration, arranged.
 
     Args:
         columns: in the table's order, parts of scores among them.
@@ -82,9 +82,9 @@ class Layout:
         return tuple(row for _, rows in self.groups for row in rows)
 
     @property
-    def has_baseline(self) -> bool:
-        """Whether there is a row without an intermediate task, which gains are over."""
-        return any(row.row == NONE for row in self.rows)
+    def has_gains(self) -> bool:
+        """Whether there is a row without an intermediate task, and another to compare with it."""
+        return len(self.rows) > 1 and any(row.row == NONE for row in self.rows)
 
     def with_role(self, *roles: str) -> tuple[Column, ...]:
         """The columns of some roles, in order."""
@@ -116,13 +116,41 @@ class Layout:
 
 
 def arrange(results: Results) -> Layout:
-    """Arrange the cells of a Table 2 or 3."""
+    """Arrange the cells of a Table 2 or 3, or of the calibration."""
     benchmark = world(load_scale(results.scale).world)
     names = dict.fromkeys(cell.column for cell in results.cells)
     groups = tuple((group, tuple(rows)) for group, rows in groupby(results.rows, key=lambda row: row.group))
     languages = {code: language.name for code, language in benchmark.languages.items()}
     columns = tuple(_column(name, benchmark) for name in names)
     return Layout(columns, groups, languages, {cell.key: cell for cell in results.cells})
+
+
+def table_title(table: int) -> str:
+    """How a table is called.
+
+    Example:
+        >>> table_title(2), table_title(0)
+        ('Table 2', 'Calibration')
+    """
+    return "Calibration" if table == CALIBRATION else f"Table {table}"
+
+
+def describe_seeds(results: Results) -> str:
+    """How many runs are behind a number.
+
+    Example:
+        >>> from types import SimpleNamespace
+        >>> describe_seeds(SimpleNamespace(table=2, seeds=[1, 2, 3])), describe_seeds(SimpleNamespace(table=3, seeds=[1]))
+        ('median of 3 seeds', 'one seed')
+    """
+    if results.table == CALIBRATION:
+        return "nothing trained"
+    return f"median of {len(results.seeds)} seeds" if len(results.seeds) > 1 else "one seed"
+
+
+def split_name(table: int) -> str:
+    """What a table's numbers were measured on."""
+    return "test" if table == 3 else "development"
 
 
 def flagged(cells: Iterable[CellRecord]) -> list[CellRecord]:

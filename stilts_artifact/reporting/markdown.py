@@ -20,7 +20,7 @@ from stilts_artifact.reporting.comparison import (
     signed,
     verdict_counts,
 )
-from stilts_artifact.reporting.layout import Column, Layout, arrange, flagged, place, row_titles
+from stilts_artifact.reporting.layout import Column, Layout, arrange, flagged, place, row_titles, table_title
 from stilts_artifact.reporting.runs import Run, overall_verdict
 
 _SPECIAL = re.compile(r"([\\`*_\[\]|#~])")
@@ -54,7 +54,7 @@ def grid(headings: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1) 
 def _table(run: Run) -> Iterable[str]:
     results = run.results
     counts = ", ".join(f"{count:,} {verdict}" for verdict, count in verdict_counts(results.cells))
-    yield f"## Table {results.table} ({escape(results.stamp)}): {results.verdict}"
+    yield f"## {table_title(results.table)} ({escape(results.stamp)}): {results.verdict}"
     yield f"{counts}. Results file `{run.file}`, sha256 `{run.sha256}`."
     yield from _sizes(results) if results.table == 1 else _scores(results)
     found = gaps(results)
@@ -79,7 +79,7 @@ def _scores(results: Results) -> Iterable[str]:
     yield _grid_of(layout, columns, gains=False)
     yield from (f"- {cell.flag}: {escape(place(cell, row_titles(results)))}, a run behind this number collapsed"
                 for cell in flagged(results.cells))  # fmt: skip
-    if layout.has_baseline:
+    if layout.has_gains:
         yield "### Gains over the first row (points)"
         yield _grid_of(layout, columns, gains=True)
     lines = compare_scores(results)

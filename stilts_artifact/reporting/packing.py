@@ -115,7 +115,7 @@ def is_plain(name: str) -> bool:
     """
     parts = PurePosixPath(name).parts
     clean = name.isprintable() and "\\" not in name and ":" not in name
-    return bool(parts) and clean and not name.startswith("/") and ".." not in parts and name == "/".join(parts)
+    return bool(parts) and clean and ".." not in parts and name == "/".join(parts)
 
 
 def _write(archive: zipfile.ZipFile, member: Member) -> str:

@@ -9,13 +9,22 @@ from typing import Any
 import jinja2
 
 from stilts_artifact import __version__
+from stilts_artifact.benchmark.experiments import CALIBRATION
 from stilts_artifact.checking.claims import Claim, Claims
 from stilts_artifact.checking.results import CellRecord, ClaimRecord
 from stilts_artifact.domain.cells import Verdict
 from stilts_artifact.domain.units import readable_size
 from stilts_artifact.reporting import comparison, figures
 from stilts_artifact.reporting.differences import known_differences
-from stilts_artifact.reporting.layout import GROUP_TITLES, arrange, flagged, place, row_titles
+from stilts_artifact.reporting.layout import (
+    GROUP_TITLES,
+    arrange,
+    describe_seeds,
+    flagged,
+    place,
+    row_titles,
+    table_title,
+)
 from stilts_artifact.reporting.runs import Run, overall_verdict
 from stilts_artifact.scales import load_scale
 
@@ -75,7 +84,7 @@ def _environment() -> jinja2.Environment:
         "thousands": lambda number: f"{number:,}",
         "sign": lambda verdict: VERDICT_WORDS[verdict][0],
         "words": lambda verdict: VERDICT_WORDS[verdict][1],
-        "number": lambda number: _typographic(f"{number:g}"),
+        "number": lambda number: _typographic(f"{round(number, 2):g}"),
         "label": lambda name: name.replace("_", " "),
     }
     return environment
@@ -100,6 +109,7 @@ def _table(run: Run) -> dict[str, Any]:
     view: dict[str, Any] = {
         "run": run,
         "results": results,
+        "name": table_title(results.table),
         "title": _TITLES[results.table],
         "counts": _counts(results.cells),
         "claim_counts": _claim_counts(results.claims),
@@ -111,14 +121,15 @@ def _table(run: Run) -> dict[str, Any]:
     }
     if results.table == 1:
         view["sizes"] = comparison.row_sizes(results)
-    if results.table > 1:
+    else:
         layout = arrange(results)
-        view |= {"layout": layout, "figures": figures.language_figures(layout, run.examples),
+        view |= {"layout": layout, "seeds": describe_seeds(results), "figures": figures.language_figures(layout, run.examples),
                  "group_titles": GROUP_TITLES}  # fmt: skip
     return view
 
 
 _TITLES = {
+    CALIBRATION: "Published retrieval scores of the untuned encoder",
     1: "Tasks and their sizes",
     2: "Transfer on development data",
     3: "The best intermediate task for each target, on test data",

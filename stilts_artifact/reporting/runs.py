@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from stilts_artifact.benchmark import world
-from stilts_artifact.benchmark.experiments import scored_split, targets
+from stilts_artifact.benchmark.experiments import CALIBRATION, scored_split, table_name, targets
 from stilts_artifact.checking.recheck import Recheck, recheck
-from stilts_artifact.checking.results import Results, results_path
+from stilts_artifact.checking.results import Disagreement, Results, results_path
 from stilts_artifact.documents import read_document
 from stilts_artifact.domain.cells import Verdict
 from stilts_artifact.errors import MissingDataError
@@ -18,7 +19,8 @@ from stilts_artifact.scales import SCALES, load_scale
 from stilts_artifact.scoring.submission import file_of, suffix_of
 from stilts_artifact.scoring.tally import read_gold
 
-TABLES = (1, 2, 3)
+TABLES = (1, CALIBRATION, 2, 3)
+_NAMED = 3  # cells that a note spells out
 
 Examples = Mapping[tuple[str, str], int]
 """(task, language) -> test examples, as far as they are known."""
@@ -72,18 +74,27 @@ def results_files(folder: Path, scale: str | None = None) -> list[Path]:
 
 def run_of(found: Recheck) -> Run:
     """A run as reports show it."""
-    said = [f"the file says {other.stored} for {other.key}; judged {other.judged}: {other.reason}"
-            for other in found.disagreements]  # fmt: skip
     digest = hashlib.sha256(read_document(found.path)).hexdigest()
     examples = count_examples(found.results, found.path.parent)
-    return Run(found.results, found.path.name, digest, examples, (*found.notes, *said))
+    return Run(found.results, found.path.name, digest, examples, (*found.notes, *_disagreements(found)))
+
+
+def _disagreements(found: Recheck) -> Iterator[str]:
+    """One note for all cells that the file and the judgement tell apart alike."""
+    alike: defaultdict[tuple[Verdict, Verdict], list[Disagreement]] = defaultdict(list)
+    for said in found.disagreements:
+        alike[said.stored, said.judged].append(said)
+    for (stored, judged), cases in alike.items():
+        named = ", ".join(str(case.key) for case in cases[:_NAMED])
+        more = f" and {len(cases) - _NAMED} more cells" if len(cases) > _NAMED else ""
+        yield f"the file says {stored} for {named}{more}; judged {judged}: {cases[0].reason}"
 
 
 def count_examples(results: Results, folder: Path) -> Examples:
-    """Size of every test set of a Table 2 or 3 whose label file lies in the results folder."""
+    """Size of every test set of a table of scores whose label file lies in the results folder."""
     if results.table == 1:
         return {}
-    labels = folder / f"table{results.table}.{results.scale}" / "labels"
+    labels = folder / f"{table_name(results.table)}.{results.scale}" / "labels"
     sizes: dict[tuple[str, str], int] = {}
     for task in targets(world(load_scale(results.scale).world)):
         split = scored_split(task, results.table)

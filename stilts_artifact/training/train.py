@@ -89,6 +89,7 @@ def train(
         run = Run(encoder, tasks, settings, origin)
         run.learner.train(True)
         checkpoints = work / run.key[:16]
+        _make(checkpoints)
         clear_leftovers(checkpoints)
         run.take_up(checkpoints, progress)
         if run.done < run.plan.steps:
@@ -97,6 +98,15 @@ def train(
         run.learner.train(False).to("cpu")
     shutil.rmtree(checkpoints, ignore_errors=True)
     return _report(run)
+
+
+def _make(checkpoints: Path) -> None:
+    try:
+        checkpoints.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ResourceError(
+            "cannot make the work folder", where=str(checkpoints), got=str(error), fix="name one this user can write"
+        ) from error
 
 
 def _loop(run: Run, checkpoints: Path, progress: Progress) -> None:

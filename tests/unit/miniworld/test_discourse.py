@@ -7,9 +7,8 @@ from itertools import islice
 
 import pytest
 
-from stilts_artifact.miniworld import SEED
+from stilts_artifact.miniworld import SEED, discourse
 from stilts_artifact.miniworld import concepts as c
-from stilts_artifact.miniworld import discourse
 from stilts_artifact.miniworld.discourse import ALSO, NO, YES, Exchange, exchanges
 from stilts_artifact.miniworld.draw import Stream
 from stilts_artifact.miniworld.inference import Inference

@@ -113,8 +113,8 @@ def public(event: Event) -> list[object]:
 
 def test_role_swaps_keep_the_words() -> None:
     own = grammar(PIVOT)
-    swaps = [pair for pair in paraphrases(SEED, "pawsx", "train", 1200) if pair.rule == "roles"]
-    assert len(swaps) > 200
+    swaps = [pair for pair in paraphrases(SEED, "pawsx", "train", 3400) if pair.rule == "roles"]
+    assert len(swaps) > 100
     same_words = sum(
         sorted(own.text(pair.first).rstrip(".").split()) == sorted(own.text(pair.second).rstrip(".").split())
         for pair in swaps
@@ -281,3 +281,13 @@ def check(auto: str) -> None:
                 assert (children, name) in ((["N"], "NP"), (["NP"], "S/(S\\NP)"))
             (stack[-1][1] if stack else done).append(name)
     assert len(done) == 1
+
+
+def test_negation_alone_tells_no_paraphrase() -> None:
+    pairs = paraphrases(SEED, "pawsx", "train", 3400)
+    for same in (True, False):
+        share = sum(pair.first.negated for pair in pairs if pair.same == same) / (len(pairs) / 2)
+        assert 0.45 < share < 0.55
+    denials = [pair for pair in pairs if pair.first.negated != pair.second.negated]
+    assert {pair.rule for pair in denials} == {"denial"}
+    assert 0.7 < len(denials) / sum(not pair.same for pair in pairs) < 0.8

@@ -79,6 +79,14 @@ def test_a_changed_prediction_is_noticed_under_a_manifest_that_fits(crate: Path)
         verify_crate(repack(crate, change))
 
 
+def test_a_prediction_that_is_missing_is_never_taken_for_a_label_left_out(crate: Path) -> None:
+    def change(folder: Path) -> None:
+        next((folder / RESULTS).glob("table2.mini/predictions/mnli/*/xnli/*.tsv")).unlink()
+
+    with pytest.raises(IntegrityError, match="without a file"):
+        verify_crate(repack(crate, change))
+
+
 def test_a_changed_score_is_not_reproduced(crate: Path) -> None:
     def change(folder: Path) -> None:
         path = folder / RESULTS / "table2.mini.json"

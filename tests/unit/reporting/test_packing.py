@@ -47,6 +47,8 @@ def test_the_same_content_gives_the_same_bytes(crate: Path, tmp_path: Path) -> N
     again = tmp_path / "again.zip"
     pack(again, [Member("one.txt", file), *(Member(name, CONTENT[name]) for name in list(CONTENT)[::-2])])
     assert again.read_bytes() == crate.read_bytes()
+    with zipfile.ZipFile(crate) as archive:
+        assert {info.date_time for info in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
 
 
 def test_the_manifest_is_sha256sums(crate: Path, tmp_path: Path) -> None:

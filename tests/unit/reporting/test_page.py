@@ -6,15 +6,24 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from stilts_artifact.benchmark.experiments import NONE, targets
 from stilts_artifact.checking.claims import claims_path, load_claims
+from stilts_artifact.checking.results import (
+    CellRecord,
+    ClaimRecord,
+    FileRecord,
+    InputRecord,
+    Results,
+    RowRecord,
+)
 from stilts_artifact.checking.statistics import binomial_error
 from stilts_artifact.domain.cells import Verdict
 from stilts_artifact.reporting.differences import known_differences
@@ -88,6 +97,34 @@ def test_what_results_say_is_text_and_never_markup(text: str, page: Page) -> Non
     assert {name for name, _ in page.found} <= allowed
     handlers = [key for _, attributes in page.found for key in attributes if key.startswith("on")]
     assert handlers == []
+
+
+def hostile(value: Any) -> Any:
+    """A results document with markup in every text that is free."""
+    if isinstance(value, dict):
+        kept = ("row", "language", "verdict", "scale", "column", "signature")
+        return {key if key in FIELDS else HOSTILE: item if key in kept else hostile(item)
+                for key, item in value.items()}  # fmt: skip
+    if isinstance(value, list):
+        return [hostile(item) for item in value]
+    return f'{HOSTILE}"><img src=x onerror=alert(1)>' if isinstance(value, str) else value
+
+
+FIELDS = {field for model in (Results, CellRecord, RowRecord, ClaimRecord, InputRecord, FileRecord)
+          for field in model.model_fields}  # fmt: skip
+
+
+@pytest.mark.parametrize("make", [table1, table2, table3])
+def test_markup_in_any_text_of_a_results_file_stays_text(make: Callable[[], Results]) -> None:
+    document = hostile(make().model_dump(mode="json"))
+    for cell in document["cells"]:
+        if cell["column"] == "tatoeba":
+            cell["column"] = HOSTILE
+    results = Results.model_validate(document, strict=False)
+    page = Page(render_page([Run(results, HOSTILE, HOSTILE, notes=(HOSTILE,))]))
+    assert not page.of("script") + page.of("img")
+    assert page.faults == []
+    assert {reference["href"] for reference in page.of("link")} == {"data:,"}
 
 
 def test_nothing_outside_the_page_is_referred_to(text: str, page: Page) -> None:

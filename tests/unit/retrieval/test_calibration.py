@@ -36,7 +36,7 @@ def measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, absent: str | N
     def read_pairs(task: object, split: object, language: str, library: object) -> list[SentencePair]:
         if language == absent:
             raise MissingDataError("tatoeba.cmn-eng.cmn is not on this machine")
-        return PAIRS
+        return [*PAIRS, SentencePair(PAIRS[0].source + " also", "nothing like it")]
 
     monkeypatch.setattr(calibration, "read_corpus", read_corpus)
     monkeypatch.setattr(calibration, "read_pairs", read_pairs)
@@ -77,4 +77,5 @@ def test_the_definition_is_the_published_one(tmp_path: Path, monkeypatch: pytest
 def test_the_cells_are_what_the_written_files_give(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cells = measured(tmp_path, monkeypatch)
     values = table_values(tmp_path / "out", load_world("xtreme"), CALIBRATION, [NONE], [calibration.SEED])
+    assert all(0 < cell.value < 100 for cell in cells if cell.key.column == "tatoeba" and cell.value is not None)
     assert {cell.key: cell.value for cell in cells} == {key: pytest.approx(cell.value) for key, cell in values.items()}

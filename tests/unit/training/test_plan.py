@@ -50,6 +50,7 @@ def test_the_seed_decides() -> None:
     shares = (Share("a", 50, 1, 5), Share("b", 30, 1, 5))
     assert drawn(Plan(shares, 1)) == drawn(Plan(shares, 1))
     assert drawn(Plan(shares, 1)) != drawn(Plan(shares, 2))
+    assert Plan(shares, 1).tasks.tolist() != Plan(shares, 2).tasks.tolist()
 
 
 def test_epochs_have_different_orders_and_a_tasks_order_is_its_own() -> None:

@@ -15,6 +15,7 @@ import torch
 from stilts_artifact.domain.tasks import Kind
 from stilts_artifact.errors import ConfigError, ResourceError
 from stilts_artifact.training import run as module
+from stilts_artifact.training import train as training
 from stilts_artifact.training.run import TrainingTask
 from tests.unit.training.helpers import (
     Killed,
@@ -76,7 +77,7 @@ def test_shuffled_labels_are_not_learnt_beyond_them(tmp_path: Path) -> None:
     right = {}
     for name, labels in (("true", rows.labels), ("shuffled", np.random.default_rng(1).permutation(rows.labels))):
         encoder = tiny_encoder(dropout=0.0)
-        task = task_of(encoder, Kind.PAIR, rows=replace(rows, labels=labels), epochs=8)
+        task = task_of(encoder, Kind.PAIR, rows=replace(rows, labels=labels), epochs=8, batch=16)
         run(encoder, [task], tmp_path, learning_rate=1e-2)
         unseen = rows_of(Kind.PAIR, 300, seed=5)
         ids = torch.from_numpy(unseen.inputs.block(np.arange(300), 1))
@@ -92,6 +93,38 @@ def test_the_same_seed_gives_the_same_bits_and_another_does_not(whole: dict[str,
     torch.manual_seed(99)
     assert same(trained(tmp_path), whole)
     assert not same(trained(tmp_path, seed=2), whole)
+
+
+def test_dropout_is_drawn_anew_in_every_step_and_for_every_seed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seeds: list[int] = []
+    original = torch.manual_seed
+
+    def listening(seed: int) -> Any:
+        seeds.append(seed)
+        return original(seed)
+
+    for seed in (1, 2):
+        encoder = tiny_encoder()
+        task = task_of(encoder, Kind.PAIR)
+        with monkeypatch.context() as patch:
+            patch.setattr(training.torch, "manual_seed", listening)
+            run(encoder, [task], tmp_path, seed=seed)
+    per_step = [seed for seed in seeds if seed > 2]
+    assert len(set(per_step)) == len(per_step) == 10
+
+
+def test_another_dropout_holds_in_all_layers_and_only_while_training(tmp_path: Path) -> None:
+    found = []
+    for own, asked in ((0.0, None), (0.1, 0.0), (0.1, None)):
+        encoder = tiny_encoder(dropout=own)
+        task = task_of(encoder, Kind.PAIR)
+        run(encoder, [task], tmp_path, dropout=asked)
+        assert encoder.config.hidden_dropout_prob == own
+        found.append(weights(encoder, [task]))
+    assert same(found[0], found[1])
+    assert not same(found[1], found[2])
 
 
 def test_the_callers_threads_and_random_numbers_are_left_alone(tmp_path: Path) -> None:
@@ -160,6 +193,10 @@ def test_the_best_weights_are_kept_and_the_first_of_equals(tmp_path: Path) -> No
         assert report.best is not None
         assert report.best.step == 2 * (scores.index(3.0) + 1)
         found[report.best.step] = weights(encoder, [task])
+    encoder = tiny_encoder()
+    task = task_of(encoder, Kind.PAIR, count=48, development=Scripted([3.0, 1.0, 2.0]))
+    run(encoder, [task], tmp_path, evaluate_every=2)
+    assert same(weights(encoder, [task]), found[2])  # an equal score later does not take the place of the first
     assert not same(found[2], found[4])
     assert not same(found[4], found[6])
     encoder = tiny_encoder()
@@ -264,19 +301,27 @@ def test_a_checkpoint_of_other_data_or_settings_is_not_taken_up(
 ) -> None:
     monkeypatch.setattr(module, "_FLUSH", 1)
 
-    def attempt(work: Path, count: int, progress: Any, **how: Any) -> None:
+    def attempt(work: Path, progress: Any, data: int = 0, **how: Any) -> None:
         encoder = tiny_encoder()
-        run(encoder, [task_of(encoder, Kind.PAIR, count=count)], work, progress=progress, save_every=2, **how)
+        task = task_of(encoder, Kind.PAIR, rows=rows_of(Kind.PAIR, 40, data))
+        run(encoder, [task], work, progress=progress, save_every=2, **how)
 
     with pytest.raises(Killed):
-        attempt(tmp_path / "a", 40, Recorder(5))
-    for number, (count, how) in enumerate([(41, {}), (40, {"seed": 2}), (40, {"learning_rate": 2e-3})]):
+        attempt(tmp_path / "a", Recorder(5))
+    for number, how in enumerate([{"data": 1}, {"seed": 2}, {"learning_rate": 2e-3}, {"dropout": 0.0}]):
         recorder = Recorder()
-        attempt(Path(shutil.copytree(tmp_path / "a", tmp_path / str(number))), count, recorder, **how)
+        attempt(Path(shutil.copytree(tmp_path / "a", tmp_path / str(number))), recorder, **how)
         assert recorder.notes == []
     recorder = Recorder()
-    attempt(tmp_path / "a", 40, recorder, micro_tokens=99)
+    attempt(tmp_path / "a", recorder, micro_tokens=99)
     assert recorder.notes == ["resumed at step 4 of 5"]
+
+
+def test_a_work_folder_that_cannot_be_made_is_a_resource_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    encoder = tiny_encoder()
+    with pytest.raises(ResourceError, match="work"):
+        run(encoder, [task_of(encoder, Kind.PAIR)], tmp_path / "file")
 
 
 def test_a_run_of_nothing_is_refused(tmp_path: Path) -> None:
