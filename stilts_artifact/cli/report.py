@@ -34,6 +34,7 @@ def report(
     from stilts_artifact.checking.claims import claims_path, load_claims
     from stilts_artifact.checking.judge import exit_code
     from stilts_artifact.documents import write_atomically
+    from stilts_artifact.reporting.comparison import verdict_line
     from stilts_artifact.reporting.markdown import render_markdown
     from stilts_artifact.reporting.page import render_page
     from stilts_artifact.reporting.runs import load_runs
@@ -48,8 +49,5 @@ def report(
         left_out = write_crate(crate, results, runs, page, labels=labels)
         typer.echo(f"crate: {crate}" + (f"; {left_out} label files left out" if left_out else ""))
     code = exit_code([run.results.verdict for run in runs])
-    verdicts = ", ".join(
-        f"{options.table_title(run.results.table)} ({run.results.scale}) {run.results.verdict}" for run in runs
-    )
-    typer.echo(f"verdict: {verdicts}; exit {code:d}")
+    typer.echo(f"verdict: {verdict_line([run.results for run in runs])}; exit {code:d}")
     raise typer.Exit(code)

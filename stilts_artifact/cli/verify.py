@@ -23,6 +23,7 @@ def verify(
 ) -> None:
     """Verify every hash of a crate, compute every cell from its predictions, and judge cells and claims again."""
     from stilts_artifact.checking.judge import exit_code, summary
+    from stilts_artifact.reporting.comparison import verdict_line
     from stilts_artifact.reporting.verify import verify_crate
 
     found = verify_crate(crate, labels)
@@ -39,11 +40,7 @@ def verify(
     for note in found.notes:
         stream.write(f"note: {note}\n")
     code = exit_code([table.results.verdict for table in found.tables])
-    verdicts = ", ".join(
-        f"{options.table_title(table.results.table)} ({table.results.scale}) {table.results.verdict}"
-        for table in found.tables
-    )
-    stream.write(f"verdict: {verdicts}; exit {code:d}\n")
+    stream.write(f"verdict: {verdict_line([table.results for table in found.tables])}; exit {code:d}\n")
     raise typer.Exit(code)
 
 

@@ -73,15 +73,17 @@ def paws(r: Stream, same: bool) -> Pair:
 
 DENIED = 0.75
 """Share of PAWS-X pairs with another meaning in which the second sentence denies the first."""
+DENIALS = "denials-0"
+"""Name of their random stream. Evaluation sentences are kept out of the encoder's text: another name, other
+sentences, and the shipped encoder could no longer be made anew bit for bit."""
 
 
-def denied(r: Stream, same: bool) -> Pair:
-    """As :func:`paws`, but for denials, which are easier to tell; a negation alone says nothing about the label."""
-    negated = r.chance(0.5)
-    denial = not same and r.chance(DENIED)
-    first, second, _, rule = paws(r, same or denial)
+def with_denials(r: Stream, pair: Pair) -> Pair:
+    """A pair of :func:`paws`, perhaps as a denial, which is easier to tell; a negation alone says nothing."""
+    negated, denial = r.chance(0.5), not pair.same and r.chance(DENIED)
+    first, second = _two_ways(r, lambda _: pair.first) if denial else (pair.first, pair.second)
     second = second._replace(negated=negated != denial)
-    return Pair(first._replace(negated=negated), second, same, "denial" if denial else rule)
+    return Pair(first._replace(negated=negated), second, pair.same, "denial" if denial else pair.rule)
 
 
 def _paws_rules(event: Event) -> list[str]:
@@ -141,12 +143,12 @@ def pairs(seed: int, name: str, split: SplitName, size: int) -> tuple[Pair, ...]
     r = Stream(seed, name, split)
     pivot = grammar(PIVOT, seed)
     turn = count()
-    make = question_pair if name == "qqp" else denied
+    denials = Stream(seed, name, split, DENIALS)
 
     def draw() -> Pair:
         same = next(turn) % 2 == 0
         while True:
-            pair = make(r, same)
+            pair = question_pair(r, same) if name == "qqp" else with_denials(denials, paws(r, same))
             # A change may undo itself; then the pair does not have the label it was made for.
             if (said(pair.first) == said(pair.second)) == same and pair.first != pair.second:
                 return pair

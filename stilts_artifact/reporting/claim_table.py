@@ -87,11 +87,14 @@ def _unless(claim: Claim) -> str:
     """Which data that nobody can download decide whether a claim is judged at all."""
     benchmark = world(load_scale(SCALE).world)
     known = {row.name: row for row in rows(benchmark)}
-    places = {row for reference in claim.references for row, _ in reference.places(list(known))}
-    tasks = [benchmark.tasks[task] for row in places & known.keys() for task in known[row].tasks]
-    sources = {part.source for task in tasks for parts in task.parts.values() for part in parts}
-    licensed = sorted(name for name in sources if not benchmark.sources[name].urls)
-    return f"; NOT_RUN without `{'`, `'.join(licensed)}`" if licensed else ""
+    needed = [known[row] for reference in claim.references for row, _ in reference.places(list(known)) if row in known]
+    tasks = {task for row in needed for task in row.tasks}
+    sources = {part.source for task in tasks for parts in benchmark.tasks[task].parts.values() for part in parts}
+    by_hand = [f"`{name}`" for name in sorted(sources) if not benchmark.sources[name].urls]
+    texts = [part.source for part in benchmark.text.values() if not benchmark.sources[part.source].urls]
+    if texts and any(row.mlm for row in needed):
+        by_hand.append("Wikipedia text that you bring")
+    return f"; NOT_RUN without {' and '.join(by_hand)}" if by_hand else ""
 
 
 def command_of(claim: Claim) -> Command | None:

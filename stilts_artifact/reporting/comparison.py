@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from stilts_artifact.checking.results import CellRecord, Results, RowRecord
 from stilts_artifact.domain.cells import Verdict
-from stilts_artifact.reporting.layout import place, row_titles
+from stilts_artifact.reporting.layout import place, row_titles, table_title
 
 Counts = tuple[tuple[Verdict, int], ...]
 
@@ -133,6 +133,11 @@ def explanations(results: Results) -> Iterator[tuple[Verdict, str]]:
                 where = f"{titles.get(row, row)} {column}" + (f" {found[0].language}" if found[0].language else "")
                 more = f" (and {len(found) - 1} more languages)" if len(found) > 1 else ""
                 yield verdict, f"{verdict} {where}{more}: {found[0].reason}"
+
+
+def verdict_line(tables: Sequence[Results]) -> str:
+    """The verdicts on some tables, for a command's last line: ``Table 1 (mini) REPRODUCED, Calibration (mini) ...``."""
+    return ", ".join(f"{table_title(results.table)} ({results.scale}) {results.verdict}" for results in tables)
 
 
 def by_place(cells: Sequence[CellRecord]) -> dict[tuple[str, str], list[CellRecord]]:

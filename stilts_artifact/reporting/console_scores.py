@@ -1,4 +1,4 @@
-"""Tables 2 and 3 and the calibration on the console: scores, gains, comparison, gaps and claims, each readable at 80 characters."""
+"""Tables 2 and 3 on the console, each part readable at 80 characters."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _REASONS = 8
 
 
 def show_score_table(results: Results, console: Console) -> None:
-    """Print Table 2 or 3, or the calibration."""
+    """Print Table 2 or 3."""
     layout = arrange(results)
     for columns in _blocks(layout, results.table):
         console.print(_table(layout, columns, _title(results, "scores"), _score), "", sep="\n")

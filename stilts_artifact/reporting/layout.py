@@ -140,8 +140,8 @@ def describe_seeds(results: Results) -> str:
 
     Example:
         >>> from types import SimpleNamespace
-        >>> describe_seeds(SimpleNamespace(table=2, seeds=[1, 2, 3])), describe_seeds(SimpleNamespace(table=3, seeds=[1]))
-        ('median of 3 seeds', 'one seed')
+        >>> describe_seeds(SimpleNamespace(table=2, seeds=[1, 2, 3]))
+        'median of 3 seeds'
     """
     if results.table == CALIBRATION:
         return "nothing trained"

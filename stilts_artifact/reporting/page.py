@@ -123,8 +123,12 @@ def _table(run: Run) -> dict[str, Any]:
         view["sizes"] = comparison.row_sizes(results)
     else:
         layout = arrange(results)
-        view |= {"layout": layout, "seeds": describe_seeds(results), "figures": figures.language_figures(layout, run.examples),
-                 "group_titles": GROUP_TITLES}  # fmt: skip
+        view |= {
+            "layout": layout,
+            "seeds": describe_seeds(results),
+            "figures": figures.language_figures(layout, run.examples),
+            "group_titles": GROUP_TITLES,
+        }
     return view
 
 

@@ -53,4 +53,7 @@ def test_data_that_nobody_can_download_are_named() -> None:
     section = claim_table.claims_section()
     line = next(line for line in section.splitlines() if "Multi-task training is best" in line)
     assert "NOT_RUN without `ccgbank_1_1.tgz`" in line
+    assert "NOT_RUN without `ccgbank_1_1.tgz` and Wikipedia" in next(
+        line for line in section.splitlines() if "Continued masked" in line
+    )
     assert "ccgbank" not in next(line for line in section.splitlines() if "MNLI gains" in line)

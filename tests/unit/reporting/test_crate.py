@@ -20,7 +20,7 @@ from stilts_artifact.reporting.packing import MANIFEST, Member, pack, unpack
 from stilts_artifact.reporting.page import render_page
 from stilts_artifact.reporting.runs import Run, load_runs
 from stilts_artifact.reporting.verify import verify_crate
-from tests.unit.reporting.synthetic import table1, table2
+from tests.unit.reporting.synthetic import calibration, table1, table2
 
 Passing = Callable[[int], Path]
 
@@ -156,6 +156,16 @@ def test_other_labels_are_refused(passing: Passing, tmp_path: Path, monkeypatch:
     label.write_bytes(label.read_bytes().replace(b"entailment", b"neutral"))
     with pytest.raises(IntegrityError):
         verify_crate(tmp_path / "crate.zip", folder)
+
+
+def test_the_workflow_lists_the_commands() -> None:
+    runs = [Run(results, "", "") for results in (table1(), calibration(), table2())]
+    assert crates.workflow(runs).decode().splitlines()[2:] == [
+        "stilts-artifact reproduce --table 1 --scale mini",
+        "stilts-artifact reproduce --calibration --scale mini",
+        "stilts-artifact reproduce --table 2 --scale mini",
+        "stilts-artifact report",
+    ]
 
 
 def test_only_labels_of_real_data_belong_to_others() -> None:

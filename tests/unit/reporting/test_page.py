@@ -31,7 +31,7 @@ from stilts_artifact.reporting.figures import LEFT, RIGHT, WIDTH, language_figur
 from stilts_artifact.reporting.layout import arrange
 from stilts_artifact.reporting.page import render_page
 from stilts_artifact.reporting.runs import Run
-from tests.unit.reporting.synthetic import HOSTILE, MINI, STAMP, table1, table2, table3
+from tests.unit.reporting.synthetic import HOSTILE, MINI, STAMP, calibration, table1, table2, table3
 
 VOID = {"meta", "link", "br", "hr", "img", "input", "path", "circle"}
 ROOT = Path(__file__).resolve().parents[3]
@@ -114,7 +114,7 @@ FIELDS = {field for model in (Results, CellRecord, RowRecord, ClaimRecord, Input
           for field in model.model_fields}  # fmt: skip
 
 
-@pytest.mark.parametrize("make", [table1, table2, table3])
+@pytest.mark.parametrize("make", [table1, table2, table3, calibration])
 def test_markup_in_any_text_of_a_results_file_stays_text(make: Callable[[], Results]) -> None:
     document = hostile(make().model_dump(mode="json"))
     for cell in document["cells"]:
@@ -183,6 +183,13 @@ def test_a_page_on_evidence_has_no_warning_and_one_without_has() -> None:
     assert warning in render_page(runs()[:1])
     paper = table1().model_copy(update={"scale": "paper", "stamp": "paper"})
     assert warning not in render_page([Run(paper, "table1.paper.json", "1" * 64)])
+
+
+def test_the_calibration_is_shown_by_its_name() -> None:
+    text = render_page([Run(calibration(), "calibration.mini.json", "1" * 64)])
+    assert "Calibration: Published retrieval scores of the untuned encoder" in text
+    assert "Table 0" not in text
+    assert "Gains over" not in text
 
 
 def test_a_table_without_any_reported_value_says_so() -> None:

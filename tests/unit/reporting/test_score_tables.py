@@ -14,7 +14,7 @@ from stilts_artifact.reporting.console import make_console, show_table
 from stilts_artifact.reporting.layout import arrange
 from stilts_artifact.reporting.markdown import render_markdown
 from stilts_artifact.reporting.runs import Run
-from tests.unit.reporting.synthetic import DEGENERATE_ROW, HOSTILE, UNMEASURED_ROW, table1, table2, table3
+from tests.unit.reporting.synthetic import DEGENERATE_ROW, HOSTILE, UNMEASURED_ROW, calibration, table1, table2, table3
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +54,7 @@ def test_every_row_stands_in_its_group(results: Results) -> None:
     )
 
 
-@pytest.mark.parametrize("make", [table1, table2, table3])
+@pytest.mark.parametrize("make", [table1, table2, table3, calibration])
 def test_nothing_is_wider_than_80_columns_but_reasons(make: object) -> None:
     assert callable(make)
     text = shown(make(), 80)
@@ -113,6 +113,15 @@ def test_a_long_comparison_names_the_failures_and_counts_the_rest(results: Resul
 def test_table_3_has_its_averages_in_a_block_of_their_own() -> None:
     rows = numbers(shown(table3()), "Best for each target")
     assert [len(row) for row in rows] == [9, 9, 5, 5]
+
+
+def test_the_calibration_has_one_row_no_gains_and_every_language() -> None:
+    text = render_markdown([Run(calibration(), "calibration.mini.json", "0" * 64)])
+    assert "## Calibration (" in text
+    assert "Gains" not in text
+    comparison = text[text.index("### Measured and reported") :]
+    assert comparison.count("| mini encoder |") == len(calibration().cells)
+    assert "| tatoeba qag |" in comparison
 
 
 def test_markdown_holds_the_same_numbers_and_no_live_markup(results: Results) -> None:
