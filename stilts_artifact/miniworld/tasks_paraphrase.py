@@ -73,7 +73,7 @@ def paws(r: Stream, same: bool) -> Pair:
 
 DENIED = 0.75
 """Share of PAWS-X pairs with another meaning in which the second sentence denies the first."""
-DENIALS = "denials-0"
+DENIALS = "denials-30"
 """Name of their random stream. Evaluation sentences are kept out of the encoder's text: another name, other
 sentences, and the shipped encoder could no longer be made anew bit for bit."""
 

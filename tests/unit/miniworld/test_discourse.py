@@ -9,10 +9,10 @@ import pytest
 
 from stilts_artifact.miniworld import SEED, discourse
 from stilts_artifact.miniworld import concepts as c
-from stilts_artifact.miniworld.discourse import ALSO, NO, YES, Exchange, exchanges
+from stilts_artifact.miniworld.discourse import ALSO, NO, YES, Exchange, exchanges, grants
 from stilts_artifact.miniworld.draw import Stream
 from stilts_artifact.miniworld.inference import Inference
-from stilts_artifact.miniworld.meanings import Event
+from stilts_artifact.miniworld.meanings import Event, filled
 from tests.unit.miniworld.test_gold import answers, public, verdict
 
 _LABELS = {YES: "entailment", ALSO: "neutral", NO: "contradiction"}
@@ -45,6 +45,15 @@ def test_what_decides_a_conclusion_stands_instead_of_it() -> None:
         assert isinstance(claim, Event)
         assert isinstance(given, Event)
         assert verdict(Inference((given,), claim, "neutral", "")) == _LABELS[pair.joined]
+
+
+def test_a_conclusion_follows_exactly_if_all_that_it_claims_is_granted() -> None:
+    for pair in drawn("_conclusion"):
+        (claim,) = pair.second
+        assert isinstance(claim, Event)
+        assert isinstance(pair.instead, Event)
+        slots = ("verb", *filled(claim))
+        assert all(grants(pair.instead, claim, slot) for slot in slots) == (pair.joined == YES)
 
 
 def test_only_rewordings_are_joined_by_yes() -> None:

@@ -63,6 +63,23 @@ def test_spans_lie_in_the_second_text_and_do_not_overlap() -> None:
             ends = end
 
 
+def test_in_contrast_what_agrees_is_told_by_yes_and_nothing_else_changes() -> None:
+    plain, contrast = (list(islice(joined_windows("1/0", (), contrast), 400)) for contrast in (False, True))
+    yes = {grammar(code).word(YES) for code in languages}
+    changed = 0
+    for one, two in zip(plain, contrast, strict=True):
+        assert one._replace(spans=()) == two._replace(spans=())
+        for (*where, before), (*there, after) in zip(one.spans, two.spans, strict=True):
+            assert where == there
+            assert after in (before, two.joined) or after in yes
+            changed += before != after
+        if two.joined in yes and not two.lone:
+            assert {word for _, _, word in two.spans} <= {two.joined}
+        elif not two.lone:
+            assert {word for _, _, word in two.spans} != {one.joined}
+    assert changed > 300
+
+
 def test_every_row_tells_its_joining_word_at_the_first_token(
     tokenizer: PreTrainedTokenizerFast, rows: list[Row]
 ) -> None:
