@@ -3,7 +3,7 @@
     python -m benchmarks.encoder_quality stilts_artifact/miniencoder --store STORE
 
 Untuned: Tatoeba accuracy at every layer. After short fine-tuning on the pivot language alone: part-of-speech F1,
-natural language inference accuracy and span question answering F1, in every language.
+natural language inference and paraphrase accuracy, and span question answering F1, in every language.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,7 @@ class Tuning:
     threads: int = 1
 
 
-TUNINGS = {"udpos": Tuning(3, 5e-4), "xnli": Tuning(10, 5e-4), "xquad": Tuning(8, 5e-4)}
+TUNINGS = {"udpos": Tuning(3, 5e-4), "xnli": Tuning(3, 5e-4), "pawsx": Tuning(3, 5e-4), "xquad": Tuning(3, 5e-4)}
 
 Rows = list[list[int]]
 
@@ -129,15 +130,19 @@ def measure_tags(encoder: Encoder, world: World, library: Library) -> dict[str, 
     return found
 
 
-def measure_inference(encoder: Encoder, world: World, library: Library) -> dict[str, float]:
-    """Inference accuracy in each language, trained on the pivot."""
-    task = world.tasks["xnli"]
+def measure_pairs(encoder: Encoder, world: World, library: Library, name: str) -> dict[str, float]:
+    """Accuracy on pairs of sentences in each language, trained on the pivot.
+
+    Args:
+        name: of the task, xnli or pawsx.
+    """
+    task = world.tasks[name]
 
     def features(split: Split, code: str) -> tuple[Rows, list[int]]:
         made = pair_features(encoder.tokenizer, read_split(task, split, code, library), task.labels, LENGTH)
         return [feature.input_ids for feature in made], [feature.label for feature in made]
 
-    model, head = tune(encoder, task.kind, len(task.labels), *features(Split.TRAIN, world.pivot), TUNINGS["xnli"])
+    model, head = tune(encoder, task.kind, len(task.labels), *features(Split.TRAIN, world.pivot), TUNINGS[name])
     found = {}
     for code in task.languages:
         rows, gold = features(Split.TEST, code)
@@ -211,7 +216,8 @@ def measure(folder: Path, store: Path) -> dict[str, Any]:
         encoder = load_encoder(folder)
         tuned: dict[str, tuple[str, Callable[..., dict[str, float]]]] = {
             "udpos": ("POS F1", measure_tags),
-            "xnli": ("NLI accuracy", measure_inference),
+            "xnli": ("NLI accuracy", partial(measure_pairs, name="xnli")),
+            "pawsx": ("paraphrase accuracy", partial(measure_pairs, name="pawsx")),
             "xquad": ("span QA F1", measure_answers),
         }
         for name, (title, measuring) in tuned.items():

@@ -1,10 +1,15 @@
 """Windows of two joined texts, as the masked language model reads them, and what it has to tell from them.
 
-The joining word is cut out, and is to be told from ``<s>``, where classification will read; in DisSent (Nie et al.
-2019) and in sentence order prediction (ALBERT, Lan et al. 2020) the same position learns to compare. Where the first
-text is a question, the tokens that answer it are to be told by the question's word, and others by themselves: what
-recurring span selection (Splinter, Ram et al. 2021) learns. Both are words of the language, scored by the one head of
-the masked language model.
+Nothing of it is masked but a few tokens; what is to be told is scored by the masked language model's one head, as words
+of the language:
+
+- the joining word, which is cut out, at ``<s>``, where classification will read. In DisSent (Nie et al. 2019) and in
+  sentence order prediction (ALBERT, Lan et al. 2020) that position learns to compare two texts;
+- where the first text is a question, its question word at the tokens that answer it, as recurring span selection does
+  (Splinter, Ram et al. 2021);
+- elsewhere, at each phrase of the second text, what stands in its place in the first; later, in ``contrast``, the word
+  for *yes* where the two agree. From the joining word alone the comparison is not learnt in 8,000 steps; from its
+  parts it is.
 """
 
 from __future__ import annotations

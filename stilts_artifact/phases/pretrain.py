@@ -1,5 +1,7 @@
 """Phase (i): pretrain the small XLM-R that the mini scale starts from, by masked language modelling.
 
+Besides masked tokens, it tells how two joined texts relate; see :mod:`discourse`.
+
 The same architecture class, layout of ids and file format as the public XLM-R, so that every line of code that
 touches the one is exercised on the other. Killed at any instant, a run resumes from its last checkpoint and ends
 with the same weights, bit for bit, on the same machine and number of threads.

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from stilts_artifact import __version__
-from stilts_artifact.benchmark.experiments import Row, scored_split
+from stilts_artifact.benchmark.experiments import NONE, Row, scored_split
 from stilts_artifact.domain.cells import CellKey, Measurement
 from stilts_artifact.domain.signature import Signature
 from stilts_artifact.domain.tasks import Kind, Part, Source, Split, Task
@@ -183,6 +183,7 @@ class Measuring:
 
     def _signature(self, column: Column, key: CellKey, table: int) -> str:
         scale = self.blueprint.scale
+        untrained = key.row == NONE and all(task.kind in RETRIEVAL for task in column.tasks)
         fields = {} if column.is_average else self._task_fields(column.tasks[0], table)
         return Signature(
             task=column.name if column.is_average else column.tasks[0].name,
@@ -192,7 +193,7 @@ class Measuring:
             revision=self.blueprint.revision[:12],
             metric="mean" if column.is_average else _metric(column),
             metric_version=METRIC_VERSION,
-            seeds=scale.seeds,
+            seeds=None if untrained else scale.seeds,
             dtype=scale.dtype,
             scale=scale.name,
             version=__version__,

@@ -78,7 +78,16 @@ def test_tuned_it_transfers_part_of_speech_tags() -> None:
     assert row["zero_shot"] >= 50
 
 
-@pytest.mark.parametrize("title", ["(best)", "POS", "NLI", "span QA"])
+@pytest.mark.parametrize(
+    ("title", "pivot", "zero_shot"), [("NLI", 70, 45), ("paraphrase", 65, 55), ("span QA", 50, 20)]
+)
+def test_tuned_it_compares_and_answers(title: str, pivot: float, zero_shot: float) -> None:
+    row = measured(title)
+    assert row["scores"]["qen"] >= pivot
+    assert row["zero_shot"] >= zero_shot
+
+
+@pytest.mark.parametrize("title", ["(best)", "POS", "NLI", "paraphrase", "span QA"])
 def test_near_languages_are_easier_than_far_ones(title: str) -> None:
     scores = measured(title)["scores"]
     near, far = (sum(scores[code] for code in codes) / 3 for codes in (("qaa", "qab", "qac"), ("qae", "qaf", "qag")))

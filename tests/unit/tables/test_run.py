@@ -127,4 +127,6 @@ def test_signatures_say_what_decides_a_cell(tmp_path: Path) -> None:
     assert f"layer:{layer}" in found[2]["none/tatoeba/qaa"]
     assert "layer" not in found[2]["none/xnli/qaa"]
     assert found[2]["none/mlqa_f1/qaa"] != found[2]["none/mlqa_em/qaa"] != found[2]["none/mlqa/qaa"]
+    assert "seed:" not in found[2]["none/tatoeba/qaa"], "nothing was trained"
+    assert "seed:1" in found[2]["none/xnli/qaa"]
     assert all("rev:rrrrrrrrrrrr" in signature and "scale:mini" in signature for signature in found[2].values())
