@@ -8,8 +8,8 @@ of the language:
 - where the first text is a question, its question word at the tokens that answer it, as recurring span selection does
   (Splinter, Ram et al. 2021);
 - elsewhere, at each phrase of the second text, what stands in its place in the first; later, in ``contrast``, the word
-  for *yes* where the two agree. From the joining word alone the comparison is not learnt in 8,000 steps; from its
-  parts it is.
+  for *yes* where the two agree. Measured on the pivot: when contrast began, at step 8,000, the joining words of
+  rewordings were still told no better than by chance (47 %); 4,000 steps later 98 % were right.
 """
 
 from __future__ import annotations

@@ -99,9 +99,9 @@ def test_the_tokens_of_an_answer_tell_the_questions_word(tokenizer: PreTrainedTo
     for window, row in zip(drawn, rows, strict=True):
         if window.lone:
             ((start, end, word),) = window.spans
-            (piece,) = tokenizer.convert_tokens_to_ids(tokenizer.tokenize(word)[-1:])
+            piece = tokenizer.convert_tokens_to_ids(tokenizer.tokenize(word)[-1])
             marked = [at for at, told in enumerate(row.told[1:], 1) if told == piece]
-            text = tokenizer.decode(row.input_ids[marked[0] : marked[-1] + 1])
+            text = str(tokenizer.decode(row.input_ids[marked[0] : marked[-1] + 1]))
             assert window.second[start:end].replace(" ", "") in text.replace(" ", "")
             assert word in window.first.replace("?", "").split()
             answered += 1
