@@ -82,7 +82,7 @@ class Experiment:
 
     def table3(self, folder: Path, wanted: Wanted, progress: Progress) -> Measured:
         """Choose each target's best row on development data, then score it and the untrained encoder on test data."""
-        tasks = tuple(dict.fromkeys(task for _, task in wanted))
+        tasks = tuple({task.name: task for _, task in wanted}.values())
         selection = self._execute(self.request(2, wanted), "Table 3, selection on development data", progress)
         best = self._best(selection, wanted, tasks)
         none = next(row for row, _ in wanted if row.name == NONE)

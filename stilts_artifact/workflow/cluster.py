@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 from collections.abc import Iterator
@@ -66,6 +67,8 @@ def local_client(folder: Path, workers: int | None, device: Device) -> Iterator[
         except (OSError, TimeoutError, RuntimeError) as error:
             fix = "use fewer --workers, or free memory and processes on this machine"
             raise ResourceError("the workers do not start", got=str(error), fix=fix) from error
+        # The queues to the workers lie in cycles; at exit Python would warn that nobody freed their semaphores.
+        stack.callback(gc.collect)
         stack.callback(_close, cluster)
         yield stack.enter_context(Client(cluster, set_as_default=False))  # type: ignore[no-untyped-call]
 

@@ -23,9 +23,9 @@ CHANCE = 100 / 300  # Tatoeba: one of 300 sentences
 # What `stilts-artifact pretrain --quick` makes. The tokenizer is the same on every machine; the loss nearly so, as
 # the last bits of the arithmetic depend on the processor. After a change of the mini world, of the corpus or of the
 # recipe: run the command and record anew.
-QUICK_TOKENIZER = "f18b4c7e81d47b645b7705ca51d0964c593563412a610d169109c80c5e7013ef"
+QUICK_TOKENIZER = "8c708fb31173871cf6435b6756764e9d65f0387b0cbf76a833afbe1ee3b74715"
 QUICK_PARAMETERS = 173_610
-QUICK_LOSS = 5.9557
+QUICK_LOSS = 15.6570
 
 
 def read(name: str) -> Any:

@@ -9,8 +9,9 @@ import pytest
 import torch
 from transformers import PreTrainedTokenizerFast
 
-from stilts_artifact.miniworld import grammar, languages
-from stilts_artifact.miniworld.discourse import ALSO, NO, YES
+from stilts_artifact.miniworld import SEED, grammar, languages
+from stilts_artifact.miniworld.discourse import ALSO, NO, YES, exchanges
+from stilts_artifact.miniworld.meanings import Event
 from stilts_artifact.phases import batches, discourse
 from stilts_artifact.phases.corpus import key
 from stilts_artifact.phases.discourse import CLOSED, OPEN, Row, joined_rows, joined_windows
@@ -61,6 +62,23 @@ def test_spans_lie_in_the_second_text_and_do_not_overlap() -> None:
             assert ends <= start < end <= len(window.second)
             assert word
             ends = end
+
+
+def test_the_span_of_an_answer_is_the_phrase_of_its_slot_in_its_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(discourse, "languages", {"qen": None})
+    own = grammar("qen")
+    later = 0
+    for window, drawn in islice(zip(joined_windows("1/0", ()), exchanges(SEED, "pretraining/1/0"), strict=True), 300):
+        if drawn.answer is not None:
+            index, slot = drawn.answer
+            told = [event for event in drawn.second if isinstance(event, Event)]
+            text, spans = own.spans(told[index])
+            before = " ".join([*(own.text(event) for event in told[:index]), ""])
+            ((start, end, _),) = window.spans
+            assert (start, end) == tuple(len(before) + at for at in spans[slot])
+            assert window.second[start:end] == text[slice(*spans[slot])]
+            later += index > 0
+    assert later > 30
 
 
 def test_in_contrast_what_agrees_is_told_by_yes_and_nothing_else_changes() -> None:
@@ -143,5 +161,8 @@ def test_only_what_is_open_is_masked_and_only_what_tells_is_scored(
     other_word = [row.told[0] + 1, *all_closed[1:]]
     assert loss(all_closed) == loss(all_closed)
     assert loss(all_closed) != loss(other_word)
+    thick = replace(recipe, mask_rate=0.9)
+    batch = batches.Batch(torch.tensor([row.input_ids]), torch.tensor([all_closed]))
+    assert _step(thick, trainee, batch, 0) == loss(all_closed), "nothing is masked where it is closed"
     everything = [OPEN] * len(row.told)
     assert loss(everything) != loss(all_closed)

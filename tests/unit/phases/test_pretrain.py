@@ -18,7 +18,7 @@ from stilts_artifact.model.loading import load_encoder
 from stilts_artifact.model.manifest import WEIGHTS, describe, verify_folder
 from stilts_artifact.phases import pretrain as phase
 from stilts_artifact.phases.card import CARD, FACTS, QUALITY, record_quality
-from stilts_artifact.phases.pretrain import pretrain
+from stilts_artifact.phases.pretrain import pretrain, rate
 from stilts_artifact.phases.recipe import QUICK, SHIPPED, Recipe, recipe
 from stilts_artifact.training import checkpoints
 from stilts_artifact.training.arithmetic import schedule
@@ -258,6 +258,15 @@ def test_the_schedule_rises_and_falls() -> None:
     assert rates[9:] == sorted(rates[9:], reverse=True)
     assert rates[-1] == pytest.approx(1 / 90)
     assert schedule(0, 1, 0.1) == 1.0
+
+
+def test_the_cooldown_breaks_off_the_long_decline() -> None:
+    chosen = replace(SMALL, steps=60, horizon=100, warmup=0.1, cooldown=20)
+    rates = [rate(chosen, step) for step in range(60)]
+    assert rates[:41] == [schedule(step, 100, 0.1) for step in range(41)]
+    assert rates[41:] == sorted(rates[41:], reverse=True)
+    assert rates[50] == pytest.approx(schedule(50, 100, 0.1) / 2)
+    assert rates[-1] == pytest.approx(schedule(59, 100, 0.1) / 20)
 
 
 def test_recipes_are_known_by_name() -> None:

@@ -101,7 +101,7 @@ def test_true_is_not_one_and_one_is_not_a_float() -> None:
 @pytest.mark.parametrize(
     "bad",
     [float("nan"), float("inf"), {1, 2}, frozenset("a"), object(), b"x", {1: 2}, "\ud800", ["a", [{"b": {3}}]], 1j],
-    ids=repr,
+    ids=lambda bad: type(bad).__name__,
 )
 def test_what_json_cannot_hold_is_refused(bad: object) -> None:
     with pytest.raises(ConfigError, match="JSON cannot hold") as caught:
