@@ -1,0 +1,93 @@
+"""What the mini scale's targets learn is in their labels: with these shuffled each falls to chance."""
+
+from __future__ import annotations
+
+from itertools import chain
+from pathlib import Path
+from random import Random
+from statistics import mean
+from typing import Any
+
+import pytest
+
+from stilts_artifact.benchmark import world as load_world
+from stilts_artifact.benchmark.experiments import scored_split
+from stilts_artifact.data.fetch import fetch
+from stilts_artifact.data.files import FileStore
+from stilts_artifact.data.library import Library
+from stilts_artifact.domain.tasks import Kind, Split
+from stilts_artifact.miniworld import serve
+from stilts_artifact.model.shipped import shipped_encoder
+from stilts_artifact.scales import load_scale
+
+pytestmark = pytest.mark.slow
+
+WORLD = load_world("mini")
+SCALE = load_scale("mini")
+# Points on the pivot that guessing gets: three labels, two labels, tags and places drawn from those that occur.
+CHANCE = {"xnli": (33.3, 10.0), "pawsx": (50.0, 10.0), "udpos": (0.0, 15.0), "panx": (0.0, 15.0), "xquad": (8.0, 10.0),
+          "tydiqa": (8.0, 10.0)}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory: pytest.TempPathFactory) -> Library:
+    library = Library(WORLD.sources, FileStore(tmp_path_factory.mktemp("store")))
+    assert not fetch(list(WORLD.sources.values()), library, openers={"miniworld": serve}).failures
+    return library
+
+
+def shuffled(columns: dict[str, list[Any]], kind: Kind, seed: int) -> dict[str, list[Any]]:
+    """The same inputs and the same labels, but none of them where it belongs."""
+    draw = Random(seed)
+    if kind is Kind.TAGGING:
+        told = [tag for tag in chain.from_iterable(columns["tags"]) if tag >= 0]
+        draw.shuffle(told)
+        rest = iter(told)
+        return {**columns, "tags": [[next(rest) if tag >= 0 else tag for tag in row] for row in columns["tags"]]}
+    order = draw.sample(range(len(columns["input_ids"])), len(columns["input_ids"]))
+    if kind is Kind.PAIR:
+        return columns | {"label": [columns["label"][at] for at in order]}
+    last = [len(ids) - 1 for ids in columns["input_ids"]]
+    return columns | {name: [min(columns[name][at], end) for at, end in zip(order, last, strict=True)]
+                      for name in ("start", "end")}  # fmt: skip
+
+
+def pivot_score(name: str, library: Library, folder: Path, shuffle: int | None = None) -> float:
+    """Points on the pivot after the mini scale's own training."""
+    from stilts_artifact.model.decoding import decode, development_score
+    from stilts_artifact.model.inference import outputs
+    from stilts_artifact.model.prepared import load_prepared, save_prepared
+    from stilts_artifact.phases.prepare import prepare
+    from stilts_artifact.phases.target import load_target, target
+    from stilts_artifact.training.data import TaskData
+    from stilts_artifact.training.settings import Settings
+
+    task, tuning = WORLD.tasks[name], SCALE.tuning(name)
+    pivot = (WORLD.pivot,)
+    made = {"world": WORLD, "task": task, "languages": pivot, "max_length": tuning.max_length,
+            "encoder": shipped_encoder(), "library": library}  # fmt: skip
+    prepare(**made, split=Split.TRAIN, rows=tuning.train_rows, out=folder / "train")
+    prepare(**made, split=scored_split(task, 2), rows=None, out=folder / "dev")
+    train = folder / "train" / WORLD.pivot
+    if shuffle is not None:
+        whole = load_prepared(train)
+        train = folder / "spoilt"
+        features = shuffled(whole.features.to_dict(), task.kind, shuffle)
+        save_prepared(train, task, whole.labels, features, whole.examples.to_dict())
+    settings = Settings(seed=1, learning_rate=tuning.learning_rate, dtype=SCALE.dtype, **SCALE.training.model_dump())
+    data = TaskData(train, None, tuning.epochs, tuning.batch)
+    target(encoder=shipped_encoder(), data=data, settings=settings, work=folder / "work", out=folder / "out")
+    encoder, head = load_target(folder / "out")
+    held_out = load_prepared(folder / "dev" / WORLD.pivot)
+    return development_score(held_out, decode(held_out, outputs(encoder.model, head, held_out)))
+
+
+@pytest.mark.parametrize("name", CHANCE)
+def test_shuffled_labels_drive_a_target_to_chance(name: str, library: Library, tmp_path: Path) -> None:
+    chance, slack = CHANCE[name]
+    true = pivot_score(name, library, tmp_path / "true")
+    # The encoder keeps the labels apart by itself, so that one shuffle may name them right, or wrong, as a whole.
+    shuffles = range(6 if WORLD.tasks[name].kind is Kind.PAIR else 1)
+    guessed = mean(pivot_score(name, library, tmp_path / f"shuffled {seed}", seed) for seed in shuffles)
+    assert abs(guessed - chance) <= slack
+    assert true > chance + slack + 15
