@@ -55,7 +55,9 @@ def recompute(results: Results, folder: Path, world: World, pins: Mapping[str, s
     name = f"{table_name(results.table)}.{results.scale}"
     files = VerifiedFiles(folder, name, results.files)
     notes = _verify_labels(results, name, pins)
-    rows = [row.row for row in results.rows]
+    # Cells of rows that were not run are there as NOT_RUN, because a value is expected of them.
+    rows = list(dict.fromkeys([row.row for row in results.rows]
+                              + [cell.row for cell in results.cells if cell.value is None]))  # fmt: skip
     values = table_values(folder / name, world, results.table, rows, results.seeds, files.read)
     files.verify_rest()
     for cell in results.cells:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -54,6 +54,8 @@ def local_client(folder: Path, workers: int | None, device: Device) -> Iterator[
     from distributed import Client, Scheduler, SpecCluster
 
     with ExitStack() as stack:
+        # Python's own process for this frees what Dask leaves of its queues, and would print that it did.
+        sys.warnoptions.append("ignore:resource_tracker:UserWarning")
         scratch = claim(folder, "dask")
         stack.callback(scratch.remove)
         stack.enter_context(dask.config.set({**_SETTINGS, "temporary-directory": str(scratch.path)}))
@@ -67,8 +69,6 @@ def local_client(folder: Path, workers: int | None, device: Device) -> Iterator[
         except (OSError, TimeoutError, RuntimeError) as error:
             fix = "use fewer --workers, or free memory and processes on this machine"
             raise ResourceError("the workers do not start", got=str(error), fix=fix) from error
-        # The queues to the workers lie in cycles; at exit Python would warn that nobody freed their semaphores.
-        stack.callback(gc.collect)
         stack.callback(_close, cluster)
         yield stack.enter_context(Client(cluster, set_as_default=False))  # type: ignore[no-untyped-call]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -23,7 +24,7 @@ from stilts_artifact.workflow.steps import Graph, Step
 from stilts_artifact.workflow.store import Store
 from tests.faults.workflow_kinds import KINDS, attempts
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
 # A cluster's queue, memory and GPUs, which the one-node Slurm has not.
 CHANGES = {
@@ -31,6 +32,8 @@ CHANGES = {
     '"memory": "64GB"': '"memory": "512MB"',
     '["--gres=gpu:1"]': "[]",
     "_jobs=8": "_jobs=2",
+    # dask-jobqueue writes it into a shell script as it is, and this clone may lie in a path with a blank.
+    '"processes": 1': f'"processes": 1, "python": {shlex.quote(sys.executable)!r}',
 }
 
 

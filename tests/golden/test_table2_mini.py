@@ -71,6 +71,7 @@ def test_the_cells_are_measured_and_nothing_else_is(run: tuple[Path, Any]) -> No
 def test_progress_is_shown_for_the_whole_table(run: tuple[Path, Any]) -> None:
     lines = [line for line in run[1].stderr.splitlines() if line.startswith("Table 2: ")]
     assert "steps done" in lines[0]
+    assert "leaked" not in run[1].stderr
     assert lines[-1].startswith("Table 2: ") and " 0 to go" in lines[-1]
 
 
@@ -93,7 +94,7 @@ def test_dry_run_says_that_everything_is_done_and_what_a_new_row_needs(run: tupl
         "reproduce", "--table", "2", "--scale", "mini", "--results", run[0], "--only", "qqp,udpos", "--dry-run"
     )
     assert "run   intermediate" in more.stdout
-    assert "done  prepare task=udpos split=train" in more.stdout
+    assert "done  prepare world=mini task=udpos split=train" in more.stdout
 
 
 def test_check_computes_every_cell_again_without_torch(run: tuple[Path, Any], artifact: Run) -> None:
