@@ -42,7 +42,14 @@ def start(root: Path, counts: Path, graph: str, workers: str = "1") -> subproces
     command = [sys.executable, "-m", "tests.faults.workflow_child", str(root), str(counts), workers, graph]
     place = Path(__file__).resolve().parents[2]
     return subprocess.Popen(
-        command, cwd=place, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        command,
+        cwd=place,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        # A shell's background jobs ignore Ctrl-C, and so would their children.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
 
 

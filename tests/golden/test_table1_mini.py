@@ -70,7 +70,7 @@ def test_json_goes_alone_to_standard_output(artifact: Run, mini_run: MiniRun, tm
 
 
 def test_check_gives_the_same_verdict(mini_run: MiniRun, artifact: Run) -> None:
-    run = artifact("check", "--results", mini_run[0])
+    run = artifact("check", "--table", "1", "--results", mini_run[0])
     assert (run.returncode, run.stderr) == (0, "")
     assert run.stdout.splitlines()[-1] == "verdict: Table 1 (mini) REPRODUCED; exit 0"
 

@@ -8,10 +8,13 @@ from pathlib import Path
 
 import pytest
 
+import stilts_artifact
 from benchmarks.checking import SIZES, make_run
 from stilts_artifact.benchmark import world
 from stilts_artifact.checking.expected import expected_root
 from tests.conftest import Run
+
+PACKAGE = Path(stilts_artifact.__file__).parent
 
 
 @pytest.fixture(scope="module")
@@ -22,47 +25,66 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def bare(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkout in which nothing is recorded of Table 2, so that made-up labels are as good as any."""
+    folder = tmp_path_factory.mktemp("checkout")
+    shutil.copytree(PACKAGE, folder / PACKAGE.name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(expected_root(), folder / "expected_results")
+    recorded = [path for path in (folder / "expected_results" / "mini").iterdir() if path.name != "table1.yaml"]
+    for path in recorded:
+        path.unlink()
+    sums = folder / "expected_results" / "SHA256SUMS"
+    kept = [
+        line
+        for line in sums.read_text().splitlines()
+        if not line.endswith(tuple(f"mini/{path.name}" for path in recorded))
+    ]
+    sums.write_text("".join(f"{line}\n" for line in kept))
+    return folder
+
+
 @pytest.fixture
 def copy(results: Path, tmp_path: Path) -> Path:
     shutil.copytree(results, tmp_path / "results")
     return tmp_path / "results"
 
 
-def test_an_altered_score_is_named_and_decides_the_exit_code(artifact: Run, copy: Path) -> None:
+def test_an_altered_score_is_named_and_decides_the_exit_code(artifact: Run, copy: Path, bare: Path) -> None:
     path = copy / "table2.mini.json"
     document = json.loads(path.read_text())
     document["cells"][1]["value"] += 1
     path.write_text(json.dumps(document))
-    run = artifact("check", "--table", "2", "--results", copy)
+    run = artifact("check", "--table", "2", "--results", copy, cwd=bare)
     assert run.returncode == 1, run.stderr
     assert "for none/xnli/qaa; judged NOT_REPRODUCED: the file says" in run.stdout
     assert run.stdout.splitlines()[-1] == "verdict: Table 2 (mini) NOT_REPRODUCED; exit 1"
 
 
-def test_altered_predictions_are_an_integrity_error(artifact: Run, copy: Path) -> None:
+def test_altered_predictions_are_an_integrity_error(artifact: Run, copy: Path, bare: Path) -> None:
     path = copy / "table2.mini" / "predictions" / "mnli" / "seed-0" / "tatoeba" / "test-qaa.tsv"
     path.write_text(path.read_text() + "1\n")
-    run = artifact("check", "--results", copy)
+    run = artifact("check", "--results", copy, cwd=bare)
     assert run.returncode == 4
     assert str(path) in run.stderr
 
 
-def test_claims_alone(artifact: Run, results: Path) -> None:
-    run = artifact("check", "--claims", "--results", results)
+def test_claims_alone(artifact: Run, results: Path, bare: Path) -> None:
+    run = artifact("check", "--claims", "--results", results, cwd=bare)
     assert run.returncode == 6, run.stderr  # at the mini scale no claim is decided
     assert "claims at scale mini:" in run.stdout
     assert "best-gain" in run.stdout
 
 
-def test_everything_at_once_includes_the_sums(artifact: Run, results: Path) -> None:
-    run = artifact("check", "--all", "--results", results, "--json")
+def test_everything_at_once_includes_the_sums(artifact: Run, results: Path, bare: Path) -> None:
+    run = artifact("check", "--all", "--results", results, "--json", cwd=bare)
     [summary] = json.loads(run.stdout)
     assert (summary["table"], summary["scale"]) == (2, "mini")
     assert "improves" in summary["claims"]
     assert "files have their recorded sums" in run.stderr
 
 
-def test_neither_torch_nor_the_trainer_is_imported(artifact: Run, results: Path) -> None:
+def test_neither_torch_nor_the_trainer_is_imported(artifact: Run, results: Path, bare: Path) -> None:
     import subprocess
     import sys
 
@@ -71,7 +93,7 @@ def test_neither_torch_nor_the_trainer_is_imported(artifact: Run, results: Path)
         f"recheck(Path({str(results / 'table2.mini.json')!r}))\n"
         "print([name for name in ('torch', 'transformers', 'datasets', 'faiss', 'scipy') if name in sys.modules])"
     )
-    finished = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    finished = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=bare)
     assert finished.stdout.strip() == "[]"
 
 
