@@ -25,6 +25,8 @@ from tests.unit.model.tiny import make_tiny
 from tests.unit.phases.data import prepared_folder, text_folder
 from tests.unit.training.helpers import Killed, Recorder
 
+pytestmark = pytest.mark.slow
+
 Inputs = tuple[Path, Path, Path, Path]
 
 

@@ -23,6 +23,8 @@ from stilts_artifact.workflow.store import Store
 from tests.faults.workflow_helpers import diamond, results, text
 from tests.faults.workflow_kinds import KINDS, attempts
 
+pytestmark = pytest.mark.slow
+
 Go = Callable[..., RunReport]
 
 

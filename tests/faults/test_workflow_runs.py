@@ -23,6 +23,8 @@ from tests.faults.workflow_child import wide
 from tests.faults.workflow_helpers import diamond, results, text, wait_until
 from tests.faults.workflow_kinds import KINDS
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def counts(tmp_path: Path) -> Path:

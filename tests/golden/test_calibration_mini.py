@@ -14,6 +14,8 @@ from stilts_artifact.checking.expected import expected_path
 from stilts_artifact.retrieval.calibration import calibrated_cells
 from tests.conftest import Run
 
+pytestmark = pytest.mark.slow
+
 CALIBRATE = ("reproduce", "--calibration", "--offline")
 NAME = "calibration.mini"
 
