@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,6 +20,20 @@ if TYPE_CHECKING:
     from stilts_artifact.scales.schema import Scale
 
 _Outcome = tuple["Results", list[ArtifactError]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """What was asked for, and what there is to do it with."""
+
+    table: int
+    scale: Scale
+    why: str
+    world: World
+    library: Library
+    machine: Machine
+    results: Path
+    only: Sequence[str]
 
 
 def reproduce(
@@ -62,11 +77,12 @@ def reproduce(
         workers, scheduler,
     )  # fmt: skip
     options.require_writable(results)
+    run = _Run(number, chosen, why, world, library, machine, results, only or [])
     if dry_run:
-        _list_steps(number, chosen, world, library, machine, only or [])
+        _list_steps(run)
         raise typer.Exit
     measure = {0: _calibration, 1: _sizes}.get(number, _scores)
-    outcome, errors = measure(number, chosen, why, world, library, machine, results, only or [])
+    outcome, errors = measure(run)
     path = results_path(results, number, chosen.name)
     content = dump_results(outcome)
     write_atomically(path, content)
@@ -75,16 +91,7 @@ def reproduce(
     raise typer.Exit(_report(outcome, path, errors, as_json))
 
 
-def _sizes(
-    number: int,
-    scale: Scale,
-    why: str,
-    world: World,
-    library: Library,
-    machine: Machine,
-    results: Path,
-    only: Sequence[str],
-) -> _Outcome:
+def _sizes(run: _Run) -> _Outcome:
     """Table 1."""
     from stilts_artifact import __version__
     from stilts_artifact.checking.expected import expected_path, load_expected
@@ -95,76 +102,56 @@ def _sizes(
     from stilts_artifact.reporting.environment import environment
     from stilts_artifact.tables.table1 import Counter, measure, needed_sources
 
-    expected = load_expected(expected_path(scale.expected, number))
+    expected = load_expected(expected_path(run.scale.expected, run.table))
     with download_progress() as progress:
         # What cannot be had leaves cells NOT_RUN, so its errors are only collected.
         report = fetch(
-            needed_sources(world), library, offline=machine.offline, mirrors=machine.mirrors,
+            needed_sources(run.world), run.library, offline=run.machine.offline, mirrors=run.machine.mirrors,
             openers=options.url_openers(), progress=progress,
         )  # fmt: skip
-    counter = Counter(world, library, scale.name, __version__)
-    tasks = list(world.tasks.values())
+    counter = Counter(run.world, run.library, run.scale.name, __version__)
+    tasks = list(run.world.tasks.values())
     with row_progress(len(tasks)) as started:
         cells = measure(counter, tasks, started)
     judged = judge_table(cells, expected)
     outcome = Results(
-        table=number,
-        scale=scale.name,
-        scale_reason=why,
-        stamp=scale.stamp,
+        table=run.table,
+        scale=run.scale.name,
+        scale_reason=run.why,
+        stamp=run.scale.stamp,
         verdict=table_verdict(judged),
         rows=[RowRecord(row=task.name, title=task.title, group=task.role,
                         details={"kind": task.kind, "licence": task.licence}) for task in tasks],
         cells=cell_records(judged),
         claims=[],
         inputs=[InputRecord(source=used.source, bytes=used.bytes, sha256=used.sha256, satisfied_by=used.satisfied_by)
-                for used in library.used()],
+                for used in run.library.used()],
         environment=environment(),
     )  # fmt: skip
     return outcome, [*report.failures, *counter.failures]
 
 
-def _calibration(
-    number: int,
-    scale: Scale,
-    why: str,
-    world: World,
-    library: Library,
-    machine: Machine,
-    results: Path,
-    only: Sequence[str],
-) -> _Outcome:
+def _calibration(run: _Run) -> _Outcome:
     """The untuned encoder."""
     from stilts_artifact.cli import calibration
 
-    return calibration.measure(scale, why, world, library, machine, results)
+    return calibration.measure(run.scale, run.why, run.world, run.library, run.machine, run.results)
 
 
-def _scores(
-    number: int,
-    scale: Scale,
-    why: str,
-    world: World,
-    library: Library,
-    machine: Machine,
-    results: Path,
-    only: Sequence[str],
-) -> _Outcome:
+def _scores(run: _Run) -> _Outcome:
     """Tables 2 and 3."""
     from stilts_artifact.cli import score_tables
     from stilts_artifact.tables.run import wanted_cells
 
-    wanted = wanted_cells(world, number, only)
-    experiment = score_tables.open_experiment(scale, world, library, machine)
-    absent = score_tables.obtain(experiment, number, wanted, machine)
-    measured = score_tables.measure(experiment, number, wanted, results)
-    outcome = score_tables.judge(measured, experiment, why, results)
+    wanted = wanted_cells(run.world, run.table, run.only)
+    experiment = score_tables.open_experiment(run.scale, run.world, run.library, run.machine)
+    absent = score_tables.obtain(experiment, run.table, wanted, run.machine)
+    measured = score_tables.measure(experiment, run.table, wanted, run.results)
+    outcome = score_tables.judge(measured, experiment, run.why, run.results)
     return outcome, [*absent, *score_tables.failures(measured)]
 
 
-def _list_steps(
-    number: int, scale: Scale, world: World, library: Library, machine: Machine, only: Sequence[str]
-) -> None:
+def _list_steps(run: _Run) -> None:
     """What would run, and why."""
     from stilts_artifact.cli.score_tables import blueprint_of
     from stilts_artifact.tables.run import wanted_cells
@@ -174,21 +161,21 @@ def _list_steps(
     from stilts_artifact.workflow.steps import Graph
     from stilts_artifact.workflow.store import Store
 
-    blueprint = blueprint_of(scale, world, library)
+    blueprint = blueprint_of(run.scale, run.world, run.library)
 
     def missing(parts: Iterable[Part]) -> list[Source]:
         """What a run could not get either."""
-        return [source for source in library.missing(parts) if machine.offline or not source.urls]
+        return [source for source in run.library.missing(parts) if run.machine.offline or not source.urls]
 
-    asked = request(blueprint, 2, wanted_cells(world, number, only), missing)
+    asked = request(blueprint, 2, wanted_cells(run.world, run.table, run.only), missing)
     graph = Graph(asked.steps, KINDS)
-    found = reasons(graph, Store(machine.store))
+    found = reasons(graph, Store(run.machine.store))
     for reason in found:
         typer.echo(f"{'run ' if reason.run else 'done'}  {reason.node.label}: {reason.why}")
     for place, why in sorted(asked.impossible.items()):
         typer.echo(f"cannot run  {place.row} {place.task} seed {place.seed}: {why}")
     count = sum(reason.run for reason in found)
-    later = "; Table 3 then scores each target's best row on test data" if number == 3 else ""
+    later = "; Table 3 then scores each target's best row on test data" if run.table == 3 else ""
     typer.echo(f"{count} of {len(found)} steps would run{later}")
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from stilts_artifact.cli import options
 from stilts_artifact.errors import ArtifactError
+from stilts_artifact.workflow.report import RunError
 
 if TYPE_CHECKING:
     from stilts_artifact.checking.expected import ExpectedTable
@@ -111,7 +112,7 @@ def judge(measured: Measured, experiment: Experiment, why: str, results: Path) -
         claims=[],
         seeds=list(scale.seeds),
         inputs=[InputRecord(source=used.source, bytes=used.bytes, sha256=used.sha256, satisfied_by=used.satisfied_by)
-                for used in experiment.library.used()],
+                for used in measured.inputs],
         files=[FileRecord(path=path, bytes=size, sha256=sha256)
                for path, size, sha256 in files_below(results, measured.folder)],
         environment=environment(),
@@ -162,5 +163,11 @@ def _progress(label: str) -> Iterator[Watch]:
 
 
 def failures(measured: Measured) -> Sequence[ArtifactError]:
-    """Errors of the steps that failed, each once."""
-    return [failure.error for report in measured.reports for failure in report.failures]
+    """One error for each run with failed steps: what failed, what was thereby not run, and how to go on."""
+    found: list[ArtifactError] = []
+    for report in measured.reports:
+        try:
+            report.check("run the same command again; what is done is kept")
+        except RunError as error:
+            found.append(error)
+    return found

@@ -133,6 +133,26 @@ class Library:
         """Every file whose bytes were read so far, sorted."""
         return sorted(self._used)
 
+    def records(self, parts: Iterable[Part]) -> list[InputRecord]:
+        """The files that these parts are read from, each verified in this process, sorted; absent ones are left out.
+
+        Raises:
+            IntegrityError: a file of the store was changed.
+            DataError: an unpinned source is here in two versions.
+        """
+        held: dict[str, _Held | None] = {}
+        found: set[InputRecord] = set()
+        for part in parts:
+            source = self.sources[part.source]
+            if source.name not in held:
+                held[source.name] = self._held(source)
+            whole = held[source.name]
+            if whole is not None:
+                found.add(whole.record)
+            else:
+                found |= {_member_record(source, member) for member, _ in self._members(source, part) or ()}
+        return sorted(found)
+
     def missing_error(self, source: Source) -> MissingDataError:
         """Says what is missing, which files only look like it, and how to get it."""
         near = self.folders.look_alikes(source.name)
@@ -195,9 +215,13 @@ class Library:
         return [Document(f"{source.name}!{name}", data) for name, data in sorted(found.items())]
 
     def _from_member(self, source: Source, member: Member, found: Brought) -> Document:
-        where = f"{source.name}!{member.path}"
-        self._used.add(InputRecord(where, member.sha256, member.bytes, BY_MEMBERS))
-        return Document(where, read_plain(found.path))
+        record = _member_record(source, member)
+        self._used.add(record)
+        return Document(record.source, read_plain(found.path))
+
+
+def _member_record(source: Source, member: Member) -> InputRecord:
+    return InputRecord(f"{source.name}!{member.path}", member.sha256, member.bytes, BY_MEMBERS)
 
 
 def _matching(pattern: str, members: Mapping[str, bytes]) -> dict[str, bytes]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from stilts_artifact.benchmark.experiments import BEST, NONE, Row, rows, targets
-from stilts_artifact.data.library import Library
+from stilts_artifact.data.library import InputRecord, Library
 from stilts_artifact.domain.cells import CellKey, Measurement
 from stilts_artifact.domain.tasks import Source, Task, World
 from stilts_artifact.errors import ConfigError, unknown_name
@@ -35,6 +35,7 @@ class Measured:
     Args:
         rows: with a title each; those of Table 3 are the untrained encoder and the best of each target.
         chosen: Table 3: target -> row of Table 2 that is best on development data.
+        inputs: verified files that the cells rest on.
         folder: of the published predictions and labels.
     """
 
@@ -42,6 +43,7 @@ class Measured:
     rows: tuple[Row, ...]
     cells: list[Measurement]
     chosen: dict[str, Row]
+    inputs: list[InputRecord]
     folder: Path
     reports: tuple[RunReport, ...]
 
@@ -78,7 +80,9 @@ class Experiment:
         executed = self._execute(self.request(2, wanted), "Table 2", progress)
         publish(folder, executed.predictions, executed.labels)
         chosen = tuple(dict.fromkeys(row for row, _ in wanted))
-        return Measured(2, chosen, self._measure(executed, folder, 2, chosen), {}, folder, (executed.report,))
+        cells = self._measure(executed, folder, 2, chosen)
+        inputs = self._inputs([executed], {2}, wanted)
+        return Measured(2, chosen, cells, {}, inputs, folder, (executed.report,))
 
     def table3(self, folder: Path, wanted: Wanted, progress: Progress) -> Measured:
         """Choose each target's best row on development data, then score it and the untrained encoder on test data."""
@@ -95,7 +99,8 @@ class Experiment:
         publish(folder, executed.predictions, executed.labels)
         shown = (none, replace(none, name=BEST, title="Best intermediate task"))
         cells = self._measure(executed, folder, 3, shown)
-        return Measured(3, shown, cells, best, folder, (selection.report, executed.report))
+        inputs = self._inputs([selection, executed], {2, 3}, wanted)
+        return Measured(3, shown, cells, best, inputs, folder, (selection.report, executed.report))
 
     def _execute(self, asked: Request, label: str, progress: Progress) -> Executed:
         with progress(label) as watch:
@@ -104,6 +109,13 @@ class Experiment:
     def _measure(self, executed: Executed, folder: Path, table: int, shown: Sequence[Row]) -> list[Measurement]:
         measuring = Measuring(self.blueprint, executed.failed, executed.flags)
         return measuring.measure(folder, table, [row.name for row in shown])
+
+    def _inputs(self, executed: Sequence[Executed], tables: set[int], wanted: Wanted) -> list[InputRecord]:
+        """What the workers read, verified once more here: a verdict rests on no file that was only claimed to be so."""
+        made = {(place.row, place.task) for one in executed for place in one.predictions}
+        parts = [part for row, task in wanted if (row.name, task.name) in made
+                 for table in sorted(tables) for part in self.blueprint.parts(row, task, table)]  # fmt: skip
+        return self.library.records(parts)
 
     def _best(self, executed: Executed, wanted: Wanted, tasks: Sequence[Task]) -> dict[str, Row]:
         """Target -> its best row; the first of equals; targets without any score are left out."""

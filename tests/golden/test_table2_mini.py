@@ -68,6 +68,15 @@ def test_the_cells_are_measured_and_nothing_else_is(run: tuple[Path, Any]) -> No
     assert answer.stdout.splitlines()[-1].startswith("verdict: Table 2 INCONCLUSIVE")
 
 
+def test_the_results_name_every_file_they_rest_on(run: tuple[Path, Any]) -> None:
+    from stilts_artifact.benchmark import world
+
+    inputs = {used["source"]: used["sha256"] for used in document(run[0])["inputs"]}
+    assert {"MNLI.zip", "MNLI-qab.zip", "XNLI-1.0.zip", "ud-treebanks-v2.5.tgz", "wikipedia.qaf.txt"} <= set(inputs)
+    assert "QQP-clean.zip" not in inputs, "nothing that was asked for reads it"
+    assert all(world("mini").sources[name].sha256 == sha256 for name, sha256 in inputs.items())
+
+
 def test_progress_is_shown_for_the_whole_table(run: tuple[Path, Any]) -> None:
     lines = [line for line in run[1].stderr.splitlines() if line.startswith("Table 2: ")]
     assert "steps done" in lines[0]
