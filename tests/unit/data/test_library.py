@@ -332,3 +332,33 @@ def test_gzip_bomb_is_left_once_it_exceeds_the_size_it_claims(data: Path) -> Non
 def test_data_folder_that_does_not_exist_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="does not exist"):
         DataFolders([tmp_path / "absent"]).find(1, "")
+
+
+# What parts rest on, without reading them
+
+
+def test_records_are_those_of_what_reading_would_use(data: Path) -> None:
+    plain, member = pinned(PLAIN), "ud/UD_A/a_one-dev.conllu"
+    (data / "plain").write_bytes(PLAIN)
+    (data / "member").write_bytes(TREEBANKS[member])
+    sources = (plain, treebanks([member]))
+    parts = [Part(plain.name, "lines"), Part("ud.tgz", "conllu", member), Part(plain.name, "lines")]
+    library, reading = library_of(data, *sources), library_of(data, *sources)
+    for part in parts:
+        reading.documents(part)
+    assert library.records(parts) == reading.used()
+    assert library.used() == [], "nothing was read"
+
+
+def test_records_leave_out_what_is_absent_and_refuse_what_was_changed(data: Path) -> None:
+    source = pinned(PLAIN)
+    library = library_of(data, source)
+    part = Part(source.name, "lines")
+    assert library.records([part]) == []
+    library.store.publish(source, [PLAIN])
+    path = library.store.get(source)
+    assert path is not None
+    path.chmod(0o644)
+    path.write_bytes(PLAIN[:-1] + b"!")
+    with pytest.raises(IntegrityError):
+        library_of(data, source).records([part])
