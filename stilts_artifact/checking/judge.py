@@ -131,8 +131,6 @@ def _difference_in_meaning(cell: Measurement, reported: Reported) -> str | None:
 
 
 def _sampling_error(cell: Measurement, declared: ColumnNoise) -> float:
-    if cell.standard_error is not None:
-        return cell.standard_error
     if not declared.examples or cell.value is None or cell.key.language is not None:
         return 0.0
     return mean_error([binomial_error(cell.value, examples) for examples in declared.examples])

@@ -151,7 +151,9 @@ def pooled_spread(samples: Iterable[Sequence[float]]) -> Spread | None:
 def binomial_error(points: float, examples: int) -> float:
     """Sampling error, in points, of a share of ``examples`` independent examples: ``100 sqrt(p (1 - p) / N)``.
 
-    Exact for accuracies, an approximation for F1; a bootstrapped error, where there is one, is better for both.
+    Exact for accuracies; an upper bound for a mean of F1 over questions, as no variable between 0 and 1 with the mean
+    ``p`` has a variance above ``p (1 - p)`` (Bhatia and Davis, Amer. Math. Monthly 107:353-357, 2000); an
+    approximation for F1 over chunks or pairs.
 
     Raises:
         ConfigError: no examples.

@@ -34,7 +34,6 @@ class Measurement:
 
     Args:
         seeds: value of each seed, of which ``value`` is the median; ``None`` where there is only the one.
-        standard_error: sampling error of ``value`` on its test set, in points, where it was bootstrapped.
         flag: such as ``DEGENERATE``; a collapsed run's spread says nothing about the others'.
     """
 
@@ -43,7 +42,6 @@ class Measurement:
     reason: str | None
     signature: str
     seeds: tuple[float, ...] | None = None
-    standard_error: float | None = None
     flag: str | None = None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from typing import TypeVar
@@ -17,24 +18,27 @@ from stilts_artifact.errors import DataError
 _T = TypeVar("_T")
 
 
-def prepare(
-    *,
-    world: World,
-    task: Task,
-    split: Split,
-    languages: Sequence[str],
-    rows: int | None,
-    max_length: int,
-    encoder: Path,
-    library: Library,
-    out: Path,
-) -> None:
-    """Write one folder of prepared data for each language: ``out/{language}``.
+@dataclass(frozen=True, slots=True)
+class Preparation:
+    """What to prepare data from, and how much of it; each language gets a folder, ``out/{language}``.
 
     Args:
         rows: most examples, see :func:`chosen`; ``None`` for all.
         max_length: tokens of an input, specials included.
         encoder: checkpoint folder; only its tokenizer is used.
+    """
+
+    world: World
+    library: Library
+    languages: Sequence[str]
+    rows: int | None
+    max_length: int
+    encoder: Path
+    out: Path
+
+
+def prepare(task: Task, split: Split, how: Preparation) -> None:
+    """Prepare a split of a task.
 
     Raises:
         DataError, MissingDataError, IntegrityError: the data, or the encoder's folder.
@@ -43,35 +47,26 @@ def prepare(
     from stilts_artifact.model.loading import load_encoder_tokenizer
     from stilts_artifact.model.prepared import prepare_examples, save_prepared
 
-    tokenizer = load_encoder_tokenizer(encoder)
-    labels = task_labels(task, world, library)
-    for language in languages:
-        examples = chosen(labelled(task, split, language, library), split, rows)
-        features, gold = prepare_examples(tokenizer, task.kind, labels, examples, max_length)  # type: ignore[arg-type]
-        save_prepared(out / language, task, labels, features, gold)
+    tokenizer = load_encoder_tokenizer(how.encoder)
+    labels = task_labels(task, how.world, how.library)
+    for language in how.languages:
+        examples = chosen(labelled(task, split, language, how.library), split, how.rows)
+        features, gold = prepare_examples(tokenizer, task.kind, labels, examples, how.max_length)  # type: ignore[arg-type]
+        save_prepared(how.out / language, task, labels, features, gold)
 
 
-def prepare_text(
-    *,
-    world: World,
-    languages: Sequence[str],
-    rows: int | None,
-    max_length: int,
-    encoder: Path,
-    library: Library,
-    out: Path,
-) -> None:
-    """The same for running text, in every language: it is trained on, so a cap takes lines as from training data."""
+def prepare_text(how: Preparation) -> None:
+    """The same for running text: it is trained on, so a cap takes lines as from training data."""
     from stilts_artifact.model.loading import load_encoder_tokenizer
     from stilts_artifact.model.prepared import prepare_lines, save_prepared
 
-    tokenizer = load_encoder_tokenizer(encoder)
-    for language in languages:
-        part = world.text[language]
-        lines = [sentence.text for document in library.documents(part)
+    tokenizer = load_encoder_tokenizer(how.encoder)
+    for language in how.languages:
+        part = how.world.text[language]
+        lines = [sentence.text for document in how.library.documents(part)
                  for sentence in READERS[part.reader](document.data, document.where)]  # fmt: skip
-        features = prepare_lines(tokenizer, chosen(lines, Split.TRAIN, rows), max_length)
-        save_prepared(out / language, None, (), features, {})
+        features = prepare_lines(tokenizer, chosen(lines, Split.TRAIN, how.rows), how.max_length)
+        save_prepared(how.out / language, None, (), features, {})
 
 
 def labelled(task: Task, split: Split, language: str, library: Library) -> list[Example]:

@@ -22,6 +22,7 @@ from stilts_artifact.workflow.job import Context, Device, Job
 from stilts_artifact.workflow.steps import Kinds, KindSpec
 
 if TYPE_CHECKING:
+    from stilts_artifact.phases.prepare import Preparation
     from stilts_artifact.training.data import TaskData, TextData
     from stilts_artifact.training.settings import Settings
 
@@ -73,36 +74,18 @@ def prepare(job: Job) -> None:
     """Features of one split of a task."""
     from stilts_artifact.phases import prepare as phase
 
-    world, library = _data(job)
-    phase.prepare(
-        world=world,
-        task=world.tasks[job.params["task"]],
-        split=Split(job.params["split"]),
-        languages=job.params["languages"],
-        rows=job.params["rows"],
-        max_length=job.params["max_length"],
-        encoder=job.inputs[ENCODER] / ENCODER,
-        library=library,
-        out=job.out,
-    )
-    _require_sources(job, library)
+    how = _preparation(job)
+    phase.prepare(how.world.tasks[job.params["task"]], Split(job.params["split"]), how)
+    _require_sources(job, how.library)
 
 
 def text(job: Job) -> None:
     """Inputs for masked language modelling."""
     from stilts_artifact.phases.prepare import prepare_text
 
-    world, library = _data(job)
-    prepare_text(
-        world=world,
-        languages=job.params["languages"],
-        rows=job.params["rows"],
-        max_length=job.params["max_length"],
-        encoder=job.inputs[ENCODER] / ENCODER,
-        library=library,
-        out=job.out,
-    )
-    _require_sources(job, library)
+    how = _preparation(job)
+    prepare_text(how)
+    _require_sources(job, how.library)
 
 
 def labels(job: Job) -> None:
@@ -183,6 +166,21 @@ def retrieve(job: Job) -> None:
         out=job.out,
     )
     _require_sources(job, library)
+
+
+def _preparation(job: Job) -> Preparation:
+    from stilts_artifact.phases.prepare import Preparation
+
+    world, library = _data(job)
+    return Preparation(
+        world,
+        library,
+        languages=job.params["languages"],
+        rows=job.params["rows"],
+        max_length=job.params["max_length"],
+        encoder=job.inputs[ENCODER] / ENCODER,
+        out=job.out,
+    )
 
 
 def _data(job: Job) -> tuple[World, Library]:

@@ -21,9 +21,9 @@ from stilts_artifact.training import run as running
 from stilts_artifact.training.checkpoints import STATE
 from tests.faults.test_checkpoints import Bomb
 from tests.faults.training_child import train
+from tests.recorder import Killed, Recorder
 from tests.unit.model.tiny import make_tiny
 from tests.unit.phases.data import prepared_folder, text_folder
-from tests.unit.training.helpers import Killed, Recorder
 
 pytestmark = pytest.mark.slow
 

@@ -29,20 +29,6 @@ Go = Callable[..., RunReport]
 
 
 @pytest.fixture
-def counts(tmp_path: Path) -> Path:
-    """Where steps count their attempts."""
-    folder = tmp_path / "counts"
-    folder.mkdir()
-    return folder
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    """The store's folder."""
-    return tmp_path / "root"
-
-
-@pytest.fixture
 def go(root: Path, counts: Path) -> Go:
     """Runs steps here, on two workers unless told otherwise."""
 

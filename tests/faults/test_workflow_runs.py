@@ -26,20 +26,6 @@ from tests.faults.workflow_kinds import KINDS
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture
-def counts(tmp_path: Path) -> Path:
-    """Where steps count their attempts."""
-    folder = tmp_path / "counts"
-    folder.mkdir()
-    return folder
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    """The store's folder."""
-    return tmp_path / "root"
-
-
 def start(root: Path, counts: Path, graph: str, workers: str = "1") -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "tests.faults.workflow_child", str(root), str(counts), workers, graph]
     place = Path(__file__).resolve().parents[2]

@@ -57,17 +57,18 @@ def pivot_score(name: str, library: Library, folder: Path, shuffle: int | None =
     from stilts_artifact.model.decoding import decode, development_score
     from stilts_artifact.model.inference import outputs
     from stilts_artifact.model.prepared import load_prepared, save_prepared
-    from stilts_artifact.phases.prepare import prepare
+    from stilts_artifact.phases.prepare import Preparation, prepare
     from stilts_artifact.phases.target import load_target, target
     from stilts_artifact.training.data import TaskData
     from stilts_artifact.training.settings import Settings
 
     task, tuning = WORLD.tasks[name], SCALE.tuning(name)
     pivot = (WORLD.pivot,)
-    made = {"world": WORLD, "task": task, "languages": pivot, "max_length": tuning.max_length,
-            "encoder": shipped_encoder(), "library": library}  # fmt: skip
-    prepare(**made, split=Split.TRAIN, rows=tuning.train_rows, out=folder / "train")
-    prepare(**made, split=scored_split(task, 2), rows=None, out=folder / "dev")
+    for split, rows, out in (
+        (Split.TRAIN, tuning.train_rows, folder / "train"),
+        (scored_split(task, 2), None, folder / "dev"),
+    ):
+        prepare(task, split, Preparation(WORLD, library, pivot, rows, tuning.max_length, shipped_encoder(), out))
     train = folder / "train" / WORLD.pivot
     if shuffle is not None:
         whole = load_prepared(train)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -80,8 +81,8 @@ def splits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def prepare(tiny: Path, library: Library, out: Path, task: str, split: Split = Split.DEV, **changes: Any) -> Path:
-    options = {"languages": LANGUAGES, "rows": None, "max_length": 200, "encoder": tiny, "library": library}
-    prepare_phase.prepare(world=WORLD, task=WORLD.tasks[task], split=split, out=out, **options | changes)
+    how = prepare_phase.Preparation(WORLD, library, LANGUAGES, None, 200, tiny, out)
+    prepare_phase.prepare(WORLD.tasks[task], split, replace(how, **changes))
     return out
 
 
@@ -130,9 +131,7 @@ def test_text_of_each_language_is_prepared(
         return [Document(part.source, "".join(f"merfa sudi {n}\n" for n in range(9)).encode())]
 
     monkeypatch.setattr(library, "documents", documents)
-    prepare_phase.prepare_text(
-        world=WORLD, languages=LANGUAGES, rows=4, max_length=64, encoder=tiny, library=library, out=tmp_path / "text"
-    )
+    prepare_phase.prepare_text(prepare_phase.Preparation(WORLD, library, LANGUAGES, 4, 64, tiny, tmp_path / "text"))
     prepared = load_prepared(tmp_path / "text" / "qaa")
     assert (prepared.kind, len(prepared.features), len(prepared.examples)) == (None, 4, 0)
 

@@ -23,32 +23,12 @@ from stilts_artifact.phases.recipe import QUICK, SHIPPED, Recipe, recipe
 from stilts_artifact.training import checkpoints
 from stilts_artifact.training.arithmetic import schedule
 from stilts_artifact.training.checkpoints import STATE
+from tests.recorder import Killed, Recorder
 
 # Dropout, and more steps than a pool has batches: what a careless resume would get wrong.
 SMALL = replace(
     QUICK, steps=12, batch_tokens=512, pieces=400, vocabulary_documents=100, hidden=32, feed_forward=64, dropout=0.1
 )
-
-
-class Killed(BaseException):
-    """Stands for the process being killed: no handler for errors sees it."""
-
-
-class Recorder:
-    """Remembers losses and notes, and kills the run after a given step."""
-
-    def __init__(self, kill_after: int | None = None) -> None:
-        self.kill_after = kill_after
-        self.losses: list[float] = []
-        self.notes: list[str] = []
-
-    def step(self, done: int, total: int, loss: float) -> None:
-        self.losses.append(loss)
-        if done == self.kill_after:
-            raise Killed
-
-    def note(self, text: str) -> None:
-        self.notes.append(text)
 
 
 @pytest.fixture(autouse=True)

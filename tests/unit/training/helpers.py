@@ -22,27 +22,6 @@ from stilts_artifact.training.train import Report, train
 VOCABULARY = 60
 
 
-class Killed(BaseException):
-    """Stands for the process being killed: no handler for errors sees it."""
-
-
-class Recorder:
-    """Remembers losses and notes, and kills the run when a step is reported."""
-
-    def __init__(self, kill_after: int | None = None) -> None:
-        self.kill_after = kill_after
-        self.losses: list[float] = []
-        self.notes: list[str] = []
-
-    def step(self, done: int, total: int, loss: float) -> None:
-        self.losses.append(loss)
-        if done == self.kill_after:
-            raise Killed
-
-    def note(self, text: str) -> None:
-        self.notes.append(text)
-
-
 @dataclass
 class Scripted:
     """Development data whose scores are given beforehand."""

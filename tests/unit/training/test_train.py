@@ -17,9 +17,8 @@ from stilts_artifact.errors import ConfigError, ResourceError
 from stilts_artifact.training import run as module
 from stilts_artifact.training import train as training
 from stilts_artifact.training.run import TrainingTask
+from tests.recorder import Killed, Recorder
 from tests.unit.training.helpers import (
-    Killed,
-    Recorder,
     Scripted,
     rows_of,
     run,
