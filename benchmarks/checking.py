@@ -20,6 +20,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -42,7 +43,7 @@ SIZES = {"xnli": 201, "pawsx": 240, "udpos": 120, "panx": 200, "xquad": 225, "ml
 WORDS = [f"{first}{second}" for first in "bdfgklmnprst" for second in ("ara", "elo", "iki", "onu", "umba", "ylt")]
 
 
-def gold_items(task: Task, size: int, chance: random.Random) -> list[object]:
+def gold_items(task: Task, size: int, chance: random.Random) -> list[Any]:
     """Labels of one language: label, tags, (context, answer), pair of ids, or index."""
     if task.kind is Kind.PAIR:
         same = random.Random(size)  # noqa: S311  line n of every language translates the same example
@@ -53,7 +54,7 @@ def gold_items(task: Task, size: int, chance: random.Random) -> list[object]:
         numbers = chance.sample(range(10**6), size)
         return [(f"qaa-{number:06d}", f"qen-{number:06d}") for number in numbers]
     if task.kind is Kind.SEARCH:
-        return chance.sample(range(size), size)  # type: ignore[return-value]
+        return chance.sample(range(size), size)
     return [_passage(chance) for _ in range(size)]
 
 
@@ -67,32 +68,32 @@ def _span(words: Sequence[str], chance: random.Random) -> str:
     return " ".join(words[start : start + chance.randint(1, 3)])
 
 
-def guess(task: Task, gold: object, items: Sequence[object], chance: random.Random) -> object:
+def guess(task: Task, gold: Any, items: Sequence[Any], chance: random.Random) -> Any:
     """A prediction that is wrong, or right by luck."""
     if task.kind is Kind.PAIR:
         return chance.choice(task.labels)
     if task.kind is Kind.TAGGING:
-        return [chance.choice(task.labels) if chance.random() < 0.5 else tag for tag in gold]  # type: ignore[attr-defined]
+        return [chance.choice(task.labels) if chance.random() < 0.5 else tag for tag in gold]
     if task.kind is Kind.MINING:
-        return (gold[0], chance.choice(items)[1])  # type: ignore[index]
+        return (gold[0], chance.choice(items)[1])
     if task.kind is Kind.SEARCH:
         return chance.randrange(len(items))
-    return gold[0], _span(gold[0], chance)  # type: ignore[index]
+    return gold[0], _span(gold[0], chance)
 
 
-def written(task: Task, items: Sequence[object], *, labels: bool) -> str:
+def written(task: Task, items: Sequence[Any], *, labels: bool) -> str:
     """The text of a label or prediction file."""
     if task.kind is Kind.TAGGING:
-        return "\n".join("".join(f"{tag}\n" for tag in tags) for tags in items)  # type: ignore[attr-defined]
+        return "\n".join("".join(f"{tag}\n" for tag in tags) for tags in items)
     if task.kind is Kind.MINING:
-        return "".join("\t".join(pair) + "\n" for pair in sorted(set(items)))  # type: ignore[type-var,arg-type]
+        return "".join("\t".join(pair) + "\n" for pair in sorted(set(items)))
     if task.kind is not Kind.SPAN:
         return "".join(f"{item}\n" for item in items)
     if not labels:
-        return json.dumps({f"q{number}": item[1] for number, item in enumerate(items)}, indent=1)  # type: ignore[index]
+        return json.dumps({f"q{number}": item[1] for number, item in enumerate(items)}, indent=1)
     paragraphs = [
         {"context": " ".join(words), "qas": [{"id": f"q{number}", "question": "?", "answers": [{"text": answer}]}]}
-        for number, (words, answer) in enumerate(items)  # type: ignore[misc]
+        for number, (words, answer) in enumerate(items)
     ]
     return json.dumps({"data": [{"paragraphs": paragraphs}]}, indent=1)
 

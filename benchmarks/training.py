@@ -114,12 +114,13 @@ def train(rows: Rows, batches: list[Batch], test: Sequence[int], vocabulary: int
     for group in trainee.optimizer.param_groups:
         group["lr"] = LEARNING_RATE
     total = sum(len(indices) for indices, _ in batches)
-    seconds, done, curve = 0.0, 0, []
+    seconds, done = 0.0, 0
+    curve: list[float] = []
     for seed, batch in enumerate(batches):
         began = time.perf_counter()
         loss, _ = loss_of(trainee.encoder, trainee.head, rows, batch, seed)
         trainee.optimizer.zero_grad()
-        loss.backward()
+        torch.autograd.backward(loss)
         trainee.optimizer.step()
         seconds += time.perf_counter() - began
         done += len(batch[0])
@@ -171,8 +172,9 @@ def on_gpu(rows: Rows, budget: int = 32768, steps: int = 40, warming: int = 5) -
     peak = matrix_peak()
     torch.manual_seed(1)
     config = large_config()
-    encoder = XLMRobertaModel(config).cuda().train()
-    head = MaskedLanguageHead(encoder).cuda().train()
+    encoder = XLMRobertaModel(config).train()
+    encoder.to("cuda")
+    head = MaskedLanguageHead(encoder).to("cuda").train()
     optimizer = torch.optim.AdamW([*encoder.parameters(), *head.parameters()], lr=1e-5, fused=True)
     weights = sum(p.numel() for p in encoder.encoder.parameters() if p.ndim > 1)
     lengths = list(map(len, rows.ids))
@@ -186,7 +188,7 @@ def on_gpu(rows: Rows, budget: int = 32768, steps: int = 40, warming: int = 5) -
         with torch.autocast("cuda", torch.bfloat16):
             loss, predicted = loss_of(encoder, head, rows, batch, step)
         optimizer.zero_grad()
-        loss.backward()
+        torch.autograd.backward(loss)
         optimizer.step()
         tokens += sum(lengths[at] for at in indices)
         # Forward and backward: 6 for each weight and token, 12 x layers x hidden x length for attention (Kaplan et

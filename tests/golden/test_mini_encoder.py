@@ -97,13 +97,11 @@ def test_near_languages_are_easier_than_far_ones(title: str) -> None:
 @pytest.mark.slow
 def test_what_the_card_says_is_what_one_measures(tmp_path: Path) -> None:
     """Again what is cheap to measure: translations without tuning, and part-of-speech tags after it."""
-    from benchmarks.encoder_quality import TUNINGS, measure_search, measure_tags, open_world
-    from stilts_artifact.training.arithmetic import arithmetic
+    from benchmarks.encoder_quality import measure_search, measure_tuned, open_library
 
-    world, library = open_world(tmp_path)
-    with arithmetic(TUNINGS["udpos"].threads):
-        searched = measure_search(FOLDER, world, library)
-        tags = measure_tags(load_encoder(FOLDER), world, library)
+    library = open_library(tmp_path / "store")
+    searched = measure_search(FOLDER, library)
+    tags = measure_tuned("udpos", FOLDER, library, tmp_path / "made")
     for layer, found in enumerate(searched):
         for code, score in measured(f"layer {layer}")["scores"].items():
             assert found[code] == pytest.approx(score, abs=1.0), (layer, code)
