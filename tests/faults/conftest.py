@@ -1,10 +1,14 @@
-"""Fixtures shared by the tests of whole workflows."""
+"""Fixtures shared by the tests of fetches and of whole workflows."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from stilts_artifact.data.files import FileStore
+from tests.faults.server import FaultServer
 
 
 @pytest.fixture
@@ -19,3 +23,16 @@ def counts(tmp_path: Path) -> Path:
 def root(tmp_path: Path) -> Path:
     """The store's folder."""
     return tmp_path / "root"
+
+
+@pytest.fixture
+def server() -> Iterator[FaultServer]:
+    """A server on this machine that misbehaves as told."""
+    with FaultServer() as running:
+        yield running
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> FileStore:
+    """An empty store of files."""
+    return FileStore(tmp_path / "store")
