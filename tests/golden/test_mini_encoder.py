@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from dataclasses import asdict
@@ -10,13 +11,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from stilts_artifact.cli.app import app
 from stilts_artifact.miniworld import languages
 from stilts_artifact.model.loading import load_encoder, load_language_head
-from stilts_artifact.model.manifest import WEIGHTS, verify_folder
+from stilts_artifact.model.manifest import WEIGHTS, verify_folder, write_manifest
 from stilts_artifact.model.shipped import shipped_encoder
 from stilts_artifact.phases.card import CARD, FACTS, QUALITY, render_card
+from stilts_artifact.phases.heldout import evaluation_sentences
+from stilts_artifact.phases.pretrain import make_tokenizer, pretrain
 from stilts_artifact.phases.recipe import SHIPPED
+from tests.recorder import Killed, Recorder
 
 FOLDER = shipped_encoder()
 CHANCE = 100 / 300  # Tatoeba: one of 300 sentences
@@ -26,6 +32,7 @@ CHANCE = 100 / 300  # Tatoeba: one of 300 sentences
 QUICK_TOKENIZER = "8c708fb31173871cf6435b6756764e9d65f0387b0cbf76a833afbe1ee3b74715"
 QUICK_PARAMETERS = 173_610
 QUICK_LOSS = 15.6570
+SHIPPED_LOSSES = [24.6503, 24.9356, 24.7966, 24.6830, 24.9225, 24.4700]  # of the first steps of the whole recipe
 
 
 def read(name: str) -> Any:
@@ -107,6 +114,37 @@ def test_what_the_card_says_is_what_one_measures(tmp_path: Path) -> None:
             assert found[code] == pytest.approx(score, abs=1.0), (layer, code)
     for code, score in measured("POS")["scores"].items():
         assert tags[code] == pytest.approx(score, abs=5.0), code
+
+
+@pytest.mark.slow
+def test_the_whole_recipe_begins_as_the_shipped_encoder_did(tmp_path: Path) -> None:
+    """The same vocabulary, text and first steps. All steps take half an hour; the command itself then compares."""
+    from benchmarks.encoder_quality import WORLD, open_library
+
+    forbidden = evaluation_sentences(WORLD, open_library(tmp_path / "store"))
+    vocabulary = make_tokenizer(SHIPPED, forbidden).backend_tokenizer.to_str()
+    assert json.loads(vocabulary)["model"] == read("tokenizer.json")["model"]
+    recorder = Recorder(kill_after=len(SHIPPED_LOSSES))
+    with pytest.raises(Killed):
+        pretrain(SHIPPED, tmp_path / "out", tmp_path / "work", forbidden, progress=recorder)
+    assert recorder.losses == pytest.approx(SHIPPED_LOSSES, abs=0.002)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("spoilt", [None, WEIGHTS])
+def test_the_command_tells_whether_its_encoder_is_the_shipped_one(tmp_path: Path, spoilt: str | None) -> None:
+    out = tmp_path / "encoder"
+    shutil.copytree(FOLDER, out)
+    (out / QUALITY).unlink()  # the command measures nothing
+    if spoilt is not None:
+        data = bytearray((out / spoilt).read_bytes())
+        data[-1] ^= 1
+        (out / spoilt).write_bytes(data)
+    write_manifest(out)
+    answer = CliRunner().invoke(app, ["pretrain", "--out", str(out), "--store", str(tmp_path / "store")])
+    assert answer.exit_code == 0, answer.output
+    same = "the same as the encoder that ships with the package, bit for bit"
+    assert (same in answer.stdout, f"in {WEIGHTS}: " in answer.stdout) == (spoilt is None, spoilt is not None)
 
 
 @pytest.mark.slow
