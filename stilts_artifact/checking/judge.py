@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from stilts_artifact.checking.expected import ColumnNoise, ExpectedTable
@@ -141,13 +141,13 @@ def _rounding(reported: Reported) -> float:
     return float(0.5 * 10**-reported.decimals) if reported.decimals else 0.0
 
 
-def table_verdict(judgements: Sequence[Judgement], claims: Iterable[Verdict] = ()) -> Verdict:
-    """The verdict on a whole table: the worst of its checkable cells and claims; no pass if nothing was compared.
+def joint_verdict(cells: Iterable[Verdict], claims: Iterable[Verdict] = ()) -> Verdict:
+    """The verdict on several cells together: the worst of those checkable and of the claims; no pass if none was.
 
     Args:
         claims: verdicts of the claims that decide (:func:`stilts_artifact.checking.claims.decisive`).
     """
-    verdicts = Counter([*(judgement.verdict for judgement in judgements), *claims])
+    verdicts = Counter([*cells, *claims])
     if verdicts[Verdict.NOT_REPRODUCED]:
         return Verdict.NOT_REPRODUCED
     if verdicts[Verdict.NOT_RUN] or verdicts[Verdict.INCONCLUSIVE] or not verdicts[Verdict.REPRODUCED]:

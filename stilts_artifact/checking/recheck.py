@@ -11,7 +11,7 @@ from typing import Any
 from stilts_artifact.benchmark import world
 from stilts_artifact.checking.claims import claims_path, decisive, judge_claims, load_claims
 from stilts_artifact.checking.expected import ExpectedTable, expected_path, load_expected
-from stilts_artifact.checking.judge import judge_table, table_verdict
+from stilts_artifact.checking.judge import joint_verdict, judge_table
 from stilts_artifact.checking.labels import load_labels
 from stilts_artifact.checking.recompute import Recomputation, difference, recompute
 from stilts_artifact.checking.results import (
@@ -107,7 +107,7 @@ def _with_verdicts(stored: Results, judged: list[Judgement]) -> Results:
     """The results with their cells as judged, their claims judged on these, and the verdict on both."""
     results = stored.model_copy(update={"cells": cell_records(judged)})
     claims = [] if stored.table == 1 else judge_claims([results], load_claims(claims_path()).of_table(stored.table))
-    verdict = table_verdict(judged, decisive(claims, stored.scale))
+    verdict = joint_verdict((cell.verdict for cell in judged), decisive(claims, stored.scale))
     return results.model_copy(update={"claims": claims, "verdict": verdict})
 
 

@@ -96,7 +96,7 @@ def _run(scale: Scale, world: World, library: Library, machine: Machine, out: Pa
 
 def _judge(cells: list[Measurement], scale: Scale, why: str, library: Library, folder: Path) -> Results:
     from stilts_artifact.benchmark.experiments import CALIBRATION, NONE
-    from stilts_artifact.checking.judge import judge_table, table_verdict
+    from stilts_artifact.checking.judge import joint_verdict, judge_table
     from stilts_artifact.checking.results import FileRecord, InputRecord, Results, RowRecord, cell_records
     from stilts_artifact.cli.score_tables import expected_table
     from stilts_artifact.reporting.environment import environment
@@ -109,7 +109,7 @@ def _judge(cells: list[Measurement], scale: Scale, why: str, library: Library, f
         scale=scale.name,
         scale_reason=why,
         stamp=scale.stamp,
-        verdict=table_verdict(judged),
+        verdict=joint_verdict(cell.verdict for cell in judged),
         rows=[RowRecord(row=NONE, title=scale.encoder.name, group="untuned")],
         cells=cell_records(judged),
         claims=[],

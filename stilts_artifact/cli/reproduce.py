@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from stilts_artifact.checking.results import Results
     from stilts_artifact.cli.score_tables import Machine
     from stilts_artifact.data.library import Library
+    from stilts_artifact.domain.cells import Verdict
     from stilts_artifact.domain.tasks import Part, Source, World
     from stilts_artifact.scales.schema import Scale
 
@@ -88,14 +89,14 @@ def reproduce(
     write_atomically(path, content)
     if as_json:
         typer.echo(content, nl=False)
-    raise typer.Exit(_report(outcome, path, errors, as_json))
+    raise typer.Exit(_report(run, outcome, errors, as_json))
 
 
 def _sizes(run: _Run) -> _Outcome:
     """Table 1."""
     from stilts_artifact import __version__
     from stilts_artifact.checking.expected import expected_path, load_expected
-    from stilts_artifact.checking.judge import judge_table, table_verdict
+    from stilts_artifact.checking.judge import joint_verdict, judge_table
     from stilts_artifact.checking.results import InputRecord, Results, RowRecord, cell_records
     from stilts_artifact.cli.progress import download_progress, row_progress
     from stilts_artifact.data.fetch import fetch
@@ -119,7 +120,7 @@ def _sizes(run: _Run) -> _Outcome:
         scale=run.scale.name,
         scale_reason=run.why,
         stamp=run.scale.stamp,
-        verdict=table_verdict(judged),
+        verdict=joint_verdict(cell.verdict for cell in judged),
         rows=[RowRecord(row=task.name, title=task.title, group=task.role,
                         details={"kind": task.kind, "licence": task.licence}) for task in tasks],
         cells=cell_records(judged),
@@ -179,9 +180,10 @@ def _list_steps(run: _Run) -> None:
     typer.echo(f"{count} of {len(found)} steps would run{later}")
 
 
-def _report(outcome: Results, path: Path, errors: Sequence[ArtifactError], as_json: bool) -> ExitCode:
-    """Show the tables and the verdict line; the exit code of the run."""
+def _report(run: _Run, outcome: Results, errors: Sequence[ArtifactError], as_json: bool) -> ExitCode:
+    """Show the tables and the verdict line; the exit code of the run, which is that of what was asked for."""
     from stilts_artifact.checking.judge import exit_code
+    from stilts_artifact.checking.results import results_path
     from stilts_artifact.reporting.console import make_console, show_table
 
     stream = options.message_stream(as_json)
@@ -189,8 +191,19 @@ def _report(outcome: Results, path: Path, errors: Sequence[ArtifactError], as_js
     broken = [error for error in errors if not isinstance(error, MissingDataError)]
     for error in broken:
         stream.write(f"error: {error}\n")
-    code = broken[0].exit_code if broken else exit_code([outcome.verdict])
-    stream.write(f"results: {path}\n")
-    what = options.table_title(outcome.table)
-    stream.write(f"verdict: {what} {outcome.verdict} at scale {outcome.stamp}; exit {code:d}\n")
+    stream.write(f"results: {results_path(run.results, run.table, run.scale.name)}\n")
+    what, verdict = options.table_title(outcome.table), outcome.verdict
+    if run.only:
+        stream.write(f"the whole of {what}: {verdict}\n")
+        what += " as far as asked for:"
+        verdict = _verdict_asked_for(run, outcome)
+    code = broken[0].exit_code if broken else exit_code([verdict])
+    stream.write(f"verdict: {what} {verdict} at scale {outcome.stamp}; exit {code:d}\n")
     return code
+
+
+def _verdict_asked_for(run: _Run, outcome: Results) -> Verdict:
+    from stilts_artifact.cli.score_tables import verdict_on
+    from stilts_artifact.tables.run import wanted_cells
+
+    return verdict_on(outcome, wanted_cells(run.world, run.table, run.only), run.world)

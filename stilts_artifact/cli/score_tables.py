@@ -14,8 +14,9 @@ from stilts_artifact.workflow.report import RunError
 
 if TYPE_CHECKING:
     from stilts_artifact.checking.expected import ExpectedTable
-    from stilts_artifact.checking.results import Results, RowRecord
+    from stilts_artifact.checking.results import CellRecord, Results, RowRecord
     from stilts_artifact.data.library import Library
+    from stilts_artifact.domain.cells import Verdict
     from stilts_artifact.domain.tasks import World
     from stilts_artifact.scales.schema import Scale
     from stilts_artifact.tables.blueprint import Blueprint
@@ -94,7 +95,7 @@ def measure(experiment: Experiment, table: int, wanted: Wanted, results: Path) -
 def judge(measured: Measured, experiment: Experiment, why: str, results: Path) -> Results:
     """The results file: cells with their verdicts, claims, inputs and files."""
     from stilts_artifact.checking.claims import claims_path, decisive, judge_claims, load_claims
-    from stilts_artifact.checking.judge import judge_table, table_verdict
+    from stilts_artifact.checking.judge import joint_verdict, judge_table
     from stilts_artifact.checking.results import FileRecord, InputRecord, Results, cell_records
     from stilts_artifact.reporting.environment import environment
     from stilts_artifact.tables.scores import files_below
@@ -106,7 +107,7 @@ def judge(measured: Measured, experiment: Experiment, why: str, results: Path) -
         scale=scale.name,
         scale_reason=why,
         stamp=scale.stamp,
-        verdict=table_verdict(judged),
+        verdict=joint_verdict(cell.verdict for cell in judged),
         rows=_rows(measured),
         cells=cell_records(judged),
         claims=[],
@@ -118,8 +119,32 @@ def judge(measured: Measured, experiment: Experiment, why: str, results: Path) -
         environment=environment(),
     )  # fmt: skip
     claims = judge_claims([outcome], load_claims(claims_path()).of_table(measured.table))
-    verdict = table_verdict(judged, decisive(claims, scale.name))
+    verdict = joint_verdict((cell.verdict for cell in judged), decisive(claims, scale.name))
     return outcome.model_copy(update={"claims": claims, "verdict": verdict})
+
+
+def verdict_on(outcome: Results, wanted: Wanted, world: World) -> Verdict:
+    """The verdict on the cells that were asked for, and on the claims that they decide.
+
+    An average is asked for with all that it averages. A claim that is NOT_RUN needs cells that nobody asked for, or
+    cells that are NOT_RUN themselves, and count as that.
+    """
+    from stilts_artifact.checking.claims import decisive
+    from stilts_artifact.checking.judge import joint_verdict
+    from stilts_artifact.domain.cells import Verdict
+    from stilts_artifact.scoring.tables import table_columns
+
+    # Table 3 is chosen among all rows: only its columns can be asked for.
+    places = {(row.name if outcome.table == 2 else None, task.name) for row, task in wanted}
+    tasks = {column.name: column.tasks for column in table_columns(world, outcome.table)}
+
+    def is_asked(cell: CellRecord) -> bool:
+        row = cell.row if outcome.table == 2 else None
+        return all((row, task.name) in places for task in tasks[cell.column])
+
+    cells = [cell.verdict for cell in outcome.cells if is_asked(cell)]
+    claims = decisive(outcome.claims, outcome.scale)
+    return joint_verdict(cells, [verdict for verdict in claims if verdict is not Verdict.NOT_RUN])
 
 
 def expected_table(table: int, scale: Scale) -> ExpectedTable:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from stilts_artifact.checking.expected import ColumnNoise, ExpectedTable
-from stilts_artifact.checking.judge import column_spreads, exit_code, judge_table, table_verdict
+from stilts_artifact.checking.judge import column_spreads, exit_code, joint_verdict, judge_table
 from stilts_artifact.checking.statistics import Spread
 from stilts_artifact.domain.cells import CellKey, Judgement, Measurement, Reported, Verdict
 from stilts_artifact.domain.signature import Signature
@@ -196,15 +196,14 @@ def test_a_recorded_run_is_repeated_without_noise_by_any_version() -> None:
 
 
 def test_claims_count_towards_a_table_and_cannot_be_outvoted() -> None:
-    blind = [Judgement(KEY, None, None, None, Verdict.NOT_CHECKABLE, "", "")]
-    good = [Judgement(KEY, None, None, None, Verdict.REPRODUCED, "", "")]
-    assert table_verdict(blind, [Verdict.REPRODUCED, Verdict.NOT_CHECKABLE]) is Verdict.REPRODUCED
-    assert table_verdict(good, [Verdict.REPRODUCED, Verdict.NOT_REPRODUCED]) is Verdict.NOT_REPRODUCED
-    assert table_verdict(good, [Verdict.NOT_RUN]) is Verdict.INCONCLUSIVE
+    blind, good = [Verdict.NOT_CHECKABLE], [Verdict.REPRODUCED]
+    assert joint_verdict(blind, [Verdict.REPRODUCED, Verdict.NOT_CHECKABLE]) is Verdict.REPRODUCED
+    assert joint_verdict(good, [Verdict.REPRODUCED, Verdict.NOT_REPRODUCED]) is Verdict.NOT_REPRODUCED
+    assert joint_verdict(good, [Verdict.NOT_RUN]) is Verdict.INCONCLUSIVE
 
 
 def _verdict_of(*verdicts: Verdict) -> Verdict:
-    return table_verdict([Judgement(KEY, None, None, None, verdict, "", "") for verdict in verdicts])
+    return joint_verdict(verdicts)
 
 
 def test_the_worst_checkable_cell_decides_a_table() -> None:
