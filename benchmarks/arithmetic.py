@@ -1,0 +1,65 @@
+"""How far Table 2 at mini scale moves with the last bits of the arithmetic: what the bands of recorded values rest on.
+
+    python -m benchmarks.arithmetic RESULTS [--only none]
+
+Each kind of arithmetic is that of some other processor: vectors of another width, and sums in another order. Prints,
+for each column, the farthest that a mean and a single language came from the recorded value.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+ARITHMETIC = {
+    "avx2": {"ATEN_CPU_CAPABILITY": "avx2", "MKL_ENABLE_INSTRUCTIONS": "AVX2", "ONEDNN_MAX_CPU_ISA": "AVX2"},
+    "sse": {"ATEN_CPU_CAPABILITY": "default", "MKL_CBWR": "COMPATIBLE", "ONEDNN_MAX_CPU_ISA": "SSE41"},
+}
+"""Name -> variables of the environment that torch and the libraries below it obey."""
+
+
+def measured_with(arithmetic: str, results: Path, only: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """The measured cells of a results file that a run with this arithmetic wrote.
+
+    Raises:
+        CalledProcessError: the run gave no verdict.
+    """
+    command = [sys.executable, "-m", "stilts_artifact", "reproduce", "--table", "2", "--scale", "mini", "--offline",
+               "--results", str(results), *(part for name in only for part in ("--only", name))]  # fmt: skip
+    answer = subprocess.run(command, stdout=subprocess.DEVNULL, check=False, env=os.environ | ARITHMETIC[arithmetic])
+    if answer.returncode not in (0, 1):
+        raise subprocess.CalledProcessError(answer.returncode, command)
+    document = json.loads((results / "table2.mini.json").read_text())
+    return [cell for cell in document["cells"] if cell["value"] is not None]
+
+
+def farthest(cells: Iterable[dict[str, Any]]) -> dict[str, tuple[float, float]]:
+    """Column -> largest distance from the recorded value, in points: of a mean over languages, and of one language."""
+    found: defaultdict[str, list[float]] = defaultdict(lambda: [0.0, 0.0])
+    for cell in cells:
+        column, place = found[cell["column"]], int("language" in cell)
+        column[place] = max(column[place], abs(cell["value"] - cell["reported"]))
+    return {name: (mean, language) for name, (mean, language) in found.items()}
+
+
+def main() -> None:
+    """Run and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("results", type=Path, help="folder; each kind of arithmetic gets one below it")
+    parser.add_argument("--only", action="append", default=[], help="as of `stilts-artifact reproduce`")
+    arguments = parser.parse_args()
+    for name in ARITHMETIC:
+        print(f"{name:<14}  mean  language")
+        for column, (mean, language) in farthest(measured_with(name, arguments.results / name, arguments.only)).items():
+            print(f"{column:<14} {mean:5.2f} {language:9.2f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
