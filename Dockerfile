@@ -10,11 +10,8 @@ ARG VARIANT=gpu
 # A package index or mirror other than pip's default, if given.
 ARG PIP_INDEX_URL
 ENV PIP_NO_CACHE_DIR=1
-# Bytecode is compiled here, for good: a read-only container cannot keep what it compiles, and would do so at every start.
-# Some packages carry files for newer Pythons, which do not compile and are not imported.
 RUN --mount=type=bind,source=locks,target=/tmp/locks --mount=type=bind,source=wheelhouse,target=/tmp/wheelhouse \
-    /tmp/locks/install.sh /opt/venv "$VARIANT" /opt/tools /tmp/wheelhouse \
-    && { /opt/venv/bin/python -m compileall -q -j 0 /opt/venv >/dev/null || true; }
+    /tmp/locks/install.sh /opt/venv "$VARIANT" /opt/tools /tmp/wheelhouse
 
 WORKDIR /tmp/source
 COPY pyproject.toml README.md LICENSE ./
