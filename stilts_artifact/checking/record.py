@@ -19,8 +19,9 @@ from stilts_artifact.scoring.tables import Column, table_columns
 
 # On one machine a run is repeated bit by bit. On another the last bits of the arithmetic differ, training takes a
 # slightly different course, and some test items fall the other way. So much may a mean over languages move, in points.
-# With vectors of half the width (benchmarks/arithmetic.py) no mean of Table 2 moved by more than 0.31, no language by
-# more than 1.7; the bands leave room for processors that were not tried. Bitext mining has the fewest items.
+# With torch's own kernels at half the width (benchmarks/arithmetic.py; matrix products as they were) no mean of Table 2
+# moved by more than 0.31, no language by more than 1.7. The bands leave room for products that differ too, and for
+# processors that were not tried. Bitext mining has the fewest items.
 BANDS: Mapping[Kind, float] = {Kind.PAIR: 2.0, Kind.TAGGING: 1.5, Kind.SPAN: 2.0, Kind.MINING: 3.0, Kind.SEARCH: 2.0}
 LANGUAGE = 2.5
 """One language moves more than the mean over up to eight of them: this many times the band."""

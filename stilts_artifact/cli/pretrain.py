@@ -53,18 +53,18 @@ def pretrain(
 
 def _against_shipped(out: Path) -> str:
     """How an encoder relates to the one that ships; the latter's card also tells what was measured since."""
-    from stilts_artifact.model.manifest import verify_folder
+    from stilts_artifact.model.manifest import WEIGHTS, verify_folder
     from stilts_artifact.model.shipped import shipped_encoder
-    from stilts_artifact.phases.card import CARD
+    from stilts_artifact.phases.card import CARD, FACTS
 
     made, shipped = verify_folder(out), verify_folder(shipped_encoder())
     differing = [name for name in made if name != CARD and made[name] != shipped.get(name)]
     if not differing:
         return "the same as the encoder that ships with the package, bit for bit"
-    return (
-        f"differs from the encoder that ships with the package in {', '.join(differing)}: another processor or another "
-        "version of torch computes other last bits, and training magnifies them; nothing else may differ"
-    )
+    why = "another processor or version of torch computes other last bits, and training magnifies them"
+    if not set(differing) <= {WEIGHTS, FACTS}:
+        why = "not the same text, recipe or version of this package"
+    return f"differs from the encoder that ships with the package in {', '.join(differing)}: {why}"
 
 
 def _forbidden(world: World, results: Path, store: Path | None, data: list[Path] | None) -> frozenset[str]:

@@ -26,7 +26,7 @@ def test_the_simplest_arithmetic_is_another_one() -> None:
     assert bits({}) != bits(ARITHMETIC["sse"])
 
 
-def test_the_untuned_row_is_reproduced_by_the_simplest_arithmetic(tmp_path: Path) -> None:
+def test_the_row_without_intermediate_task_is_reproduced_by_the_simplest_arithmetic(tmp_path: Path) -> None:
     """All targets: seven are trained, two are searched."""
     cells = measured_with("sse", tmp_path, ["none"])
     assert {cell["verdict"] for cell in cells} == {"REPRODUCED"}, farthest(cells)
