@@ -2,9 +2,9 @@
 
     python -m benchmarks.arithmetic RESULTS [--only none]
 
-Each kind of arithmetic stands for some other processor: ``kernels`` has torch's own kernels at half the vector width,
-``sse`` also has the simplest matrix products. Prints, for each column, the farthest that a mean and a single language
-came from the recorded value.
+Each kind of arithmetic stands for some other processor: ``kernels`` has torch's own kernels at half
+the vector width, ``sse`` also has the simplest matrix products. Prints, for each column, the
+farthest that a mean and a single language came from the recorded value.
 """
 
 from __future__ import annotations
@@ -21,7 +21,11 @@ from typing import Any
 
 ARITHMETIC = {
     "kernels": {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2"},
-    "sse": {"ATEN_CPU_CAPABILITY": "default", "MKL_CBWR": "COMPATIBLE", "ONEDNN_MAX_CPU_ISA": "SSE41"},
+    "sse": {
+        "ATEN_CPU_CAPABILITY": "default",
+        "MKL_CBWR": "COMPATIBLE",
+        "ONEDNN_MAX_CPU_ISA": "SSE41",
+    },
 }
 """Name -> variables of the environment that torch and the libraries below it obey."""
 
@@ -32,9 +36,23 @@ def measured_with(arithmetic: str, results: Path, only: Sequence[str] = ()) -> l
     Raises:
         CalledProcessError: the run gave no verdict.
     """
-    command = [sys.executable, "-m", "stilts_artifact", "reproduce", "--table", "2", "--scale", "mini", "--offline",
-               "--results", str(results), *(part for name in only for part in ("--only", name))]  # fmt: skip
-    answer = subprocess.run(command, stdout=subprocess.DEVNULL, check=False, env=os.environ | ARITHMETIC[arithmetic])
+    command = [
+        sys.executable,
+        "-m",
+        "stilts_artifact",
+        "reproduce",
+        "--table",
+        "2",
+        "--scale",
+        "mini",
+        "--offline",
+        "--results",
+        str(results),
+        *(part for name in only for part in ("--only", name)),
+    ]
+    answer = subprocess.run(
+        command, stdout=subprocess.DEVNULL, check=False, env=os.environ | ARITHMETIC[arithmetic]
+    )
     if answer.returncode not in (0, 1):
         raise subprocess.CalledProcessError(answer.returncode, command)
     document = json.loads((results / "table2.mini.json").read_text())
@@ -53,12 +71,18 @@ def farthest(cells: Iterable[dict[str, Any]]) -> dict[str, tuple[float, float]]:
 def main() -> None:
     """Run and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("results", type=Path, help="folder; each kind of arithmetic gets one below it")
-    parser.add_argument("--only", action="append", default=[], help="as of `stilts-artifact reproduce`")
+    parser.add_argument(
+        "results", type=Path, help="folder; each kind of arithmetic gets one below it"
+    )
+    parser.add_argument(
+        "--only", action="append", default=[], help="as of `stilts-artifact reproduce`"
+    )
     arguments = parser.parse_args()
     for name in ARITHMETIC:
         print(f"{name:<14}  mean  language")
-        for column, (mean, language) in farthest(measured_with(name, arguments.results / name, arguments.only)).items():
+        for column, (mean, language) in farthest(
+            measured_with(name, arguments.results / name, arguments.only)
+        ).items():
             print(f"{column:<14} {mean:5.2f} {language:9.2f}", flush=True)
 
 

@@ -2,7 +2,8 @@
 
 python benchmarks/checking.py --rounds 3
 
-The run is made up: the mini world's rows, tasks, languages and sizes, with labels and predictions drawn at random.
+The run is made up: the mini world's rows, tasks, languages and sizes, with labels and predictions
+drawn at random.
 """
 
 from __future__ import annotations
@@ -25,35 +26,57 @@ from typing import Any
 import numpy as np
 
 from stilts_artifact import __version__
-from stilts_artifact.benchmark import world as load_world
+from stilts_artifact.benchmark import load_benchmark
 from stilts_artifact.benchmark.experiments import NONE, rows, scored_split
-from stilts_artifact.checking.results import CellRecord, FileRecord, Results, RowRecord, dump_results, results_path
+from stilts_artifact.checking.results import (
+    CellRecord,
+    FileRecord,
+    Results,
+    RowRecord,
+    dump_results,
+    results_path,
+)
 from stilts_artifact.domain.cells import CellKey, Verdict
 from stilts_artifact.domain.signature import Signature
-from stilts_artifact.domain.tasks import Kind, Split, Task, World
-from stilts_artifact.scoring import METRIC_VERSION
-from stilts_artifact.scoring.averages import task_score
-from stilts_artifact.scoring.counting import count_files
-from stilts_artifact.scoring.scores import METRICS
-from stilts_artifact.scoring.submission import file_of, suffix_of
-from stilts_artifact.scoring.tables import CellValue, table_columns, table_values
+from stilts_artifact.domain.tasks import Benchmark, Split, Task, TaskForm
+from stilts_artifact.metrics import METRIC_VERSION
+from stilts_artifact.metrics.averages import task_score
+from stilts_artifact.metrics.counting import count_files
+from stilts_artifact.metrics.scores import METRICS
+from stilts_artifact.metrics.submission import file_of, suffix_of
+from stilts_artifact.metrics.tables import CellValue, table_columns, table_values
 
-SIZES = {"xnli": 201, "pawsx": 240, "udpos": 120, "panx": 200, "xquad": 225, "mlqa": 130, "tydiqa": 180,
-         "bucc2018": 60, "tatoeba": 300}  # fmt: skip
-WORDS = [f"{first}{second}" for first in "bdfgklmnprst" for second in ("ara", "elo", "iki", "onu", "umba", "ylt")]
+SIZES = {
+    "xnli": 201,
+    "pawsx": 240,
+    "udpos": 120,
+    "panx": 200,
+    "xquad": 225,
+    "mlqa": 130,
+    "tydiqa": 180,
+    "bucc2018": 60,
+    "tatoeba": 300,
+}
+WORDS = [
+    f"{first}{second}"
+    for first in "bdfgklmnprst"
+    for second in ("ara", "elo", "iki", "onu", "umba", "ylt")
+]
 
 
 def gold_items(task: Task, size: int, chance: random.Random) -> list[Any]:
     """Labels of one language: label, tags, (context, answer), pair of ids, or index."""
-    if task.kind is Kind.PAIR:
+    if task.form is TaskForm.PAIR:
         same = random.Random(size)  # noqa: S311  line n of every language translates the same example
         return [same.choice(task.labels) for _ in range(size)]
-    if task.kind is Kind.TAGGING:
-        return [[chance.choice(task.labels) for _ in range(chance.randint(3, 12))] for _ in range(size)]
-    if task.kind is Kind.MINING:
+    if task.form is TaskForm.TAGGING:
+        return [
+            [chance.choice(task.labels) for _ in range(chance.randint(3, 12))] for _ in range(size)
+        ]
+    if task.form is TaskForm.MINING:
         numbers = chance.sample(range(10**6), size)
         return [(f"qaa-{number:06d}", f"qen-{number:06d}") for number in numbers]
-    if task.kind is Kind.SEARCH:
+    if task.form is TaskForm.SEARCH:
         return chance.sample(range(size), size)
     return [_passage(chance) for _ in range(size)]
 
@@ -70,29 +93,32 @@ def _span(words: Sequence[str], chance: random.Random) -> str:
 
 def guess(task: Task, gold: Any, items: Sequence[Any], chance: random.Random) -> Any:
     """A prediction that is wrong, or right by luck."""
-    if task.kind is Kind.PAIR:
+    if task.form is TaskForm.PAIR:
         return chance.choice(task.labels)
-    if task.kind is Kind.TAGGING:
+    if task.form is TaskForm.TAGGING:
         return [chance.choice(task.labels) if chance.random() < 0.5 else tag for tag in gold]
-    if task.kind is Kind.MINING:
+    if task.form is TaskForm.MINING:
         return (gold[0], chance.choice(items)[1])
-    if task.kind is Kind.SEARCH:
+    if task.form is TaskForm.SEARCH:
         return chance.randrange(len(items))
     return gold[0], _span(gold[0], chance)
 
 
 def written(task: Task, items: Sequence[Any], *, labels: bool) -> str:
     """The text of a label or prediction file."""
-    if task.kind is Kind.TAGGING:
+    if task.form is TaskForm.TAGGING:
         return "\n".join("".join(f"{tag}\n" for tag in tags) for tags in items)
-    if task.kind is Kind.MINING:
+    if task.form is TaskForm.MINING:
         return "".join("\t".join(pair) + "\n" for pair in sorted(set(items)))
-    if task.kind is not Kind.SPAN:
+    if task.form is not TaskForm.SPAN:
         return "".join(f"{item}\n" for item in items)
     if not labels:
         return json.dumps({f"q{number}": item[1] for number, item in enumerate(items)}, indent=1)
     paragraphs = [
-        {"context": " ".join(words), "qas": [{"id": f"q{number}", "question": "?", "answers": [{"text": answer}]}]}
+        {
+            "context": " ".join(words),
+            "qas": [{"id": f"q{number}", "question": "?", "answers": [{"text": answer}]}],
+        }
         for number, (words, answer) in enumerate(items)
     ]
     return json.dumps({"data": [{"paragraphs": paragraphs}]}, indent=1)
@@ -105,10 +131,15 @@ def quality(row: str, task: str, language: str, seed: int) -> float:
 
 
 def make_files(
-    folder: Path, world: World, table: int, row_names: Sequence[str], seeds: Sequence[int], sizes: Mapping[str, int]
+    folder: Path,
+    benchmark: Benchmark,
+    table: int,
+    row_names: Sequence[str],
+    seeds: Sequence[int],
+    sizes: Mapping[str, int],
 ) -> None:
     """Label and prediction files of a whole run, under ``folder``."""
-    for task in (task for task in world.tasks.values() if task.name in sizes):
+    for task in (task for task in benchmark.tasks.values() if task.name in sizes):
         split = scored_split(task, table)
         for language in task.languages_of(split):
             chance = random.Random(f"{task.name} {split} {language}")  # noqa: S311  made-up data
@@ -117,20 +148,25 @@ def make_files(
             for row in row_names:
                 for seed in seeds:
                     right = quality(row, task.name, language, seed)
-                    guesses = [item if chance.random() < right else guess(task, item, items, chance) for item in items]
+                    guesses = [
+                        item if chance.random() < right else guess(task, item, items, chance)
+                        for item in items
+                    ]
                     text = written(task, guesses, labels=False)
-                    _write(folder / "predictions" / row / f"seed-{seed}", task, language, split, text)
+                    _write(
+                        folder / "predictions" / row / f"seed-{seed}", task, language, split, text
+                    )
 
 
 def _write(folder: Path, task: Task, language: str, split: Split, text: str) -> None:
-    path = file_of(folder, task.name, language, suffix_of(task.kind), split)
+    path = file_of(folder, task.name, language, suffix_of(task.form), split)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
 
 
 def make_run(
     results: Path,
-    world: World,
+    benchmark: Benchmark,
     table: int = 2,
     row_names: Sequence[str] | None = None,
     seeds: Sequence[int] = (0,),
@@ -138,34 +174,56 @@ def make_run(
 ) -> Results:
     """A results folder with its files and a results file that fits them, not yet judged."""
     folder = results / f"table{table}.mini"
-    names = [row.name for row in rows(world)] if row_names is None else list(row_names)
-    make_files(folder, world, table, names, seeds, sizes)
-    values = table_values(folder, world, table, names, seeds)
+    names = [row.name for row in rows(benchmark)] if row_names is None else list(row_names)
+    make_files(folder, benchmark, table, names, seeds, sizes)
+    values = table_values(folder, benchmark, table, names, seeds)
     made = Results(
-        table=table, scale="mini", scale_reason="made up", stamp="mini: made up", verdict=Verdict.INCONCLUSIVE,
+        table=table,
+        scale="mini",
+        scale_reason="made up",
+        stamp="mini: made up",
+        verdict=Verdict.INCONCLUSIVE,
         rows=[RowRecord(row=name, title=name, group="English") for name in names],
-        cells=[cell_of(world, table, key, value, seeds) for key, value in values.items()],
-        claims=[], seeds=list(seeds), inputs=[], files=file_records(results, folder), environment={"python": "any"},
-    )  # fmt: skip
+        cells=[cell_of(benchmark, table, key, value, seeds) for key, value in values.items()],
+        claims=[],
+        seeds=list(seeds),
+        inputs=[],
+        files=file_records(results, folder),
+        environment={"python": "any"},
+    )
     results_path(results, table, "mini").write_bytes(dump_results(made))
     return made
 
 
-def cell_of(world: World, table: int, key: CellKey, value: CellValue, seeds: Sequence[int]) -> CellRecord:
+def cell_of(
+    benchmark: Benchmark, table: int, key: CellKey, value: CellValue, seeds: Sequence[int]
+) -> CellRecord:
     """A computed cell as a results file has it."""
-    column = next(column for column in table_columns(world, table) if column.name == key.column)
+    column = next(column for column in table_columns(benchmark, table) if column.name == key.column)
     signature = Signature(
         task=column.name if column.is_average else column.tasks[0].name,
         split=Split.TEST if table == 3 else scored_split(column.tasks[0], table),
         languages=column.languages(table) if key.language is None else (key.language,),
-        encoder="made-up", metric=column.metric.replace("_", "-"), metric_version=METRIC_VERSION,
-        seeds=tuple(seeds), dtype="float32", scale="mini", version=__version__,
-    )  # fmt: skip
+        encoder="made-up",
+        metric=column.metric.replace("_", "-"),
+        metric_version=METRIC_VERSION,
+        seeds=tuple(seeds),
+        dtype="float32",
+        scale="mini",
+        version=__version__,
+    )
     return CellRecord(
-        row=key.row, column=key.column, language=key.language, value=value.value, reported=None, tolerance=None,
-        verdict=Verdict.NOT_CHECKABLE, reason="made up", signature=signature.short(),
+        row=key.row,
+        column=key.column,
+        language=key.language,
+        value=value.value,
+        reported=None,
+        tolerance=None,
+        verdict=Verdict.NOT_CHECKABLE,
+        reason="made up",
+        signature=signature.short(),
         seeds=list(value.seeds) if len(seeds) > 1 else None,
-    )  # fmt: skip
+    )
 
 
 def file_records(results: Path, folder: Path) -> list[FileRecord]:
@@ -181,27 +239,33 @@ def file_records(results: Path, folder: Path) -> list[FileRecord]:
     ]
 
 
-def one_by_one(folder: Path, world: World, names: Sequence[str]) -> dict[CellKey, float]:
+def one_by_one(folder: Path, benchmark: Benchmark, names: Sequence[str]) -> dict[CellKey, float]:
     """The plain way: each pair of files read and counted for itself."""
     found: dict[CellKey, float] = {}
     for row in names:
-        for column in table_columns(world, 2):
+        for column in table_columns(benchmark, 2):
             if column.is_average or column.metric != "score":
                 continue
             task = column.tasks[0]
-            split, suffix = scored_split(task, 2), suffix_of(task.kind)
+            split, suffix = scored_split(task, 2), suffix_of(task.form)
             for language in task.languages_of(split):
-                predicted = file_of(folder / "predictions" / row / "seed-0", task.name, language, suffix, split)
+                predicted = file_of(
+                    folder / "predictions" / row / "seed-0", task.name, language, suffix, split
+                )
                 gold = file_of(folder / "labels", task.name, language, suffix, split)
                 sums = count_files(task, language, predicted, gold).counts.sum(axis=0)
-                found[CellKey(row, task.name, language)] = float(task_score(METRICS[task.kind][1](sums)))
+                found[CellKey(row, task.name, language)] = float(
+                    task_score(METRICS[task.form][1](sums))
+                )
     return found
 
 
 def check_command(results: Path) -> None:
     """``check --all`` as a user runs it, interpreter start included."""
     command = [sys.executable, "-m", "stilts_artifact", "check", "--all", "--results", str(results)]
-    finished = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)
+    finished = subprocess.run(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False
+    )
     if finished.returncode not in (0, 1, 6):
         sys.exit(finished.stderr)
 
@@ -215,29 +279,40 @@ def seconds(work: Callable[[], object]) -> float:
 
 def main() -> None:
     """Run all three in turn and print medians and the ratio."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
-    world = load_world("mini")
-    names = [row.name for row in rows(world)]
+    benchmark = load_benchmark("mini")
+    names = [row.name for row in rows(benchmark)]
     with tempfile.TemporaryDirectory() as scratch:
         results = Path(scratch)
-        made = make_run(results, world)
+        made = make_run(results, benchmark)
         folder = results / "table2.mini"
-        fast, slow = table_values(folder, world, 2, names, [0]), one_by_one(folder, world, names)
+        fast, slow = (
+            table_values(folder, benchmark, 2, names, [0]),
+            one_by_one(folder, benchmark, names),
+        )
         apart = max(abs((fast[key].value or 0) - value) for key, value in slow.items())
         works: dict[str, Callable[[], object]] = {
-            "one pass": lambda: table_values(folder, world, 2, names, [0]),
-            "one by one": lambda: one_by_one(folder, world, names),
+            "one pass": lambda: table_values(folder, benchmark, 2, names, [0]),
+            "one by one": lambda: one_by_one(folder, benchmark, names),
             "check --all": lambda: check_command(results),
         }
-        times = {name: [seconds(work) for _ in range(options.rounds)] for name, work in works.items()}
+        times = {
+            name: [seconds(work) for _ in range(options.rounds)] for name, work in works.items()
+        }
     medians = {name: statistics.median(found) for name, found in times.items()}
     print(f"machine: {platform.machine()}, {os.cpu_count()} cores, numpy {np.__version__}")
-    print(f"{NONE} and {len(names) - 1} more rows, {len(made.files):,} files, {len(made.cells):,} cells")
+    print(
+        f"{NONE} and {len(names) - 1} more rows, {len(made.files):,} files, {len(made.cells):,} cells"
+    )
     for name, found in medians.items():
         print(f"{name:<11} {found:.2f} s (median of {options.rounds})")
-    print(f"ratio       {medians['one by one'] / medians['one pass']:.1f}; scores differ by at most {apart:.1e} points")
+    print(
+        f"ratio       {medians['one by one'] / medians['one pass']:.1f}; scores differ by at most {apart:.1e} points"
+    )
 
 
 if __name__ == "__main__":

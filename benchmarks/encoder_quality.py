@@ -2,9 +2,9 @@
 
     python -m benchmarks.encoder_quality stilts_artifact/miniencoder --store STORE
 
-Untuned: Tatoeba accuracy at every layer. Tuned on the pivot language alone, by phase (iii) as the mini scale has it:
-part-of-speech F1, natural language inference and paraphrase accuracy, and span question answering F1, on the whole
-test set of every language.
+Untuned: Tatoeba accuracy at every layer. Tuned on the pivot language alone, by phase (iii) as the
+mini scale has it: part-of-speech F1, natural language inference and paraphrase accuracy, and span
+question answering F1, on the whole test set of every language.
 """
 
 from __future__ import annotations
@@ -18,29 +18,29 @@ from typing import Any
 
 import numpy as np
 
-from stilts_artifact.benchmark import world as load_world
+from stilts_artifact.benchmark import load_benchmark
+from stilts_artifact.config.load import load_scale
 from stilts_artifact.data.fetch import fetch
 from stilts_artifact.data.files import FileStore
 from stilts_artifact.data.library import Library
 from stilts_artifact.domain.tasks import Split
+from stilts_artifact.metrics.scores import score_folders
 from stilts_artifact.miniworld import serve
 from stilts_artifact.model.loading import load_encoder
-from stilts_artifact.phases.card import record_quality
-from stilts_artifact.phases.labels import labels
-from stilts_artifact.phases.predict import predict
-from stilts_artifact.phases.prepare import Preparation, prepare
-from stilts_artifact.phases.target import target
+from stilts_artifact.pipeline.tasks.labels import labels
+from stilts_artifact.pipeline.tasks.predict import predict
+from stilts_artifact.pipeline.tasks.prepare import Preparation, prepare
+from stilts_artifact.pipeline.tasks.target import target
+from stilts_artifact.pretraining.card import record_quality
 from stilts_artifact.retrieval.calibration import read_pairs
 from stilts_artifact.retrieval.embed import View
 from stilts_artifact.retrieval.sweep import search_language, sweep
 from stilts_artifact.retrieval.transformer import wrap_transformer
-from stilts_artifact.scales import load_scale
-from stilts_artifact.scoring.scores import score_folders
 from stilts_artifact.training.data import TaskData
 from stilts_artifact.training.settings import Settings
 
 SCALE = load_scale("mini")
-WORLD = load_world(SCALE.world)
+WORLD = load_benchmark(SCALE.benchmark)
 TUNED = {
     "udpos": ("POS F1", "f1"),
     "xnli": ("NLI accuracy", "accuracy"),
@@ -56,7 +56,9 @@ Points = dict[str, float]
 def open_library(store: Path) -> Library:
     """The mini world, generated into the store."""
     library = Library(WORLD.sources, FileStore(store))
-    for failure in fetch(list(WORLD.sources.values()), library, openers={"miniworld": serve}).failures:
+    for failure in fetch(
+        list(WORLD.sources.values()), library, openers={"miniworld": serve}
+    ).failures:
         raise failure
     return library
 
@@ -68,10 +70,16 @@ def measure_search(encoder: Path, library: Library) -> list[Points]:
     deepest = loaded.model.config.num_hidden_layers
     views = [View(layer=layer) for layer in range(deepest + 1)]
     transformer = wrap_transformer(
-        (encoder.name, loaded.revision), loaded.model, loaded.tokenizer, deepest=deepest, dtype="float32", device="cpu"
+        (encoder.name, loaded.revision),
+        loaded.model,
+        loaded.tokenizer,
+        deepest=deepest,
+        dtype="float32",
+        device="cpu",
     )
     languages = [
-        search_language(code, read_pairs(task, Split.TEST, code, library), SCALE.name) for code in task.languages
+        search_language(code, read_pairs(task, Split.TEST, code, library), SCALE.name)
+        for code in task.languages
     ]
     found: list[Points] = [{} for _ in views]
     for code, view, score in sweep(transformer, views, languages):
@@ -89,26 +97,51 @@ def measure_tuned(name: str, encoder: Path, library: Library, folder: Path) -> P
 
     def prepared(split: Split, languages: Sequence[str], rows: int | None) -> Path:
         out = folder / split
-        prepare(task, split, Preparation(WORLD, library, languages, rows, tuning.max_length, encoder, out))
+        prepare(
+            task,
+            split,
+            Preparation(WORLD, library, languages, rows, tuning.max_length, encoder, out),
+        )
         return out
 
-    train = prepared(Split.TRAIN, [WORLD.pivot], tuning.train_rows) / WORLD.pivot
+    train = (
+        prepared(Split.TRAIN, [WORLD.source_language], tuning.train_rows) / WORLD.source_language
+    )
     test = prepared(Split.TEST, task.languages, None)
     settings = Settings(
-        seed=SCALE.seeds[0], learning_rate=tuning.learning_rate, dtype=SCALE.dtype, **SCALE.training.model_dump()
+        seed=SCALE.seeds[0],
+        learning_rate=tuning.learning_rate,
+        dtype=SCALE.dtype,
+        **SCALE.training.model_dump(),
     )
     data = TaskData(train, None, tuning.epochs, tuning.batch)
-    model = target(encoder=encoder, data=data, settings=settings, work=folder / "work", out=folder / "model")
-    predict(task=task, split=Split.TEST, model=model, data=test, dtype=SCALE.dtype, out=folder / "predictions")
-    labels(task=task, split=Split.TEST, languages=task.languages, rows=None, library=library, out=folder / "labels")
-    scores = score_folders(folder / "predictions", folder / "labels", world=WORLD)
+    model = target(
+        encoder=encoder, data=data, settings=settings, work=folder / "work", out=folder / "model"
+    )
+    predict(
+        task=task,
+        split=Split.TEST,
+        model=model,
+        data=test,
+        dtype=SCALE.dtype,
+        out=folder / "predictions",
+    )
+    labels(
+        task=task,
+        split=Split.TEST,
+        languages=task.languages,
+        rows=None,
+        library=library,
+        out=folder / "labels",
+    )
+    scores = score_folders(folder / "predictions", folder / "labels", benchmark=WORLD)
     metric = TUNED[name][1]
     return {code: metrics[metric].value for code, metrics in scores.tasks[name].languages.items()}
 
 
 def zero_shot(found: Points) -> float:
     """Mean over the languages other than the pivot."""
-    return float(np.mean([score for code, score in found.items() if code != WORLD.pivot]))
+    return float(np.mean([score for code, score in found.items() if code != WORLD.source_language]))
 
 
 def measure(encoder: Path, store: Path) -> dict[str, Any]:
@@ -129,15 +162,17 @@ def measure(encoder: Path, store: Path) -> dict[str, Any]:
     for name, (title, _) in TUNED.items():
         began = time.monotonic()
         with tempfile.TemporaryDirectory(prefix="stilts-quality-") as folder:
-            add(f"{title}, tuned on {SCALE.tuning(name).train_rows} examples",
-                measure_tuned(name, encoder, library, Path(folder)))  # fmt: skip
+            add(
+                f"{title}, tuned on {SCALE.tuning(name).train_rows} examples",
+                measure_tuned(name, encoder, library, Path(folder)),
+            )
         print(f"  {time.monotonic() - began:.0f} s", flush=True)
     tatoeba = WORLD.tasks["tatoeba"]
     size = len(read_pairs(tatoeba, Split.TEST, tatoeba.languages[0], library))
     how = (
         "Measured by `python -m benchmarks.encoder_quality`, in points. Tatoeba: cosine nearest neighbour of the mean "
         f"of the token vectors, {size} pairs a language, chance {100 / size:.2f}. The others: phase (iii) of scale "
-        f"{SCALE.name} on {WORLD.pivot} alone (seed {SCALE.seeds[0]}), scored on the whole test sets."
+        f"{SCALE.name} on {WORLD.source_language} alone (seed {SCALE.seeds[0]}), scored on the whole test sets."
     )
     return {"how": how, "languages": sorted(WORLD.languages), "rows": rows}
 

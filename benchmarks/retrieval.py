@@ -2,9 +2,10 @@
 
     python benchmarks/retrieval.py --rows 10000 30000 100000
 
-Every side runs in a child process of its own, in turn, on the same files. Prints times, ratios, peak memory (of the
-child, inputs included), whether the pairs are the same, and the limit: what one multiplication of the two matrices
-takes at the machine's measured peak. DESIGN section 9 sets the targets.
+Every side runs in a child process of its own, in turn, on the same files. Prints times, ratios,
+peak memory (of the child, inputs included), whether the pairs are the same, and the limit: what one
+multiplication of the two matrices takes at the machine's measured peak. DESIGN section 9 sets the
+targets.
 """
 
 from __future__ import annotations
@@ -32,19 +33,27 @@ Scored = dict[Pair, float]
 
 def main() -> None:
     """Parent: make data, run the children in turn, print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rows", type=int, nargs="+", default=[10_000, 30_000])
     parser.add_argument("--dimensions", type=int, default=1024)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=1)
-    parser.add_argument("--child", nargs=3, metavar=("WHAT", "FOLDER", "ARGUMENT"), help=argparse.SUPPRESS)
+    parser.add_argument(
+        "--child", nargs=3, metavar=("WHAT", "FOLDER", "ARGUMENT"), help=argparse.SUPPRESS
+    )
     options = parser.parse_args()
     if options.child:
         CHILDREN[options.child[0]](Path(options.child[1]), options.child[2])
         return
-    print(f"machine: {_processor()}, {os.cpu_count()} cores, {options.threads} threads used; "
-          f"Python {platform.python_version()}; load {os.getloadavg()[0]:.1f}")  # fmt: skip
-    same = [_compare(rows, options.dimensions, options.threads, options.rounds) for rows in options.rows]
+    print(
+        f"machine: {_processor()}, {os.cpu_count()} cores, {options.threads} threads used; "
+        f"Python {platform.python_version()}; load {os.getloadavg()[0]:.1f}"
+    )
+    same = [
+        _compare(rows, options.dimensions, options.threads, options.rounds) for rows in options.rows
+    ]
     sys.exit(0 if all(same) else 1)
 
 
@@ -59,23 +68,31 @@ def _compare(rows: int, dimensions: int, threads: int, rounds: int) -> bool:
             textbook.append(_child("textbook", folder, "", threads))
         found = _child("agree", folder, "", threads)
     _print(rows, dimensions, peaks, ours, textbook)
-    print(f"  pairs: {found['ours']:,} and {found['textbook']:,}, {found['different']} different, "
-          f"{found['unexplained']} of them not for a float32 tie; "
-          f"scores within {found['gap']:.1e}")  # fmt: skip
+    print(
+        f"  pairs: {found['ours']:,} and {found['textbook']:,}, {found['different']} different, "
+        f"{found['unexplained']} of them not for a float32 tie; "
+        f"scores within {found['gap']:.1e}"
+    )
     return bool(found["unexplained"] == 0)
 
 
-def _print(rows: int, dimensions: int, peaks: list[Any], ours: list[Any], textbook: list[Any]) -> None:
+def _print(
+    rows: int, dimensions: int, peaks: list[Any], ours: list[Any], textbook: list[Any]
+) -> None:
     peak = max(found["flops"] for found in peaks)
     limit = 2 * rows * rows * dimensions / peak
     inputs = 2 * rows * dimensions * 4 / 2**30
-    print(f"{rows:,} x {rows:,} x {dimensions} float32, k = {K}, both directions; inputs {inputs:.2f} GiB")
+    print(
+        f"{rows:,} x {rows:,} x {dimensions} float32, k = {K}, both directions; inputs {inputs:.2f} GiB"
+    )
     print(f"  one multiplication at the measured peak of {peak / 1e9:.0f} GFLOP/s: {limit:.1f} s")
     for name, runs in (("ours", ours), ("textbook", textbook)):
         for run in runs:
             total = run["search"] + run["after"]
-            print(f"  {name:<9} search {run['search']:8.2f} s  after {run['after']:6.2f} s  total {total:8.2f} s  "
-                  f"{total / limit:5.2f} x limit  peak {run['peak']:.2f} GiB")  # fmt: skip
+            print(
+                f"  {name:<9} search {run['search']:8.2f} s  after {run['after']:6.2f} s  total {total:8.2f} s  "
+                f"{total / limit:5.2f} x limit  peak {run['peak']:.2f} GiB"
+            )
     ratios = [
         (slow["search"] + slow["after"]) / (fast["search"] + fast["after"])
         for fast, slow in zip(ours, textbook, strict=True)
@@ -89,9 +106,13 @@ def _print(rows: int, dimensions: int, peaks: list[Any], ours: list[Any], textbo
         target = TARGETS[name]
         met = value >= target if name == "speed-up" else value < target
         verdict = (
-            ("met" if met else "missed") if (rows, dimensions) == TARGET_SHAPE else "at {:,} x {}".format(*TARGET_SHAPE)
+            ("met" if met else "missed")
+            if (rows, dimensions) == TARGET_SHAPE
+            else "at {:,} x {}".format(*TARGET_SHAPE)
         )
-        print(f"  {name}: {value:.3f} (target {'>=' if name == 'speed-up' else '<'} {target}: {verdict})")
+        print(
+            f"  {name}: {value:.3f} (target {'>=' if name == 'speed-up' else '<'} {target}: {verdict})"
+        )
 
 
 def _child(what: str, folder: Path, argument: str, threads: int) -> Any:
@@ -122,7 +143,9 @@ def measure_peak(_: Path, __: str) -> None:
     """The best rate of a large float32 multiplication."""
     import numpy as np
 
-    left, right = (np.random.default_rng(0).standard_normal((4096, 4096), dtype=np.float32) for _ in range(2))
+    left, right = (
+        np.random.default_rng(0).standard_normal((4096, 4096), dtype=np.float32) for _ in range(2)
+    )
     out = np.empty((4096, 4096), np.float32)
     best = min(_timed(lambda: np.matmul(left, right, out=out)) for _ in range(8))
     print(json.dumps({"flops": 2 * 4096**3 / best}))
@@ -142,11 +165,18 @@ def run_ours(folder: Path, _: str) -> None:
     pairs = select_pairs(forward, backward, Mining(K))
     ended = time.perf_counter()
     np.savez(
-        folder / "ours.npz", scores=pairs.scores, source=pairs.source, target=pairs.target,
-        forward=forward.indices, forward_scores=forward.scores,
-        backward=backward.indices, backward_scores=backward.scores,
-    )  # fmt: skip
-    print(json.dumps({"search": searched - began, "after": ended - searched, "peak": _peak_memory()}))
+        folder / "ours.npz",
+        scores=pairs.scores,
+        source=pairs.source,
+        target=pairs.target,
+        forward=forward.indices,
+        forward_scores=forward.scores,
+        backward=backward.indices,
+        backward_scores=backward.scores,
+    )
+    print(
+        json.dumps({"search": searched - began, "after": ended - searched, "peak": _peak_memory()})
+    )
 
 
 def run_textbook(folder: Path, _: str) -> None:
@@ -166,8 +196,13 @@ def run_textbook(folder: Path, _: str) -> None:
     back = _score_pairs(target, source, backward, mean_target, mean_source)
     best_target = forward[np.arange(len(source)), ahead.argmax(axis=1)]
     best_source = backward[np.arange(len(target)), back.argmax(axis=1)]
-    candidates = np.stack([np.concatenate([np.arange(len(source)), best_source]),
-                           np.concatenate([best_target, np.arange(len(target))])], axis=1)  # fmt: skip
+    candidates = np.stack(
+        [
+            np.concatenate([np.arange(len(source)), best_source]),
+            np.concatenate([best_target, np.arange(len(target))]),
+        ],
+        axis=1,
+    )
     scores = np.concatenate([ahead.max(axis=1), back.max(axis=1)])
     seen_source, seen_target, chosen = set(), set(), []
     for place in np.argsort(-scores):
@@ -178,10 +213,18 @@ def run_textbook(folder: Path, _: str) -> None:
             chosen.append(place)
     ended = time.perf_counter()
     np.savez(
-        folder / "textbook.npz", scores=scores[chosen], source=candidates[chosen, 0], target=candidates[chosen, 1],
-        forward=forward, forward_scores=forward_scores, backward=backward, backward_scores=backward_scores,
-    )  # fmt: skip
-    print(json.dumps({"search": searched - began, "after": ended - searched, "peak": _peak_memory()}))
+        folder / "textbook.npz",
+        scores=scores[chosen],
+        source=candidates[chosen, 0],
+        target=candidates[chosen, 1],
+        forward=forward,
+        forward_scores=forward_scores,
+        backward=backward,
+        backward_scores=backward_scores,
+    )
+    print(
+        json.dumps({"search": searched - began, "after": ended - searched, "peak": _peak_memory()})
+    )
 
 
 def _flat_search(faiss: Any, queries: Any, corpus: Any) -> Any:
@@ -207,12 +250,26 @@ def agree(folder: Path, _: str) -> None:
 
     ours, textbook = (dict(np.load(folder / f"{name}.npz")) for name in ("ours", "textbook"))
     scored = [_scored(found) for found in (ours, textbook)]
-    gap = max(abs(scored[0][pair] - scored[1][pair]) for pair in scored[0].keys() & scored[1].keys())
-    only = [{pair: side[pair] for pair in side.keys() - other.keys()} for side, other in (scored, scored[::-1])]
+    gap = max(
+        abs(scored[0][pair] - scored[1][pair]) for pair in scored[0].keys() & scored[1].keys()
+    )
+    only = [
+        {pair: side[pair] for pair in side.keys() - other.keys()}
+        for side, other in (scored, scored[::-1])
+    ]
     undecided = {name: _undecided(ours, textbook, name) for name in ("forward", "backward")}
     rest = unexplained(only[0], only[1], undecided["forward"], undecided["backward"])
-    print(json.dumps({"ours": len(scored[0]), "textbook": len(scored[1]), "gap": gap,
-                      "different": len(only[0]) + len(only[1]), "unexplained": len(rest)}))  # fmt: skip
+    print(
+        json.dumps(
+            {
+                "ours": len(scored[0]),
+                "textbook": len(scored[1]),
+                "gap": gap,
+                "different": len(only[0]) + len(only[1]),
+                "unexplained": len(rest),
+            }
+        )
+    )
 
 
 def _scored(found: dict[str, Any]) -> Scored:
@@ -232,14 +289,17 @@ def _undecided(ours: dict[str, Any], textbook: dict[str, Any], side: str) -> set
 def unexplained(ours: Scored, textbook: Scored, sources: set[int], targets: set[int]) -> set[Pair]:
     """Pairs that only one side found, without those that follow from a choice between equals.
 
-    Equals are two candidates of one sentence with one score, or neighbours at place k of a row in ``sources`` or
-    ``targets``. What such a choice leaves free may be chosen next, so what touches an explained pair is explained.
+    Equals are two candidates of one sentence with one score, or neighbours at place k of a row in
+    ``sources`` or ``targets``. What such a choice leaves free may be chosen next, so what touches
+    an explained pair is explained.
 
     Example:
         >>> unexplained({(0, 1): 1.2, (5, 6): 1.1}, {(0, 2): 1.2 + 1e-7}, set(), set())
         {(5, 6)}
     """
-    tied = {pair for pair in ours.keys() | textbook.keys() if pair[0] in sources or pair[1] in targets}
+    tied = {
+        pair for pair in ours.keys() | textbook.keys() if pair[0] in sources or pair[1] in targets
+    }
     for one, score in ours.items():
         for other, near in textbook.items():
             if _touch(one, other) and abs(score - near) < TIE:
@@ -277,8 +337,12 @@ def _processor() -> str:
 
 
 CHILDREN = {
-    "data": make_data, "peak": measure_peak, "ours": run_ours, "textbook": run_textbook, "agree": agree,
-}  # fmt: skip
+    "data": make_data,
+    "peak": measure_peak,
+    "ours": run_ours,
+    "textbook": run_textbook,
+    "agree": agree,
+}
 
 
 if __name__ == "__main__":

@@ -14,8 +14,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from stilts_artifact.scoring.bootstrap import resample_sums
-from stilts_artifact.scoring.metrics import Array
+from stilts_artifact.metrics.bootstrap import resample_sums
+from stilts_artifact.metrics.metrics import Array
 
 RESAMPLES = 1000
 
@@ -23,7 +23,9 @@ RESAMPLES = 1000
 def one_by_one(counts: Array, generator: np.random.Generator) -> Array:
     """The textbook way: draw rows, take them, add them up."""
     size = len(counts)
-    return np.array([counts[generator.integers(size, size=size)].sum(axis=0) for _ in range(RESAMPLES)])
+    return np.array(
+        [counts[generator.integers(size, size=size)].sum(axis=0) for _ in range(RESAMPLES)]
+    )
 
 
 def vectorised(counts: Array, generator: np.random.Generator) -> Array:
@@ -31,7 +33,9 @@ def vectorised(counts: Array, generator: np.random.Generator) -> Array:
     return resample_sums(counts, RESAMPLES, generator)[1:]
 
 
-def seconds(resample: Callable[[Array, np.random.Generator], Array], counts: Array) -> tuple[float, Array]:
+def seconds(
+    resample: Callable[[Array, np.random.Generator], Array], counts: Array
+) -> tuple[float, Array]:
     """Wall time of one run, and the standard error of each column that it gives."""
     started = time.perf_counter()
     sums = resample(counts, np.random.Generator(np.random.PCG64(1)))
@@ -40,7 +44,9 @@ def seconds(resample: Callable[[Array, np.random.Generator], Array], counts: Arr
 
 def main() -> None:
     """Run both in turn and print times, their ratio, and how far the standard errors are apart."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rows", type=int, default=100_000)
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
@@ -52,12 +58,16 @@ def main() -> None:
             took, errors[name] = seconds(resample, counts)
             times[name].append(took)
     medians = {name: statistics.median(found) for name, found in times.items()}
-    print(f"machine: {platform.machine()}, {os.cpu_count()} cores; {options.rows:,} rows, {RESAMPLES:,} resamples")
+    print(
+        f"machine: {platform.machine()}, {os.cpu_count()} cores; {options.rows:,} rows, {RESAMPLES:,} resamples"
+    )
     for name, found in medians.items():
         print(f"{name:<11} {found:.2f} s (median of {options.rounds})")
     print(f"ratio       {medians['one by one'] / medians['vectorised']:.1f}")
     apart = float(np.max(np.abs(errors["vectorised"] / errors["one by one"] - 1)))
-    print(f"standard errors differ by at most {100 * apart:.1f} % (two independent estimates of one quantity)")
+    print(
+        f"standard errors differ by at most {100 * apart:.1f} % (two independent estimates of one quantity)"
+    )
 
 
 if __name__ == "__main__":

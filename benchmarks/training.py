@@ -2,9 +2,10 @@
 
     python -m benchmarks.training ../shared/data
 
-Masked language modelling on the real lengths of SQuAD windows and HellaSwag choices, by a small XLM-R on the CPU.
-Where CUDA answers, also XLM-R large's shapes in bfloat16, in tokens/s and as a share of the matrix peak measured on
-the same device (that part has never been run: no GPU was at hand).
+Masked language modelling on the real lengths of SQuAD windows and HellaSwag choices, by a small
+XLM-R on the CPU. Where CUDA answers, also XLM-R large's shapes in bfloat16, in tokens/s and as a
+share of the matrix peak measured on the same device (that part has never been run: no GPU was at
+hand).
 """
 
 from __future__ import annotations
@@ -31,9 +32,9 @@ from stilts_artifact.model.heads import MaskedLanguageHead
 from stilts_artifact.model.masking import mask_tokens
 from stilts_artifact.model.spans import span_windows
 from stilts_artifact.model.tokenizer import PAD, SPECIALS
-from stilts_artifact.phases.pretrain import new_trainee
-from stilts_artifact.phases.recipe import SHIPPED
-from stilts_artifact.phases.vocabulary import train_tokenizer
+from stilts_artifact.pretraining.pretrain import new_trainee
+from stilts_artifact.pretraining.recipe import SHIPPED
+from stilts_artifact.pretraining.vocabulary import train_tokenizer
 
 PIECES = 8000
 POINTS = 4  # of the loss curve
@@ -56,12 +57,21 @@ def load_rows(data: Path, size: int) -> tuple[list[Rows], int]:
     """``size`` rows of SQuAD and of HellaSwag, and the size of their vocabulary."""
     document = json.loads((data / "squad" / "train-v1.1.first50articles.json").read_text())
     squad = READERS["squad"](json.dumps({"version": "1.1", **document}).encode(), "squad")
-    items = json.loads(gzip.decompress((data / "hellaswag" / "train.sample3000.json.gz").read_bytes()))
+    items = json.loads(
+        gzip.decompress((data / "hellaswag" / "train.sample3000.json.gz").read_bytes())
+    )
     # The publisher of this sample turned the labels into text.
-    lines = "".join(json.dumps({**item, "label": int(item["label"])}) + "\n" for item in items).encode()
+    lines = "".join(
+        json.dumps({**item, "label": int(item["label"])}) + "\n" for item in items
+    ).encode()
     hellaswag = READERS["hellaswag"](lines, "hellaswag")
-    squad, hellaswag = Stream(1, "squad").shuffled(squad), Stream(1, "hellaswag").shuffled(hellaswag)
-    texts = [example.context for example in squad] + [choice for example in hellaswag for choice in example.choices]
+    squad, hellaswag = (
+        Stream(1, "squad").shuffled(squad),
+        Stream(1, "hellaswag").shuffled(hellaswag),
+    )
+    texts = [example.context for example in squad] + [
+        choice for example in hellaswag for choice in example.choices
+    ]
     tokenizer = train_tokenizer(texts, PIECES)
     windows = span_windows(tokenizer, squad[:size])
     choices = choice_features(tokenizer, hellaswag[: size // 4], 256)
@@ -90,25 +100,40 @@ def loss_of(
 ) -> tuple[torch.Tensor, int]:
     """Loss of one batch, and how many tokens had to be predicted."""
     indices, width = batch
-    ids = torch.tensor([rows.ids[index] + [PAD] * (width - len(rows.ids[index])) for index in indices])
+    ids = torch.tensor(
+        [rows.ids[index] + [PAD] * (width - len(rows.ids[index])) for index in indices]
+    )
     generator = torch.Generator().manual_seed(seed)
-    masked = mask_tokens(ids, rate=0.15, specials=SPECIALS, mask_id=encoder.config.vocab_size - 1, generator=generator)
+    masked = mask_tokens(
+        ids,
+        rate=0.15,
+        specials=SPECIALS,
+        mask_id=encoder.config.vocab_size - 1,
+        generator=generator,
+    )
     device = next(encoder.parameters()).device
     seen, chosen, targets = (tensor.to(device) for tensor in masked)
-    states = encoder(input_ids=seen, attention_mask=(ids != PAD).long().to(device)).last_hidden_state
+    states = encoder(
+        input_ids=seen, attention_mask=(ids != PAD).long().to(device)
+    ).last_hidden_state
     return head.loss(head(states[chosen]), targets), len(targets)
 
 
-def held_out_loss(encoder: XLMRobertaModel, head: MaskedLanguageHead, rows: Rows, indices: Sequence[int]) -> float:
+def held_out_loss(
+    encoder: XLMRobertaModel, head: MaskedLanguageHead, rows: Rows, indices: Sequence[int]
+) -> float:
     """Loss per predicted token over rows that are not trained on; the same masks every time."""
     with torch.inference_mode():
         parts = [
-            loss_of(encoder, head, rows, batch, seed) for seed, batch in enumerate(budget_batches(rows, indices, 16))
+            loss_of(encoder, head, rows, batch, seed)
+            for seed, batch in enumerate(budget_batches(rows, indices, 16))
         ]
     return sum(count * loss.item() for loss, count in parts) / sum(count for _, count in parts)
 
 
-def train(rows: Rows, batches: list[Batch], test: Sequence[int], vocabulary: int) -> tuple[float, list[float]]:
+def train(
+    rows: Rows, batches: list[Batch], test: Sequence[int], vocabulary: int
+) -> tuple[float, list[float]]:
     """Train through the batches: rows/s of the training alone, and held-out losses on the way."""
     trainee = new_trainee(SHIPPED, vocabulary)
     for group in trainee.optimizer.param_groups:
@@ -134,8 +159,10 @@ def compare(rows: Rows, vocabulary: int, size: int) -> float:
     count = len(rows.ids)
     test, training = range(count // 10), list(range(count // 10, count))
     lengths = sorted(map(len, rows.ids))
-    print(f"{rows.name}: {count} rows, length median {lengths[count // 2]}, 90 % {lengths[count * 9 // 10]}, "
-          f"padded to {rows.maximum} or to a multiple of 8")  # fmt: skip
+    print(
+        f"{rows.name}: {count} rows, length median {lengths[count // 2]}, 90 % {lengths[count * 9 // 10]}, "
+        f"padded to {rows.maximum} or to a multiple of 8"
+    )
     speeds = []
     for name, make in (("pad to maximum", fixed_batches), ("token budget", budget_batches)):
         speed, curve = train(rows, make(rows, training, size), test, vocabulary)
@@ -162,9 +189,17 @@ def matrix_peak(size: int = 8192, repeats: int = 30) -> float:
 def large_config() -> XLMRobertaConfig:
     """XLM-R large (FACTS 6)."""
     return XLMRobertaConfig(
-        vocab_size=250_002, hidden_size=1024, num_hidden_layers=24, num_attention_heads=16, intermediate_size=4096,
-        max_position_embeddings=514, type_vocab_size=1, pad_token_id=1, bos_token_id=0, eos_token_id=2,
-    )  # fmt: skip
+        vocab_size=250_002,
+        hidden_size=1024,
+        num_hidden_layers=24,
+        num_attention_heads=16,
+        intermediate_size=4096,
+        max_position_embeddings=514,
+        type_vocab_size=1,
+        pad_token_id=1,
+        bos_token_id=0,
+        eos_token_id=2,
+    )
 
 
 def on_gpu(rows: Rows, budget: int = 32768, steps: int = 40, warming: int = 5) -> None:
@@ -178,7 +213,10 @@ def on_gpu(rows: Rows, budget: int = 32768, steps: int = 40, warming: int = 5) -
     optimizer = torch.optim.AdamW([*encoder.parameters(), *head.parameters()], lr=1e-5, fused=True)
     weights = sum(p.numel() for p in encoder.encoder.parameters() if p.ndim > 1)
     lengths = list(map(len, rows.ids))
-    batches = [(batch, padded(max(lengths[at] for at in batch))) for batch in token_batches(lengths, budget, seed=1)]
+    batches = [
+        (batch, padded(max(lengths[at] for at in batch)))
+        for batch in token_batches(lengths, budget, seed=1)
+    ]
     tokens, work, began = 0, 0.0, 0.0
     for step in range(steps):
         if step == warming:
@@ -191,17 +229,20 @@ def on_gpu(rows: Rows, budget: int = 32768, steps: int = 40, warming: int = 5) -
         torch.autograd.backward(loss)
         optimizer.step()
         tokens += sum(lengths[at] for at in indices)
-        # Forward and backward: 6 for each weight and token, 12 x layers x hidden x length for attention (Kaplan et
-        # al. 2020, table 1), and 6 for each output weight and predicted token.
+        # Forward and backward: 6 for each weight and token, 12 x layers x hidden x length for
+        # attention (Kaplan et al. 2020, table 1), and 6 for each output weight and predicted token.
         attention = 12 * config.num_hidden_layers * config.hidden_size * width
         work += (
-            len(indices) * width * (6 * weights + attention) + 6 * predicted * config.hidden_size * config.vocab_size
+            len(indices) * width * (6 * weights + attention)
+            + 6 * predicted * config.hidden_size * config.vocab_size
         )
     torch.cuda.synchronize()
     seconds = time.perf_counter() - began
     rate = work / seconds
-    print(f"  XLM-R large, bfloat16: {tokens / seconds:,.0f} tokens/s (padding not counted), {rate / 1e12:.0f} "
-          f"of {peak / 1e12:.0f} TFLOP/s measured = {100 * rate / peak:.0f} %")  # fmt: skip
+    print(
+        f"  XLM-R large, bfloat16: {tokens / seconds:,.0f} tokens/s (padding not counted), {rate / 1e12:.0f} "
+        f"of {peak / 1e12:.0f} TFLOP/s measured = {100 * rate / peak:.0f} %"
+    )
 
 
 def main() -> None:

@@ -1,7 +1,8 @@
 """Strict reading and atomic writing of the project's JSON and YAML documents.
 
 Python's own parsers let the last of two equal keys win, turn ``1e999`` into infinity and follow
-YAML aliases without end. A verdict must not rest on such a document, so all of that is refused here.
+YAML aliases without end. A verdict must not rest on such a document, so all of that is refused
+here.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from typing import Any
 
 from stilts_artifact.errors import DataError, ResourceError
 
-# The largest document the project writes (a full Table 2 with its cells for each language) is under 8 MiB.
+# The largest document the project writes (a full Table 2 with its cells for each language) is under
+# 8 MiB.
 MAX_BYTES = 32 * 1024 * 1024
 MAX_DEPTH = 64
 _SHORT, _NEIGHBOURS = 40, 3  # characters and number of the values by which a message names a place
@@ -35,17 +37,25 @@ def read_document(path: Path) -> bytes:
     try:
         size = path.stat().st_size
         if size > MAX_BYTES:
-            raise DataError("document too large", where=str(path), got=f"{size} bytes", expected=f"<= {MAX_BYTES}")
+            raise DataError(
+                "document too large",
+                where=str(path),
+                got=f"{size} bytes",
+                expected=f"<= {MAX_BYTES}",
+            )
         return path.read_bytes()
     except OSError as error:
-        raise DataError("cannot read the file", where=str(path), got=error.strerror or str(error)) from error
+        raise DataError(
+            "cannot read the file", where=str(path), got=error.strerror or str(error)
+        ) from error
 
 
 def parse_json(data: bytes, where: str) -> Any:
     """The value of a JSON document.
 
     Raises:
-        DataError: not UTF-8, not JSON, a duplicate key, a non-finite number, or nesting over :data:`MAX_DEPTH`.
+        DataError: not UTF-8, not JSON, a duplicate key, a non-finite number, or nesting over
+            :data:`MAX_DEPTH`.
     """
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -59,9 +69,13 @@ def parse_json(data: bytes, where: str) -> Any:
         value = json.loads(text, object_pairs_hook=unique)
     except json.JSONDecodeError as error:
         place = f"{where}:{error.lineno}"
-        raise DataError("not valid JSON", where=place, got=error.msg, expected="a JSON document") from error
+        raise DataError(
+            "not valid JSON", where=place, got=error.msg, expected="a JSON document"
+        ) from error
     except (UnicodeDecodeError, RecursionError) as error:
-        raise DataError("not valid JSON", where=where, got=_first_line(error), expected="a JSON document") from error
+        raise DataError(
+            "not valid JSON", where=where, got=_first_line(error), expected="a JSON document"
+        ) from error
     _check_depth(value, where)
     return value
 
@@ -69,13 +83,17 @@ def parse_json(data: bytes, where: str) -> Any:
 def parse_yaml(data: bytes, where: str) -> Any:
     """The value of a YAML document: plain data only, no tags, anchors or aliases.
 
-    JSON is YAML; a document that is a JSON object below leading comments is read by the JSON parser, ten times faster.
+    JSON is YAML; a document that is a JSON object below leading comments is read by the JSON
+    parser, ten times faster.
 
     Raises:
-        DataError: not YAML, an alias, a duplicate key, a non-finite number, or nesting over :data:`MAX_DEPTH`.
+        DataError: not YAML, an alias, a duplicate key, a non-finite number, or nesting over
+            :data:`MAX_DEPTH`.
     """
     if (body := _LEADING_COMMENTS.sub(b"", data, count=1)).startswith(b"{"):
-        with contextlib.suppress(DataError):  # flow style that is not JSON; or at fault, which YAML will say by line
+        with contextlib.suppress(
+            DataError
+        ):  # flow style that is not JSON; or at fault, which YAML will say by line
             return parse_json(body, where)
     import yaml
 
@@ -83,8 +101,10 @@ def parse_yaml(data: bytes, where: str) -> Any:
         """SafeLoader that refuses duplicate keys."""
 
     def mapping(loader: Any, node: Any) -> dict[Any, Any]:
-        pairs = [(loader.construct_object(key, deep=True), loader.construct_object(value, deep=True))
-                 for key, value in node.value]  # fmt: skip
+        pairs = [
+            (loader.construct_object(key, deep=True), loader.construct_object(value, deep=True))
+            for key, value in node.value
+        ]
         return _unique_keys(pairs, f"{where}:{node.start_mark.line + 1}")
 
     StrictLoader.add_constructor("tag:yaml.org,2002:map", mapping)
@@ -94,7 +114,9 @@ def parse_yaml(data: bytes, where: str) -> Any:
     except (yaml.YAMLError, RecursionError, UnicodeDecodeError) as error:
         mark = getattr(error, "problem_mark", None)
         place = f"{where}:{mark.line + 1}" if mark is not None else where
-        raise DataError("not valid YAML", where=place, got=_first_line(error), expected="a YAML document") from error
+        raise DataError(
+            "not valid YAML", where=place, got=_first_line(error), expected="a YAML document"
+        ) from error
     _check_depth(value, where)
     return value
 
@@ -106,8 +128,12 @@ def _check_events(events: Iterable[Any], where: str) -> None:
     depth = 0
     for event in events:
         if isinstance(event, yaml.AliasEvent):
-            raise DataError("YAML alias", where=where, got=f"*{event.anchor}", expected="plain data")
-        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            raise DataError(
+                "YAML alias", where=where, got=f"*{event.anchor}", expected="plain data"
+            )
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(
+            event, yaml.CollectionEndEvent
+        )
         if depth > MAX_DEPTH:
             raise _too_deep(where)
 
@@ -136,7 +162,11 @@ def write_atomically(path: Path, data: bytes) -> None:
     except OSError as error:
         if temporary is not None:
             Path(temporary).unlink(missing_ok=True)
-        fix = f"free {len(data)} bytes" if error.errno == errno.ENOSPC else "name a folder this user can write"
+        fix = (
+            f"free {len(data)} bytes"
+            if error.errno == errno.ENOSPC
+            else "name a folder this user can write"
+        )
         raise ResourceError(
             "cannot write the file", where=str(path), got=error.strerror or str(error), fix=fix
         ) from error
@@ -148,9 +178,13 @@ def _unique_keys(pairs: list[tuple[Any, Any]], where: str) -> dict[Any, Any]:
         try:
             duplicate = key in result
         except TypeError as error:
-            raise DataError("key that is not a scalar", where=where, got=repr(key), expected="a string key") from error
+            raise DataError(
+                "key that is not a scalar", where=where, got=repr(key), expected="a string key"
+            ) from error
         if duplicate:
-            raise DataError("duplicate key", where=where, got=_place(pairs, key), expected="each key once")
+            raise DataError(
+                "duplicate key", where=where, got=_place(pairs, key), expected="each key once"
+            )
         result[key] = value
     return result
 
@@ -162,7 +196,9 @@ def _place(pairs: list[tuple[Any, Any]], key: Any) -> str:
         >>> _place([("row", "mnli"), ("column", "xnli"), ("value", 1), ("value", 2)], "value")
         "'value' of row=mnli, column=xnli"
     """
-    names = [f"{name}={text}" for name, text in pairs if isinstance(text, str) and len(text) <= _SHORT][:_NEIGHBOURS]
+    names = [
+        f"{name}={text}" for name, text in pairs if isinstance(text, str) and len(text) <= _SHORT
+    ][:_NEIGHBOURS]
     return f"{key!r} of {', '.join(names)}" if names else repr(key)
 
 

@@ -62,7 +62,12 @@ class ArtifactError(Exception):
         self.fix = fix
 
     def __str__(self) -> str:
-        details = (("where", self.where), ("got", self.got), ("expected", self.expected), ("fix", self.fix))
+        details = (
+            ("where", self.where),
+            ("got", self.got),
+            ("expected", self.expected),
+            ("fix", self.fix),
+        )
         lines = [self.what]
         lines += [f"  {name + ':':<9} {text}" for name, text in details if text is not None]
         return "\n".join(lines)
@@ -108,4 +113,6 @@ def unknown_name(kind: str, got: str, known: Iterable[str]) -> ConfigError:
     names = list(known)
     nearest = difflib.get_close_matches(got, names, n=1, cutoff=0.5)
     hint = f", did you mean {nearest[0]!r}?" if nearest else ""
-    return ConfigError(f"unknown {kind} {got!r}{hint}", got=repr(got), expected="one of " + ", ".join(names))
+    return ConfigError(
+        f"unknown {kind} {got!r}{hint}", got=repr(got), expected="one of " + ", ".join(names)
+    )

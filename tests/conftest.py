@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-# First calls import and compile, which no deadline should count; CI must not fail by the luck of a draw.
+# First calls import and compile, which no deadline should count; CI must not fail by the luck of a
+# draw.
 settings.register_profile("project", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("project")
 
@@ -24,7 +25,9 @@ def _shared(name: str) -> Path:
     """A folder of the shared material that may lie beside the checkout."""
     folder = ROOT.parent / "shared" / name
     if not folder.is_dir():
-        pytest.skip(f"no ../shared/{name} beside the checkout: real data is not part of the repository")
+        pytest.skip(
+            f"no ../shared/{name} beside the checkout: real data is not part of the repository"
+        )
     return folder
 
 

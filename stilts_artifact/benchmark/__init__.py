@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from stilts_artifact.errors import unknown_name
 
 if TYPE_CHECKING:
-    from stilts_artifact.domain.tasks import World
+    from stilts_artifact.domain.tasks import Benchmark
 
 INTERMEDIATE = (
     "anli_plus",
@@ -23,24 +23,24 @@ INTERMEDIATE = (
 )
 TARGETS = ("xnli", "pawsx", "udpos", "panx", "xquad", "mlqa", "tydiqa", "bucc2018", "tatoeba")
 TASKS = (*INTERMEDIATE, *TARGETS)
-WORLDS = ("xtreme", "mini")
+BENCHMARKS = ("xtreme", "mini")
 
 
 @cache
-def world(name: Literal["xtreme", "mini"]) -> World:
+def load_benchmark(name: Literal["xtreme", "mini"]) -> Benchmark:
     """One of the two worlds, built at the first call.
 
     Raises:
         ConfigError: no world has this name, or its pins do not fit its tasks.
 
     Example:
-        >>> world("xtreme").tasks["xquad"].languages[:3]
+        >>> load_benchmark("xtreme").tasks["xquad"].languages[:3]
         ('ar', 'de', 'el')
     """
-    from stilts_artifact.benchmark import worlds
+    from stilts_artifact.benchmark import assemble
 
     if name == "xtreme":
-        return worlds.xtreme_world()
+        return assemble.xtreme_benchmark()
     if name == "mini":
-        return worlds.mini_world()
-    raise unknown_name("world", name, WORLDS)
+        return assemble.mini_benchmark()
+    raise unknown_name("benchmark", name, BENCHMARKS)

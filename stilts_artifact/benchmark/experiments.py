@@ -1,7 +1,7 @@
 """What Tables 2 and 3 are made of: rows (encoders), columns (scores) and the splits they are scored on.
 
-The tables' layout is [MEM] in the project's notes: it was not read from the paper's PDF. It is data, here and nowhere
-else, so that one line changes it.
+The tables' layout is [MEM] in the project's notes: it was not read from the paper's PDF. It is
+data, here and nowhere else, so that one line changes it.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from stilts_artifact.domain.tasks import Kind, Role, Split, Task, World
+from stilts_artifact.domain.tasks import Benchmark, Role, Split, Task, TaskForm
 from stilts_artifact.errors import unknown_name
 
 Group = Literal["English", "English + MLM", "translated"]
@@ -40,7 +40,7 @@ class Row:
         group: block of the table.
         tasks: intermediate tasks trained on together; none for XLM-R itself and for MLM alone.
         mlm: whether multilingual masked language modelling goes on beside them.
-        language: of the training data: the pivot, or a language it was translated into.
+        language: of the training data: the source_language, or a language it was translated into.
     """
 
     name: str
@@ -51,47 +51,71 @@ class Row:
     language: str
 
 
-def rows(world: World) -> tuple[Row, ...]:
+def rows(benchmark: Benchmark) -> tuple[Row, ...]:
     """The rows of Table 2, in order: plain, with MLM, translated.
 
     Example:
-        >>> from stilts_artifact.benchmark import world
-        >>> [row.name for row in rows(world("mini"))][::5]
-        ['none', 'squad_v1', 'multi', 'squad_v2+mlm', 'commonsenseqa+mlm', 'qqp@qab', 'hellaswag@qaf']
+        >>> from stilts_artifact.benchmark import load_benchmark
+        >>> [row.name for row in rows(load_benchmark("mini"))][::7]
+        ['none', 'ccg', 'qqp+mlm', 'cosmosqa+mlm', 'qqp@qad']
     """
-    pivot = world.pivot
-    singles = [task for task in world.tasks.values() if (Split.TRAIN, pivot) in task.parts and _is_intermediate(task)]
+    source_language = benchmark.source_language
+    singles = [
+        task
+        for task in benchmark.tasks.values()
+        if (Split.TRAIN, source_language) in task.parts and _is_intermediate(task)
+    ]
     everything = tuple(task.name for task in singles)
-    plain = [Row(NONE, "XLM-R", "English", (), False, pivot)]
-    plain += [Row(task.name, task.title, "English", (task.name,), False, pivot) for task in singles]
-    plain.append(Row(MULTI, "Multi-task", "English", everything, False, pivot))
-    mixed = [Row(MLM, "MLM", "English + MLM", (), True, pivot)]
-    mixed += [Row(f"{row.name}+mlm", f"{row.title} + MLM", "English + MLM", row.tasks, True, pivot)
-              for row in plain if row.tasks]  # fmt: skip
+    plain = [Row(NONE, "XLM-R", "English", (), False, source_language)]
+    plain += [
+        Row(task.name, task.title, "English", (task.name,), False, source_language)
+        for task in singles
+    ]
+    plain.append(Row(MULTI, "Multi-task", "English", everything, False, source_language))
+    mixed = [Row(MLM, "MLM", "English + MLM", (), True, source_language)]
+    mixed += [
+        Row(
+            f"{row.name}+mlm",
+            f"{row.title} + MLM",
+            "English + MLM",
+            row.tasks,
+            True,
+            source_language,
+        )
+        for row in plain
+        if row.tasks
+    ]
     translated = [
-        Row(f"{task.name}@{language}", f"{task.title} in {language}", "translated", (task.name,), False, language)
+        Row(
+            f"{task.name}@{language}",
+            f"{task.title} in {language}",
+            "translated",
+            (task.name,),
+            False,
+            language,
+        )
         for task in singles
         for language in task.languages_of(Split.TRAIN)
-        if language != pivot
+        if language != source_language
     ]
     return (*plain, *mixed, *translated)
 
 
-def row_named(world: World, name: str) -> Row:
+def row_named(benchmark: Benchmark, name: str) -> Row:
     """The row of Table 2 with this name.
 
     Raises:
         ConfigError: there is none.
     """
-    known = {row.name: row for row in rows(world)}
+    known = {row.name: row for row in rows(benchmark)}
     if name not in known:
         raise unknown_name("row", name, known)
     return known[name]
 
 
-def targets(world: World) -> tuple[Task, ...]:
+def targets(benchmark: Benchmark) -> tuple[Task, ...]:
     """The nine target tasks, in the order of the columns."""
-    return tuple(task for task in world.tasks.values() if not _is_intermediate(task))
+    return tuple(task for task in benchmark.tasks.values() if not _is_intermediate(task))
 
 
 def table_name(table: int) -> str:
@@ -117,46 +141,55 @@ def columns(task: Task) -> dict[str, str]:
     """Columns that a target has, and the metric each of them shows; ``"score"`` is the task's one number.
 
     Example:
-        >>> from stilts_artifact.benchmark import world
-        >>> columns(world("mini").tasks["mlqa"]), columns(world("mini").tasks["udpos"])
+        >>> from stilts_artifact.benchmark import load_benchmark
+        >>> columns(load_benchmark("mini").tasks["mlqa"]), columns(load_benchmark("mini").tasks["udpos"])
         ({'mlqa': 'score', 'mlqa_f1': 'f1', 'mlqa_em': 'exact_match'}, {'udpos': 'score'})
     """
-    parts = {f"{task.name}_f1": "f1", f"{task.name}_em": "exact_match"} if task.kind is Kind.SPAN else {}
+    parts = (
+        {f"{task.name}_f1": "f1", f"{task.name}_em": "exact_match"}
+        if task.form is TaskForm.SPAN
+        else {}
+    )
     return {task.name: "score", **parts}
 
 
-def training_task(target: Task, world: World) -> str | None:
+def training_task(target: Task, benchmark: Benchmark) -> str | None:
     """Name of the first target with the same training data, so that two which share it are trained once.
 
     Example:
-        >>> from stilts_artifact.benchmark import world
-        >>> mini = world("mini")
+        >>> from stilts_artifact.benchmark import load_benchmark
+        >>> mini = load_benchmark("mini")
         >>> training_task(mini.tasks["mlqa"], mini), training_task(mini.tasks["tatoeba"], mini)
         ('xquad', None)
     """
-    place = (Split.TRAIN, world.pivot)
+    place = (Split.TRAIN, benchmark.source_language)
     if place not in target.parts:
         return None
-    return next(task.name for task in targets(world) if task.parts.get(place) == target.parts[place])
+    return next(
+        task.name for task in targets(benchmark) if task.parts.get(place) == target.parts[place]
+    )
 
 
-def selection_task(target: Task, world: World) -> str | None:
+def selection_task(target: Task, benchmark: Benchmark) -> str | None:
     """Name of the task on whose pivot development data a target's best checkpoint is chosen.
 
-    The target itself where it has such data; else whichever task has the same training data (SQuAD for XQuAD and
-    MLQA). TyDiQA-GoldP has neither, and its public development set is its test set: the last checkpoint is kept.
+    The target itself where it has such data; else whichever task has the same training data (SQuAD
+    for XQuAD and MLQA). TyDiQA-GoldP has neither, and its public development set is its test set:
+    the last checkpoint is kept.
 
     Example:
-        >>> from stilts_artifact.benchmark import world
-        >>> mini = world("mini")
+        >>> from stilts_artifact.benchmark import load_benchmark
+        >>> mini = load_benchmark("mini")
         >>> [selection_task(mini.tasks[name], mini) for name in ("pawsx", "xquad", "tydiqa")]
         ['pawsx', 'squad_v1', None]
     """
-    train, dev = (Split.TRAIN, world.pivot), (Split.DEV, world.pivot)
-    if target.kind is not Kind.SPAN:
+    train, dev = (Split.TRAIN, benchmark.source_language), (Split.DEV, benchmark.source_language)
+    if target.form is not TaskForm.SPAN:
         return target.name
     same = (
-        task.name for task in world.tasks.values() if dev in task.parts and task.parts.get(train) == target.parts[train]
+        task.name
+        for task in benchmark.tasks.values()
+        if dev in task.parts and task.parts.get(train) == target.parts[train]
     )
     return next(same, None)
 

@@ -4,34 +4,53 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from stilts_artifact.domain.tasks import Kind, Part
+from stilts_artifact.domain.tasks import Part, TaskForm
 
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """Kind, metrics and labels of a task; no labels where they are not a closed set known beforehand."""
+    """Form, metrics and labels of a task; no labels where they are not a closed set known beforehand."""
 
-    kind: Kind
+    form: TaskForm
     metrics: tuple[str, ...]
     labels: tuple[str, ...] = ()
 
 
 # jiant's label order; it decides which output of the head means what.
-NLI = Form(Kind.PAIR, ("accuracy",), ("contradiction", "entailment", "neutral"))
-QUESTION_PAIRS = Form(Kind.PAIR, ("accuracy", "f1"), ("0", "1"))
-PARAPHRASE = Form(Kind.PAIR, ("accuracy",), ("0", "1"))
-CHOICE = Form(Kind.CHOICE, ("accuracy",))
+NLI = Form(TaskForm.PAIR, ("accuracy",), ("contradiction", "entailment", "neutral"))
+QUESTION_PAIRS = Form(TaskForm.PAIR, ("accuracy", "f1"), ("0", "1"))
+PARAPHRASE = Form(TaskForm.PAIR, ("accuracy",), ("0", "1"))
+CHOICE = Form(TaskForm.CHOICE, ("accuracy",))
 # Over a thousand categories, taken from the training sections.
-SUPERTAGS = Form(Kind.TAGGING, ("accuracy",))
+SUPERTAGS = Form(TaskForm.TAGGING, ("accuracy",))
 UPOS_TAGS = (
-    "ADJ", "ADP", "ADV", "AUX", "CCONJ", "DET", "INTJ", "NOUN", "NUM",
-    "PART", "PRON", "PROPN", "PUNCT", "SCONJ", "SYM", "VERB", "X",
-)  # fmt: skip
-UPOS = Form(Kind.TAGGING, ("f1", "precision", "recall"), UPOS_TAGS)
-NAMES = Form(Kind.TAGGING, ("f1", "precision", "recall"), ("B-LOC", "B-ORG", "B-PER", "I-LOC", "I-ORG", "I-PER", "O"))
-SPAN = Form(Kind.SPAN, ("exact_match", "f1"))
-MINING = Form(Kind.MINING, ("f1", "precision", "recall"))
-SEARCH = Form(Kind.SEARCH, ("accuracy",))
+    "ADJ",
+    "ADP",
+    "ADV",
+    "AUX",
+    "CCONJ",
+    "DET",
+    "INTJ",
+    "NOUN",
+    "NUM",
+    "PART",
+    "PRON",
+    "PROPN",
+    "PUNCT",
+    "SCONJ",
+    "SYM",
+    "VERB",
+    "X",
+)
+UPOS = Form(TaskForm.TAGGING, ("f1", "precision", "recall"), UPOS_TAGS)
+NAMES = Form(
+    TaskForm.TAGGING,
+    ("f1", "precision", "recall"),
+    ("B-LOC", "B-ORG", "B-PER", "I-LOC", "I-ORG", "I-PER", "O"),
+)
+SPAN = Form(TaskForm.SPAN, ("exact_match", "f1"))
+MINING = Form(TaskForm.MINING, ("f1", "precision", "recall"))
+SEARCH = Form(TaskForm.SEARCH, ("accuracy",))
 
 SQUAD_V1 = (("version", "1.1"),)
 SQUAD_V2 = (("version", "2.0"),)

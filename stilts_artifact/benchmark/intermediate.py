@@ -24,8 +24,8 @@ from stilts_artifact.domain.tasks import Part, Role, Split, Task
 Parts = tuple[Part, ...]
 Options = tuple[tuple[str, str], ...]
 
-# Three rows of QQP's train.tsv are cut short: tensorflow_datasets counts 363,849 rows, huggingface/datasets, which
-# leaves out rows that lack a column (datasets/glue/glue.py), 363,846.
+# Three rows of QQP's train.tsv are cut short: tensorflow_datasets counts 363,849 rows,
+# huggingface/datasets, which leaves out rows that lack a column (datasets/glue/glue.py), 363,846.
 QQP_CUT = (("cut_rows", "3"),)
 MNLI_DEV = (Part("MNLI.zip", "mnli", "MNLI/dev_matched.tsv"),)
 
@@ -41,23 +41,55 @@ class _Row(NamedTuple):
 def tasks(naming: Naming) -> tuple[Task, ...]:
     """The tasks in the paper's order; their licences are left to the world that has the sources."""
     rows = (
-        # jiant's "full ANLI": the three rounds with MNLI and SNLI, one head (guides/tasks/task_specific.md).
-        _Row("anli_plus", "ANLI+", NLI, (*_anli("train"), *MNLI_TRAIN, _snli("train")),
-             (*_anli("dev"), *MNLI_DEV, _snli("dev"))),
+        # jiant's "full ANLI": the three rounds with MNLI and SNLI, one head
+        # (guides/tasks/task_specific.md).
+        _Row(
+            "anli_plus",
+            "ANLI+",
+            NLI,
+            (*_anli("train"), *MNLI_TRAIN, _snli("train")),
+            (*_anli("dev"), *MNLI_DEV, _snli("dev")),
+        ),
         _Row("mnli", "MNLI", NLI, MNLI_TRAIN, MNLI_DEV),
         _Row("qqp", "QQP", QUESTION_PAIRS, _qqp("train", QQP_CUT), _qqp("dev")),
-        _Row("squad_v2", "SQuAD v2.0", SPAN, _file("squad/train-v2.0.json", "squad", SQUAD_V2),
-             _file("squad/dev-v2.0.json", "squad", SQUAD_V2)),
-        _Row("squad_v1", "SQuAD v1.1", SPAN, SQUAD_V1_TRAIN, _file("squad/dev-v1.1.json", "squad", SQUAD_V1)),
-        _Row("hellaswag", "HellaSwag", CHOICE, _file("hellaswag_train.jsonl", "hellaswag"),
-             _file("hellaswag_val.jsonl", "hellaswag")),
+        _Row(
+            "squad_v2",
+            "SQuAD v2.0",
+            SPAN,
+            _file("squad/train-v2.0.json", "squad", SQUAD_V2),
+            _file("squad/dev-v2.0.json", "squad", SQUAD_V2),
+        ),
+        _Row(
+            "squad_v1",
+            "SQuAD v1.1",
+            SPAN,
+            SQUAD_V1_TRAIN,
+            _file("squad/dev-v1.1.json", "squad", SQUAD_V1),
+        ),
+        _Row(
+            "hellaswag",
+            "HellaSwag",
+            CHOICE,
+            _file("hellaswag_train.jsonl", "hellaswag"),
+            _file("hellaswag_val.jsonl", "hellaswag"),
+        ),
         # Sections of jiant's scripts/ccg, not CCGbank's usual 02-21 and 00.
         _Row("ccg", "CCG", SUPERTAGS, _ccg(range(19)), _ccg(range(19, 22))),
-        _Row("cosmosqa", "Cosmos QA", CHOICE, _file("cosmosqa/train.csv", "cosmosqa"),
-             _file("cosmosqa/valid.csv", "cosmosqa")),
-        _Row("commonsenseqa", "CommonsenseQA", CHOICE, _file("commonsenseqa/train_rand_split.jsonl", "commonsenseqa"),
-             _file("commonsenseqa/dev_rand_split.jsonl", "commonsenseqa")),
-    )  # fmt: skip
+        _Row(
+            "cosmosqa",
+            "Cosmos QA",
+            CHOICE,
+            _file("cosmosqa/train.csv", "cosmosqa"),
+            _file("cosmosqa/valid.csv", "cosmosqa"),
+        ),
+        _Row(
+            "commonsenseqa",
+            "CommonsenseQA",
+            CHOICE,
+            _file("commonsenseqa/train_rand_split.jsonl", "commonsenseqa"),
+            _file("commonsenseqa/dev_rand_split.jsonl", "commonsenseqa"),
+        ),
+    )
     return tuple(_task(row, naming) for row in rows)
 
 
@@ -67,14 +99,14 @@ def _task(row: _Row, naming: Naming) -> Task:
         name=row.name,
         title=row.title,
         role=Role.INTERMEDIATE,
-        kind=row.form.kind,
+        form=row.form.form,
         metrics=row.form.metrics,
         labels=row.form.labels,
-        languages=(naming.pivot, *translated),
+        languages=(naming.source_language, *translated),
         licence="",
         parts={
-            (Split.TRAIN, naming.pivot): row.train,
-            (Split.DEV, naming.pivot): row.dev,
+            (Split.TRAIN, naming.source_language): row.train,
+            (Split.DEV, naming.source_language): row.dev,
             **{(Split.TRAIN, language): parts for language, parts in translated.items()},
         },
     )
@@ -90,11 +122,16 @@ def _translated(task: str, naming: Naming) -> Mapping[str, Parts]:
     if task not in templates:
         return {}
     template = templates[task]
-    return {language: (replace(template, source=template.source.format(language)),) for language in naming.translated}
+    return {
+        language: (replace(template, source=template.source.format(language)),)
+        for language in naming.translated
+    }
 
 
 def _anli(split: str) -> Parts:
-    return tuple(Part("anli_v0.1.zip", "anli", f"anli_v0.1/R{number}/{split}.jsonl") for number in (1, 2, 3))
+    return tuple(
+        Part("anli_v0.1.zip", "anli", f"anli_v0.1/R{number}/{split}.jsonl") for number in (1, 2, 3)
+    )
 
 
 def _snli(split: str) -> Part:
@@ -106,7 +143,10 @@ def _qqp(split: str, options: Options = ()) -> Parts:
 
 
 def _ccg(sections: range) -> Parts:
-    return tuple(Part("ccgbank_1_1.tgz", "ccg", f"ccgbank_1_1/data/AUTO/{number:02}/*.auto") for number in sections)
+    return tuple(
+        Part("ccgbank_1_1.tgz", "ccg", f"ccgbank_1_1/data/AUTO/{number:02}/*.auto")
+        for number in sections
+    )
 
 
 def _file(source: str, reader: str, options: Options = ()) -> Parts:

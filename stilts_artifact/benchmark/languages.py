@@ -11,7 +11,7 @@ class Naming:
     """What differs between the worlds; the builders of the tasks take everything else for granted.
 
     Args:
-        pivot: the language of all training data.
+        source_language: the language of all training data.
         names: every language of the world, by code.
         targets: languages of each target task, in its order.
         without_dev: languages whose treebanks have no dev split (UDPOS).
@@ -20,7 +20,7 @@ class Naming:
         translated: languages into which some intermediate training data exist in translation.
     """
 
-    pivot: str
+    source_language: str
     names: Mapping[str, str]
     targets: Mapping[str, tuple[str, ...]]
     without_dev: frozenset[str]
@@ -41,7 +41,7 @@ def _table(text: str) -> dict[str, str]:
 
 # XTREME evaluate.py:141-154 at 838c13b has the languages of each task.
 XTREME = Naming(
-    pivot="en",
+    source_language="en",
     names=_table(
         "af=Afrikaans ar=Arabic bg=Bulgarian bn=Bengali de=German el=Greek en=English es=Spanish et=Estonian "
         "eu=Basque fa=Persian fi=Finnish fr=French he=Hebrew hi=Hindi hu=Hungarian id=Indonesian it=Italian "
@@ -75,7 +75,9 @@ XTREME = Naming(
         "hu=hun id=ind it=ita ja=jpn jv=jav ka=kat kk=kaz ko=kor ml=mal mr=mar nl=nld pt=por ru=rus sw=swh ta=tam "
         "te=tel th=tha tl=tgl tr=tur ur=urd vi=vie zh=cmn"
     ),
-    tydiqa=_table("ar=arabic bn=bengali en=english fi=finnish id=indonesian ko=korean ru=russian sw=swahili te=telugu"),
+    tydiqa=_table(
+        "ar=arabic bn=bengali en=english fi=finnish id=indonesian ko=korean ru=russian sw=swahili te=telugu"
+    ),
     translated=(),
 )
 
@@ -86,7 +88,7 @@ _AS_CODED = {code: code for code in _MINI_ALL}
 
 # Private-use codes of ISO 639-2, so that no real language can be meant.
 MINI = Naming(
-    pivot=_MINI_PIVOT,
+    source_language=_MINI_PIVOT,
     names={code: f"invented language {code}" for code in _MINI_ALL},
     targets={
         **dict.fromkeys(("xnli", "pawsx", "udpos", "panx", "xquad", "mlqa", "tydiqa"), _MINI_ALL),

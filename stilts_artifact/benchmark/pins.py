@@ -28,8 +28,14 @@ def read_pins(table: str) -> dict[str, Pin]:
     try:
         text = files(__package__).joinpath(table).read_text(encoding="utf-8")
     except FileNotFoundError as error:
-        fix = "run: python -m stilts_artifact.miniworld.pin" if table.startswith("mini") else "install the package anew"
-        raise ConfigError("table of pins is absent", where=f"stilts_artifact/benchmark/{table}", fix=fix) from error
+        fix = (
+            "run: python -m stilts_artifact.miniworld.pin"
+            if table.startswith("mini")
+            else "install the package anew"
+        )
+        raise ConfigError(
+            "table of pins is absent", where=f"stilts_artifact/benchmark/{table}", fix=fix
+        ) from error
     return parse_pins(text, table)
 
 
@@ -45,11 +51,18 @@ def parse_pins(text: str, where: str) -> dict[str, Pin]:
     """
     header, *rows = (tuple(line.split("\t")) for line in text.splitlines())
     if header != HEADER:
-        raise ConfigError("not a table of pins", where=f"{where}:1", got=repr(header), expected=repr(HEADER))
+        raise ConfigError(
+            "not a table of pins", where=f"{where}:1", got=repr(header), expected=repr(HEADER)
+        )
     pins: dict[str, Pin] = {}
     for number, row in enumerate(rows, start=2):
         if len(row) != len(HEADER) or not row[1].isdecimal() or not _is_sha256(row[2]):
-            raise ConfigError("not a pin", where=f"{where}:{number}", got=repr(row), expected="name, bytes, sha256")
+            raise ConfigError(
+                "not a pin",
+                where=f"{where}:{number}",
+                got=repr(row),
+                expected="name, bytes, sha256",
+            )
         if row[0] in pins:
             raise ConfigError("file pinned twice", where=f"{where}:{number}", got=row[0])
         pins[row[0]] = Pin(int(row[1]), row[2])

@@ -11,12 +11,11 @@ from stilts_artifact.benchmark.targets import treebanks
 from stilts_artifact.domain.tasks import Member, Source
 from stilts_artifact.errors import ConfigError
 
-BY_URL = (
-    "Download it from its url and put it into a --data folder; any file with this sha256 is taken, whatever its name."
-)
+BY_URL = "Download it from its url and put it into a --data folder; any file with this sha256 is taken, whatever its name."
 
 _LASER = "https://github.com/facebookresearch/LASER/raw/main/data/tatoeba/v1/{file}"
-# Branches move; these commits have the pinned bytes (of Cosmos QA's, only valid.csv could be compared).
+# Branches move; these commits have the pinned bytes (of Cosmos QA's, only valid.csv could be
+# compared).
 _RAW = "https://raw.githubusercontent.com"
 _LASER_PINNED = f"{_RAW}/facebookresearch/LASER/74bc6ae7ffb7cba670fe0f428d0ede9f666fb821/data/tatoeba/v1/{{file}}"
 _XQUAD_PINNED = f"{_RAW}/google-deepmind/xquad/7d30520c717524000f0d9d2f9c10a069acd9d285/{{file}}"
@@ -33,7 +32,8 @@ class Origin:
 
     Args:
         pattern: of source names, as :func:`fnmatch.fnmatchcase` reads it.
-        pinned_in: folder below ``datasets/`` of huggingface/datasets whose dataset_infos.json has the hashes.
+        pinned_in: folder below ``datasets/`` of huggingface/datasets whose dataset_infos.json has
+            the hashes.
         urls: ``{file}`` stands for the name without its folder.
         licence: as the publisher, or else the place named, states it.
     """
@@ -46,40 +46,95 @@ class Origin:
 
 
 ORIGINS = (
-    Origin("MNLI.zip", "glue", ("https://dl.fbaipublicfiles.com/glue/data/{file}",),
-           "OANC licence, with parts under CC BY 3.0 and CC BY-SA 3.0"),
-    Origin("snli_1.0.zip", "snli", ("https://nlp.stanford.edu/projects/snli/{file}",), "CC BY-SA 4.0"),
-    Origin("anli_v0.1.zip", "anli", ("https://dl.fbaipublicfiles.com/anli/{file}",), "CC BY-NC 4.0"),
-    Origin("QQP-clean.zip", "glue", ("https://dl.fbaipublicfiles.com/glue/data/{file}",), "Quora's terms of use"),
+    Origin(
+        "MNLI.zip",
+        "glue",
+        ("https://dl.fbaipublicfiles.com/glue/data/{file}",),
+        "OANC licence, with parts under CC BY 3.0 and CC BY-SA 3.0",
+    ),
+    Origin(
+        "snli_1.0.zip", "snli", ("https://nlp.stanford.edu/projects/snli/{file}",), "CC BY-SA 4.0"
+    ),
+    Origin(
+        "anli_v0.1.zip", "anli", ("https://dl.fbaipublicfiles.com/anli/{file}",), "CC BY-NC 4.0"
+    ),
+    Origin(
+        "QQP-clean.zip",
+        "glue",
+        ("https://dl.fbaipublicfiles.com/glue/data/{file}",),
+        "Quora's terms of use",
+    ),
     Origin("squad/*-v1.1.json", "squad", _SQUAD, "CC BY-SA 4.0"),
     Origin("squad/*-v2.0.json", "squad_v2", _SQUAD, "CC BY-SA 4.0"),
-    Origin("hellaswag_*.jsonl", "hellaswag", ("https://github.com/rowanz/hellaswag/raw/master/data/{file}",), "MIT"),
-    Origin("cosmosqa/*.csv", "cosmos_qa",
-           ("https://github.com/wilburOne/cosmosqa/raw/master/data/{file}", _COSMOS_PINNED),
-           "CC BY 4.0 (dataset card; the repository has no licence file)"),
-    Origin("commonsenseqa/*.jsonl", "commonsense_qa", ("https://s3.amazonaws.com/commensenseqa/{file}",), "MIT"),
+    Origin(
+        "hellaswag_*.jsonl",
+        "hellaswag",
+        ("https://github.com/rowanz/hellaswag/raw/master/data/{file}",),
+        "MIT",
+    ),
+    Origin(
+        "cosmosqa/*.csv",
+        "cosmos_qa",
+        ("https://github.com/wilburOne/cosmosqa/raw/master/data/{file}", _COSMOS_PINNED),
+        "CC BY 4.0 (dataset card; the repository has no licence file)",
+    ),
+    Origin(
+        "commonsenseqa/*.jsonl",
+        "commonsense_qa",
+        ("https://s3.amazonaws.com/commensenseqa/{file}",),
+        "MIT",
+    ),
     Origin("XNLI-1.0.zip", "xnli", ("https://dl.fbaipublicfiles.com/XNLI/{file}",), "CC BY-NC 4.0"),
-    Origin("x-final.tar.gz", "paws-x", ("https://storage.googleapis.com/paws/pawsx/{file}",),
-           "free for any purpose, acknowledgement of Google LLC appreciated"),
-    Origin("ud-treebanks-v2.5.tgz", "xtreme",
-           ("https://lindat.mff.cuni.cz/repository/xmlui/bitstream/handle/11234/1-3105/{file}",),
-           "Universal Dependencies v2.5: each treebank its own (CC BY-SA, CC BY-NC-SA, ...)",
-           BY_URL + " For English, and for the tests of some languages, the CoNLL-U files of tag r2.5 of the UD_* "
-           "repositories do as well."),
-    Origin("panx_dataset.zip", "wikiann",
-           ("https://s3.amazonaws.com/datasets.huggingface.co/wikiann/1.1.0/{file}",),
-           "none stated (Wikipedia text: CC BY-SA)",
-           "Its first home (AmazonPhotos.zip on Amazon Drive) is gone: download the mirror named here, or put any copy "
-           "with this sha256 into a --data folder, whatever its name."),
-    Origin("xquad.*.json", "xquad", ("https://github.com/deepmind/xquad/raw/master/{file}", _XQUAD_PINNED),
-           "CC BY-SA 4.0"),
+    Origin(
+        "x-final.tar.gz",
+        "paws-x",
+        ("https://storage.googleapis.com/paws/pawsx/{file}",),
+        "free for any purpose, acknowledgement of Google LLC appreciated",
+    ),
+    Origin(
+        "ud-treebanks-v2.5.tgz",
+        "xtreme",
+        ("https://lindat.mff.cuni.cz/repository/xmlui/bitstream/handle/11234/1-3105/{file}",),
+        "Universal Dependencies v2.5: each treebank its own (CC BY-SA, CC BY-NC-SA, ...)",
+        BY_URL
+        + " For English, and for the tests of some languages, the CoNLL-U files of tag r2.5 of the UD_* "
+        "repositories do as well.",
+    ),
+    Origin(
+        "panx_dataset.zip",
+        "wikiann",
+        ("https://s3.amazonaws.com/datasets.huggingface.co/wikiann/1.1.0/{file}",),
+        "none stated (Wikipedia text: CC BY-SA)",
+        "Its first home (AmazonPhotos.zip on Amazon Drive) is gone: download the mirror named here, or put any copy "
+        "with this sha256 into a --data folder, whatever its name.",
+    ),
+    Origin(
+        "xquad.*.json",
+        "xquad",
+        ("https://github.com/deepmind/xquad/raw/master/{file}", _XQUAD_PINNED),
+        "CC BY-SA 4.0",
+    ),
     Origin("MLQA_V1.zip", "mlqa", ("https://dl.fbaipublicfiles.com/MLQA/{file}",), "CC BY-SA 3.0"),
-    Origin("tydiqa-goldp-v1.1-*.json", "tydiqa", ("https://storage.googleapis.com/tydiqa/v1.1/{file}",),
-           "Apache-2.0 (Wikipedia passages: CC BY-SA)"),
-    Origin("bucc2018-*.tar.bz2", "xtreme", ("https://comparable.limsi.fr/bucc2018/{file}",), "none stated",
-           BY_URL + " If the host does not answer, retry later or name a mirror with --mirror."),
-    Origin("tatoeba.*", "xtreme", (_LASER, _LASER_PINNED), "tatoeba.org terms of use (CC BY 2.0 FR by default)"),
-)  # fmt: skip
+    Origin(
+        "tydiqa-goldp-v1.1-*.json",
+        "tydiqa",
+        ("https://storage.googleapis.com/tydiqa/v1.1/{file}",),
+        "Apache-2.0 (Wikipedia passages: CC BY-SA)",
+    ),
+    Origin(
+        "bucc2018-*.tar.bz2",
+        "xtreme",
+        ("https://comparable.limsi.fr/bucc2018/{file}",),
+        "none stated",
+        BY_URL + " If the host does not answer, retry later or name a mirror with --mirror.",
+    ),
+    Origin(
+        "tatoeba.*",
+        "xtreme",
+        (_LASER, _LASER_PINNED),
+        "tatoeba.org terms of use (CC BY 2.0 FR by default)",
+    ),
+)
 
 CCGBANK = Source(
     name="ccgbank_1_1.tgz",
@@ -108,12 +163,16 @@ def wikipedia(language: str) -> Source:
     )
 
 
-# Members that list every file of UD r2.5 which gives sentences for the pattern. English-ESL was published without its
-# words (``_``), and XTREME drops such sentences, so English is complete without it: 21,253, 3,974 and 5,440 sentences.
-# The other languages have one treebank with a test set each; its size is the size that huggingface/datasets counted.
+# Members that list every file of UD r2.5 which gives sentences for the pattern. English-ESL was
+# published without its words (``_``), and XTREME drops such sentences, so English is complete
+# without it: 21,253, 3,974 and 5,440 sentences. The other languages have one treebank with a test
+# set each; its size is the size that huggingface/datasets counted.
 UD_COMPLETE = (
     *(treebanks("en", split) for split in ("train", "dev", "test")),
-    *(treebanks(language, "test") for language in ("bg", "eu", "he", "hu", "kk", "ta", "te", "th", "vi")),
+    *(
+        treebanks(language, "test")
+        for language in ("bg", "eu", "he", "hu", "kk", "ta", "te", "th", "vi")
+    ),
 )
 _COMPLETE = {"ud-treebanks-v2.5.tgz": UD_COMPLETE}
 
@@ -124,7 +183,9 @@ def upstream_sources() -> dict[str, Source]:
     members: dict[str, list[Member]] = {}
     for name, pin in pins.items():
         archive, _, path = name.partition("!")
-        members.setdefault(archive, []).extend([Member(path, pin.bytes, pin.sha256)] if path else [])
+        members.setdefault(archive, []).extend(
+            [Member(path, pin.bytes, pin.sha256)] if path else []
+        )
     sources = {name: _source(name, pins[name], tuple(found)) for name, found in members.items()}
     unpinned = (CCGBANK, *map(wikipedia, XTREME.names))
     return {**sources, **{source.name: source for source in unpinned}}
@@ -150,4 +211,6 @@ def _origin(name: str) -> Origin:
     for origin in ORIGINS:
         if fnmatchcase(name, origin.pattern):
             return origin
-    raise ConfigError("pinned file without an origin", where="stilts_artifact/benchmark/xtreme_pins.tsv", got=name)
+    raise ConfigError(
+        "pinned file without an origin", where="stilts_artifact/benchmark/xtreme_pins.tsv", got=name
+    )

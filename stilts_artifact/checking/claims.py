@@ -1,11 +1,12 @@
 """The paper's claims as predicates over cells: ``expected_results/claims.yaml``, and their verdicts.
 
-A claim is more than its cells: a cell outside its band does not sink it, and cells inside theirs do not prove it. It is
-REPRODUCED if it holds for the measured cells and for at least 95 % of what chance might have made of them,
-NOT_REPRODUCED if it does not hold and holds for at most 5 %, and INCONCLUSIVE between the two.
+A claim is more than its cells: a cell outside its band does not sink it, and cells inside theirs do
+not prove it. It is REPRODUCED if it holds for the measured cells and for at least 95 % of what
+chance might have made of them, NOT_REPRODUCED if it does not hold and holds for at most 5 %, and
+INCONCLUSIVE between the two.
 
-Chance is the spread over seeds. The sampling of the test sets is left out: all rows are scored on the same examples,
-and the claims are about these.
+Chance is the spread over seeds. The sampling of the test sets is left out: all rows are scored on
+the same examples, and the claims are about these.
 """
 
 from __future__ import annotations
@@ -25,10 +26,11 @@ from stilts_artifact.checking.results import ClaimRecord, Results
 from stilts_artifact.checking.selections import Cells, Reference
 from stilts_artifact.checking.statistics import NO_NOISE, Noise, Spread, median_error
 from stilts_artifact.checking.sums import expected_root, read_protected
+from stilts_artifact.config.load import load_scale
+from stilts_artifact.config.schema import ScaleName
 from stilts_artifact.documents import parse_yaml
 from stilts_artifact.domain.cells import Measurement, Verdict
 from stilts_artifact.errors import ConfigError
-from stilts_artifact.scales import load_scale
 
 CERTAIN = 0.95
 """Share of draws in which a claim has to hold (or fail) before either is said."""
@@ -52,7 +54,7 @@ class _Claim(Strict):
 
 
 class _Document(Strict):
-    scale: Literal["mini", "base", "paper"]
+    scale: ScaleName
     citation: str
     sources: dict[str, str]
     sets: dict[str, list[str]]
@@ -69,7 +71,8 @@ class Claim:
         statement: in this project's words.
         source: where it is made.
         reading: what an ambiguous source was taken to mean.
-        about: ``size`` for a number of points, which holds for the paper's encoder only; ``direction`` for an order.
+        about: ``size`` for a number of points, which holds for the paper's encoder only;
+            ``direction`` for an order.
         predicate: true if the claim holds.
         numbers: name -> number that the verdict is shown with.
         inconclusive: what INCONCLUSIVE means for it.
@@ -92,7 +95,11 @@ class Claim:
     @property
     def references(self) -> list[Reference]:
         """The cells that the predicate and the numbers need."""
-        return [reference for node in (self.predicate, *self.numbers.values()) for reference in node.references]
+        return [
+            reference
+            for node in (self.predicate, *self.numbers.values())
+            for reference in node.references
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +111,7 @@ class Claims:
         seed_sd: column -> spread over seeds where every row has one seed only.
     """
 
-    scale: str
+    scale: ScaleName
     citation: str
     seed_sd: Mapping[str, float]
     claims: tuple[Claim, ...]
@@ -124,8 +131,8 @@ def load_claims(path: Path) -> Claims:
 
     Raises:
         DataError: the file cannot be read or is not strict YAML.
-        ConfigError: an unknown or missing key, a claim given twice, an undefined source, or a predicate that
-            cannot be read, with the position in it.
+        ConfigError: an unknown or missing key, a claim given twice, an undefined source, or a
+            predicate that cannot be read, with the position in it.
         IntegrityError: the file is not the one that was summed.
     """
     where = str(path)
@@ -133,7 +140,9 @@ def load_claims(path: Path) -> Claims:
         document = _Document.model_validate(parse_yaml(read_protected(path), where))
     except ValidationError as error:
         raise invalid("a list of claims", error, where) from error
-    claims = tuple(_claim(written, document, f"{where}: {written.id}") for written in document.claims)
+    claims = tuple(
+        _claim(written, document, f"{where}: {written.id}") for written in document.claims
+    )
     names = [claim.id for claim in claims]
     for name in names:
         if names.count(name) > 1:
@@ -144,14 +153,27 @@ def load_claims(path: Path) -> Claims:
 def _claim(written: _Claim, document: _Document, where: str) -> Claim:
     given = {"reported": written.reported, "tolerance": written.tolerance}
     constants = {name: value for name, value in given.items() if value is not None}
-    vocabulary = Vocabulary({name: tuple(items) for name, items in document.sets.items()}, constants)
-    numbers = {name: parse_number(text, vocabulary, f"{where}: {name}") for name, text in written.numbers.items()}
+    vocabulary = Vocabulary(
+        {name: tuple(items) for name, items in document.sets.items()}, constants
+    )
+    numbers = {
+        name: parse_number(text, vocabulary, f"{where}: {name}")
+        for name, text in written.numbers.items()
+    }
     return Claim(
-        written.id, written.title, written.statement, look_up(document.sources, written.source, where) or "",
-        written.reading, written.table, written.about, written.predicate,
-        parse_predicate(written.predicate, vocabulary, f"{where}: predicate"), numbers,
-        written.inconclusive, written.gap,
-    )  # fmt: skip
+        written.id,
+        written.title,
+        written.statement,
+        look_up(document.sources, written.source, where) or "",
+        written.reading,
+        written.table,
+        written.about,
+        written.predicate,
+        parse_predicate(written.predicate, vocabulary, f"{where}: predicate"),
+        numbers,
+        written.inconclusive,
+        written.gap,
+    )
 
 
 def judge_claims(results: Sequence[Results], claims: Claims) -> list[ClaimRecord]:
@@ -161,13 +183,16 @@ def judge_claims(results: Sequence[Results], claims: Claims) -> list[ClaimRecord
         results: of any of the tables, at one scale.
 
     Raises:
-        ConfigError: two results of one table, or of different scales; a column without any spread over seeds.
+        ConfigError: two results of one table, or of different scales; a column without any spread
+            over seeds.
     """
     tables: dict[int, Results] = {}
     for result in results:
         if result.table in tables or result.scale != results[0].scale:
-            raise ConfigError("claims need one result for each table, all of one scale",
-                              got=f"table {result.table} at scale {result.scale}")  # fmt: skip
+            raise ConfigError(
+                "claims need one result for each table, all of one scale",
+                got=f"table {result.table} at scale {result.scale}",
+            )
         tables[result.table] = result
     prepared = {number: _Table(result, claims.seed_sd) for number, result in tables.items()}
     return [_judge(claim, claims.scale, prepared.get(claim.table)) for claim in claims.claims]
@@ -207,19 +232,31 @@ class _Table:
         column = cell.key.column
         spread = self._spreads.get((column, None))
         if spread is None and column not in self._seed_sd:
-            raise ConfigError("no spread over seeds, neither measured nor declared", where=column,
-                              fix="run more than one seed, or declare the column's seed_sd in claims.yaml")  # fmt: skip
+            raise ConfigError(
+                "no spread over seeds, neither measured nor declared",
+                where=column,
+                fix="run more than one seed, or declare the column's seed_sd in claims.yaml",
+            )
         spread = spread or Spread(self._seed_sd[column])
         return Noise(median_error(len(cell.seeds or (0,))) * spread.sd, spread.df)
 
 
 def _judge(claim: Claim, scale: str, table: _Table | None) -> ClaimRecord:
     def record(
-        verdict: Verdict, reason: str, numbers: Mapping[str, float] | None = None, cells: Sequence[str] = ()
+        verdict: Verdict,
+        reason: str,
+        numbers: Mapping[str, float] | None = None,
+        cells: Sequence[str] = (),
     ) -> ClaimRecord:
         stamp = "" if table is None or table.evidence else f" [{table.result.stamp}]"
-        return ClaimRecord(claim=claim.id, title=claim.title, verdict=verdict, reason=reason + stamp,
-                           numbers=dict(numbers or {}), cells=list(cells))  # fmt: skip
+        return ClaimRecord(
+            claim=claim.id,
+            title=claim.title,
+            verdict=verdict,
+            reason=reason + stamp,
+            numbers=dict(numbers or {}),
+            cells=list(cells),
+        )
 
     if table is None:
         return record(Verdict.NOT_RUN, f"there are no results of Table {claim.table}")
@@ -229,14 +266,24 @@ def _judge(claim: Claim, scale: str, table: _Table | None) -> ClaimRecord:
     rows = table.cells.rows
     for reference in claim.references:
         if not reference.pairs(rows):
-            return record(Verdict.NOT_CHECKABLE, claim.gap or f"the table has no row of {reference.rows.title}")
-    places = list(dict.fromkeys(place for reference in claim.references for place in reference.places(rows)))
+            return record(
+                Verdict.NOT_CHECKABLE,
+                claim.gap or f"the table has no row of {reference.rows.title}",
+            )
+    places = list(
+        dict.fromkeys(place for reference in claim.references for place in reference.places(rows))
+    )
     used = ["/".join(place) for place in places]
     missing = table.missing(places)
     if missing:
         more = f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
-        return record(Verdict.NOT_RUN, f"not measured: {', '.join(missing[:_NAMED])}{more}", cells=used)
-    numbers = {name: round(float(node.evaluate(table.cells)[0, 0]), 4) for name, node in claim.numbers.items()}
+        return record(
+            Verdict.NOT_RUN, f"not measured: {', '.join(missing[:_NAMED])}{more}", cells=used
+        )
+    numbers = {
+        name: round(float(node.evaluate(table.cells)[0, 0]), 4)
+        for name, node in claim.numbers.items()
+    }
     return record(*_weigh(claim, table.cells), numbers, used)
 
 

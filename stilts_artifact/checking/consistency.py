@@ -6,11 +6,11 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from stilts_artifact.benchmark import world
+from stilts_artifact.benchmark import load_benchmark
 from stilts_artifact.checking.expected import ExpectedTable
 from stilts_artifact.domain.cells import CellKey
 from stilts_artifact.domain.tasks import Task
-from stilts_artifact.scoring.tables import Column, table_columns
+from stilts_artifact.metrics.tables import Column, table_columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +39,21 @@ class Inconsistency:
 def inconsistencies(table: ExpectedTable, changed: Collection[CellKey]) -> list[Inconsistency]:
     """Averages with all their cells that do not agree with them, in the rows of the changed cells.
 
-    Averages over tasks; (F1 + EM) / 2; and a column's mean over its languages. Table 1 has no averages.
+    Averages over tasks; (F1 + EM) / 2; and a column's mean over its languages. Table 1 has no
+    averages.
     """
     if table.table not in (2, 3):
         return []
-    columns = table_columns(world("mini" if table.world == "mini" else "xtreme"), table.table)
+    columns = table_columns(
+        load_benchmark("mini" if table.benchmark == "mini" else "xtreme"), table.table
+    )
     rows = dict.fromkeys(key.row for key in changed)
-    found = [_compare(table, CellKey(row, column.name), parts)
-             for row in rows for column in columns for parts in _parts(table, row, column)]  # fmt: skip
+    found = [
+        _compare(table, CellKey(row, column.name), parts)
+        for row in rows
+        for column in columns
+        for parts in _parts(table, row, column)
+    ]
     return [fault for fault in found if fault is not None]
 
 
@@ -55,19 +62,28 @@ def _parts(table: ExpectedTable, row: str, column: Column) -> Iterator[list[Prin
     if column.is_average:
         yield [_score(table, row, task) for task in column.tasks]
         return
-    yield [_cell(table, CellKey(row, column.name, language)) for language in column.languages(table.table)]
+    yield [
+        _cell(table, CellKey(row, column.name, language))
+        for language in column.languages(table.table)
+    ]
     if column.metric == "score":
         yield _halves(table, row, column.name)
 
 
-def _compare(table: ExpectedTable, key: CellKey, parts: Sequence[Printed | None]) -> Inconsistency | None:
+def _compare(
+    table: ExpectedTable, key: CellKey, parts: Sequence[Printed | None]
+) -> Inconsistency | None:
     whole = _cell(table, key)
     known = [part for part in parts if part is not None]
     if whole is None or not parts or len(known) < len(parts):
         return None
     mean = fmean(part.value for part in known)
     slack = whole.slack + fmean(part.slack for part in known)
-    return Inconsistency(key, whole.value, mean, slack) if abs(mean - whole.value) > slack + 1e-9 else None
+    return (
+        Inconsistency(key, whole.value, mean, slack)
+        if abs(mean - whole.value) > slack + 1e-9
+        else None
+    )
 
 
 def _score(table: ExpectedTable, row: str, task: Task) -> Printed | None:
@@ -85,4 +101,8 @@ def _halves(table: ExpectedTable, row: str, task: str) -> list[Printed | None]:
 
 def _cell(table: ExpectedTable, key: CellKey) -> Printed | None:
     cell = table.cells.get(key)
-    return None if cell is None or cell.value is None else Printed(cell.value, 0.5 * 10**-cell.decimals)
+    return (
+        None
+        if cell is None or cell.value is None
+        else Printed(cell.value, 0.5 * 10**-cell.decimals)
+    )

@@ -1,7 +1,8 @@
 """Entering values from the paper: whoever has its PDF fills the cells that no public source has.
 
-The YAML file is edited line by line, so that comments and layout stay; then it is read again and must differ in the
-entered cells alone. A row whose cells and average are all there must be consistent.
+The YAML file is edited line by line, so that comments and layout stay; then it is read again and
+must differ in the entered cells alone. A row whose cells and average are all there must be
+consistent.
 """
 
 from __future__ import annotations
@@ -66,7 +67,9 @@ def parse_cell(text: str) -> CellKey:
     """
     parts = [part.strip() for part in text.split(",")]
     if len(parts) not in (2, 3) or "" in parts:
-        raise ConfigError("not a cell", got=repr(text), expected="ROW,COLUMN or ROW,COLUMN,LANGUAGE")
+        raise ConfigError(
+            "not a cell", got=repr(text), expected="ROW,COLUMN or ROW,COLUMN,LANGUAGE"
+        )
     return CellKey(*parts)
 
 
@@ -85,22 +88,39 @@ def read_entries(path: Path, source: str | None) -> list[Entry]:
         raise DataError("bytes that are not UTF-8", where=str(path), got=str(error)) from error
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     header = list(reader.fieldnames or [])
-    if {"row", "column", "value"} - set(header) or set(header) - set(_HEADER) or len(set(header)) < len(header):
-        raise DataError("not a table of entries", where=f"{path}:1", got=",".join(header), expected=",".join(_HEADER))
+    if (
+        {"row", "column", "value"} - set(header)
+        or set(header) - set(_HEADER)
+        or len(set(header)) < len(header)
+    ):
+        raise DataError(
+            "not a table of entries",
+            where=f"{path}:1",
+            got=",".join(header),
+            expected=",".join(_HEADER),
+        )
     entries = []
     try:
         for line in reader:
             where = f"{path}:{reader.line_num}"
             if None in line or None in line.values():
-                raise DataError("line of another length", where=where, expected=f"{len(header)} fields")
+                raise DataError(
+                    "line of another length", where=where, expected=f"{len(header)} fields"
+                )
             key = CellKey(line["row"], line["column"], line.get("language") or None)
-            entries.append(Entry(key, line["value"].strip(), line.get("source") or source or "", where))
+            entries.append(
+                Entry(key, line["value"].strip(), line.get("source") or source or "", where)
+            )
     except csv.Error as error:
-        raise DataError("not CSV", where=f"{path}:{reader.reader.line_num}", got=str(error)) from error
+        raise DataError(
+            "not CSV", where=f"{path}:{reader.reader.line_num}", got=str(error)
+        ) from error
     return entries
 
 
-def enter(path: Path, entries: Sequence[Entry], *, replace: bool = False, as_printed: bool = False) -> list[CellKey]:
+def enter(
+    path: Path, entries: Sequence[Entry], *, replace: bool = False, as_printed: bool = False
+) -> list[CellKey]:
     """Fill cells of an expected table, all of them or none, and sum the file anew.
 
     Args:
@@ -111,14 +131,17 @@ def enter(path: Path, entries: Sequence[Entry], *, replace: bool = False, as_pri
         The cells that have changed.
 
     Raises:
-        ConfigError: a table that is recorded from runs; an unknown cell, a value that the cell cannot hold or that
-            would silently replace another; an average that is not the mean of its cells.
+        ConfigError: a table that is recorded from runs; an unknown cell, a value that the cell
+            cannot hold or that would silently replace another; an average that is not the mean of
+            its cells.
         IntegrityError: the file was edited by other means.
     """
     data = read_protected(path)
     before = load_expected(path)
-    if before.world != "xtreme":
-        raise ConfigError("recorded values are not entered", where=str(path), fix="stilts-artifact record")
+    if before.benchmark != "xtreme":
+        raise ConfigError(
+            "recorded values are not entered", where=str(path), fix="stilts-artifact record"
+        )
     changes = [entry for entry in _distinct(entries) if _check(entry, before, replace)]
     edited = _edit(data.decode(), changes, str(path))
     after = _reparse(edited, path.name)
@@ -136,10 +159,12 @@ def enter(path: Path, entries: Sequence[Entry], *, replace: bool = False, as_pri
 def _require_consistent(table: ExpectedTable, changes: Sequence[Entry], path: Path) -> None:
     for fault in inconsistencies(table, {entry.key for entry in changes}):
         raise ConfigError(
-            "an average that is not the mean of its cells", where=f"{path}: {fault.key}",
-            got=f"{fault.printed:g} printed, {fault.mean:.4g} computed", expected=f"within {fault.slack:.3g}",
+            "an average that is not the mean of its cells",
+            where=f"{path}: {fault.key}",
+            got=f"{fault.printed:g} printed, {fault.mean:.4g} computed",
+            expected=f"within {fault.slack:.3g}",
             fix="look again; --as-printed if the paper does print this",
-        )  # fmt: skip
+        )
 
 
 def _distinct(entries: Sequence[Entry]) -> Sequence[Entry]:
@@ -159,27 +184,50 @@ def _check(entry: Entry, table: ExpectedTable, replace: bool) -> bool:
     place = f"{entry.where}: {entry.key}"
     cell = _known_cell(entry.key, table)
     if not 1 <= len(entry.source.strip()) <= _LONGEST_SOURCE or not entry.source.isprintable():
-        raise ConfigError("a value needs its source", where=place, got=repr(entry.source),
-                          fix="--source 'Table 2 of arXiv 2005.13013v2, page 5'")  # fmt: skip
+        raise ConfigError(
+            "a value needs its source",
+            where=place,
+            got=repr(entry.source),
+            fix="--source 'Table 2 of arXiv 2005.13013v2, page 5'",
+        )
     if not _PRINTED.fullmatch(entry.printed):
-        raise ConfigError("not a printed number", where=place, got=repr(entry.printed), expected="digits, as in 71.5")
+        raise ConfigError(
+            "not a printed number",
+            where=place,
+            got=repr(entry.printed),
+            expected="digits, as in 71.5",
+        )
     if entry.decimals != cell.decimals:
-        raise ConfigError("another number of decimals than the table has", where=place, got=entry.printed,
-                          expected=f"{cell.decimals} after the point")  # fmt: skip
+        raise ConfigError(
+            "another number of decimals than the table has",
+            where=place,
+            got=entry.printed,
+            expected=f"{cell.decimals} after the point",
+        )
     if table.table != 1 and float(entry.printed) > 100:
-        raise ConfigError("not a score", where=place, got=entry.printed, expected="points, 0 to 100")
+        raise ConfigError(
+            "not a score", where=place, got=entry.printed, expected="points, 0 to 100"
+        )
     if cell.value is not None and cell.value == float(entry.printed):
         return False
     if cell.value is not None and not replace:
-        raise ConfigError("the cell has another value", where=place, got=entry.printed,
-                          expected=f"{cell.value:g} ({cell.source})", fix="--replace if that is wrong")  # fmt: skip
+        raise ConfigError(
+            "the cell has another value",
+            where=place,
+            got=entry.printed,
+            expected=f"{cell.value:g} ({cell.source})",
+            fix="--replace if that is wrong",
+        )
     return True
 
 
 def _known_cell(key: CellKey, table: ExpectedTable) -> Reported:
     if key in table.cells:
         return table.cells[key]
-    rows, columns = dict.fromkeys(cell.row for cell in table.cells), dict.fromkeys(cell.column for cell in table.cells)
+    rows, columns = (
+        dict.fromkeys(cell.row for cell in table.cells),
+        dict.fromkeys(cell.column for cell in table.cells),
+    )
     if key.row not in rows:
         raise unknown_name("row", key.row, rows)
     if key.column not in columns:
@@ -199,7 +247,9 @@ def _edit(text: str, changes: Sequence[Entry], where: str) -> str:
             edited = _VALUE.sub(rf"\g<key>{entry.printed}", lines[number], count=1)
             lines[number] = _ORIGIN.sub(f"source: {names[entry.source]}", edited, count=1)
     if due:
-        raise ConfigError("cell that is not on one line of its own", where=f"{where}: {next(iter(due))}")
+        raise ConfigError(
+            "cell that is not on one line of its own", where=f"{where}: {next(iter(due))}"
+        )
     fresh = {name: source for source, name in names.items() if name not in document["sources"]}
     return "\n".join(_with_sources(lines, fresh, where)) if fresh else "\n".join(lines)
 
@@ -209,7 +259,9 @@ def _source_names(known: Mapping[str, str], changes: Sequence[Entry]) -> dict[st
     names = {text: name for name, text in known.items()}
     for entry in changes:
         if entry.source not in names:
-            number = next(n for n in range(1, len(names) + 2) if f"entered-{n}" not in names.values())
+            number = next(
+                n for n in range(1, len(names) + 2) if f"entered-{n}" not in names.values()
+            )
             names[entry.source] = f"entered-{number}"
     return names
 
@@ -236,7 +288,9 @@ def _with_sources(lines: Sequence[str], fresh: Mapping[str, str], where: str) ->
             yield line
             continue
         found = True
-        written = [f"{name}: {json.dumps(text, ensure_ascii=False)}" for name, text in fresh.items()]
+        written = [
+            f"{name}: {json.dumps(text, ensure_ascii=False)}" for name, text in fresh.items()
+        ]
         inline = (match["inline"] or "{}").strip()
         if inline != "{}":
             yield f"sources: {{{', '.join(written)}, {inline[1:]}"
@@ -253,12 +307,18 @@ def _reparse(text: str, name: str) -> ExpectedTable:
         return load_expected(copy)
 
 
-def _require_exactly(changes: Sequence[Entry], before: ExpectedTable, after: ExpectedTable, path: Path) -> None:
+def _require_exactly(
+    changes: Sequence[Entry], before: ExpectedTable, after: ExpectedTable, path: Path
+) -> None:
     """The edit must have done what was asked, and nothing else: it works on text, and text can surprise."""
     due = {entry.key: (float(entry.printed), entry.source) for entry in changes}
     for key, cell in before.cells.items():
         now = after.cells.get(key)
         wanted = due.get(key)
-        same = now == cell if wanted is None else now is not None and (now.value, now.source) == wanted
+        same = (
+            now == cell if wanted is None else now is not None and (now.value, now.source) == wanted
+        )
         if not same or after.cells.keys() != before.cells.keys():
-            raise ConfigError("the file cannot be edited safely", where=f"{path}: {key}", fix="edit it by hand")
+            raise ConfigError(
+                "the file cannot be edited safely", where=f"{path}: {key}", fix="edit it by hand"
+            )

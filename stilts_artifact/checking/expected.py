@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from stilts_artifact.benchmark.experiments import table_name
 from stilts_artifact.checking.sums import expected_root, read_protected
+from stilts_artifact.config.schema import ScaleName
 from stilts_artifact.documents import parse_yaml
 from stilts_artifact.domain.cells import CellKey, Reported
 from stilts_artifact.domain.signature import Signature
@@ -55,15 +56,17 @@ class _Cell(Strict):
 
     @model_validator(mode="after")
     def _value_or_reason(self) -> _Cell:
-        if (self.value is None) != (self.reason is not None) or (self.value is None) == (self.source is not None):
+        if (self.value is None) != (self.reason is not None) or (self.value is None) == (
+            self.source is not None
+        ):
             raise ValueError("a cell has a value and its source, or value null and the reason")
         return self
 
 
 class _Document(Strict):
     table: int
-    world: Literal["mini", "xtreme"]
-    scale: Literal["mini", "base", "paper"] | None = None
+    benchmark: Literal["mini", "xtreme"]
+    scale: ScaleName | None = None
     citation: str
     columns: dict[str, _Column]
     sources: dict[str, str]
@@ -76,10 +79,12 @@ class ColumnNoise:
     """What is declared about chance in a column, for cells that say nothing about it themselves.
 
     Args:
-        seed_sd: standard deviation over seeds, in points, for a column whose rows were all run with one seed.
+        seed_sd: standard deviation over seeds, in points, for a column whose rows were all run with
+            one seed.
         reason: why that much.
-        examples: test examples behind the mean over languages: of each language, where each has its own; of one,
-            where they are translations of each other. None: sampling error unknown, taken as 0.
+        examples: test examples behind the mean over languages: of each language, where each has its
+            own; of one, where they are translations of each other. None: sampling error unknown,
+            taken as 0.
     """
 
     seed_sd: float
@@ -97,7 +102,7 @@ class ExpectedTable:
     """
 
     table: int
-    world: str
+    benchmark: str
     citation: str
     tolerances: dict[str, float]
     cells: dict[CellKey, Reported]
@@ -106,7 +111,11 @@ class ExpectedTable:
 
     def band(self, reported: Reported) -> float:
         """The declared tolerance of a cell: its own, else its column's."""
-        return self.tolerances[reported.key.column] if reported.tolerance is None else reported.tolerance
+        return (
+            self.tolerances[reported.key.column]
+            if reported.tolerance is None
+            else reported.tolerance
+        )
 
 
 def expected_path(folder: str, table: int) -> Path:
@@ -119,8 +128,8 @@ def load_expected(path: Path) -> ExpectedTable:
 
     Raises:
         DataError: the file cannot be read or is not strict YAML.
-        ConfigError: an unknown or missing key, a value without source, a null without reason, a column
-            without tolerance, a cell given twice, a signature that cannot be read.
+        ConfigError: an unknown or missing key, a value without source, a null without reason, a
+            column without tolerance, a cell given twice, a signature that cannot be read.
         IntegrityError: the file is not the one that was summed.
     """
     where = str(path)
@@ -129,13 +138,25 @@ def load_expected(path: Path) -> ExpectedTable:
     except ValidationError as error:
         raise invalid("an expected table", error, where) from error
     noise = {
-        name: ColumnNoise(float(column.seed_sd), look_up(document.reasons, column.reason, f"{where}: {name}") or "",
-                          _tuple(column.examples))
-        for name, column in document.columns.items() if column.seed_sd is not None
-    }  # fmt: skip
+        name: ColumnNoise(
+            float(column.seed_sd),
+            look_up(document.reasons, column.reason, f"{where}: {name}") or "",
+            _tuple(column.examples),
+        )
+        for name, column in document.columns.items()
+        if column.seed_sd is not None
+    }
     tolerances = {name: float(column.tolerance) for name, column in document.columns.items()}
     cells = _reported(document, where)
-    return ExpectedTable(document.table, document.world, document.citation, tolerances, cells, noise, document.scale)
+    return ExpectedTable(
+        document.table,
+        document.benchmark,
+        document.citation,
+        tolerances,
+        cells,
+        noise,
+        document.scale,
+    )
 
 
 def _reported(document: _Document, where: str) -> dict[CellKey, Reported]:
@@ -152,7 +173,9 @@ def _reported(document: _Document, where: str) -> dict[CellKey, Reported]:
         source = look_up(document.sources, cell.source, place)
         reason = look_up(document.reasons, cell.reason, place)
         tolerance = None if cell.tolerance is None else float(cell.tolerance)
-        cells[key] = Reported(key, cell.value, cell.decimals, source, reason, cell.n, tolerance, cell.signature)
+        cells[key] = Reported(
+            key, cell.value, cell.decimals, source, reason, cell.n, tolerance, cell.signature
+        )
     return cells
 
 
@@ -160,7 +183,9 @@ def _check_signature(text: str, place: str) -> None:
     try:
         Signature.parse(text)
     except ConfigError as error:
-        raise ConfigError(error.what, where=place, got=error.got or text, expected=error.expected) from error
+        raise ConfigError(
+            error.what, where=place, got=error.got or text, expected=error.expected
+        ) from error
 
 
 def _tuple(examples: int | list[int] | None) -> tuple[int, ...]:

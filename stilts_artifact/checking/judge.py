@@ -37,17 +37,22 @@ def judge_table(measured: Iterable[Measurement], expected: ExpectedTable) -> lis
             raise ConfigError("cell measured twice", where=str(cell.key))
         by_key[cell.key] = cell
     absent = [
-        Measurement(key, None, "the results have no such cell", "") for key in expected.cells if key not in by_key
+        Measurement(key, None, "the results have no such cell", "")
+        for key in expected.cells
+        if key not in by_key
     ]
     cells = [*by_key.values(), *absent]
-    judge = _Judge(expected, column_spreads(cells), sum(_has_both(cell, expected) for cell in cells))
+    judge = _Judge(
+        expected, column_spreads(cells), sum(_has_both(cell, expected) for cell in cells)
+    )
     return [replace(judge.judge(cell), seeds=cell.seeds, flag=cell.flag) for cell in cells]
 
 
 def column_spreads(cells: Iterable[Measurement]) -> dict[tuple[str, str | None], Spread]:
     """Spread over seeds of each column and language, pooled over its rows.
 
-    Collapsed runs are left out: what they add to the spread would excuse every other cell of the column.
+    Collapsed runs are left out: what they add to the spread would excuse every other cell of the
+    column.
     """
     samples: dict[tuple[str, str | None], list[tuple[float, ...]]] = defaultdict(list)
     for cell in cells:
@@ -95,15 +100,23 @@ class _Judge:
 
     def _compare(self, cell: Measurement, reported: Reported, difference: float) -> Judgement:
         noise = self._noise(cell, reported)
-        decision = decide(difference, self.expected.band(reported), _rounding(reported), noise, self.compared)
-        reason = f"differs by {difference:+g}, tolerance {decision.tolerance:g}" if difference else "equal"
+        decision = decide(
+            difference, self.expected.band(reported), _rounding(reported), noise, self.compared
+        )
+        reason = (
+            f"differs by {difference:+g}, tolerance {decision.tolerance:g}"
+            if difference
+            else "equal"
+        )
         if decision.verdict is Verdict.INCONCLUSIVE:
             reason += (
                 f"; only up to {decision.proven:.3g} would it be proven equal (noise: standard error {noise.error:.3g})"
                 if decision.proven > 0
                 else f"; the noise (standard error {noise.error:.3g}) hides a difference that matters"
             )
-        return replace(_judgement(cell, reported.value, decision.verdict, reason), tolerance=decision.tolerance)
+        return replace(
+            _judgement(cell, reported.value, decision.verdict, reason), tolerance=decision.tolerance
+        )
 
     def _noise(self, cell: Measurement, reported: Reported) -> Noise:
         """Chance in measured minus reported: none against a recorded run, whose seeds and data were the same."""
@@ -111,10 +124,14 @@ class _Judge:
         if declared is None or reported.signature is not None or not is_trained(cell.signature):
             return NO_NOISE
         spread = self.spreads.get((cell.key.column, cell.key.language), Spread(declared.seed_sd))
-        return difference_noise(spread, len(cell.seeds or (0,)), reported.n, _sampling_error(cell, declared))
+        return difference_noise(
+            spread, len(cell.seeds or (0,)), reported.n, _sampling_error(cell, declared)
+        )
 
 
-def _judgement(cell: Measurement, reported: float | None, verdict: Verdict, reason: str) -> Judgement:
+def _judgement(
+    cell: Measurement, reported: float | None, verdict: Verdict, reason: str
+) -> Judgement:
     return Judgement(cell.key, cell.value, reported, None, verdict, reason, cell.signature)
 
 
@@ -126,7 +143,9 @@ def _difference_in_meaning(cell: Measurement, reported: Reported) -> str | None:
     fields = [name for name in recorded.differences(now) if name != "version"]
     if not fields:
         return None
-    details = [f"{name} is {getattr(now, name)!r}, recorded {getattr(recorded, name)!r}" for name in fields]
+    details = [
+        f"{name} is {getattr(now, name)!r}, recorded {getattr(recorded, name)!r}" for name in fields
+    ]
     return "not comparable, the signature has changed: " + "; ".join(details)
 
 
@@ -145,12 +164,17 @@ def joint_verdict(cells: Iterable[Verdict], claims: Iterable[Verdict] = ()) -> V
     """The verdict on several cells together: the worst of those checkable and of the claims; no pass if none was.
 
     Args:
-        claims: verdicts of the claims that decide (:func:`stilts_artifact.checking.claims.decisive`).
+        claims: verdicts of the claims that decide
+            (:func:`stilts_artifact.checking.claims.decisive`).
     """
     verdicts = Counter([*cells, *claims])
     if verdicts[Verdict.NOT_REPRODUCED]:
         return Verdict.NOT_REPRODUCED
-    if verdicts[Verdict.NOT_RUN] or verdicts[Verdict.INCONCLUSIVE] or not verdicts[Verdict.REPRODUCED]:
+    if (
+        verdicts[Verdict.NOT_RUN]
+        or verdicts[Verdict.INCONCLUSIVE]
+        or not verdicts[Verdict.REPRODUCED]
+    ):
         return Verdict.INCONCLUSIVE
     return Verdict.REPRODUCED
 

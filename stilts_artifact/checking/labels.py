@@ -1,7 +1,7 @@
 """Hashes of the benchmark's label files: ``expected_results/{folder}/labels.tsv``, recorded with the expected cells.
 
-Whoever may choose the labels can make any predictions look right. At a scale whose labels are the same on every
-machine, they are therefore held against this list.
+Whoever may choose the labels can make any predictions look right. At a scale whose labels are the
+same on every machine, they are therefore held against this list.
 """
 
 from __future__ import annotations
@@ -42,6 +42,9 @@ def recorded_labels(results: Results, before: Mapping[str, str]) -> bytes:
     table = f"{table_name(results.table)}/"
     prefix = f"{table_name(results.table)}.{results.scale}/labels/"
     pins = {path: sha256 for path, sha256 in before.items() if not path.startswith(table)}
-    pins |= {table + record.path.removeprefix(prefix): record.sha256
-             for record in results.files if record.path.startswith(prefix)}  # fmt: skip
+    pins |= {
+        table + record.path.removeprefix(prefix): record.sha256
+        for record in results.files
+        if record.path.startswith(prefix)
+    }
     return "".join(f"{pins[path]}\t{path}\n" for path in sorted(pins)).encode()

@@ -10,12 +10,14 @@
     comparison := sum [("<" | "<=" | ">" | ">=") sum]
     sum        := term {("+" | "-") term}
     term       := factor {"*" factor}
-    factor     := NUMBER | "-" factor | NAME | FUNCTION "(" argument {"," argument} ")" | "(" truth ")"
+    factor     := NUMBER | "-" factor | NAME | FUNCTION "(" argument {"," argument} ")" | "(" truth
+    ")"
 
-A name in the place of a row or column is a set of the document, or the row or column itself; ``"mnli+mlm"`` is quoted.
-What refers to a set has one value for each member, and has to be reduced (``mean``, ``max``, ``count``, ...) before the
-whole becomes one truth. Every value is an array [members, draws]: draw 0 is what was measured, the others are what
-chance might have made of it, so that a predicate is evaluated once and its truth comes with its uncertainty.
+A name in the place of a row or column is a set of the document, or the row or column itself;
+``"mnli+mlm"`` is quoted. What refers to a set has one value for each member, and has to be reduced
+(``mean``, ``max``, ``count``, ...) before the whole becomes one truth. Every value is an array
+[members, draws]: draw 0 is what was measured, the others are what chance might have made of it, so
+that a predicate is evaluated once and its truth comes with its uncertainty.
 """
 
 from __future__ import annotations
@@ -43,8 +45,11 @@ _TOKEN = re.compile(
     r"|(?P<symbol><=|>=|[<>()+\-*,]))"
 )
 _COMPARISONS: Mapping[str, _Operator] = {
-    "<": np.less, "<=": np.less_equal, ">": np.greater, ">=": np.greater_equal,
-}  # fmt: skip
+    "<": np.less,
+    "<=": np.less_equal,
+    ">": np.greater,
+    ">=": np.greater_equal,
+}
 _SUMS: Mapping[str, _Operator] = {"+": np.add, "-": np.subtract}
 _TERMS: Mapping[str, _Operator] = {"*": np.multiply}
 
@@ -69,7 +74,9 @@ FUNCTIONS: Mapping[str, _Function] = {
     "all": _Function(_reducer(np.all), ("truth",), "truth", True),
     "any": _Function(_reducer(np.any), ("truth",), "truth", True),
     "abs": _Function(np.abs, ("number",), "number", False),
-    "within": _Function(lambda x, target, band: np.abs(x - target) <= band, ("number",) * 3, "truth", False),
+    "within": _Function(
+        lambda x, target, band: np.abs(x - target) <= band, ("number",) * 3, "truth", False
+    ),
 }
 """``within(x, target, tolerance)``; ``share`` is the fraction, 0 to 1, of members for which something holds."""
 
@@ -103,8 +110,9 @@ def parse_predicate(text: str, vocabulary: Vocabulary, where: str) -> Node:
     """A predicate: one truth about cells.
 
     Raises:
-        ConfigError: with ``where:position`` (counted from 1) of what is wrong: a character or word that the language
-            does not have, a wrong type, or a text over :data:`MAX_LENGTH` or :data:`MAX_DEPTH`.
+        ConfigError: with ``where:position`` (counted from 1) of what is wrong: a character or word
+            that the language does not have, a wrong type, or a text over :data:`MAX_LENGTH` or
+            :data:`MAX_DEPTH`.
     """
     node = _Parser(text, vocabulary, where).whole()
     _require(node, "truth", where)
@@ -140,7 +148,9 @@ def _tokens(text: str, where: str) -> Iterator[_Token]:
         if match is None:
             start = place + len(text[place:]) - len(text[place:].lstrip())
             got = text[start : start + 20]
-            raise ConfigError("not in the language of predicates", where=f"{where}:{start + 1}", got=got)
+            raise ConfigError(
+                "not in the language of predicates", where=f"{where}:{start + 1}", got=got
+            )
         kind = str(match.lastgroup)
         yield _Token(kind, match[kind], match.start(kind) + 1)
         place = match.end()
@@ -152,7 +162,9 @@ class _Parser:
 
     def __init__(self, text: str, vocabulary: Vocabulary, where: str) -> None:
         if len(text) > MAX_LENGTH:
-            raise ConfigError("predicate too long", where=where, got=f"{len(text)}", expected=f"<= {MAX_LENGTH}")
+            raise ConfigError(
+                "predicate too long", where=where, got=f"{len(text)}", expected=f"<= {MAX_LENGTH}"
+            )
         self._where = where
         self._vocabulary = vocabulary
         self._tokens = list(_tokens(text, where))
@@ -186,13 +198,18 @@ class _Parser:
 
     def _error(self, what: str, token: _Token, expected: str | None = None) -> ConfigError:
         return ConfigError(
-            f"{what} in a predicate", where=f"{self._where}:{token.position}", got=token.text, expected=expected
+            f"{what} in a predicate",
+            where=f"{self._where}:{token.position}",
+            got=token.text,
+            expected=expected,
         )
 
     def _truth(self) -> Node:
         self._depth += 1
         if self._depth > MAX_DEPTH:
-            raise self._error("nested too deeply", self._next, expected=f"at most {MAX_DEPTH} levels")
+            raise self._error(
+                "nested too deeply", self._next, expected=f"at most {MAX_DEPTH} levels"
+            )
         node = self._conjunct()
         while self._accept("or"):
             node = self._apply(np.logical_or, (node, self._conjunct()), "truth", "truth")
@@ -297,7 +314,9 @@ class _Parser:
             return Names(token.text, self._vocabulary.sets[token.text], True)
         return Names(token.text, (token.text,), False)
 
-    def _apply(self, operator: _Operator, nodes: tuple[Node, ...], takes: Kind, gives: Kind) -> Node:
+    def _apply(
+        self, operator: _Operator, nodes: tuple[Node, ...], takes: Kind, gives: Kind
+    ) -> Node:
         for node in nodes:
             if node.kind != takes:
                 raise self._error(f"a {node.kind}, not a {takes},", self._tokens[self._place - 1])
@@ -307,7 +326,9 @@ class _Parser:
             arrays = [node.evaluate(cells) for node in nodes]
             sizes = {len(array) for array, node in zip(arrays, nodes, strict=True) if node.many}
             if len(sizes) > 1:
-                raise ConfigError("sets of different sizes compared", where=self._where, got=str(sorted(sizes)))
+                raise ConfigError(
+                    "sets of different sizes compared", where=self._where, got=str(sorted(sizes))
+                )
             return operator(*arrays)
 
         return Node(gives, any(node.many for node in nodes), evaluate, references)

@@ -15,10 +15,10 @@ from stilts_artifact.benchmark.experiments import NONE, scored_split, table_name
 from stilts_artifact.checking.results import CellRecord, FileRecord, Results, read_signature
 from stilts_artifact.documents import read_document
 from stilts_artifact.domain.cells import CellKey
-from stilts_artifact.domain.tasks import Kind, World
+from stilts_artifact.domain.tasks import Benchmark, TaskForm
 from stilts_artifact.errors import ConfigError, IntegrityError
-from stilts_artifact.scoring import METRIC_VERSION
-from stilts_artifact.scoring.tables import CellValue, Column, table_columns, table_values
+from stilts_artifact.metrics import METRIC_VERSION
+from stilts_artifact.metrics.tables import CellValue, Column, table_columns, table_values
 
 _SAME = 1e-6  # points; the same files give the same sums, but their order in a mean may change with the version
 
@@ -38,12 +38,15 @@ class Recomputation:
     notes: tuple[str, ...]
 
 
-def recompute(results: Results, folder: Path, world: World, pins: Mapping[str, str]) -> Recomputation:
+def recompute(
+    results: Results, folder: Path, benchmark: Benchmark, pins: Mapping[str, str]
+) -> Recomputation:
     """Compute every cell of a Table 2 or 3 from its prediction and label files.
 
     Args:
         folder: where the results file lies.
-        pins: ``table{N}/{task}/{file}`` -> sha256 of the benchmark's label files, as far as they are recorded.
+        pins: ``table{N}/{task}/{file}`` -> sha256 of the benchmark's label files, as far as they
+            are recorded.
 
     Raises:
         IntegrityError: a file is missing, altered or surplus, or labels are not the benchmark's.
@@ -51,28 +54,39 @@ def recompute(results: Results, folder: Path, world: World, pins: Mapping[str, s
         ConfigError: a cell that the table does not have, or a signature that cannot be read.
     """
     if not results.seeds:
-        raise ConfigError("results without seeds", where=str(folder), got="seeds: []", expected="at least one seed")
+        raise ConfigError(
+            "results without seeds",
+            where=str(folder),
+            got="seeds: []",
+            expected="at least one seed",
+        )
     name = f"{table_name(results.table)}.{results.scale}"
     files = VerifiedFiles(folder, name, results.files)
     notes = _verify_labels(results, name, pins)
     # Cells of rows that were not run are there as NOT_RUN, because a value is expected of them.
-    rows = list(dict.fromkeys([row.row for row in results.rows]
-                              + [cell.row for cell in results.cells if cell.value is None]))  # fmt: skip
-    values = table_values(folder / name, world, results.table, rows, results.seeds, files.read)
+    rows = list(
+        dict.fromkeys(
+            [row.row for row in results.rows]
+            + [cell.row for cell in results.cells if cell.value is None]
+        )
+    )
+    values = table_values(folder / name, benchmark, results.table, rows, results.seeds, files.read)
     files.verify_rest()
     for cell in results.cells:
         if cell.key not in values:
-            raise ConfigError("the table has no such cell", where=f"{folder / name}.json: {cell.key}")
-    return Recomputation(values, find_misfits(results, world), notes)
+            raise ConfigError(
+                "the table has no such cell", where=f"{folder / name}.json: {cell.key}"
+            )
+    return Recomputation(values, find_misfits(results, benchmark), notes)
 
 
-def find_misfits(results: Results, world: World) -> Mapping[CellKey, str]:
+def find_misfits(results: Results, benchmark: Benchmark) -> Mapping[CellKey, str]:
     """Cells whose signature is not that of their place and run, and how.
 
     Raises:
         ConfigError: a signature that cannot be read.
     """
-    columns = {column.name: column for column in table_columns(world, results.table)}
+    columns = {column.name: column for column in table_columns(benchmark, results.table)}
     found = ((cell.key, _misfit(cell, columns[cell.column], results)) for cell in results.cells)
     return {key: misfit for key, misfit in found if misfit is not None}
 
@@ -86,7 +100,9 @@ def difference(cell: CellRecord, value: CellValue) -> str | None:
     if abs(cell.value - value.value) > _SAME:
         return f"the file says {cell.value:.6g}; its predictions give {value.value:.6g}"
     stored, found = cell.seeds or [cell.value], value.seeds
-    if len(stored) != len(found) or any(abs(a - b) > _SAME for a, b in zip(stored, found, strict=True)):
+    if len(stored) != len(found) or any(
+        abs(a - b) > _SAME for a, b in zip(stored, found, strict=True)
+    ):
         shown = " ".join(f"{number:.6g}" for number in found)
         return f"the file says {' '.join(f'{number:.6g}' for number in stored)} by seed; its predictions give {shown}"
     return None
@@ -96,7 +112,8 @@ class VerifiedFiles:
     """The files of a run: exactly those listed, each with the bytes that its hash promises.
 
     Raises:
-        IntegrityError: a file that is listed and absent, or present and not listed; or not a plain file.
+        IntegrityError: a file that is listed and absent, or present and not listed; or not a plain
+            file.
     """
 
     def __init__(self, root: Path, name: str, records: list[FileRecord]) -> None:
@@ -104,7 +121,10 @@ class VerifiedFiles:
         self._records = {record.path: record for record in records}
         self._unread = set(self._records)
         present = _plain_files(root, name)
-        missing, surplus = sorted(self._records.keys() - present), sorted(present - self._records.keys())
+        missing, surplus = (
+            sorted(self._records.keys() - present),
+            sorted(present - self._records.keys()),
+        )
         fix = f"run stilts-artifact reproduce again for {name.partition('.')[0]}, with --results {root}"
         for fault, paths in (("missing", missing), ("that the results do not list", surplus)):
             if paths:
@@ -155,7 +175,9 @@ def _plain_files(root: Path, name: str) -> set[str]:
                 if entry.is_dir(follow_symlinks=False):
                     folders.append(path)
                 elif not entry.is_file(follow_symlinks=False):
-                    raise IntegrityError("not a plain file", where=str(root / path), expected="a file, not a link")
+                    raise IntegrityError(
+                        "not a plain file", where=str(root / path), expected="a file, not a link"
+                    )
                 elif not entry.name.startswith("."):
                     found.add(path)
     return found
@@ -192,11 +214,17 @@ def _misfit(cell: CellRecord, column: Column, results: Results) -> str | None:
         return None
     task = column.tasks[0]
     languages = column.languages(results.table) if cell.language is None else (cell.language,)
-    due: dict[str, object] = {"task": column.name if column.is_average else task.name, "languages": languages,
-                              "seeds": tuple(sorted(results.seeds)), "metric_version": METRIC_VERSION}  # fmt: skip
+    due: dict[str, object] = {
+        "task": column.name if column.is_average else task.name,
+        "languages": languages,
+        "seeds": tuple(sorted(results.seeds)),
+        "metric_version": METRIC_VERSION,
+    }
     if not column.is_average:
         due["split"] = str(scored_split(task, results.table))
-    untrained = cell.row == NONE and all(task.kind in (Kind.MINING, Kind.SEARCH) for task in column.tasks)
+    untrained = cell.row == NONE and all(
+        task.form in (TaskForm.MINING, TaskForm.SEARCH) for task in column.tasks
+    )
     if untrained and signature.seeds is None:
         del due["seeds"]
     for field, expected in due.items():

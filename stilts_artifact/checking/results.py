@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from stilts_artifact.benchmark.experiments import table_name
+from stilts_artifact.config.schema import ScaleName
 from stilts_artifact.documents import dump_json, parse_json, read_document
 from stilts_artifact.domain.cells import CellKey, Judgement, Measurement, Verdict
 from stilts_artifact.domain.signature import Signature
@@ -47,7 +48,9 @@ class CellRecord(_Strict):
         """The measured part of the record, to be judged again."""
         reason = self.reason if self.value is None else None
         seeds = tuple(self.seeds) if self.seeds else None
-        return Measurement(self.key, self.value, reason, self.signature, seeds=seeds, flag=self.flag)
+        return Measurement(
+            self.key, self.value, reason, self.signature, seeds=seeds, flag=self.flag
+        )
 
 
 class RowRecord(_Strict):
@@ -92,12 +95,14 @@ class Results(_Strict):
 
     Attributes:
         table: its number; :data:`stilts_artifact.benchmark.experiments.CALIBRATION` for it.
-        seeds: of the trained runs behind the cells, of which the median is reported; none where nothing is trained.
-        files: what the cells were computed from; none for Table 1, which is counted from ``inputs``.
+        seeds: of the trained runs behind the cells, of which the median is reported; none where
+            nothing is trained.
+        files: what the cells were computed from; none for Table 1, which is counted from
+            ``inputs``.
     """
 
     table: Annotated[int, Field(ge=0, le=3)]
-    scale: Literal["mini", "base", "paper"]
+    scale: ScaleName
     scale_reason: str
     stamp: str
     verdict: Verdict
@@ -160,8 +165,8 @@ def load_results(path: Path) -> Results:
 
     Raises:
         DataError: the file cannot be read or is not strict JSON.
-        ConfigError: an unknown or missing key or a value of the wrong type; a cell whose signature cannot be
-            read, or is of another scale than the file.
+        ConfigError: an unknown or missing key or a value of the wrong type; a cell whose signature
+            cannot be read, or is of another scale than the file.
     """
     where = str(path)
     document = parse_json(read_document(path), where)
@@ -170,7 +175,9 @@ def load_results(path: Path) -> Results:
     except ValidationError as error:
         first = error.errors()[0]
         place = _place(document, first["loc"])
-        raise ConfigError("not a results file", where=f"{where}: {place}", got=first["msg"]) from error
+        raise ConfigError(
+            "not a results file", where=f"{where}: {place}", got=first["msg"]
+        ) from error
     for cell in results.cells:
         _check_signature(cell, results, where)
     return results
@@ -198,7 +205,9 @@ def read_signature(cell: CellRecord, where: str) -> Signature | None:
         return Signature.parse(cell.signature)
     except ConfigError as error:
         place = f"{where}: {cell.key}"
-        raise ConfigError(error.what, where=place, got=error.got, expected=error.expected) from error
+        raise ConfigError(
+            error.what, where=place, got=error.got, expected=error.expected
+        ) from error
 
 
 def _check_signature(cell: CellRecord, results: Results, where: str) -> None:
@@ -207,10 +216,15 @@ def _check_signature(cell: CellRecord, results: Results, where: str) -> None:
         return
     place = f"{where}: {cell.key}"
     if signature.scale != results.scale:
-        raise ConfigError("cell of another scale", where=place, got=signature.scale, expected=results.scale)
-    # In Table 1 a row is a task; in the others a column is, and recompute.py holds the signature against it.
+        raise ConfigError(
+            "cell of another scale", where=place, got=signature.scale, expected=results.scale
+        )
+    # In Table 1 a row is a task; in the others a column is, and recompute.py holds the signature
+    # against it.
     if results.table == 1 and signature.task != cell.row:
-        raise ConfigError("signature of another row", where=place, got=signature.task, expected=cell.row)
+        raise ConfigError(
+            "signature of another row", where=place, got=signature.task, expected=cell.row
+        )
 
 
 def disagreements(stored: Results, judged: Results) -> list[Disagreement]:
@@ -225,7 +239,13 @@ def disagreements(stored: Results, judged: Results) -> list[Disagreement]:
     for claim in stored.claims:
         judgement = claims.get(claim.claim)
         if judgement is None:
-            found.append(Disagreement(claim.claim, claim.verdict, Verdict.NOT_CHECKABLE, "there is no such claim"))
+            found.append(
+                Disagreement(
+                    claim.claim, claim.verdict, Verdict.NOT_CHECKABLE, "there is no such claim"
+                )
+            )
         elif judgement.verdict is not claim.verdict:
-            found.append(Disagreement(claim.claim, claim.verdict, judgement.verdict, judgement.reason))
+            found.append(
+                Disagreement(claim.claim, claim.verdict, judgement.verdict, judgement.reason)
+            )
     return found

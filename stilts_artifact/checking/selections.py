@@ -22,8 +22,8 @@ CELL_FUNCTIONS: Mapping[str, tuple[int, int, bool]] = {
 }
 """Name -> fewest and most arguments, and whether rows are averaged:
 
-``cell(rows, columns)``; ``gain(rows, columns[, base rows])``: over the row without an intermediate task, or row by
-row over the base rows; ``gains``: of each column, the mean gain over the rows.
+``cell(rows, columns)``; ``gain(rows, columns[, base rows])``: over the row without an intermediate
+task, or row by row over the base rows; ``gains``: of each column, the mean gain over the rows.
 """
 
 COUNTERPART = "counterpart"
@@ -52,7 +52,9 @@ class Names:
         """The names, patterns replaced by those of ``rows`` that match."""
         found: list[str] = []
         for item in self.items:
-            found += [row for row in rows if fnmatch.fnmatchcase(row, item)] if "*" in item else [item]
+            found += (
+                [row for row in rows if fnmatch.fnmatchcase(row, item)] if "*" in item else [item]
+            )
         return found
 
 
@@ -79,8 +81,10 @@ class Reference:
         bases = self.base.among(rows)
         bases = bases * len(chosen) if len(bases) == 1 else bases
         if len(bases) != len(chosen):
-            raise ConfigError(f"rows {self.rows.title} and base rows {self.base.title} are not as many",
-                              got=f"{len(chosen)} and {len(bases)}")  # fmt: skip
+            raise ConfigError(
+                f"rows {self.rows.title} and base rows {self.base.title} are not as many",
+                got=f"{len(chosen)} and {len(bases)}",
+            )
         return list(zip(chosen, bases, strict=True))
 
     def places(self, rows: Sequence[str]) -> Iterator[tuple[str, str]]:
@@ -105,15 +109,18 @@ def counterpart(row: str) -> str:
 class Cells:
     """Values of a table's cells as arrays [1 + DRAWS]: the measured value, then what chance might have made of it.
 
-    A draw is ``value + error t``, with Student's t on the noise's degrees of freedom. A cell's draws depend on its name
-    alone: they are the same wherever it is used, so what two expressions share (the baseline) cancels.
+    A draw is ``value + error t``, with Student's t on the noise's degrees of freedom. A cell's
+    draws depend on its name alone: they are the same wherever it is used, so what two expressions
+    share (the baseline) cancels.
 
     Args:
         rows: of the table, which patterns are matched against.
         value: row and column -> the measured value and its noise.
     """
 
-    def __init__(self, rows: Sequence[str], value: Callable[[str, str], tuple[float, Noise]]) -> None:
+    def __init__(
+        self, rows: Sequence[str], value: Callable[[str, str], tuple[float, Noise]]
+    ) -> None:
         self.rows = rows
         self._value = value
         self._draws: dict[tuple[str, str], NDArray[Any]] = {}
@@ -122,7 +129,9 @@ class Cells:
         """Array [members, 1 + DRAWS]: rows times columns, or columns where rows are averaged."""
         pairs = reference.pairs(self.rows)
         columns = reference.columns.items
-        table = np.array([[self._member(reference, pair, column) for column in columns] for pair in pairs])
+        table = np.array(
+            [[self._member(reference, pair, column) for column in columns] for pair in pairs]
+        )
         if CELL_FUNCTIONS[reference.function][2]:
             averaged: NDArray[Any] = table.mean(axis=0)
             return averaged
@@ -137,7 +146,13 @@ class Cells:
         place = (row, column)
         if place not in self._draws:
             value, noise = self._value(row, column)
-            generator = np.random.Generator(np.random.PCG64([SEED, crc32(f"{row}/{column}".encode())]))
-            chance = generator.standard_normal(DRAWS) if np.isinf(noise.df) else generator.standard_t(noise.df, DRAWS)
+            generator = np.random.Generator(
+                np.random.PCG64([SEED, crc32(f"{row}/{column}".encode())])
+            )
+            chance = (
+                generator.standard_normal(DRAWS)
+                if np.isinf(noise.df)
+                else generator.standard_t(noise.df, DRAWS)
+            )
             self._draws[place] = value + np.concatenate([[0.0], noise.error * chance])
         return self._draws[place]

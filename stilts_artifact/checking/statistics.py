@@ -1,18 +1,21 @@
 """How far a reproduced number may lie from the reported one, and what either verdict then promises.
 
-A reproduced score differs from the reported one by more than a difference of method: both are medians over few random
-seeds, the reported one is rounded, and the test set is a sample. The question is not "is there a significant
-difference" (with few seeds the answer is always no) but "is the difference smaller than what matters". That has two
-errors, and a decision with an indifference zone (Bechhofer, Ann. Math. Statist. 25:16-39, 1954) bounds both:
+A reproduced score differs from the reported one by more than a difference of method: both are
+medians over few random seeds, the reported one is rounded, and the test set is a sample. The
+question is not "is there a significant difference" (with few seeds the answer is always no) but "is
+the difference smaller than what matters". That has two errors, and a decision with an indifference
+zone (Bechhofer, Ann. Math. Statist. 25:16-39, 1954) bounds both:
 
-- ``band``: a true difference up to here is a reproduction. NOT_REPRODUCED is then a false alarm; its probability over
-  *all* cells of a table together is at most 5 % (Sidak).
-- ``MARGIN`` bands: a true difference from here on is none. REPRODUCED is then an error; its probability is at most 5 %
-  (two one-sided tests: Schuirmann, J. Pharmacokinet. Biopharm. 15:657-680, 1987).
-- between the two either verdict may be defended; and where noise is large beside the band, neither can be reached:
-  INCONCLUSIVE.
+- ``band``: a true difference up to here is a reproduction. NOT_REPRODUCED is then a false alarm;
+  its probability over *all* cells of a table together is at most 5 % (Sidak).
+- ``MARGIN`` bands: a true difference from here on is none. REPRODUCED is then an error; its
+  probability is at most 5 % (two one-sided tests: Schuirmann, J. Pharmacokinet. Biopharm.
+  15:657-680, 1987).
+- between the two either verdict may be defended; and where noise is large beside the band, neither
+  can be reached: INCONCLUSIVE.
 
-Everything is in points (0-100). scipy is imported where it is used: Table 1 is counted, and needs none of it.
+Everything is in points (0-100). scipy is imported where it is used: Table 1 is counted, and needs
+none of it.
 """
 
 from __future__ import annotations
@@ -68,8 +71,8 @@ class Decision:
     Args:
         verdict: REPRODUCED, NOT_REPRODUCED or INCONCLUSIVE.
         tolerance: beyond it noise does not explain that the difference exceeds the band.
-        proven: up to it, a true difference of ``MARGIN`` bands is excluded; at most ``tolerance``, negative where
-            noise hides every difference.
+        proven: up to it, a true difference of ``MARGIN`` bands is excluded; at most ``tolerance``,
+            negative where noise hides every difference.
     """
 
     verdict: Verdict
@@ -81,10 +84,11 @@ class Decision:
 def median_error(n: int) -> float:
     """Standard deviation of the median of ``n`` independent standard normals, exactly.
 
-    The middle order statistic of an odd sample has the density ``n! / k!^2 F^k (1 - F)^k f`` with ``k = (n - 1) / 2``;
-    of an even one the two middle statistics have ``n! / (k-1)!^2 F(x)^(k-1) (1 - F(y))^(k-1) f(x) f(y)``, ``x < y``,
-    ``k = n / 2`` (David and Nagaraja, Order Statistics, 3rd ed. 2003, section 2.2). The textbook's
-    ``sqrt(pi / (2 n))`` is 8 % too large at n = 3 and 25 % at n = 1.
+    The middle order statistic of an odd sample has the density ``n! / k!^2 F^k (1 - F)^k f`` with
+    ``k = (n - 1) / 2``; of an even one the two middle statistics have
+    ``n! / (k-1)!^2 F(x)^(k-1) (1 - F(y))^(k-1) f(x) f(y)``, ``x < y``, ``k = n / 2`` (David and
+    Nagaraja, Order Statistics, 3rd ed. 2003, section 2.2). The textbook's ``sqrt(pi / (2 n))`` is 8
+    % too large at n = 3 and 25 % at n = 1.
 
     Raises:
         ConfigError: ``n`` is not between 1 and :data:`MAX_SEEDS`.
@@ -131,7 +135,8 @@ def _even_variance(n: int) -> float:
 def pooled_spread(samples: Iterable[Sequence[float]]) -> Spread | None:
     """Standard deviation over seeds, pooled over cells that have a common one: ``sqrt(sum SS_i / sum (n_i - 1))``.
 
-    Three seeds alone determine a standard deviation to a factor of five; all rows of a column together do well.
+    Three seeds alone determine a standard deviation to a factor of five; all rows of a column
+    together do well.
 
     Returns:
         ``None`` unless some sample has two values.
@@ -151,9 +156,9 @@ def pooled_spread(samples: Iterable[Sequence[float]]) -> Spread | None:
 def binomial_error(points: float, examples: int) -> float:
     """Sampling error, in points, of a share of ``examples`` independent examples: ``100 sqrt(p (1 - p) / N)``.
 
-    Exact for accuracies; an upper bound for a mean of F1 over questions, as no variable between 0 and 1 with the mean
-    ``p`` has a variance above ``p (1 - p)`` (Bhatia and Davis, Amer. Math. Monthly 107:353-357, 2000); an
-    approximation for F1 over chunks or pairs.
+    Exact for accuracies; an upper bound for a mean of F1 over questions, as no variable between 0
+    and 1 with the mean ``p`` has a variance above ``p (1 - p)`` (Bhatia and Davis, Amer. Math.
+    Monthly 107:353-357, 2000); an approximation for F1 over chunks or pairs.
 
     Raises:
         ConfigError: no examples.
@@ -178,13 +183,16 @@ def mean_error(errors: Sequence[float]) -> float:
     return math.sqrt(sum(error**2 for error in errors)) / len(errors)
 
 
-def difference_noise(spread: Spread, measured: int, reported: int | None, sampling: float = 0.0) -> Noise:
+def difference_noise(
+    spread: Spread, measured: int, reported: int | None, sampling: float = 0.0
+) -> Noise:
     """Noise of (median of ``measured`` seeds) - (median of ``reported`` seeds).
 
-    ``Var = sd^2 (c(measured)^2 + c(reported)^2) + sampling^2`` with ``c`` of :func:`median_error`. An unknown number
-    of reported seeds is taken as one, the noisiest. The sampling error counts once, not twice: both runs are scored on
-    the same examples, and a correlation of 1/2 between their errors gives ``(1 + 1 - 2/2) sampling^2``. Degrees of
-    freedom by Satterthwaite (Biometrics Bulletin 2:110-114, 1946).
+    ``Var = sd^2 (c(measured)^2 + c(reported)^2) + sampling^2`` with ``c`` of :func:`median_error`.
+    An unknown number of reported seeds is taken as one, the noisiest. The sampling error counts
+    once, not twice: both runs are scored on the same examples, and a correlation of 1/2 between
+    their errors gives ``(1 + 1 - 2/2) sampling^2``. Degrees of freedom by Satterthwaite (Biometrics
+    Bulletin 2:110-114, 1946).
 
     Example:
         >>> noise = difference_noise(Spread(1.0), 3, 3)
@@ -199,8 +207,8 @@ def difference_noise(spread: Spread, measured: int, reported: int | None, sampli
 def sidak_level(cells: int, level: float = FALSE_ALARMS) -> float:
     """Level of one cell that holds ``level`` over all: ``1 - (1 - level)^(1 / cells)``.
 
-    Holds for normal errors however they are correlated (Sidak, J. Amer. Statist. Assoc. 62:626-633, 1967), as cells
-    that share a baseline, and averages with what they average, are.
+    Holds for normal errors however they are correlated (Sidak, J. Amer. Statist. Assoc. 62:626-633,
+    1967), as cells that share a baseline, and averages with what they average, are.
 
     Example:
         >>> round(sidak_level(120), 6), round(1 - 0.95**120, 3)
@@ -259,7 +267,10 @@ def probabilities(
     def within(limit: float) -> float:
         if limit < 0 or noise.error == 0:
             return float(abs(true_difference) <= limit + _SLACK)
-        high, low = (limit - true_difference) / noise.error, (-limit - true_difference) / noise.error
+        high, low = (
+            (limit - true_difference) / noise.error,
+            (-limit - true_difference) / noise.error,
+        )
         return float(ndtr(high) - ndtr(low))
 
     passed, tolerated = within(decision.proven), within(decision.tolerance)

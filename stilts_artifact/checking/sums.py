@@ -1,6 +1,7 @@
 """``expected_results/SHA256SUMS``: one edited digit in an expected value would decide a verdict, so it is noticed.
 
-The file has the form of sha256sum(1); ``sha256sum -c SHA256SUMS`` in its folder checks it without this package.
+The file has the form of sha256sum(1); ``sha256sum -c SHA256SUMS`` in its folder checks it without
+this package.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ def expected_root() -> Path:
 def read_protected(path: Path) -> bytes:
     """The bytes of a file of expected values, which must be those that were summed.
 
-    A file outside this package's folder is protected if ``SHA256SUMS`` lies beside it or one folder above.
+    A file outside this package's folder is protected if ``SHA256SUMS`` lies beside it or one folder
+    above.
 
     Raises:
         DataError: the file cannot be read, or the sums are malformed.
@@ -66,7 +68,9 @@ def read_sums(root: Path) -> Mapping[str, str]:
     for number, line in enumerate(read_document(path).decode("ascii", "replace").splitlines(), 1):
         match = _LINE.fullmatch(line)
         if match is None or match["path"] in sums:
-            raise DataError("not a line of sha256sum", where=f"{path}:{number}", got=repr(line), fix=REFRESH)
+            raise DataError(
+                "not a line of sha256sum", where=f"{path}:{number}", got=repr(line), fix=REFRESH
+            )
         sums[match["path"]] = match["sha256"]
     return sums
 
@@ -75,7 +79,8 @@ def refresh_sums(root: Path, changed: Iterable[Path] | None = None) -> list[str]
     """Write the sums of the files below ``root`` anew.
 
     Args:
-        changed: sum only these anew, so that an edit of any other stays noticed; by default every file.
+        changed: sum only these anew, so that an edit of any other stays noticed; by default every
+            file.
 
     Returns:
         Names of the files whose sum is new, changed or gone.
@@ -85,7 +90,9 @@ def refresh_sums(root: Path, changed: Iterable[Path] | None = None) -> list[str]
     if changed is None or not old:
         new = {name: _sum(path) for name, path in present.items()}
     else:
-        new = old | {path.resolve().relative_to(root.resolve()).as_posix(): _sum(path) for path in changed}
+        new = old | {
+            path.resolve().relative_to(root.resolve()).as_posix(): _sum(path) for path in changed
+        }
     content = "".join(f"{new[name]}  {name}\n" for name in sorted(new))
     write_atomically(root / SUMS, content.encode())
     return sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
@@ -101,7 +108,9 @@ def verify_sums(root: Path) -> int:
     for name in sorted(sums.keys() | present.keys()):
         path = root / name
         if name not in present:
-            raise IntegrityError("expected values that are gone", where=str(path), fix=f"restore it, or: {REFRESH}")
+            raise IntegrityError(
+                "expected values that are gone", where=str(path), fix=f"restore it, or: {REFRESH}"
+            )
         _verify(path, _sum(path), sums.get(name), root)
     return len(sums)
 
@@ -121,6 +130,8 @@ def _verify(path: Path, found: str, expected: str | None, root: Path) -> None:
             "expected values that are not the recorded ones",
             where=str(path),
             got=f"sha256 {found}",
-            expected=f"sha256 {expected} ({root / SUMS})" if expected else f"a sum in {root / SUMS}",
+            expected=f"sha256 {expected} ({root / SUMS})"
+            if expected
+            else f"a sum in {root / SUMS}",
             fix=f"restore the file; if the change is meant: {REFRESH}",
         )

@@ -13,7 +13,9 @@ def main() -> None:
     try:
         app(prog_name="stilts-artifact")
     except ArtifactError as error:
-        sys.stderr.write(f"error: {error}\nverdict: failed, exit {error.exit_code:d} ({error.exit_code.name})\n")
+        sys.stderr.write(
+            f"error: {error}\nverdict: failed, exit {error.exit_code:d} ({error.exit_code.name})\n"
+        )
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.stderr.write("verdict: interrupted; the same command resumes\n")

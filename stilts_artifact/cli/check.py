@@ -20,21 +20,29 @@ if TYPE_CHECKING:
 
 
 def check(
-    table: Annotated[str | None, typer.Option("--table", help="Only this table. [default: all in RESULTS]")] = None,
+    table: Annotated[
+        str | None, typer.Option("--table", help="Only this table. [default: all in RESULTS]")
+    ] = None,
     calibration: options.CalibrationOption = False,
     claims: Annotated[
         bool, typer.Option("--claims", help="Only the paper's claims, of the tables in RESULTS.")
     ] = False,
     everything: Annotated[
-        bool, typer.Option("--all", help="All tables in RESULTS, all claims, and the sums of the expected values.")
+        bool,
+        typer.Option(
+            "--all", help="All tables in RESULTS, all claims, and the sums of the expected values."
+        ),
     ] = False,
     scale: Annotated[
         str | None,
-        typer.Option("--scale", metavar="mini|base|paper", help="Only this scale. [default: all in RESULTS]"),
+        typer.Option(
+            "--scale", metavar="mini|base|paper", help="Only this scale. [default: all in RESULTS]"
+        ),
     ] = None,
     results: options.ResultsOption = Path("results"),
     expected: Annotated[
-        Path | None, typer.Option("--expected", help="File of expected cells. [default: the scale's own]")
+        Path | None,
+        typer.Option("--expected", help="File of expected cells. [default: the scale's own]"),
     ] = None,
     as_json: options.JsonOption = False,
 ) -> None:
@@ -52,7 +60,9 @@ def check(
     judged = judge_all_claims(rechecks) if claims or everything else {}
     stream = options.message_stream(as_json)
     if as_json:
-        typer.echo(json.dumps([found.summary() for found in rechecks], indent=1, ensure_ascii=False))
+        typer.echo(
+            json.dumps([found.summary() for found in rechecks], indent=1, ensure_ascii=False)
+        )
     for found in () if claims else rechecks:
         _show(found, as_json)
     for name, records in judged.items():
@@ -65,21 +75,25 @@ def check(
 def _results_files(folder: Path, number: int | None, scale: str | None, claims: bool) -> list[Path]:
     from stilts_artifact.benchmark.experiments import CALIBRATION
     from stilts_artifact.checking.results import results_path
-    from stilts_artifact.scales import SCALES, load_scale
+    from stilts_artifact.config.load import SCALES, load_scale
 
     if scale is not None:
         load_scale(scale)
-    every = options.SCORE_TABLES if claims else (CALIBRATION, *options.TABLES)  # no claim is about the others
+    every = (
+        options.SCORE_TABLES if claims else (CALIBRATION, *options.TABLES)
+    )  # no claim is about the others
     tables = every if number is None else (number,)
     scales = SCALES if scale is None else (scale,)
     paths = [results_path(folder, table, name) for table in tables for name in scales]
     found = [path for path in paths if path.is_file()]
     if not found:
         raise MissingDataError(
-            "no results to check", where=str(folder), expected=" or ".join(path.name for path in paths),
+            "no results to check",
+            where=str(folder),
+            expected=" or ".join(path.name for path in paths),
             fix=f"stilts-artifact reproduce {options.table_command(next(filter(None, tables), CALIBRATION))} "
-                f"--results {folder}",
-        )  # fmt: skip
+            f"--results {folder}",
+        )
     return found
 
 
@@ -91,7 +105,9 @@ def _show(found: Recheck, as_json: bool) -> None:
     for note in found.notes:
         stream.write(f"note: {note}\n")
     for said in found.disagreements:
-        stream.write(f"note: the file says {said.stored} for {said.key}; judged {said.judged}: {said.reason}\n")
+        stream.write(
+            f"note: the file says {said.stored} for {said.key}; judged {said.judged}: {said.reason}\n"
+        )
 
 
 def _show_claims(scale: str, records: Sequence[ClaimRecord], as_json: bool) -> None:
@@ -101,7 +117,9 @@ def _show_claims(scale: str, records: Sequence[ClaimRecord], as_json: bool) -> N
         stream.write(f"  {record.verdict} {record.claim}: {record.title}: {record.reason}\n")
 
 
-def _conclude(rechecks: Sequence[Recheck], judged: dict[str, list[ClaimRecord]], as_json: bool) -> ExitCode:
+def _conclude(
+    rechecks: Sequence[Recheck], judged: dict[str, list[ClaimRecord]], as_json: bool
+) -> ExitCode:
     """Say the verdicts in one last line; the worst of them decides the exit code."""
     from stilts_artifact.checking.claims import decisive
     from stilts_artifact.checking.judge import exit_code

@@ -16,8 +16,12 @@ TagOption = Annotated[str, typer.Option("--tag", help="Name of the image.")]
 
 @app.command()
 def build(
-    variant: Annotated[str, typer.Option("--variant", metavar="cpu|gpu", help="Which lock to install.")] = "gpu",
-    base: Annotated[str | None, typer.Option("--base", help="Base image. [default: the Dockerfile's]")] = None,
+    variant: Annotated[
+        str, typer.Option("--variant", metavar="cpu|gpu", help="Which lock to install.")
+    ] = "gpu",
+    base: Annotated[
+        str | None, typer.Option("--base", help="Base image. [default: the Dockerfile's]")
+    ] = None,
     tag: TagOption = "stilts-artifact",
     network: Annotated[
         str, typer.Option("--network", help="Network of the build; none if wheelhouse/ is full.")
@@ -36,9 +40,13 @@ def run(
     results: options.ResultsOption = Path("results"),
     data: options.DataOption = None,
     tag: TagOption = "stilts-artifact",
-    network: Annotated[str, typer.Option("--network", help="bridge for a command that downloads.")] = "none",
+    network: Annotated[
+        str, typer.Option("--network", help="bridge for a command that downloads.")
+    ] = "none",
 ) -> None:
     """Run a command in the image: read-only, no capabilities, no network; its exit code is passed on."""
     from stilts_artifact import container
 
-    raise typer.Exit(container.run(context.args, results=results, data=data or [], tag=tag, network=network))
+    raise typer.Exit(
+        container.run(context.args, results=results, data=data or [], tag=tag, network=network)
+    )

@@ -46,7 +46,11 @@ def diagnose(results: Path, store: Path | None, data: list[Path] | None) -> list
 
 def _python() -> Finding:
     version = ".".join(map(str, sys.version_info[:3]))
-    return Finding("ok" if sys.version_info >= (3, 11) else "fail", "python", f"{version} (3.11 or newer needed)")
+    return Finding(
+        "ok" if sys.version_info >= (3, 11) else "fail",
+        "python",
+        f"{version} (3.11 or newer needed)",
+    )
 
 
 def _packages() -> Finding:
@@ -58,7 +62,9 @@ def _packages() -> Finding:
         except metadata.PackageNotFoundError:
             continue
     if not found:
-        return Finding("note", "training packages", "not installed: checking and Table 1 only (extra: run)")
+        return Finding(
+            "note", "training packages", "not installed: checking and Table 1 only (extra: run)"
+        )
     return Finding("ok", "training packages", ", ".join(found))
 
 
@@ -68,7 +74,9 @@ def _writable(subject: str, folder: Path) -> Finding:
         with tempfile.NamedTemporaryFile(dir=existing):
             return Finding("ok", subject, f"{folder} can be written")
     except OSError as error:
-        return Finding("fail", subject, f"{folder} cannot be written ({error.strerror}) by uid {os.getuid()}")
+        return Finding(
+            "fail", subject, f"{folder} cannot be written ({error.strerror}) by uid {os.getuid()}"
+        )
 
 
 def _disk(folder: Path) -> Finding:
@@ -101,23 +109,27 @@ def _engine() -> Finding:
         client = docker.from_env(timeout=5)
         version = client.version()["Version"]
     except DockerException:
-        return Finding("note", "container engine", "none answers: reproduce.sh uses a local environment")
+        return Finding(
+            "note", "container engine", "none answers: reproduce.sh uses a local environment"
+        )
     return Finding("ok", "container engine", f"Docker {version}")
 
 
 def _data(scale: str, results: Path, store: Path | None, data: list[Path] | None) -> Finding:
-    from stilts_artifact.benchmark import world as load_world
-    from stilts_artifact.scales import load_scale
-    from stilts_artifact.tables.table1 import needed_sources
+    from stilts_artifact.benchmark import load_benchmark
+    from stilts_artifact.config.load import load_scale
+    from stilts_artifact.experiments.table1 import needed_sources
 
-    world = load_world(load_scale(scale).world)
-    sources = needed_sources(world)
+    benchmark = load_benchmark(load_scale(scale).benchmark)
+    sources = needed_sources(benchmark)
     try:
-        absent = options.open_library(world, results, store, data).absent(sources)
+        absent = options.open_library(benchmark, results, store, data).absent(sources)
     except ArtifactError as error:
         return Finding("note", f"data ({scale})", error.what)
     if not absent:
         return Finding("ok", f"data ({scale})", f"all {len(sources)} files are here")
     size = readable_size(sum(source.bytes or 0 for source in absent))
     how = "made on first use" if scale == "mini" else f"stilts-artifact fetch --scale {scale}"
-    return Finding("note", f"data ({scale})", f"{len(absent)} of {len(sources)} files absent, {size}: {how}")
+    return Finding(
+        "note", f"data ({scale})", f"{len(absent)} of {len(sources)} files absent, {size}: {how}"
+    )

@@ -25,10 +25,20 @@ def doctor(
     code = ExitCode.RESOURCE if failed else ExitCode.REPRODUCED
     stream = options.message_stream(as_json)
     if as_json:
-        typer.echo(json.dumps([{"level": finding.level, "subject": finding.subject, "detail": finding.detail}
-                               for finding in findings], indent=1, ensure_ascii=False))  # fmt: skip
+        typer.echo(
+            json.dumps(
+                [
+                    {"level": finding.level, "subject": finding.subject, "detail": finding.detail}
+                    for finding in findings
+                ],
+                indent=1,
+                ensure_ascii=False,
+            )
+        )
     for finding in findings:
         stream.write(f"{finding.level:<5} {finding.subject:<18} {finding.detail}\n")
-    word = f"{len(failed)} faults that stop a run" if failed else "this machine can run the mini scale"
+    word = (
+        f"{len(failed)} faults that stop a run" if failed else "this machine can run the mini scale"
+    )
     stream.write(f"verdict: {word}; exit {code:d}\n")
     raise typer.Exit(code)

@@ -16,45 +16,75 @@ if TYPE_CHECKING:
     from stilts_artifact.retrieval.encoder import SentenceEncoder
     from stilts_artifact.retrieval.texts import Corpus
 
-MaxLengthOption = Annotated[int, typer.Option("--max-length", min=3, help="Tokens kept of a sentence.")]
-BatchOption = Annotated[int, typer.Option("--batch-tokens", min=1, help="Padded tokens in a batch.")]
-SpecialsOption = Annotated[bool, typer.Option("--specials/--no-specials", help="Special tokens in the mean.")]
+MaxLengthOption = Annotated[
+    int, typer.Option("--max-length", min=3, help="Tokens kept of a sentence.")
+]
+BatchOption = Annotated[
+    int, typer.Option("--batch-tokens", min=1, help="Padded tokens in a batch.")
+]
+SpecialsOption = Annotated[
+    bool, typer.Option("--specials/--no-specials", help="Special tokens in the mean.")
+]
 DtypeOption = Annotated[
-    Literal["float32", "bfloat16", "float16"], typer.Option("--dtype", help="Arithmetic of the encoder.")
+    Literal["float32", "bfloat16", "float16"],
+    typer.Option("--dtype", help="Arithmetic of the encoder."),
 ]
 EngineOption = Annotated[
     Literal["auto", "shared", "faiss", "faiss-gpu"],
-    typer.Option("--engine", help="Search library. auto: a GPU that answers, else the fastest on the CPU."),
+    typer.Option(
+        "--engine", help="Search library. auto: a GPU that answers, else the fastest on the CPU."
+    ),
 ]
-MemoryOption = Annotated[str, typer.Option("--memory", help="What a search may take beside the embeddings.")]
+MemoryOption = Annotated[
+    str, typer.Option("--memory", help="What a search may take beside the embeddings.")
+]
 TextOption = Annotated[Path | None, typer.Option(help="Text of one side, one sentence a line.")]
-RowsOption = Annotated[Path | None, typer.Option(help="Its embeddings (.npy), in place of an encoder.")]
+RowsOption = Annotated[
+    Path | None, typer.Option(help="Its embeddings (.npy), in place of an encoder.")
+]
 
 
 def mine(
-    out: Annotated[Path, typer.Option("--out", help="File of pairs: score, both indices (0-based), both sentences.")],
+    out: Annotated[
+        Path,
+        typer.Option("--out", help="File of pairs: score, both indices (0-based), both sentences."),
+    ],
     src: TextOption = None,
     trg: TextOption = None,
-    encoder: Annotated[Path | None, typer.Option("--encoder", help="Folder of a transformers encoder.")] = None,
+    encoder: Annotated[
+        Path | None, typer.Option("--encoder", help="Folder of a transformers encoder.")
+    ] = None,
     src_emb: RowsOption = None,
     trg_emb: RowsOption = None,
-    neighbours: Annotated[int, typer.Option("--k", min=1, help="Neighbours in each direction.")] = 4,
+    neighbours: Annotated[
+        int, typer.Option("--k", min=1, help="Neighbours in each direction.")
+    ] = 4,
     margin: Annotated[
         Literal["ratio", "distance", "absolute"], typer.Option("--margin", help="Score of a pair.")
     ] = "ratio",
     retrieval: Annotated[
         Literal["forward", "backward", "intersect", "max"],
-        typer.Option("--retrieval", help="Best of each source, of each target, what is both, or greedily."),
+        typer.Option(
+            "--retrieval", help="Best of each source, of each target, what is both, or greedily."
+        ),
     ] = "max",
     center: Annotated[
-        bool, typer.Option("--center", help="Take out the difference of the two sides' means first.")
+        bool,
+        typer.Option("--center", help="Take out the difference of the two sides' means first."),
     ] = False,
-    threshold: Annotated[float, typer.Option("--threshold", help="Lowest score that is kept.")] = float("-inf"),
+    threshold: Annotated[
+        float, typer.Option("--threshold", help="Lowest score that is kept.")
+    ] = float("-inf"),
     duplicates: Annotated[
-        Literal["drop", "product"], typer.Option("--duplicates", help="Pairs of repeated sentences: none, or all.")
+        Literal["drop", "product"],
+        typer.Option("--duplicates", help="Pairs of repeated sentences: none, or all."),
     ] = "product",
-    layer: Annotated[int, typer.Option("--layer", help="Layer of the encoder, 0 being the embeddings.")] = 14,
-    pool: Annotated[Literal["mean", "cls"], typer.Option("--pool", help="From tokens to a sentence.")] = "mean",
+    layer: Annotated[
+        int, typer.Option("--layer", help="Layer of the encoder, 0 being the embeddings.")
+    ] = 14,
+    pool: Annotated[
+        Literal["mean", "cls"], typer.Option("--pool", help="From tokens to a sentence.")
+    ] = "mean",
     specials: SpecialsOption = True,
     max_length: MaxLengthOption = 512,
     batch_tokens: BatchOption = 8192,
@@ -83,29 +113,39 @@ def mine(
             # Refuse too small a budget now, not after hours of embedding.
             shape = (len(source), len(target), int(loaded.model.config.hidden_size))
             plan_blocks(shape, neighbours, budget, both=True)
-            folder = Path(stack.enter_context(TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent)))
+            folder = Path(
+                stack.enter_context(TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent))
+            )
             advance = stack.enter_context(work_progress("embedding", len(source) + len(target)))
             view, batching = View(layer, pool, specials), Batching(max_length, batch_tokens)
             encode = TransformerSentences(loaded, view, batching, folder, advance)
         search = Search(engine, budget, stack.enter_context(work_progress("searching", 1)))
         mining = Mining(neighbours, margin, retrieval, center)
-        pairs, repeated = mine_corpora(source, target, encode, mining=mining, duplicates=duplicates, search=search)
+        pairs, repeated = mine_corpora(
+            source, target, encode, mining=mining, duplicates=duplicates, search=search
+        )
     pairs = pairs.take(pairs.scores >= threshold)
     write_pairs(out, pairs, source.texts, target.texts)
-    typer.echo(f"{len(source):,} x {len(target):,} sentences; k={neighbours}, {mining.name}; {backend}")
+    typer.echo(
+        f"{len(source):,} x {len(target):,} sentences; k={neighbours}, {mining.name}; {backend}"
+    )
     if repeated:
         typer.echo(f"{repeated:,} sentences occur more than once; duplicates: {duplicates}")
     typer.echo(f"verdict: {len(pairs):,} pairs, best first, in {out}; exit 0")
 
 
 def _check_inputs(
-    texts: tuple[Path | None, Path | None], encoder: Path | None, rows: tuple[Path | None, Path | None]
+    texts: tuple[Path | None, Path | None],
+    encoder: Path | None,
+    rows: tuple[Path | None, Path | None],
 ) -> None:
     """Refuse combinations that do not say where the vectors come from."""
     if encoder is not None and None in texts:
         raise ConfigError("an encoder needs texts", expected="--src and --trg")
     if encoder is not None and rows != (None, None):
-        raise ConfigError("both an encoder and embeddings", expected="--encoder, or --src-emb and --trg-emb")
+        raise ConfigError(
+            "both an encoder and embeddings", expected="--encoder, or --src-emb and --trg-emb"
+        )
     if encoder is None and None in rows:
         raise ConfigError(
             "nothing says where the vectors come from",

@@ -15,7 +15,7 @@ from stilts_artifact.errors import ConfigError, unknown_name
 
 if TYPE_CHECKING:
     from stilts_artifact.data.library import Library
-    from stilts_artifact.domain.tasks import World
+    from stilts_artifact.domain.tasks import Benchmark
 
 TABLES = (1, 2, 3)
 SCORE_TABLES = (2, 3)
@@ -23,44 +23,72 @@ SCORE_TABLES = (2, 3)
 # Further data folders, as PATH is written; the image names its baked mini world here.
 DATA_VARIABLE = "STILTS_ARTIFACT_DATA"
 
-TableOption = Annotated[str, typer.Option("--table", help="Number of the paper's table.", show_default=False)]
+TableOption = Annotated[
+    str, typer.Option("--table", help="Number of the paper's table.", show_default=False)
+]
 OptionalTableOption = Annotated[
     str | None, typer.Option("--table", help="Number of the paper's table.", show_default=False)
 ]
 CalibrationOption = Annotated[
-    bool, typer.Option("--calibration", help="The untuned encoder's published retrieval scores, in place of a table.")
+    bool,
+    typer.Option(
+        "--calibration",
+        help="The untuned encoder's published retrieval scores, in place of a table.",
+    ),
 ]
 ScaleOption = Annotated[
     str,
     typer.Option(
-        "--scale", metavar="auto|mini|base|paper", help="How large a run. auto: paper if its data are here, else mini."
+        "--scale",
+        metavar="auto|mini|base|paper",
+        help="How large a run. auto: paper if its data are here, else mini.",
     ),
 ]
 ResultsOption = Annotated[Path, typer.Option("--results", help="Folder of results files.")]
 StoreOption = Annotated[
-    Path | None, typer.Option("--store", help="Folder of verified files and finished steps. [default: RESULTS/.store]")
+    Path | None,
+    typer.Option(
+        "--store", help="Folder of verified files and finished steps. [default: RESULTS/.store]"
+    ),
 ]
 DataOption = Annotated[
     list[Path] | None,
-    typer.Option("--data", help="Folder with files you already have; found by sha256 under any name. Repeatable."),
+    typer.Option(
+        "--data",
+        help="Folder with files you already have; found by sha256 under any name. Repeatable.",
+    ),
 ]
 OfflineOption = Annotated[bool, typer.Option("--offline", help="Open no network connection.")]
 MirrorOption = Annotated[
     list[str] | None,
-    typer.Option("--mirror", help="Base URL under which files lie by name or by sha256; tried first. Repeatable."),
+    typer.Option(
+        "--mirror",
+        help="Base URL under which files lie by name or by sha256; tried first. Repeatable.",
+    ),
 ]
 OnlyOption = Annotated[
     list[str] | None,
-    typer.Option("--only", metavar="ROW[,COLUMN]", help="Tables 2 and 3: only these cells; * is any. Repeatable."),
+    typer.Option(
+        "--only",
+        metavar="ROW[,COLUMN]",
+        help="Tables 2 and 3: only these cells; * is any. Repeatable.",
+    ),
 ]
 WorkersOption = Annotated[
     int | None,
-    typer.Option("--workers", help="Processes on this machine. [default: one for each core, or for each GPU]"),
+    typer.Option(
+        "--workers", help="Processes on this machine. [default: one for each core, or for each GPU]"
+    ),
 ]
 SchedulerOption = Annotated[
-    str | None, typer.Option("--scheduler", metavar="ADDRESS", help="Run on the Dask cluster with this address.")
+    str | None,
+    typer.Option(
+        "--scheduler", metavar="ADDRESS", help="Run on the Dask cluster with this address."
+    ),
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on standard output, messages on standard error.")]
+JsonOption = Annotated[
+    bool, typer.Option("--json", help="Print JSON on standard output, messages on standard error.")
+]
 
 
 def parse_table(text: str, tables: Sequence[int] = TABLES) -> int:
@@ -126,7 +154,9 @@ def require_writable(results: Path) -> None:
             return
     except OSError as error:
         fix = "name a folder this user can write: --results DIR"
-        raise ResourceError("cannot write results", where=str(results), got=str(error), fix=fix) from error
+        raise ResourceError(
+            "cannot write results", where=str(results), got=str(error), fix=fix
+        ) from error
 
 
 def data_folders(given: list[Path] | None) -> list[Path]:
@@ -138,16 +168,22 @@ def data_folders(given: list[Path] | None) -> list[Path]:
     folders = list(given or [])
     for folder in folders:
         if not folder.is_dir():
-            raise ConfigError("data folder does not exist", where=str(folder), fix="name an existing folder")
-    return folders + [Path(text) for text in os.environ.get(DATA_VARIABLE, "").split(os.pathsep) if text]
+            raise ConfigError(
+                "data folder does not exist", where=str(folder), fix="name an existing folder"
+            )
+    return folders + [
+        Path(text) for text in os.environ.get(DATA_VARIABLE, "").split(os.pathsep) if text
+    ]
 
 
-def open_library(world: World, results: Path, store: Path | None, data: list[Path] | None) -> Library:
+def open_library(
+    benchmark: Benchmark, results: Path, store: Path | None, data: list[Path] | None
+) -> Library:
     """The files of a world that are on this machine, and the store where new ones go."""
     from stilts_artifact.data.files import FileStore
     from stilts_artifact.data.library import Library
 
-    return Library(world.sources, FileStore(store_folder(results, store)), data_folders(data))
+    return Library(benchmark.sources, FileStore(store_folder(results, store)), data_folders(data))
 
 
 def url_openers() -> Mapping[str, Callable[[str], bytes]]:

@@ -15,7 +15,7 @@ from stilts_artifact.cli import options
 from stilts_artifact.errors import ResourceError
 
 if TYPE_CHECKING:
-    from stilts_artifact.domain.tasks import World
+    from stilts_artifact.domain.tasks import Benchmark
     from stilts_artifact.training.progress import Progress
 
 _LINES = 20  # at most so many lines of progress where there is no terminal
@@ -32,17 +32,21 @@ def pretrain(
 ) -> None:
     """Pretrain the mini encoder and its tokenizer on the mini world's text. Killed, it resumes where it was."""
     try:
-        from stilts_artifact.phases.pretrain import pretrain as run
+        from stilts_artifact.pretraining.pretrain import pretrain as run
     except ModuleNotFoundError as error:
         fix = "install the extra cpu or gpu"
-        raise ResourceError("pretraining needs torch and transformers", got=str(error), fix=fix) from error
-    from stilts_artifact.benchmark import world as load_world
-    from stilts_artifact.phases.recipe import recipe
+        raise ResourceError(
+            "pretraining needs torch and transformers", got=str(error), fix=fix
+        ) from error
+    from stilts_artifact.benchmark import load_benchmark
+    from stilts_artifact.pretraining.recipe import recipe
 
     chosen = recipe("quick" if quick else "shipped")
-    world = load_world("mini")
-    forbidden = _forbidden(world, results, store, data)
-    sys.stderr.write(f"{len(forbidden):,} sentences of development and test sets kept out of the text\n")
+    benchmark = load_benchmark("mini")
+    forbidden = _forbidden(benchmark, results, store, data)
+    sys.stderr.write(
+        f"{len(forbidden):,} sentences of development and test sets kept out of the text\n"
+    )
     work = (store if store is not None else results / ".store") / "pretraining"
     with step_progress(f"pretraining, {chosen.steps:,} steps") as progress:
         run(chosen, out, work, forbidden, progress=progress)
@@ -55,7 +59,7 @@ def _against_shipped(out: Path) -> str:
     """How an encoder relates to the one that ships; the latter's card also tells what was measured since."""
     from stilts_artifact.model.manifest import WEIGHTS, verify_folder
     from stilts_artifact.model.shipped import shipped_encoder
-    from stilts_artifact.phases.card import CARD, FACTS
+    from stilts_artifact.pretraining.card import CARD, FACTS
 
     made, shipped = verify_folder(out), verify_folder(shipped_encoder())
     differing = [name for name in made if name != CARD and made[name] != shipped.get(name)]
@@ -67,16 +71,20 @@ def _against_shipped(out: Path) -> str:
     return f"differs from the encoder that ships with the package in {', '.join(differing)}: {why}"
 
 
-def _forbidden(world: World, results: Path, store: Path | None, data: list[Path] | None) -> frozenset[str]:
+def _forbidden(
+    benchmark: Benchmark, results: Path, store: Path | None, data: list[Path] | None
+) -> frozenset[str]:
     """Evaluation sentences of the mini world, whose files are generated where they are not there yet."""
     from stilts_artifact.data.fetch import fetch
-    from stilts_artifact.phases.heldout import evaluation_sentences
+    from stilts_artifact.pretraining.heldout import evaluation_sentences
 
-    library = options.open_library(world, results, store, data)
-    report = fetch(list(world.sources.values()), library, offline=True, openers=options.url_openers())
+    library = options.open_library(benchmark, results, store, data)
+    report = fetch(
+        list(benchmark.sources.values()), library, offline=True, openers=options.url_openers()
+    )
     for failure in report.failures:
         raise failure
-    return evaluation_sentences(world, library)
+    return evaluation_sentences(benchmark, library)
 
 
 class _Lines:
@@ -105,7 +113,13 @@ def step_progress(title: str) -> Iterator[Progress]:
         yield _Lines()
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
     from rich.progress import Progress as Bars
 
     columns = (

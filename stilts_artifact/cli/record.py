@@ -23,8 +23,8 @@ def record(
     from stilts_artifact.checking.record import load_measured, recorded_yaml
     from stilts_artifact.checking.results import results_path
     from stilts_artifact.checking.sums import expected_root, refresh_sums
+    from stilts_artifact.config.load import load_scale
     from stilts_artifact.documents import write_atomically
-    from stilts_artifact.scales import load_scale
 
     chosen = load_scale(scale)
     if chosen.evidence:
@@ -37,7 +37,7 @@ def record(
     measured = load_measured(results_path(results, number, chosen.name))
     path = expected_path(chosen.expected, number)
     written = [path]
-    write_atomically(path, recorded_yaml(measured, chosen.world))
+    write_atomically(path, recorded_yaml(measured, chosen.benchmark))
     if measured.files:
         written.append(path.with_name(LABELS))
         write_atomically(written[-1], recorded_labels(measured, load_labels(chosen.expected)))

@@ -14,23 +14,35 @@ from stilts_artifact.errors import ConfigError
 def report(
     results: options.ResultsOption = Path("results"),
     out: Annotated[
-        Path | None, typer.Option("--out", help="Page to write, .html or .md. [default: RESULTS/report.html]")
+        Path | None,
+        typer.Option("--out", help="Page to write, .html or .md. [default: RESULTS/report.html]"),
     ] = None,
     scale: Annotated[
         str | None,
-        typer.Option("--scale", metavar="mini|base|paper", help="Only this scale. [default: all in RESULTS]"),
+        typer.Option(
+            "--scale", metavar="mini|base|paper", help="Only this scale. [default: all in RESULTS]"
+        ),
     ] = None,
     crate: Annotated[
-        Path | None, typer.Option("--crate", metavar="FILE.zip", help="Also pack everything as a research object.")
+        Path | None,
+        typer.Option(
+            "--crate", metavar="FILE.zip", help="Also pack everything as a research object."
+        ),
     ] = None,
     labels: Annotated[
-        bool, typer.Option("--labels", help="Pack labels that belong to others, too: keep such a crate to yourself.")
+        bool,
+        typer.Option(
+            "--labels",
+            help="Pack labels that belong to others, too: keep such a crate to yourself.",
+        ),
     ] = False,
 ) -> None:
     """Judge the results in a folder again, and write one self-contained page about them."""
     path = out if out is not None else results / "report.html"
     if path.suffix not in (".html", ".md"):
-        raise ConfigError("unknown kind of page", where="--out", got=path.name, expected="a name in .html or .md")
+        raise ConfigError(
+            "unknown kind of page", where="--out", got=path.name, expected="a name in .html or .md"
+        )
     from stilts_artifact.checking.claims import claims_path, load_claims
     from stilts_artifact.checking.judge import exit_code
     from stilts_artifact.documents import write_atomically

@@ -15,10 +15,10 @@ from stilts_artifact.errors import ArtifactError, ConfigError, ExitCode, Missing
 if TYPE_CHECKING:
     from stilts_artifact.checking.results import Results
     from stilts_artifact.cli.score_tables import Machine
+    from stilts_artifact.config.schema import Scale
     from stilts_artifact.data.library import Library
     from stilts_artifact.domain.cells import Verdict
-    from stilts_artifact.domain.tasks import Part, Source, World
-    from stilts_artifact.scales.schema import Scale
+    from stilts_artifact.domain.tasks import Benchmark, Part, Source
 
 _Outcome = tuple["Results", list[ArtifactError]]
 
@@ -30,7 +30,7 @@ class _Run:
     table: int
     scale: Scale
     why: str
-    world: World
+    benchmark: Benchmark
     library: Library
     machine: Machine
     results: Path
@@ -43,7 +43,10 @@ def reproduce(
     scale: options.ScaleOption = "auto",
     only: options.OnlyOption = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Tables 2 and 3: list the steps that would run, and why; run nothing.")
+        bool,
+        typer.Option(
+            "--dry-run", help="Tables 2 and 3: list the steps that would run, and why; run nothing."
+        ),
     ] = False,
     workers: options.WorkersOption = None,
     scheduler: options.SchedulerOption = None,
@@ -57,28 +60,34 @@ def reproduce(
     """Measure a table of the paper, compare it with what was reported, and give a verdict."""
     number = options.chosen_table(table, calibration)
     if number not in options.SCORE_TABLES and (only or dry_run or workers or scheduler):
-        what = "the calibration trains nothing" if calibration else "Table 1 is counted, not trained"
+        what = (
+            "the calibration trains nothing" if calibration else "Table 1 is counted, not trained"
+        )
         raise ConfigError(what, fix="leave out --only, --dry-run, --workers, --scheduler")
-    from stilts_artifact.benchmark import world as load_world
+    from stilts_artifact.benchmark import load_benchmark
     from stilts_artifact.checking.results import dump_results, results_path
     from stilts_artifact.cli.scale_choice import choose_scale
     from stilts_artifact.cli.score_tables import Machine
     from stilts_artifact.documents import write_atomically
 
-    def library_of(world: World) -> Library:
-        return options.open_library(world, results, store, data)
+    def library_of(benchmark: Benchmark) -> Library:
+        return options.open_library(benchmark, results, store, data)
 
     chosen, why = choose_scale(scale, number, library_of, anywhere=scheduler is not None)
     stream = options.message_stream(as_json)
     stream.write(f"scale: {chosen.stamp} ({why})\n")
-    world = load_world(chosen.world)
-    library = library_of(world)
+    benchmark = load_benchmark(chosen.benchmark)
+    library = library_of(benchmark)
     machine = Machine(
-        options.store_folder(results, store), tuple(options.data_folders(data)), offline, tuple(mirror or ()),
-        workers, scheduler,
-    )  # fmt: skip
+        options.store_folder(results, store),
+        tuple(options.data_folders(data)),
+        offline,
+        tuple(mirror or ()),
+        workers,
+        scheduler,
+    )
     options.require_writable(results)
-    run = _Run(number, chosen, why, world, library, machine, results, only or [])
+    run = _Run(number, chosen, why, benchmark, library, machine, results, only or [])
     if dry_run:
         _list_steps(run)
         raise typer.Exit
@@ -100,18 +109,22 @@ def _sizes(run: _Run) -> _Outcome:
     from stilts_artifact.checking.results import InputRecord, Results, RowRecord, cell_records
     from stilts_artifact.cli.progress import download_progress, row_progress
     from stilts_artifact.data.fetch import fetch
+    from stilts_artifact.experiments.table1 import Counter, measure, needed_sources
     from stilts_artifact.reporting.environment import environment
-    from stilts_artifact.tables.table1 import Counter, measure, needed_sources
 
     expected = load_expected(expected_path(run.scale.expected, run.table))
     with download_progress() as progress:
         # What cannot be had leaves cells NOT_RUN, so its errors are only collected.
         report = fetch(
-            needed_sources(run.world), run.library, offline=run.machine.offline, mirrors=run.machine.mirrors,
-            openers=options.url_openers(), progress=progress,
-        )  # fmt: skip
-    counter = Counter(run.world, run.library, run.scale.name, __version__)
-    tasks = list(run.world.tasks.values())
+            needed_sources(run.benchmark),
+            run.library,
+            offline=run.machine.offline,
+            mirrors=run.machine.mirrors,
+            openers=options.url_openers(),
+            progress=progress,
+        )
+    counter = Counter(run.benchmark, run.library, run.scale.name, __version__)
+    tasks = list(run.benchmark.tasks.values())
     with row_progress(len(tasks)) as started:
         cells = measure(counter, tasks, started)
     judged = judge_table(cells, expected)
@@ -121,14 +134,28 @@ def _sizes(run: _Run) -> _Outcome:
         scale_reason=run.why,
         stamp=run.scale.stamp,
         verdict=joint_verdict(cell.verdict for cell in judged),
-        rows=[RowRecord(row=task.name, title=task.title, group=task.role,
-                        details={"kind": task.kind, "licence": task.licence}) for task in tasks],
+        rows=[
+            RowRecord(
+                row=task.name,
+                title=task.title,
+                group=task.role,
+                details={"kind": task.form, "licence": task.licence},
+            )
+            for task in tasks
+        ],
         cells=cell_records(judged),
         claims=[],
-        inputs=[InputRecord(source=used.source, bytes=used.bytes, sha256=used.sha256, satisfied_by=used.satisfied_by)
-                for used in run.library.used()],
+        inputs=[
+            InputRecord(
+                source=used.source,
+                bytes=used.bytes,
+                sha256=used.sha256,
+                satisfied_by=used.satisfied_by,
+            )
+            for used in run.library.used()
+        ],
         environment=environment(),
-    )  # fmt: skip
+    )
     return outcome, [*report.failures, *counter.failures]
 
 
@@ -136,16 +163,18 @@ def _calibration(run: _Run) -> _Outcome:
     """The untuned encoder."""
     from stilts_artifact.cli import calibration
 
-    return calibration.measure(run.scale, run.why, run.world, run.library, run.machine, run.results)
+    return calibration.measure(
+        run.scale, run.why, run.benchmark, run.library, run.machine, run.results
+    )
 
 
 def _scores(run: _Run) -> _Outcome:
     """Tables 2 and 3."""
     from stilts_artifact.cli import score_tables
-    from stilts_artifact.tables.run import wanted_cells
+    from stilts_artifact.experiments.run import wanted_cells
 
-    wanted = wanted_cells(run.world, run.table, run.only)
-    experiment = score_tables.open_experiment(run.scale, run.world, run.library, run.machine)
+    wanted = wanted_cells(run.benchmark, run.table, run.only)
+    experiment = score_tables.open_experiment(run.scale, run.benchmark, run.library, run.machine)
     absent = score_tables.obtain(experiment, run.table, wanted, run.machine)
     measured = score_tables.measure(experiment, run.table, wanted, run.results)
     outcome = score_tables.judge(measured, experiment, run.why, run.results)
@@ -155,20 +184,24 @@ def _scores(run: _Run) -> _Outcome:
 def _list_steps(run: _Run) -> None:
     """What would run, and why."""
     from stilts_artifact.cli.score_tables import blueprint_of
-    from stilts_artifact.tables.run import wanted_cells
-    from stilts_artifact.tables.scores import request
-    from stilts_artifact.workflow.kinds import KINDS
-    from stilts_artifact.workflow.reasons import reasons
-    from stilts_artifact.workflow.steps import Graph
-    from stilts_artifact.workflow.store import Store
+    from stilts_artifact.experiments.run import wanted_cells
+    from stilts_artifact.experiments.scores import request
+    from stilts_artifact.pipeline.explain import reasons
+    from stilts_artifact.pipeline.kinds import KINDS
+    from stilts_artifact.pipeline.step import Graph
+    from stilts_artifact.pipeline.store import Store
 
-    blueprint = blueprint_of(run.scale, run.world, run.library)
+    builder = blueprint_of(run.scale, run.benchmark, run.library)
 
     def missing(parts: Iterable[Part]) -> list[Source]:
         """What a run could not get either."""
-        return [source for source in run.library.missing(parts) if run.machine.offline or not source.urls]
+        return [
+            source
+            for source in run.library.missing(parts)
+            if run.machine.offline or not source.urls
+        ]
 
-    asked = request(blueprint, 2, wanted_cells(run.world, run.table, run.only), missing)
+    asked = request(builder, 2, wanted_cells(run.benchmark, run.table, run.only), missing)
     graph = Graph(asked.steps, KINDS)
     found = reasons(graph, Store(run.machine.store))
     for reason in found:
@@ -180,7 +213,9 @@ def _list_steps(run: _Run) -> None:
     typer.echo(f"{count} of {len(found)} steps would run{later}")
 
 
-def _report(run: _Run, outcome: Results, errors: Sequence[ArtifactError], as_json: bool) -> ExitCode:
+def _report(
+    run: _Run, outcome: Results, errors: Sequence[ArtifactError], as_json: bool
+) -> ExitCode:
     """Show the tables and the verdict line; the exit code of the run, which is that of what was asked for."""
     from stilts_artifact.checking.judge import exit_code
     from stilts_artifact.checking.results import results_path
@@ -204,6 +239,6 @@ def _report(run: _Run, outcome: Results, errors: Sequence[ArtifactError], as_jso
 
 def _verdict_asked_for(run: _Run, outcome: Results) -> Verdict:
     from stilts_artifact.cli.score_tables import verdict_on
-    from stilts_artifact.tables.run import wanted_cells
+    from stilts_artifact.experiments.run import wanted_cells
 
-    return verdict_on(outcome, wanted_cells(run.world, run.table, run.only), run.world)
+    return verdict_on(outcome, wanted_cells(run.benchmark, run.table, run.only), run.benchmark)

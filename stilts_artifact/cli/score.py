@@ -13,23 +13,29 @@ from stilts_artifact.errors import unknown_name
 
 
 def score(
-    predictions: Annotated[Path, typer.Option("--predictions", help="Folder {task}/test-{language}.{tsv|json}.")],
-    labels: Annotated[Path, typer.Option("--labels", help="Folder of the same layout with the true labels.")],
-    world: Annotated[
-        str, typer.Option("--world", metavar="xtreme|mini", help="Whose languages and labels are valid.")
+    predictions: Annotated[
+        Path, typer.Option("--predictions", help="Folder {task}/test-{language}.{tsv|json}.")
+    ],
+    labels: Annotated[
+        Path, typer.Option("--labels", help="Folder of the same layout with the true labels.")
+    ],
+    benchmark: Annotated[
+        str,
+        typer.Option(
+            "--benchmark", metavar="xtreme|mini", help="Whose languages and labels are valid."
+        ),
     ] = "xtreme",
     as_json: options.JsonOption = False,
 ) -> None:
     """Score every task and language found, with XTREME's averages and each score's sampling error."""
-    from stilts_artifact.benchmark import WORLDS
-    from stilts_artifact.benchmark import world as load_world
+    from stilts_artifact.benchmark import BENCHMARKS, load_benchmark
 
-    if world not in WORLDS:
-        raise unknown_name("world", world, WORLDS)
+    if benchmark not in BENCHMARKS:
+        raise unknown_name("benchmark", benchmark, BENCHMARKS)
+    from stilts_artifact.metrics import score_folders
     from stilts_artifact.reporting.console import make_console, show_scores
-    from stilts_artifact.scoring import score_folders
 
-    scores = score_folders(predictions, labels, world=load_world(world))
+    scores = score_folders(predictions, labels, benchmark=load_benchmark(benchmark))
     stream = options.message_stream(as_json)
     if as_json:
         typer.echo(json.dumps(scores.to_json(), indent=1, ensure_ascii=False))
@@ -37,5 +43,9 @@ def score(
         show_scores(scores, make_console(stream))
     for note in scores.notes:
         stream.write(f"note: {note}\n")
-    overall = "not all nine tasks are there" if scores.overall is None else f"overall {scores.overall.value:.2f}"
+    overall = (
+        "not all nine tasks are there"
+        if scores.overall is None
+        else f"overall {scores.overall.value:.2f}"
+    )
     stream.write(f"verdict: {len(scores.tasks)} tasks scored, {overall}; exit 0\n")

@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING
 
 from stilts_artifact.cli import options
 from stilts_artifact.errors import ArtifactError
-from stilts_artifact.workflow.report import RunError
+from stilts_artifact.pipeline.report import RunError
 
 if TYPE_CHECKING:
     from stilts_artifact.checking.expected import ExpectedTable
     from stilts_artifact.checking.results import CellRecord, Results, RowRecord
+    from stilts_artifact.config.schema import Scale
     from stilts_artifact.data.library import Library
     from stilts_artifact.domain.cells import Verdict
-    from stilts_artifact.domain.tasks import World
-    from stilts_artifact.scales.schema import Scale
-    from stilts_artifact.tables.blueprint import Blueprint
-    from stilts_artifact.tables.run import Experiment, Measured, Wanted
-    from stilts_artifact.workflow.job import Device
-    from stilts_artifact.workflow.progress import Watch
+    from stilts_artifact.domain.tasks import Benchmark
+    from stilts_artifact.experiments.run import Experiment, Measured, Wanted
+    from stilts_artifact.experiments.steps import StepBuilder
+    from stilts_artifact.pipeline.job import Device
+    from stilts_artifact.pipeline.progress import Watch
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Machine:
 
     Args:
         store, data: as the options name them.
-        workers, scheduler: see :class:`stilts_artifact.workflow.engine.Options`.
+        workers, scheduler: see :class:`stilts_artifact.pipeline.executor.Options`.
     """
 
     store: Path
@@ -42,15 +42,19 @@ class Machine:
     scheduler: str | None
 
 
-def blueprint_of(scale: Scale, world: World, library: Library) -> Blueprint:
+def blueprint_of(scale: Scale, benchmark: Benchmark, library: Library) -> StepBuilder:
     """The steps of a scale, from what is on this machine; the encoder itself need not be."""
+    from stilts_artifact.experiments.steps import StepBuilder
     from stilts_artifact.model.hub import revision_of
-    from stilts_artifact.tables.blueprint import Blueprint
 
-    return Blueprint(world, scale, revision_of(scale.encoder.name, scale.encoder.revision), library.pins())
+    return StepBuilder(
+        benchmark, scale, revision_of(scale.encoder.name, scale.encoder.revision), library.pins()
+    )
 
 
-def open_experiment(scale: Scale, world: World, library: Library, machine: Machine) -> Experiment:
+def open_experiment(
+    scale: Scale, benchmark: Benchmark, library: Library, machine: Machine
+) -> Experiment:
     """The experiment of a scale; the encoder of phase (i) is downloaded if it has to be.
 
     Raises:
@@ -58,30 +62,44 @@ def open_experiment(scale: Scale, world: World, library: Library, machine: Machi
         MissingDataError: the encoder is not here, and offline or not reachable.
         IntegrityError: the encoder's folder is damaged.
     """
+    from stilts_artifact.experiments.run import Experiment
     from stilts_artifact.model.hub import phase_one
-    from stilts_artifact.tables.run import Experiment
-    from stilts_artifact.workflow.engine import Options
-    from stilts_artifact.workflow.kinds import make_context
+    from stilts_artifact.pipeline.executor import Options
+    from stilts_artifact.pipeline.kinds import make_context
 
     device = _device(scale, machine)
-    folder = phase_one(scale.encoder.name, scale.encoder.revision, machine.store / "encoders", offline=machine.offline)
+    folder = phase_one(
+        scale.encoder.name,
+        scale.encoder.revision,
+        machine.store / "encoders",
+        offline=machine.offline,
+    )
     context = make_context(machine.store, list(machine.data), folder, device=device)
     return Experiment(
-        blueprint_of(scale, world, library), library, context, Options(machine.workers, machine.scheduler)
+        blueprint_of(scale, benchmark, library),
+        library,
+        context,
+        Options(machine.workers, machine.scheduler),
     )
 
 
-def obtain(experiment: Experiment, table: int, wanted: Wanted, machine: Machine) -> list[ArtifactError]:
+def obtain(
+    experiment: Experiment, table: int, wanted: Wanted, machine: Machine
+) -> list[ArtifactError]:
     """Fetch what the wanted cells need; what cannot be had leaves cells NOT_RUN, so its errors are only collected."""
     from stilts_artifact.cli.progress import download_progress
     from stilts_artifact.data.fetch import fetch
-    from stilts_artifact.tables.run import needed_sources
+    from stilts_artifact.experiments.run import needed_sources
 
     with download_progress() as progress:
         report = fetch(
-            needed_sources(experiment.blueprint, table, wanted), experiment.library, offline=machine.offline,
-            mirrors=machine.mirrors, openers=options.url_openers(), progress=progress,
-        )  # fmt: skip
+            needed_sources(experiment.builder, table, wanted),
+            experiment.library,
+            offline=machine.offline,
+            mirrors=machine.mirrors,
+            openers=options.url_openers(),
+            progress=progress,
+        )
     return report.failures
 
 
@@ -97,8 +115,8 @@ def judge(measured: Measured, experiment: Experiment, why: str, results: Path) -
     from stilts_artifact.checking.claims import claims_path, decisive, judge_claims, load_claims
     from stilts_artifact.checking.judge import joint_verdict, judge_table
     from stilts_artifact.checking.results import FileRecord, InputRecord, Results, cell_records
+    from stilts_artifact.experiments.scores import files_below
     from stilts_artifact.reporting.environment import environment
-    from stilts_artifact.tables.scores import files_below
 
     scale = experiment.scale
     judged = judge_table(measured.cells, expected_table(measured.table, scale))
@@ -112,31 +130,40 @@ def judge(measured: Measured, experiment: Experiment, why: str, results: Path) -
         cells=cell_records(judged),
         claims=[],
         seeds=list(scale.seeds),
-        inputs=[InputRecord(source=used.source, bytes=used.bytes, sha256=used.sha256, satisfied_by=used.satisfied_by)
-                for used in measured.inputs],
-        files=[FileRecord(path=path, bytes=size, sha256=sha256)
-               for path, size, sha256 in files_below(results, measured.folder)],
+        inputs=[
+            InputRecord(
+                source=used.source,
+                bytes=used.bytes,
+                sha256=used.sha256,
+                satisfied_by=used.satisfied_by,
+            )
+            for used in measured.inputs
+        ],
+        files=[
+            FileRecord(path=path, bytes=size, sha256=sha256)
+            for path, size, sha256 in files_below(results, measured.folder)
+        ],
         environment=environment(),
-    )  # fmt: skip
+    )
     claims = judge_claims([outcome], load_claims(claims_path()).of_table(measured.table))
     verdict = joint_verdict((cell.verdict for cell in judged), decisive(claims, scale.name))
     return outcome.model_copy(update={"claims": claims, "verdict": verdict})
 
 
-def verdict_on(outcome: Results, wanted: Wanted, world: World) -> Verdict:
+def verdict_on(outcome: Results, wanted: Wanted, benchmark: Benchmark) -> Verdict:
     """The verdict on the cells that were asked for, and on the claims that they decide.
 
-    An average is asked for with all that it averages. A claim that is NOT_RUN needs cells that nobody asked for, or
-    cells that are NOT_RUN themselves, and count as that.
+    An average is asked for with all that it averages. A claim that is NOT_RUN needs cells that
+    nobody asked for, or cells that are NOT_RUN themselves, and count as that.
     """
     from stilts_artifact.checking.claims import decisive
     from stilts_artifact.checking.judge import joint_verdict
     from stilts_artifact.domain.cells import Verdict
-    from stilts_artifact.scoring.tables import table_columns
+    from stilts_artifact.metrics.tables import table_columns
 
     # Table 3 is chosen among all rows: only its columns can be asked for.
     places = {(row.name if outcome.table == 2 else None, task.name) for row, task in wanted}
-    tasks = {column.name: column.tasks for column in table_columns(world, outcome.table)}
+    tasks = {column.name: column.tasks for column in table_columns(benchmark, outcome.table)}
 
     def is_asked(cell: CellRecord) -> bool:
         row = cell.row if outcome.table == 2 else None
@@ -153,7 +180,7 @@ def expected_table(table: int, scale: Scale) -> ExpectedTable:
 
     path = expected_path(scale.expected, table)
     if not path.exists():
-        return ExpectedTable(table, scale.world, "nothing is recorded yet", {}, {})
+        return ExpectedTable(table, scale.benchmark, "nothing is recorded yet", {}, {})
     return load_expected(path)
 
 
@@ -163,7 +190,12 @@ def _rows(measured: Measured) -> list[RowRecord]:
 
     chosen = {task: row.name for task, row in measured.chosen.items()}
     return [
-        RowRecord(row=row.name, title=row.title, group=row.group, details=chosen if row.name == BEST else {})
+        RowRecord(
+            row=row.name,
+            title=row.title,
+            group=row.group,
+            details=chosen if row.name == BEST else {},
+        )
         for row in measured.rows
     ]
 
@@ -173,7 +205,7 @@ def _device(scale: Scale, machine: Machine) -> Device:
     if not scale.evidence:
         return "cpu"
     if machine.scheduler is None:
-        from stilts_artifact.workflow.cluster import visible_gpus
+        from stilts_artifact.pipeline.cluster import visible_gpus
 
         visible_gpus()
     return "cuda"
@@ -181,7 +213,7 @@ def _device(scale: Scale, machine: Machine) -> Device:
 
 @contextmanager
 def _progress(label: str) -> Iterator[Watch]:
-    from stilts_artifact.workflow.progress import step_progress
+    from stilts_artifact.pipeline.progress import step_progress
 
     with step_progress(label) as watch:
         yield watch

@@ -15,9 +15,12 @@ if TYPE_CHECKING:
 
 
 def verify(
-    crate: Annotated[Path, typer.Argument(metavar="CRATE.zip", help="What `report --crate` wrote.")],
+    crate: Annotated[
+        Path, typer.Argument(metavar="CRATE.zip", help="What `report --crate` wrote.")
+    ],
     labels: Annotated[
-        Path | None, typer.Option("--labels", help="Results folder with the labels that the crate leaves out.")
+        Path | None,
+        typer.Option("--labels", help="Results folder with the labels that the crate leaves out."),
     ] = None,
     as_json: options.JsonOption = False,
 ) -> None:
@@ -33,14 +36,18 @@ def verify(
     stream.write(f"{found.files} files have the hashes of the manifest\n")
     for table in found.tables:
         results = table.results
-        stream.write(f"{options.table_title(results.table)} at scale {results.stamp}: {results.verdict}; ")
+        stream.write(
+            f"{options.table_title(results.table)} at scale {results.stamp}: {results.verdict}; "
+        )
         stream.write(f"{summary(cell.verdict for cell in results.cells)}\n")
         for claim in results.claims:
             stream.write(f"  {claim.verdict} {claim.claim}: {claim.title}: {claim.reason}\n")
     for note in found.notes:
         stream.write(f"note: {note}\n")
     code = exit_code([table.results.verdict for table in found.tables])
-    stream.write(f"verdict: {verdict_line([table.results for table in found.tables])}; exit {code:d}\n")
+    stream.write(
+        f"verdict: {verdict_line([table.results for table in found.tables])}; exit {code:d}\n"
+    )
     raise typer.Exit(code)
 
 

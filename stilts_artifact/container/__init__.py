@@ -1,6 +1,7 @@
 """Building the image and running commands in it, through a Docker engine.
 
-The Dockerfile describes the image; ``reproduce.sh`` does the same for a clone on a machine without Python.
+The Dockerfile describes the image; ``reproduce.sh`` does the same for a clone on a machine without
+Python.
 """
 
 from stilts_artifact.container.image import build

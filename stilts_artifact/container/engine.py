@@ -12,7 +12,9 @@ from stilts_artifact.errors import ResourceError
 if TYPE_CHECKING:
     from docker import DockerClient
 
-START = "start Docker and see that `docker info` answers, or run stilts-artifact without a container"
+START = (
+    "start Docker and see that `docker info` answers, or run stilts-artifact without a container"
+)
 
 
 def connect() -> DockerClient:
@@ -29,20 +31,25 @@ def connect() -> DockerClient:
         client.ping()
     except DockerException as error:
         where = os.environ.get("DOCKER_HOST", "the default socket")
-        raise ResourceError("no Docker engine answers", where=where, got=str(error), fix=START) from error
+        raise ResourceError(
+            "no Docker engine answers", where=where, got=str(error), fix=START
+        ) from error
     return client
 
 
 def find_builder() -> str:
     """Path of a ``docker`` command that can build with BuildKit, which the API cannot.
 
-    More than one may be on ``PATH``; the newer ones build only where their buildx plugin is installed.
+    More than one may be on ``PATH``; the newer ones build only where their buildx plugin is
+    installed.
 
     Raises:
         ResourceError: there is none.
     """
     folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
-    found = [path for folder in folders if (path := shutil.which("docker", path=folder)) is not None]
+    found = [
+        path for folder in folders if (path := shutil.which("docker", path=folder)) is not None
+    ]
     for path in found:
         # Its own help is refused by a client that lacks the plugin.
         probe = [path, "build", "--help"]

@@ -16,14 +16,21 @@ CLONE = Path(__file__).resolve().parents[2]
 DEFAULT_TAG = "stilts-artifact"
 
 
-def build(*, variant: str = "gpu", base: str | None = None, tag: str = DEFAULT_TAG, network: str = "default") -> None:
+def build(
+    *,
+    variant: str = "gpu",
+    base: str | None = None,
+    tag: str = DEFAULT_TAG,
+    network: str = "default",
+) -> None:
     """Build the image, with docker's own messages on standard error.
 
     Args:
         variant: which lock is installed, ``"gpu"`` (runs without a GPU too) or ``"cpu"``.
         base: base image in place of the Dockerfile's pinned one.
         tag: name of the image.
-        network: of the build steps: ``"default"``, ``"host"``, or ``"none"`` when wheelhouse/ holds every wheel.
+        network: of the build steps: ``"default"``, ``"host"``, or ``"none"`` when wheelhouse/ holds
+            every wheel.
 
     Raises:
         ConfigError: there is no such variant.
@@ -46,9 +53,11 @@ def build(*, variant: str = "gpu", base: str | None = None, tag: str = DEFAULT_T
     code = subprocess.run(command, env=buildkit_environment(), check=False).returncode  # noqa: S603
     if code != 0:
         raise ResourceError(
-            "the image was not built", where=str(CLONE / "Dockerfile"), got=f"docker build ended with {code}",
+            "the image was not built",
+            where=str(CLONE / "Dockerfile"),
+            got=f"docker build ended with {code}",
             fix="read docker's messages above",
-        )  # fmt: skip
+        )
 
 
 def build_arguments(clone: Path, variant: str, base: str | None) -> Mapping[str, str]:

@@ -34,8 +34,8 @@ def run(
 ) -> int:
     """Run ``stilts-artifact ARGUMENTS`` in the image and return its exit code.
 
-    Its output arrives here as it is written, standard output and standard error each on its own. Interrupted, it is
-    interrupted too, and killed if it has not ended :data:`STOP_SECONDS` later.
+    Its output arrives here as it is written, standard output and standard error each on its own.
+    Interrupted, it is interrupted too, and killed if it has not ended :data:`STOP_SECONDS` later.
 
     Args:
         arguments: the command and its options, such as ``["reproduce", "--table", "1"]``.
@@ -50,27 +50,37 @@ def run(
     """
     for folder in data:
         if not folder.is_dir():
-            raise ConfigError("data folder does not exist", where=str(folder), fix="name an existing folder")
+            raise ConfigError(
+                "data folder does not exist", where=str(folder), fix="name an existing folder"
+            )
     results.mkdir(parents=True, exist_ok=True)
     from docker.errors import APIError, ImageNotFound
 
     client = connect()
     try:
-        options = container_options(results, data, network, has_gpu="nvidia" in client.info()["Runtimes"])
+        options = container_options(
+            results, data, network, has_gpu="nvidia" in client.info()["Runtimes"]
+        )
         container = client.containers.create(tag, list(arguments), **options)
         try:
             return _follow(container)
         finally:
             container.remove(force=True)
     except ImageNotFound as error:
-        raise ResourceError("no such image", where=tag, fix="stilts-artifact container build") from error
+        raise ResourceError(
+            "no such image", where=tag, fix="stilts-artifact container build"
+        ) from error
     except APIError as error:
-        raise ResourceError("the Docker engine refused", where=tag, got=str(error.explanation)) from error
+        raise ResourceError(
+            "the Docker engine refused", where=tag, got=str(error.explanation)
+        ) from error
     finally:
         client.close()
 
 
-def container_options(results: Path, data: Sequence[Path], network: str, *, has_gpu: bool) -> dict[str, Any]:
+def container_options(
+    results: Path, data: Sequence[Path], network: str, *, has_gpu: bool
+) -> dict[str, Any]:
     """What the engine is asked for: a read-only system, no capabilities, this user, and the folders it needs."""
     from docker.types import DeviceRequest, Mount
 

@@ -12,7 +12,9 @@ MAX_MEMBERS = 100_000  # the largest upstream archives, UD 2.5 and CCGbank, have
 MAX_NAME = 1024  # characters; the longest path that common file systems take is 4096 bytes
 MAX_MEMBER_BYTES = 1 << 30  # twice the largest member that is read, SNLI's training jsonl
 MAX_RATIO = 200  # bytes out for each byte in; text gives 3 to 15, a bomb 1000 and more
-RATIO_FLOOR = 1 << 20  # bytes; so little does no harm whatever its ratio, and tiny repetitive files exceed any
+RATIO_FLOOR = (
+    1 << 20
+)  # bytes; so little does no harm whatever its ratio, and tiny repetitive files exceed any
 
 CHUNK = 1 << 20  # bytes read at a time
 AGAIN = "fetch the archive again; if its sha256 is the pinned one, report this"
@@ -41,7 +43,9 @@ class Admission:
         """
         self._count += 1
         if self._count > MAX_MEMBERS:
-            raise unsafe("too many members", self._where, f"over {MAX_MEMBERS}", f"at most {MAX_MEMBERS}")
+            raise unsafe(
+                "too many members", self._where, f"over {MAX_MEMBERS}", f"at most {MAX_MEMBERS}"
+            )
         name = raw.rstrip("/") if folder else raw
         while name.startswith("./"):
             name = name[2:]
@@ -53,8 +57,14 @@ class Admission:
             return None
         key = unicodedata.normalize("NFC", name).casefold()
         if key in self._folded:
-            what = "two members of one name" if self._folded[key] == name else "names that differ in case only"
-            raise unsafe(what, place, f"{self._folded[key]!r} and {name!r}", "one member for each name")
+            what = (
+                "two members of one name"
+                if self._folded[key] == name
+                else "names that differ in case only"
+            )
+            raise unsafe(
+                what, place, f"{self._folded[key]!r} and {name!r}", "one member for each name"
+            )
         self._folded[key] = name
         return name
 
@@ -63,7 +73,12 @@ def _check_name(name: str, place: str) -> None:
     if len(name) > MAX_NAME:
         got = f"{len(name)} characters"
         raise unsafe("member name is too long", place, got, f"at most {MAX_NAME} characters")
-    if not {"", ".", ".."}.isdisjoint(name.split("/")) or re.match(r"[A-Za-z]:", name) or "\\" in name or "\0" in name:
+    if (
+        not {"", ".", ".."}.isdisjoint(name.split("/"))
+        or re.match(r"[A-Za-z]:", name)
+        or "\\" in name
+        or "\0" in name
+    ):
         expected = "folder/file, without '..' or backslash"
         raise unsafe("member name is not a plain relative path", place, repr(name), expected)
 
@@ -117,4 +132,6 @@ def unsafe(what: str, place: str, got: str, expected: str) -> IntegrityError:
 def too_large(place: str, limit: int) -> IntegrityError:
     """The error for more bytes than ``limit``."""
     expected = f"at most {limit} bytes: {MAX_RATIO} times the compressed size, and {MAX_MEMBER_BYTES} for one member"
-    return unsafe("too many bytes come out of the archive", place, f"more than {limit} bytes", expected)
+    return unsafe(
+        "too many bytes come out of the archive", place, f"more than {limit} bytes", expected
+    )

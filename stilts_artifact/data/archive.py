@@ -1,8 +1,9 @@
 """Read named members of zip, tar, tar.gz and tar.bz2 archives. Nothing is ever unpacked to disk.
 
-An archive is told by its first bytes, not by its name. Every entry is checked (:mod:`stilts_artifact.data.admission`),
-also those nobody asked for: an archive with a path that leads out of its folder, a link or a bomb is not the
-publisher's. Sizes in headers are not believed; reading stops at the limit.
+An archive is told by its first bytes, not by its name. Every entry is checked
+(:mod:`stilts_artifact.data.admission`), also those nobody asked for: an archive with a path that
+leads out of its folder, a link or a bomb is not the publisher's. Sizes in headers are not believed;
+reading stops at the limit.
 """
 
 from __future__ import annotations
@@ -44,7 +45,8 @@ _ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06")  # the second begins an empty zip
 _GZIP_MAGIC = b"\x1f\x8b"
 _BZIP2_MAGIC = b"BZh"
 
-# A member's name and what reads it, which has to be called before the next member is taken (tar is one stream).
+# A member's name and what reads it, which has to be called before the next member is taken (tar is
+# one stream).
 _Member = tuple[str, Callable[[], bytes]]
 
 
@@ -63,8 +65,9 @@ def read_members(archive: Path, names: Collection[str]) -> dict[str, bytes]:
     """Return the bytes of the named members, by name, in one pass over the archive.
 
     Args:
-        names: ``folder/file``, or ``outer.tar.gz!inner`` for a member of an archive in the archive. ``*`` stands for
-            any characters but ``/``, and the name then for every member that matches; the result has their own names.
+        names: ``folder/file``, or ``outer.tar.gz!inner`` for a member of an archive in the archive.
+            ``*`` stands for any characters but ``/``, and the name then for every member that
+            matches; the result has their own names.
 
     Raises:
         DataError: a name that no member has; the error proposes the nearest.
@@ -102,7 +105,9 @@ def member_pattern(name: str) -> re.Pattern[str]:
 
 def _read(file: IO[bytes], where: str, packed: int, names: Collection[str]) -> dict[str, bytes]:
     """Read ``names`` from an open archive that takes ``packed`` bytes of the outermost file."""
-    wanted: dict[str, set[str]] = {}  # name in this archive -> names inside it, or "" for the member itself
+    wanted: dict[
+        str, set[str]
+    ] = {}  # name in this archive -> names inside it, or "" for the member itself
     for name in names:
         outer, _, inner = name.partition("!")
         wanted.setdefault(outer, set()).add(inner)
@@ -122,7 +127,9 @@ def _read(file: IO[bytes], where: str, packed: int, names: Collection[str]) -> d
             if "" in inside:
                 found[member] = data
             if inner_names := inside - {""}:
-                nested = _read(io.BytesIO(data), f"{where}!{member}", min(packed, len(data)), inner_names)
+                nested = _read(
+                    io.BytesIO(data), f"{where}!{member}", min(packed, len(data)), inner_names
+                )
                 found.update((f"{member}!{name}", content) for name, content in nested.items())
     for outer in sorted(wanted.keys() - matched):
         raise _absent(outer, present, where)
@@ -132,7 +139,9 @@ def _read(file: IO[bytes], where: str, packed: int, names: Collection[str]) -> d
 def _absent(name: str, present: list[str], where: str) -> DataError:
     nearest = difflib.get_close_matches(name, present, n=3, cutoff=0.4)
     got = f"{len(present)} members" + (f"; nearest: {', '.join(nearest)}" if nearest else "")
-    return DataError(f"the archive has no member '{name}'", where=where, got=got, expected=f"'{name}'", fix=AGAIN)
+    return DataError(
+        f"the archive has no member '{name}'", where=where, got=got, expected=f"'{name}'", fix=AGAIN
+    )
 
 
 def _members(file: IO[bytes], where: str, packed: int) -> Iterator[_Member]:
@@ -150,8 +159,15 @@ def _zip_members(file: IO[bytes], where: str, packed: int) -> Iterator[_Member]:
     with zipfile.ZipFile(file) as archive:
         entries, admission = archive.infolist(), Admission(where)
         if sum(entry.compress_size for entry in entries) > packed:
-            raise unsafe("zip entries overlap", where, "more compressed bytes than the file has", "separate entries")
-        admitted = [(admission.admit(_zip_name(entry, where), entry.is_dir()), entry) for entry in entries]
+            raise unsafe(
+                "zip entries overlap",
+                where,
+                "more compressed bytes than the file has",
+                "separate entries",
+            )
+        admitted = [
+            (admission.admit(_zip_name(entry, where), entry.is_dir()), entry) for entry in entries
+        ]
         for name, entry in admitted:
             if name is not None:
                 _check_zip_entry(entry, f"{where}!{name}")
@@ -166,25 +182,39 @@ def _zip_name(entry: zipfile.ZipInfo, where: str) -> str:
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError:
-        raise unsafe("member name is not UTF-8", f"{where}!{raw!r}", repr(raw), "a name in UTF-8") from None
+        raise unsafe(
+            "member name is not UTF-8", f"{where}!{raw!r}", repr(raw), "a name in UTF-8"
+        ) from None
 
 
 def _check_zip_entry(entry: zipfile.ZipInfo, place: str) -> None:
     kind = stat.S_IFMT(entry.external_attr >> 16)
     if kind not in (0, stat.S_IFREG):
         what = "a symbolic link" if kind == stat.S_IFLNK else f"a special file (mode {kind:o})"
-        raise unsafe("the archive holds something that is no file", place, what, "files and folders")
+        raise unsafe(
+            "the archive holds something that is no file", place, what, "files and folders"
+        )
     if entry.flag_bits & 0x41:
         raise unsafe("the member is encrypted", place, "an encrypted member", "open data")
     if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise unsafe("unusual zip compression", place, f"method {entry.compress_type}", "stored (0) or deflated (8)")
+        raise unsafe(
+            "unusual zip compression",
+            place,
+            f"method {entry.compress_type}",
+            "stored (0) or deflated (8)",
+        )
 
 
 def _read_zip_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, place: str) -> bytes:
     with archive.open(entry) as stream:
         data = read_up_to(stream, member_limit(entry.compress_size), place)
     if len(data) != entry.file_size:
-        raise unsafe("the member has another size than stated", place, f"{len(data)} bytes", f"{entry.file_size} bytes")
+        raise unsafe(
+            "the member has another size than stated",
+            place,
+            f"{len(data)} bytes",
+            f"{entry.file_size} bytes",
+        )
     return data
 
 
@@ -247,7 +277,9 @@ def _opened(path: Path) -> Iterator[IO[bytes]]:
     try:
         file = path.open("rb")
     except FileNotFoundError as error:
-        raise MissingDataError(f"no file '{path.name}'", where=str(path), expected="a file") from error
+        raise MissingDataError(
+            f"no file '{path.name}'", where=str(path), expected="a file"
+        ) from error
     except OSError as error:
         raise ResourceError("the file cannot be opened", where=str(path), got=str(error)) from error
     with file:
@@ -260,13 +292,19 @@ def _damage_reported(where: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        # gzip and bz2 raise OSError without errno for bad data; an absurd offset gives EINVAL; the rest is the disk's
+        # gzip and bz2 raise OSError without errno for bad data; an absurd offset gives EINVAL; the
+        # rest is the disk's
         if error.errno not in (None, errno.EINVAL):
             raise ResourceError("the file cannot be read", where=where, got=str(error)) from error
         raise IntegrityError(_DAMAGED, where=where, got=str(error), fix=AGAIN) from error
     except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError) as error:
         raise IntegrityError(_DAMAGED, where=where, got=str(error), fix=AGAIN) from error
-    except (ValueError, OverflowError, RecursionError, NotImplementedError) as error:  # absurd numbers, chained headers
+    except (
+        ValueError,
+        OverflowError,
+        RecursionError,
+        NotImplementedError,
+    ) as error:  # absurd numbers, chained headers
         raise IntegrityError(_DAMAGED, where=where, got=repr(error)[:200], fix=AGAIN) from error
 
 

@@ -11,7 +11,15 @@ from urllib.parse import urlsplit, urlunsplit
 
 from stilts_artifact.data.files import FileStore, describe
 from stilts_artifact.data.incoming import Incoming, IncomingLostError
-from stilts_artifact.data.receive import FailedAttempt, Outcome, Patience, Progress, Receiver, Silent, open_session
+from stilts_artifact.data.receive import (
+    FailedAttempt,
+    Outcome,
+    Patience,
+    Progress,
+    Receiver,
+    Silent,
+    open_session,
+)
 from stilts_artifact.domain.tasks import Source
 from stilts_artifact.errors import ArtifactError, IntegrityError, MissingDataError
 
@@ -36,7 +44,9 @@ class Attempt:
 class Downloader:
     """Downloads files one after another; hosts that never answer are asked for one file only."""
 
-    def __init__(self, store: FileStore, patience: Patience | None = None, progress: Progress | None = None) -> None:
+    def __init__(
+        self, store: FileStore, patience: Patience | None = None, progress: Progress | None = None
+    ) -> None:
         self._store = store
         self._patience = patience or Patience()
         self._progress = progress or Silent()
@@ -51,8 +61,8 @@ class Downloader:
     def download(self, source: Source, urls: Sequence[str]) -> Path:
         """Bring a pinned source into the store from the first of ``urls`` that has its bytes.
 
-        A file cut short stays beside the store's files and is resumed, in this run or the next; it is never
-        published.
+        A file cut short stays beside the store's files and is resumed, in this run or the next; it
+        is never published.
 
         Raises:
             MissingDataError: no address had the file, and at least one gave no answer or broke off.
@@ -90,7 +100,9 @@ class Downloader:
 class _Transfer:
     """One file on its way in, over as many attempts as it takes."""
 
-    def __init__(self, source: Source, store: FileStore, receiver: Receiver, incoming: Incoming) -> None:
+    def __init__(
+        self, source: Source, store: FileStore, receiver: Receiver, incoming: Incoming
+    ) -> None:
         self.attempts: list[Attempt] = []
         self._source = source
         self._store = store
@@ -130,10 +142,13 @@ class _Transfer:
         try:
             return self._store.commit(self._incoming, self._source)
         except IntegrityError as error:
-            # The earlier bytes of a resumed file may come from elsewhere: one clean attempt is owed to this address.
+            # The earlier bytes of a resumed file may come from elsewhere: one clean attempt is owed
+            # to this address.
             resumed, self._resumed = self._resumed, False
             self._receiver.restart(self._incoming)
-            raise FailedAttempt(Outcome.WRONG, f"wrong content: {error.got}", again=resumed) from error
+            raise FailedAttempt(
+                Outcome.WRONG, f"wrong content: {error.got}", again=resumed
+            ) from error
         except IncomingLostError as error:
             self._receiver.progress.advance(-self._incoming.size)
             self._incoming = self._store.incoming(self._source)

@@ -43,7 +43,8 @@ def fetch(
 
     Args:
         offline: open no socket; what no opener makes is reported as missing, all of it at once.
-        mirrors: base URLs under which files lie by name or by sha256; tried before the sources' own.
+        mirrors: base URLs under which files lie by name or by sha256; tried before the sources'
+            own.
         openers: by URL scheme, what makes a file on this machine (the mini world's generator).
 
     Raises:
@@ -52,7 +53,9 @@ def fetch(
     for mirror in mirrors:
         if urlsplit(mirror).scheme not in ("http", "https"):
             fix = "for a folder on this machine use --data"
-            raise ConfigError("a mirror is an http or https URL", where="--mirror", got=mirror, fix=fix)
+            raise ConfigError(
+                "a mirror is an http or https URL", where="--mirror", got=mirror, fix=fix
+            )
     progress = progress or Silent()
     report = FetchReport()
     with closing(Downloader(library.store, progress=progress)) as downloader:
@@ -82,7 +85,9 @@ class _Fetcher:
     def obtain(self, source: Source) -> str | None:
         """How the source is satisfied already, or ``None`` if it had to be brought."""
         makers = [url for url in source.urls if urlsplit(url).scheme in self.openers]
-        remote = [] if self.offline or source.sha256 is None else [*self._mirrored(source), *source.urls]
+        remote = (
+            [] if self.offline or source.sha256 is None else [*self._mirrored(source), *source.urls]
+        )
         try:
             how = self.library.satisfied_by(source)
         except IntegrityError:
@@ -109,6 +114,8 @@ class _Fetcher:
 
     def _mirrored(self, source: Source) -> list[str]:
         """Where the mirrors would have the file: by the name in its own URLs, then by its sha256."""
-        names = [urlsplit(url).path.rpartition("/")[2] for url in source.urls] or [quote(source.name)]
+        names = [urlsplit(url).path.rpartition("/")[2] for url in source.urls] or [
+            quote(source.name)
+        ]
         places = dict.fromkeys([*names, str(source.sha256)])
         return [f"{mirror.rstrip('/')}/{place}" for mirror in self.mirrors for place in places]

@@ -1,8 +1,8 @@
 """The file store: upstream files, each published once under its own sha256.
 
-Nothing is trusted because it exists. A file is hashed on its way in, and again at its first use in every process,
-so one edited after publication is found. No correctness rests on locks: a writer has a file of its own, and one
-rename publishes it.
+Nothing is trusted because it exists. A file is hashed on its way in, and again at its first use in
+every process, so one edited after publication is found. No correctness rests on locks: a writer has
+a file of its own, and one rename publishes it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,14 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from stilts_artifact.data.incoming import Incoming, IncomingLostError, copy, disk_errors, orphans, remove
+from stilts_artifact.data.incoming import (
+    Incoming,
+    IncomingLostError,
+    copy,
+    disk_errors,
+    orphans,
+    remove,
+)
 from stilts_artifact.domain.tasks import Source
 from stilts_artifact.errors import IntegrityError, ResourceError
 
@@ -56,7 +63,8 @@ class FileStore:
         """The source's file, hashed at its first use in this process; ``None`` if it is not here or has no pin.
 
         Raises:
-            IntegrityError: the content is not what was published. The file is moved aside to ``<sha256>.corrupt``.
+            IntegrityError: the content is not what was published. The file is moved aside to
+                ``<sha256>.corrupt``.
             ResourceError: it cannot be read.
         """
         if source.sha256 is None or not self.has(source):
@@ -88,7 +96,8 @@ class FileStore:
     def resume(self, source: Source) -> Incoming:
         """A new file that starts with the most bytes any dead process left of this source.
 
-        They are copied, not taken over: should their writer live after all, it writes to a file that nobody reads.
+        They are copied, not taken over: should their writer live after all, it writes to a file
+        that nobody reads.
         """
         left = orphans(self.folder, source)
         incoming = self.incoming(source)
@@ -124,7 +133,9 @@ class FileStore:
             incoming.keep()
         if lost and self.get(source) is None:
             where = str(incoming.path)
-            raise IncomingLostError("another process removed the unfinished file", where=where, fix="run it again")
+            raise IncomingLostError(
+                "another process removed the unfinished file", where=where, fix="run it again"
+            )
         self._verified.add(incoming.sha256)
         for orphan in orphans(self.folder, source):
             remove(orphan)
@@ -173,7 +184,8 @@ def _sync_folder(folder: Path) -> None:
     """Have the disk hold the rename itself."""
     file = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        # Some network file systems refuse this call; there the file is hashed again at its next use anyway.
+        # Some network file systems refuse this call; there the file is hashed again at its next use
+        # anyway.
         with contextlib.suppress(OSError):
             os.fsync(file)
     finally:

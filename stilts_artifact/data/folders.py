@@ -1,6 +1,7 @@
 """Files that people bring: found in their folders by content, whatever their names.
 
-Only a file whose size equals a wanted size is hashed, so that a large folder costs little more than its listing.
+Only a file whose size equals a wanted size is hashed, so that a large folder costs little more than
+its listing.
 """
 
 from __future__ import annotations
@@ -83,7 +84,9 @@ class DataFolders:
         visited: set[tuple[int, int]] = set()
         for folder in self.folders:
             if not folder.is_dir():
-                raise DataError("data folder does not exist", where=str(folder), fix="name an existing folder")
+                raise DataError(
+                    "data folder does not exist", where=str(folder), fix="name an existing folder"
+                )
             yield from self._walk(folder, visited)
 
     def _walk(self, folder: Path, visited: set[tuple[int, int]]) -> Iterator[tuple[Path, int]]:
@@ -112,7 +115,9 @@ class DataFolders:
         key = (path, unpacked)
         if key not in self._sums:
             try:
-                self._sums[key] = hash_file(path) if unpacked is None else _hash_unpacked(path, unpacked)
+                self._sums[key] = (
+                    hash_file(path) if unpacked is None else _hash_unpacked(path, unpacked)
+                )
             except (OSError, EOFError, zlib.error):
                 self.unreadable.append(path)
                 self._sums[key] = None

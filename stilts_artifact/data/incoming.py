@@ -28,13 +28,21 @@ def disk_errors(path: Path, needed: int) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in _NO_ROOM:
-            what, fix = "no room left to write a file", f"free {needed:,} bytes there, or choose another --store"
+            what, fix = (
+                "no room left to write a file",
+                f"free {needed:,} bytes there, or choose another --store",
+            )
         elif error.errno in _NO_RIGHT:
-            what, fix = "no right to write a file", "give this user the right to write there, or choose another --store"
+            what, fix = (
+                "no right to write a file",
+                "give this user the right to write there, or choose another --store",
+            )
         else:
             what, fix = "a file cannot be written", "mend the disk, or choose another --store"
         expected = f"room for {needed:,} bytes"
-        raise ResourceError(what, where=str(path), got=error.strerror, expected=expected, fix=fix) from error
+        raise ResourceError(
+            what, where=str(path), got=error.strerror, expected=expected, fix=fix
+        ) from error
 
 
 class IncomingLostError(ResourceError):
@@ -44,9 +52,9 @@ class IncomingLostError(ResourceError):
 class Incoming:
     """A file on its way into the store, hashed as it is written.
 
-    Its name is unique, so no two processes ever write the same file. While its writer lives it holds an advisory
-    lock, which only tells others that the bytes are not orphaned. Where locks do nothing, a writer can find its
-    file gone; it then starts again, and nothing wrong is published.
+    Its name is unique, so no two processes ever write the same file. While its writer lives it
+    holds an advisory lock, which only tells others that the bytes are not orphaned. Where locks do
+    nothing, a writer can find its file gone; it then starts again, and nothing wrong is published.
     """
 
     def __init__(self, folder: Path, source: Source) -> None:
@@ -85,7 +93,8 @@ class Incoming:
         """Append ``chunk``.
 
         Raises:
-            ResourceError: the disk is full or refuses; the file is removed, so that it frees its room.
+            ResourceError: the disk is full or refuses; the file is removed, so that it frees its
+                room.
         """
         rest = memoryview(chunk)
         try:

@@ -1,7 +1,8 @@
 """The library: reads the parts of tasks from verified files, wherever on this machine those lie.
 
-A source is satisfied, in this order, by the store, by a file of a data folder with its sha256, or by its members as
-single files. A source without a public pin is taken from a data folder by its name, and its hash recorded.
+A source is satisfied, in this order, by the store, by a file of a data folder with its sha256, or
+by its members as single files. A source without a public pin is taken from a data folder by its
+name, and its hash recorded.
 """
 
 from __future__ import annotations
@@ -53,7 +54,9 @@ class _Held:
 class Library:
     """The sources of one world, as far as they are on this machine."""
 
-    def __init__(self, sources: Mapping[str, Source], store: FileStore, data_folders: Sequence[Path] = ()) -> None:
+    def __init__(
+        self, sources: Mapping[str, Source], store: FileStore, data_folders: Sequence[Path] = ()
+    ) -> None:
         self.sources = sources
         self.store = store
         self.folders = DataFolders(data_folders)
@@ -66,7 +69,8 @@ class Library:
         Raises:
             MissingDataError: the source is not on this machine; the message says how to get it.
             IntegrityError: a file of the store was changed.
-            DataError: the archive has no such member, or an unpinned source is here in two versions.
+            DataError: the archive has no such member, or an unpinned source is here in two
+                versions.
         """
         source = self.sources[part.source]
         held = self._held(source)
@@ -80,18 +84,26 @@ class Library:
     def prefetch(self, parts: Iterable[Part]) -> None:
         """Read the members of all these parts in one pass over each tar archive, and hold them until they are read.
 
-        Spares a pass for each part; costs the memory of the members. A zip archive needs no such help.
+        Spares a pass for each part; costs the memory of the members. A zip archive needs no such
+        help.
         """
         wanted: dict[Path, set[str]] = {}
         for part in parts:
             held = self._held(self.sources[part.source]) if part.member is not None else None
-            if held and part.member and (held.path, part.member) not in self._ready and not is_zipfile(held.path):
+            if (
+                held
+                and part.member
+                and (held.path, part.member) not in self._ready
+                and not is_zipfile(held.path)
+            ):
                 wanted.setdefault(held.path, set()).add(part.member)
         for path, patterns in wanted.items():
             # Where one pattern has no member, documents() says for which part.
             with contextlib.suppress(DataError):
                 found = read_members(path, patterns)
-                self._ready.update({(path, pattern): _matching(pattern, found) for pattern in patterns})
+                self._ready.update(
+                    {(path, pattern): _matching(pattern, found) for pattern in patterns}
+                )
 
     def missing(self, parts: Iterable[Part]) -> list[Source]:
         """The sources that these parts need and that are not here, each once. Opens no archive."""
@@ -150,7 +162,10 @@ class Library:
             if whole is not None:
                 found.add(whole.record)
             else:
-                found |= {_member_record(source, member) for member, _ in self._members(source, part) or ()}
+                found |= {
+                    _member_record(source, member)
+                    for member, _ in self._members(source, part) or ()
+                }
         return sorted(found)
 
     def missing_error(self, source: Source) -> MissingDataError:
@@ -174,7 +189,11 @@ class Library:
         if path is None:
             found = self.folders.find(source.bytes, source.sha256)
             path, how = (found.path if found else None), BY_HASH
-        return None if path is None else _Held(path, InputRecord(source.name, source.sha256, source.bytes, how))
+        return (
+            None
+            if path is None
+            else _Held(path, InputRecord(source.name, source.sha256, source.bytes, how))
+        )
 
     def _held_by_name(self, source: Source) -> _Held | None:
         versions = self.folders.versions(source.name)
@@ -203,7 +222,11 @@ class Library:
         wanted = [member for member in source.members if matches(member.path)]
         found = [(member, self.folders.find(member.bytes, member.sha256)) for member in wanted]
         here = [(member, brought) for member, brought in found if brought is not None]
-        return sorted(here, key=lambda pair: pair[0].path) if here and len(here) == len(wanted) else None
+        return (
+            sorted(here, key=lambda pair: pair[0].path)
+            if here and len(here) == len(wanted)
+            else None
+        )
 
     def _from_whole(self, held: _Held, source: Source, part: Part) -> list[Document]:
         self._used.add(held.record)

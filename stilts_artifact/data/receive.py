@@ -1,6 +1,7 @@
 """One HTTP request for one pinned file, written to the end of what is already there.
 
-A server is never believed: status, lengths and ranges only help to stop early and to say what happened.
+A server is never believed: status, lengths and ranges only help to stop early and to say what
+happened.
 """
 
 from __future__ import annotations
@@ -76,8 +77,8 @@ class Patience:
     Args:
         connect: for a connection.
         stall: without a byte, or at less than 1 KiB a second.
-        delays: before each further attempt at the same address; they start over when ``step`` new bytes came,
-            so that a line that breaks now and then still delivers a large file.
+        delays: before each further attempt at the same address; they start over when ``step`` new
+            bytes came, so that a line that breaks now and then still delivers a large file.
     """
 
     connect: float = 10.0
@@ -150,11 +151,15 @@ class Receiver:
         elif code in (http.client.PARTIAL_CONTENT, http.client.REQUESTED_RANGE_NOT_SATISFIABLE):
             again = incoming.size > 0
             self.restart(incoming)
-            raise FailedAttempt(Outcome.BROKEN, f"HTTP {code} to a request it does not answer", again=again)
+            raise FailedAttempt(
+                Outcome.BROKEN, f"HTTP {code} to a request it does not answer", again=again
+            )
         elif code in _GONE:
             raise FailedAttempt(Outcome.ABSENT, f"HTTP {code} {response.reason}", again=False)
         else:
-            raise FailedAttempt(Outcome.BROKEN, f"HTTP {code} {response.reason}", again=code in _BUSY)
+            raise FailedAttempt(
+                Outcome.BROKEN, f"HTTP {code} {response.reason}", again=code in _BUSY
+            )
 
     def _check_range(self, response: requests.Response, incoming: Incoming) -> None:
         text = response.headers.get("Content-Range", "")
@@ -163,7 +168,9 @@ class Receiver:
             happened = f"its file has {int(match[2]):,} bytes instead of {self.size:,}"
             raise FailedAttempt(Outcome.WRONG, happened, again=False)
         if not match or int(match[1]) != incoming.size:
-            happened = f"answered Content-Range {text!r} to a request from byte {incoming.size:,} on"
+            happened = (
+                f"answered Content-Range {text!r} to a request from byte {incoming.size:,} on"
+            )
             self.restart(incoming)
             raise FailedAttempt(Outcome.WRONG, happened, again=True)
 
@@ -213,9 +220,13 @@ class Receiver:
         if isinstance(cause, http.client.IncompleteRead):
             return FailedAttempt(Outcome.WRONG, f"cut short {so_far}", again=True)
         if isinstance(error, requests.ConnectTimeout):
-            return FailedAttempt(Outcome.NO_ANSWER, f"no connection within {self.patience.connect:g} s", again=True)
+            return FailedAttempt(
+                Outcome.NO_ANSWER, f"no connection within {self.patience.connect:g} s", again=True
+            )
         if isinstance(error, (requests.Timeout, TimeoutError, urllib3.exceptions.TimeoutError)):
-            return FailedAttempt(Outcome.BROKEN, f"stalled for {self.patience.stall:g} s {so_far}", again=True)
+            return FailedAttempt(
+                Outcome.BROKEN, f"stalled for {self.patience.stall:g} s {so_far}", again=True
+            )
         if isinstance(error, requests.ConnectionError):
             return FailedAttempt(Outcome.NO_ANSWER, f"no answer: {cause}", again=True)
         return FailedAttempt(Outcome.BROKEN, f"broken off {so_far}: {cause}", again=True)
@@ -226,6 +237,8 @@ def _kind(response: requests.Response, first: bytes) -> str:
     encoding = response.headers.get("Content-Encoding", "identity")
     if encoding != "identity":
         return f"a body encoded as {encoding}"
-    if response.headers.get("Content-Type", "").startswith("text/html") or first.lstrip().startswith(b"<"):
+    if response.headers.get("Content-Type", "").startswith(
+        "text/html"
+    ) or first.lstrip().startswith(b"<"):
         return "an HTML page"
     return "a file"

@@ -8,7 +8,7 @@ from typing import Any
 from stilts_artifact.data.library import Library
 from stilts_artifact.data.readers import READERS
 from stilts_artifact.domain.examples import ComparableCorpus, Example, SentencePair
-from stilts_artifact.domain.tasks import Kind, Part, Split, Task
+from stilts_artifact.domain.tasks import Part, Split, Task, TaskForm
 from stilts_artifact.errors import ConfigError, DataError
 
 SplitData = list[Example] | ComparableCorpus
@@ -22,16 +22,18 @@ def read_split(task: Task, split: Split, language: str, library: Library) -> Spl
 
     Raises:
         ConfigError: the task has no such split.
-        DataError: a file that breaks its format, sides of unequal length, gold ids that no sentence has, or no
-            example at all; ``MissingDataError`` where a source is not on this machine.
+        DataError: a file that breaks its format, sides of unequal length, gold ids that no sentence
+            has, or no example at all; ``MissingDataError`` where a source is not on this machine.
         IntegrityError: a file whose bytes are not those it is pinned to.
     """
     parts = task.parts.get((split, language))
     if parts is None:
         expected = ", ".join(task.languages_of(split)) or "no language"
-        raise ConfigError(f"{task.name} has no {split} split in {language}", got=language, expected=expected)
+        raise ConfigError(
+            f"{task.name} has no {split} split in {language}", got=language, expected=expected
+        )
     library.prefetch(parts)
-    data = _JOINS.get(task.kind, _concatenate)([_read_part(part, library) for part in parts])
+    data = _JOINS.get(task.form, _concatenate)([_read_part(part, library) for part in parts])
     if count(data) == 0:
         where = ", ".join(part.source for part in parts)
         what = f"{task.name} has an empty {split} split in {language}"
@@ -48,7 +50,11 @@ def _read_part(part: Part, library: Library) -> _Read:
     documents = library.documents(part)
     read = READERS[part.reader]
     options = dict(part.options)
-    examples = [example for document in documents for example in read(document.data, document.where, **options)]
+    examples = [
+        example
+        for document in documents
+        for example in read(document.data, document.where, **options)
+    ]
     return examples, ", ".join(document.where for document in documents)
 
 
@@ -74,11 +80,15 @@ def _corpus(parts: Sequence[_Read]) -> SplitData:
     (source, source_name), (target, target_name), (gold, gold_name) = parts
     source_ids, target_ids = ({sentence.id for sentence in side} for side in (source, target))
     for line, pair in enumerate(gold, start=1):
-        for identity, ids, name in ((pair.source, source_ids, source_name), (pair.target, target_ids, target_name)):
+        for identity, ids, name in (
+            (pair.source, source_ids, source_name),
+            (pair.target, target_ids, target_name),
+        ):
             if identity not in ids:
                 swapped = pair.source in target_ids and pair.target in source_ids
                 raise DataError(
-                    "gold pair with an unknown id" + (": its two columns are swapped" if swapped else ""),
+                    "gold pair with an unknown id"
+                    + (": its two columns are swapped" if swapped else ""),
                     where=f"{gold_name}:{line}",
                     got=repr(identity),
                     expected=f"an id of {name}",
@@ -86,4 +96,7 @@ def _corpus(parts: Sequence[_Read]) -> SplitData:
     return ComparableCorpus(tuple(source), tuple(target), tuple(gold))
 
 
-_JOINS: dict[Kind, Callable[[Sequence[_Read]], SplitData]] = {Kind.SEARCH: _align, Kind.MINING: _corpus}
+_JOINS: dict[TaskForm, Callable[[Sequence[_Read]], SplitData]] = {
+    TaskForm.SEARCH: _align,
+    TaskForm.MINING: _corpus,
+}

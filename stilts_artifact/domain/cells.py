@@ -33,7 +33,8 @@ class Measurement:
     """A measured value, or the reason why there is none (exactly one of the two is ``None``).
 
     Args:
-        seeds: value of each seed, of which ``value`` is the median; ``None`` where there is only the one.
+        seeds: value of each seed, of which ``value`` is the median; ``None`` where there is only
+            the one.
         flag: such as ``DEGENERATE``; a collapsed run's spread says nothing about the others'.
     """
 
@@ -51,13 +52,14 @@ class Reported:
 
     Args:
         value: counts, or points 0-100; ``None`` where no public source has it.
-        decimals: digits after the point as printed; rounding widens the tolerance by half a unit of the last.
+        decimals: digits after the point as printed; rounding widens the tolerance by half a unit of
+            the last.
         source: citation and place of the value.
         reason: why ``value`` is ``None``.
         n: number of seeds of which ``value`` is the median; ``None`` if unknown.
         tolerance: band of this cell, where it is not its column's.
-        signature: of the recorded run, for values that this package measured; only a run with the same
-            signature (the version aside) can be held against them.
+        signature: of the recorded run, for values that this package measured; only a run with the
+            same signature (the version aside) can be held against them.
     """
 
     key: CellKey

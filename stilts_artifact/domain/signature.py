@@ -1,8 +1,8 @@
 """The signature of a number: everything that decides its meaning, in one line that travels with it.
 
-The form follows sacrebleu's (``nrefs:1|case:mixed|...|version:2.0.0``): fields joined by ``|``, the package
-version last. Four codebases compute four different things called "BUCC F1"; two numbers may be averaged or
-compared only if their signatures agree.
+The form follows sacrebleu's (``nrefs:1|case:mixed|...|version:2.0.0``): fields joined by ``|``, the
+package version last. Four codebases compute four different things called "BUCC F1"; two numbers may
+be averaged or compared only if their signatures agree.
 """
 
 from __future__ import annotations
@@ -37,7 +37,9 @@ SHORT_KEYS: Mapping[str, str] = {
 }
 """Field name -> key of the short form, in the order of both forms."""
 
-_FIELDS: Mapping[str, str] = {key: name for name, short in SHORT_KEYS.items() for key in (name, short)}
+_FIELDS: Mapping[str, str] = {
+    key: name for name, short in SHORT_KEYS.items() for key in (name, short)
+}
 _INTEGERS = frozenset({"layer", "max_length", "neighbours", "seeds"})
 _SEQUENCES = frozenset({"languages", "seeds"})
 _RESERVED = "%|:+"
@@ -50,7 +52,8 @@ Value = _Scalar | tuple[_Scalar, ...] | None
 class Signature:
     """What a number is: two numbers with equal signatures measure the same thing.
 
-    Languages and seeds are sets: they are kept sorted. ``None`` means that a field has no bearing on the number.
+    Languages and seeds are sets: they are kept sorted. ``None`` means that a field has no bearing
+    on the number.
 
     Args:
         task, split, languages: what was scored; a number for an average names every language in it.
@@ -58,8 +61,8 @@ class Signature:
         layer: index into ``hidden_states``, 0 being the embeddings.
         pooling: how token vectors become a sentence vector.
         max_length: tokens kept of an input.
-        neighbours, margin, duplicates, threshold: mining: k, score, policy for repeated sentences, and where the
-            threshold was tuned.
+        neighbours, margin, duplicates, threshold: mining: k, score, policy for repeated sentences,
+            and where the threshold was tuned.
         metric, metric_version: what was computed, and by which definition.
         seeds: of every run behind the number.
         dtype, backend: arithmetic it was computed in, and the library that did it.
@@ -70,7 +73,8 @@ class Signature:
 
     Example:
         >>> scored = Signature(
-        ...     task="udpos", split="test", languages=("en", "de"), metric="chunk-f1", scale="mini", version="0.1.0"
+        ...     task="udpos", split="test", languages=("en", "de"), metric="chunk-f1",
+        ...     scale="mini", version="0.1.0",
         ... )
         >>> scored.short()
         'udpos|split:test|lang:de+en|metric:chunk-f1|scale:mini|v:0.1.0'
@@ -121,7 +125,9 @@ class Signature:
         return [f"{key}:{_write(value)}" for key, value in values if value is not None]
 
     @classmethod
-    @lru_cache(maxsize=1 << 14)  # a table is judged cell by cell, and each reads a few signatures more than once
+    @lru_cache(
+        maxsize=1 << 14
+    )  # a table is judged cell by cell, and each reads a few signatures more than once
     def parse(cls, text: str) -> Signature:
         """Read either form back; ``parse(s.short()) == parse(s.long()) == s``.
 
@@ -133,7 +139,9 @@ class Signature:
             key, colon, value = item.partition(":")
             if not colon:
                 if position > 0:
-                    raise ConfigError("signature item without a key", where=text, got=item, expected="key:value")
+                    raise ConfigError(
+                        "signature item without a key", where=text, got=item, expected="key:value"
+                    )
                 key, value = "task", item
             name = _field(key)
             if name in values:
@@ -156,10 +164,12 @@ def require_comparable(signatures: Sequence[Signature], *, varying: Collection[s
     """Refuse to average or compare numbers that measure different things.
 
     Args:
-        varying: fields that are meant to differ, such as ``languages`` when averaging over languages.
+        varying: fields that are meant to differ, such as ``languages`` when averaging over
+            languages.
 
     Raises:
-        ConfigError: naming the first field that differs and both its values; or an unknown name in ``varying``.
+        ConfigError: naming the first field that differs and both its values; or an unknown name in
+            ``varying``.
     """
     allowed = {_field(name) for name in varying}
     for other in signatures[1:]:
@@ -185,12 +195,19 @@ def _check(name: str, value: object) -> None:
     items: tuple[object, ...] = (value,)
     if name in _SEQUENCES:
         items = value if isinstance(value, tuple) else ()
-    # bool is an int to isinstance, and "" would be indistinguishable from an absent item once written.
-    sound = items and all(isinstance(item, kind) and not isinstance(item, bool) and item != "" for item in items)
+    # bool is an int to isinstance, and "" would be indistinguishable from an absent item once
+    # written.
+    sound = items and all(
+        isinstance(item, kind) and not isinstance(item, bool) and item != "" for item in items
+    )
     if not sound or len(set(items)) < len(items):
-        expected = f"distinct {kind.__name__} values in a tuple" if name in _SEQUENCES else kind.__name__
+        expected = (
+            f"distinct {kind.__name__} values in a tuple" if name in _SEQUENCES else kind.__name__
+        )
         raise ConfigError(
-            f"signature field {name} has a wrong value", got=repr(value), expected=f"{expected}, not empty"
+            f"signature field {name} has a wrong value",
+            got=repr(value),
+            expected=f"{expected}, not empty",
         )
 
 
@@ -202,7 +219,9 @@ def _write(value: _Scalar | tuple[_Scalar, ...]) -> str:
 def _escape(text: str) -> str:
     """Percent-encode what the form reserves and what does not print; scripts of all languages stay readable."""
     return "".join(
-        char if char.isprintable() and char not in _RESERVED else quote(char, safe="", errors="surrogatepass")
+        char
+        if char.isprintable() and char not in _RESERVED
+        else quote(char, safe="", errors="surrogatepass")
         for char in text
     )
 
@@ -212,7 +231,9 @@ def _read(name: str, text: str, *, where: str) -> Value:
         items = [unquote(item, errors="surrogatepass") for item in text.split("+")]
         values = [int(item) if name in _INTEGERS else item for item in items]
     except ValueError as error:
-        raise ConfigError(f"signature field {name} cannot hold this value", where=where, got=text) from error
+        raise ConfigError(
+            f"signature field {name} cannot hold this value", where=where, got=text
+        ) from error
     if name in _SEQUENCES:
         return tuple(values)
     if len(values) > 1:

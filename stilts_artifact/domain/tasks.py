@@ -22,7 +22,7 @@ class Role(StrEnum):
     TARGET = "target"
 
 
-class Kind(StrEnum):
+class TaskForm(StrEnum):
     """The form of a task, which decides example type, head and metric."""
 
     PAIR = "sentence-pair classification"
@@ -40,9 +40,9 @@ class Part:
     Args:
         source: name of a source of the same world.
         reader: name of a reader in :mod:`stilts_artifact.data.readers`.
-        member: path inside the source's archive, ``outer.tar.gz!inner`` for an archive in an archive;
-            ``None`` where the source is the file itself. May hold ``*`` (any characters but ``/``), which
-            then stands for *every* matching member, read in sorted order.
+        member: path inside the source's archive, ``outer.tar.gz!inner`` for an archive in an
+            archive; ``None`` where the source is the file itself. May hold ``*`` (any characters
+            but ``/``), which then stands for *every* matching member, read in sorted order.
         options: keyword arguments of the reader.
     """
 
@@ -57,13 +57,14 @@ class Task:
     """One task as literal data.
 
     ``parts`` maps (split, language) to the parts whose examples, in order, make that split. For
-    :attr:`Kind.MINING` they are source text, target text and gold; for :attr:`Kind.SEARCH` source and target.
+    :attr:`TaskForm.MINING` they are source text, target text and gold; for :attr:`TaskForm.SEARCH`
+    source and target.
     """
 
     name: str
     title: str
     role: Role
-    kind: Kind
+    form: TaskForm
     metrics: tuple[str, ...]
     labels: tuple[str, ...]
     languages: tuple[str, ...]
@@ -91,14 +92,15 @@ class Source:
     Args:
         name: unique in its world; file name under which people know it.
         urls: where it is downloaded from, tried in order; empty if it can only be brought by hand.
-        bytes, sha256: its pin. ``None`` only where no public pin exists (a licensed corpus): such a file is
-            taken by its ``name`` from a data folder, its hash recorded, and the result marked as unpinned.
+        bytes, sha256: its pin. ``None`` only where no public pin exists (a licensed corpus): such a
+            file is taken by its ``name`` from a data folder, its hash recorded, and the result
+            marked as unpinned.
         licence: of the data, as its publisher states it.
         obtain: how a person gets the file, in one sentence.
         pinned_by: where the pin was published.
         members: known files inside the archive.
-        complete: member patterns for which ``members`` lists every match, so that the members together
-            can stand in for the archive.
+        complete: member patterns for which ``members`` lists every match, so that the members
+            together can stand in for the archive.
     """
 
     name: str
@@ -121,14 +123,15 @@ class Language:
 
 
 @dataclass(frozen=True, slots=True)
-class World:
+class Benchmark:
     """A complete benchmark: the same eighteen tasks over one set of languages and sources.
 
-    ``text`` is running text by language, for masked language modelling: one document or paragraph a line.
+    ``text`` is running text by language, for masked language modelling: one document or paragraph a
+    line.
     """
 
     name: str
-    pivot: str
+    source_language: str
     languages: Mapping[str, Language]
     tasks: Mapping[str, Task]
     sources: Mapping[str, Source]

@@ -1,7 +1,7 @@
 """Archives whose bytes do not depend on the machine: no clock, no owner, no zlib.
 
-Different builds of zlib compress the same bytes differently, so zip members and gzip blocks are stored; bzip2 has
-one implementation and is used where upstream uses it.
+Different builds of zlib compress the same bytes differently, so zip members and gzip blocks are
+stored; bzip2 has one implementation and is used where upstream uses it.
 """
 
 from __future__ import annotations

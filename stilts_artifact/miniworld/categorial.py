@@ -18,9 +18,21 @@ AFTER_VP = r"(S\NP)\(S\NP)"
 BEFORE_VP = r"(S\NP)/(S\NP)"
 
 _PENN = {
-    "NOUN": "NN", "PROPN": "NNP", "VERB": "VB", "AUX": "MD", "ADJ": "JJ", "ADV": "RB", "PART": "RB", "DET": "DT",
-    "NUM": "CD", "ADP": "IN", "SCONJ": "IN", "CCONJ": "CC", "PRON": "WP", "PUNCT": ".",
-}  # fmt: skip
+    "NOUN": "NN",
+    "PROPN": "NNP",
+    "VERB": "VB",
+    "AUX": "MD",
+    "ADJ": "JJ",
+    "ADV": "RB",
+    "PART": "RB",
+    "DET": "DT",
+    "NUM": "CD",
+    "ADP": "IN",
+    "SCONJ": "IN",
+    "CCONJ": "CC",
+    "PRON": "WP",
+    "PUNCT": ".",
+}
 
 
 class Node(NamedTuple):
@@ -67,9 +79,13 @@ def _report(own: Grammar, report: Report, frame: list[Segment], that: Word, cont
     return node("S[dcl]", 1, noun_phrase(own, agent.words, report.speaker), says)
 
 
-def _compound(own: Grammar, meaning: Compound, first: list[Segment], link: Word, second: list[Segment]) -> Node:
+def _compound(
+    own: Grammar, meaning: Compound, first: list[Segment], link: Word, second: list[Segment]
+) -> Node:
     if meaning.link == "because":
-        reason = node(AFTER_VP, 0, leaf(f"({AFTER_VP})/S[dcl]", link), clause(own, second, meaning.second))
+        reason = node(
+            AFTER_VP, 0, leaf(f"({AFTER_VP})/S[dcl]", link), clause(own, second, meaning.second)
+        )
         (_, agent), *predicate = first
         told = node(VP, 0, verb_phrase(own, predicate, meaning.first), reason)
         return node("S[dcl]", 1, noun_phrase(own, agent.words, meaning.first.agent), told)
@@ -104,7 +120,9 @@ def _question(own: Grammar, word: Word, rest: list[Segment], event: Event) -> No
         return node("S[wq]", 0, leaf(f"S[wq]/({VP})", word), verb_phrase(own, rest, event))
     if event.asks == "patient":
         return node("S[wq]", 0, leaf("S[wq]/(S[dcl]/NP)", word), _gapped(own, rest, event))
-    return node("S[wq]", 0, leaf("S[wq]/S[dcl]", word), clause(own, rest, event._replace(asks=None)))
+    return node(
+        "S[wq]", 0, leaf("S[wq]/S[dcl]", word), clause(own, rest, event._replace(asks=None))
+    )
 
 
 def _gapped(own: Grammar, segments: list[Segment], event: Event) -> Node:
@@ -177,7 +195,9 @@ def noun_phrase(own: Grammar, words: Sequence[Word], referent: Referent | str | 
     noun = leaf("N", words[size - 1])
     for word in reversed(words[int(determined) : size - 1]):
         noun = node("N", 1, leaf("N/N", word), noun)
-    phrase = node("NP", 0, noun) if not determined else node("NP", 1, leaf("NP[nb]/N", words[0]), noun)
+    phrase = (
+        node("NP", 0, noun) if not determined else node("NP", 1, leaf("NP[nb]/N", words[0]), noun)
+    )
     if clause_of is None:
         return phrase
     that = leaf(rf"(NP\NP)/({VP})", words[size])

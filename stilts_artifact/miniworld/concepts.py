@@ -34,7 +34,18 @@ ANIMATE_VERBS = ("see", "chase", "help", "hurt", "follow", "lead", "love", "hate
 OBJECT_VERBS = ("buy", "sell", "break", "repair", "carry", "drop", "find", "lose", "wash", "hide")
 """Verbs whose object is a thing."""
 FOOD_VERBS = ("eat", "cook")
-INTRANSITIVE_VERBS = ("sleep", "wake", "sing", "dance", "laugh", "cry", "arrive", "leave", "run", "wait")
+INTRANSITIVE_VERBS = (
+    "sleep",
+    "wake",
+    "sing",
+    "dance",
+    "laugh",
+    "cry",
+    "arrive",
+    "leave",
+    "run",
+    "wait",
+)
 REPORT_VERBS = ("say", "know")
 
 ADJECTIVES = (
@@ -86,7 +97,9 @@ _SYNONYM_PAIRS = (
     ("house", "home"),
     ("quickly", "fast"),
 )
-SYNONYMS: Mapping[str, str] = dict(_SYNONYM_PAIRS) | {second: first for first, second in _SYNONYM_PAIRS}
+SYNONYMS: Mapping[str, str] = dict(_SYNONYM_PAIRS) | {
+    second: first for first, second in _SYNONYM_PAIRS
+}
 
 REACTIONS: Mapping[str, tuple[str, str | None]] = {
     "hungry": ("eat", "bread"),
@@ -101,28 +114,66 @@ REACTIONS: Mapping[str, tuple[str, str | None]] = {
 """State -> what one does for it: (verb, object)."""
 
 HABITATS: Mapping[str, str] = {
-    "dog": "house", "cat": "house", "horse": "hill", "goat": "hill", "bird": "garden", "wolf": "forest",
-    "cow": "river", "bear": "forest", "bread": "market", "apple": "garden", "cheese": "market", "book": "school",
-    "drum": "school", "lamp": "bridge", "rope": "bridge", "soup": "river",
-}  # fmt: skip
+    "dog": "house",
+    "cat": "house",
+    "horse": "hill",
+    "goat": "hill",
+    "bird": "garden",
+    "wolf": "forest",
+    "cow": "river",
+    "bear": "forest",
+    "bread": "market",
+    "apple": "garden",
+    "cheese": "market",
+    "book": "school",
+    "drum": "school",
+    "lamp": "bridge",
+    "rope": "bridge",
+    "soup": "river",
+}
 """Concept -> where one finds it, two to a place."""
 USES: Mapping[str, str] = {
-    "knife": "cut", "rope": "pull", "pot": "cook", "basket": "carry", "hammer": "break", "lamp": "see",
-    "drum": "dance", "book": "know",
-}  # fmt: skip
+    "knife": "cut",
+    "rope": "pull",
+    "pot": "cook",
+    "basket": "carry",
+    "hammer": "break",
+    "lamp": "see",
+    "drum": "dance",
+    "book": "know",
+}
 """Tool -> what one does with it."""
 WANTS: Mapping[str, str] = {
-    "farmer": "rice", "teacher": "book", "doctor": "knife", "singer": "drum", "soldier": "hammer", "baker": "bread",
-    "hunter": "rope", "child": "apple", "dog": "meat", "cat": "egg", "horse": "basket", "goat": "pot",
-    "bird": "cheese", "wolf": "soup", "cow": "lamp", "bear": "honey",
-}  # fmt: skip
+    "farmer": "rice",
+    "teacher": "book",
+    "doctor": "knife",
+    "singer": "drum",
+    "soldier": "hammer",
+    "baker": "bread",
+    "hunter": "rope",
+    "child": "apple",
+    "dog": "meat",
+    "cat": "egg",
+    "horse": "basket",
+    "goat": "pot",
+    "bird": "cheese",
+    "wolf": "soup",
+    "cow": "lamp",
+    "bear": "honey",
+}
 """Person or animal -> the thing it wants most."""
 
 SCRIPTS: Mapping[str, tuple[tuple[str, bool], ...]] = {
     "meal": (("buy", True), ("wash", True), ("cut", True), ("cook", True), ("eat", True)),
     "trade": (("find", True), ("carry", True), ("sell", True), ("laugh", False), ("dance", False)),
     "repair": (("drop", True), ("break", True), ("cry", False), ("repair", True), ("use", True)),
-    "journey": (("wake", False), ("leave", False), ("run", False), ("arrive", False), ("sleep", False)),
+    "journey": (
+        ("wake", False),
+        ("leave", False),
+        ("run", False),
+        ("arrive", False),
+        ("sleep", False),
+    ),
     "loss": (("hide", True), ("lose", True), ("search", True), ("wait", False), ("call", False)),
 }
 """Scene -> its steps in order: (verb, whether it acts on the scene's object). No verb is in two scenes."""
@@ -132,20 +183,56 @@ DRINKS = ("water",)
 NUMERALS = ("one", "two", "three", "four", "five", "six")
 """``NUMERALS[n - 1]`` counts n things."""
 FUNCTION_WORDS = (
-    "be", "and", "because", "that", "who", "what", "where", "when", "why", "the", "a", "not", "will", "did", "many",
-)  # fmt: skip
+    "be",
+    "and",
+    "because",
+    "that",
+    "who",
+    "what",
+    "where",
+    "when",
+    "why",
+    "the",
+    "a",
+    "not",
+    "will",
+    "did",
+    "many",
+)
 SUFFIXES = ("plural", "definite", "accusative", "past", "future", "negation", "agreement")
 """Bound morphemes; a bound adposition uses its own root."""
 
 POS_CLASSES: Mapping[str, tuple[str, ...]] = {
-    "NOUN": (*ANIMATES, *OBJECTS, *PLACES, *TIMES, *OFFICES, *CLASSES, *DRINKS, "kid", "wood", "home"),
+    "NOUN": (
+        *ANIMATES,
+        *OBJECTS,
+        *PLACES,
+        *TIMES,
+        *OFFICES,
+        *CLASSES,
+        *DRINKS,
+        "kid",
+        "wood",
+        "home",
+    ),
     "VERB": (
-        *ANIMATE_VERBS, *OBJECT_VERBS, *FOOD_VERBS, *INTRANSITIVE_VERBS, *REPORT_VERBS, *SCRIPT_VERBS,
-        "watch", "assist", "pursue", "purchase", "bring",
+        *ANIMATE_VERBS,
+        *OBJECT_VERBS,
+        *FOOD_VERBS,
+        *INTRANSITIVE_VERBS,
+        *REPORT_VERBS,
+        *SCRIPT_VERBS,
+        "watch",
+        "assist",
+        "pursue",
+        "purchase",
+        "bring",
     ),
     "ADJ": (*QUALITIES, *STATES, "large", "little", "fine"),
     "ADV": (*MANNERS, "fast"),
     "NUM": NUMERALS,
-}  # fmt: skip
+}
 CONTENT = tuple(concept for concepts in POS_CLASSES.values() for concept in concepts)
-UPOS: Mapping[str, str] = {concept: tag for tag, concepts in POS_CLASSES.items() for concept in concepts}
+UPOS: Mapping[str, str] = {
+    concept: tag for tag, concepts in POS_CLASSES.items() for concept in concepts
+}

@@ -1,8 +1,8 @@
 """Pairs of texts and the word that joins them: what follows, what is denied, what answers a question.
 
-Written language is full of such pairs ("so ...", "no, ...", "in other words ...", a question and its answer), and
-joining words are how a reader of plain text comes to compare two statements. The pairs are drawn by the rules of the
-tasks, in all languages, from streams of their own.
+Written language is full of such pairs ("so ...", "no, ...", "in other words ...", a question and
+its answer), and joining words are how a reader of plain text comes to compare two statements. The
+pairs are drawn by the rules of the tasks, in all languages, from streams of their own.
 """
 
 from __future__ import annotations
@@ -28,9 +28,10 @@ _JOINING = dict(zip(LABELS, (YES, ALSO, NO), strict=True))
 class Exchange(NamedTuple):
     """Two texts and the concept that joins them.
 
-    In ``second`` a string is a concept, whose word stands alone. ``answer`` is a sentence of the second text and a
-    slot of it that answers the first, a question. ``instead`` is what the first text says, or calls for, in the place
-    of the second, one sentence or word then. ``None``: there is no such thing.
+    In ``second`` a string is a concept, whose word stands alone. ``answer`` is a sentence of the
+    second text and a slot of it that answers the first, a question. ``instead`` is what the first
+    text says, or calls for, in the place of the second, one sentence or word then. ``None``: there
+    is no such thing.
     """
 
     first: tuple[Meaning, ...]
@@ -51,7 +52,9 @@ def _conclusion(r: Stream) -> Exchange:
     """A statement and what follows from it, does not, or cannot be."""
     bystanders = 1 + r.below(3) if r.chance(0.2) else 0
     pair = infer(r, r.choice(LABELS), bystanders)
-    return Exchange(pair.premises, (pair.hypothesis,), _JOINING[pair.label], instead=_deciding(pair))
+    return Exchange(
+        pair.premises, (pair.hypothesis,), _JOINING[pair.label], instead=_deciding(pair)
+    )
 
 
 def _deciding(pair: Inference) -> Event:
@@ -64,7 +67,9 @@ def _deciding(pair: Inference) -> Event:
         if isinstance(event, Event)
     ]
     return next((event for event in events if plain(event).verb == verb), None) or next(
-        event for event in events if pair.rule == "antonym" and _opposed(event.verb, pair.hypothesis.verb)
+        event
+        for event in events
+        if pair.rule == "antonym" and _opposed(event.verb, pair.hypothesis.verb)
     )
 
 
@@ -79,7 +84,11 @@ def grants(given: Event, claim: Event, slot: str) -> bool:
     if slot == "verb":
         return (one.verb, one.negated) == (two.verb, two.negated)
     mine, yours = getattr(one, slot), getattr(two, slot)
-    if isinstance(mine, Thing) and isinstance(yours, Thing) and mine.noun in c.CLASSES.get(yours.noun, ()):
+    if (
+        isinstance(mine, Thing)
+        and isinstance(yours, Thing)
+        and mine.noun in c.CLASSES.get(yours.noun, ())
+    ):
         return mine.quality == yours.quality
     return bool(mine == yours)
 
@@ -96,7 +105,9 @@ def _answer(r: Stream) -> Exchange:
     """A question, and a text that answers it or does not."""
     drawn = paragraph(r, telling(r), 2 + r.below(3), 1, 0.15)
     (asked,) = drawn.asked
-    return Exchange((asked.question,), drawn.events, NO if asked.answer is None else YES, asked.answer)
+    return Exchange(
+        (asked.question,), drawn.events, NO if asked.answer is None else YES, asked.answer
+    )
 
 
 def _story(r: Stream) -> Exchange:
@@ -115,10 +126,22 @@ def _lore(r: Stream) -> Exchange:
     fits = r.chance(0.5)
     other = r.other([at for at in range(len(drawn.choices))], drawn.right)
     choice = drawn.choices[drawn.right if fits else other]
-    return Exchange((drawn.asked,), (choice,), YES if fits else NO, instead=drawn.choices[drawn.right])
+    return Exchange(
+        (drawn.asked,), (choice,), YES if fits else NO, instead=drawn.choices[drawn.right]
+    )
 
 
 _FORMS: tuple[Callable[[Stream], Exchange], ...] = (
-    _conclusion, _conclusion, _conclusion, _rewording, _rewording, _answer, _answer, _answer, _answer, _story, _story,
+    _conclusion,
+    _conclusion,
+    _conclusion,
+    _rewording,
+    _rewording,
+    _answer,
+    _answer,
+    _answer,
+    _answer,
+    _story,
+    _story,
     _lore,
-)  # fmt: skip
+)

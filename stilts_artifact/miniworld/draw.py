@@ -1,7 +1,8 @@
 """The only source of randomness: named streams whose numbers are the same on every machine.
 
-Python promises that ``random.Random(int).random()`` keeps its sequence across versions; it promises nothing of
-the kind for ``choice``, ``sample`` or ``shuffle``, so those are built here on ``random()`` alone.
+Python promises that ``random.Random(int).random()`` keeps its sequence across versions; it promises
+nothing of the kind for ``choice``, ``sample`` or ``shuffle``, so those are built here on
+``random()`` alone.
 """
 
 from __future__ import annotations

@@ -59,7 +59,9 @@ def _translated() -> dict[str, Maker]:
     for code in TRANSLATED:
         makers[f"MNLI-{code}.zip"] = partial(nli.mnli, language=code)
         makers[f"QQP-clean-{code}.zip"] = partial(paraphrase.qqp, language=code)
-        makers[f"hellaswag_train-{code}.jsonl"] = partial(choice.hellaswag, split="train", language=code)
+        makers[f"hellaswag_train-{code}.jsonl"] = partial(
+            choice.hellaswag, split="train", language=code
+        )
     return makers
 
 
@@ -67,11 +69,15 @@ def _retrieval() -> dict[str, Maker]:
     makers: dict[str, Maker] = {}
     for code in MINED:
         for part in ("sample", "training"):
-            makers[f"bucc2018-{code}-{PIVOT}.{part}-gold.tar.bz2"] = partial(retrieval.bucc, language=code, part=part)
+            makers[f"bucc2018-{code}-{PIVOT}.{part}-gold.tar.bz2"] = partial(
+                retrieval.bucc, language=code, part=part
+            )
     for code in languages:
         if code != PIVOT:
             for side in (code, PIVOT):
-                makers[f"tatoeba.{code}-{PIVOT}.{side}"] = partial(retrieval.tatoeba, language=code, side=side)
+                makers[f"tatoeba.{code}-{PIVOT}.{side}"] = partial(
+                    retrieval.tatoeba, language=code, side=side
+                )
     return makers
 
 
@@ -107,5 +113,7 @@ def serve(url: str) -> bytes:
         ConfigError: the URL has another scheme, or there is no such file.
     """
     if not url.startswith(SCHEME):
-        raise ConfigError("not a mini world address", where=url, got=url, expected=f"{SCHEME}<file name>")
+        raise ConfigError(
+            "not a mini world address", where=url, got=url, expected=f"{SCHEME}<file name>"
+        )
     return build(url.removeprefix(SCHEME))

@@ -19,7 +19,14 @@ _ORDERS: Mapping[str, tuple[str, ...]] = {
     "VSO": ("verb", "agent", "patient", "manner", "place", "time"),
     "SOV": ("agent", "time", "place", "patient", "manner", "verb"),
 }
-_DEPRELS = {"agent": "nsubj", "patient": "obj", "manner": "advmod", "place": "obl", "time": "obl", "why": "advmod"}
+_DEPRELS = {
+    "agent": "nsubj",
+    "patient": "obj",
+    "manner": "advmod",
+    "place": "obl",
+    "time": "obl",
+    "why": "advmod",
+}
 
 Segment = tuple[str, Phrase]
 """Part of a sentence: the slot it fills ("agent", "verb", ..., "link"), and its words."""
@@ -38,7 +45,9 @@ class Grammar:
 
     def text(self, meaning: Meaning) -> str:
         """The sentence, with its full stop or question mark."""
-        return " ".join([found.text for _, found in self.segments(meaning) if found.text]) + self.stop(meaning)
+        return " ".join(
+            [found.text for _, found in self.segments(meaning) if found.text]
+        ) + self.stop(meaning)
 
     def word(self, concept: str) -> str:
         """The concept's word by itself."""
@@ -129,7 +138,9 @@ class Grammar:
         verb_last = self.language.order == "SOV"
         words = [*group, *reversed(particles)] if verb_last else [*particles, *group]
         root = 0 if verb_last else len(particles)
-        return phrase([w._replace(head=root) if i != root else w for i, w in enumerate(words)], root)
+        return phrase(
+            [w._replace(head=root) if i != root else w for i, w in enumerate(words)], root
+        )
 
     def _word(self, concept: str, upos: str) -> Phrase:
         key = (concept, upos)

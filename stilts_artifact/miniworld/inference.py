@@ -1,7 +1,7 @@
 """Entailment, contradiction and neutrality between meanings.
 
-The hypothesis is drawn first, from one distribution whatever the label; the premise is then built around it. So
-the hypothesis alone says nothing about the label: only comparing the two does.
+The hypothesis is drawn first, from one distribution whatever the label; the premise is then built
+around it. So the hypothesis alone says nothing about the label: only comparing the two does.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ from stilts_artifact.miniworld.wording import reworded
 Label = Literal["entailment", "neutral", "contradiction"]
 LABELS: tuple[Label, ...] = ("entailment", "neutral", "contradiction")
 
-_HYPOTHESIS = scenes.Taste(quality=0.25, plural=0.1, numeral=0.1, name=0.3, place=0.6, time=0.5, manner=0.0)
+_HYPOTHESIS = scenes.Taste(
+    quality=0.25, plural=0.1, numeral=0.1, name=0.3, place=0.6, time=0.5, manner=0.0
+)
 
 
 class Inference(NamedTuple):
@@ -38,7 +40,9 @@ def hypothesis(r: Stream) -> Event:
             continue
         negated = r.chance(0.3)
         if not negated and r.chance(0.15) and isinstance(drawn.patient, Thing):
-            drawn = drawn._replace(patient=drawn.patient._replace(noun=c.HYPERNYMS[drawn.patient.noun]))
+            drawn = drawn._replace(
+                patient=drawn.patient._replace(noun=c.HYPERNYMS[drawn.patient.noun])
+            )
         return drawn._replace(negated=negated, front=None)
 
 
@@ -76,11 +80,14 @@ def _contradicting(r: Stream, claim: Event) -> tuple[str, Event]:
 def _neutral(r: Stream, claim: Event) -> tuple[str, Event]:
     if claim.negated or r.chance(0.4):
         other = scenes.distinct_agent(r, claim.agent, claim.patient, taste=_HYPOTHESIS)
-        # The premise is negated as often as in the other two labels taken together, whatever the hypothesis is.
+        # The premise is negated as often as in the other two labels taken together, whatever the
+        # hypothesis is.
         negated = r.chance(0.6) if claim.negated else r.chance(0.5)
         return "other agent", claim._replace(agent=other, negated=negated)
     lacking = [slot for slot in ("place", "time") if getattr(claim, slot) is not None]
-    vaguer = claim._replace(place=None) if r.choice(lacking) == "place" else claim._replace(time=None)
+    vaguer = (
+        claim._replace(place=None) if r.choice(lacking) == "place" else claim._replace(time=None)
+    )
     return "less specific", _detailed(r, vaguer, *lacking)
 
 
@@ -89,7 +96,9 @@ def _specialised(r: Stream, event: Event) -> Event:
     patient = event.patient
     if isinstance(patient, Thing) and patient.noun in c.CLASSES:
         taken = event.agent.noun if isinstance(event.agent, Thing) else ""
-        return event._replace(patient=patient._replace(noun=r.other(c.CLASSES[patient.noun], taken)))
+        return event._replace(
+            patient=patient._replace(noun=r.other(c.CLASSES[patient.noun], taken))
+        )
     return event
 
 

@@ -1,7 +1,7 @@
 """The eight invented languages as one literal table, from near to far as seen from the pivot.
 
-Codes are from the range ISO 639-3 leaves to private use (qaa..qtz), so no result can be taken for one about a
-real language.
+Codes are from the range ISO 639-3 leaves to private use (qaa..qtz), so no result can be taken for
+one about a real language.
 """
 
 from __future__ import annotations
@@ -14,7 +14,15 @@ from typing import Literal
 Script = Literal["Latin", "Cyrillic", "Greek", "Armenian"]
 Order = Literal["before", "after"]
 Category = Literal[
-    "plural", "definite", "indefinite", "accusative", "adposition", "past", "future", "negation", "agreement"
+    "plural",
+    "definite",
+    "indefinite",
+    "accusative",
+    "adposition",
+    "past",
+    "future",
+    "negation",
+    "agreement",
 ]
 
 
@@ -24,17 +32,20 @@ class Typology:
 
     Args:
         replaced: share of the vocabulary whose inherited root was replaced by an unrelated one.
-        sound_changes: how many of :data:`phonology.SOUND_CHANGES`, in order, the language underwent.
+        sound_changes: how many of :data:`phonology.SOUND_CHANGES`, in order, the language
+            underwent.
         order: of subject, verb and object in a statement.
         adjective, numeral: their place relative to the noun.
         relative: place of the relative clause relative to the noun.
         adposition: a preposition stands before its noun phrase, a postposition after it.
-        bound: categories expressed by a suffix, in the order in which suffixes follow the stem. Their number is
-            the number of bound morphemes a word can take: none is isolating, eight is agglutinative.
+        bound: categories expressed by a suffix, in the order in which suffixes follow the stem.
+            Their number is the number of bound morphemes a word can take: none is isolating, eight
+            is agglutinative.
         free: categories expressed by a word of their own. A category in neither is not expressed.
         clitic: the bound categories that a treebank counts as syntactic words (multiword tokens).
         harmony: vowels of suffixes agree in backness with the stem.
-        fronts_question_word: the question word opens the clause (else it stays where the answer would stand).
+        fronts_question_word: the question word opens the clause (else it stays where the answer
+            would stand).
     """
 
     code: str
@@ -170,7 +181,16 @@ _TABLE = (
         numeral="after",
         relative="before",
         adposition="after",
-        bound=("plural", "definite", "accusative", "adposition", "negation", "past", "future", "agreement"),
+        bound=(
+            "plural",
+            "definite",
+            "accusative",
+            "adposition",
+            "negation",
+            "past",
+            "future",
+            "agreement",
+        ),
         free=(),
         clitic=("adposition", "negation"),
         harmony=True,
@@ -178,7 +198,9 @@ _TABLE = (
     ),
 )
 
-languages: Mapping[str, Typology] = MappingProxyType({language.code: language for language in _TABLE})
+languages: Mapping[str, Typology] = MappingProxyType(
+    {language.code: language for language in _TABLE}
+)
 
 TRANSLATED = ("qab", "qad", "qaf")
 """Languages that intermediate data is also available in: near, middling and far."""

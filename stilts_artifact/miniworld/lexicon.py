@@ -24,8 +24,9 @@ class Lexicon:
     Args:
         roots: language -> concept -> root, in phonemic writing.
         suffixes: language -> category -> suffix.
-        given, family, cities, acronyms: names, the same in every language but for script; acronyms are Latin
-            everywhere, so that some words look alike in all languages (as brands and numerals do in ours).
+        given, family, cities, acronyms: names, the same in every language but for script; acronyms
+            are Latin everywhere, so that some words look alike in all languages (as brands and
+            numerals do in ours).
     """
 
     roots: dict[str, dict[str, str]]
@@ -41,7 +42,10 @@ def lexicon(seed: int) -> Lexicon:
     """The vocabulary of the world with this seed."""
     stream = Stream(seed, "lexicon")
     roots: dict[str, dict[str, str]] = {code: {} for code in languages}
-    for concepts, shapes in ((FUNCTION_WORDS + ADPOSITIONS, FUNCTION_SHAPES), (CONTENT, CONTENT_SHAPES)):
+    for concepts, shapes in (
+        (FUNCTION_WORDS + ADPOSITIONS, FUNCTION_SHAPES),
+        (CONTENT, CONTENT_SHAPES),
+    ):
         _add_words(stream, roots, concepts, shapes)
     suffixes: dict[str, dict[str, str]] = {code: {} for code in languages}
     _add_words(stream, suffixes, SUFFIXES, SUFFIX_SHAPES)
@@ -57,7 +61,10 @@ def lexicon(seed: int) -> Lexicon:
 
 
 def _add_words(
-    stream: Stream, words: dict[str, dict[str, str]], concepts: tuple[str, ...], shapes: tuple[str, ...]
+    stream: Stream,
+    words: dict[str, dict[str, str]],
+    concepts: tuple[str, ...],
+    shapes: tuple[str, ...],
 ) -> None:
     """Gives each concept a word in every language; draws again until no language has two words that sound alike."""
     age = {concept: rank / len(concepts) for rank, concept in enumerate(stream.shuffled(concepts))}
@@ -74,7 +81,8 @@ def _add_words(
 def _forms(stream: Stream, shapes: tuple[str, ...], age: float) -> dict[str, str]:
     """One word in every language; ``age`` in [0, 1) grows with the root's resistance to replacement.
 
-    The same roots fall in every language, the far ones losing more: the shared vocabulary shrinks in steps.
+    The same roots fall in every language, the far ones losing more: the shared vocabulary shrinks
+    in steps.
     """
     inherited = draw_root(stream, stream.choice(shapes))
     forms = {}

@@ -14,8 +14,8 @@ Tense = Literal["present", "past", "future"]
 class Name(NamedTuple):
     """A proper name.
 
-    ``parts`` index the lexicon: PER (given, family) or (given,); LOC (city,) or (quality, city) as in "Old Town";
-    ORG (acronym,) or (office, city) as in "Bank Town".
+    ``parts`` index the lexicon: PER (given, family) or (given,); LOC (city,) or (quality, city) as
+    in "Old Town"; ORG (acronym,) or (office, city) as in "Bank Town".
     """
 
     kind: Literal["PER", "LOC", "ORG"]
@@ -46,8 +46,8 @@ class Place(NamedTuple):
 class Event(NamedTuple):
     """One proposition. ``verb`` "be" makes it a statement about the agent, whose ``patient`` is what it is.
 
-    ``asks`` turns it into a question about that slot. ``front`` moves an adjunct to the beginning, which changes
-    no truth condition.
+    ``asks`` turns it into a question about that slot. ``front`` moves an adjunct to the beginning,
+    which changes no truth condition.
     """
 
     verb: str
@@ -65,7 +65,9 @@ class Event(NamedTuple):
 def with_roles_swapped(event: Event) -> Event:
     """Who did it to whom, the other way round; an event without a second participant stays as it is."""
     agent, patient = event.agent, event.patient
-    return event._replace(agent=patient, patient=agent) if isinstance(patient, Thing | Name) else event
+    return (
+        event._replace(agent=patient, patient=agent) if isinstance(patient, Thing | Name) else event
+    )
 
 
 def filled(event: Event) -> list[Slot]:

@@ -21,8 +21,8 @@ _CLITICS: dict[str, tuple[str, str]] = {
 class Word(NamedTuple):
     """A syntactic word. ``head`` is an index into the phrase, -1 for its root.
 
-    A clitic is written together with the word before it; an empty word is understood but not written.
-    ``entity`` is the word's named-entity tag.
+    A clitic is written together with the word before it; an empty word is understood but not
+    written. ``entity`` is the word's named-entity tag.
     """
 
     form: str
@@ -101,6 +101,13 @@ class Morphology:
                 pieces[-1] = (pieces[-1][0] + suffix, *pieces[-1][1:])
         script = self.language.script
         return [
-            Word(write(piece, script), write(lemma, script), tag, deprel, -1, "clitic" if deprel != "root" else "word")
+            Word(
+                write(piece, script),
+                write(lemma, script),
+                tag,
+                deprel,
+                -1,
+                "clitic" if deprel != "root" else "word",
+            )
             for (piece, tag, deprel), lemma in zip(pieces, lemmas, strict=True)
         ]

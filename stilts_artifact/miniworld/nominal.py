@@ -34,7 +34,9 @@ class Nominals:
         clause: makes the words of a relative clause and says which is its head.
     """
 
-    def __init__(self, morphology: Morphology, clause: Callable[[Event], tuple[list[Word], int]]) -> None:
+    def __init__(
+        self, morphology: Morphology, clause: Callable[[Event], tuple[list[Word], int]]
+    ) -> None:
         self._m = morphology
         self._language = morphology.language
         self._clause = clause
@@ -45,9 +47,15 @@ class Nominals:
         key = (referent, role)
         found = self._known.get(key)
         if found is None:
-            words = self._name(referent, role) if isinstance(referent, Name) else self._thing(referent, role)
+            words = (
+                self._name(referent, role)
+                if isinstance(referent, Name)
+                else self._thing(referent, role)
+            )
             found = self._governed(words, role)
-            if isinstance(referent, Name) or referent.clause is None:  # relative clauses are hardly met twice
+            if (
+                isinstance(referent, Name) or referent.clause is None
+            ):  # relative clauses are hardly met twice
                 self._known[key] = found
         return found
 
@@ -58,7 +66,9 @@ class Nominals:
         if found is None:
             year = time.isdigit()
             sounds = time if year else self._m.roots[time]
-            found = self._governed(self._m.inflected(sounds, "NUM" if year else "NOUN", self._case("at")), "at")
+            found = self._governed(
+                self._m.inflected(sounds, "NUM" if year else "NOUN", self._case("at")), "at"
+            )
             self._known[key] = found
         return found
 
@@ -80,7 +90,8 @@ class Nominals:
                 words = [*words, adposition]
         root = next(index for index, word in enumerate(words) if word.deprel == "root")
         resolved = tuple(
-            word._replace(head=root) if word.head < 0 and index != root else word for index, word in enumerate(words)
+            word._replace(head=root) if word.head < 0 and index != root else word
+            for index, word in enumerate(words)
         )
         return Phrase(join(resolved), resolved, root, start, end)
 
@@ -118,7 +129,10 @@ class Nominals:
 
     def _with_clause(self, words: list[Word], clause: Event) -> list[Word]:
         own, root = self._clause(clause)
-        own = [word._replace(deprel="acl:relcl", head=-1) if index == root else word for index, word in enumerate(own)]
+        own = [
+            word._replace(deprel="acl:relcl", head=-1) if index == root else word
+            for index, word in enumerate(own)
+        ]
         that = self._m.plain("that", "PRON", "nsubj")
         if self._language.relative == "after":
             linked = shift([that._replace(head=root + 1)], own)
@@ -132,13 +146,21 @@ class Nominals:
         marks = self._case(role)
         last = self._m.inflected(sounds[-1], "PROPN", marks)
         if latin:
-            # An acronym keeps its Latin letters; only what is suffixed to it is in the language's script.
+            # An acronym keeps its Latin letters; only what is suffixed to it is in the language's
+            # script.
             stem = write(sounds[-1], self._language.script)
-            last[0] = last[0]._replace(form=sounds[-1] + last[0].form[len(stem) :], lemma=sounds[-1])
+            last[0] = last[0]._replace(
+                form=sounds[-1] + last[0].form[len(stem) :], lemma=sounds[-1]
+            )
         else:
-            last[0] = last[0]._replace(form=capitalised(last[0].form), lemma=capitalised(last[0].lemma))
+            last[0] = last[0]._replace(
+                form=capitalised(last[0].form), lemma=capitalised(last[0].lemma)
+            )
         words.append(last[0])
-        tagged = [word._replace(entity=f"{'I' if at else 'B'}-{name.kind}") for at, word in enumerate(words)]
+        tagged = [
+            word._replace(entity=f"{'I' if at else 'B'}-{name.kind}")
+            for at, word in enumerate(words)
+        ]
         return [*tagged, *last[1:]]
 
     def _proper(self, sounds: str, latin: bool) -> Word:
@@ -153,7 +175,9 @@ class Nominals:
             return [lexicon.given[int(given)], *(lexicon.family[int(part)] for part in family)]
         if len(name.parts) == 1:
             (part,) = name.parts
-            return [lexicon.acronyms[int(part)] if name.kind == "ORG" else lexicon.cities[int(part)]]
+            return [
+                lexicon.acronyms[int(part)] if name.kind == "ORG" else lexicon.cities[int(part)]
+            ]
         common, city = self._m.roots[str(name.parts[0])], lexicon.cities[int(name.parts[1])]
         if name.kind == "LOC":
             return [common, city] if self._language.adjective == "before" else [city, common]
@@ -161,11 +185,18 @@ class Nominals:
 
     def question_word(self, asked: str, animate: bool) -> Phrase:
         """Who, what, where, when or why."""
-        concept = {"place": "where", "time": "when", "why": "why"}.get(asked, "who" if animate else "what")
-        return phrase([self._m.plain(concept, "PRON" if concept in ("who", "what") else "ADV", "root")], 0)
+        concept = {"place": "where", "time": "when", "why": "why"}.get(
+            asked, "who" if animate else "what"
+        )
+        return phrase(
+            [self._m.plain(concept, "PRON" if concept in ("who", "what") else "ADV", "root")], 0
+        )
 
 
 def shift(first: list[Word], second: list[Word]) -> list[Word]:
     """Two runs of words as one, the heads inside the second moved along."""
     by = len(first)
-    return [*first, *(word._replace(head=word.head + by) if word.head >= 0 else word for word in second)]
+    return [
+        *first,
+        *(word._replace(head=word.head + by) if word.head >= 0 else word for word in second),
+    ]

@@ -1,7 +1,7 @@
 """Connected text for pretraining: sentences that belong together, as those of a real document do.
 
-What comes later can be foreseen from what came before (who did it, what happens next, why), so a masked language
-model learns to look back. No passage carries a task's label.
+What comes later can be foreseen from what came before (who did it, what happens next, why), so a
+masked language model learns to look back. No passage carries a task's label.
 """
 
 from __future__ import annotations
@@ -60,7 +60,10 @@ def _story(r: Stream) -> Passage:
     steps = c.SCRIPTS[r.choice(tuple(c.SCRIPTS))]
     who, what = scenes.agent(r), scenes.thing(r, c.OBJECTS)
     first = r.below(len(steps) - 1)
-    return tuple(Event(verb, who, what if acts else None) for verb, acts in steps[first : first + 2 + r.below(3)])
+    return tuple(
+        Event(verb, who, what if acts else None)
+        for verb, acts in steps[first : first + 2 + r.below(3)]
+    )
 
 
 def _motive(r: Stream) -> Passage:
@@ -77,5 +80,14 @@ def _lore(r: Stream) -> Passage:
 
 
 _FORMS: tuple[Callable[[Stream], Passage], ...] = (
-    _single, _report, _report, _report, _interview, _interview, _interview, _story, _motive, _lore,
-)  # fmt: skip
+    _single,
+    _report,
+    _report,
+    _report,
+    _interview,
+    _interview,
+    _interview,
+    _story,
+    _motive,
+    _lore,
+)

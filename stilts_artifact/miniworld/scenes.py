@@ -45,7 +45,17 @@ class Taste:
 
 
 PLAIN = Taste()
-RICH = Taste(quality=0.55, plural=0.2, numeral=0.2, name=0.35, place=0.75, time=0.7, manner=0.3, negated=0.1, front=0.3)
+RICH = Taste(
+    quality=0.55,
+    plural=0.2,
+    numeral=0.2,
+    name=0.35,
+    place=0.75,
+    time=0.7,
+    manner=0.3,
+    negated=0.1,
+    front=0.3,
+)
 """Longer sentences, hard to meet twice."""
 
 
@@ -63,14 +73,18 @@ def place_name(r: Stream) -> Name:
 
 def office_name(r: Stream) -> Name:
     """An organisation."""
-    return Name("ORG", (r.below(ACRONYMS),) if r.chance(0.4) else (r.choice(c.OFFICES), r.below(CITIES)))
+    return Name(
+        "ORG", (r.below(ACRONYMS),) if r.chance(0.4) else (r.choice(c.OFFICES), r.below(CITIES))
+    )
 
 
 def thing(r: Stream, nouns: tuple[str, ...], taste: Taste = PLAIN) -> Thing:
     """Something that one of the nouns names."""
     quality = r.choice(c.QUALITIES) if r.chance(taste.quality) else None
     draw = r.unit()
-    count = 0 if draw < taste.plural else 2 + r.below(4) if draw < taste.plural + taste.numeral else 1
+    count = (
+        0 if draw < taste.plural else 2 + r.below(4) if draw < taste.plural + taste.numeral else 1
+    )
     return Thing(r.choice(nouns), quality, count, count < 2 and r.chance(0.7))
 
 
@@ -141,8 +155,12 @@ def state(r: Stream) -> Event:
     """Somebody is hungry, old, a teacher."""
     who = person_name(r) if r.chance(0.5) else thing(r, c.ANIMATES)
     if r.chance(0.25):
-        return Event("be", person_name(r), Thing(r.choice(c.PERSONS), definite=False), tense="present")
-    return Event("be", who, r.choice(c.STATES + c.QUALITIES), tense=r.choice(TENSES), negated=r.chance(0.1))
+        return Event(
+            "be", person_name(r), Thing(r.choice(c.PERSONS), definite=False), tense="present"
+        )
+    return Event(
+        "be", who, r.choice(c.STATES + c.QUALITIES), tense=r.choice(TENSES), negated=r.chance(0.1)
+    )
 
 
 def reaction(agent: Referent, state: str) -> Event:
@@ -182,7 +200,9 @@ def compound(r: Stream, taste: Taste = PLAIN) -> Compound:
     """Two events of the same agent, two of different agents, or an event and the state that caused it."""
     first = event(r, taste)._replace(front=None)
     if r.chance(0.4):
-        return Compound(first, "because", Event("be", first.agent, r.choice(c.STATES), tense=first.tense))
+        return Compound(
+            first, "because", Event("be", first.agent, r.choice(c.STATES), tense=first.tense)
+        )
     second = simple(r)._replace(tense=first.tense)
     if r.chance(0.4) and not same_kind(first.agent, second.patient):
         second = second._replace(agent=first.agent)

@@ -30,7 +30,8 @@ def distinct(
     """Drawn items whose texts the split owns and which are all different.
 
     Args:
-        size: how many; with labels, the same number of each (``size`` divided by ``labels``, rounded down).
+        size: how many; with labels, the same number of each (``size`` divided by ``labels``,
+            rounded down).
         label: the label of an item.
         labels: how many labels there are.
     """

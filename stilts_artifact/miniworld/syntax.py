@@ -33,13 +33,20 @@ def _tree(own: Grammar, meaning: Meaning) -> tuple[list[Word], int]:
     if isinstance(meaning, Compound):
         at = next(index for index, (slot, _) in enumerate(segments) if slot == "link")
         first = Piece(*clause_tree(segments[:at], meaning.first), "root")
-        second = _linked(segments[at], segments[at + 1 :], meaning.second, "cc" if meaning.link == "and" else "mark")
+        second = _linked(
+            segments[at],
+            segments[at + 1 :],
+            meaning.second,
+            "cc" if meaning.link == "and" else "mark",
+        )
         return merge([first, second._replace(deprel="conj" if meaning.link == "and" else "advcl")])
     return _report(own, meaning, segments)
 
 
 def _linked(link: Segment, clause: list[Segment], event: Event, deprel: str) -> Piece:
-    words, root = merge([Piece(link[1].words, 0, deprel), Piece(*clause_tree(clause, event), "root")])
+    words, root = merge(
+        [Piece(link[1].words, 0, deprel), Piece(*clause_tree(clause, event), "root")]
+    )
     return Piece(words, root, "root")
 
 
@@ -50,10 +57,19 @@ def _report(own: Grammar, report: Report, segments: list[Segment]) -> tuple[list
         content = Piece(*clause_tree(segments[1:at], report.content), "root")
         embedded = Piece(*merge([content, mark]), "ccomp")
         agent, verb = segments[0][1], segments[-1][1]
-        return merge([Piece(agent.words, agent.root, "nsubj"), embedded, Piece(verb.words, verb.root, "root")])
+        return merge(
+            [
+                Piece(agent.words, agent.root, "nsubj"),
+                embedded,
+                Piece(verb.words, verb.root, "root"),
+            ]
+        )
     content = Piece(*clause_tree(segments[at + 1 :], report.content), "root")
     embedded = Piece(*merge([mark, content]), "ccomp")
-    frame = [Piece(found.words, found.root, "root" if slot == "verb" else "nsubj") for slot, found in segments[:at]]
+    frame = [
+        Piece(found.words, found.root, "root" if slot == "verb" else "nsubj")
+        for slot, found in segments[:at]
+    ]
     return merge([*frame, embedded])
 
 

@@ -23,7 +23,11 @@ def ccgbank(seed: int) -> bytes:
     """All sections; the sentences of a split are dealt out to the files of its sections in turn."""
     members = {}
     for split, size in SENTENCES.items():
-        files = [(section, number) for section in SECTIONS[split] for number in range(1, FILES_PER_SECTION + 1)]
+        files = [
+            (section, number)
+            for section in SECTIONS[split]
+            for number in range(1, FILES_PER_SECTION + 1)
+        ]
         drawn = list(sentences(seed, ("ccg",), split, size))
         for at, (section, number) in enumerate(files):
             name = f"wsj_{section:02d}{number:02d}"

@@ -41,7 +41,9 @@ class Item(NamedTuple):
     concept: str
 
 
-def _shuffled(r: Stream, told: tuple[Meaning, ...], asked: Event | None, choices: list[Event], concept: str) -> Item:
+def _shuffled(
+    r: Stream, told: tuple[Meaning, ...], asked: Event | None, choices: list[Event], concept: str
+) -> Item:
     """An item whose first choice is the right one, with the choices in random order."""
     order = r.shuffled(range(len(choices)))
     return Item(told, asked, tuple(choices[index] for index in order), order.index(0), concept)
@@ -67,12 +69,19 @@ def _endings(r: Stream, who: Referent, what: Thing, right: tuple[str, int]) -> l
     verb, acts = c.SCRIPTS[right[0]][right[1]]
     others = [place for place in _LATER if place != right]
     if acts and r.chance(_TWO_BY_TWO):
-        # Two verbs by two objects: a wrong object without making the right verb the most frequent choice.
+        # Two verbs by two objects: a wrong object without making the right verb the most frequent
+        # choice.
         other = what._replace(noun=r.other(c.OBJECTS, what.noun))
         scene, step = r.choice([place for place in others if place in _ACTING])
-        return [Event(own, who, thing) for own in (verb, c.SCRIPTS[scene][step][0]) for thing in (what, other)]
+        return [
+            Event(own, who, thing)
+            for own in (verb, c.SCRIPTS[scene][step][0])
+            for thing in (what, other)
+        ]
     if not acts and r.chance(_TWO_BY_TWO * len(_ACTING) / (len(_LATER) - len(_ACTING))):
-        others = [place for place in others if place not in _ACTING]  # makes up for the endings above, which all act
+        others = [
+            place for place in others if place not in _ACTING
+        ]  # makes up for the endings above, which all act
     return [_step(who, what, scene, step, None) for scene, step in (right, *r.sample(others, 3))]
 
 
@@ -122,14 +131,24 @@ def cause(r: Stream) -> Item:
     asks_cause = r.chance(0.5)
     story: list[Meaning] = []
     for person, state in ((who, states[0]), (other, states[1])):
-        story.append(_with_place(r, scenes.reaction(person, state)) if asks_cause else Event("be", person, state))
+        story.append(
+            _with_place(r, scenes.reaction(person, state))
+            if asks_cause
+            else Event("be", person, state)
+        )
     aside = scenes.event(r, _NO_NAME)._replace(tense="past", negated=False, front=None)
     told = tuple(r.shuffled([*story, aside]))
     if asks_cause:
         asked = scenes.reaction(who, states[0])._replace(asks="why")
         return _shuffled(r, told, asked, [Event("be", who, state) for state in states], "cause")
     asked = Event("do", who, asks="patient", tense="future")
-    return _shuffled(r, told, asked, [scenes.reaction(who, s)._replace(tense="future") for s in states], "consequence")
+    return _shuffled(
+        r,
+        told,
+        asked,
+        [scenes.reaction(who, s)._replace(tense="future") for s in states],
+        "consequence",
+    )
 
 
 def _with_place(r: Stream, event: Event) -> Event:
@@ -141,11 +160,21 @@ def cosmosqa(seed: int, split: SplitName) -> bytes:
     own = grammar(PIVOT, seed)
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(["id", "context", "question", "answer0", "answer1", "answer2", "answer3", "label"])
+    writer.writerow(
+        ["id", "context", "question", "answer0", "answer1", "answer2", "answer3", "label"]
+    )
     for index, item in enumerate(_items(seed, "cosmosqa", split, COSMOSQA_SIZES[split])):
         context = " ".join([own.text(part) for part in item.told])
         answers = [own.text(candidate) for candidate in item.candidates]
-        writer.writerow([f"miniworld##{split}##{index}", context, own.text(_question(item)), *answers, item.right])
+        writer.writerow(
+            [
+                f"miniworld##{split}##{index}",
+                context,
+                own.text(_question(item)),
+                *answers,
+                item.right,
+            ]
+        )
     return buffer.getvalue().encode()
 
 
@@ -161,13 +190,20 @@ def _question(item: Item) -> Event:
 def _habitat(r: Stream) -> tuple[str, Event, list[str]]:
     concept = r.choice(tuple(c.HABITATS))
     found = c.HABITATS[concept]
-    asked = Event("find", Thing("person", definite=False), _any(r, concept), tense="present", asks="place")
+    asked = Event(
+        "find", Thing("person", definite=False), _any(r, concept), tense="present", asks="place"
+    )
     return concept, asked, [found, *r.sample([place for place in c.PLACES if place != found], 4)]
 
 
 def _use(r: Stream) -> tuple[str, Event, list[str]]:
     concept = r.choice(c.TOOLS)
-    asked = Event("do", Thing("person", definite=False), place=Place("with", _any(r, concept)), tense="present")
+    asked = Event(
+        "do",
+        Thing("person", definite=False),
+        place=Place("with", _any(r, concept)),
+        tense="present",
+    )
     verbs = tuple(c.USES.values())
     return concept, asked._replace(asks="patient"), _with_others(r, c.USES[concept], verbs)
 
@@ -194,12 +230,21 @@ def _kind(r: Stream) -> tuple[str, Event, list[str]]:
 def _state(r: Stream) -> tuple[str, Event, list[str]]:
     state = r.choice(c.STATES)
     asked = Event("do", Thing("person", state, definite=False), tense="present", asks="patient")
-    return state, asked, _with_others(r, c.REACTIONS[state][0], tuple(verb for verb, _ in c.REACTIONS.values()))
+    return (
+        state,
+        asked,
+        _with_others(r, c.REACTIONS[state][0], tuple(verb for verb, _ in c.REACTIONS.values())),
+    )
 
 
 _RELATIONS: tuple[Callable[[Stream], tuple[str, Event, list[str]]], ...] = (
-    _habitat, _use, _want, _wanted, _kind, _state,
-)  # fmt: skip
+    _habitat,
+    _use,
+    _want,
+    _wanted,
+    _kind,
+    _state,
+)
 
 
 def _any(r: Stream, concept: str) -> Thing:
@@ -237,10 +282,21 @@ def commonsenseqa(seed: int, split: SplitName) -> bytes:
         return own.text(drawn.asked) + "\t" + "\t".join(drawn.choices)
 
     rows: list[dict[str, object]] = []
-    for index, drawn in enumerate(distinct(split, lambda: fact(r), text, COMMONSENSEQA_SIZES[split])):
-        choices = [{"label": "ABCDE"[at], "text": own.word(choice)} for at, choice in enumerate(drawn.choices)]
-        question = {"question_concept": own.word(drawn.concept), "choices": choices, "stem": own.text(drawn.asked)}
-        rows.append({"answerKey": "ABCDE"[drawn.right], "id": f"{split}{index:06d}", "question": question})
+    for index, drawn in enumerate(
+        distinct(split, lambda: fact(r), text, COMMONSENSEQA_SIZES[split])
+    ):
+        choices = [
+            {"label": "ABCDE"[at], "text": own.word(choice)}
+            for at, choice in enumerate(drawn.choices)
+        ]
+        question = {
+            "question_concept": own.word(drawn.concept),
+            "choices": choices,
+            "stem": own.text(drawn.asked),
+        }
+        rows.append(
+            {"answerKey": "ABCDE"[drawn.right], "id": f"{split}{index:06d}", "question": question}
+        )
     return jsonl(rows)
 
 

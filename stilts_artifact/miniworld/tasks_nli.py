@@ -32,18 +32,21 @@ _GENRE = "fiction"
 
 
 @lru_cache(maxsize=4)  # for the translated files, which hold the same pairs
-def pairs(seed: int, name: str, split: SplitName, size: int, bystanders: int = 0) -> tuple[Inference, ...]:
+def pairs(
+    seed: int, name: str, split: SplitName, size: int, bystanders: int = 0
+) -> tuple[Inference, ...]:
     """``size`` different pairs of the split, a third of them with each label."""
     r = Stream(seed, name, split)
-    pivot = grammar(PIVOT, seed)
+    source_language = grammar(PIVOT, seed)
     turn = count()
 
     def draw() -> Inference:
         return infer(r, LABELS[next(turn) % 3], bystanders)
 
-    # The hypothesis alone decides: then no split has met another's hypotheses, whatever the premises.
+    # The hypothesis alone decides: then no split has met another's hypotheses, whatever the
+    # premises.
     def text(pair: Inference) -> str:
-        return pivot.text(pair.hypothesis)
+        return source_language.text(pair.hypothesis)
 
     return tuple(distinct(split, draw, text, size, lambda pair: pair.label, len(LABELS)))
 

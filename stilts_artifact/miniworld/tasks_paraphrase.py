@@ -1,7 +1,8 @@
 """QQP and PAWS-X: do two texts mean the same?
 
-Every pair differs on the surface (order of phrases, synonyms), whatever its label; a pair that is no paraphrase
-differs in meaning as well. So neither overlap nor reordering tells, only who did what, and whether it was denied, does.
+Every pair differs on the surface (order of phrases, synonyms), whatever its label; a pair that is
+no paraphrase differs in meaning as well. So neither overlap nor reordering tells, only who did
+what, and whether it was denied, does.
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ from stilts_artifact.miniworld.wording import plain, reworded
 QQP_SIZES: dict[SplitName, int] = {"train": 3600, "dev": 300}
 PAWSX_SIZES: dict[SplitName, int] = {"train": 3400, "dev": 240, "test": 360}
 
-_TASTE = scenes.Taste(quality=0.3, plural=0.05, numeral=0.0, name=0.4, place=0.7, time=0.6, manner=0.1, front=0.3)
+_TASTE = scenes.Taste(
+    quality=0.3, plural=0.05, numeral=0.0, name=0.4, place=0.7, time=0.6, manner=0.1, front=0.3
+)
 
 
 class Pair(NamedTuple):
@@ -52,7 +55,11 @@ def _moved(r: Stream, event: Event) -> Event:
         fronts.append("place")
     if event.time is not None and event.asks != "time":
         fronts.append("time")
-    return event._replace(front=r.other(fronts, event.front)) if len(fronts) > 1 else event._replace(front=None)
+    return (
+        event._replace(front=r.other(fronts, event.front))
+        if len(fronts) > 1
+        else event._replace(front=None)
+    )
 
 
 def _two_ways(r: Stream, draw: Callable[[Stream], Event]) -> tuple[Event, Event]:
@@ -83,7 +90,9 @@ def with_denials(r: Stream, pair: Pair) -> Pair:
     negated, denial = r.chance(0.5), not pair.same and r.chance(DENIED)
     first, second = _two_ways(r, lambda _: pair.first) if denial else (pair.first, pair.second)
     second = second._replace(negated=negated != denial)
-    return Pair(first._replace(negated=negated), second, pair.same, "denial" if denial else pair.rule)
+    return Pair(
+        first._replace(negated=negated), second, pair.same, "denial" if denial else pair.rule
+    )
 
 
 def _paws_rules(event: Event) -> list[str]:
@@ -104,7 +113,9 @@ def question_pair(r: Stream, same: bool) -> Pair:
     """Two questions about events."""
     first, second = _two_ways(r, _question)
     told_adjunct = any(slot in ("place", "time") and slot != first.asks for slot in filled(first))
-    rule = "" if same else r.choice(["roles", "verb", "asks", "adjunct" if told_adjunct else "verb"])
+    rule = (
+        "" if same else r.choice(["roles", "verb", "asks", "adjunct" if told_adjunct else "verb"])
+    )
     return Pair(first, second if same else _changed(r, second, rule), same, rule)
 
 
@@ -119,12 +130,18 @@ def _changed(r: Stream, event: Event, rule: str) -> Event:
         swapped = agent._replace(quality=patient.quality), patient._replace(quality=agent.quality)
         return event._replace(agent=swapped[0], patient=swapped[1])
     if rule == "verb":
-        return event._replace(verb=r.other(c.ANIMATE_VERBS, event.verb, c.SYNONYMS.get(event.verb, "")))
+        return event._replace(
+            verb=r.other(c.ANIMATE_VERBS, event.verb, c.SYNONYMS.get(event.verb, ""))
+        )
     if rule == "asks":
         asked = r.other(filled(event), event.asks)
         return event._replace(asks=asked, front=None if event.front == asked else event.front)
     told = [slot for slot in filled(event) if slot in ("place", "time") and slot != event.asks]
-    return event._replace(place=scenes.place(r)) if r.choice(told) == "place" else event._replace(time=scenes.time(r))
+    return (
+        event._replace(place=scenes.place(r))
+        if r.choice(told) == "place"
+        else event._replace(time=scenes.time(r))
+    )
 
 
 def said(event: Event) -> tuple[object, ...]:
@@ -141,7 +158,7 @@ def visible(event: Event) -> tuple[object, ...]:
 def pairs(seed: int, name: str, split: SplitName, size: int) -> tuple[Pair, ...]:
     """``size`` different pairs, half of them paraphrases."""
     r = Stream(seed, name, split)
-    pivot = grammar(PIVOT, seed)
+    source_language = grammar(PIVOT, seed)
     turn = count()
     denials = Stream(seed, name, split, DENIALS)
 
@@ -154,7 +171,7 @@ def pairs(seed: int, name: str, split: SplitName, size: int) -> tuple[Pair, ...]
                 return pair
 
     def text(pair: Pair) -> str:
-        return pivot.text(pair.first)
+        return source_language.text(pair.first)
 
     return tuple(distinct(split, draw, text, size, lambda pair: str(pair.same), 2))
 

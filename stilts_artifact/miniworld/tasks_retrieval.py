@@ -31,10 +31,10 @@ class Corpora(NamedTuple):
 
 def _unique(r: Stream, seed: int, taken: set[str], taste: scenes.Taste) -> Iterator[Event]:
     """Endless events, none of which is said twice, whatever the side."""
-    pivot = grammar(PIVOT, seed)
+    source_language = grammar(PIVOT, seed)
     while True:
         drawn = scenes.event(r, taste)
-        text = pivot.text(drawn._replace(front=None))
+        text = source_language.text(drawn._replace(front=None))
         if text not in taken:
             taken.add(text)
             yield drawn
@@ -48,28 +48,37 @@ def near_miss(r: Stream, told: Event) -> Event:
         return told._replace(place=scenes.place(r))
     if slot == "time":
         return told._replace(time=scenes.time(r))
-    return told._replace(agent=scenes.distinct_agent(r, told.agent, told.patient, taste=scenes.RICH))
+    return told._replace(
+        agent=scenes.distinct_agent(r, told.agent, told.patient, taste=scenes.RICH)
+    )
 
 
 def corpora(seed: int, language: str, part: str) -> Corpora:
     """Two corpora of which a tenth is parallel, the rest are distractors."""
     size, pairs = BUCC_SIZES[part]
     r = Stream(seed, "bucc2018", language, part)
-    pivot = grammar(PIVOT, seed)
+    source_language = grammar(PIVOT, seed)
     taken: set[str] = set()
     fresh = _unique(r, seed, taken, scenes.RICH)
     shared = [next(fresh) for _ in range(pairs)]
     misses = []
     for told in shared[: int(pairs * NEAR_MISSES)]:
         miss = near_miss(r, told)
-        text = pivot.text(miss._replace(front=None))
+        text = source_language.text(miss._replace(front=None))
         if text not in taken:
             taken.add(text)
             misses.append(miss)
     sides = []
     for extra in ([], misses):
         others = [next(fresh) for _ in range(size - pairs - len(extra))]
-        sides.append(r.shuffled([*((told, at) for at, told in enumerate(shared)), *((t, -1) for t in extra + others)]))
+        sides.append(
+            r.shuffled(
+                [
+                    *((told, at) for at, told in enumerate(shared)),
+                    *((t, -1) for t in extra + others),
+                ]
+            )
+        )
     positions = [{at: position for position, (_, at) in enumerate(side)} for side in sides]
     gold = [(positions[0][at], positions[1][at]) for at in range(pairs)]
     return Corpora([told for told, _ in sides[0]], [told for told, _ in sides[1]], sorted(gold))
@@ -82,8 +91,12 @@ def bucc(seed: int, language: str, part: str) -> bytes:
     members = {}
     for code, side in ((language, drawn.source), (PIVOT, drawn.target)):
         own = grammar(code, seed)
-        members[f"{stem}.{code}"] = lines(f"{_id(code, at)}\t{own.text(told)}" for at, told in enumerate(side))
-    members[f"{stem}.gold"] = lines(f"{_id(language, one)}\t{_id(PIVOT, two)}" for one, two in drawn.gold)
+        members[f"{stem}.{code}"] = lines(
+            f"{_id(code, at)}\t{own.text(told)}" for at, told in enumerate(side)
+        )
+    members[f"{stem}.gold"] = lines(
+        f"{_id(language, one)}\t{_id(PIVOT, two)}" for one, two in drawn.gold
+    )
     return tar_bz2(members)
 
 

@@ -24,7 +24,9 @@ TYDIQA_DEV_PARAGRAPHS = 180
 QUESTIONS = 3
 PARAGRAPHS_PER_TITLE = 5
 
-_TOLD = scenes.Taste(quality=0.25, plural=0.1, numeral=0.1, name=0.3, place=0.6, time=0.6, manner=0.0, front=0.3)
+_TOLD = scenes.Taste(
+    quality=0.25, plural=0.1, numeral=0.1, name=0.3, place=0.6, time=0.6, manner=0.0, front=0.3
+)
 
 
 class Asked(NamedTuple):
@@ -68,7 +70,9 @@ def paragraph(r: Stream, first: Event, size: int, questions: int, unanswerable: 
 def _confusable(first: Event, second: Event) -> bool:
     """Whether a question about one might be taken for one about the other."""
     mine, yours = (first.agent, first.patient), (second.agent, second.patient)
-    return first.verb == second.verb or any(scenes.same_kind(one, two) for one in mine for two in yours)
+    return first.verb == second.verb or any(
+        scenes.same_kind(one, two) for one in mine for two in yours
+    )
 
 
 def _asking(event: Event, slot: Slot) -> Event:
@@ -87,7 +91,11 @@ def _answerable(events: Sequence[Event], index: int, slot: Slot) -> Asked:
 def _unanswerable(r: Stream, events: Sequence[Event], index: int, slot: Slot) -> Asked:
     """A question that takes a participant of one event for one of another."""
     told, other = events[index], events[(index + 1 + r.below(len(events) - 1)) % len(events)]
-    wrong = told._replace(agent=other.agent) if slot != "agent" else told._replace(patient=other.patient)
+    wrong = (
+        told._replace(agent=other.agent)
+        if slot != "agent"
+        else told._replace(patient=other.patient)
+    )
     return Asked(_asking(wrong, slot), None)
 
 
@@ -97,15 +105,17 @@ def paragraphs(
 ) -> tuple[Paragraph, ...]:
     """``size`` different paragraphs of the split; ``names`` are the stream's."""
     r = Stream(seed, *names, split)
-    pivot = grammar(PIVOT, seed)
+    source_language = grammar(PIVOT, seed)
     questions = 1 if names[0] == "tydiqa" else QUESTIONS
 
     # One event decides which split owns the paragraph that is built around it.
-    leads = distinct(split, lambda: telling(r), pivot.text, size)
+    leads = distinct(split, lambda: telling(r), source_language.text, size)
     return tuple([paragraph(r, lead, 2 + r.below(2), questions, unanswerable) for lead in leads])
 
 
-def _entry(own: Grammar, drawn: Paragraph, ids: Sequence[str], version_2: bool = False) -> dict[str, object]:
+def _entry(
+    own: Grammar, drawn: Paragraph, ids: Sequence[str], version_2: bool = False
+) -> dict[str, object]:
     """A paragraph as SQuAD's JSON has it; offsets are in code points."""
     starts, spans, texts, at = [], [], [], 0
     for told in drawn.events:
@@ -122,16 +132,25 @@ def _entry(own: Grammar, drawn: Paragraph, ids: Sequence[str], version_2: bool =
             index, slot = asked.answer
             start, end = (starts[index] + offset for offset in spans[index][slot])
             answers.append({"answer_start": start, "text": context[start:end]})
-        entry: dict[str, object] = {"answers": answers, "question": own.text(asked.question), "id": name}
+        entry: dict[str, object] = {
+            "answers": answers,
+            "question": own.text(asked.question),
+            "id": name,
+        }
         if version_2:
             entry["is_impossible"] = not answers
         entries.append(entry)
     return {"context": context, "qas": entries}
 
 
-def _document(entries: Sequence[dict[str, object]], version: str, per_title: int = PARAGRAPHS_PER_TITLE) -> bytes:
+def _document(
+    entries: Sequence[dict[str, object]], version: str, per_title: int = PARAGRAPHS_PER_TITLE
+) -> bytes:
     data = [
-        {"title": f"Page {start // per_title + 1}", "paragraphs": list(entries[start : start + per_title])}
+        {
+            "title": f"Page {start // per_title + 1}",
+            "paragraphs": list(entries[start : start + per_title]),
+        }
         for start in range(0, len(entries), per_title)
     ]
     return json_document({"version": version, "data": data})
@@ -143,12 +162,15 @@ def _ids(prefix: str, index: int, asked: Sequence[Asked]) -> list[str]:
 
 def squad(seed: int, version: str, split: SplitName) -> bytes:
     """SQuAD 1.1, or 2.0 with a third of the questions unanswerable."""
-    pivot = grammar(PIVOT, seed)
+    source_language = grammar(PIVOT, seed)
     names = ("squad", version)
     second = version == "v2.0"
     drawn = paragraphs(seed, names, split, SQUAD_PARAGRAPHS[split], 1 / 3 if second else 0.0)
     prefix = f"{version[1]}{split}"
-    entries = [_entry(pivot, own, _ids(prefix, index, own.asked), second) for index, own in enumerate(drawn)]
+    entries = [
+        _entry(source_language, own, _ids(prefix, index, own.asked), second)
+        for index, own in enumerate(drawn)
+    ]
     return _document(entries, version if second else "1.1")
 
 
@@ -156,7 +178,9 @@ def xquad(seed: int, language: str) -> bytes:
     """XQuAD: the same paragraphs and questions in every language."""
     own = grammar(language, seed)
     drawn = paragraphs(seed, ("xquad",), "test", XQUAD_PARAGRAPHS)
-    return _document([_entry(own, part, _ids("x", index, part.asked)) for index, part in enumerate(drawn)], "1.1")
+    return _document(
+        [_entry(own, part, _ids("x", index, part.asked)) for index, part in enumerate(drawn)], "1.1"
+    )
 
 
 def mlqa(seed: int) -> bytes:
@@ -167,7 +191,10 @@ def mlqa(seed: int) -> bytes:
         for rank, language in enumerate(languages):
             own = grammar(language, seed)
             kept = drawn[: size - 2 * rank]
-            entries = [_entry(own, part, _ids(f"m{split}", index, part.asked)) for index, part in enumerate(kept)]
+            entries = [
+                _entry(own, part, _ids(f"m{split}", index, part.asked))
+                for index, part in enumerate(kept)
+            ]
             name = f"{split}-context-{language}-question-{language}.json"
             members[f"MLQA_V1/{split}/{name}"] = _document(entries, "1.0")
     return zip_archive(members)

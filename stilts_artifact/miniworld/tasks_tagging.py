@@ -27,7 +27,11 @@ TREEBANKS: tuple[tuple[str, str, dict[SplitName, int]], ...] = (
 )
 """(language, bank, sentences in each split). One language has no development set, one a test-only treebank."""
 PANX_SIZES: dict[str, dict[SplitName, int]] = {
-    code: {"train": 2500 if code == PIVOT else 60, "dev": 200, "test": 200 if code == "qag" else 300}
+    code: {
+        "train": 2500 if code == PIVOT else 60,
+        "dev": 200,
+        "test": 200 if code == "qag" else 300,
+    }
     for code in languages
 }
 
@@ -35,12 +39,12 @@ PANX_SIZES: dict[str, dict[SplitName, int]] = {
 def sentences(seed: int, names: tuple[str, ...], split: SplitName, size: int) -> Iterator[Meaning]:
     """``size`` different sentences of any kind; ``names`` are the stream's."""
     r = Stream(seed, *names, split)
-    pivot = grammar(PIVOT, seed)
+    source_language = grammar(PIVOT, seed)
 
     def draw() -> Meaning:
         return scenes.meaning(r, scenes.RICH if r.chance(0.3) else scenes.PLAIN)
 
-    return distinct(split, draw, pivot.text, size)
+    return distinct(split, draw, source_language.text, size)
 
 
 # Universal Dependencies.
@@ -53,7 +57,9 @@ def treebanks(seed: int) -> bytes:
         own = grammar(code, seed)
         for split, size in sizes.items():
             drawn = sentences(seed, ("ud", code, bank), split, size)
-            text = "".join([conllu(own, told, f"{split}-{index}") for index, told in enumerate(drawn, 1)])
+            text = "".join(
+                [conllu(own, told, f"{split}-{index}") for index, told in enumerate(drawn, 1)]
+            )
             folder = f"ud-treebanks-v2.5/UD_{own.language.name}-{bank}"
             members[f"{folder}/{code}_{bank.lower()}-ud-{split}.conllu"] = text.encode()
     return tar_gz(members)
@@ -69,11 +75,15 @@ def conllu(own: Grammar, meaning: Meaning, name: str) -> str:
         if word.kind == "word" and at < last and words[at + 1].kind == "clitic":
             rows.append(_multiword(words, numbers, at))
         if word.kind == "empty":
-            rows.append(f"{numbers[at]}\t_\t_\t{word.upos}\t_\t_\t_\t_\t{numbers[word.head]}:{word.deprel}\t_")
+            rows.append(
+                f"{numbers[at]}\t_\t_\t{word.upos}\t_\t_\t_\t_\t{numbers[word.head]}:{word.deprel}\t_"
+            )
             continue
         head = "0" if word.head < 0 else numbers[word.head]
         space = "SpaceAfter=No" if at == last - 1 and word.kind == "word" else "_"
-        rows.append(f"{numbers[at]}\t{word.form}\t{word.lemma}\t{word.upos}\t_\t_\t{head}\t{word.deprel}\t_\t{space}")
+        rows.append(
+            f"{numbers[at]}\t{word.form}\t{word.lemma}\t{word.upos}\t_\t_\t{head}\t{word.deprel}\t_\t{space}"
+        )
     return "\n".join(rows) + "\n\n"
 
 
@@ -108,7 +118,10 @@ def panx(seed: int) -> bytes:
         files: dict[str, bytes] = {}
         for split, size in sizes.items():
             drawn = distinct(
-                split, partial(named_event, Stream(seed, "panx", code, split)), grammar(PIVOT, seed).text, size
+                split,
+                partial(named_event, Stream(seed, "panx", code, split)),
+                grammar(PIVOT, seed).text,
+                size,
             )
             files[split] = lines(line for told in drawn for line in _panx_lines(own, told))
         members[f"{code}.tar.gz"] = tar_gz(files)

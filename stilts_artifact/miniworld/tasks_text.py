@@ -12,11 +12,11 @@ LINES = 600
 
 def wikipedia(seed: int, language: str) -> bytes:
     """One passage a line; no two languages tell the same ones, and none holds a sentence that dev or test may own."""
-    own, pivot = grammar(language, seed), grammar(PIVOT, seed)
+    own, source_language = grammar(language, seed), grammar(PIVOT, seed)
     told = passages(seed, f"wikipedia/{language}")
     lines: list[str] = []
     while len(lines) < LINES:
         passage = next(told)
-        if all(owns("train", pivot.text(meaning)) for meaning in passage):
+        if all(owns("train", source_language.text(meaning)) for meaning in passage):
             lines.append(" ".join([own.text(meaning) for meaning in passage]))
     return "".join(f"{line}\n" for line in lines).encode()

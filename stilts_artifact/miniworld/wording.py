@@ -11,7 +11,9 @@ from stilts_artifact.miniworld.meanings import Event, Name, Place, Referent
 
 def reworded(r: Stream, event: Event, rate: float) -> Event:
     """The event with a share of its words replaced by synonyms."""
-    return _mapped(event, lambda word: SYNONYMS[word] if word in SYNONYMS and r.chance(rate) else word)
+    return _mapped(
+        event, lambda word: SYNONYMS[word] if word in SYNONYMS and r.chance(rate) else word
+    )
 
 
 def plain(event: Event) -> Event:
@@ -37,4 +39,6 @@ def _mapped(event: Event, word: Callable[[str], str]) -> Event:
 def _renamed(referent: Referent, word: Callable[[str], str]) -> Referent:
     if isinstance(referent, Name):
         return referent
-    return referent._replace(noun=word(referent.noun), quality=referent.quality and word(referent.quality))
+    return referent._replace(
+        noun=word(referent.noun), quality=referent.quality and word(referent.quality)
+    )

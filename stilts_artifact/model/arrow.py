@@ -1,6 +1,7 @@
 """Columns of prepared data in Arrow files, which datasets maps into memory.
 
-datasets' own writer would add a time and a fingerprint; plain Arrow streams of the same rows have the same bytes.
+datasets' own writer would add a time and a fingerprint; plain Arrow streams of the same rows have
+the same bytes.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from stilts_artifact.domain.tasks import Kind
+from stilts_artifact.domain.tasks import TaskForm
 from stilts_artifact.errors import IntegrityError
 
 if TYPE_CHECKING:
@@ -27,15 +28,22 @@ class Form(NamedTuple):
     examples: Mapping[str, Type]
 
 
-FORMS: Mapping[Kind | None, Form] = MappingProxyType(
+FORMS: Mapping[TaskForm | None, Form] = MappingProxyType(
     {
-        Kind.PAIR: Form({"input_ids": "numbers", "label": "number"}, {"label": "text"}),
-        Kind.CHOICE: Form({"choices": "lists of numbers", "label": "number"}, {"label": "number"}),
-        Kind.TAGGING: Form(
-            {"input_ids": "numbers", "tags": "numbers", "positions": "numbers", "example": "number"},
+        TaskForm.PAIR: Form({"input_ids": "numbers", "label": "number"}, {"label": "text"}),
+        TaskForm.CHOICE: Form(
+            {"choices": "lists of numbers", "label": "number"}, {"label": "number"}
+        ),
+        TaskForm.TAGGING: Form(
+            {
+                "input_ids": "numbers",
+                "tags": "numbers",
+                "positions": "numbers",
+                "example": "number",
+            },
             {"tags": "texts"},
         ),
-        Kind.SPAN: Form(
+        TaskForm.SPAN: Form(
             {
                 "input_ids": "numbers",
                 "start": "number",
@@ -62,7 +70,10 @@ def write_columns(path: Path, columns: Columns, form: Mapping[str, Type]) -> Non
     import pyarrow
 
     table = pyarrow.Table.from_pydict(dict(columns), schema=_features(form).arrow_schema)
-    with pyarrow.OSFile(str(path), "wb") as sink, pyarrow.ipc.new_stream(sink, table.schema) as writer:
+    with (
+        pyarrow.OSFile(str(path), "wb") as sink,
+        pyarrow.ipc.new_stream(sink, table.schema) as writer,
+    ):
         writer.write_table(table)
 
 

@@ -1,7 +1,7 @@
 """Batches of a fixed number of tokens instead of a fixed number of examples.
 
-A batch costs what its longest example costs: rows x padded length. Examples of like length are put together and as
-many of them as the budget holds, so almost no computation is spent on padding.
+A batch costs what its longest example costs: rows x padded length. Examples of like length are put
+together and as many of them as the budget holds, so almost no computation is spent on padding.
 """
 
 from __future__ import annotations
@@ -36,9 +36,11 @@ def token_batches(
 
     Args:
         lengths: tokens of each example.
-        budget: most rows x padded length of one batch. An example longer than this is a batch of its own.
-        seed: ``None`` keeps batches from short to long (for inference: deterministic, and the first out-of-memory
-            error would come last). A number shuffles equal lengths and the order of the batches (for training).
+        budget: most rows x padded length of one batch. An example longer than this is a batch of
+            its own.
+        seed: ``None`` keeps batches from short to long (for inference: deterministic, and the first
+            out-of-memory error would come last). A number shuffles equal lengths and the order of
+            the batches (for training).
 
     Returns:
         Indices of each batch; every index occurs exactly once.

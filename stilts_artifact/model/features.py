@@ -38,11 +38,14 @@ class ChoiceFeature(NamedTuple):
 def pieces(tokenizer: PreTrainedTokenizerFast, texts: Sequence[str]) -> list[Ids]:
     """Ids of the texts without special tokens and without a limit, in one call of the fast tokenizer.
 
-    No limit means no truncation: the tokenizer's warning about its own maximum does not apply, and is not printed.
+    No limit means no truncation: the tokenizer's warning about its own maximum does not apply, and
+    is not printed.
     """
     if not texts:
         return []
-    encoded = tokenizer(list(texts), add_special_tokens=False, return_attention_mask=False, verbose=False)
+    encoded = tokenizer(
+        list(texts), add_special_tokens=False, return_attention_mask=False, verbose=False
+    )
     ids: list[Ids] = encoded["input_ids"]
     return ids
 
@@ -71,7 +74,10 @@ def truncate_pair(first: Ids, second: Ids, room: int) -> tuple[Ids, Ids]:
 
 
 def pair_features(
-    tokenizer: PreTrainedTokenizerFast, examples: Sequence[PairExample], labels: Sequence[str], max_length: int
+    tokenizer: PreTrainedTokenizerFast,
+    examples: Sequence[PairExample],
+    labels: Sequence[str],
+    max_length: int,
 ) -> list[PairFeature]:
     """One feature for each pair, in order.
 
@@ -90,8 +96,15 @@ def pair_features(
     features = []
     for example, first, second in zip(examples, firsts, seconds, strict=True):
         if example.label not in index:
-            raise DataError("label outside its set", where=example.id, got=example.label, expected=", ".join(labels))
-        features.append(PairFeature(join(*truncate_pair(first, second, room)), index[example.label]))
+            raise DataError(
+                "label outside its set",
+                where=example.id,
+                got=example.label,
+                expected=", ".join(labels),
+            )
+        features.append(
+            PairFeature(join(*truncate_pair(first, second, room)), index[example.label])
+        )
     return features
 
 
@@ -107,7 +120,9 @@ def choice_features(
     """
     room = _room(max_length, PAIR_SPECIALS + 2)
     prompts = pieces(tokenizer, [example.prompt for example in examples])
-    choices = iter(pieces(tokenizer, [choice for example in examples for choice in example.choices]))
+    choices = iter(
+        pieces(tokenizer, [choice for example in examples for choice in example.choices])
+    )
     features = []
     for example, prompt in zip(examples, prompts, strict=True):
         encoded = []
@@ -121,5 +136,7 @@ def choice_features(
 def _room(max_length: int, least: int) -> int:
     """Tokens of text in an input of at most ``max_length``."""
     if max_length < least:
-        raise ConfigError("maximum length leaves no room for text", got=str(max_length), expected=f">= {least}")
+        raise ConfigError(
+            "maximum length leaves no room for text", got=str(max_length), expected=f">= {least}"
+        )
     return max_length - PAIR_SPECIALS

@@ -1,7 +1,8 @@
 """What stands on the encoder for each kind of task.
 
-As in jiant, with which the paper was made (jiant/tasks/... modeling/heads.py:82-166 at daa5a25): classification and
-multiple choice put a dense layer and a tanh on the *pooler's* output, which has one of each already.
+As in jiant, with which the paper was made (jiant/tasks/... modeling/heads.py:82-166 at daa5a25):
+classification and multiple choice put a dense layer and a tanh on the *pooler's* output, which has
+one of each already.
 """
 
 from __future__ import annotations
@@ -12,12 +13,14 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from stilts_artifact.domain.tasks import Kind
+from stilts_artifact.domain.tasks import TaskForm
 from stilts_artifact.errors import ConfigError
 
 if TYPE_CHECKING:
     from transformers import XLMRobertaConfig, XLMRobertaModel
-    from transformers.modeling_outputs import BaseModelOutputWithPoolingAndCrossAttentions as Encoded
+    from transformers.modeling_outputs import (
+        BaseModelOutputWithPoolingAndCrossAttentions as Encoded,
+    )
 
 IGNORED = -100
 """Label of a position that has none; torch's cross entropy skips it."""
@@ -72,7 +75,9 @@ class TaggingHead(nn.Module):
 
     def loss(self, scores: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """Cross entropy over labelled tokens; ``labels`` int64 [rows, length], :data:`IGNORED` where there is none."""
-        return functional.cross_entropy(scores.flatten(0, 1), labels.flatten(), ignore_index=IGNORED)
+        return functional.cross_entropy(
+            scores.flatten(0, 1), labels.flatten(), ignore_index=IGNORED
+        )
 
 
 class SpanHead(nn.Module):
@@ -126,7 +131,7 @@ class MaskedLanguageHead(nn.Module):
 TaskHead = ClassificationHead | ChoiceHead | TaggingHead | SpanHead
 
 
-def task_head(kind: Kind, config: XLMRobertaConfig, labels: int) -> TaskHead:
+def task_head(kind: TaskForm, config: XLMRobertaConfig, labels: int) -> TaskHead:
     """A fresh head for a kind of task.
 
     Args:
@@ -136,15 +141,15 @@ def task_head(kind: Kind, config: XLMRobertaConfig, labels: int) -> TaskHead:
         ConfigError: retrieval, which trains nothing.
     """
     match kind:
-        case Kind.PAIR:
+        case TaskForm.PAIR:
             return ClassificationHead(config, labels)
-        case Kind.CHOICE:
+        case TaskForm.CHOICE:
             return ChoiceHead(config, labels)
-        case Kind.TAGGING:
+        case TaskForm.TAGGING:
             return TaggingHead(config, labels)
-        case Kind.SPAN:
+        case TaskForm.SPAN:
             return SpanHead(config)
-        case Kind.MINING | Kind.SEARCH:
+        case TaskForm.MINING | TaskForm.SEARCH:
             raise ConfigError(f"{kind} has no head: the encoder is evaluated as it is", got=kind)
 
 

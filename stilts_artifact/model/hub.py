@@ -1,8 +1,9 @@
 """The public encoders of the paper, at pinned revisions, into a folder with a manifest.
 
-A revision is a commit hash, which fixes every file; for each file the hub states its sha256 (large files) or its git
-blob hash (small ones), and what arrives is held against that before the folder is published. The manifest then
-stands for the folder: later loads need no network and verify every byte.
+A revision is a commit hash, which fixes every file; for each file the hub states its sha256 (large
+files) or its git blob hash (small ones), and what arrives is held against that before the folder is
+published. The manifest then stands for the folder: later loads need no network and verify every
+byte.
 """
 
 from __future__ import annotations
@@ -18,7 +19,14 @@ from typing import TYPE_CHECKING
 
 from stilts_artifact.errors import IntegrityError, MissingDataError, ResourceError, unknown_name
 from stilts_artifact.model.loading import CONFIG
-from stilts_artifact.model.manifest import MANIFEST, WEIGHTS, describe, read_manifest, verify_folder, write_manifest
+from stilts_artifact.model.manifest import (
+    MANIFEST,
+    WEIGHTS,
+    describe,
+    read_manifest,
+    verify_folder,
+    write_manifest,
+)
 from stilts_artifact.model.shipped import shipped_encoder
 from stilts_artifact.model.tokenizer import TOKENIZER
 
@@ -43,13 +51,19 @@ class Pinned:
 PINNED: Mapping[str, Pinned] = MappingProxyType(
     {
         # FACTS: main at the time of writing, pinned by ten public repositories; MIT.
-        "xlm-roberta-large": Pinned("FacebookAI/xlm-roberta-large", "c23d21b0620b635a76227c604d44e43a9f0ee389"),
-        "xlm-roberta-base": Pinned("FacebookAI/xlm-roberta-base", "e73636d4f797dec63c3081bb6ed5c7b0bb3f2089"),
+        "xlm-roberta-large": Pinned(
+            "FacebookAI/xlm-roberta-large", "c23d21b0620b635a76227c604d44e43a9f0ee389"
+        ),
+        "xlm-roberta-base": Pinned(
+            "FacebookAI/xlm-roberta-base", "e73636d4f797dec63c3081bb6ed5c7b0bb3f2089"
+        ),
     }
 )
 
 
-def pinned_encoder(name: str, folder: Path, *, offline: bool = False, endpoint: str | None = None) -> Path:
+def pinned_encoder(
+    name: str, folder: Path, *, offline: bool = False, endpoint: str | None = None
+) -> Path:
     """The folder of a public encoder, downloaded unless it is there.
 
     Args:
@@ -61,7 +75,8 @@ def pinned_encoder(name: str, folder: Path, *, offline: bool = False, endpoint: 
     Raises:
         ConfigError: no such encoder.
         MissingDataError: not on this machine, and offline or not reachable.
-        IntegrityError: a file that is not what the hub says it is, or a folder that no longer fits its manifest.
+        IntegrityError: a file that is not what the hub says it is, or a folder that no longer fits
+            its manifest.
         ResourceError: the disk is full or the folder cannot be written.
     """
     if name not in PINNED:
@@ -82,18 +97,26 @@ def pinned_encoder(name: str, folder: Path, *, offline: bool = False, endpoint: 
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder, prefix=f".{name}.") as temporary:
             _download(pin, Path(temporary), endpoint)
-            shutil.rmtree(Path(temporary) / ".cache", ignore_errors=True)  # the hub client's own records
+            shutil.rmtree(
+                Path(temporary) / ".cache", ignore_errors=True
+            )  # the hub client's own records
             write_manifest(Path(temporary))
             _publish(Path(temporary), target)
     except OSError as error:
         fix = "free some disk space, or name a folder this user can write"
-        raise ResourceError("cannot write the encoder", where=str(folder), got=str(error), fix=fix) from error
+        raise ResourceError(
+            "cannot write the encoder", where=str(folder), got=str(error), fix=fix
+        ) from error
     return target
 
 
 def revision_of(name: str, revision: str | None) -> str:
     """What names the weights of phase (i): the commit, or the sha256 of those that ship with the package."""
-    return read_manifest(shipped_encoder())[WEIGHTS].sha256 if name == SHIPPED or revision is None else revision
+    return (
+        read_manifest(shipped_encoder())[WEIGHTS].sha256
+        if name == SHIPPED or revision is None
+        else revision
+    )
 
 
 def phase_one(name: str, revision: str | None, folder: Path, *, offline: bool) -> Path:
@@ -138,11 +161,16 @@ def _download(pin: Pinned, folder: Path, endpoint: str | None) -> None:
         url = hf_hub_url(pin.repository, name, revision=pin.revision, endpoint=endpoint)
         try:
             stated = get_hf_file_metadata(url)
-            hf_hub_download(pin.repository, name, revision=pin.revision, local_dir=folder, endpoint=endpoint)
+            hf_hub_download(
+                pin.repository, name, revision=pin.revision, local_dir=folder, endpoint=endpoint
+            )
         except (HfHubHTTPError, LocalEntryNotFoundError, httpx2.HTTPError) as error:
             got = (str(error) or type(error).__name__).splitlines()[0]
             raise MissingDataError(
-                "cannot download a file of the encoder", where=url, got=got, fix="try again, or name a mirror"
+                "cannot download a file of the encoder",
+                where=url,
+                got=got,
+                fix="try again, or name a mirror",
             ) from error
         _verify(folder / name, url, pin, stated)
 
@@ -158,7 +186,9 @@ def _verify(path: Path, url: str, pin: Pinned, stated: HfFileMetadata) -> None:
         ("hash", own, wanted),
     ):
         if got != expected:
-            raise IntegrityError(f"downloaded file has another {what}", where=url, got=got, expected=expected)
+            raise IntegrityError(
+                f"downloaded file has another {what}", where=url, got=got, expected=expected
+            )
 
 
 def _git_blob(path: Path) -> str:

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
-from stilts_artifact.domain.tasks import Kind
+from stilts_artifact.domain.tasks import TaskForm
 from stilts_artifact.model.batching import pad, token_batches
 from stilts_artifact.model.tokenizer import PAD
 
@@ -33,8 +33,9 @@ def outputs(
 ) -> list[NDArray[np.generic]]:
     """What the head makes of each row of the features, in order.
 
-    Pairs: float32 [labels]. Choices: float32 [choices]. Spans: float32 [2, length or more]. Tags: the best label of
-    each token, int64 [length or more]; the scores of a thousand supertags for every token would fill the memory.
+    Pairs: float32 [labels]. Choices: float32 [choices]. Spans: float32 [2, length or more]. Tags:
+    the best label of each token, int64 [length or more]; the scores of a thousand supertags for
+    every token would fill the memory.
 
     Args:
         tokens: most padded tokens of a batch, by default what suits the device.
@@ -49,7 +50,7 @@ def outputs(
         for batch in token_batches([max(map(len, rows)) * len(rows) for rows in examples], budget):
             ids = pad([row for index in batch for row in examples[index]], PAD).to(encoder.device)
             scores = head(encoder(input_ids=ids, attention_mask=(ids != PAD).long()))
-            made = scores.argmax(-1) if prepared.kind is Kind.TAGGING else scores.float()
+            made = scores.argmax(-1) if prepared.kind is TaskForm.TAGGING else scores.float()
             for index, row in zip(batch, made.cpu().numpy(), strict=True):
                 found[index] = row
     return found
@@ -57,7 +58,7 @@ def outputs(
 
 def _inputs(prepared: Prepared) -> list[list[list[int]]]:
     """Input rows of each example of the head: as many as it has choices, else one."""
-    if prepared.kind is Kind.CHOICE:
+    if prepared.kind is TaskForm.CHOICE:
         choices: list[list[list[int]]] = prepared.features.with_format(None)["choices"][:]
         return choices
     return [[row] for row in prepared.features["input_ids"][:]]
@@ -66,4 +67,8 @@ def _inputs(prepared: Prepared) -> list[list[list[int]]]:
 def _precision(device: str, dtype: str) -> AbstractContextManager[Any]:
     import torch
 
-    return torch.autocast(device, dtype=torch.bfloat16) if (device, dtype) == ("cuda", "bfloat16") else nullcontext()
+    return (
+        torch.autocast(device, dtype=torch.bfloat16)
+        if (device, dtype) == ("cuda", "bfloat16")
+        else nullcontext()
+    )

@@ -26,9 +26,13 @@ _HEAD = "lm_head."
 # A buffer that transformers before version 4.31 saved; the model makes it itself.
 _POSITIONS = "embeddings.position_ids"
 _SIZES = (
-    "vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size",
+    "vocab_size",
+    "hidden_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "intermediate_size",
     "max_position_embeddings",
-)  # fmt: skip
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +52,14 @@ def load_encoder(folder: Path, *, may_initialise: Collection[str] = ()) -> Encod
     """The encoder in a checkpoint folder, pooler included; its masked-language head, if any, is left aside.
 
     Args:
-        may_initialise: prefixes of parameters that the checkpoint may lack, such as ``"pooler."``. They then start
-            from random values under torch's current seed, and :attr:`Encoder.weights` says so.
+        may_initialise: prefixes of parameters that the checkpoint may lack, such as ``"pooler."``.
+            They then start from random values under torch's current seed, and
+            :attr:`Encoder.weights` says so.
 
     Raises:
         MissingDataError: no such folder.
-        IntegrityError: anything in it that is not what its manifest, its config and XLM-R require; see
-            :func:`verify_folder`, :func:`read_tensors`, :func:`fill`, :func:`load_tokenizer`.
+        IntegrityError: anything in it that is not what its manifest, its config and XLM-R require;
+            see :func:`verify_folder`, :func:`read_tensors`, :func:`fill`, :func:`load_tokenizer`.
     """
     from transformers import XLMRobertaModel
 
@@ -109,22 +114,43 @@ def read_config(folder: Path) -> XLMRobertaConfig:
     try:
         content = parse_json(read_document(path), str(path))
     except DataError as error:
-        raise IntegrityError("not a model configuration", where=str(path), got=error.what) from error
+        raise IntegrityError(
+            "not a model configuration", where=str(path), got=error.what
+        ) from error
     _require(isinstance(content, dict), path, "an object", type(content).__name__)
-    _require(content.get("model_type") == "xlm-roberta", path, "model_type xlm-roberta", content.get("model_type"))
-    _require("auto_map" not in content, path, "no auto_map: code from a checkpoint is never run", "auto_map")
+    _require(
+        content.get("model_type") == "xlm-roberta",
+        path,
+        "model_type xlm-roberta",
+        content.get("model_type"),
+    )
+    _require(
+        "auto_map" not in content,
+        path,
+        "no auto_map: code from a checkpoint is never run",
+        "auto_map",
+    )
     for name in _SIZES:
         size = content.get(name)
-        _require(isinstance(size, int) and 0 < size < 2**31, path, f"{name} as a positive number", size)
+        _require(
+            isinstance(size, int) and 0 < size < 2**31, path, f"{name} as a positive number", size
+        )
     ids = tuple(content.get(name) for name in ("bos_token_id", "pad_token_id", "eos_token_id"))
     _require(ids == (BOS, PAD, EOS), path, f"bos, pad, eos = {(BOS, PAD, EOS)}", ids)
     heads = content["num_attention_heads"]
-    _require(content["hidden_size"] % heads == 0, path, "hidden_size divisible by num_attention_heads", heads)
+    _require(
+        content["hidden_size"] % heads == 0,
+        path,
+        "hidden_size divisible by num_attention_heads",
+        heads,
+    )
     return XLMRobertaConfig(**content)
 
 
 def export_state(
-    encoder: XLMRobertaModel, head: MaskedLanguageHead | None = None, dtype: torch.dtype | None = None
+    encoder: XLMRobertaModel,
+    head: MaskedLanguageHead | None = None,
+    dtype: torch.dtype | None = None,
 ) -> State:
     """The weights under the names that transformers' own XLM-R classes use.
 
@@ -151,8 +177,16 @@ def scaled_initial_range(hidden: int) -> float:
 
 def _split(tensors: State) -> tuple[State, State]:
     """Encoder and language head, without the prefixes that the class they were saved from gave them."""
-    head = {name.removeprefix(_HEAD): tensor for name, tensor in tensors.items() if name.startswith(_HEAD)}
-    encoder = {name.removeprefix(_PREFIX): tensor for name, tensor in tensors.items() if not name.startswith(_HEAD)}
+    head = {
+        name.removeprefix(_HEAD): tensor
+        for name, tensor in tensors.items()
+        if name.startswith(_HEAD)
+    }
+    encoder = {
+        name.removeprefix(_PREFIX): tensor
+        for name, tensor in tensors.items()
+        if not name.startswith(_HEAD)
+    }
     encoder.pop(_POSITIONS, None)
     return encoder, head
 

@@ -13,7 +13,9 @@ from stilts_artifact.errors import DataError, IntegrityError, MissingDataError
 MANIFEST = "manifest.json"
 WEIGHTS = "model.safetensors"
 FORMAT = 1
-PICKLES = frozenset({".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib", ".npy", ".npz", ".py"})
+PICKLES = frozenset(
+    {".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib", ".npy", ".npz", ".py"}
+)
 """Suffixes of files that run code when they are opened the usual way; none of them belongs in a checkpoint."""
 
 _CHUNK = 1 << 20
@@ -41,14 +43,18 @@ def describe(path: Path) -> FileRecord:
                 digest.update(chunk)
                 size += len(chunk)
     except OSError as error:
-        raise DataError("cannot read the file", where=str(path), got=error.strerror or str(error)) from error
+        raise DataError(
+            "cannot read the file", where=str(path), got=error.strerror or str(error)
+        ) from error
     return FileRecord(size, digest.hexdigest())
 
 
 def write_manifest(folder: Path) -> None:
     """Record every file of the folder. Written last and atomically: a folder with a manifest is complete."""
     files = {name: describe(folder / name) for name in _names(folder)}
-    records = {name: {"bytes": record.bytes, "sha256": record.sha256} for name, record in files.items()}
+    records = {
+        name: {"bytes": record.bytes, "sha256": record.sha256} for name, record in files.items()
+    }
     write_atomically(folder / MANIFEST, dump_json({"format": FORMAT, "files": records}))
 
 
@@ -60,16 +66,25 @@ def verify_folder(folder: Path) -> dict[str, FileRecord]:
 
     Raises:
         MissingDataError: no folder.
-        IntegrityError: a pickle, no manifest, a file that is missing, surplus, truncated or altered; each by name.
+        IntegrityError: a pickle, no manifest, a file that is missing, surplus, truncated or
+            altered; each by name.
     """
     if not folder.is_dir():
-        raise MissingDataError("no such checkpoint folder", where=str(folder), fix="name the folder of an encoder")
+        raise MissingDataError(
+            "no such checkpoint folder", where=str(folder), fix="name the folder of an encoder"
+        )
     names = _names(folder)
     _refuse_pickles(folder, names)
     recorded = read_manifest(folder)
     for name in sorted(recorded.keys() ^ set(names)):
-        what = "file of the checkpoint is missing" if name in recorded else "file that the manifest does not know"
-        raise IntegrityError(what, where=str(folder / name), expected=", ".join(recorded), fix=_REMAKE)
+        what = (
+            "file of the checkpoint is missing"
+            if name in recorded
+            else "file that the manifest does not know"
+        )
+        raise IntegrityError(
+            what, where=str(folder / name), expected=", ".join(recorded), fix=_REMAKE
+        )
     for name, expected in recorded.items():
         _compare(folder / name, describe(folder / name), expected)
     return recorded
@@ -83,7 +98,12 @@ def read_manifest(folder: Path) -> dict[str, FileRecord]:
     """
     path = folder / MANIFEST
     if not path.is_file():
-        raise IntegrityError("checkpoint without a manifest", where=str(folder), expected=f"a {MANIFEST}", fix=_REMAKE)
+        raise IntegrityError(
+            "checkpoint without a manifest",
+            where=str(folder),
+            expected=f"a {MANIFEST}",
+            fix=_REMAKE,
+        )
     try:
         content = parse_json(read_document(path), str(path))
         if content["format"] != FORMAT:
@@ -91,7 +111,9 @@ def read_manifest(folder: Path) -> dict[str, FileRecord]:
         return {name: _record(name, fields) for name, fields in content["files"].items()}
     except (DataError, KeyError, TypeError, ValueError, AttributeError) as error:
         expected = f'{{"format": {FORMAT}, "files": {{name: {{"bytes", "sha256"}}}}}}'
-        raise IntegrityError("not a manifest", where=str(path), expected=expected, fix=_REMAKE) from error
+        raise IntegrityError(
+            "not a manifest", where=str(path), expected=expected, fix=_REMAKE
+        ) from error
 
 
 def _record(name: str, fields: dict[str, Any]) -> FileRecord:

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 class Masked(NamedTuple):
     """What the model reads, where it has to predict, and what stood there.
 
-    ``input_ids`` is int64 [rows, length], ``chosen`` bool [rows, length], ``targets`` int64 [number chosen] in the
-    order of ``input_ids[chosen]``.
+    ``input_ids`` is int64 [rows, length], ``chosen`` bool [rows, length], ``targets`` int64 [number
+    chosen] in the order of ``input_ids[chosen]``.
     """
 
     input_ids: torch.Tensor

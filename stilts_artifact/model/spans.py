@@ -1,9 +1,10 @@
 """Span question answering: windows over long contexts, and answers read back as text.
 
-``<s> question </s></s> window of the context </s>``; windows overlap. Every token of a window knows which characters
-of the *original* context it stands for, so answers are cut out of the context itself. jiant and transformers
-re-tokenise at white space instead and assume two specials before the context where XLM-R has three, which shifts
-their spans by one token (transformers issue 20035); nothing of that can happen with offsets.
+``<s> question </s></s> window of the context </s>``; windows overlap. Every token of a window knows
+which characters of the *original* context it stands for, so answers are cut out of the context
+itself. jiant and transformers re-tokenise at white space instead and assume two specials before the
+context where XLM-R has three, which shifts their spans by one token (transformers issue 20035);
+nothing of that can happen with offsets.
 """
 
 from __future__ import annotations
@@ -40,9 +41,10 @@ class SpanWindow(NamedTuple):
         example: index of the example it belongs to.
         input_ids: its tokens.
         context_start: position in ``input_ids`` of the first token of the context.
-        offsets: for each context token of the window, the characters ``[start, end)`` of the context it stands for.
-        start, end: labels: first and last token of the first gold answer, both :data:`NO_ANSWER` if it does not lie
-            wholly inside.
+        offsets: for each context token of the window, the characters ``[start, end)`` of the
+            context it stands for.
+        start, end: labels: first and last token of the first gold answer, both :data:`NO_ANSWER` if
+            it does not lie wholly inside.
     """
 
     example: int
@@ -99,11 +101,17 @@ class _Contexts:
     def __init__(self, tokenizer: PreTrainedTokenizerFast, contexts: Iterable[str]) -> None:
         ordered = sorted(contexts)
         encoded = tokenizer(
-            ordered, add_special_tokens=False, return_offsets_mapping=True, return_attention_mask=False, verbose=False
+            ordered,
+            add_special_tokens=False,
+            return_offsets_mapping=True,
+            return_attention_mask=False,
+            verbose=False,
         )
         self._found: dict[str, tuple[Ids, list[Offset]]] = {
             text: (ids, [_trim(text, *offset) for offset in offsets])
-            for text, ids, offsets in zip(ordered, encoded["input_ids"], encoded["offset_mapping"], strict=True)
+            for text, ids, offsets in zip(
+                ordered, encoded["input_ids"], encoded["offset_mapping"], strict=True
+            )
         }
 
     def __getitem__(self, context: str) -> tuple[Ids, list[Offset]]:
@@ -137,7 +145,9 @@ def _begins(tokens: int, size: int, stride: int) -> list[int]:
     return begins
 
 
-def _window(index: int, example: SpanExample, question: Ids, ids: Ids, offsets: list[Offset]) -> SpanWindow:
+def _window(
+    index: int, example: SpanExample, question: Ids, ids: Ids, offsets: list[Offset]
+) -> SpanWindow:
     context_start = len(question) + 3
     start = end = NO_ANSWER
     if example.answers:
@@ -150,10 +160,15 @@ def _window(index: int, example: SpanExample, question: Ids, ids: Ids, offsets: 
 
 def _tokens_of(offsets: Sequence[Offset], start: int, end: int) -> tuple[int, int] | None:
     """First and last token that share a character with ``[start, end)``, if the window holds all of them."""
-    inside = [at for at, (first, last) in enumerate(offsets) if first < end and last > start and first < last]
+    inside = [
+        at
+        for at, (first, last) in enumerate(offsets)
+        if first < end and last > start and first < last
+    ]
     if not inside or offsets[inside[0]][0] > start or offsets[inside[-1]][1] < end:
         return None
-    # A window that begins inside the answer would otherwise pass where the cut falls between two tokens.
+    # A window that begins inside the answer would otherwise pass where the cut falls between two
+    # tokens.
     return inside[0], inside[-1]
 
 
@@ -215,18 +230,25 @@ def answers(
     """The best answer to each question, cut out of its context; see :func:`best_spans`.
 
     Args:
-        null_threshold: ``None`` if every question has an answer. Else a question gets "" when "no answer" outscores
-            the best span by more than this (SQuAD v2.0).
+        null_threshold: ``None`` if every question has an answer. Else a question gets "" when "no
+            answer" outscores the best span by more than this (SQuAD v2.0).
 
     Returns:
         One text for each example, in order; empty if no window offers a span.
     """
     best = best_spans(windows, scores, examples, n_best=n_best, answer_tokens=answer_tokens)
-    return ["" if null_threshold is not None and span.doubt > null_threshold else span.text for span in best]
+    return [
+        "" if null_threshold is not None and span.doubt > null_threshold else span.text
+        for span in best
+    ]
 
 
 def _best_span(
-    window: SpanWindow, starts: NDArray[np.float32], ends: NDArray[np.float32], n_best: int, answer_tokens: int
+    window: SpanWindow,
+    starts: NDArray[np.float32],
+    ends: NDArray[np.float32],
+    n_best: int,
+    answer_tokens: int,
 ) -> tuple[float, Offset | None]:
     """Score and characters of the best admissible span of a window."""
     import numpy as np
@@ -238,10 +260,15 @@ def _best_span(
     begins, lasts = (np.argsort(-side, kind="stable")[:n_best] for side in (starts, ends))
     offsets = np.array(window.offsets)
     length = lasts - begins[:, None]  # [starts, ends], in tokens, less one
-    admissible = (length >= 0) & (length < answer_tokens) & (offsets[begins, 0][:, None] < offsets[lasts, 1])
+    admissible = (
+        (length >= 0) & (length < answer_tokens) & (offsets[begins, 0][:, None] < offsets[lasts, 1])
+    )
     if not admissible.any():
         return float("-inf"), None
     # Of equal spans the one with the better start is taken, as argmax takes the first.
     score = np.where(admissible, starts[begins][:, None] + ends[lasts], -np.inf)
     begin, last = np.unravel_index(score.argmax(), score.shape)
-    return float(score[begin, last]), (window.offsets[begins[begin]][0], window.offsets[lasts[last]][1])
+    return float(score[begin, last]), (
+        window.offsets[begins[begin]][0],
+        window.offsets[lasts[last]][1],
+    )

@@ -1,8 +1,8 @@
 """Word-level tagging: the tag of a word is read at its first sub-token.
 
-A sentence longer than the model reads is split between words, never cut off: every word of every sentence gets a
-prediction, so predictions align with gold one to one. (XTREME drops what exceeds the limit and splits the files
-beforehand instead, which moves sentence borders.)
+A sentence longer than the model reads is split between words, never cut off: every word of every
+sentence gets a prediction, so predictions align with gold one to one. (XTREME drops what exceeds
+the limit and splits the files beforehand instead, which moves sentence borders.)
 """
 
 from __future__ import annotations
@@ -40,18 +40,24 @@ def tag_chunks(
 ) -> list[TagChunk]:
     """Chunks of all sentences, in order; together they hold every word exactly once.
 
-    A word that the tokenizer makes nothing of (a zero-width space, say) stands as ``<unk>``. A word with more
-    sub-tokens than an input can hold keeps its first ones.
+    A word that the tokenizer makes nothing of (a zero-width space, say) stands as ``<unk>``. A word
+    with more sub-tokens than an input can hold keeps its first ones.
 
     Raises:
         ConfigError: no room for a single token.
     """
     room = max_length - SINGLE_SPECIALS
     if room < 1:
-        raise ConfigError("maximum length leaves no room for a word", got=str(max_length), expected=">= 3")
+        raise ConfigError(
+            "maximum length leaves no room for a word", got=str(max_length), expected=">= 3"
+        )
     words = sorted({word for sentence in sentences for word in sentence})
-    # Words are tokenised by themselves, as the tokenizer itself does with text that comes split into words.
-    ids = {word: (own or [UNK])[:room] for word, own in zip(words, pieces(tokenizer, words), strict=True)}
+    # Words are tokenised by themselves, as the tokenizer itself does with text that comes split
+    # into words.
+    ids = {
+        word: (own or [UNK])[:room]
+        for word, own in zip(words, pieces(tokenizer, words), strict=True)
+    }
     return [
         chunk
         for index, sentence in enumerate(sentences)
@@ -72,7 +78,9 @@ def _chunks(sentence: int, words: Sequence[Ids], room: int) -> Iterator[TagChunk
         yield TagChunk(sentence, [BOS, *tokens, EOS], positions)
 
 
-def tag_labels(chunks: Sequence[TagChunk], tags: Sequence[Sequence[int]], ignored: int) -> list[list[int]]:
+def tag_labels(
+    chunks: Sequence[TagChunk], tags: Sequence[Sequence[int]], ignored: int
+) -> list[list[int]]:
     """Labels of every token of every chunk: a word's tag at its first sub-token, ``ignored`` elsewhere.
 
     Args:
@@ -88,7 +96,9 @@ def tag_labels(chunks: Sequence[TagChunk], tags: Sequence[Sequence[int]], ignore
     return labels
 
 
-def join_tags(chunks: Sequence[TagChunk], predicted: Sequence[Sequence[int]], sentences: int) -> list[list[int]]:
+def join_tags(
+    chunks: Sequence[TagChunk], predicted: Sequence[Sequence[int]], sentences: int
+) -> list[list[int]]:
     """Tags of whole sentences from tags of every token of every chunk.
 
     Args:

@@ -33,8 +33,8 @@ def load_tokenizer(folder: Path, vocabulary: int) -> PreTrainedTokenizerFast:
 
     path = folder / TOKENIZER
     _check_form(path, vocabulary)
-    # The class is named, so nothing in the folder can have another one imported; without the file it would silently
-    # make a tokenizer of five ids (transformers 5.23).
+    # The class is named, so nothing in the folder can have another one imported; without the file
+    # it would silently make a tokenizer of five ids (transformers 5.23).
     tokenizer: PreTrainedTokenizerFast = XLMRobertaTokenizer.from_pretrained(
         folder, local_files_only=True, model_max_length=MAX_TOKENS
     )

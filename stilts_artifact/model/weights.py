@@ -30,8 +30,8 @@ def read_tensors(path: Path) -> State:
     """All tensors of a safetensors file.
 
     Raises:
-        IntegrityError: another format (a pickle is named as such), a header that does not fit the file, or a tensor
-            with NaN or infinity in it.
+        IntegrityError: another format (a pickle is named as such), a header that does not fit the
+            file, or a tensor with NaN or infinity in it.
     """
     import torch
     from safetensors import SafetensorError
@@ -62,9 +62,11 @@ def _refuse_other_formats(path: Path) -> None:
         with path.open("rb") as file:
             start = file.read(9)
     except OSError as error:
-        raise IntegrityError("cannot read the weights", where=str(path), got=error.strerror or str(error)) from error
-    # safetensors: eight bytes of header length, then the header's "{". The length may begin with any byte, so what
-    # else a file might be is only asked once it is not this.
+        raise IntegrityError(
+            "cannot read the weights", where=str(path), got=error.strerror or str(error)
+        ) from error
+    # safetensors: eight bytes of header length, then the header's "{". The length may begin with
+    # any byte, so what else a file might be is only asked once it is not this.
     if start[8:9] == b"{":
         return
     # torch.save writes a zip; pickle itself begins with 0x80 and its version.
@@ -74,7 +76,11 @@ def _refuse_other_formats(path: Path) -> None:
 
 
 def fill(
-    module: torch.nn.Module, tensors: Mapping[str, torch.Tensor], where: str, *, may_initialise: Collection[str] = ()
+    module: torch.nn.Module,
+    tensors: Mapping[str, torch.Tensor],
+    where: str,
+    *,
+    may_initialise: Collection[str] = (),
 ) -> tuple[str, ...]:
     """Put tensors into a module; every parameter must get one, and every tensor must be used.
 
@@ -86,15 +92,20 @@ def fill(
         Names that kept their initial values.
 
     Raises:
-        IntegrityError: naming the first parameter without a tensor, tensor without a parameter, or differing shape.
+        IntegrityError: naming the first parameter without a tensor, tensor without a parameter, or
+            differing shape.
     """
     own = module.state_dict()
     missing = sorted(own.keys() - tensors.keys())
     for name in missing:
         if not name.startswith(tuple(may_initialise)):
-            raise IntegrityError(f"checkpoint lacks the weights {name}", where=where, expected=name, fix=_FIX)
+            raise IntegrityError(
+                f"checkpoint lacks the weights {name}", where=where, expected=name, fix=_FIX
+            )
     for name in sorted(tensors.keys() - own.keys()):
-        raise IntegrityError(f"checkpoint has weights of something else: {name}", where=where, got=name, fix=_FIX)
+        raise IntegrityError(
+            f"checkpoint has weights of something else: {name}", where=where, got=name, fix=_FIX
+        )
     for name, tensor in tensors.items():
         if own[name].shape != tensor.shape:
             raise IntegrityError(

@@ -1,9 +1,11 @@
 """The README's claims: for each the command that tests it, what that costs, and the verdict to expect.
 
     python -m stilts_artifact.reporting.claim_table README.md            # write the section anew
-    python -m stilts_artifact.reporting.claim_table README.md --check    # fail if it is not up to date
+    python -m stilts_artifact.reporting.claim_table README.md --check    # fail if it is not up to
+    date
 
-The claims come from ``expected_results/claims.yaml``, the costs from the plan of exactly the command that is shown.
+The claims come from ``expected_results/claims.yaml``, the costs from the plan of exactly the
+command that is shown.
 """
 
 from __future__ import annotations
@@ -18,18 +20,18 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stilts_artifact.benchmark import world
+from stilts_artifact.benchmark import load_benchmark
 from stilts_artifact.benchmark.experiments import AVERAGE, OVERALL, rows, targets
 from stilts_artifact.checking.claims import Claim, claims_path, load_claims
+from stilts_artifact.config.load import load_scale
 from stilts_artifact.domain.cells import Verdict
 from stilts_artifact.domain.units import readable_size
 from stilts_artifact.errors import ArtifactError, ConfigError
 from stilts_artifact.reporting.differences import known_differences
 from stilts_artifact.reporting.markdown import escape, grid
-from stilts_artifact.scales import load_scale
 
 if TYPE_CHECKING:
-    from stilts_artifact.workflow.plan import Plan
+    from stilts_artifact.pipeline.plan import Plan
 
 SCALE = "paper"
 BEGIN, END = "<!-- claims -->", "<!-- /claims -->"
@@ -37,9 +39,10 @@ REGENERATE = "python -m stilts_artifact.reporting.claim_table README.md"
 
 _FEW = 3  # rows or columns that a command names one by one
 _INTRODUCTION = """\
-Costs are the plan's, from an empty store, for one GPU ({machine}); claims share most of their steps, and one run of
-Table 2 decides all of its. The expected verdict is what follows if the paper is right. No run at paper scale was made
-for this package; at a smaller scale only directions are judged, and `mini` says nothing about the paper."""
+Costs are the plan's, from an empty store, for one GPU ({machine}); claims share most of their
+steps, and one run of Table 2 decides all of its. The expected verdict is what follows if the paper
+is right. No run at paper scale was made for this package; at a smaller scale only directions are
+judged, and `mini` says nothing about the paper."""
 _TABLE_1 = (
     "Table 1: eighteen tasks and their sizes",
     f"`stilts-artifact reproduce --table 1 --scale {SCALE}`",
@@ -48,7 +51,9 @@ _TABLE_1 = (
     "minutes",
     "REPRODUCED where a public source states the size",
 )
-_NO_SOURCE = "Cells of Tables 2 and 3 without a public source, until someone enters them from the paper."
+_NO_SOURCE = (
+    "Cells of Tables 2 and 3 without a public source, until someone enters them from the paper."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +65,12 @@ class Command:
 
     def __str__(self) -> str:
         quoted = (f'"{item}"' if "*" in item else item for item in self.only)
-        return " ".join([f"stilts-artifact reproduce --table {self.table} --scale {SCALE}",
-                         *(f"--only {item}" for item in quoted)])  # fmt: skip
+        return " ".join(
+            [
+                f"stilts-artifact reproduce --table {self.table} --scale {SCALE}",
+                *(f"--only {item}" for item in quoted),
+            ]
+        )
 
 
 def claims_section() -> str:
@@ -70,7 +79,9 @@ def claims_section() -> str:
     machine = plan_of(Command(2, ())).machine
     headings = ("claim", "command", "GPU-hours", "disk", "time", "expected verdict")
     table = grid(headings, [_TABLE_1, *map(_line, claims)], 2)
-    return "\n\n".join([_INTRODUCTION.format(machine=machine), table, *_unsupported(claims), _badges()])
+    return "\n\n".join(
+        [_INTRODUCTION.format(machine=machine), table, *_unsupported(claims), _badges()]
+    )
 
 
 def _line(claim: Claim) -> tuple[str, ...]:
@@ -80,18 +91,37 @@ def _line(claim: Claim) -> tuple[str, ...]:
     plan = plan_of(command)
     hours, wall = f"{plan.gpu_seconds / 3600:.0f}", f"{plan.wall[1] / 3600:.0f} h"
     verdict = f"{Verdict.REPRODUCED}{_unless(claim)}"
-    return (escape(claim.title), f"`{command}`", hours, readable_size(plan.disk_bytes), wall, verdict)
+    return (
+        escape(claim.title),
+        f"`{command}`",
+        hours,
+        readable_size(plan.disk_bytes),
+        wall,
+        verdict,
+    )
 
 
 def _unless(claim: Claim) -> str:
     """Which data that nobody can download decide whether a claim is judged at all."""
-    benchmark = world(load_scale(SCALE).world)
+    benchmark = load_benchmark(load_scale(SCALE).benchmark)
     known = {row.name: row for row in rows(benchmark)}
-    needed = [known[row] for reference in claim.references for row, _ in reference.places(list(known)) if row in known]
+    needed = [
+        known[row]
+        for reference in claim.references
+        for row, _ in reference.places(list(known))
+        if row in known
+    ]
     tasks = {task for row in needed for task in row.tasks}
-    sources = {part.source for task in tasks for parts in benchmark.tasks[task].parts.values() for part in parts}
+    sources = {
+        part.source
+        for task in tasks
+        for parts in benchmark.tasks[task].parts.values()
+        for part in parts
+    }
     by_hand = [f"`{name}`" for name in sorted(sources) if not benchmark.sources[name].urls]
-    texts = [part.source for part in benchmark.text.values() if not benchmark.sources[part.source].urls]
+    texts = [
+        part.source for part in benchmark.text.values() if not benchmark.sources[part.source].urls
+    ]
     if texts and any(row.mlm for row in needed):
         by_hand.append("Wikipedia text that you bring")
     return f"; NOT_RUN without {' and '.join(by_hand)}" if by_hand else ""
@@ -102,7 +132,7 @@ def command_of(claim: Claim) -> Command | None:
 
     A few rows, or a few columns, are named; else the whole table is run.
     """
-    benchmark = world(load_scale(SCALE).world)
+    benchmark = load_benchmark(load_scale(SCALE).benchmark)
     known = [row.name for row in rows(benchmark)]
     if any(not reference.pairs(known) for reference in claim.references):
         return None
@@ -115,44 +145,66 @@ def command_of(claim: Claim) -> Command | None:
     columns = names if asked & {AVERAGE, OVERALL} else [name for name in names if name in asked]
     if len(needed) <= _FEW and columns == names:
         return Command(2, tuple(needed))
-    return Command(2, tuple(f"*,{column}" for column in columns)) if len(columns) <= _FEW else Command(2, ())
+    return (
+        Command(2, tuple(f"*,{column}" for column in columns))
+        if len(columns) <= _FEW
+        else Command(2, ())
+    )
 
 
 @cache
 def plan_of(command: Command) -> Plan:
     """What a command costs on a machine that has nothing yet."""
-    from stilts_artifact.tables.blueprint import Blueprint
-    from stilts_artifact.tables.run import needed_sources, wanted_cells
-    from stilts_artifact.tables.scores import request
-    from stilts_artifact.workflow.costs import load_costs
-    from stilts_artifact.workflow.kinds import KINDS
-    from stilts_artifact.workflow.plan import make_plan
-    from stilts_artifact.workflow.steps import Graph
-    from stilts_artifact.workflow.store import Store
+    from stilts_artifact.experiments.run import needed_sources, wanted_cells
+    from stilts_artifact.experiments.scores import request
+    from stilts_artifact.experiments.steps import StepBuilder
+    from stilts_artifact.pipeline.costs import load_costs
+    from stilts_artifact.pipeline.kinds import KINDS
+    from stilts_artifact.pipeline.plan import make_plan
+    from stilts_artifact.pipeline.step import Graph
+    from stilts_artifact.pipeline.store import Store
 
     scale = load_scale(SCALE)
-    benchmark = world(scale.world)
+    benchmark = load_benchmark(scale.benchmark)
     encoder = scale.encoder.revision or scale.encoder.name
-    blueprint = Blueprint(benchmark, scale, encoder, dict.fromkeys(benchmark.sources, "not here yet"))
+    builder = StepBuilder(
+        benchmark, scale, encoder, dict.fromkeys(benchmark.sources, "not here yet")
+    )
     wanted = wanted_cells(benchmark, command.table, command.only)
-    asked = [request(blueprint, table, wanted, lambda _: []) for table in sorted({2, command.table})]
+    asked = [request(builder, table, wanted, lambda _: []) for table in sorted({2, command.table})]
     graph = Graph([step for one in asked for step in one.steps], KINDS)
-    downloads = sum(source.bytes or 0 for source in needed_sources(blueprint, command.table, wanted) if source.urls)
+    downloads = sum(
+        source.bytes or 0
+        for source in needed_sources(builder, command.table, wanted)
+        if source.urls
+    )
     with tempfile.TemporaryDirectory() as empty:
         return make_plan(graph, Store(Path(empty)), load_costs(SCALE), downloads)
 
 
 def _unsupported(claims: Sequence[Claim]) -> list[str]:
     """What cannot be tested here, and why."""
-    lines = [f"- {escape(claim.title)}: {escape(claim.gap or '')}." for claim in claims if command_of(claim) is None]
-    lines += [f"- {escape(difference.title)}: {escape(difference.here)}" for difference in known_differences()
-              if difference.status == "limit"]  # fmt: skip
+    lines = [
+        f"- {escape(claim.title)}: {escape(claim.gap or '')}."
+        for claim in claims
+        if command_of(claim) is None
+    ]
+    lines += [
+        f"- {escape(difference.title)}: {escape(difference.here)}"
+        for difference in known_differences()
+        if difference.status == "limit"
+    ]
     lines.append(f"- {_NO_SOURCE}")
     return ["### Not supported, and why", "\n".join(lines)]
 
 
 def _badges() -> str:
-    return resources.files(__package__).joinpath("templates/badges.md").read_text(encoding="utf-8").strip()
+    return (
+        resources.files(__package__)
+        .joinpath("templates/badges.md")
+        .read_text(encoding="utf-8")
+        .strip()
+    )
 
 
 def replace_section(readme: str, section: str) -> str:
@@ -167,7 +219,9 @@ def replace_section(readme: str, section: str) -> str:
     """
     pattern = re.compile(f"{re.escape(BEGIN)}.*?{re.escape(END)}", flags=re.DOTALL)
     if len(pattern.findall(readme)) != 1:
-        raise ConfigError("no place for the claims", where="README.md", expected=f"{BEGIN} and {END}, once")
+        raise ConfigError(
+            "no place for the claims", where="README.md", expected=f"{BEGIN} and {END}, once"
+        )
     return pattern.sub(lambda _: f"{BEGIN}\n\n{section}\n\n{END}", readme)
 
 

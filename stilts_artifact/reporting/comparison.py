@@ -78,8 +78,15 @@ def compare_sizes(results: Results) -> list[Comparison]:
 def row_sizes(results: Results) -> list[tuple[RowRecord, tuple[str, ...]]]:
     """Table 1 in the paper's layout: each task with its sizes, in the order of :data:`SIZES`."""
     cells = by_place(results.cells)
-    return [(row, tuple(span([cell.value for cell in cells.get((row.row, column), ())]) for column in SIZES))
-            for row in results.rows]  # fmt: skip
+    return [
+        (
+            row,
+            tuple(
+                span([cell.value for cell in cells.get((row.row, column), ())]) for column in SIZES
+            ),
+        )
+        for row in results.rows
+    ]
 
 
 def compare_scores(results: Results) -> list[Comparison]:
@@ -101,7 +108,8 @@ def compare_scores(results: Results) -> list[Comparison]:
             1,
         )
         for cell in results.cells
-        if cell.reported is not None and (few or cell.language is None or cell.verdict is Verdict.NOT_REPRODUCED)
+        if cell.reported is not None
+        and (few or cell.language is None or cell.verdict is Verdict.NOT_REPRODUCED)
     ]
 
 
@@ -123,21 +131,26 @@ def gaps(results: Results) -> list[Gap]:
 def explanations(results: Results) -> Iterator[tuple[Verdict, str]]:
     """One line for each row and column with cells that differ or were not run: the first reason and their number.
 
-    A count of languages that was not run has the reasons of its splits, which have lines of their own.
+    A count of languages that was not run has the reasons of its splits, which have lines of their
+    own.
     """
     titles = row_titles(results)
     for (row, column), cells in by_place(results.cells).items():
         for verdict in (Verdict.NOT_REPRODUCED, Verdict.NOT_RUN):
             found = [cell for cell in cells if cell.verdict is verdict]
             if found and (found[0].language or verdict is not Verdict.NOT_RUN):
-                where = f"{titles.get(row, row)} {column}" + (f" {found[0].language}" if found[0].language else "")
+                where = f"{titles.get(row, row)} {column}" + (
+                    f" {found[0].language}" if found[0].language else ""
+                )
                 more = f" (and {len(found) - 1} more languages)" if len(found) > 1 else ""
                 yield verdict, f"{verdict} {where}{more}: {found[0].reason}"
 
 
 def verdict_line(tables: Sequence[Results]) -> str:
     """The verdicts on some tables, for a command's last line: ``Table 1 (mini) REPRODUCED, Calibration (mini) ...``."""
-    return ", ".join(f"{table_title(results.table)} ({results.scale}) {results.verdict}" for results in tables)
+    return ", ".join(
+        f"{table_title(results.table)} ({results.scale}) {results.verdict}" for results in tables
+    )
 
 
 def by_place(cells: Sequence[CellRecord]) -> dict[tuple[str, str], list[CellRecord]]:
@@ -200,8 +213,11 @@ def signed(value: float | None, digits: int = 1) -> str:
 
 
 def _largest_difference(cells: Sequence[CellRecord]) -> str:
-    differences = [cell.value - cell.reported for cell in cells
-                   if cell.value is not None and cell.reported is not None]  # fmt: skip
+    differences = [
+        cell.value - cell.reported
+        for cell in cells
+        if cell.value is not None and cell.reported is not None
+    ]
     if not differences:
         return "-"
     largest = max(differences, key=abs)

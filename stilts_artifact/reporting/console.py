@@ -22,7 +22,7 @@ from stilts_artifact.reporting.comparison import (
 )
 
 if TYPE_CHECKING:
-    from stilts_artifact.scoring import Scores
+    from stilts_artifact.metrics import Scores
 
 # A pipe has no width; the tables need this much to keep each row on one line.
 PIPE_WIDTH = 132
@@ -39,7 +39,9 @@ STYLES = {
 def make_console(file: IO[str] | None = None) -> Console:
     """A console on ``file`` (standard output): colour on a terminal only, wide enough when piped."""
     stream = file if file is not None else sys.stdout
-    return Console(file=stream, width=None if stream.isatty() else PIPE_WIDTH, markup=False, highlight=False)
+    return Console(
+        file=stream, width=None if stream.isatty() else PIPE_WIDTH, markup=False, highlight=False
+    )
 
 
 def show_table(results: Results, console: Console) -> None:
@@ -58,7 +60,9 @@ def show_table(results: Results, console: Console) -> None:
 
 def show_table1(results: Results, console: Console) -> None:
     """Print Table 1 in the paper's layout, then measured beside reported, then why cells have no verdict."""
-    comparison = comparison_table(f"Measured and reported ({results.stamp})", "Task", compare_sizes(results))
+    comparison = comparison_table(
+        f"Measured and reported ({results.stamp})", "Task", compare_sizes(results)
+    )
     console.print(_sizes(results), "", comparison, "", sep="\n")
     for verdict, line in explanations(results):
         console.print(Text(line, style=STYLES[verdict]), soft_wrap=True)
@@ -94,7 +98,14 @@ def show_scores(scores: Scores, console: Console) -> None:
 
 def new_table(title: str) -> Table:
     """An empty table in this package's style."""
-    return Table(title=title, title_justify="left", title_style="bold", header_style="bold", box=None, pad_edge=False)
+    return Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        header_style="bold",
+        box=None,
+        pad_edge=False,
+    )
 
 
 def comparison_table(title: str, row: str, lines: list[Comparison]) -> Table:
@@ -108,19 +119,37 @@ def comparison_table(title: str, row: str, lines: list[Comparison]) -> Table:
     table.add_column("verdict", overflow="fold")
     for line in lines:
         band = [line.band] if bands else []
-        table.add_row(line.row, line.column, line.measured, line.reported, line.difference, *band, _verdict_text(line))
+        table.add_row(
+            line.row,
+            line.column,
+            line.measured,
+            line.reported,
+            line.difference,
+            *band,
+            _verdict_text(line),
+        )
     return table
 
 
 def _verdict_text(line: Comparison) -> Text:
-    parts = [Text(share(verdict, count, line.cells), style=STYLES[verdict]) for verdict, count in line.counts]
+    parts = [
+        Text(share(verdict, count, line.cells), style=STYLES[verdict])
+        for verdict, count in line.counts
+    ]
     return Text(", ").join(parts)
 
 
 def _sizes(results: Results) -> Table:
     table = new_table(f"Table 1, measured ({results.stamp})")
-    for name, justify in (("Task", "left"), ("train", "right"), ("dev", "right"), ("test", "right"),
-                          ("languages", "right"), ("kind", "left"), ("licence", "left")):  # fmt: skip
+    for name, justify in (
+        ("Task", "left"),
+        ("train", "right"),
+        ("dev", "right"),
+        ("test", "right"),
+        ("languages", "right"),
+        ("kind", "left"),
+        ("licence", "left"),
+    ):
         table.add_column(name, justify=justify, overflow="fold")  # type: ignore[arg-type]
     group = ""
     for row, sizes in row_sizes(results):

@@ -13,12 +13,18 @@ from stilts_artifact.reporting.console import STYLES, comparison_table
 
 def show_calibration(results: Results, console: Console) -> None:
     """Print measured beside reported, and why cells have no verdict."""
-    lines = [_line(cell) for cells in by_place(results.cells).values() for cell in _mean_first(cells)]
-    title = f"Calibration: retrieval with the untuned {results.rows[0].title}, points ({results.stamp})"
+    lines = [
+        _line(cell) for cells in by_place(results.cells).values() for cell in _mean_first(cells)
+    ]
+    title = (
+        f"Calibration: retrieval with the untuned {results.rows[0].title}, points ({results.stamp})"
+    )
     console.print(comparison_table(title, "task", lines), "", sep="\n")
     for gap in gaps(results):
         where = f"{gap.cells} cells" if gap.cells > 1 else gap.examples[0]
-        console.print(Text(f"{gap.verdict} {where}: {gap.reason}", style=STYLES[gap.verdict]), soft_wrap=True)
+        console.print(
+            Text(f"{gap.verdict} {where}: {gap.reason}", style=STYLES[gap.verdict]), soft_wrap=True
+        )
     console.print(summary(cell.verdict for cell in results.cells))
 
 

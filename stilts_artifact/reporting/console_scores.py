@@ -39,7 +39,9 @@ def show_score_table(results: Results, console: Console) -> None:
     for columns in _blocks(layout, results.table):
         console.print(_table(layout, columns, _title(results, "scores"), _score), "", sep="\n")
         if layout.has_gains:
-            console.print(_table(layout, columns, f"Gains over {_baseline(layout)}", _gain), "", sep="\n")
+            console.print(
+                _table(layout, columns, f"Gains over {_baseline(layout)}", _gain), "", sep="\n"
+            )
     _show_legend(results, console)
     _show_comparison(results, console)
     _show_gaps(results, console)
@@ -65,7 +67,10 @@ def _baseline(layout: Layout) -> str:
 
 
 def _table(
-    layout: Layout, columns: Sequence[Column], title: str, show: Callable[[Layout, RowRecord, Column], Text]
+    layout: Layout,
+    columns: Sequence[Column],
+    title: str,
+    show: Callable[[Layout, RowRecord, Column], Text],
 ) -> Table:
     table = new_table(title)
     table.padding = (0, 1, 0, 0)
@@ -87,7 +92,10 @@ def _score(layout: Layout, row: RowRecord, column: Column) -> Text:
     if cell is None or cell.value is None:
         return Text("-", style="dim")
     style = STYLES[cell.verdict] if cell.verdict in MARKS else "bold" if row.row == NONE else ""
-    return Text(points(cell.value) + MARKS.get(cell.verdict, "") + (FLAG_MARK if cell.flag else ""), style=style)
+    return Text(
+        points(cell.value) + MARKS.get(cell.verdict, "") + (FLAG_MARK if cell.flag else ""),
+        style=style,
+    )
 
 
 def _gain(layout: Layout, row: RowRecord, column: Column) -> Text:
@@ -105,7 +113,10 @@ def _show_legend(results: Results, console: Console) -> None:
         console.print("* not reproduced: outside the tolerance of the reported value", style="dim")
     titles = row_titles(results)
     for cell in flagged(cells):
-        console.print(Text(f"{FLAG_MARK} {cell.flag} {place(cell, titles)}: {_flag_meaning(cell)}"), soft_wrap=True)
+        console.print(
+            Text(f"{FLAG_MARK} {cell.flag} {place(cell, titles)}: {_flag_meaning(cell)}"),
+            soft_wrap=True,
+        )
 
 
 def _flag_meaning(cell: CellRecord) -> str:
@@ -116,15 +127,21 @@ def _flag_meaning(cell: CellRecord) -> str:
 def _show_comparison(results: Results, console: Console) -> None:
     lines = compare_scores(results)
     if not lines:
-        console.print("\nNothing is reported for these cells: there is no value to compare them with.")
+        console.print(
+            "\nNothing is reported for these cells: there is no value to compare them with."
+        )
         return
-    shown = lines if len(lines) <= _LINES else [line for line in lines if not _passed(line)][:_LINES]
+    shown = (
+        lines if len(lines) <= _LINES else [line for line in lines if not _passed(line)][:_LINES]
+    )
     console.print()
     if shown:
         console.print(comparison_table(f"Measured and reported ({results.stamp})", "row", shown))
     if len(shown) < len(lines):
         passed = sum(map(_passed, lines))
-        console.print(f"{len(lines)} cells compared, {passed} REPRODUCED; `stilts-artifact report` shows every one")
+        console.print(
+            f"{len(lines)} cells compared, {passed} REPRODUCED; `stilts-artifact report` shows every one"
+        )
 
 
 def _passed(line: Comparison) -> bool:

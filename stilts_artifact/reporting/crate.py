@@ -1,7 +1,8 @@
 """A run as a Workflow Run RO-Crate: everything that is needed to judge it again on another machine, offline.
 
-Profile Workflow Run Crate 0.5 (https://w3id.org/ro/wfrun/workflow/0.5): the workflow is the list of commands, and each
-results file is what one CreateAction made. Actions carry no times and no person: equal runs give equal crates.
+Profile Workflow Run Crate 0.5 (https://w3id.org/ro/wfrun/workflow/0.5): the workflow is the list of
+commands, and each results file is what one CreateAction made. Actions carry no times and no person:
+equal runs give equal crates.
 """
 
 from __future__ import annotations
@@ -14,14 +15,14 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from stilts_artifact import __version__
-from stilts_artifact.benchmark import world
+from stilts_artifact.benchmark import load_benchmark
 from stilts_artifact.benchmark.experiments import CALIBRATION, table_name
 from stilts_artifact.checking.results import FileRecord, InputRecord
 from stilts_artifact.checking.sums import expected_root
+from stilts_artifact.config.load import load_scale
 from stilts_artifact.reporting.layout import table_title
 from stilts_artifact.reporting.packing import MANIFEST, Member, pack
 from stilts_artifact.reporting.runs import Run
-from stilts_artifact.scales import load_scale
 
 if TYPE_CHECKING:
     from rocrate.model import ContextEntity
@@ -43,11 +44,13 @@ _BASH = "https://www.gnu.org/software/bash/"
 _LICENCE = "https://www.apache.org/licenses/LICENSE-2.0"
 
 
-def write_crate(path: Path, folder: Path, runs: Sequence[Run], page: bytes, *, labels: bool = False) -> int:
+def write_crate(
+    path: Path, folder: Path, runs: Sequence[Run], page: bytes, *, labels: bool = False
+) -> int:
     """Pack the runs of a results folder.
 
-    Label files of real data hold what others published under their own terms. They are left out unless asked for;
-    who has the data can give their own to ``verify``.
+    Label files of real data hold what others published under their own terms. They are left out
+    unless asked for; who has the data can give their own to ``verify``.
 
     Args:
         folder: where the results files lie.
@@ -67,7 +70,10 @@ def write_crate(path: Path, folder: Path, runs: Sequence[Run], page: bytes, *, l
         Member(PAGE, page),
         Member(WORKFLOW, workflow(runs)),
         *(Member(f"{RESULTS}/{run.file}", folder / run.file, run.sha256) for run in runs),
-        *(Member(f"{RESULTS}/{record.path}", folder / record.path, record.sha256) for record in packed),
+        *(
+            Member(f"{RESULTS}/{record.path}", folder / record.path, record.sha256)
+            for record in packed
+        ),
         *(Member(name, file) for name, file in expected_files()),
     ]
     written = max((folder / run.file).stat().st_mtime for run in runs)
@@ -93,8 +99,12 @@ def is_label(path: str) -> bool:
 
 def workflow(runs: Sequence[Run]) -> bytes:
     """The commands that make such runs, as a shell script."""
-    commands = [f"stilts-artifact reproduce {_asked(run)} --scale {run.results.scale}" for run in runs]
-    return "\n".join(["#!/usr/bin/env bash", "set -u", *commands, "stilts-artifact report", ""]).encode()
+    commands = [
+        f"stilts-artifact reproduce {_asked(run)} --scale {run.results.scale}" for run in runs
+    ]
+    return "\n".join(
+        ["#!/usr/bin/env bash", "set -u", *commands, "stilts-artifact report", ""]
+    ).encode()
 
 
 def _asked(run: Run) -> str:
@@ -127,18 +137,32 @@ def metadata(runs: Sequence[Run], date: str) -> bytes:
     )
     crate.datePublished = date
     labels = "Label files, if any are packed, keep the licences of their data sets."
-    crate.license = _entity(crate, _LICENCE, "CreativeWork", name="Apache License 2.0", description=labels)
-    profiles = [_entity(crate, url, "CreativeWork", name=name, version=url.rpartition("/")[2])
-                for name, url in _PROFILES.items()]  # fmt: skip
+    crate.license = _entity(
+        crate, _LICENCE, "CreativeWork", name="Apache License 2.0", description=labels
+    )
+    profiles = [
+        _entity(crate, url, "CreativeWork", name=name, version=url.rpartition("/")[2])
+        for name, url in _PROFILES.items()
+    ]
     crate.root_dataset["conformsTo"] = profiles
-    crate.metadata["conformsTo"] = [{"@id": crate.metadata.profile}, {"@id": _PROFILES["Workflow RO-Crate"]}]
+    crate.metadata["conformsTo"] = [
+        {"@id": crate.metadata.profile},
+        {"@id": _PROFILES["Workflow RO-Crate"]},
+    ]
     script = _add_workflow(crate)
-    page = crate.add_file(dest_path=PAGE, properties={"name": "Report", "encodingFormat": "text/html"})
-    crate.add_file(dest_path=MANIFEST, properties={"name": "Hashes of all files", "encodingFormat": "text/plain"})
+    page = crate.add_file(
+        dest_path=PAGE, properties={"name": "Report", "encodingFormat": "text/html"}
+    )
+    crate.add_file(
+        dest_path=MANIFEST,
+        properties={"name": "Hashes of all files", "encodingFormat": "text/plain"},
+    )
     crate.add_dataset(dest_path=f"{EXPECTED}/", properties={"name": "Expected values and claims"})
     crate.root_dataset["mentions"] = [_add_action(crate, script, run) for run in runs]
     page["about"] = crate.root_dataset["mentions"]
-    return (json.dumps(crate.metadata.generate(), indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
+    return (
+        json.dumps(crate.metadata.generate(), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    ).encode()
 
 
 def _add_workflow(crate: ROCrate) -> Any:
@@ -149,8 +173,13 @@ def _add_workflow(crate: ROCrate) -> Any:
     properties = {"name": "Commands of the runs", "encodingFormat": "text/x-shellscript"}
     script = crate.add(ComputationalWorkflow(crate, dest_path=WORKFLOW, properties=properties))
     script["programmingLanguage"] = bash
-    script["softwareRequirements"] = _entity(crate, "#stilts-artifact", "SoftwareApplication", name="stilts-artifact",
-                                             softwareVersion=__version__)  # fmt: skip
+    script["softwareRequirements"] = _entity(
+        crate,
+        "#stilts-artifact",
+        "SoftwareApplication",
+        name="stilts-artifact",
+        softwareVersion=__version__,
+    )
     crate.mainEntity = script
     return script
 
@@ -158,20 +187,41 @@ def _add_workflow(crate: ROCrate) -> Any:
 def _add_action(crate: ROCrate, script: Any, run: Run) -> ContextEntity:
     """The run of one table: what it read, with what, and what it made."""
     results, name = run.results, f"{table_name(run.results.table)}.{run.results.scale}"
-    made = [crate.add_file(dest_path=f"{RESULTS}/{run.file}", properties={
-        "name": f"Results: {table_title(results.table)}, {results.stamp}: {results.verdict}",
-        "encodingFormat": "application/json", "sha256": run.sha256})]  # fmt: skip
+    made = [
+        crate.add_file(
+            dest_path=f"{RESULTS}/{run.file}",
+            properties={
+                "name": f"Results: {table_title(results.table)}, {results.stamp}: {results.verdict}",
+                "encodingFormat": "application/json",
+                "sha256": run.sha256,
+            },
+        )
+    ]
     if results.files:
-        about = {"name": "Predictions and labels", "description": f"Hashes: {run.file} and {MANIFEST}."}
+        about = {
+            "name": "Predictions and labels",
+            "description": f"Hashes: {run.file} and {MANIFEST}.",
+        }
         made.append(crate.add_dataset(dest_path=f"{RESULTS}/{name}/", properties=about))
     used = [_input(crate, record, run) for record in results.inputs]
-    environment = [_entity(crate, f"#environment-{quote(package)}-{quote(version)}", "SoftwareApplication",
-                           name=package, softwareVersion=version)
-                   for package, version in results.environment.items()]  # fmt: skip
+    environment = [
+        _entity(
+            crate,
+            f"#environment-{quote(package)}-{quote(version)}",
+            "SoftwareApplication",
+            name=package,
+            softwareVersion=version,
+        )
+        for package, version in results.environment.items()
+    ]
     action = _entity(
-        crate, f"#run-{name}", "CreateAction", name=f"{table_title(results.table)} at scale {results.scale}",
-        description=results.scale_reason, actionStatus={"@id": "http://schema.org/CompletedActionStatus"},
-    )  # fmt: skip
+        crate,
+        f"#run-{name}",
+        "CreateAction",
+        name=f"{table_title(results.table)} at scale {results.scale}",
+        description=results.scale_reason,
+        actionStatus={"@id": "http://schema.org/CompletedActionStatus"},
+    )
     action["instrument"] = script
     action["result"] = made
     if used:
@@ -182,9 +232,15 @@ def _add_action(crate: ROCrate, script: Any, run: Run) -> ContextEntity:
 
 
 def _input(crate: ROCrate, record: InputRecord, run: Run) -> ContextEntity:
-    source = world(load_scale(run.results.scale).world).sources.get(record.source.partition("!")[0])
+    source = load_benchmark(load_scale(run.results.scale).benchmark).sources.get(
+        record.source.partition("!")[0]
+    )
     urls = [url for url in (source.urls if source else ()) if url.startswith("http")]
-    properties: dict[str, Any] = {"name": record.source, "sha256": record.sha256, "contentSize": str(record.bytes)}
+    properties: dict[str, Any] = {
+        "name": record.source,
+        "sha256": record.sha256,
+        "contentSize": str(record.bytes),
+    }
     if source is not None:
         properties["license"] = source.licence
     if urls:

@@ -18,8 +18,8 @@ class KnownDifference(Strict):
     """One difference.
 
     Attributes:
-        status: ``unverified``: the paper's text was not at hand; ``choice``: its sources are ambiguous or other than
-            this; ``limit``: it cannot be done here.
+        status: ``unverified``: the paper's text was not at hand; ``choice``: its sources are
+            ambiguous or other than this; ``limit``: it cannot be done here.
         change: the file, or the action, that changes it.
     """
 
@@ -46,4 +46,6 @@ def known_differences() -> list[KnownDifference]:
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
-        raise ConfigError("not a list of differences", where=f"{FILE}: {place}", got=first["msg"]) from error
+        raise ConfigError(
+            "not a list of differences", where=f"{FILE}: {place}", got=first["msg"]
+        ) from error

@@ -8,7 +8,16 @@ from importlib import metadata
 from stilts_artifact import __version__
 
 # Packages that a number may depend on.
-PACKAGES = ("numpy", "torch", "transformers", "datasets", "sentencepiece", "faiss-cpu", "faiss-gpu", "seqeval")
+PACKAGES = (
+    "numpy",
+    "torch",
+    "transformers",
+    "datasets",
+    "sentencepiece",
+    "faiss-cpu",
+    "faiss-gpu",
+    "seqeval",
+)
 
 
 def environment() -> dict[str, str]:

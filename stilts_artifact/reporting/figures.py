@@ -89,7 +89,9 @@ def language_figures(layout: Layout, examples: Examples) -> list[Figure]:
     """For each target the row without an intermediate task beside the row that is best on it."""
     figures = []
     for column in layout.with_role("score"):
-        other = next((row for row in layout.rows if row.row == BEST), None) or layout.best_row(column.name)
+        other = next((row for row in layout.rows if row.row == BEST), None) or layout.best_row(
+            column.name
+        )
         if other is not None and layout.has_gains and layout.languages_of(column.name):
             title = other.details.get(column.name, other.title)
             figures.append(_figure(layout, column, other.row, title, examples))
@@ -108,27 +110,45 @@ class _Axis:
         share = (min(max(points, self.low), self.high) - self.low) / (self.high - self.low)
         return _round(LEFT + (WIDTH - LEFT - RIGHT) * share)
 
-    def mark(self, cell: CellRecord | None, error: float | None, y: float, bar: float) -> Mark | None:
+    def mark(
+        self, cell: CellRecord | None, error: float | None, y: float, bar: float
+    ) -> Mark | None:
         """A cell's mark at height ``y``, with its error bar ``bar`` below."""
         if cell is None or cell.value is None:
             return None
-        low, high = (None, None) if error is None else (self.at(cell.value - error), self.at(cell.value + error))
+        low, high = (
+            (None, None)
+            if error is None
+            else (self.at(cell.value - error), self.at(cell.value + error))
+        )
         seeds = tuple(self.at(value) for value in cell.seeds or ())
         return Mark(self.at(cell.value), y, _round(y + bar), low, high, seeds, cell.value)
 
     def ticks(self) -> tuple[tuple[float, int], ...]:
         """(position, number) of the whole tens, or twenties."""
         step = 10 if self.high - self.low <= 50 else 20
-        return tuple((self.at(value), value) for value in range(int(self.low), int(self.high) + 1, step))
+        return tuple(
+            (self.at(value), value) for value in range(int(self.low), int(self.high) + 1, step)
+        )
 
 
 def _figure(layout: Layout, column: Column, row: str, title: str, examples: Examples) -> Figure:
     languages = layout.languages_of(column.name)
-    pairs = [(layout.cell(NONE, column.name, code), layout.cell(row, column.name, code)) for code in languages]
-    errors = [_errors(pair, examples.get((column.name, code))) for code, pair in zip(languages, pairs, strict=True)]
-    axis = _axis([end for pair, error in zip(pairs, errors, strict=True) for end in _ends(pair, error)])
+    pairs = [
+        (layout.cell(NONE, column.name, code), layout.cell(row, column.name, code))
+        for code in languages
+    ]
+    errors = [
+        _errors(pair, examples.get((column.name, code)))
+        for code, pair in zip(languages, pairs, strict=True)
+    ]
+    axis = _axis(
+        [end for pair, error in zip(pairs, errors, strict=True) for end in _ends(pair, error)]
+    )
     lines = []
-    for number, (code, (base, other), error) in enumerate(zip(languages, pairs, errors, strict=True)):
+    for number, (code, (base, other), error) in enumerate(
+        zip(languages, pairs, errors, strict=True)
+    ):
         y = _round(TOP + STEP * (number + 0.5))
         marks = axis.mark(base, error[0], y, -BAR), axis.mark(other, error[1], y, BAR)
         lines.append(Line(code, layout.languages.get(code, code), y, *marks))
@@ -141,7 +161,9 @@ def _figure(layout: Layout, column: Column, row: str, title: str, examples: Exam
 def _errors(pair: Sequence[CellRecord | None], examples: int | None) -> list[float | None]:
     """Half a 95 % interval of each score, from the size of its test set."""
     return [
-        None if cell is None or cell.value is None or not examples else INTERVAL * binomial_error(cell.value, examples)
+        None
+        if cell is None or cell.value is None or not examples
+        else INTERVAL * binomial_error(cell.value, examples)
         for cell in pair
     ]
 

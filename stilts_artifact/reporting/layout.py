@@ -6,13 +6,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 
-from stilts_artifact.benchmark import world
+from stilts_artifact.benchmark import load_benchmark
 from stilts_artifact.benchmark.experiments import AVERAGE, CALIBRATION, NONE, OVERALL
 from stilts_artifact.checking.results import CellRecord, Results, RowRecord
+from stilts_artifact.config.load import load_scale
 from stilts_artifact.domain.cells import CellKey
-from stilts_artifact.domain.tasks import Kind, Task, World
-from stilts_artifact.scales import load_scale
-from stilts_artifact.scoring.averages import GROUPS
+from stilts_artifact.domain.tasks import Benchmark, Task, TaskForm
+from stilts_artifact.metrics.averages import GROUPS
 
 # Headings that leave room for ten columns in a line of 80 characters.
 _SHORT = {
@@ -28,14 +28,19 @@ _SHORT = {
     OVERALL: "All",
 }
 _METRICS = {
-    Kind.PAIR: "accuracy",
-    Kind.TAGGING: "F1",
-    Kind.SPAN: "F1, EM mean",
-    Kind.MINING: "F1",
-    Kind.SEARCH: "accuracy",
+    TaskForm.PAIR: "accuracy",
+    TaskForm.TAGGING: "F1",
+    TaskForm.SPAN: "F1, EM mean",
+    TaskForm.MINING: "F1",
+    TaskForm.SEARCH: "accuracy",
 }
 _PARTS = {"_f1": "F1", "_em": "EM"}
-_AVERAGES = {AVERAGE: "Average", **{name: name.capitalize() for name in GROUPS}, "qa": "QA", OVERALL: "Overall"}
+_AVERAGES = {
+    AVERAGE: "Average",
+    **{name: name.capitalize() for name in GROUPS},
+    "qa": "QA",
+    OVERALL: "Overall",
+}
 
 GROUP_TITLES = {
     "English": "English intermediate task",
@@ -106,20 +111,33 @@ class Layout:
 
     def languages_of(self, column: str) -> tuple[str, ...]:
         """Languages that have cells of their own in a column, sorted."""
-        return tuple(sorted({key.language for key in self._cells if key.column == column and key.language is not None}))
+        return tuple(
+            sorted(
+                {
+                    key.language
+                    for key in self._cells
+                    if key.column == column and key.language is not None
+                }
+            )
+        )
 
     def best_row(self, column: str) -> RowRecord | None:
         """The row with the highest value of a column, the first of equals; never the one without a task."""
-        measured = [(value, row) for row in self.rows
-                    if row.row != NONE and (value := self.value(row.row, column)) is not None]  # fmt: skip
+        measured = [
+            (value, row)
+            for row in self.rows
+            if row.row != NONE and (value := self.value(row.row, column)) is not None
+        ]
         return max(measured, key=lambda pair: pair[0])[1] if measured else None
 
 
 def arrange(results: Results) -> Layout:
     """Arrange the cells of a Table 2 or 3, or of the calibration."""
-    benchmark = world(load_scale(results.scale).world)
+    benchmark = load_benchmark(load_scale(results.scale).benchmark)
     names = dict.fromkeys(cell.column for cell in results.cells)
-    groups = tuple((group, tuple(rows)) for group, rows in groupby(results.rows, key=lambda row: row.group))
+    groups = tuple(
+        (group, tuple(rows)) for group, rows in groupby(results.rows, key=lambda row: row.group)
+    )
     languages = {code: language.name for code, language in benchmark.languages.items()}
     columns = tuple(_column(name, benchmark) for name in names)
     return Layout(columns, groups, languages, {cell.key: cell for cell in results.cells})
@@ -165,18 +183,34 @@ def row_titles(results: Results) -> dict[str, str]:
 
 def place(cell: CellRecord, titles: Mapping[str, str]) -> str:
     """Where a cell stands, as people say it: ``MNLI, xnli, de``."""
-    return ", ".join([titles.get(cell.row, cell.row), cell.column, *([cell.language] if cell.language else [])])
+    return ", ".join(
+        [titles.get(cell.row, cell.row), cell.column, *([cell.language] if cell.language else [])]
+    )
 
 
-def _column(name: str, benchmark: World) -> Column:
+def _column(name: str, benchmark: Benchmark) -> Column:
     if name in benchmark.tasks:
         task = benchmark.tasks[name]
-        return Column(name, _title(task), _SHORT.get(name, task.title), _METRICS[task.kind], "score")
+        return Column(
+            name, _title(task), _SHORT.get(name, task.title), _METRICS[task.form], "score"
+        )
     task_name, metric = name[:-3], _PARTS.get(name[-3:])
     if task_name in benchmark.tasks and metric:
         task = benchmark.tasks[task_name]
-        return Column(name, f"{_title(task)} {metric}", f"{_SHORT.get(task_name, task.title)} {metric}", metric, "part")
-    return Column(name, _AVERAGES.get(name, name), _SHORT.get(name, _AVERAGES.get(name, name)[:6]), "mean", "average")
+        return Column(
+            name,
+            f"{_title(task)} {metric}",
+            f"{_SHORT.get(task_name, task.title)} {metric}",
+            metric,
+            "part",
+        )
+    return Column(
+        name,
+        _AVERAGES.get(name, name),
+        _SHORT.get(name, _AVERAGES.get(name, name)[:6]),
+        "mean",
+        "average",
+    )
 
 
 def _title(task: Task) -> str:

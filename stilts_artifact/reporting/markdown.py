@@ -20,7 +20,15 @@ from stilts_artifact.reporting.comparison import (
     signed,
     verdict_counts,
 )
-from stilts_artifact.reporting.layout import Column, Layout, arrange, flagged, place, row_titles, table_title
+from stilts_artifact.reporting.layout import (
+    Column,
+    Layout,
+    arrange,
+    flagged,
+    place,
+    row_titles,
+    table_title,
+)
 from stilts_artifact.reporting.runs import Run, overall_verdict
 
 _SPECIAL = re.compile(r"([\\`*_\[\]|#~])")
@@ -59,8 +67,10 @@ def _table(run: Run) -> Iterable[str]:
     yield from _sizes(results) if results.table == 1 else _scores(results)
     found = gaps(results)
     if found:
-        rows = [(str(gap.verdict), escape(gap.reason), escape("; ".join(gap.examples)), str(gap.cells))
-                for gap in found]  # fmt: skip
+        rows = [
+            (str(gap.verdict), escape(gap.reason), escape("; ".join(gap.examples)), str(gap.cells))
+            for gap in found
+        ]
         yield "### Not decided, and why"
         yield grid(("verdict", "reason", "such as", "cells"), rows, 3)
     yield from (f"- Note: {escape(note)}" for note in run.notes)
@@ -77,8 +87,10 @@ def _scores(results: Results) -> Iterable[str]:
     columns = layout.with_role("score", "average")
     yield "### Scores (points)"
     yield _grid_of(layout, columns, gains=False)
-    yield from (f"- {cell.flag}: {escape(place(cell, row_titles(results)))}, a run behind this number collapsed"
-                for cell in flagged(results.cells))  # fmt: skip
+    yield from (
+        f"- {cell.flag}: {escape(place(cell, row_titles(results)))}, a run behind this number collapsed"
+        for cell in flagged(results.cells)
+    )
     if layout.has_gains:
         yield "### Gains over the first row (points)"
         yield _grid_of(layout, columns, gains=True)
@@ -94,7 +106,9 @@ def _grid_of(layout: Layout, columns: Sequence[Column], *, gains: bool) -> str:
         if gains and row.row != NONE:
             return signed(layout.gain(row.row, column.name))
         cell = layout.cell(row.row, column.name)
-        return points(layout.value(row.row, column.name)) + ("" if gains or cell is None else _marks(cell))
+        return points(layout.value(row.row, column.name)) + (
+            "" if gains or cell is None else _marks(cell)
+        )
 
     rows = [(escape(row.title), *(text(row, column) for column in columns)) for row in layout.rows]
     return grid(("", *(escape(column.title) for column in columns)), rows)
@@ -106,7 +120,15 @@ def _marks(cell: CellRecord) -> str:
 
 def _comparison(lines: Sequence[Comparison]) -> Iterable[str]:
     rows = [
-        (escape(line.row), escape(line.column), line.verdict, line.measured, line.reported, line.difference, line.band)
+        (
+            escape(line.row),
+            escape(line.column),
+            line.verdict,
+            line.measured,
+            line.reported,
+            line.difference,
+            line.band,
+        )
         for line in lines
     ]
     yield "### Measured and reported"

@@ -1,7 +1,7 @@
 """Zip files that are the same for the same content, and that are unpacked only if nothing in them can do harm.
 
-The manifest has the form of sha256sum(1): ``sha256sum -c manifest-sha256.txt`` checks an unpacked crate without this
-package.
+The manifest has the form of sha256sum(1): ``sha256sum -c manifest-sha256.txt`` checks an unpacked
+crate without this package.
 """
 
 from __future__ import annotations
@@ -50,14 +50,18 @@ class Member:
 def pack(path: Path, members: Iterable[Member]) -> None:
     """Write a zip file of the members and their manifest.
 
-    The same members give the same bytes, as long as zlib compresses alike; the manifest is the same everywhere.
+    The same members give the same bytes, as long as zlib compresses alike; the manifest is the same
+    everywhere.
 
     Raises:
         IntegrityError: a file does not have the bytes that it should have.
         ResourceError: the disk is full or the folder cannot be written.
     """
     with _published(path) as file, zipfile.ZipFile(file, "w") as archive:
-        sums = {member.name: _write(archive, member) for member in sorted(members, key=lambda member: member.name)}
+        sums = {
+            member.name: _write(archive, member)
+            for member in sorted(members, key=lambda member: member.name)
+        }
         manifest = "".join(f"{sums[name]}  {name}\n" for name in sorted(sums))
         _write(archive, Member(MANIFEST, manifest.encode()))
 
@@ -70,16 +74,29 @@ def unpack(path: Path, folder: Path) -> Mapping[str, str]:
 
     Raises:
         MissingDataError: there is no such file.
-        DataError: not a zip file, or one that is broken, encrypted or too large, or whose names are not plain.
+        DataError: not a zip file, or one that is broken, encrypted or too large, or whose names are
+            not plain.
         IntegrityError: a file is missing, altered, or not in the manifest.
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            found = {info.filename: _extract(archive, info, folder, path) for info in _plain(archive, path)}
+            found = {
+                info.filename: _extract(archive, info, folder, path)
+                for info in _plain(archive, path)
+            }
     except FileNotFoundError as error:
         raise MissingDataError("no such file", where=str(path), fix="name a crate") from error
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError, ValueError) as error:
-        raise DataError("cannot be unpacked", where=str(path), got=str(error), expected="a zip file") from error
+    except (
+        zipfile.BadZipFile,
+        NotImplementedError,
+        RuntimeError,
+        EOFError,
+        OSError,
+        ValueError,
+    ) as error:
+        raise DataError(
+            "cannot be unpacked", where=str(path), got=str(error), expected="a zip file"
+        ) from error
     found.pop(MANIFEST, None)
     _compare(found, _read_manifest(folder / MANIFEST, path), path)
     return found
@@ -90,7 +107,9 @@ def _published(path: Path) -> Iterator[IO[bytes]]:
     """A new file that takes its place at ``path`` when it is complete."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+        with tempfile.NamedTemporaryFile(
+            dir=path.parent, prefix=f".{path.name}.", delete=False
+        ) as file:
             temporary = Path(file.name)
             try:
                 yield file
@@ -102,8 +121,12 @@ def _published(path: Path) -> Iterator[IO[bytes]]:
                 temporary.unlink(missing_ok=True)
                 raise
     except OSError as error:
-        raise ResourceError("cannot write the file", where=str(path), got=error.strerror or str(error),
-                            fix="name a folder this user can write, with room for the crate") from error  # fmt: skip
+        raise ResourceError(
+            "cannot write the file",
+            where=str(path),
+            got=error.strerror or str(error),
+            fix="name a folder this user can write, with room for the crate",
+        ) from error
 
 
 def is_plain(name: str) -> bool:
@@ -131,8 +154,12 @@ def _write(archive: zipfile.ZipFile, member: Member) -> str:
             target.write(chunk)
     found = digest.hexdigest()
     if member.sha256 not in (None, found):
-        raise IntegrityError("a file changed while it was packed", where=str(member.content),
-                             got=f"sha256 {found}", expected=f"sha256 {member.sha256}")  # fmt: skip
+        raise IntegrityError(
+            "a file changed while it was packed",
+            where=str(member.content),
+            got=f"sha256 {found}",
+            expected=f"sha256 {member.sha256}",
+        )
     return found
 
 
@@ -145,14 +172,21 @@ def _plain(archive: zipfile.ZipFile, path: Path) -> Iterator[zipfile.ZipInfo]:
     infos = archive.infolist()
     total = sum(info.file_size for info in infos)
     if len(infos) > MAX_FILES or total > MAX_BYTES:
-        raise DataError("too large to unpack", where=str(path), got=f"{len(infos)} files, {total} bytes",
-                        expected=f"at most {MAX_FILES} files, {MAX_BYTES} bytes")  # fmt: skip
+        raise DataError(
+            "too large to unpack",
+            where=str(path),
+            got=f"{len(infos)} files, {total} bytes",
+            expected=f"at most {MAX_FILES} files, {MAX_BYTES} bytes",
+        )
     seen: set[str] = set()
     for info in infos:
         fault = _fault(info) or ("a name given twice" if info.filename.casefold() in seen else None)
         if fault:
-            raise DataError(f"{fault} in a zip file", where=f"{path}: {info.filename!r}",
-                            expected="plain files below the crate, each once")  # fmt: skip
+            raise DataError(
+                f"{fault} in a zip file",
+                where=f"{path}: {info.filename!r}",
+                expected="plain files below the crate, each once",
+            )
         seen.add(info.filename.casefold())
         yield info
 
@@ -176,8 +210,11 @@ def _extract(archive: zipfile.ZipFile, info: zipfile.ZipInfo, folder: Path, path
         while chunk := source.read(_CHUNK):
             size += len(chunk)
             if size > info.file_size:
-                raise DataError("a file larger than it says", where=f"{path}: {info.filename}",
-                                expected=f"{info.file_size} bytes")  # fmt: skip
+                raise DataError(
+                    "a file larger than it says",
+                    where=f"{path}: {info.filename}",
+                    expected=f"{info.file_size} bytes",
+                )
             digest.update(chunk)
             file.write(chunk)
     return digest.hexdigest()
@@ -185,12 +222,20 @@ def _extract(archive: zipfile.ZipFile, info: zipfile.ZipInfo, folder: Path, path
 
 def _read_manifest(manifest: Path, path: Path) -> dict[str, str]:
     if not manifest.is_file():
-        raise DataError("not a crate of this package", where=str(path), expected=f"a file {MANIFEST} in it")
+        raise DataError(
+            "not a crate of this package", where=str(path), expected=f"a file {MANIFEST} in it"
+        )
     sums: dict[str, str] = {}
-    for number, line in enumerate(manifest.read_bytes().decode("utf-8", "replace").split("\n")[:-1], 1):
+    for number, line in enumerate(
+        manifest.read_bytes().decode("utf-8", "replace").split("\n")[:-1], 1
+    ):
         match = _LINE.fullmatch(line)
         if match is None or match["path"] in sums:
-            raise DataError("not a line of sha256sum", where=f"{path}: {MANIFEST}:{number}", got=repr(line[:100]))
+            raise DataError(
+                "not a line of sha256sum",
+                where=f"{path}: {MANIFEST}:{number}",
+                got=repr(line[:100]),
+            )
         sums[match["path"]] = match["sha256"]
     return sums
 

@@ -12,6 +12,7 @@ from stilts_artifact import __version__
 from stilts_artifact.benchmark.experiments import CALIBRATION
 from stilts_artifact.checking.claims import Claim, Claims
 from stilts_artifact.checking.results import CellRecord, ClaimRecord
+from stilts_artifact.config.load import load_scale
 from stilts_artifact.domain.cells import Verdict
 from stilts_artifact.domain.units import readable_size
 from stilts_artifact.reporting import comparison, figures
@@ -26,7 +27,6 @@ from stilts_artifact.reporting.layout import (
     table_title,
 )
 from stilts_artifact.reporting.runs import Run, overall_verdict
-from stilts_artifact.scales import load_scale
 
 VERDICT_WORDS: Mapping[Verdict, tuple[str, str]] = {
     Verdict.REPRODUCED: ("✓", "Reproduced"),
@@ -104,7 +104,11 @@ def _table(run: Run) -> dict[str, Any]:
     """What the template needs of one table."""
     results = run.results
     titles = row_titles(results)
-    lines = comparison.compare_sizes(results) if results.table == 1 else comparison.compare_scores(results)
+    lines = (
+        comparison.compare_sizes(results)
+        if results.table == 1
+        else comparison.compare_scores(results)
+    )
     gaps = comparison.gaps(results)
     view: dict[str, Any] = {
         "run": run,

@@ -8,16 +8,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from stilts_artifact.benchmark import world
+from stilts_artifact.benchmark import load_benchmark
 from stilts_artifact.benchmark.experiments import CALIBRATION, scored_split, table_name, targets
 from stilts_artifact.checking.recheck import Recheck, recheck
 from stilts_artifact.checking.results import Disagreement, Results, results_path
+from stilts_artifact.config.load import SCALES, load_scale
 from stilts_artifact.documents import read_document
 from stilts_artifact.domain.cells import Verdict
 from stilts_artifact.errors import MissingDataError
-from stilts_artifact.scales import SCALES, load_scale
-from stilts_artifact.scoring.submission import file_of, suffix_of
-from stilts_artifact.scoring.tally import read_gold
+from stilts_artifact.metrics.submission import file_of, suffix_of
+from stilts_artifact.metrics.tally import read_gold
 
 TABLES = (1, CALIBRATION, 2, 3)
 _NAMED = 3  # cells that a note spells out
@@ -65,10 +65,19 @@ def results_files(folder: Path, scale: str | None = None) -> list[Path]:
         ConfigError: no such scale.
     """
     scales: Sequence[str] = SCALES if scale is None else (load_scale(scale).name,)
-    found = [path for table in TABLES for name in scales if (path := results_path(folder, table, name)).is_file()]
+    found = [
+        path
+        for table in TABLES
+        for name in scales
+        if (path := results_path(folder, table, name)).is_file()
+    ]
     if not found:
-        raise MissingDataError("no results to report", where=str(folder), expected="a file such as table1.mini.json",
-                               fix=f"stilts-artifact reproduce --table 1 --results {folder}")  # fmt: skip
+        raise MissingDataError(
+            "no results to report",
+            where=str(folder),
+            expected="a file such as table1.mini.json",
+            fix=f"stilts-artifact reproduce --table 1 --results {folder}",
+        )
     return found
 
 
@@ -76,7 +85,9 @@ def run_of(found: Recheck) -> Run:
     """A run as reports show it."""
     digest = hashlib.sha256(read_document(found.path)).hexdigest()
     examples = count_examples(found.results, found.path.parent)
-    return Run(found.results, found.path.name, digest, examples, (*found.notes, *_disagreements(found)))
+    return Run(
+        found.results, found.path.name, digest, examples, (*found.notes, *_disagreements(found))
+    )
 
 
 def _disagreements(found: Recheck) -> Iterator[str]:
@@ -96,10 +107,10 @@ def count_examples(results: Results, folder: Path) -> Examples:
         return {}
     labels = folder / f"{table_name(results.table)}.{results.scale}" / "labels"
     sizes: dict[tuple[str, str], int] = {}
-    for task in targets(world(load_scale(results.scale).world)):
+    for task in targets(load_benchmark(load_scale(results.scale).benchmark)):
         split = scored_split(task, results.table)
         for language in task.languages_of(split):
-            path = file_of(labels, task.name, language, suffix_of(task.kind), split)
+            path = file_of(labels, task.name, language, suffix_of(task.form), split)
             if path.is_file():
                 sizes[task.name, language] = read_gold(task, language, path).examples
     return sizes

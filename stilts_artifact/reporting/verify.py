@@ -1,6 +1,7 @@
 """Judging a crate on another machine: nothing in it is believed but what its predictions give.
 
-A crate brings no standards of its own: it is judged by the expected values and claims of the installed package.
+A crate brings no standards of its own: it is judged by the expected values and claims of the
+installed package.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ class VerifiedTable:
     """One results file of a crate.
 
     Args:
-        results: judged again; as claimed, and INCONCLUSIVE as a whole, if they could not be computed again.
+        results: judged again; as claimed, and INCONCLUSIVE as a whole, if they could not be
+            computed again.
         missing: label files without which they could not.
         run: as a report shows it, if they could.
     """
@@ -57,12 +59,14 @@ def verify_crate(path: Path, labels: Path | None = None) -> Verification:
     """Verify every hash of a crate, and compute and judge every cell and claim again.
 
     Args:
-        labels: a results folder with the label files that the crate leaves out; each must have the hash that the
-            results name.
+        labels: a results folder with the label files that the crate leaves out; each must have the
+            hash that the results name.
 
     Raises:
-        DataError: not a crate, or an unsafe one (see :func:`stilts_artifact.reporting.packing.unpack`).
-        IntegrityError: a file of the crate, or a label file given, is not the one that it should be.
+        DataError: not a crate, or an unsafe one (see
+            :func:`stilts_artifact.reporting.packing.unpack`).
+        IntegrityError: a file of the crate, or a label file given, is not the one that it should
+            be.
     """
     with tempfile.TemporaryDirectory(prefix="stilts-artifact-verify-") as scratch:
         folder = Path(scratch)
@@ -78,18 +82,34 @@ def _verify(file: Path, labels: Path | None) -> VerifiedTable:
     stored = load_results(file)
     for record in stored.files:
         if not is_plain(record.path):
-            raise DataError("a path that leaves the results folder", where=f"{file.name}: files", got=record.path)
+            raise DataError(
+                "a path that leaves the results folder",
+                where=f"{file.name}: files",
+                got=record.path,
+            )
         target = file.parent / record.path
-        if not target.exists() and is_label(record.path) and labels is not None and (labels / record.path).is_file():
+        if (
+            not target.exists()
+            and is_label(record.path)
+            and labels is not None
+            and (labels / record.path).is_file()
+        ):
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(labels / record.path, target)
-    missing = tuple(record.path for record in stored.files if not (file.parent / record.path).exists())
+    missing = tuple(
+        record.path for record in stored.files if not (file.parent / record.path).exists()
+    )
     foreign = [name for name in missing if not is_label(name)]
     if foreign:
-        raise IntegrityError("a crate without a file that its results rest on", where=foreign[0],
-                             fix="get the crate again")  # fmt: skip
+        raise IntegrityError(
+            "a crate without a file that its results rest on",
+            where=foreign[0],
+            fix="get the crate again",
+        )
     if missing:
-        return VerifiedTable(stored.model_copy(update={"verdict": Verdict.INCONCLUSIVE}), missing, None)
+        return VerifiedTable(
+            stored.model_copy(update={"verdict": Verdict.INCONCLUSIVE}), missing, None
+        )
     run = run_of(recheck(file))
     return VerifiedTable(run.results, (), run)
 
@@ -99,10 +119,14 @@ def _notes(tables: tuple[VerifiedTable, ...]) -> list[str]:
     for table in tables:
         name = f"{table_title(table.results.table)} ({table.results.scale})"
         if table.missing:
-            notes.append(f"{name}: not computed again: {len(table.missing)} label files were left out, as they belong "
-                         "to others; give your own with --labels RESULTS")  # fmt: skip
+            notes.append(
+                f"{name}: not computed again: {len(table.missing)} label files were left out, as they belong "
+                "to others; give your own with --labels RESULTS"
+            )
         if table.results.table == 1:
-            notes.append(f"{name}: its counts are compared, not counted again: the data are not in the crate")
+            notes.append(
+                f"{name}: its counts are compared, not counted again: the data are not in the crate"
+            )
         if table.run is not None:
             notes += [f"{name}: {note}" for note in table.run.notes]
     return notes
@@ -116,13 +140,20 @@ def _other_standards(sums: Mapping[str, str]) -> list[str]:
     if not names:
         return []
     which = f"{names[0]} and {len(names) - 1} more" if len(names) > 1 else names[0]
-    return [f"the crate was judged by other expected values ({which}); these verdicts are by the installed ones"]
+    return [
+        f"the crate was judged by other expected values ({which}); these verdicts are by the installed ones"
+    ]
 
 
 def _other_page(folder: Path, tables: tuple[VerifiedTable, ...]) -> list[str]:
     """Whether the page in the crate is the one that its files give."""
     page = folder / PAGE
     runs = [table.run for table in tables if table.run is not None]
-    if page.is_file() and page.read_bytes() == render_page(runs, load_claims(claims_path())).encode():
+    if (
+        page.is_file()
+        and page.read_bytes() == render_page(runs, load_claims(claims_path())).encode()
+    ):
         return []
-    return [f"{PAGE} in the crate is not the page that its files give here: made by another version, or edited"]
+    return [
+        f"{PAGE} in the crate is not the page that its files give here: made by another version, or edited"
+    ]

@@ -69,7 +69,10 @@ class BuccScore:
 
 
 def find_candidates(
-    corpus: ComparableCorpus, encode: SentenceEncoder, options: BuccOptions, search: Search | None = None
+    corpus: ComparableCorpus,
+    encode: SentenceEncoder,
+    options: BuccOptions,
+    search: Search | None = None,
 ) -> Candidates:
     """Embed and mine the distinct texts of a corpus, and say which pairs are gold.
 
@@ -100,7 +103,9 @@ def choose_cut(scored: Candidates, threshold: Threshold, tuning: Candidates | No
     value = threshold.value
     if value is None:
         if tuning is None:
-            raise ConfigError("a threshold from development data needs development candidates", got=str(threshold))
+            raise ConfigError(
+                "a threshold from development data needs development candidates", got=str(threshold)
+            )
         value = best_cut(tuning.scores, tuning.correct, tuning.gold).threshold
     return cut_at(scored.scores, scored.correct, scored.gold, value)
 
@@ -129,7 +134,8 @@ def mine_split(
     """Mine the corpora of a split, and cut where the policy says.
 
     Args:
-        read: the corpus of a split; asked for development data only if the threshold is tuned there.
+        read: the corpus of a split; asked for development data only if the threshold is tuned
+            there.
     """
     candidates = find_candidates(read(split), encode, options, search)
     threshold = options.threshold
@@ -154,7 +160,8 @@ def score_bucc(
 
     Args:
         place: language and split.
-        read: the corpus of a split; asked for development data only if the threshold is tuned there.
+        read: the corpus of a split; asked for development data only if the threshold is tuned
+            there.
         scale: for the signature.
     """
     language, split = place

@@ -1,6 +1,7 @@
 """The calibration: published scores of the untuned encoder, which no seed and no training can explain away.
 
-It comes before every trained cell: tokenizer, layer, pooling, margin, mining and threshold all have to be right.
+It comes before every trained cell: tokenizer, layer, pooling, margin, mining and threshold all have
+to be right.
 """
 
 from __future__ import annotations
@@ -16,14 +17,14 @@ from stilts_artifact.data.splits import read_split
 from stilts_artifact.domain.cells import CellKey, Measurement
 from stilts_artifact.domain.examples import ComparableCorpus, SentencePair
 from stilts_artifact.domain.signature import Signature
-from stilts_artifact.domain.tasks import Kind, Split, Task, World
+from stilts_artifact.domain.tasks import Benchmark, Split, Task, TaskForm
 from stilts_artifact.errors import DataError, MissingDataError
+from stilts_artifact.metrics.submission import write_indices, write_pairs
 from stilts_artifact.retrieval.bucc import BuccOptions, score_bucc
 from stilts_artifact.retrieval.encoder import SentenceEncoder, sign
 from stilts_artifact.retrieval.knn import Search
 from stilts_artifact.retrieval.tatoeba import score_tatoeba
 from stilts_artifact.retrieval.threshold import Threshold
-from stilts_artifact.scoring.submission import write_indices, write_pairs
 
 MAX_LENGTH = 256
 """Tokens kept in the published run (jiant-dev PR #128); everything else is the default of this package."""
@@ -34,26 +35,35 @@ SEED = 0
 _BUCC = BuccOptions(threshold=Threshold("oracle"))
 
 
-def calibrated_tasks(world: World) -> tuple[Task, ...]:
+def calibrated_tasks(benchmark: Benchmark) -> tuple[Task, ...]:
     """The two retrieval tasks."""
-    return tuple(task for task in world.tasks.values() if task.kind in (Kind.MINING, Kind.SEARCH))
+    return tuple(
+        task for task in benchmark.tasks.values() if task.form in (TaskForm.MINING, TaskForm.SEARCH)
+    )
 
 
 def calibrate(
-    encode: SentenceEncoder, world: World, library: Library, *, scale: str, out: Path, search: Search | None = None
+    encode: SentenceEncoder,
+    benchmark: Benchmark,
+    library: Library,
+    *,
+    scale: str,
+    out: Path,
+    search: Search | None = None,
 ) -> Iterator[Measurement]:
     """Measure BUCC's development F1 and Tatoeba's accuracy, of each language and then in the mean, in points.
 
     A cell whose data are not on this machine has the reason instead of a value.
 
     Args:
-        out: folder for predictions and labels, in the layout of :mod:`stilts_artifact.scoring.tables`.
+        out: folder for predictions and labels, in the layout of
+            :mod:`stilts_artifact.metrics.tables`.
 
     Raises:
         DataError: data that break their format.
     """
     run = _Run(encode, library, scale, out, search)
-    for task in calibrated_tasks(world):
+    for task in calibrated_tasks(benchmark):
         split = scored_split(task, CALIBRATION)
         cells = []
         for language in task.languages_of(split):
@@ -62,11 +72,11 @@ def calibrate(
         yield _mean(cells)
 
 
-def calibrated_cells(world: World) -> list[CellKey]:
+def calibrated_cells(benchmark: Benchmark) -> list[CellKey]:
     """Every cell of the calibration, in the order measured."""
     return [
         CellKey(NONE, task.name, language)
-        for task in calibrated_tasks(world)
+        for task in calibrated_tasks(benchmark)
         for language in (*task.languages_of(scored_split(task, CALIBRATION)), None)
     ]
 
@@ -79,8 +89,12 @@ def _mean(cells: Sequence[Measurement]) -> Measurement:
     key = replace(cells[0].key, language=None)
     absent = [cell for cell in cells if cell.value is None]
     if absent:
-        return Measurement(key, None, f"{len(absent)} of {len(cells)} languages: {absent[0].reason}", signature)
-    return Measurement(key, fmean(cell.value for cell in cells if cell.value is not None), None, signature)
+        return Measurement(
+            key, None, f"{len(absent)} of {len(cells)} languages: {absent[0].reason}", signature
+        )
+    return Measurement(
+        key, fmean(cell.value for cell in cells if cell.value is not None), None, signature
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,14 +107,18 @@ class _Run:
 
     def measure(self, task: Task, split: Split, language: str) -> Measurement:
         key = CellKey(NONE, task.name, language)
-        score = self._mine if task.kind is Kind.MINING else self._find
+        score = self._mine if task.form is TaskForm.MINING else self._find
         try:
             value, signature = score(task, split, language)
         except MissingDataError as error:
             signature = sign(
-                self.encode.description, task=task.name, split=split, language=language,
-                metric=task.metrics[0], scale=self.scale,
-            )  # fmt: skip
+                self.encode.description,
+                task=task.name,
+                split=split,
+                language=language,
+                metric=task.metrics[0],
+                scale=self.scale,
+            )
             return Measurement(key, None, error.what, signature.short())
         return Measurement(key, value, None, signature.short())
 
@@ -111,7 +129,12 @@ class _Run:
     def _mine(self, task: Task, split: Split, language: str) -> tuple[float, Signature]:
         corpus = read_corpus(task, split, language, self.library)
         result = score_bucc(
-            (language, split), lambda _: corpus, self.encode, scale=self.scale, options=_BUCC, search=self.search
+            (language, split),
+            lambda _: corpus,
+            self.encode,
+            scale=self.scale,
+            options=_BUCC,
+            search=self.search,
         )
         gold = [(pair.source, pair.target) for pair in corpus.gold]
         write_pairs(self.out / "labels", task.name, language, gold, split)
@@ -145,7 +168,11 @@ def read_pairs(task: Task, split: Split, language: str, library: Library) -> lis
         DataError, MissingDataError: as :func:`stilts_artifact.data.splits.read_split`.
     """
     data = read_split(task, split, language, library)
-    pairs = [] if isinstance(data, ComparableCorpus) else [pair for pair in data if isinstance(pair, SentencePair)]
+    pairs = (
+        []
+        if isinstance(data, ComparableCorpus)
+        else [pair for pair in data if isinstance(pair, SentencePair)]
+    )
     if not pairs:
         raise DataError("not aligned sentences", where=f"{task.name} {split} {language}")
     return pairs

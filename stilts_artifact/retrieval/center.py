@@ -16,13 +16,14 @@ def centred_neighbours(
 ) -> tuple[Neighbours, Neighbours]:
     """Nearest targets of each source row, and nearest sources of each target row, without the languages' difference.
 
-    Rows are normalised; the queries of either direction are then moved by the difference of the two means, and scored
-    by their inner product with the other side, as they are (XTREME utils_retrieve.py at 838c13b, ``shift_embeddings``
-    and ``mine_bitext`` under ``--use_shift_embeds``). Both sides are held in memory twice.
+    Rows are normalised; the queries of either direction are then moved by the difference of the two
+    means, and scored by their inner product with the other side, as they are (XTREME
+    utils_retrieve.py at 838c13b, ``shift_embeddings`` and ``mine_bitext`` under
+    ``--use_shift_embeds``). Both sides are held in memory twice.
 
     Raises:
-        DataError, ConfigError, ResourceError: as :func:`stilts_artifact.retrieval.knn.nearest`; also where a sentence
-            is exactly the difference of the means.
+        DataError, ConfigError, ResourceError: as :func:`stilts_artifact.retrieval.knn.nearest`;
+            also where a sentence is exactly the difference of the means.
     """
     one, other = _unit(source, "first embeddings"), _unit(target, "second embeddings")
     difference = one.mean(axis=0, dtype=np.float64) - other.mean(axis=0, dtype=np.float64)

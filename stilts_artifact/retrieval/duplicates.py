@@ -49,12 +49,14 @@ def distinct(texts: Sequence[str]) -> Distinct:
 def expand(pairs: Pairs, source: Distinct, target: Distinct, policy: Duplicates) -> Pairs:
     """From pairs of distinct texts to pairs of sentences.
 
-    ``drop`` leaves out pairs with a repeated text (XTREME utils_retrieve.py:266-280 at 838c13b, ``read_sent2id``);
-    ``product`` gives every combination of its sentences (the paper's library,
+    ``drop`` leaves out pairs with a repeated text (XTREME utils_retrieve.py:266-280 at 838c13b,
+    ``read_sent2id``); ``product`` gives every combination of its sentences (the paper's library,
     jiant evaluate/core.py:953-985 at daa5a25).
     """
     scores, sources, targets = [], [], []
-    for score, left, right in zip(pairs.scores.tolist(), pairs.source.tolist(), pairs.target.tolist(), strict=True):
+    for score, left, right in zip(
+        pairs.scores.tolist(), pairs.source.tolist(), pairs.target.tolist(), strict=True
+    ):
         combinations = list(product(source.places[left], target.places[right]))
         if len(combinations) == 1 or policy == "product":
             scores += [score] * len(combinations)

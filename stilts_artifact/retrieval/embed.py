@@ -43,7 +43,9 @@ class View:
 
     def __post_init__(self) -> None:
         if self.pooling == "cls" and not self.specials:
-            raise ConfigError("cls pooling without special tokens: the first token is one", got=repr(self))
+            raise ConfigError(
+                "cls pooling without special tokens: the first token is one", got=repr(self)
+            )
 
     @property
     def name(self) -> str:
@@ -88,7 +90,8 @@ def embed(
     """Embed sentences into .npy files, one for each view, in one pass of the encoder.
 
     Args:
-        outputs: where each view goes; written beside it first, so that a file that is there is whole.
+        outputs: where each view goes; written beside it first, so that a file that is there is
+            whole.
 
     Returns:
         Memory-mapped float32 arrays [texts, dimensions], in the order of the texts.
@@ -104,7 +107,10 @@ def embed(
         _require_content(tokens, texts)
     partial = {view: path.with_name(path.name + ".partial") for view, path in outputs.items()}
     shape = (len(texts), int(encoder.model.config.hidden_size))
-    arrays = {view: np.lib.format.open_memmap(path, "w+", np.float32, shape) for view, path in partial.items()}
+    arrays = {
+        view: np.lib.format.open_memmap(path, "w+", np.float32, shape)
+        for view, path in partial.items()
+    }
     for batch in make_batches(tokens.lengths, batching.tokens):
         for view, vectors in _forward(encoder, tokens, batch, list(outputs)).items():
             arrays[view][batch] = vectors
@@ -119,8 +125,8 @@ def embed(
 def make_batches(lengths: NDArray[np.int64], tokens: int) -> Iterator[NDArray[np.int64]]:
     """Sentences of like length together, longest first, so that what needs most memory fails first if at all.
 
-    Sentences x padded length is at most ``tokens``, unless one sentence alone exceeds it. The same lengths always
-    give the same batches.
+    Sentences x padded length is at most ``tokens``, unless one sentence alone exceeds it. The same
+    lengths always give the same batches.
 
     Example:
         >>> [batch.tolist() for batch in make_batches(np.array([3, 20, 5, 4]), tokens=24)]
@@ -144,25 +150,37 @@ def padded(length: int) -> int:
     return -(-length // PAD_MULTIPLE) * PAD_MULTIPLE
 
 
-def _check(encoder: Transformer, texts: Sequence[str], outputs: Mapping[View, Path], batching: Batching) -> None:
+def _check(
+    encoder: Transformer, texts: Sequence[str], outputs: Mapping[View, Path], batching: Batching
+) -> None:
     if not texts:
         raise DataError("no sentences to embed", expected="at least one")
     loaded = int(encoder.model.config.num_hidden_layers)
     for view in outputs:
         if not 0 <= view.layer <= loaded:
-            raise ConfigError("a layer that was not loaded", got=str(view.layer), expected=f"0 to {loaded}")
+            raise ConfigError(
+                "a layer that was not loaded", got=str(view.layer), expected=f"0 to {loaded}"
+            )
     if not 3 <= batching.max_length <= encoder.longest:
         raise ConfigError(
-            "the encoder has no positions for this length", where=encoder.name, got=str(batching.max_length),
-            expected=f"3 to {encoder.longest}", fix=f"--max-length {encoder.longest}",
-        )  # fmt: skip
+            "the encoder has no positions for this length",
+            where=encoder.name,
+            got=str(batching.max_length),
+            expected=f"3 to {encoder.longest}",
+            fix=f"--max-length {encoder.longest}",
+        )
 
 
 def _require_content(tokens: _Tokens, texts: Sequence[str]) -> None:
     bare = np.flatnonzero(np.add.reduceat(~tokens.special, tokens.starts[:-1], dtype=np.int64) == 0)
     if bare.size:
         where, got = f"sentence {bare[0]} (0-based)", repr(texts[bare[0]])
-        raise DataError("a sentence with nothing but special tokens", where=where, got=got, fix="pool with specials")
+        raise DataError(
+            "a sentence with nothing but special tokens",
+            where=where,
+            got=got,
+            fix="pool with specials",
+        )
 
 
 def _tokenise(encoder: Transformer, texts: Sequence[str], max_length: int) -> _Tokens:
@@ -171,9 +189,12 @@ def _tokenise(encoder: Transformer, texts: Sequence[str], max_length: int) -> _T
     lengths: list[int] = []
     for start in range(0, len(texts), _TOKENISED):
         made = encoder.tokenizer(
-            list(texts[start : start + _TOKENISED]), truncation=True, max_length=max_length,
-            return_attention_mask=False, return_special_tokens_mask=True,
-        )  # fmt: skip
+            list(texts[start : start + _TOKENISED]),
+            truncation=True,
+            max_length=max_length,
+            return_attention_mask=False,
+            return_special_tokens_mask=True,
+        )
         lengths += map(len, made["input_ids"])
         ids += (np.array(row, dtype=np.int32) for row in made["input_ids"])
         special += (np.array(row, dtype=np.bool_) for row in made["special_tokens_mask"])
@@ -193,19 +214,31 @@ def _forward(
     for line, sentence in enumerate(batch):
         span = slice(tokens.starts[sentence], tokens.starts[sentence + 1])
         held = slice(span.stop - span.start)
-        ids[line, held], special[line, held], attended[line, held] = tokens.ids[span], tokens.special[span], True
-    on_device: list[Any] = [torch.from_numpy(array).to(encoder.device) for array in (ids, attended, special)]
+        ids[line, held], special[line, held], attended[line, held] = (
+            tokens.ids[span],
+            tokens.special[span],
+            True,
+        )
+    on_device: list[Any] = [
+        torch.from_numpy(array).to(encoder.device) for array in (ids, attended, special)
+    ]
     with torch.inference_mode():
         states = encoder.model(
             input_ids=on_device[0], attention_mask=on_device[1].long(), output_hidden_states=True
         ).hidden_states
-        return {view: pool(states[view.layer], on_device[1], on_device[2], view).cpu().numpy() for view in views}
+        return {
+            view: pool(states[view.layer], on_device[1], on_device[2], view).cpu().numpy()
+            for view in views
+        }
 
 
-def pool(states: torch.Tensor, attended: torch.Tensor, special: torch.Tensor, view: View) -> torch.Tensor:
+def pool(
+    states: torch.Tensor, attended: torch.Tensor, special: torch.Tensor, view: View
+) -> torch.Tensor:
     """Sentence vectors from token vectors, in float32.
 
-    The mean includes the special tokens unless told otherwise (XTREME evaluate_retrieval.py:96-110 at 838c13b).
+    The mean includes the special tokens unless told otherwise (XTREME evaluate_retrieval.py:96-110
+    at 838c13b).
 
     Args:
         states: tensor [sentences, tokens, dimensions].

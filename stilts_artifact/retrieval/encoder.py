@@ -34,7 +34,9 @@ class SentenceEncoder(Protocol):
         """Array [texts, dimensions], in the order of the texts."""
 
 
-def sign(description: Description, *, task: str, split: str, language: str, **fields: Any) -> Signature:
+def sign(
+    description: Description, *, task: str, split: str, language: str, **fields: Any
+) -> Signature:
     """The signature of a retrieval score; ``fields`` are further fields of :class:`Signature`."""
     return Signature(
         task=task,

@@ -1,8 +1,8 @@
 """The libraries that search one block, and which of them serves.
 
-``shared`` multiplies each block of the similarity matrix once (NumPy's BLAS) and reads both directions from it;
-``faiss`` and ``faiss-gpu`` search each direction by itself. All give the same neighbours: float64 settles what they
-find.
+``shared`` multiplies each block of the similarity matrix once (NumPy's BLAS) and reads both
+directions from it; ``faiss`` and ``faiss-gpu`` search each direction by itself. All give the same
+neighbours: float64 settles what they find.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ Engine = Literal["shared", "faiss", "faiss-gpu"]
 def choose_engine(name: EngineName, *, both: bool) -> Engine:
     """The engine that serves: a GPU that answers, else what is fastest on a CPU.
 
-    One pass over the blocks serves both directions in about the time FAISS takes for one (benchmarks/retrieval.py).
+    One pass over the blocks serves both directions in about the time FAISS takes for one
+    (benchmarks/retrieval.py).
 
     Raises:
         ResourceError: the engine was asked for by name and is not there; with the reason.
@@ -36,7 +37,9 @@ def choose_engine(name: EngineName, *, both: bool) -> Engine:
             return "faiss-gpu"
         return "shared" if both or not installed else "faiss"
     if name == "faiss" and not installed:
-        raise ResourceError("FAISS is not installed", fix="install the extra cpu or gpu, or choose --engine shared")
+        raise ResourceError(
+            "FAISS is not installed", fix="install the extra cpu or gpu, or choose --engine shared"
+        )
     if name == "faiss-gpu" and not gpu_answers().works:
         raise ResourceError("no GPU serves FAISS", got=gpu_answers().reason, fix="--engine auto")
     return name
@@ -63,7 +66,9 @@ class BlockSearch:
         self._faiss: Any = faiss
         self._gpu: Any = faiss.StandardGpuResources() if engine == "faiss-gpu" else None
 
-    def __call__(self, queries: Float32, corpus: Float32, k: int) -> tuple[Float32, NDArray[np.int64]]:
+    def __call__(
+        self, queries: Float32, corpus: Float32, k: int
+    ) -> tuple[Float32, NDArray[np.int64]]:
         """Arrays [queries, k], best first."""
         metric = self._faiss.METRIC_INNER_PRODUCT
         if self._gpu is None:

@@ -1,8 +1,8 @@
 """Settle shortlists in float64: exact scores, a total order, and a full search where float32 cannot tell.
 
-The cosine of two rows is ``round(x.y / (|x| |y|), 10)``, in float64. Rounding makes the order independent of the last
-bits, which differ between libraries and blockings: what is equal on paper is equal here, and equals are ordered by
-index.
+The cosine of two rows is ``round(x.y / (|x| |y|), 10)``, in float64. Rounding makes the order
+independent of the last bits, which differ between libraries and blockings: what is equal on paper
+is equal here, and equals are ordered by index.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from stilts_artifact.retrieval.shortlist import Shortlist
 Int64 = NDArray[np.int64]
 
 DECIMALS = 10
-# Numbers of float64 held at a time: candidates (small, so that they stay in cache), and corpus of a full search.
+# Numbers of float64 held at a time: candidates (small, so that they stay in cache), and corpus of a
+# full search.
 _GATHERED = 1 << 18
 _CORPUS = 1 << 20
 _FULL_ROWS = 256
@@ -48,8 +49,8 @@ class Neighbours:
 def rounding_error(dimensions: int) -> float:
     """Largest error of a float32 cosine of normalised rows, whatever the order of summation.
 
-    ``d`` roundings of sums and products (Higham, Accuracy and Stability of Numerical Algorithms, 2002, section 3.1),
-    and those of the normalised rows themselves.
+    ``d`` roundings of sums and products (Higham, Accuracy and Stability of Numerical Algorithms,
+    2002, section 3.1), and those of the normalised rows themselves.
     """
     return (dimensions + 16) * 2.0**-24
 
@@ -57,8 +58,9 @@ def rounding_error(dimensions: int) -> float:
 def settle(queries: Side, corpus: Side, shortlist: Shortlist, k: int) -> Neighbours:
     """The exact k nearest neighbours, given shortlists of float32 scores.
 
-    A shortlist decides where the k-th best score is above :attr:`Shortlist.bound` by more than twice the rounding
-    error: then nothing that was let go can be among the k best. Other rows are searched again in full.
+    A shortlist decides where the k-th best score is above :attr:`Shortlist.bound` by more than
+    twice the rounding error: then nothing that was let go can be among the k best. Other rows are
+    searched again in full.
 
     Args:
         k: at most the number of corpus rows.
@@ -71,7 +73,9 @@ def settle(queries: Side, corpus: Side, shortlist: Shortlist, k: int) -> Neighbo
     widest = int((shortlist.scores >= (kth - doubt)[:, None]).sum(axis=1)[rows].max(initial=k))
     for part in spans(len(rows), max(1, _GATHERED // (widest * queries.rows.shape[1]))):
         chosen = rows[part]
-        scores[chosen], indices[chosen] = _settle_part(queries, corpus, shortlist, chosen, (kth - doubt, k))
+        scores[chosen], indices[chosen] = _settle_part(
+            queries, corpus, shortlist, chosen, (kth - doubt, k)
+        )
     rows = np.flatnonzero(~certain)
     for part in spans(len(rows), _FULL_ROWS):
         scores[rows[part]], indices[rows[part]] = _full_search(queries, corpus, rows[part], k)
@@ -89,7 +93,9 @@ def _settle_part(
     held = found >= 0
     left, right = queries.rows[chosen].astype(np.float64), corpus.rows[found].astype(np.float64)
     dots = np.einsum("nd,nkd->nk", left, right)
-    exact = np.where(held, _cosines(dots, queries.lengths[chosen][:, None], corpus.lengths[found]), -np.inf)
+    exact = np.where(
+        held, _cosines(dots, queries.lengths[chosen][:, None], corpus.lengths[found]), -np.inf
+    )
     best = np.lexsort((found, -exact), axis=1)[:, :k]
     return np.take_along_axis(exact, best, axis=1), np.take_along_axis(found, best, axis=1)
 
@@ -99,12 +105,18 @@ def _full_search(queries: Side, corpus: Side, chosen: Int64, k: int) -> tuple[Fl
     scores, indices = np.full((len(chosen), k), -np.inf), np.full((len(chosen), k), -1, np.int64)
     for span in spans(len(corpus.rows), max(1, _CORPUS // left.shape[1])):
         dots = left @ corpus.rows[span].astype(np.float64).T
-        scores = np.concatenate([scores, _cosines(dots, lengths, corpus.lengths[None, span])], axis=1)
+        scores = np.concatenate(
+            [scores, _cosines(dots, lengths, corpus.lengths[None, span])], axis=1
+        )
         here = np.broadcast_to(np.arange(span.start, span.stop), dots.shape)
         indices = np.concatenate([indices, here], axis=1)
-        # What was found before has smaller indices and stands first, so position decides between equals.
+        # What was found before has smaller indices and stands first, so position decides between
+        # equals.
         best = _best_positions(scores, k)
-        scores, indices = np.take_along_axis(scores, best, axis=1), np.take_along_axis(indices, best, axis=1)
+        scores, indices = (
+            np.take_along_axis(scores, best, axis=1),
+            np.take_along_axis(indices, best, axis=1),
+        )
     return scores, indices
 
 

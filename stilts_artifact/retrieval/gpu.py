@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 WATCHDOG_SECONDS = 60.0
 
-# Searches random rows on the GPU and compares with NumPy: a GPU that answers must also be right, to float32.
+# Searches random rows on the GPU and compares with NumPy: a GPU that answers must also be right, to
+# float32.
 _SELF_TEST = """
 import numpy as np, faiss
 if faiss.get_num_gpus() < 1:
@@ -19,7 +20,8 @@ draw = np.random.default_rng(0)
 left, right = (draw.standard_normal((300, 64)).astype(np.float32) for _ in range(2))
 for side in (left, right):
     side /= np.linalg.norm(side, axis=1, keepdims=True)
-found, indices = faiss.knn_gpu(faiss.StandardGpuResources(), left, right, 5, metric=faiss.METRIC_INNER_PRODUCT)
+gpu, metric = faiss.StandardGpuResources(), faiss.METRIC_INNER_PRODUCT
+found, indices = faiss.knn_gpu(gpu, left, right, 5, metric=metric)
 truth = np.take_along_axis(left @ right.T, indices, axis=1)
 best = np.sort(left @ right.T, axis=1)[:, ::-1][:, :5]
 if max(abs(found - truth).max(), abs(found - best).max()) > 80 * 2.0**-24:
@@ -48,7 +50,11 @@ def run_self_test(program: str, seconds: float) -> GpuAnswer:
     """Run a Python program in a child process that is killed after a while; it works if it ends well."""
     try:
         child = subprocess.run(  # noqa: S603  # this interpreter, a program of this module
-            [sys.executable, "-c", program], capture_output=True, text=True, timeout=seconds, check=False
+            [sys.executable, "-c", program],
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            check=False,
         )
     except subprocess.TimeoutExpired:
         return GpuAnswer(False, f"the self-test did not end within {seconds:g} s")

@@ -39,7 +39,8 @@ class Search:
 def nearest(queries: Rows, corpus: Rows, k: int, search: Search | None = None) -> Neighbours:
     """The k rows of ``corpus`` nearest to each row of ``queries`` by cosine.
 
-    Neither side need be normalised. Ties go to the smaller index. If k is larger than the corpus, all is returned.
+    Neither side need be normalised. Ties go to the smaller index. If k is larger than the corpus,
+    all is returned.
 
     Args:
         queries: array [n, d].
@@ -61,19 +62,28 @@ def nearest(queries: Rows, corpus: Rows, k: int, search: Search | None = None) -
     return _nearest(queries, corpus, k, search or Search(), (0,))[0]
 
 
-def nearest_both(source: Rows, target: Rows, k: int, search: Search | None = None) -> tuple[Neighbours, Neighbours]:
+def nearest_both(
+    source: Rows, target: Rows, k: int, search: Search | None = None
+) -> tuple[Neighbours, Neighbours]:
     """Nearest targets of each source row, and nearest sources of each target row; see :func:`nearest`."""
     forward, backward = _nearest(source, target, k, search or Search(), (0, 1))
     return forward, backward
 
 
-def _nearest(source: Rows, target: Rows, k: int, search: Search, axes: tuple[Axis, ...]) -> list[Neighbours]:
+def _nearest(
+    source: Rows, target: Rows, k: int, search: Search, axes: tuple[Axis, ...]
+) -> list[Neighbours]:
     if k < 1:
         raise ConfigError("number of neighbours below 1", got=str(k), expected="1 or more")
-    sides = (Side(source, norms(source, "first embeddings")), Side(target, norms(target, "second embeddings")))
+    sides = (
+        Side(source, norms(source, "first embeddings")),
+        Side(target, norms(target, "second embeddings")),
+    )
     if source.shape[1] != target.shape[1]:
         got = f"{source.shape[1]} and {target.shape[1]}"
-        raise DataError("embeddings of unequal dimension", got=got, expected="both from one encoder")
+        raise DataError(
+            "embeddings of unequal dimension", got=got, expected="both from one encoder"
+        )
     engine = choose_engine(search.engine, both=len(axes) == 2)
     shape = (len(source), len(target), source.shape[1])
     blocks = plan_blocks(shape, k, search.memory, both=len(axes) == 2)
@@ -81,7 +91,10 @@ def _nearest(source: Rows, target: Rows, k: int, search: Search, axes: tuple[Axi
         blocks = Blocks(*search.blocks, blocks.bytes)
     lists = {axis: Shortlist(shape[axis], k + SPARE) for axis in axes}
     _fill(lists, sides, engine, blocks, search.progress)
-    return [settle(sides[axis], sides[1 - axis], lists.pop(axis), min(k, shape[1 - axis])) for axis in axes]
+    return [
+        settle(sides[axis], sides[1 - axis], lists.pop(axis), min(k, shape[1 - axis]))
+        for axis in axes
+    ]
 
 
 def _fill(
@@ -100,16 +113,24 @@ def _fill(
             progress(len(left) * len(right) / total)
 
 
-def _pairs_of_blocks(sides: tuple[Side, Side], blocks: Blocks) -> Iterator[tuple[Float32, Float32, tuple[int, int]]]:
+def _pairs_of_blocks(
+    sides: tuple[Side, Side], blocks: Blocks
+) -> Iterator[tuple[Float32, Float32, tuple[int, int]]]:
     """Normalised rows of either side, and where they start. The arrays are overwritten by the next pair."""
     dimensions = sides[0].rows.shape[1]
     left_room = np.empty((blocks.rows, dimensions), np.float32)
     right_room = np.empty((blocks.columns, dimensions), np.float32)
     for rows in spans(len(sides[0].rows), blocks.rows):
-        left = unit_rows(sides[0].rows[rows], sides[0].lengths[rows], left_room[: rows.stop - rows.start])
+        left = unit_rows(
+            sides[0].rows[rows], sides[0].lengths[rows], left_room[: rows.stop - rows.start]
+        )
         for columns in spans(len(sides[1].rows), blocks.columns):
             room = right_room[: columns.stop - columns.start]
-            yield left, unit_rows(sides[1].rows[columns], sides[1].lengths[columns], room), (rows.start, columns.start)
+            yield (
+                left,
+                unit_rows(sides[1].rows[columns], sides[1].lengths[columns], room),
+                (rows.start, columns.start),
+            )
 
 
 _Offer = Callable[[dict[Axis, Shortlist], Float32, Float32, tuple[int, int]], None]
@@ -120,7 +141,9 @@ def _offer_products(blocks: Blocks) -> _Offer:
     room = np.empty(blocks.rows * blocks.columns, np.float32)
     mask = np.empty(blocks.rows * blocks.columns, np.bool_)
 
-    def offer(lists: dict[Axis, Shortlist], left: Float32, right: Float32, corner: tuple[int, int]) -> None:
+    def offer(
+        lists: dict[Axis, Shortlist], left: Float32, right: Float32, corner: tuple[int, int]
+    ) -> None:
         shape = (len(left), len(right))
         size = len(left) * len(right)
         block = np.matmul(left, right.T, out=room[:size].reshape(shape))
@@ -134,7 +157,9 @@ def _offer_searches(engine: Literal["faiss", "faiss-gpu"]) -> _Offer:
     """One search for each direction."""
     find = BlockSearch(engine)
 
-    def offer(lists: dict[Axis, Shortlist], left: Float32, right: Float32, corner: tuple[int, int]) -> None:
+    def offer(
+        lists: dict[Axis, Shortlist], left: Float32, right: Float32, corner: tuple[int, int]
+    ) -> None:
         for axis, shortlist in lists.items():
             queries, corpus = (left, right) if axis == 0 else (right, left)
             k = min(shortlist.scores.shape[1], len(corpus))

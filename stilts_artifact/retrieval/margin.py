@@ -16,9 +16,9 @@ MARGINS: tuple[Margin, ...] = get_args(Margin)
 def margin(cosines: Float64, means: Float64, kind: Margin) -> Float64:
     """Score pairs by their cosine and the mean cosine of both sentences' neighbours.
 
-    ``ratio`` cosine / mean (0 where the mean is 0); ``distance`` cosine - mean; ``absolute`` cosine. Rounded as cosines
-    are, so that pairs with equal neighbourhoods tie. Source: Artetxe and Schwenk, ACL 2019, arXiv 1811.01136, section
-    3.1; XTREME utils_retrieve.py:131-229 at 838c13b.
+    ``ratio`` cosine / mean (0 where the mean is 0); ``distance`` cosine - mean; ``absolute``
+    cosine. Rounded as cosines are, so that pairs with equal neighbourhoods tie. Source: Artetxe and
+    Schwenk, ACL 2019, arXiv 1811.01136, section 3.1; XTREME utils_retrieve.py:131-229 at 838c13b.
 
     Example:
         >>> [margin(np.array([0.9]), np.array([0.6]), kind).item() for kind in MARGINS]
@@ -35,7 +35,8 @@ def margin(cosines: Float64, means: Float64, kind: Margin) -> Float64:
 def margin_scores(found: Neighbours, other: Neighbours, kind: Margin) -> Float64:
     """Margins of the candidates in ``found``; ``other`` holds the neighbours in the opposite direction.
 
-    The mean of a pair is half the mean cosine of its source's neighbours plus half that of its target's.
+    The mean of a pair is half the mean cosine of its source's neighbours plus half that of its
+    target's.
 
     Returns:
         Array [n, k], in the order of ``found``.

@@ -10,7 +10,8 @@ from stilts_artifact.errors import ConfigError, ResourceError
 SPARE = 8  # candidates kept beyond k, so that float64 can settle what float32 cannot
 _SCRATCH = 96 << 20
 _UNITS = {"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
-# Wide blocks: the row side is normalised once, the column side again for every block. Larger ones are no faster.
+# Wide blocks: the row side is normalised once, the column side again for every block. Larger ones
+# are no faster.
 _BLOCKS = ((8192, 2048), (4096, 2048), (2048, 1024), (1024, 1024), (512, 512), (256, 256), (64, 64))
 
 
@@ -35,7 +36,11 @@ def parse_memory(text: str) -> int:
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]iB)", text.strip())
     size = int(float(match[1]) * _UNITS[match[2]]) if match else 0
     if size <= 0:
-        raise ConfigError("not a memory size", got=repr(text), expected="a number and KiB, MiB, GiB or TiB, as 4GiB")
+        raise ConfigError(
+            "not a memory size",
+            got=repr(text),
+            expected="a number and KiB, MiB, GiB or TiB, as 4GiB",
+        )
     return size
 
 

@@ -25,9 +25,11 @@ class Mining:
     Args:
         neighbours: k, in both directions.
         margin: score of a pair.
-        retrieval: ``forward`` the best target of each source; ``backward`` the best source of each target;
-            ``intersect`` pairs that are both; ``max`` both kinds, best first, each sentence used once.
-        center: whether the difference of the two languages' means is taken out first (XTREME's option, off there too).
+        retrieval: ``forward`` the best target of each source; ``backward`` the best source of each
+            target; ``intersect`` pairs that are both; ``max`` both kinds, best first, each sentence
+            used once.
+        center: whether the difference of the two languages' means is taken out first (XTREME's
+            option, off there too).
     """
 
     neighbours: int = 4
@@ -71,11 +73,13 @@ class Pairs:
         return self.take(np.lexsort((self.target, self.source, -self.scores)))
 
 
-def mine(source: Rows, target: Rows, mining: Mining | None = None, search: Search | None = None) -> Pairs:
+def mine(
+    source: Rows, target: Rows, mining: Mining | None = None, search: Search | None = None
+) -> Pairs:
     """Mine translations from two corpora of embeddings.
 
-    Source: XTREME utils_retrieve.py:131-229 at 838c13b, which the paper's library copies; unlike it, ties have an order
-    and no pair is left out for a score of 0 or less.
+    Source: XTREME utils_retrieve.py:131-229 at 838c13b, which the paper's library copies; unlike
+    it, ties have an order and no pair is left out for a score of 0 or less.
 
     Args:
         source, target: arrays [n, d] and [m, d]; rows need not be normalised.
@@ -114,7 +118,9 @@ def select_pairs(forward: Neighbours, backward: Neighbours, mining: Mining) -> P
 def _best(found: Neighbours, scores: Float64) -> tuple[Int64, Float64]:
     """The best candidate of each row and its score; equals by index."""
     first = np.lexsort((found.indices, -scores), axis=1)[:, :1]
-    return np.take_along_axis(found.indices, first, axis=1)[:, 0], np.take_along_axis(scores, first, axis=1)[:, 0]
+    return np.take_along_axis(found.indices, first, axis=1)[:, 0], np.take_along_axis(
+        scores, first, axis=1
+    )[:, 0]
 
 
 def _greedy(ahead: Pairs, back: Pairs) -> Pairs:
@@ -126,8 +132,11 @@ def _greedy(ahead: Pairs, back: Pairs) -> Pairs:
     ).ordered()
     used_source, used_target = bytearray(len(ahead)), bytearray(len(back))
     chosen = []
-    # What is accepted depends on all that came before; on plain lists this takes a quarter of a second per million.
-    for place, (source, target) in enumerate(zip(both.source.tolist(), both.target.tolist(), strict=True)):
+    # What is accepted depends on all that came before; on plain lists this takes a quarter of a
+    # second per million.
+    for place, (source, target) in enumerate(
+        zip(both.source.tolist(), both.target.tolist(), strict=True)
+    ):
         if not (used_source[source] or used_target[target]):
             used_source[source] = used_target[target] = 1
             chosen.append(place)

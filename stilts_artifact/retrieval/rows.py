@@ -25,11 +25,17 @@ def norms(rows: Rows, where: str) -> Float64:
         where: what the matrix is, for the error.
 
     Raises:
-        DataError: not a matrix of floats, no rows at all, or a row (0-based) that is zero, NaN or infinite.
+        DataError: not a matrix of floats, no rows at all, or a row (0-based) that is zero, NaN or
+            infinite.
     """
     if rows.ndim != 2 or rows.dtype.kind != "f" or 0 in rows.shape:
         got = f"{rows.dtype} of shape {rows.shape}"
-        raise DataError("not a matrix of embeddings", where=where, got=got, expected="floats [sentences, dimensions]")
+        raise DataError(
+            "not a matrix of embeddings",
+            where=where,
+            got=got,
+            expected="floats [sentences, dimensions]",
+        )
     lengths = np.empty(len(rows))
     for span in spans(len(rows), max(1, _CHUNK // rows.shape[1])):
         part = rows[span].astype(np.float64)
@@ -50,7 +56,8 @@ def norms(rows: Rows, where: str) -> Float64:
 def unit_rows(rows: Rows, lengths: Float64, out: Float32) -> Float32:
     """Write ``rows / lengths`` to ``out`` and return it; each number is off by at most 3 units of rounding."""
     inverse = 1 / lengths
-    # Where 1/length is an ordinary float32, multiplying in float32 is several times faster than through float64.
+    # Where 1/length is an ordinary float32, multiplying in float32 is several times faster than
+    # through float64.
     if rows.dtype == np.float32 and inverse.min() > 1e-30 and inverse.max() < 1e30:
         return np.multiply(rows, inverse.astype(np.float32)[:, None], out=out)
     return np.multiply(rows, inverse[:, None], out=out, dtype=np.float64, casting="same_kind")

@@ -35,7 +35,13 @@ class TransformerSentences:
     def __call__(self, texts: Sequence[str]) -> Rows:
         """Float32 array [texts, dimensions], memory-mapped."""
         output = Path(tempfile.mkdtemp(dir=self.folder)) / "vectors.npy"
-        made = embed(self.transformer, texts, {self.view: output}, batching=self.batching, advance=self.advance)
+        made = embed(
+            self.transformer,
+            texts,
+            {self.view: output},
+            batching=self.batching,
+            advance=self.advance,
+        )
         return made[self.view]
 
 

@@ -1,7 +1,8 @@
 """Running shortlists: the best scores of every row, while blocks of the similarity matrix pass by once.
 
-Sorting each block costs more than computing it. So a row keeps a bound, and only what is above it is looked at: after a
-few blocks that is about one score in a thousand, found by one comparison of the whole block.
+Sorting each block costs more than computing it. So a row keeps a bound, and only what is above it
+is looked at: after a few blocks that is about one score in a thousand, found by one comparison of
+the whole block.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ Axis = Literal[0, 1]
 
 # Above this many newcomers a row, the block's own best scores first raise the bound.
 _CROWDED = 16
-# Newcomers, and numbers of a merge, handled at a time: bounds the memory, whatever the order of the data.
+# Newcomers, and numbers of a merge, handled at a time: bounds the memory, whatever the order of the
+# data.
 _NEWCOMERS = 1 << 18
 _MERGED = 1 << 20
 
@@ -36,7 +38,9 @@ class Shortlist:
         self.indices = np.full((owners, size), -1, np.int32)
         self.bound: Float32 = np.full(owners, -np.inf, np.float32)
 
-    def offer_block(self, block: Float32, corner: tuple[int, int], axis: Axis, scratch: NDArray[np.bool_]) -> None:
+    def offer_block(
+        self, block: Float32, corner: tuple[int, int], axis: Axis, scratch: NDArray[np.bool_]
+    ) -> None:
         """Take in a block of the similarity matrix.
 
         Args:
@@ -64,11 +68,12 @@ class Shortlist:
     def offer_best(self, scores: Float32, indices: NDArray[np.int64], first: int) -> None:
         """Take in each owner's best scores within a block, as a search library returns them.
 
-        What the library let go is no better than what it returned, so the bound stays true if it returned as many as
-        the list holds, or all there are.
+        What the library let go is no better than what it returned, so the bound stays true if it
+        returned as many as the list holds, or all there are.
 
         Args:
-            scores, indices: arrays [owners, size or the whole block]; index -1 where there is nothing.
+            scores, indices: arrays [owners, size or the whole block]; index -1 where there is
+                nothing.
             first: the first of these owners.
         """
         bound = self.bound[first : first + len(scores)]
@@ -86,7 +91,9 @@ class Shortlist:
             news = slice(starts[part.start], starts[part.stop - 1] + counts[part.stop - 1])
             self._merge_part(owner[starts[part]], counts[part], other[news], scores[news])
 
-    def _merge_part(self, owners: NDArray[Any], counts: NDArray[Any], other: NDArray[Any], scores: Float32) -> None:
+    def _merge_part(
+        self, owners: NDArray[Any], counts: NDArray[Any], other: NDArray[Any], scores: Float32
+    ) -> None:
         size = self.scores.shape[1]
         line = np.repeat(np.arange(len(owners)), counts)
         place = size + np.arange(len(line)) - np.repeat(np.cumsum(counts) - counts, counts)

@@ -63,7 +63,11 @@ def parse_layers(text: str) -> tuple[int, ...]:
         match = re.fullmatch(r"([0-9]+)(?:-([0-9]+))?", item.strip())
         first, last = (int(match[1]), int(match[2] or match[1])) if match else (0, -1)
         if first > last:
-            raise ConfigError("not a list of layers", got=repr(text), expected="numbers and ranges, as 1-24 or 7,13-15")
+            raise ConfigError(
+                "not a list of layers",
+                got=repr(text),
+                expected="numbers and ranges, as 1-24 or 7,13-15",
+            )
         layers.update(range(first, last + 1))
     return tuple(sorted(layers))
 
@@ -112,7 +116,9 @@ def search_language(language: str, pairs: Sequence[SentencePair], scale: str) ->
     def score(encode: SentenceEncoder) -> float:
         return score_tatoeba(language, pairs, encode, scale=scale).metrics["accuracy"]
 
-    return SweepLanguage(language, tuple(text for pair in pairs for text in (pair.source, pair.target)), score)
+    return SweepLanguage(
+        language, tuple(text for pair in pairs for text in (pair.source, pair.target)), score
+    )
 
 
 def mining_language(language: str, corpus: ComparableCorpus, scale: str) -> SweepLanguage:
@@ -120,7 +126,11 @@ def mining_language(language: str, corpus: ComparableCorpus, scale: str) -> Swee
     options = BuccOptions(threshold=Threshold("oracle"))
 
     def score(encode: SentenceEncoder) -> float:
-        scored = score_bucc((language, Split.DEV), lambda _: corpus, encode, scale=scale, options=options)
+        scored = score_bucc(
+            (language, Split.DEV), lambda _: corpus, encode, scale=scale, options=options
+        )
         return scored.metrics["f1"]
 
-    return SweepLanguage(language, tuple(sentence.text for sentence in corpus.source + corpus.target), score)
+    return SweepLanguage(
+        language, tuple(sentence.text for sentence in corpus.source + corpus.target), score
+    )

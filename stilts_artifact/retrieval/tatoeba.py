@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from stilts_artifact.domain.examples import SentencePair
 from stilts_artifact.domain.signature import Signature
 from stilts_artifact.domain.tasks import Split
+from stilts_artifact.metrics.metrics import accuracy, accuracy_counts
 from stilts_artifact.retrieval.encoder import SentenceEncoder, sign
 from stilts_artifact.retrieval.engines import backend_of, choose_engine
 from stilts_artifact.retrieval.knn import Search, nearest
-from stilts_artifact.scoring.metrics import accuracy, accuracy_counts
 
 METRIC = "accuracy"
 METRIC_VERSION = "xtreme-838c13b"
@@ -50,8 +50,8 @@ def find_translations(
 ) -> tuple[int, ...]:
     """For each English sentence, in sorted order, the line of the nearest sentence of the other language.
 
-    By cosine, in one direction (XTREME utils_retrieve.py:331-339 at 838c13b: index the other language, query in
-    English, top 1).
+    By cosine, in one direction (XTREME utils_retrieve.py:331-339 at 838c13b: index the other
+    language, query in English, top 1).
 
     Raises:
         DataError, ResourceError: as :func:`stilts_artifact.retrieval.knn.nearest`.

@@ -37,14 +37,17 @@ class Corpus:
             raise DataError("texts and embeddings differ in number", where=self.name, got=got)
 
     def __len__(self) -> int:
-        return len(self.texts if self.texts is not None else self.rows if self.rows is not None else ())
+        return len(
+            self.texts if self.texts is not None else self.rows if self.rows is not None else ()
+        )
 
 
 def read_texts(path: Path) -> tuple[str, ...]:
     r"""Sentences of a UTF-8 file, one a line; a byte order mark and ``\r\n`` are taken as what they are.
 
     Raises:
-        DataError: no such file, not UTF-8, no lines, or an empty line, which has no meaning to embed.
+        DataError: no such file, not UTF-8, no lines, or an empty line, which has no meaning to
+            embed.
     """
     try:
         data = path.read_bytes()
@@ -54,13 +57,22 @@ def read_texts(path: Path) -> tuple[str, ...]:
         lines = data.decode("utf-8-sig").split("\n")
     except UnicodeDecodeError as error:
         place = f"{path}:{data.count(bytes([10]), 0, error.start) + 1}"
-        raise DataError("not UTF-8", where=place, got=error.reason, fix="convert the file to UTF-8") from error
+        raise DataError(
+            "not UTF-8", where=place, got=error.reason, fix="convert the file to UTF-8"
+        ) from error
     texts = tuple(line.removesuffix("\r") for line in (lines if lines[-1] else lines[:-1]))
     for number, text in enumerate(texts, 1):
         if not text.strip():
-            raise DataError("empty line", where=f"{path}:{number}", expected="one sentence a line", fix="delete it")
+            raise DataError(
+                "empty line",
+                where=f"{path}:{number}",
+                expected="one sentence a line",
+                fix="delete it",
+            )
     if not texts:
-        raise DataError("no sentences", where=str(path), got="an empty file", expected="one sentence a line")
+        raise DataError(
+            "no sentences", where=str(path), got="an empty file", expected="one sentence a line"
+        )
     return texts
 
 
@@ -77,7 +89,12 @@ def read_embeddings(path: Path) -> Rows:
         raise DataError("not a .npy file of embeddings", where=str(path), got=got) from error
     if not isinstance(rows, np.ndarray):
         rows.close()
-        raise DataError("not a .npy file of embeddings", where=str(path), got="an .npz archive", expected="one matrix")
+        raise DataError(
+            "not a .npy file of embeddings",
+            where=str(path),
+            got="an .npz archive",
+            expected="one matrix",
+        )
     return rows
 
 
@@ -102,7 +119,8 @@ def mine_corpora(
     rows = [_rows(side, known, encode) for side, known in zip((source, target), sides, strict=True)]
     pairs = mine(rows[0], rows[1], mining, search)
     left, right = (
-        known if known is not None else _each(len(side)) for side, known in zip((source, target), sides, strict=True)
+        known if known is not None else _each(len(side))
+        for side, known in zip((source, target), sides, strict=True)
     )
     return expand(pairs, left, right, duplicates), left.repeated + right.repeated
 
@@ -123,7 +141,9 @@ def _rows(side: Corpus, known: Distinct | None, encode: SentenceEncoder | None) 
     return encode(known.texts)
 
 
-def write_pairs(path: Path, pairs: Pairs, source: Sequence[str] | None, target: Sequence[str] | None) -> None:
+def write_pairs(
+    path: Path, pairs: Pairs, source: Sequence[str] | None, target: Sequence[str] | None
+) -> None:
     """Write score, source index, target index (0-based), then both sentences where both are known; best pair first.
 
     Columns are tab-separated, so a tab inside a sentence becomes a space.
@@ -132,7 +152,9 @@ def write_pairs(path: Path, pairs: Pairs, source: Sequence[str] | None, target: 
         ResourceError: the file cannot be written.
     """
     lines = []
-    for score, left, right in zip(pairs.scores.tolist(), pairs.source.tolist(), pairs.target.tolist(), strict=True):
+    for score, left, right in zip(
+        pairs.scores.tolist(), pairs.source.tolist(), pairs.target.tolist(), strict=True
+    ):
         columns = [repr(score), str(left), str(right)]
         if source is not None and target is not None:
             columns += (text.replace("\t", " ") for text in (source[left], target[right]))

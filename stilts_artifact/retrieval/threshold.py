@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stilts_artifact.errors import ConfigError
+from stilts_artifact.metrics.metrics import precision_recall_f1
 from stilts_artifact.retrieval.rows import Float64
-from stilts_artifact.scoring.metrics import precision_recall_f1
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +19,9 @@ class Threshold:
     """Where the threshold comes from.
 
     Args:
-        policy: ``dev`` tuned on development gold and applied elsewhere; ``oracle`` tuned on the very gold it is scored
-            on, an upper bound (the paper's library on development data); ``fixed`` given.
+        policy: ``dev`` tuned on development gold and applied elsewhere; ``oracle`` tuned on the
+            very gold it is scored on, an upper bound (the paper's library on development data);
+            ``fixed`` given.
         value: of a fixed threshold.
     """
 
@@ -59,15 +60,18 @@ class Cut:
 def cut_at(scores: Float64, correct: NDArray[np.bool_], gold: int, threshold: float) -> Cut:
     """The cut that accepts every pair with at least this score."""
     accepted = scores >= threshold
-    return Cut(threshold, int(np.count_nonzero(correct & accepted)), int(np.count_nonzero(accepted)), gold)
+    return Cut(
+        threshold, int(np.count_nonzero(correct & accepted)), int(np.count_nonzero(accepted)), gold
+    )
 
 
 def best_cut(scores: Float64, correct: NDArray[np.bool_], gold: int) -> Cut:
     """The cut with the highest F1; of equal ones, that with the fewest pairs.
 
-    Pairs of equal score are accepted or rejected together. The threshold lies half-way to the next lower score, as in
-    XTREME utils_retrieve.py (``bucc_optimize``) at 838c13b, which cannot cut after the last pair and may cut between
-    equals. No gold, no pairs or no correct pair: nothing is accepted, F1 is 0.
+    Pairs of equal score are accepted or rejected together. The threshold lies half-way to the next
+    lower score, as in XTREME utils_retrieve.py (``bucc_optimize``) at 838c13b, which cannot cut
+    after the last pair and may cut between equals. No gold, no pairs or no correct pair: nothing is
+    accepted, F1 is 0.
 
     Args:
         scores: array [pairs], in any order.

@@ -22,7 +22,8 @@ class Transformer:
 
     Args:
         name, revision: folder name, and the start of the sha256 of its weights.
-        tokenizer, model: as transformers loads them; the model computes no layer beyond the deepest asked for.
+        tokenizer, model: as transformers loads them; the model computes no layer beyond the deepest
+            asked for.
         layers: number of layers of the whole model.
         longest: tokens that its position embeddings allow.
         dtype, device: that it computes in and on.
@@ -38,11 +39,14 @@ class Transformer:
     device: str
 
 
-def load_transformer(folder: Path, *, deepest: int, dtype: Dtype = "float32", device: str = "auto") -> Transformer:
+def load_transformer(
+    folder: Path, *, deepest: int, dtype: Dtype = "float32", device: str = "auto"
+) -> Transformer:
     """Load an encoder and its tokenizer; nothing is downloaded.
 
     Args:
-        deepest: last layer that will be asked for, 0 being the embeddings. Layers above it are not computed.
+        deepest: last layer that will be asked for, 0 being the embeddings. Layers above it are not
+            computed.
         device: as torch names it; ``auto`` takes a GPU if there is one.
 
     Raises:
@@ -56,7 +60,9 @@ def load_transformer(folder: Path, *, deepest: int, dtype: Dtype = "float32", de
         from transformers.utils import logging
     except ModuleNotFoundError as error:
         raise ResourceError(
-            "embedding needs torch and transformers", got=str(error), fix="install the extra cpu or gpu"
+            "embedding needs torch and transformers",
+            got=str(error),
+            fix="install the extra cpu or gpu",
         ) from error
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # commands show their own
     revision = _hash_weights(folder)
@@ -72,14 +78,22 @@ def load_transformer(folder: Path, *, deepest: int, dtype: Dtype = "float32", de
         )
     except (OSError, ValueError, KeyError) as error:
         got = str(error).splitlines()[0]
-        raise DataError("not an encoder that transformers can load", where=str(folder), got=got) from error
+        raise DataError(
+            "not an encoder that transformers can load", where=str(folder), got=got
+        ) from error
     _require_weights(report["missing_keys"], folder)
     name = (folder.resolve().name, revision)
     return wrap_transformer(name, model, tokenizer, deepest=deepest, dtype=dtype, device=device)
 
 
 def wrap_transformer(
-    name: tuple[str, str], model: Any, tokenizer: Any, *, deepest: int, dtype: Dtype = "float32", device: str = "auto"
+    name: tuple[str, str],
+    model: Any,
+    tokenizer: Any,
+    *,
+    deepest: int,
+    dtype: Dtype = "float32",
+    device: str = "auto",
 ) -> Transformer:
     """An encoder that is loaded already; its layers above the deepest are taken away.
 
@@ -94,9 +108,12 @@ def wrap_transformer(
     layers = int(model.config.num_hidden_layers)
     if not 0 <= deepest <= layers:
         raise ConfigError(
-            "the encoder has no such layer", where=name[0], got=str(deepest),
-            expected=f"0 (embeddings) to {layers}", fix=f"--layer {layers}",
-        )  # fmt: skip
+            "the encoder has no such layer",
+            where=name[0],
+            got=str(deepest),
+            expected=f"0 (embeddings) to {layers}",
+            fix=f"--layer {layers}",
+        )
     _cut_above(model, max(1, deepest))  # a model without any layer reports no hidden states
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -117,13 +134,19 @@ def _require_weights(missing: Iterable[str], folder: Path) -> None:
     absent = sorted(name for name in missing if not name.startswith("pooler."))
     if absent:
         got = f"{len(absent)} weights missing, first {absent[0]}"
-        raise DataError("the encoder's weights are not all there", where=str(folder), got=got, expected="every layer")
+        raise DataError(
+            "the encoder's weights are not all there",
+            where=str(folder),
+            got=got,
+            expected="every layer",
+        )
 
 
 def _cut_above(model: Any, deepest: int) -> None:
     """Take away the layers above the deepest: the paper's layer 14 of 24 then costs 14.
 
-    Only where the states of a layer do not depend on being the last (BERT and its kin); other models compute them all.
+    Only where the states of a layer do not depend on being the last (BERT and its kin); other
+    models compute them all.
     """
     stack = getattr(getattr(model, "encoder", None), "layer", None)
     if stack is not None:
@@ -142,7 +165,9 @@ def _hash_weights(folder: Path) -> str:
     files = sorted(folder.glob("*.safetensors"))
     if not files:
         raise DataError(
-            "no encoder there", where=str(folder), expected="config.json, a tokenizer and model.safetensors"
+            "no encoder there",
+            where=str(folder),
+            expected="config.json, a tokenizer and model.safetensors",
         )
     digest = hashlib.sha256()
     for file in files:

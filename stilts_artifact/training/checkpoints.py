@@ -1,7 +1,7 @@
 """Checkpoints of a run: tensors in safetensors, the rest in JSON, each folder published by one rename.
 
-The two newest are kept. A run resumes from the newest that is sound; one that is not is set aside by name, and the
-one before it serves. No pickle is ever written or read.
+The two newest are kept. A run resumes from the newest that is sound; one that is not is set aside
+by name, and the one before it serves. No pickle is ever written or read.
 """
 
 from __future__ import annotations
@@ -56,7 +56,12 @@ def save(folder: Path, checkpoint: Checkpoint, tensors: State) -> Path:
     from safetensors.torch import save_file
 
     target = folder / f"{_PREFIX}{checkpoint.step:08d}"
-    state = {"format": FORMAT, "run": checkpoint.run, "step": checkpoint.step, "facts": checkpoint.facts}
+    state = {
+        "format": FORMAT,
+        "run": checkpoint.run,
+        "step": checkpoint.step,
+        "facts": checkpoint.facts,
+    }
     try:
         folder.mkdir(parents=True, exist_ok=True)
         made = Path(tempfile.mkdtemp(dir=folder, prefix=".writing-"))
@@ -74,19 +79,26 @@ def save(folder: Path, checkpoint: Checkpoint, tensors: State) -> Path:
     except (OSError, SafetensorError) as error:
         size = sum(tensor.nbytes for tensor in tensors.values())
         raise ResourceError(
-            "cannot write a checkpoint", where=str(folder), got=str(error), fix=f"free {size:,} bytes there"
+            "cannot write a checkpoint",
+            where=str(folder),
+            got=str(error),
+            fix=f"free {size:,} bytes there",
         ) from error
     return target
 
 
 def restore(
-    folder: Path, run: str, use: Callable[[Checkpoint, State, str], None], note: Callable[[str], None]
+    folder: Path,
+    run: str,
+    use: Callable[[Checkpoint, State, str], None],
+    note: Callable[[str], None],
 ) -> Checkpoint | None:
     """Take up the newest sound checkpoint.
 
     Args:
         run: that the checkpoint must belong to.
-        use: loads its tensors; it may refuse them with an :class:`IntegrityError`. The text says where they are from.
+        use: loads its tensors; it may refuse them with an :class:`IntegrityError`. The text says
+            where they are from.
         note: told of every checkpoint that is set aside, and why.
 
     Returns:
@@ -121,22 +133,30 @@ def training_state(module: nn.Module, optimizer: torch.optim.Optimizer) -> State
     return {name: tensor.contiguous() for name, tensor in tensors.items()}
 
 
-def load_training_state(tensors: State, module: nn.Module, optimizer: torch.optim.Optimizer, where: str) -> None:
+def load_training_state(
+    tensors: State, module: nn.Module, optimizer: torch.optim.Optimizer, where: str
+) -> None:
     """Put :func:`training_state` back.
 
     Raises:
-        IntegrityError: a tensor too many, too few, or of another shape; then nothing of the optimiser was changed.
+        IntegrityError: a tensor too many, too few, or of another shape; then nothing of the
+            optimiser was changed.
     """
     groups: dict[str, State] = {kind: {} for kind in (_MODEL, *_MOMENTS)}
     for name, tensor in tensors.items():
         kind, _, own = name.partition(".")
         if kind not in groups:
-            raise IntegrityError(f"checkpoint has weights of something else: {name}", where=where, got=name)
+            raise IntegrityError(
+                f"checkpoint has weights of something else: {name}", where=where, got=name
+            )
         groups[kind][own] = tensor
     parameters = _trained(module)
     stepped = groups["step"].keys()
     for moment in _MOMENTS:
-        shapes = {name: () if moment == "step" else parameters[name].shape for name in stepped & parameters.keys()}
+        shapes = {
+            name: () if moment == "step" else parameters[name].shape
+            for name in stepped & parameters.keys()
+        }
         if {name: tensor.shape for name, tensor in groups[moment].items()} != shapes:
             raise IntegrityError(f"checkpoint without the optimiser's {moment}", where=where)
     fill(module, groups[_MODEL], where)
@@ -144,7 +164,9 @@ def load_training_state(tensors: State, module: nn.Module, optimizer: torch.opti
     for name in sorted(stepped):
         device = parameters[name].device
         # Fused AdamW wants its step counts where the parameters are.
-        optimizer.state[parameters[name]] = {moment: groups[moment][name].to(device) for moment in _MOMENTS}
+        optimizer.state[parameters[name]] = {
+            moment: groups[moment][name].to(device) for moment in _MOMENTS
+        }
 
 
 def _complete(folder: Path) -> list[Path]:
@@ -153,7 +175,9 @@ def _complete(folder: Path) -> list[Path]:
 
 
 def _trained(module: nn.Module) -> dict[str, nn.Parameter]:
-    return {name: parameter for name, parameter in module.named_parameters() if parameter.requires_grad}
+    return {
+        name: parameter for name, parameter in module.named_parameters() if parameter.requires_grad
+    }
 
 
 def _read(path: Path, run: str) -> Checkpoint:
@@ -164,7 +188,11 @@ def _read(path: Path, run: str) -> Checkpoint:
             raise ValueError
         checkpoint = Checkpoint(**content)
     except (DataError, KeyError, TypeError, ValueError, AttributeError) as error:
-        raise IntegrityError("not the state of a run", where=str(path / STATE), got=str(error)) from error
+        raise IntegrityError(
+            "not the state of a run", where=str(path / STATE), got=str(error)
+        ) from error
     if checkpoint.run != run:
-        raise IntegrityError("checkpoint of another run", where=str(path), got=checkpoint.run, expected=run)
+        raise IntegrityError(
+            "checkpoint of another run", where=str(path), got=checkpoint.run, expected=run
+        )
     return checkpoint

@@ -23,7 +23,7 @@ class Evaluation:
 
 
 @dataclass(slots=True)
-class Course:
+class History:
     """Grows with the run; goes into checkpoints and, at the end, into the report.
 
     Args:
@@ -69,11 +69,17 @@ class Course:
     def exhausted(self) -> bool:
         """Whether patience has run out."""
         best = self.best
-        return best is not None and sum(other.step > best.step for other in self.evaluations) >= self.patience
+        return (
+            best is not None
+            and sum(other.step > best.step for other in self.evaluations) >= self.patience
+        )
 
     def facts(self) -> dict[str, Any]:
         """For a checkpoint."""
-        return {"sums": self.sums, "evaluations": [asdict(evaluation) for evaluation in self.evaluations]}
+        return {
+            "sums": self.sums,
+            "evaluations": [asdict(evaluation) for evaluation in self.evaluations],
+        }
 
     def resume(self, facts: dict[str, Any]) -> None:
         """From a checkpoint."""

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
-from stilts_artifact.domain.tasks import Kind
+from stilts_artifact.domain.tasks import TaskForm
 from stilts_artifact.model.decoding import development_score, score_outputs
 from stilts_artifact.model.inference import outputs
 
@@ -35,7 +35,9 @@ class PreparedDevelopment:
 
     def score(self, encoder: XLMRobertaModel, head: Head) -> float:
         """Points of a model in evaluation mode."""
-        return score_outputs(self.prepared, outputs(encoder, cast("TaskHead", head), self.prepared, dtype=self.dtype))
+        return score_outputs(
+            self.prepared, outputs(encoder, cast("TaskHead", head), self.prepared, dtype=self.dtype)
+        )
 
 
 def development(prepared: Prepared, rows: int, dtype: Dtype) -> PreparedDevelopment:
@@ -52,9 +54,9 @@ def constant_score(prepared: Prepared) -> float:
     gold = prepared.examples
     constants: list[Predictions]
     match prepared.kind:
-        case Kind.SPAN:
+        case TaskForm.SPAN:
             constants = [dict.fromkeys(gold["id"][:], "")]
-        case Kind.TAGGING:
+        case TaskForm.TAGGING:
             sentences: list[list[str]] = gold["tags"][:]
             ((commonest, _),) = Counter(tag for tags in sentences for tag in tags).most_common(1)
             constants = [[[commonest] * len(tags) for tags in sentences]]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from stilts_artifact.domain.tasks import Kind
+from stilts_artifact.domain.tasks import TaskForm
 from stilts_artifact.model.heads import MaskedLanguageHead, SpanHead, TaskHead, task_head
 from stilts_artifact.model.tokenizer import PAD
 from stilts_artifact.training.arithmetic import derived_seed
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Head = TaskHead | MaskedLanguageHead
 
 
-class Learner(nn.Module):
+class MultiTaskModel(nn.Module):
     """Encoder and heads; the forward pass is the loss of one task."""
 
     def __init__(self, encoder: XLMRobertaModel, heads: Mapping[str, Head]) -> None:
@@ -42,13 +42,16 @@ class Learner(nn.Module):
         else:
             scores = head(encoded)
         if isinstance(head, SpanHead):
-            # An answer never lies in the padding: without this, the loss would depend on how much of it there is.
+            # An answer never lies in the padding: without this, the loss would depend on how much
+            # of it there is.
             scores = scores.masked_fill((ids == PAD)[:, None], float("-inf"))
         loss: torch.Tensor = head.loss(scores.float(), targets)  # type: ignore[operator]  # every head has one
         return loss
 
 
-def fresh_head(kind: Kind, encoder: XLMRobertaModel, labels: int, seed: int, name: str) -> TaskHead:
+def fresh_head(
+    kind: TaskForm, encoder: XLMRobertaModel, labels: int, seed: int, name: str
+) -> TaskHead:
     """A head whose first weights depend on seed and name only, whatever else is trained beside it."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derived_seed(seed, "head", name))
@@ -62,11 +65,16 @@ def set_dropout(module: nn.Module, probability: float) -> None:
             layer.p = probability
 
 
-def adamw(learner: nn.Module, learning_rate: float, weight_decay: float, epsilon: float) -> torch.optim.Optimizer:
+def adamw(
+    learner: nn.Module, learning_rate: float, weight_decay: float, epsilon: float
+) -> torch.optim.Optimizer:
     """AdamW over everything that is trained; biases and layer norms do not decay."""
     trained = [parameter for parameter in learner.parameters() if parameter.requires_grad]
     groups = [
-        {"params": [parameter for parameter in trained if parameter.ndim > 1], "weight_decay": weight_decay},
+        {
+            "params": [parameter for parameter in trained if parameter.ndim > 1],
+            "weight_decay": weight_decay,
+        },
         {"params": [parameter for parameter in trained if parameter.ndim < 2], "weight_decay": 0.0},
     ]
     return torch.optim.AdamW(groups, lr=learning_rate, eps=epsilon, fused=True)

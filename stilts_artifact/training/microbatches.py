@@ -26,7 +26,8 @@ class MicroBatch:
         input_ids: int64 [rows, length].
         targets: as the head's ``loss`` takes them.
         chosen: bool [rows, length], where text is masked; ``None`` for other tasks.
-        weight: its share of the step: the weighted sum of the batches' mean losses is the mean loss of the step.
+        weight: its share of the step: the weighted sum of the batches' mean losses is the mean loss
+            of the step.
     """
 
     input_ids: torch.Tensor
@@ -81,7 +82,10 @@ def cut(lengths: Sequence[int], fit: Fit) -> list[list[int]]:
         width = padded(lengths[index], fit.multiple)
         first = min(end - 1, max(0, end - fit.tokens // width))
         # The batch order[start:end] is as wide as its last example.
-        cost, start = min((costs[start] + (end - start) * width + fit.overhead, start) for start in range(first, end))
+        cost, start = min(
+            (costs[start] + (end - start) * width + fit.overhead, start)
+            for start in range(first, end)
+        )
         costs.append(cost)
         starts.append(start)
     batches = []
@@ -100,10 +104,15 @@ def micro_batches(rows: Rows, examples: Integers, fit: Fit) -> list[MicroBatch]:
     made = []
     lengths = rows.lengths[examples].tolist()
     tokens, overhead = max(1, fit.tokens // rows.choices), fit.overhead // rows.choices
-    groups = [examples[group] for group in cut(lengths, fit._replace(tokens=tokens, overhead=overhead))]
+    groups = [
+        examples[group] for group in cut(lengths, fit._replace(tokens=tokens, overhead=overhead))
+    ]
     targets = [_targets(rows, group, fit.multiple) for group in groups]
     # Tags: the labelled tokens count; all others: the examples.
-    counts = [int((target != IGNORED).sum()) if isinstance(rows.labels, Ragged) else len(target) for target in targets]
+    counts = [
+        int((target != IGNORED).sum()) if isinstance(rows.labels, Ragged) else len(target)
+        for target in targets
+    ]
     for group, target, count in zip(groups, targets, counts, strict=True):
         if count:  # a mean over nothing is no number
             at = (group[:, None] * rows.choices + np.arange(rows.choices)).ravel()

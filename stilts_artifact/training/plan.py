@@ -1,7 +1,8 @@
 """Which examples of which task each step trains on: a pure function of the seed, open at any step.
 
-Sampling and step counts as in jiant (components/task_sampler.py, configurator.py:355-411 at daa5a25): a task is drawn
-with probability proportional to min(examples, cap), and there are as many steps as all tasks' epochs together need.
+Sampling and step counts as in jiant (components/task_sampler.py, configurator.py:355-411 at
+daa5a25): a task is drawn with probability proportional to min(examples, cap), and there are as many
+steps as all tasks' epochs together need.
 """
 
 from __future__ import annotations
@@ -59,13 +60,14 @@ class Draw(NamedTuple):
 class Plan:
     """Every step of a run.
 
-    Every task goes through its examples in an order of its own, shuffled anew each epoch; an epoch's last batch holds
-    what is left.
+    Every task goes through its examples in an order of its own, shuffled anew each epoch; an
+    epoch's last batch holds what is left.
 
     Args:
         lengths: tokens of each example of each task; needed if ``pool`` > 1.
-        pool: batches whose examples are sorted by length before they are cut into batches, whose order is shuffled
-            again. 1 is jiant's plain random order; more put examples of like length together, and save padding.
+        pool: batches whose examples are sorted by length before they are cut into batches, whose
+            order is shuffled again. 1 is jiant's plain random order; more put examples of like
+            length together, and save padding.
 
     Raises:
         ConfigError: no task, two of one name, or a number below one.
@@ -135,7 +137,11 @@ class Plan:
 
 
 def _pooled(
-    order: NDArray[np.int64], lengths: NDArray[np.int64], batch: int, pool: int, generator: np.random.Generator
+    order: NDArray[np.int64],
+    lengths: NDArray[np.int64],
+    batch: int,
+    pool: int,
+    generator: np.random.Generator,
 ) -> NDArray[np.int64]:
     """The order with examples of like length in each batch; what does not fill a batch stays at the end."""
     full = len(order) // batch * batch

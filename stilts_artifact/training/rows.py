@@ -37,7 +37,9 @@ class Ragged:
         """Length of each row."""
         return np.diff(self.offsets)
 
-    def block(self, rows: Sequence[int] | Integers, filler: int, multiple: int = MULTIPLE) -> Integers:
+    def block(
+        self, rows: Sequence[int] | Integers, filler: int, multiple: int = MULTIPLE
+    ) -> Integers:
         """Some rows as a matrix [rows, padded length of the longest], filled up on the right.
 
         Example:
@@ -59,7 +61,8 @@ class Rows:
 
     Args:
         inputs: token ids; an example is ``choices`` consecutive rows.
-        labels: int64 [examples] or [examples, 2] (spans), :class:`Ragged` for tags, ``None`` for plain text.
+        labels: int64 [examples] or [examples, 2] (spans), :class:`Ragged` for tags, ``None`` for
+            plain text.
         choices: 1, but for multiple choice.
     """
 
@@ -107,7 +110,12 @@ def read_rows(features: Dataset, where: str) -> Rows:
         outer = _list(table, "choices")
         counts = np.unique(np.diff(_offsets(outer)))
         if len(counts) != 1:
-            raise DataError("unequal numbers of choices", where=where, got=", ".join(map(str, counts)), expected="one")
+            raise DataError(
+                "unequal numbers of choices",
+                where=where,
+                got=", ".join(map(str, counts)),
+                expected="one",
+            )
         return Rows(_ragged(outer.flatten()), _integers(table, "label"), int(counts[0]))
     inputs = _ragged(_list(table, "input_ids"))
     if "tags" in columns:

@@ -14,10 +14,22 @@ import torch
 from stilts_artifact.errors import IntegrityError
 from stilts_artifact.model.weights import State, fill
 from stilts_artifact.training.arithmetic import derived_seed
-from stilts_artifact.training.checkpoints import Checkpoint, load_training_state, restore, save, training_state
-from stilts_artifact.training.course import Course, Evaluation
-from stilts_artifact.training.learner import Head, Learner, adamw, set_dropout
-from stilts_artifact.training.microbatches import FITS, Masking, MicroBatch, masked_batches, micro_batches
+from stilts_artifact.training.checkpoints import (
+    Checkpoint,
+    load_training_state,
+    restore,
+    save,
+    training_state,
+)
+from stilts_artifact.training.course import Evaluation, History
+from stilts_artifact.training.learner import Head, MultiTaskModel, adamw, set_dropout
+from stilts_artifact.training.microbatches import (
+    FITS,
+    Masking,
+    MicroBatch,
+    masked_batches,
+    micro_batches,
+)
 from stilts_artifact.training.plan import Plan, Share
 from stilts_artifact.training.progress import Progress
 from stilts_artifact.training.rows import Rows
@@ -92,12 +104,16 @@ class Run:
         self.tasks = tuple(tasks)
         self.settings = settings
         lengths = tuple(task.rows.lengths for task in tasks)
-        self.plan = Plan(tuple(task.share for task in tasks), settings.seed, lengths, settings.length_pool)
-        self.learner = Learner(encoder, {task.name: task.head for task in tasks})
+        self.plan = Plan(
+            tuple(task.share for task in tasks), settings.seed, lengths, settings.length_pool
+        )
+        self.learner = MultiTaskModel(encoder, {task.name: task.head for task in tasks})
         if settings.dropout is not None:
             set_dropout(self.learner, settings.dropout)
-        self.optimizer = adamw(self.learner, settings.learning_rate, settings.weight_decay, settings.epsilon)
-        self.course = Course(self.plan.steps, settings.patience)
+        self.optimizer = adamw(
+            self.learner, settings.learning_rate, settings.weight_decay, settings.epsilon
+        )
+        self.course = History(self.plan.steps, settings.patience)
         self.done = 0
         self.key = _key(tasks, settings, origin)
         self._best: State | None = None
@@ -114,11 +130,15 @@ class Run:
             if task.masking is None:
                 batches = micro_batches(task.rows, draw.examples, fit)
             else:
-                generator = torch.Generator().manual_seed(derived_seed(self.settings.seed, "mask", number))
+                generator = torch.Generator().manual_seed(
+                    derived_seed(self.settings.seed, "mask", number)
+                )
                 batches = masked_batches(task.rows, draw.examples, fit, task.masking, generator)
             yield Step(number, task.name, batches)
 
-    def finished(self, step: Step, loss: torch.Tensor, progress: Progress, checkpoints: Path) -> bool:
+    def finished(
+        self, step: Step, loss: torch.Tensor, progress: Progress, checkpoints: Path
+    ) -> bool:
         """Take down a step; evaluate and save when it is time to; whether the run is over."""
         self.done = step.number + 1
         self._pending.append((step.number, step.task, loss))
@@ -151,7 +171,9 @@ class Run:
         best = self.course.best
         if best is None:
             return []
-        floors = {task.name: task.development.floor for task in self.tasks if task.development is not None}
+        floors = {
+            task.name: task.development.floor for task in self.tasks if task.development is not None
+        }
         return sorted(name for name, score in best.tasks.items() if score <= floors[name])
 
     def _evaluate(self) -> None:
@@ -163,7 +185,9 @@ class Run:
         self.learner.train(True)
         if not scores:
             return
-        is_best = self.course.scored(Evaluation(self.done, sum(scores.values()) / len(scores), scores))
+        is_best = self.course.scored(
+            Evaluation(self.done, sum(scores.values()) / len(scores), scores)
+        )
         # The weights of the end are there anyway.
         at_end = self.done == self.plan.steps
         if is_best:
@@ -182,7 +206,11 @@ class Run:
         save(checkpoints, Checkpoint(self.key, self.done, self.course.facts()), tensors | best)
 
     def _load(self, checkpoint: Checkpoint, tensors: State, where: str) -> None:
-        best = {name.removeprefix(_BEST): tensor for name, tensor in tensors.items() if name.startswith(_BEST)}
+        best = {
+            name.removeprefix(_BEST): tensor
+            for name, tensor in tensors.items()
+            if name.startswith(_BEST)
+        }
         own = {name: tensor for name, tensor in tensors.items() if not name.startswith(_BEST)}
         if best and best.keys() != self.learner.state_dict().keys():
             raise IntegrityError("checkpoint with best weights of something else", where=where)
@@ -205,6 +233,9 @@ def _key(tasks: Sequence[TrainingTask], settings: Settings, origin: str) -> str:
     content = {
         "origin": origin,
         "settings": decisive,
-        "tasks": [asdict(task.share) | {"rows": task.rows.digest, "masking": str(task.masking)} for task in tasks],
+        "tasks": [
+            asdict(task.share) | {"rows": task.rows.digest, "masking": str(task.masking)}
+            for task in tasks
+        ],
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -11,8 +11,15 @@ Dtype = Literal["bfloat16", "float32"]
 
 
 _POSITIVE = (
-    "learning_rate", "epsilon", "clip", "evaluate_every", "development_rows", "patience", "length_pool", "save_every",
-)  # fmt: skip
+    "learning_rate",
+    "epsilon",
+    "clip",
+    "evaluate_every",
+    "development_rows",
+    "patience",
+    "length_pool",
+    "save_every",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +30,8 @@ class Settings:
 
     Args:
         seed: of heads, order, dropout and masks.
-        learning_rate: its peak; linear warm-up over ``warmup`` (share of the steps), then linear to zero.
+        learning_rate: its peak; linear warm-up over ``warmup`` (share of the steps), then linear to
+            zero.
         weight_decay: of matrices; biases and layer norms have none.
         epsilon: AdamW's.
         clip: most norm of a step's gradient.
@@ -31,11 +39,12 @@ class Settings:
         development_rows: that many first examples of a development set are evaluated on.
         patience: evaluations without a new best after which training stops.
         dropout: of encoder and heads while they are trained; ``None`` for the encoder's own.
-        length_pool: batches whose examples are sorted by length together; see :class:`Plan`. 1: plain random order.
+        length_pool: batches whose examples are sorted by length together; see :class:`Plan`. 1:
+            plain random order.
         dtype: of the arithmetic on a GPU; a CPU always computes in float32.
         save_every: steps between checkpoints; no influence on the result.
-        micro_tokens: most padded tokens of a forward pass, by default what suits the device. Splits a step's
-            examples without changing its gradient, but for rounding.
+        micro_tokens: most padded tokens of a forward pass, by default what suits the device. Splits
+            a step's examples without changing its gradient, but for rounding.
 
     Raises:
         ConfigError: a number outside its range.
@@ -59,7 +68,11 @@ class Settings:
     def __post_init__(self) -> None:
         for name in _POSITIVE:
             if not getattr(self, name) > 0:
-                raise ConfigError(f"{name} of a training run", got=str(getattr(self, name)), expected="> 0")
+                raise ConfigError(
+                    f"{name} of a training run", got=str(getattr(self, name)), expected="> 0"
+                )
         for name, share in (("warmup", self.warmup), ("dropout", self.dropout or 0.0)):
             if not 0 <= share < 1:
-                raise ConfigError(f"{name} of a training run", got=str(share), expected=f"0 <= {name} < 1")
+                raise ConfigError(
+                    f"{name} of a training run", got=str(share), expected=f"0 <= {name} < 1"
+                )

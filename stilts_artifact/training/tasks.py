@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from stilts_artifact.domain.tasks import Kind
+from stilts_artifact.domain.tasks import TaskForm
 from stilts_artifact.errors import DataError
 from stilts_artifact.model.heads import MaskedLanguageHead
 from stilts_artifact.model.prepared import load_prepared
@@ -21,17 +21,20 @@ if TYPE_CHECKING:
     from stilts_artifact.training.settings import Settings
 
 
-def labelled_task(encoder: XLMRobertaModel, name: str, data: TaskData, settings: Settings) -> TrainingTask:
+def labelled_task(
+    encoder: XLMRobertaModel, name: str, data: TaskData, settings: Settings
+) -> TrainingTask:
     """A task with a fresh head.
 
     Raises:
-        DataError, IntegrityError: prepared data that is empty, damaged, or of another form than the task's.
+        DataError, IntegrityError: prepared data that is empty, damaged, or of another form than the
+            task's.
     """
     prepared = load_prepared(data.train)
     if prepared.kind is None:
         raise DataError("text without labels in the place of a task", where=str(data.train))
     rows = read_rows(prepared.features, str(data.train))
-    labels = rows.choices if prepared.kind is Kind.CHOICE else len(prepared.labels)
+    labels = rows.choices if prepared.kind is TaskForm.CHOICE else len(prepared.labels)
     judge = None
     if data.development is not None:
         held_out = load_prepared(data.development)
@@ -60,6 +63,8 @@ def text_task(head: MaskedLanguageHead, name: str, data: TextData) -> TrainingTa
     Raises:
         DataError, IntegrityError: prepared text that is empty or damaged.
     """
-    rows = join_rows([read_rows(load_prepared(folder).features, str(folder)) for folder in data.folders])
+    rows = join_rows(
+        [read_rows(load_prepared(folder).features, str(folder)) for folder in data.folders]
+    )
     masking = Masking(data.probability, mask_id=len(head.bias) - 1)
     return TrainingTask(name, rows, head, data.epochs, data.batch, data.cap, masking)

@@ -1,8 +1,9 @@
 """The one training function: a task, a mixture of tasks, masked language modelling, or all of it together.
 
-The loop is transformers' Trainer. One of its steps is one optimiser step on the examples that the plan names, however
-many micro-batches the memory needs for them. Everything random is a function of seed and step, so that a run which
-was killed resumes from its last checkpoint and ends, on a CPU, with the same bits.
+The loop is transformers' Trainer. One of its steps is one optimiser step on the examples that the
+plan names, however many micro-batches the memory needs for them. Everything random is a function of
+seed and step, so that a run which was killed resumes from its last checkpoint and ends, on a CPU,
+with the same bits.
 """
 
 from __future__ import annotations
@@ -41,7 +42,8 @@ class Report:
         examples: each task was trained on, repetitions included.
         losses: mean loss of each task in each twentieth of the plan.
         evaluations: on development data, in order.
-        best: the evaluation whose weights were kept; without development data, the last weights are.
+        best: the evaluation whose weights were kept; without development data, the last weights
+            are.
         collapsed: tasks at their floor on development data.
         flags: ``DEGENERATE`` if all tasks with development data have collapsed.
     """
@@ -72,8 +74,10 @@ def train(
     """Train encoder and heads in place; at the end they hold the best weights, in evaluation mode, on the CPU.
 
     Args:
-        work: folder for checkpoints of unfinished runs; what this run left there is removed at the end.
-        origin: identifies the encoder's first weights, so that a checkpoint of another encoder's run is not taken up.
+        work: folder for checkpoints of unfinished runs; what this run left there is removed at the
+            end.
+        origin: identifies the encoder's first weights, so that a checkpoint of another encoder's
+            run is not taken up.
 
     Raises:
         ConfigError: nothing to train on, settings out of range, or a loss that is not a number.
@@ -105,7 +109,10 @@ def _make(checkpoints: Path) -> None:
         checkpoints.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ResourceError(
-            "cannot make the work folder", where=str(checkpoints), got=str(error), fix="name one this user can write"
+            "cannot make the work folder",
+            where=str(checkpoints),
+            got=str(error),
+            fix="name one this user can write",
         ) from error
 
 
@@ -125,7 +132,8 @@ def _loop(run: Run, checkpoints: Path, progress: Progress) -> None:
         report_to=[],
         remove_unused_columns=False,
     )
-    # One process drives one device; on a machine with several, Trainer would spread each step over all of them.
+    # One process drives one device; on a machine with several, Trainer would spread each step over
+    # all of them.
     arguments._n_gpu = min(1, arguments.n_gpu)
     first = run.done
 
@@ -134,10 +142,15 @@ def _loop(run: Run, checkpoints: Path, progress: Progress) -> None:
 
     watch = _Watch(run, checkpoints, progress)
     trainer = _StepTrainer(
-        run, watch, args=arguments, callbacks=[watch], optimizers=(run.optimizer, LambdaLR(run.optimizer, rate))
+        run,
+        watch,
+        args=arguments,
+        callbacks=[watch],
+        optimizers=(run.optimizer, LambdaLR(run.optimizer, rate)),
     )
     trainer.remove_callback(PrinterCallback)
-    # Trainer collects garbage first, which takes 0.2 s with torch and transformers in memory: set them aside meanwhile.
+    # Trainer collects garbage first, which takes 0.2 s with torch and transformers in memory: set
+    # them aside meanwhile.
     gc.freeze()
     try:
         trainer.train()
@@ -186,7 +199,9 @@ class _StepTrainer(Trainer):
     def get_train_dataloader(self) -> Any:
         return _Steps(self.run)
 
-    def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> torch.Tensor:
+    def training_step(
+        self, model: Any, inputs: Any, num_items_in_batch: Any = None
+    ) -> torch.Tensor:
         """Gradient of the mean loss over the step's examples; returns that loss."""
         step: Step = inputs["step"]
         device = self.run.learner.encoder.device

@@ -45,12 +45,16 @@ def base(engine: DockerClient, repository: Path) -> str:
     stand_in = os.environ.get("STILTS_ARTIFACT_TEST_BASE")
     if stand_in:
         return stand_in
-    pinned = re.search(r"^ARG BASE=(\S+)$", (repository / "Dockerfile").read_text("utf-8"), re.MULTILINE)
+    pinned = re.search(
+        r"^ARG BASE=(\S+)$", (repository / "Dockerfile").read_text("utf-8"), re.MULTILINE
+    )
     assert pinned is not None
     try:
         engine.images.pull(pinned[1])
     except DockerException as error:
-        _cannot(f"STILTS_ARTIFACT_TEST_BASE is not set and the pinned base cannot be pulled: {error}")
+        _cannot(
+            f"STILTS_ARTIFACT_TEST_BASE is not set and the pinned base cannot be pulled: {error}"
+        )
     return pinned[1]
 
 

@@ -60,9 +60,15 @@ def test_adds_no_setuid_file_to_its_base(engine: DockerClient, image: str, base:
     assert listing(engine, image, find) == listing(engine, base, find)
 
 
-def test_nothing_but_the_scratch_folders_is_writable_by_all(engine: DockerClient, image: str) -> None:
+def test_nothing_but_the_scratch_folders_is_writable_by_all(
+    engine: DockerClient, image: str
+) -> None:
     writable = listing(engine, image, r"find / -xdev \( -type f -o -type d \) -perm -0002")
-    assert [path for path in writable if not path.startswith(("/tmp", "/var/tmp", "/run/lock", "/artifact"))] == []
+    assert [
+        path
+        for path in writable
+        if not path.startswith(("/tmp", "/var/tmp", "/run/lock", "/artifact"))
+    ] == []
     assert "/artifact/results" in writable
 
 
@@ -71,10 +77,17 @@ def test_holds_exactly_the_lock(engine: DockerClient, image: str, repository: Pa
     pinned = {line.split(" ")[0] for line in lock.splitlines() if line[:1].isalnum()}
     script = "from importlib.metadata import distributions as d\nfor i in d(): print(i.name.lower() + '==' + i.version)"
     found = set(listing(engine, image, f'/opt/venv/bin/python -c "{script}"'))
-    normal = {name.replace("_", "-").replace(".", "-", name.count(".", 0, name.index("="))) for name in found}
+    normal = {
+        name.replace("_", "-").replace(".", "-", name.count(".", 0, name.index("=")))
+        for name in found
+    }
     assert normal - {f"stilts-artifact=={__version__}"} == pinned
 
 
 def test_bytecode_is_compiled(engine: DockerClient, image: str) -> None:
     for package in ("torch", "transformers", "typer", "stilts_artifact"):
-        assert listing(engine, image, f"ls /opt/venv/lib/python3.*/site-packages/{package}/__pycache__/__init__.*.pyc")
+        assert listing(
+            engine,
+            image,
+            f"ls /opt/venv/lib/python3.*/site-packages/{package}/__pycache__/__init__.*.pyc",
+        )

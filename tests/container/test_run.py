@@ -23,9 +23,18 @@ pytestmark = pytest.mark.container
 
 TABLE1 = ["reproduce", "--table", "1", "--scale", "mini"]
 HARDENED = [
-    "--read-only", "--network", "none", "--cap-drop", "ALL", "--security-opt", "no-new-privileges",
-    "--user", "12345:12345", "--tmpfs", "/tmp",
-]  # fmt: skip
+    "--read-only",
+    "--network",
+    "none",
+    "--cap-drop",
+    "ALL",
+    "--security-opt",
+    "no-new-privileges",
+    "--user",
+    "12345:12345",
+    "--tmpfs",
+    "/tmp",
+]
 
 
 def apart_from_versions(path: Path) -> tuple[str, dict[str, str]]:
@@ -42,7 +51,10 @@ def local(tmp_path_factory: pytest.TempPathFactory) -> Path:
     data = folder / "mini"
     data.mkdir()
     environment = {**os.environ, "STILTS_ARTIFACT_DATA": str(data)}
-    for arguments in (["fetch", "--scale", "mini", "--store", str(data)], [*TABLE1, "--results", str(folder)]):
+    for arguments in (
+        ["fetch", "--scale", "mini", "--store", str(data)],
+        [*TABLE1, "--results", str(folder)],
+    ):
         command = [sys.executable, "-m", "stilts_artifact", *arguments]
         subprocess.run(command, check=True, timeout=300, env=environment)
     return folder / "table1.mini.json"
@@ -51,11 +63,22 @@ def local(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def hardened(image: str, results: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     docker = shutil.which("docker")
     assert docker is not None
-    command = [docker, "run", "--rm", *HARDENED, "-v", f"{results}:/artifact/results", image, *arguments]
+    command = [
+        docker,
+        "run",
+        "--rm",
+        *HARDENED,
+        "-v",
+        f"{results}:/artifact/results",
+        image,
+        *arguments,
+    ]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
 
 
-def test_table1_hardened_equals_a_local_run(image: str, results: Path, local: Path, repository: Path) -> None:
+def test_table1_hardened_equals_a_local_run(
+    image: str, results: Path, local: Path, repository: Path
+) -> None:
     done = hardened(image, results, *TABLE1)
     assert done.returncode == 0, done.stderr
     assert "REPRODUCED" in done.stdout
@@ -78,7 +101,9 @@ def test_table1_hardened_twice_gives_the_same_bytes_as_that_user(image: str, res
 def test_check_reads_the_mount(image: str, results: Path, local: Path) -> None:
     shutil.copy(local, results)
     assert hardened(image, results, "check").returncode == 0
-    (results / local.name).write_text(local.read_text("utf-8").replace('"value": ', '"value": 1'), "utf-8")
+    (results / local.name).write_text(
+        local.read_text("utf-8").replace('"value": ', '"value": 1'), "utf-8"
+    )
     assert hardened(image, results, "check").returncode == ExitCode.NOT_REPRODUCED
 
 
@@ -101,7 +126,9 @@ def test_container_run_equals_a_local_run(
 def test_container_run_passes_exit_codes_and_data_folders(
     image: str, results: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    assert container.run(["reproduce", "--table", "9"], results=results, tag=image) == ExitCode.USAGE
+    assert (
+        container.run(["reproduce", "--table", "9"], results=results, tag=image) == ExitCode.USAGE
+    )
     (tmp_path / "data").mkdir()
     paper = ["fetch", "--scale", "paper", "--offline"]
     code = container.run(paper, results=results, data=[tmp_path / "data"], tag=image)
@@ -122,10 +149,22 @@ def heed_interrupts() -> None:
 def test_interrupted_leaves_no_container(
     engine: DockerClient, image: str, results: Path, number: signal.Signals
 ) -> None:
-    command = [sys.executable, "-m", "stilts_artifact", "container", "run", "--tag", image,
-               "--results", str(results), *TABLE1]  # fmt: skip
+    command = [
+        sys.executable,
+        "-m",
+        "stilts_artifact",
+        "container",
+        "run",
+        "--tag",
+        image,
+        "--results",
+        str(results),
+        *TABLE1,
+    ]
     prepare = heed_interrupts if number == signal.SIGINT else None
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, preexec_fn=prepare) as process:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, preexec_fn=prepare
+    ) as process:
         assert process.stdout is not None
         assert process.stdout.readline()
         process.send_signal(number)
@@ -144,9 +183,24 @@ def test_reproduce_sh_from_another_folder(
         "STILTS_ARTIFACT_RUNNER": "docker",
         "STILTS_ARTIFACT_BUILD": f"--network {network} --build-arg BASE={base}",
     }
-    command = [str(repository / "reproduce.sh"), "--table", "1", "--scale", "mini", "--offline", "--results", "out put"]
+    command = [
+        str(repository / "reproduce.sh"),
+        "--table",
+        "1",
+        "--scale",
+        "mini",
+        "--offline",
+        "--results",
+        "out put",
+    ]
     done = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=600
+        command,
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=600,
     )
     assert done.returncode == 0, done.stderr
     assert "running in Docker" in done.stderr
@@ -156,18 +210,35 @@ def test_reproduce_sh_from_another_folder(
     assert [path.name for path in folder.iterdir()] == ["out put"]
 
 
-TABLE2 = ["reproduce", "--table", "2", "--scale", "mini", "--only", "none,panx", "--only", "none,tatoeba"]
+TABLE2 = [
+    "reproduce",
+    "--table",
+    "2",
+    "--scale",
+    "mini",
+    "--only",
+    "none,panx",
+    "--only",
+    "none,tatoeba",
+]
 
 
-def test_trained_cells_hardened_equal_a_local_run(image: str, results: Path, tmp_path: Path) -> None:
+def test_trained_cells_hardened_equal_a_local_run(
+    image: str, results: Path, tmp_path: Path
+) -> None:
     done = hardened(image, results, *TABLE2)
     assert done.returncode == 0, done.stderr
     local = [sys.executable, "-m", "stilts_artifact", *TABLE2, "--results", str(tmp_path)]
     assert subprocess.run(local, check=False, timeout=600).returncode == 0
     for path in sorted(path for path in (results / "table2.mini").rglob("*") if path.is_file()):
         assert path.read_bytes() == (tmp_path / path.relative_to(results)).read_bytes(), path
-    inside, outside = (json.loads((folder / "table2.mini.json").read_text("utf-8")) for folder in (results, tmp_path))
+    inside, outside = (
+        json.loads((folder / "table2.mini.json").read_text("utf-8"))
+        for folder in (results, tmp_path)
+    )
     assert inside["cells"] == outside["cells"]
-    assert sum(cell["value"] is not None for cell in inside["cells"]) == 2 + 8 + 7, "two means and their languages"
+    assert sum(cell["value"] is not None for cell in inside["cells"]) == 2 + 8 + 7, (
+        "two means and their languages"
+    )
     # Nobody asks `check` for some cells only: the others are NOT_RUN.
     assert hardened(image, results, "check", "--table", "2").returncode == 6

@@ -21,7 +21,9 @@ def test_the_readme_is_up_to_date() -> None:
 def test_a_readme_that_is_not_is_refused_and_mended(tmp_path: Path) -> None:
     copy = tmp_path / "README.md"
     text = README.read_text(encoding="utf-8")
-    copy.write_text(text.replace("SQuAD gains 8.2 points", "SQuAD gains 9.2 points"), encoding="utf-8")
+    copy.write_text(
+        text.replace("SQuAD gains 8.2 points", "SQuAD gains 9.2 points"), encoding="utf-8"
+    )
     with pytest.raises(ConfigError, match="not up to date"):
         main([str(copy), "--check"])
     main([str(copy)])
@@ -46,7 +48,10 @@ def test_each_claim_has_the_shortest_command_that_decides_it() -> None:
 def test_costs_are_those_of_the_command() -> None:
     part, whole = plan_of(Command(2, ("none", "mnli"))), plan_of(Command(2, ()))
     assert 0 < part.gpu_seconds < whole.gpu_seconds
-    assert str(Command(2, ("*,xnli",))) == 'stilts-artifact reproduce --table 2 --scale paper --only "*,xnli"'
+    assert (
+        str(Command(2, ("*,xnli",)))
+        == 'stilts-artifact reproduce --table 2 --scale paper --only "*,xnli"'
+    )
 
 
 def test_data_that_nobody_can_download_are_named() -> None:

@@ -17,7 +17,12 @@ README = Path(__file__).resolve().parents[2] / "README.md"
 
 def shell_lines() -> list[str]:
     blocks = re.findall(r"```sh\n(.*?)```", README.read_text(encoding="utf-8"), flags=re.DOTALL)
-    return [line.partition("#")[0].strip() for block in blocks for line in block.splitlines() if line.strip()]
+    return [
+        line.partition("#")[0].strip()
+        for block in blocks
+        for line in block.splitlines()
+        if line.strip()
+    ]
 
 
 def artifact_commands() -> list[list[str]]:
@@ -46,9 +51,15 @@ def test_every_command_and_option_exists(arguments: list[str]) -> None:
 def test_the_table_of_commands_is_that_of_the_program() -> None:
     from stilts_artifact.cli.app import app
 
-    commands = [command.callback.__name__ for command in app.registered_commands if command.callback is not None]
+    commands = [
+        command.callback.__name__
+        for command in app.registered_commands
+        if command.callback is not None
+    ]
     groups = [group.name for group in app.registered_groups]
-    listed = re.findall(r"^\| `stilts-artifact (\w+)", README.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    listed = re.findall(
+        r"^\| `stilts-artifact (\w+)", README.read_text(encoding="utf-8"), flags=re.MULTILINE
+    )
     assert sorted(listed) == sorted([*commands, *filter(None, groups)])
 
 
@@ -58,5 +69,7 @@ def test_the_table_of_exit_codes_is_complete() -> None:
 
 
 def test_linked_files_exist() -> None:
-    for name in re.findall(r"`((?:locks|expected_results|\.ci)/[\w./]+)`", README.read_text(encoding="utf-8")):
+    for name in re.findall(
+        r"`((?:locks|expected_results|\.ci)/[\w./]+)`", README.read_text(encoding="utf-8")
+    ):
         assert (README.parent / name).exists(), name

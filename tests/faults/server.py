@@ -38,7 +38,11 @@ class Handler(BaseHTTPRequestHandler):
         start = int(match[1]) if match else 0
         rest = data[start:]
         if match:
-            self.begin(206, Content_Length=len(rest), Content_Range=f"bytes {start}-{len(data) - 1}/{len(data)}")
+            self.begin(
+                206,
+                Content_Length=len(rest),
+                Content_Range=f"bytes {start}-{len(data) - 1}/{len(data)}",
+            )
         else:
             self.begin(200, Content_Length=len(rest))
         return rest
@@ -184,7 +188,11 @@ def wrong_range(data: bytes, start: int) -> Answer:
 
     def answer(handler: Handler) -> None:
         rest = data[start:]
-        handler.begin(206, Content_Length=len(rest), Content_Range=f"bytes {start}-{len(data) - 1}/{len(data)}")
+        handler.begin(
+            206,
+            Content_Length=len(rest),
+            Content_Range=f"bytes {start}-{len(data) - 1}/{len(data)}",
+        )
         handler.wfile.write(rest)
 
     return answer

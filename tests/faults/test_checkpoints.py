@@ -54,9 +54,13 @@ def test_the_canary_sings_when_a_pickle_is_opened(tmp_path: Path) -> None:
     assert (tmp_path / "canary").exists()
 
 
-@pytest.mark.parametrize("name", ["pytorch_model.bin", "model.pt", "optimizer.pth", "x.pkl", "TRAINING_ARGS.BIN"])
+@pytest.mark.parametrize(
+    "name", ["pytorch_model.bin", "model.pt", "optimizer.pth", "x.pkl", "TRAINING_ARGS.BIN"]
+)
 @pytest.mark.parametrize("listed", [True, False])
-def test_a_pickle_in_the_folder_is_refused_and_not_opened(copy: Path, tmp_path: Path, name: str, listed: bool) -> None:
+def test_a_pickle_in_the_folder_is_refused_and_not_opened(
+    copy: Path, tmp_path: Path, name: str, listed: bool
+) -> None:
     (copy / name).write_bytes(pickle.dumps(Bomb(tmp_path / "canary")))
     if listed:
         write_manifest(copy)
@@ -67,7 +71,9 @@ def test_a_pickle_in_the_folder_is_refused_and_not_opened(copy: Path, tmp_path: 
     assert not (tmp_path / "canary").exists()
 
 
-def test_a_pickle_under_the_name_of_safetensors_is_refused_and_not_opened(copy: Path, tmp_path: Path) -> None:
+def test_a_pickle_under_the_name_of_safetensors_is_refused_and_not_opened(
+    copy: Path, tmp_path: Path
+) -> None:
     zipped = io.BytesIO()
     torch.save({"weight": Bomb(tmp_path / "canary")}, zipped)
     assert zipfile.is_zipfile(zipped)
@@ -84,7 +90,9 @@ def test_a_header_length_that_begins_like_a_pickle_is_none(copy: Path, start: by
     tensors = load_file(copy / WEIGHTS)
     save_file(tensors, copy / WEIGHTS)
     (plain,) = struct.unpack("<Q", (copy / WEIGHTS).read_bytes()[:8])
-    wanted = next(size for size in range(plain + 64, 2**20, 8) if struct.pack("<Q", size).startswith(start))
+    wanted = next(
+        size for size in range(plain + 64, 2**20, 8) if struct.pack("<Q", size).startswith(start)
+    )
     # Around the padding: "__metadata__":{"padding":""},
     save_file(tensors, copy / WEIGHTS, metadata={"padding": "x" * (wanted - plain - 29)})
     assert (copy / WEIGHTS).read_bytes().startswith(start), "the test's own arithmetic"
@@ -168,9 +176,15 @@ LYING = {
             "b": {"dtype": "F32", "shape": [2], "data_offsets": [4, 12]},
         }
     ),
-    "offsets past the end": header({"a": {"dtype": "F32", "shape": [2**20], "data_offsets": [0, 2**22]}}),
-    "shape that does not fit": header({"a": {"dtype": "F32", "shape": [2**63], "data_offsets": [0, 16]}}),
-    "shape that overflows": header({"a": {"dtype": "F32", "shape": [2**62, 2**62], "data_offsets": [0, 16]}}),
+    "offsets past the end": header(
+        {"a": {"dtype": "F32", "shape": [2**20], "data_offsets": [0, 2**22]}}
+    ),
+    "shape that does not fit": header(
+        {"a": {"dtype": "F32", "shape": [2**63], "data_offsets": [0, 16]}}
+    ),
+    "shape that overflows": header(
+        {"a": {"dtype": "F32", "shape": [2**62, 2**62], "data_offsets": [0, 16]}}
+    ),
     "unknown type": header({"a": {"dtype": "OBJECT", "shape": [2], "data_offsets": [0, 16]}}),
     "not JSON": struct.pack("<Q", 4) + b"{no!" + bytes(8),
     "empty": b"",

@@ -12,7 +12,16 @@ from stilts_artifact.data.download import Downloader, Patience
 from stilts_artifact.data.files import FileStore
 from stilts_artifact.errors import IntegrityError, MissingDataError
 from tests.faults import server as faults
-from tests.faults.fetching import DATA, HALF, IMPATIENT, PAGE, assert_published, download, files_of, serve
+from tests.faults.fetching import (
+    DATA,
+    HALF,
+    IMPATIENT,
+    PAGE,
+    assert_published,
+    download,
+    files_of,
+    serve,
+)
 from tests.faults.server import Answer, FaultServer
 from tests.unit.data.pins import pinned
 
@@ -31,7 +40,9 @@ def test_body_cut_short_is_never_published_and_the_next_call_completes_it(
     assert server.ranges()[-1] == (f"bytes={after}-" if after else None)
 
 
-def test_line_that_breaks_again_and_again_still_delivers(server: FaultServer, store: FileStore) -> None:
+def test_line_that_breaks_again_and_again_still_delivers(
+    server: FaultServer, store: FileStore
+) -> None:
     """More breaks than delays: new bytes start the delays over."""
     source = serve(server, faults.cut(DATA, 9_000))
     patience = Patience(delays=(0.0,), step=9_000)
@@ -48,14 +59,20 @@ def test_server_that_ignores_ranges_restarts_cleanly(server: FaultServer, store:
     assert server.ranges() == [None, f"bytes={HALF}-"]
 
 
-def test_server_that_sends_another_range_restarts_cleanly(server: FaultServer, store: FileStore) -> None:
-    source = serve(server, faults.cut(DATA, HALF), faults.wrong_range(DATA, HALF - 7), faults.whole(DATA))
+def test_server_that_sends_another_range_restarts_cleanly(
+    server: FaultServer, store: FileStore
+) -> None:
+    source = serve(
+        server, faults.cut(DATA, HALF), faults.wrong_range(DATA, HALF - 7), faults.whole(DATA)
+    )
     download(source, store)
     assert_published(store, source)
     assert server.ranges() == [None, f"bytes={HALF}-", None]
 
 
-def test_flipped_bit_is_never_published_and_the_second_call_fails_too(server: FaultServer, store: FileStore) -> None:
+def test_flipped_bit_is_never_published_and_the_second_call_fails_too(
+    server: FaultServer, store: FileStore
+) -> None:
     source = serve(server, faults.whole(faults.flipped(DATA, HALF)))
     for _ in range(2):
         with pytest.raises(IntegrityError, match=str(source.sha256)):
@@ -64,7 +81,9 @@ def test_flipped_bit_is_never_published_and_the_second_call_fails_too(server: Fa
     assert server.ranges() == [None, None]
 
 
-def test_resumed_bytes_that_were_wrong_are_fetched_anew(server: FaultServer, store: FileStore) -> None:
+def test_resumed_bytes_that_were_wrong_are_fetched_anew(
+    server: FaultServer, store: FileStore
+) -> None:
     damaged = faults.flipped(DATA, 5)
     source = serve(server, faults.cut(damaged, HALF), faults.whole(DATA))
     download(source, store)
@@ -83,10 +102,15 @@ def test_resumed_bytes_that_were_wrong_are_fetched_anew(server: FaultServer, sto
         (faults.claims(DATA, len(DATA) - 3), f"a file of {len(DATA) - 3:,} bytes"),
         (faults.claims(DATA, len(DATA) + 3), f"a file of {len(DATA) + 3:,} bytes"),
         (faults.endless(DATA[:7_000]), f"of more than {len(DATA):,} bytes"),
-        (faults.page(DATA[:-9], chunked=True, media="text/plain"), f"a file of {len(DATA) - 9:,} bytes"),
+        (
+            faults.page(DATA[:-9], chunked=True, media="text/plain"),
+            f"a file of {len(DATA) - 9:,} bytes",
+        ),
     ],
 )
-def test_wrong_body_is_refused_and_named(server: FaultServer, store: FileStore, answer: Answer, happened: str) -> None:
+def test_wrong_body_is_refused_and_named(
+    server: FaultServer, store: FileStore, answer: Answer, happened: str
+) -> None:
     source = serve(server, answer)
     with pytest.raises(IntegrityError) as caught:
         download(source, store)
@@ -96,7 +120,9 @@ def test_wrong_body_is_refused_and_named(server: FaultServer, store: FileStore, 
     assert len(server.requests) == 1
 
 
-def test_file_labelled_as_gzip_is_taken_as_its_bytes_are(server: FaultServer, store: FileStore) -> None:
+def test_file_labelled_as_gzip_is_taken_as_its_bytes_are(
+    server: FaultServer, store: FileStore
+) -> None:
     """Some servers call a .tar.gz an encoding of a tar; decoded, it would not be the pinned file."""
     packed = gzip.compress(DATA)
 
@@ -109,7 +135,9 @@ def test_file_labelled_as_gzip_is_taken_as_its_bytes_are(server: FaultServer, st
     assert download(source, store).read_bytes() == packed
 
 
-def test_page_that_comes_while_resuming_does_not_cost_the_bytes(server: FaultServer, store: FileStore) -> None:
+def test_page_that_comes_while_resuming_does_not_cost_the_bytes(
+    server: FaultServer, store: FileStore
+) -> None:
     source = serve(server, faults.cut(DATA, HALF), faults.page(PAGE))
     with pytest.raises(IntegrityError):
         download(source, store)
@@ -119,13 +147,19 @@ def test_page_that_comes_while_resuming_does_not_cost_the_bytes(server: FaultSer
     assert server.ranges()[-1] == f"bytes={HALF}-"
 
 
-@pytest.mark.parametrize("answer", [faults.stall(DATA, 100), faults.drip(DATA, 20, 0.1)], ids=["stall", "drip"])
-def test_stalled_server_is_left_after_a_bounded_time(server: FaultServer, store: FileStore, answer: Answer) -> None:
+@pytest.mark.parametrize(
+    "answer", [faults.stall(DATA, 100), faults.drip(DATA, 20, 0.1)], ids=["stall", "drip"]
+)
+def test_stalled_server_is_left_after_a_bounded_time(
+    server: FaultServer, store: FileStore, answer: Answer
+) -> None:
     source = serve(server, answer)
     began = time.monotonic()
     with pytest.raises(MissingDataError, match=r"stalled for 0\.4 s"):
         download(source, store)
-    assert time.monotonic() - began < 30  # bounded, whatever the load of the machine; the server would go on for longer
+    assert (
+        time.monotonic() - began < 30
+    )  # bounded, whatever the load of the machine; the server would go on for longer
     assert len(server.requests) == 1 + len(IMPATIENT.delays)
     assert not store.has(source)
 
@@ -141,7 +175,9 @@ def test_busy_server_is_asked_again_with_the_declared_delays(
     assert slept == [0.01, 0.02]
 
 
-def test_missing_file_moves_on_to_the_next_address_at_once(server: FaultServer, store: FileStore) -> None:
+def test_missing_file_moves_on_to_the_next_address_at_once(
+    server: FaultServer, store: FileStore
+) -> None:
     server.answers["/second"] = faults.whole(DATA)
     source = pinned(DATA)
     download(source, store, f"{server.url}/first", f"{server.url}/second")
@@ -166,7 +202,9 @@ def test_wrong_bytes_are_an_integrity_error_though_another_address_has_no_such_f
         download(source, store, f"{server.url}/absent")
 
 
-def test_final_error_lists_every_attempt_without_passwords(server: FaultServer, store: FileStore) -> None:
+def test_final_error_lists_every_attempt_without_passwords(
+    server: FaultServer, store: FileStore
+) -> None:
     server.answers |= {"/busy": faults.status(500), "/page": faults.page(PAGE)}
     source = pinned(DATA)
     secret = server.url.replace("http://", "http://user:secret@")
@@ -180,7 +218,9 @@ def test_final_error_lists_every_attempt_without_passwords(server: FaultServer, 
 
 
 @pytest.mark.parametrize("place", ["file:///etc/hostname", "ftp://127.0.0.1/corpus.tsv"])
-def test_redirect_to_another_scheme_is_refused(server: FaultServer, store: FileStore, place: str) -> None:
+def test_redirect_to_another_scheme_is_refused(
+    server: FaultServer, store: FileStore, place: str
+) -> None:
     source = serve(server, faults.redirect(place))
     with pytest.raises(MissingDataError, match="refused"):
         download(source, store)
@@ -188,7 +228,9 @@ def test_redirect_to_another_scheme_is_refused(server: FaultServer, store: FileS
     assert files_of(store) == []
 
 
-def test_redirect_to_another_host_is_followed_and_the_hash_decides(server: FaultServer, store: FileStore) -> None:
+def test_redirect_to_another_host_is_followed_and_the_hash_decides(
+    server: FaultServer, store: FileStore
+) -> None:
     with FaultServer() as other:
         other.answers["/elsewhere"] = faults.whole(DATA)
         source = serve(server, faults.redirect(f"{other.url}/elsewhere"))

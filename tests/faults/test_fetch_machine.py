@@ -69,10 +69,19 @@ def test_store_where_no_folder_can_be_made(server: FaultServer, tmp_path: Path) 
 def start(store: FileStore, source: Source, *injected: str) -> subprocess.Popen[str]:
     """Download in a process of its own."""
     script = Path(__file__).with_name("fetch_child.py")
-    command = [sys.executable, str(script), str(store.folder.parent), source.urls[0], str(source.bytes)]
+    command = [
+        sys.executable,
+        str(script),
+        str(store.folder.parent),
+        source.urls[0],
+        str(source.bytes),
+    ]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     return subprocess.Popen(
-        [*command, str(source.sha256), *injected], env=environment, stderr=subprocess.PIPE, text=True
+        [*command, str(source.sha256), *injected],
+        env=environment,
+        stderr=subprocess.PIPE,
+        text=True,
     )
 
 
@@ -99,7 +108,9 @@ def test_processes_that_fetch_the_same_file(
     assert_published(store, source)
 
 
-def test_kill_in_the_middle_of_a_fetch_is_resumed_by_the_next_run(server: FaultServer, store: FileStore) -> None:
+def test_kill_in_the_middle_of_a_fetch_is_resumed_by_the_next_run(
+    server: FaultServer, store: FileStore
+) -> None:
     source = serve(server, faults.stall(DATA, HALF), faults.whole(DATA))
     child = start(store, source)
 
@@ -116,7 +127,9 @@ def test_kill_in_the_middle_of_a_fetch_is_resumed_by_the_next_run(server: FaultS
     assert server.ranges() == [None, f"bytes={HALF}-"]
 
 
-def test_kill_between_hash_and_rename_needs_no_second_download(server: FaultServer, store: FileStore) -> None:
+def test_kill_between_hash_and_rename_needs_no_second_download(
+    server: FaultServer, store: FileStore
+) -> None:
     source = serve(server, faults.whole(DATA))
     child = start(store, source, "die-before-rename")
     child.communicate(timeout=20)
@@ -134,7 +147,9 @@ def edit(path: Path) -> None:
     os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
 
 
-def test_file_edited_after_publication_is_found_set_aside_and_mended(server: FaultServer, tmp_path: Path) -> None:
+def test_file_edited_after_publication_is_found_set_aside_and_mended(
+    server: FaultServer, tmp_path: Path
+) -> None:
     store = FileStore(tmp_path)
     source = serve(server, faults.whole(DATA))
     download(source, store)
@@ -152,13 +167,19 @@ def test_file_edited_after_publication_is_found_set_aside_and_mended(server: Fau
     assert later.documents(Part(source.name, "lines"))[0].data == DATA
 
 
-def test_fetch_itself_mends_an_edited_file_unless_offline(server: FaultServer, tmp_path: Path) -> None:
+def test_fetch_itself_mends_an_edited_file_unless_offline(
+    server: FaultServer, tmp_path: Path
+) -> None:
     source = serve(server, faults.whole(DATA))
     for offline, outcome in ((True, IntegrityError), (False, None)):
         store = FileStore(tmp_path / str(offline))
         download(source, store)
         edit(store.path(source))
-        report = fetch([source], Library({source.name: source}, FileStore(tmp_path / str(offline))), offline=offline)
+        report = fetch(
+            [source],
+            Library({source.name: source}, FileStore(tmp_path / str(offline))),
+            offline=offline,
+        )
         assert [type(error) for error in report.failures] == ([outcome] if outcome else [])
         assert report.downloaded == ([] if outcome else [source.name])
 
@@ -175,7 +196,9 @@ def no_sockets(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("no_sockets")
-def test_offline_opens_no_socket_lists_everything_missing_and_still_generates(store: FileStore) -> None:
+def test_offline_opens_no_socket_lists_everything_missing_and_still_generates(
+    store: FileStore,
+) -> None:
     sources = [pinned(b"%d" % n, f"https://example.org/{n}.zip", name=f"{n}.zip") for n in range(3)]
     made = pinned(b"made here", "miniworld:made.tsv", name="made.tsv")
     library = Library({source.name: source for source in [*sources, made]}, store)

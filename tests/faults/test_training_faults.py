@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file, save_file
 
-from stilts_artifact.domain.tasks import Kind
+from stilts_artifact.domain.tasks import TaskForm
 from stilts_artifact.errors import ConfigError, ResourceError
 from stilts_artifact.model.manifest import MANIFEST, WEIGHTS, write_manifest
 from stilts_artifact.training import run as running
@@ -23,7 +23,7 @@ from tests.faults.test_checkpoints import Bomb
 from tests.faults.training_child import train
 from tests.recorder import Killed, Recorder
 from tests.unit.model.tiny import make_tiny
-from tests.unit.phases.data import prepared_folder, text_folder
+from tests.unit.pipeline.tasks.data import prepared_folder, text_folder
 
 pytestmark = pytest.mark.slow
 
@@ -35,13 +35,17 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Inputs:
     """Encoder, training data, development data, text."""
     root = tmp_path_factory.mktemp("inputs")
     tiny = make_tiny(root)
-    train = prepared_folder(tiny, root / "train", Kind.TAGGING, 40, 1)
-    dev = prepared_folder(tiny, root / "dev", Kind.TAGGING, 12, 2)
+    train = prepared_folder(tiny, root / "train", TaskForm.TAGGING, 40, 1)
+    dev = prepared_folder(tiny, root / "dev", TaskForm.TAGGING, 12, 2)
     return tiny, train, dev, text_folder(tiny, root / "text", 40, 3)
 
 
 def files(out: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(out)): path.read_bytes() for path in sorted(out.rglob("*")) if path.is_file()}
+    return {
+        str(path.relative_to(out)): path.read_bytes()
+        for path in sorted(out.rglob("*"))
+        if path.is_file()
+    }
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +55,9 @@ def whole(inputs: Inputs, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
     return files(train(*inputs, root / "work", root / "out"))
 
 
-def killed_at(inputs: Inputs, root: Path, line: str, *, times: int = 1, slow: bool = False) -> list[str]:
+def killed_at(
+    inputs: Inputs, root: Path, line: str, *, times: int = 1, slow: bool = False
+) -> list[str]:
     """Start a child and kill it when it has printed ``line`` that many times; what it printed."""
     command = [sys.executable, "-m", "tests.faults.training_child", *map(str, inputs)]
     command += [str(root / "work"), str(root / "out"), *(["slow"] if slow else [])]
@@ -79,7 +85,9 @@ def test_killed_between_checkpoints_and_killed_again_while_one_is_written(
     inputs: Inputs, whole: dict[str, bytes], tmp_path: Path
 ) -> None:
     killed_at(inputs, tmp_path, "step 10")
-    assert [name for name in checkpoints(tmp_path) if name.startswith("step-")][-1] >= "step-00000006"
+    assert [name for name in checkpoints(tmp_path) if name.startswith("step-")][
+        -1
+    ] >= "step-00000006"
     printed = killed_at(inputs, tmp_path, "writing", times=2, slow=True)
     assert printed[0].startswith("resumed at step")
     half = [name for name in checkpoints(tmp_path) if name.startswith(".writing-")]
@@ -96,7 +104,10 @@ def stopped(inputs: Inputs, tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch, pytest.raises(Killed):
         patch.setattr(running, "_FLUSH", 1)
         train(*inputs, root / "work", root / "out", Recorder(11))
-    assert [name for name in checkpoints(root) if name[0] != "."] == ["step-00000006", "step-00000009"]
+    assert [name for name in checkpoints(root) if name[0] != "."] == [
+        "step-00000006",
+        "step-00000009",
+    ]
     return root / "work"
 
 
@@ -153,7 +164,12 @@ def damage_lost_moment(folder: Path) -> None:
     ],
 )
 def test_a_broken_checkpoint_is_set_aside_and_the_one_before_it_serves(
-    inputs: Inputs, whole: dict[str, bytes], stopped: Path, tmp_path: Path, damage: object, named: str | None
+    inputs: Inputs,
+    whole: dict[str, bytes],
+    stopped: Path,
+    tmp_path: Path,
+    damage: object,
+    named: str | None,
 ) -> None:
     work = Path(shutil.copytree(stopped, tmp_path / "work"))
     damage(next(work.glob("*/step-00000009")))  # type: ignore[operator]
@@ -166,7 +182,11 @@ def test_a_broken_checkpoint_is_set_aside_and_the_one_before_it_serves(
 
 
 def test_a_full_disk_ends_the_run_with_its_checkpoints_intact(
-    inputs: Inputs, whole: dict[str, bytes], stopped: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    inputs: Inputs,
+    whole: dict[str, bytes],
+    stopped: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     work = Path(shutil.copytree(stopped, tmp_path / "work"))
 

@@ -11,15 +11,15 @@ from pathlib import Path
 import pytest
 
 from stilts_artifact.errors import ConfigError, ExitCode, IntegrityError, ResourceError
-from stilts_artifact.workflow.agenda import missing
-from stilts_artifact.workflow.cluster import default_workers
-from stilts_artifact.workflow.engine import Options, run
-from stilts_artifact.workflow.job import Context
-from stilts_artifact.workflow.outcome import StepError
-from stilts_artifact.workflow.progress import Snapshot
-from stilts_artifact.workflow.report import RunReport
-from stilts_artifact.workflow.steps import Graph, Step
-from stilts_artifact.workflow.store import Store
+from stilts_artifact.pipeline.cluster import default_workers
+from stilts_artifact.pipeline.executor import Options, run
+from stilts_artifact.pipeline.job import Context
+from stilts_artifact.pipeline.outcome import StepError
+from stilts_artifact.pipeline.progress import Snapshot
+from stilts_artifact.pipeline.report import RunReport
+from stilts_artifact.pipeline.scheduler import missing
+from stilts_artifact.pipeline.step import Graph, Step
+from stilts_artifact.pipeline.store import Store
 from tests.faults.workflow_helpers import diamond, results, text
 from tests.faults.workflow_kinds import KINDS, attempts
 
@@ -32,13 +32,22 @@ Go = Callable[..., RunReport]
 def go(root: Path, counts: Path) -> Go:
     """Runs steps here, on two workers unless told otherwise."""
 
-    def call(*targets: Step, workers: int = 2, watch: Callable[[Snapshot], None] = lambda state: None) -> RunReport:
-        return run(Graph(targets, KINDS), Context(root, {"counts": counts}), Options(workers=workers), watch)
+    def call(
+        *targets: Step, workers: int = 2, watch: Callable[[Snapshot], None] = lambda state: None
+    ) -> RunReport:
+        return run(
+            Graph(targets, KINDS),
+            Context(root, {"counts": counts}),
+            Options(workers=workers),
+            watch,
+        )
 
     return call
 
 
-def test_one_worker_or_four_make_the_same_and_a_second_run_makes_nothing(go: Go, root: Path, tmp_path: Path) -> None:
+def test_one_worker_or_four_make_the_same_and_a_second_run_makes_nothing(
+    go: Go, root: Path, tmp_path: Path
+) -> None:
     report = go(diamond(), workers=1)
     assert len(report.made) == 4 and not report.failures
     assert text(root, diamond()) == "top left top right end"
@@ -49,10 +58,17 @@ def test_one_worker_or_four_make_the_same_and_a_second_run_makes_nothing(go: Go,
     other = tmp_path / "other"
     run(Graph([diamond()], KINDS), Context(other), Options(workers=4), states.append)
     assert results(other) == results(root) != {}
-    assert (states[-1].done, states[-1].total, states[-1].running, states[-1].workers) == (4, 4, (), 4)
+    assert (states[-1].done, states[-1].total, states[-1].running, states[-1].workers) == (
+        4,
+        4,
+        (),
+        4,
+    )
 
 
-def test_a_failure_stops_only_what_rests_on_it_and_says_all_it_knows(go: Go, root: Path, counts: Path) -> None:
+def test_a_failure_stops_only_what_rests_on_it_and_says_all_it_knows(
+    go: Go, root: Path, counts: Path
+) -> None:
     bad = Step("refuse", {"name": "bad"})
     above = Step("join", {"text": "x"}, {"bad": bad})
     higher = Step("join", {"text": "y"}, {"above": above})
@@ -61,14 +77,19 @@ def test_a_failure_stops_only_what_rests_on_it_and_says_all_it_knows(go: Go, roo
     assert text(root, diamond())
     failed = {failure.node.kind: failure for failure in report.failures}
     assert str(failed["refuse"].error).splitlines()[0] == "label outside its set"
-    assert failed["refuse"].error.where == "dev.tsv:7" and failed["refuse"].error.fix == "mend the file"
+    assert (
+        failed["refuse"].error.where == "dev.tsv:7"
+        and failed["refuse"].error.fix == "mend the file"
+    )
     assert "printed by the step" in failed["refuse"].details
     assert isinstance(failed["crash"].error, StepError)
     (log,) = (root / "errors").glob("crash-*.txt")
     assert str(log) in str(failed["crash"].error) and "last words" in log.read_text()
     assert failed["leave"].error.got == "SystemExit: 3"
     assert isinstance(failed["empty"].error, IntegrityError)
-    assert isinstance(failed["full"].error, ResourceError) and "1,000 bytes" in str(failed["full"].error)
+    assert isinstance(failed["full"].error, ResourceError) and "1,000 bytes" in str(
+        failed["full"].error
+    )
     assert [(skipped.node.params, skipped.because.kind) for skipped in report.skipped] == [
         ({"text": "x"}, "refuse"),
         ({"text": "y"}, "refuse"),
@@ -77,7 +98,9 @@ def test_a_failure_stops_only_what_rests_on_it_and_says_all_it_knows(go: Go, roo
     assert not list((root / "work").iterdir())
 
 
-def test_workers_are_processes_with_one_thread_that_only_this_machine_reaches(go: Go, root: Path) -> None:
+def test_workers_are_processes_with_one_thread_that_only_this_machine_reaches(
+    go: Go, root: Path
+) -> None:
     import psutil
 
     steps = [Step("process", {"text": str(number)}) for number in range(4)]
@@ -86,7 +109,9 @@ def test_workers_are_processes_with_one_thread_that_only_this_machine_reaches(go
     def watch(state: Snapshot) -> None:
         for process in (psutil.Process(), *psutil.Process().children(recursive=True)):
             found = process.net_connections(kind="inet")
-            addresses.update(socket.laddr.ip for socket in found if socket.status == psutil.CONN_LISTEN)
+            addresses.update(
+                socket.laddr.ip for socket in found if socket.status == psutil.CONN_LISTEN
+            )
 
     go(*steps, watch=watch)
     assert addresses == {"127.0.0.1"}
@@ -96,7 +121,7 @@ def test_workers_are_processes_with_one_thread_that_only_this_machine_reaches(go
 
 
 def test_each_worker_has_a_gpu_of_its_own(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stilts_artifact.workflow.cluster.visible_gpus", lambda: ["3", "5"])
+    monkeypatch.setattr("stilts_artifact.pipeline.cluster.visible_gpus", lambda: ["3", "5"])
     steps = [Step("process-on-gpu", {"text": str(number), "seconds": 0.5}) for number in range(4)]
     report = run(Graph(steps, KINDS), Context(root, device="cuda"), Options(), lambda state: None)
     assert len(report.made) == 4
@@ -121,7 +146,9 @@ def test_as_many_workers_as_cores_and_memory_allow(
 MOMENTS = ["before", "middle", "fsync:1", "fsync:4", "rename:1", "rename-after:1", "rename:2"]
 
 
-def test_a_worker_killed_at_any_moment_costs_one_steps_work(go: Go, root: Path, counts: Path) -> None:
+def test_a_worker_killed_at_any_moment_costs_one_steps_work(
+    go: Go, root: Path, counts: Path
+) -> None:
     """Before and in the middle of the step, as its files are brought to the disk, before and after publication."""
     steps = [Step("die", {"name": at, "at": at, "times": 1, "text": at}) for at in MOMENTS]
     end = Step("join", {"text": "end"}, {at: step for at, step in zip(MOMENTS, steps, strict=True)})
@@ -129,7 +156,9 @@ def test_a_worker_killed_at_any_moment_costs_one_steps_work(go: Go, root: Path, 
     assert not report.failures
     assert text(root, end) == "".join(sorted(MOMENTS)) + "end"
     done_at_death = {"rename-after:1", "rename:2"}
-    assert {at: attempts(counts, at) for at in MOMENTS} == {at: 1 if at in done_at_death else 2 for at in MOMENTS}
+    assert {at: attempts(counts, at) for at in MOMENTS} == {
+        at: 1 if at in done_at_death else 2 for at in MOMENTS
+    }
     go(end, Step("join", {"text": "one more run, which cleans"}))
     assert not list((root / "work").iterdir())
 
@@ -159,13 +188,20 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of its own, with half a megabyte."""
     folder = tmp_path / "small"
     folder.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=512k", "small", folder], check=False).returncode != 0:
+    if (
+        subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=512k", "small", folder], check=False
+        ).returncode
+        != 0
+    ):
         pytest.skip("no right to mount a small file system")
     yield folder
     subprocess.run(["umount", "--lazy", folder], check=True)
 
 
-def test_a_full_disk_publishes_nothing_and_the_run_resumes_once_there_is_room(small_disk: Path) -> None:
+def test_a_full_disk_publishes_nothing_and_the_run_resumes_once_there_is_room(
+    small_disk: Path,
+) -> None:
     big, small = Step("big", {"bytes": 1 << 20}), Step("join", {"text": "small"})
     graph = Graph([big, small], KINDS)
     report = run(graph, Context(small_disk), Options(workers=1), lambda state: None)

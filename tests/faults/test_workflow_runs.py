@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 
 from stilts_artifact.errors import ExitCode, ResourceError
-from stilts_artifact.workflow.engine import Options, run
-from stilts_artifact.workflow.job import Context
-from stilts_artifact.workflow.progress import Snapshot
-from stilts_artifact.workflow.steps import Graph, Step
+from stilts_artifact.pipeline.executor import Options, run
+from stilts_artifact.pipeline.job import Context
+from stilts_artifact.pipeline.progress import Snapshot
+from stilts_artifact.pipeline.step import Graph, Step
 from tests.faults.workflow_child import wide
 from tests.faults.workflow_helpers import diamond, results, text, wait_until
 from tests.faults.workflow_kinds import KINDS
@@ -27,7 +27,15 @@ pytestmark = pytest.mark.slow
 
 
 def start(root: Path, counts: Path, graph: str, workers: str = "1") -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "tests.faults.workflow_child", str(root), str(counts), workers, graph]
+    command = [
+        sys.executable,
+        "-m",
+        "tests.faults.workflow_child",
+        str(root),
+        str(counts),
+        workers,
+        graph,
+    ]
     place = Path(__file__).resolve().parents[2]
     return subprocess.Popen(
         command,
@@ -43,14 +51,22 @@ def start(root: Path, counts: Path, graph: str, workers: str = "1") -> subproces
 
 def living(session: int) -> list[str]:
     """Processes of a session, zombies left out."""
-    found = subprocess.run(["ps", "-s", str(session), "-o", "stat=,args="], capture_output=True, text=True, check=False)
+    found = subprocess.run(
+        ["ps", "-s", str(session), "-o", "stat=,args="], capture_output=True, text=True, check=False
+    )
     return [line for line in found.stdout.splitlines() if not line.startswith("Z")]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=["ctrl-c", "kill -9"])
-def test_a_stopped_run_leaves_no_process_behind_and_resumes(root: Path, counts: Path, number: int) -> None:
+def test_a_stopped_run_leaves_no_process_behind_and_resumes(
+    root: Path, counts: Path, number: int
+) -> None:
     child = start(root, counts, "slow", "2")
-    wait_until(lambda: len(list(root.glob("store/join/*"))) == 1 and len(list(root.glob("work/*/result"))) == 2)
+    wait_until(
+        lambda: (
+            len(list(root.glob("store/join/*"))) == 1 and len(list(root.glob("work/*/result"))) == 2
+        )
+    )
     # A terminal sends Ctrl-C to every process of the run.
     (os.killpg if number == signal.SIGINT else os.kill)(child.pid, number)
     errors = child.communicate(timeout=20)[1]
@@ -58,19 +74,25 @@ def test_a_stopped_run_leaves_no_process_behind_and_resumes(root: Path, counts: 
     assert "Traceback" not in errors
     wait_until(lambda: not living(child.pid), 10)
     assert len(results(root)) == 1
-    after = Graph([Step("join", {"text": "after"}, {"quick": Step("join", {"text": "quick"})})], KINDS)
+    after = Graph(
+        [Step("join", {"text": "after"}, {"quick": Step("join", {"text": "quick"})})], KINDS
+    )
     report = run(after, Context(root), Options(workers=1), lambda state: None)
     assert [node.params["text"] for node in report.found] == ["quick"]
     assert text(root, Step("join", {"text": "quick"})) == "quick"
     assert not list((root / "work").iterdir())
 
 
-def test_two_runs_that_share_a_store_end_with_one_right_result(root: Path, counts: Path, tmp_path: Path) -> None:
+def test_two_runs_that_share_a_store_end_with_one_right_result(
+    root: Path, counts: Path, tmp_path: Path
+) -> None:
     children = [start(root, counts, "wide") for _ in range(2)]
     outputs = [child.communicate(timeout=60) for child in children]
     assert [child.returncode for child in children] == [0, 0], outputs
     for _, errors in outputs:
-        assert all(line.startswith("wide: ") for line in errors.splitlines()), "nobody else may write to the terminal"
+        assert all(line.startswith("wide: ") for line in errors.splitlines()), (
+            "nobody else may write to the terminal"
+        )
     found = results(root)
     assert len(found) == 13
     run(Graph(wide(), KINDS), Context(tmp_path / "alone"), Options(workers=2), lambda state: None)
@@ -95,7 +117,9 @@ def test_a_scheduler_that_does_not_answer_is_named_within_seconds(root: Path) ->
         address = f"tcp://127.0.0.1:{listener.getsockname()[1]}"
     began = time.monotonic()
     with pytest.raises(ResourceError) as caught:
-        run(Graph([diamond()], KINDS), Context(root), Options(scheduler=address), lambda state: None)
+        run(
+            Graph([diamond()], KINDS), Context(root), Options(scheduler=address), lambda state: None
+        )
     assert time.monotonic() - began < 10
     assert address in str(caught.value) and "dask scheduler" in str(caught.value)
 
@@ -104,7 +128,15 @@ def test_a_scheduler_that_does_not_answer_is_named_within_seconds(root: Path) ->
 def scheduler(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     """A Dask scheduler in a process of its own, without workers, and its address."""
     place = tmp_path / "scheduler.json"
-    options = ["--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", str(place)]
+    options = [
+        "--host",
+        "127.0.0.1",
+        "--port",
+        "0",
+        "--no-dashboard",
+        "--scheduler-file",
+        str(place),
+    ]
     with dask("scheduler", *options) as child:
         wait_until(lambda: place.exists() and place.stat().st_size > 0)
         yield child, json.loads(place.read_text())["address"]
@@ -128,14 +160,18 @@ def test_another_clusters_workers_come_late_and_its_scheduler_goes(
     def watch(state: Snapshot) -> None:
         states.append(state)
         if len(states) == 2:
-            started.append(dask("worker", address, "--nthreads", "1", "--memory-limit", "0", "--no-dashboard"))
+            started.append(
+                dask("worker", address, "--nthreads", "1", "--memory-limit", "0", "--no-dashboard")
+            )
         if state.done == 1 and state.running:
             child.kill()
 
     quick = Step("join", {"text": "quick"})
     graph = Graph([Step("join", {"text": "long", "seconds": 60}, {"quick": quick})], KINDS)
     try:
-        with pytest.raises(ResourceError, match="connection to the Dask scheduler is lost") as caught:
+        with pytest.raises(
+            ResourceError, match="connection to the Dask scheduler is lost"
+        ) as caught:
             run(graph, Context(root, {"counts": counts}), Options(scheduler=address), watch)
     finally:
         for worker in started:
@@ -148,4 +184,9 @@ def test_another_clusters_workers_come_late_and_its_scheduler_goes(
 
 def test_an_address_that_is_none(root: Path) -> None:
     with pytest.raises(ResourceError):
-        run(Graph([diamond()], KINDS), Context(root), Options(scheduler="no such thing"), lambda state: None)
+        run(
+            Graph([diamond()], KINDS),
+            Context(root),
+            Options(scheduler="no such thing"),
+            lambda state: None,
+        )

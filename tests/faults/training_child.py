@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from stilts_artifact.phases.intermediate import intermediate
+from stilts_artifact.pipeline.tasks.intermediate import intermediate
 from stilts_artifact.training import checkpoints
 from stilts_artifact.training.data import TaskData, TextData
 from stilts_artifact.training.settings import Settings
@@ -28,13 +28,17 @@ class Loud:
         print(text, flush=True)
 
 
-def train(encoder: Path, train: Path, dev: Path, text: Path, work: Path, out: Path, progress: Any = None) -> Path:
+def train(
+    encoder: Path, train: Path, dev: Path, text: Path, work: Path, out: Path, progress: Any = None
+) -> Path:
     """A mixture of a task and text, in 24 steps."""
     tasks: dict[str, TaskData | TextData] = {
         "ccg": TaskData(train, dev, epochs=2, batch=4, cap=32),
         "mlm": TextData([text], 0.15, epochs=1, batch=4, cap=32),
     }
-    return intermediate(encoder=encoder, tasks=tasks, settings=SETTINGS, work=work, out=out, progress=progress)
+    return intermediate(
+        encoder=encoder, tasks=tasks, settings=SETTINGS, work=work, out=out, progress=progress
+    )
 
 
 def slow_down_saving() -> None:

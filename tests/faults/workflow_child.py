@@ -6,22 +6,27 @@ import sys
 from pathlib import Path
 
 from stilts_artifact.errors import ArtifactError, ExitCode
-from stilts_artifact.workflow.engine import Options, run
-from stilts_artifact.workflow.job import Context
-from stilts_artifact.workflow.progress import step_progress
-from stilts_artifact.workflow.steps import Graph, Step
+from stilts_artifact.pipeline.executor import Options, run
+from stilts_artifact.pipeline.job import Context
+from stilts_artifact.pipeline.progress import step_progress
+from stilts_artifact.pipeline.step import Graph, Step
 from tests.faults.workflow_kinds import KINDS
 
 
 def slow() -> list[Step]:
     """A quick step and, after it, two long ones."""
     quick = Step("join", {"text": "quick"})
-    return [Step("join", {"text": str(number), "seconds": 60}, {"quick": quick}) for number in range(2)]
+    return [
+        Step("join", {"text": str(number), "seconds": 60}, {"quick": quick}) for number in range(2)
+    ]
 
 
 def wide() -> list[Step]:
     """Twelve short steps and one that reads them all."""
-    parts = {f"part-{number}": Step("join", {"text": f"{number} ", "seconds": 0.2}) for number in range(12)}
+    parts = {
+        f"part-{number}": Step("join", {"text": f"{number} ", "seconds": 0.2})
+        for number in range(12)
+    }
     return [Step("join", {"text": "end"}, parts)]
 
 
@@ -39,7 +44,12 @@ def main() -> None:
     options = Options(scheduler=workers) if "://" in workers else Options(workers=int(workers))
     try:
         with step_progress(name) as watch:
-            report = run(Graph(GRAPHS[name](), KINDS), Context(Path(root), {"counts": Path(counts)}), options, watch)
+            report = run(
+                Graph(GRAPHS[name](), KINDS),
+                Context(Path(root), {"counts": Path(counts)}),
+                options,
+                watch,
+            )
         report.check("again")
     except ArtifactError as error:
         sys.stderr.write(f"{error}\n")

@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from stilts_artifact.workflow.steps import Graph, Step
-from stilts_artifact.workflow.store import Store
+from stilts_artifact.pipeline.step import Graph, Step
+from stilts_artifact.pipeline.store import Store
 from tests.faults.workflow_kinds import KINDS
 
 
@@ -22,7 +22,9 @@ def results(root: Path) -> dict[str, str]:
     for kind in KINDS:
         for record in store.records(kind):
             store.read(record.node.address)
-            found |= {f"{record.node.address}/{name}": sums.sha256 for name, sums in record.files.items()}
+            found |= {
+                f"{record.node.address}/{name}": sums.sha256 for name, sums in record.files.items()
+            }
     return found
 
 

@@ -10,8 +10,8 @@ import time
 from pathlib import Path
 
 from stilts_artifact.errors import DataError
-from stilts_artifact.workflow.job import Job
-from stilts_artifact.workflow.steps import KindSpec
+from stilts_artifact.pipeline.job import Job
+from stilts_artifact.pipeline.step import KindSpec
 
 
 def join(job: Job) -> None:
@@ -24,14 +24,22 @@ def join(job: Job) -> None:
 def process(job: Job) -> None:
     """Write the number of this worker process and a line of what it sees of its surroundings."""
     threads = os.environ["OMP_NUM_THREADS"]
-    (job.out / "text").write_text(f"{os.getpid()} {threads} {os.environ.get('CUDA_VISIBLE_DEVICES', '-')}")
+    (job.out / "text").write_text(
+        f"{os.getpid()} {threads} {os.environ.get('CUDA_VISIBLE_DEVICES', '-')}"
+    )
 
 
 def refuse(job: Job) -> None:
     """Fail as a reader does, after counting the attempt."""
     _count(job)
     print("printed by the step")
-    raise DataError("label outside its set", where="dev.tsv:7", got="'x'", expected="'0' or '1'", fix="mend the file")
+    raise DataError(
+        "label outside its set",
+        where="dev.tsv:7",
+        got="'x'",
+        expected="'0' or '1'",
+        fix="mend the file",
+    )
 
 
 def crash(job: Job) -> None:
@@ -101,7 +109,19 @@ def differ(job: Job) -> None:
 
 KINDS = {
     name: KindSpec(1, f"{__name__}:{name}")
-    for name in ("join", "process", "refuse", "crash", "leave", "empty", "full", "big", "die", "course", "differ")
+    for name in (
+        "join",
+        "process",
+        "refuse",
+        "crash",
+        "leave",
+        "empty",
+        "full",
+        "big",
+        "die",
+        "course",
+        "differ",
+    )
 }
 KINDS["process-on-gpu"] = KindSpec(1, f"{__name__}:process", needs_gpu=True)
 

@@ -16,8 +16,15 @@ from typing import Any
 
 import requests
 
-OPTIONS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars",
-           "--disable-background-networking", "--no-first-run"]  # fmt: skip
+OPTIONS = [
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--hide-scrollbars",
+    "--disable-background-networking",
+    "--no-first-run",
+]
 
 
 def missing_program() -> str | None:
@@ -35,7 +42,9 @@ class Browser:
     url: str
 
     def call(self, path: str, body: dict[str, Any] | None = None, method: str = "POST") -> Any:
-        answer = requests.request(method, self.url + path, json=body if method == "POST" else None, timeout=120)
+        answer = requests.request(
+            method, self.url + path, json=body if method == "POST" else None, timeout=120
+        )
         answer.raise_for_status()
         return answer.json()["value"]
 
@@ -47,7 +56,13 @@ class Browser:
         self.call("/url", {"url": page.resolve().as_uri()})
 
     def resize(self, width: int, height: int = 900) -> None:
-        self.cdp("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
+        self.cdp(
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=1,
+            mobile=False,
+        )
 
     def prefer(self, scheme: str = "light", media: str = "screen") -> None:
         features = [{"name": "prefers-color-scheme", "value": scheme}]
@@ -62,8 +77,11 @@ class Browser:
     def requested(self) -> list[str]:
         """URLs of everything requested since this was last asked."""
         events = (json.loads(entry["message"])["message"] for entry in self.log("performance"))
-        return [event["params"]["request"]["url"] for event in events
-                if event["method"] == "Network.requestWillBeSent"]  # fmt: skip
+        return [
+            event["params"]["request"]["url"]
+            for event in events
+            if event["method"] == "Network.requestWillBeSent"
+        ]
 
     def picture(self, path: Path | None = None, *, whole: bool = False) -> bytes:
         shot = self.cdp("Page.captureScreenshot", format="png", captureBeyondViewport=whole)
@@ -73,7 +91,9 @@ class Browser:
         return data
 
     def pdf(self, path: Path) -> None:
-        path.write_bytes(base64.b64decode(self.cdp("Page.printToPDF", preferCSSPageSize=True)["data"]))
+        path.write_bytes(
+            base64.b64decode(self.cdp("Page.printToPDF", preferCSSPageSize=True)["data"])
+        )
 
 
 @contextmanager
@@ -88,8 +108,11 @@ def browse(*, scripts: bool = True) -> Iterator[Browser]:
         chrome: dict[str, Any] = {"args": OPTIONS, "perfLoggingPrefs": {"enableNetwork": True}}
         if not scripts:
             chrome["prefs"] = {"profile.managed_default_content_settings.javascript": 2}
-        wanted = {"browserName": "chrome", "goog:chromeOptions": chrome,
-                  "goog:loggingPrefs": {"browser": "ALL", "performance": "ALL"}}  # fmt: skip
+        wanted = {
+            "browserName": "chrome",
+            "goog:chromeOptions": chrome,
+            "goog:loggingPrefs": {"browser": "ALL", "performance": "ALL"},
+        }
         server = Browser(f"http://127.0.0.1:{port}/session")
         session = server.call("", {"capabilities": {"alwaysMatch": wanted}})["sessionId"]
         yield Browser(f"{server.url}/{session}")

@@ -11,7 +11,11 @@ from tests.conftest import Run
 
 
 @pytest.fixture(scope="session")
-def mini_run(artifact: Run, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
+def mini_run(
+    artifact: Run, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, subprocess.CompletedProcess[str]]:
     """Results folder and output of ``reproduce --table 1 --scale mini`` from an empty store."""
     results = tmp_path_factory.mktemp("golden") / "results with spaces"
-    return results, artifact("reproduce", "--table", "1", "--scale", "mini", "--results", results, "--offline")
+    return results, artifact(
+        "reproduce", "--table", "1", "--scale", "mini", "--results", results, "--offline"
+    )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from stilts_artifact.benchmark import world
+from stilts_artifact.benchmark import load_benchmark
 from stilts_artifact.benchmark.experiments import CALIBRATION
 from stilts_artifact.checking.expected import expected_path
 from stilts_artifact.retrieval.calibration import calibrated_cells
@@ -41,7 +41,7 @@ def test_every_cell_is_measured_and_held_against_the_recorded_ones(
     assert run.returncode == (0 if recorded else 6), run.stderr
     assert verdicts(results) == {"REPRODUCED" if recorded else "NOT_CHECKABLE"}
     cells = json.loads((results / f"{NAME}.json").read_text())["cells"]
-    keys = {(key.column, key.language) for key in calibrated_cells(world("mini"))}
+    keys = {(key.column, key.language) for key in calibrated_cells(load_benchmark("mini"))}
     assert {(cell["column"], cell.get("language")) for cell in cells} == keys
     assert run.stdout.splitlines()[0].startswith("scale: mini: not evidence about the paper")
     assert run.stdout.splitlines()[-1].startswith("verdict: Calibration ")
@@ -71,12 +71,16 @@ def test_a_second_run_gives_the_identical_files(
         assert path.read_bytes() == (tmp_path / path.relative_to(results)).read_bytes()
 
 
-def test_without_the_encoder_every_cell_is_not_run_and_says_why(artifact: Run, tmp_path: Path) -> None:
+def test_without_the_encoder_every_cell_is_not_run_and_says_why(
+    artifact: Run, tmp_path: Path
+) -> None:
     run = artifact(*CALIBRATE, "--scale", "paper", "--results", tmp_path)
     assert run.returncode == 6, run.stderr
     assert "NOT_RUN 42 cells: xlm-roberta-large is not on this machine" in run.stdout
 
 
 @pytest.mark.parametrize("extra", [["--table", "1"], ["--only", "none"]])
-def test_a_calibration_is_no_table_and_has_no_rows_to_choose(artifact: Run, extra: list[str]) -> None:
+def test_a_calibration_is_no_table_and_has_no_rows_to_choose(
+    artifact: Run, extra: list[str]
+) -> None:
     assert artifact(*CALIBRATE, *extra).returncode == 2

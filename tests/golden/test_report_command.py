@@ -15,7 +15,9 @@ from tests.conftest import Run
 
 @pytest.fixture(scope="module")
 def made(
-    artifact: Run, mini_run: tuple[Path, subprocess.CompletedProcess[str]], tmp_path_factory: pytest.TempPathFactory
+    artifact: Run,
+    mini_run: tuple[Path, subprocess.CompletedProcess[str]],
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> tuple[Path, subprocess.CompletedProcess[str]]:
     """Results folder with a page and a crate in it, and what ``report`` said."""
     results = tmp_path_factory.mktemp("report") / "results"
@@ -24,7 +26,9 @@ def made(
     return results, artifact("report", "--results", results, "--crate", results / "crate.zip")
 
 
-def test_a_page_and_a_crate_are_written(made: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+def test_a_page_and_a_crate_are_written(
+    made: tuple[Path, subprocess.CompletedProcess[str]],
+) -> None:
     results, answer = made
     assert answer.returncode == 0, answer.stderr
     assert answer.stdout.splitlines()[-1] == "verdict: Table 1 (mini) REPRODUCED; exit 0"
@@ -46,11 +50,17 @@ def test_the_crate_is_verified_from_elsewhere(
 def test_a_changed_crate_is_an_integrity_error(
     artifact: Run, made: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path
 ) -> None:
-    with zipfile.ZipFile(made[0] / "crate.zip") as old, zipfile.ZipFile(tmp_path / "new.zip", "w") as new:
+    with (
+        zipfile.ZipFile(made[0] / "crate.zip") as old,
+        zipfile.ZipFile(tmp_path / "new.zip", "w") as new,
+    ):
         for name in old.namelist():
             data = old.read(name)
             new.writestr(
-                name, data.replace(b'"value": 7749', b'"value": 7750') if name.endswith(".mini.json") else data
+                name,
+                data.replace(b'"value": 7749', b'"value": 7750')
+                if name.endswith(".mini.json")
+                else data,
             )
     answer = artifact("verify", tmp_path / "new.zip")
     assert answer.returncode == 4
@@ -62,8 +72,12 @@ def test_markdown_and_wrong_names(
 ) -> None:
     answer = artifact("report", "--results", made[0], "--out", tmp_path / "report.md")
     assert answer.returncode == 0
-    assert (tmp_path / "report.md").read_text(encoding="utf-8").startswith("# Reproduction report\n")
-    assert artifact("report", "--results", made[0], "--out", tmp_path / "report.pdf").returncode == 2
+    assert (
+        (tmp_path / "report.md").read_text(encoding="utf-8").startswith("# Reproduction report\n")
+    )
+    assert (
+        artifact("report", "--results", made[0], "--out", tmp_path / "report.pdf").returncode == 2
+    )
     empty = artifact("report", "--results", tmp_path / "none")
     assert empty.returncode == 3
     assert "stilts-artifact reproduce --table 1" in empty.stderr
@@ -76,7 +90,9 @@ def test_what_was_not_reproduced_is_told_by_the_exit_code(
     results = tmp_path / "results"
     results.mkdir()
     text = (made[0] / "table1.mini.json").read_text(encoding="utf-8")
-    (results / "table1.mini.json").write_text(text.replace('"value": 7749', '"value": 7750', 1), encoding="utf-8")
+    (results / "table1.mini.json").write_text(
+        text.replace('"value": 7749', '"value": 7750', 1), encoding="utf-8"
+    )
     answer = artifact("report", "--results", results)
     assert answer.returncode == 1
     page = (results / "report.html").read_text(encoding="utf-8")

@@ -25,11 +25,15 @@ const rgba = color => {
   return [...canvas.getImageData(0, 0, 1, 1).data];
 };
 const light = c => {
-  const [r, g, b] = c.slice(0, 3).map(v => (v /= 255) <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4);
+  const linear = v => (v /= 255) <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4;
+  const [r, g, b] = c.slice(0, 3).map(linear);
   return .2126 * r + .7152 * g + .0722 * b;
 };
 const behind = e => {
-  for (; e; e = e.parentElement) { const c = rgba(getComputedStyle(e).backgroundColor); if (c[3] === 255) return c; }
+  for (; e; e = e.parentElement) {
+    const c = rgba(getComputedStyle(e).backgroundColor);
+    if (c[3] === 255) return c;
+  }
   return [255, 255, 255];
 };
 let worst = [99, ''];
@@ -72,9 +76,13 @@ def test_nothing_is_fetched_and_nothing_is_wrong(browser: Browser, file: Path) -
     assert browser.log("browser") == []
 
 
-def test_a_reference_to_elsewhere_would_be_noticed(browser: Browser, tmp_path: Path, file: Path) -> None:
+def test_a_reference_to_elsewhere_would_be_noticed(
+    browser: Browser, tmp_path: Path, file: Path
+) -> None:
     other = tmp_path / "other.html"
-    other.write_text('<!DOCTYPE html><link rel="icon" href="data:,"><img src="absent.png"><script>nonsense()</script>')
+    other.write_text(
+        '<!DOCTYPE html><link rel="icon" href="data:,"><img src="absent.png"><script>nonsense()</script>'
+    )
     browser.open(other)
     assert any(url.endswith("absent.png") for url in browser.requested())
     assert any("nonsense" in entry["message"] for entry in browser.log("browser"))
@@ -112,16 +120,32 @@ def test_print_is_dark_on_light_fits_the_sheet_and_hides_nothing(browser: Browse
     browser.prefer("dark", media="print")
     assert browser.script("return getComputedStyle(document.body).color") == "rgb(28, 36, 48)"
     assert browser.script("return document.querySelector('nav').checkVisibility()") is False
-    assert browser.script("return document.querySelector('.claims details p').getBoundingClientRect().height") > 0
+    assert (
+        browser.script(
+            "return document.querySelector('.claims details p').getBoundingClientRect().height"
+        )
+        > 0
+    )
     assert browser.script("return document.documentElement.scrollWidth") <= 695
 
 
 def test_everything_is_there_without_scripts(file: Path) -> None:
     with browse(scripts=False) as silent:
         silent.open(file)
-        texts = silent.cdp("Runtime.evaluate", expression="1")  # the protocol itself needs no script of the page
+        texts = silent.cdp(
+            "Runtime.evaluate", expression="1"
+        )  # the protocol itself needs no script of the page
         assert texts["result"]["value"] == 1
         tree = silent.cdp("Accessibility.getFullAXTree")["nodes"]
-    names = {node["name"]["value"] for node in tree if not node.get("ignored") and node.get("name", {}).get("value")}
-    assert {"Summary", "Claims", "Known differences from the paper", "Provenance and environment"} <= names
+    names = {
+        node["name"]["value"]
+        for node in tree
+        if not node.get("ignored") and node.get("name", {}).get("value")
+    }
+    assert {
+        "Summary",
+        "Claims",
+        "Known differences from the paper",
+        "Provenance and environment",
+    } <= names
     assert "SQuAD gains 8.2 points on average" in names

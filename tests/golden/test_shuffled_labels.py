@@ -10,23 +10,30 @@ from typing import Any
 
 import pytest
 
-from stilts_artifact.benchmark import world as load_world
+from stilts_artifact.benchmark import load_benchmark
 from stilts_artifact.benchmark.experiments import scored_split
+from stilts_artifact.config.load import load_scale
 from stilts_artifact.data.fetch import fetch
 from stilts_artifact.data.files import FileStore
 from stilts_artifact.data.library import Library
-from stilts_artifact.domain.tasks import Kind, Split
+from stilts_artifact.domain.tasks import Split, TaskForm
 from stilts_artifact.miniworld import serve
 from stilts_artifact.model.shipped import shipped_encoder
-from stilts_artifact.scales import load_scale
 
 pytestmark = pytest.mark.slow
 
-WORLD = load_world("mini")
+WORLD = load_benchmark("mini")
 SCALE = load_scale("mini")
-# Points on the pivot that guessing gets: three labels, two labels, tags and places drawn from those that occur.
-CHANCE = {"xnli": (33.3, 10.0), "pawsx": (50.0, 10.0), "udpos": (0.0, 15.0), "panx": (0.0, 15.0), "xquad": (8.0, 10.0),
-          "tydiqa": (8.0, 10.0)}  # fmt: skip
+# Points on the pivot that guessing gets: three labels, two labels, tags and places drawn from those
+# that occur.
+CHANCE = {
+    "xnli": (33.3, 10.0),
+    "pawsx": (50.0, 10.0),
+    "udpos": (0.0, 15.0),
+    "panx": (0.0, 15.0),
+    "xquad": (8.0, 10.0),
+    "tydiqa": (8.0, 10.0),
+}
 
 
 @pytest.fixture(scope="module")
@@ -36,20 +43,25 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Library:
     return library
 
 
-def shuffled(columns: dict[str, list[Any]], kind: Kind, seed: int) -> dict[str, list[Any]]:
+def shuffled(columns: dict[str, list[Any]], kind: TaskForm, seed: int) -> dict[str, list[Any]]:
     """The same inputs and the same labels, but none of them where it belongs."""
     draw = Random(seed)
-    if kind is Kind.TAGGING:
+    if kind is TaskForm.TAGGING:
         told = [tag for tag in chain.from_iterable(columns["tags"]) if tag >= 0]
         draw.shuffle(told)
         rest = iter(told)
-        return {**columns, "tags": [[next(rest) if tag >= 0 else tag for tag in row] for row in columns["tags"]]}
+        return {
+            **columns,
+            "tags": [[next(rest) if tag >= 0 else tag for tag in row] for row in columns["tags"]],
+        }
     order = draw.sample(range(len(columns["input_ids"])), len(columns["input_ids"]))
-    if kind is Kind.PAIR:
+    if kind is TaskForm.PAIR:
         return columns | {"label": [columns["label"][at] for at in order]}
     last = [len(ids) - 1 for ids in columns["input_ids"]]
-    return columns | {name: [min(columns[name][at], end) for at, end in zip(order, last, strict=True)]
-                      for name in ("start", "end")}  # fmt: skip
+    return columns | {
+        name: [min(columns[name][at], end) for at, end in zip(order, last, strict=True)]
+        for name in ("start", "end")
+    }
 
 
 def pivot_score(name: str, library: Library, folder: Path, shuffle: int | None = None) -> float:
@@ -57,38 +69,57 @@ def pivot_score(name: str, library: Library, folder: Path, shuffle: int | None =
     from stilts_artifact.model.decoding import decode, development_score
     from stilts_artifact.model.inference import outputs
     from stilts_artifact.model.prepared import load_prepared, save_prepared
-    from stilts_artifact.phases.prepare import Preparation, prepare
-    from stilts_artifact.phases.target import load_target, target
+    from stilts_artifact.pipeline.tasks.prepare import Preparation, prepare
+    from stilts_artifact.pipeline.tasks.target import load_target, target
     from stilts_artifact.training.data import TaskData
     from stilts_artifact.training.settings import Settings
 
     task, tuning = WORLD.tasks[name], SCALE.tuning(name)
-    pivot = (WORLD.pivot,)
+    source_language = (WORLD.source_language,)
     for split, rows, out in (
         (Split.TRAIN, tuning.train_rows, folder / "train"),
         (scored_split(task, 2), None, folder / "dev"),
     ):
-        prepare(task, split, Preparation(WORLD, library, pivot, rows, tuning.max_length, shipped_encoder(), out))
-    train = folder / "train" / WORLD.pivot
+        prepare(
+            task,
+            split,
+            Preparation(
+                WORLD, library, source_language, rows, tuning.max_length, shipped_encoder(), out
+            ),
+        )
+    train = folder / "train" / WORLD.source_language
     if shuffle is not None:
         whole = load_prepared(train)
         train = folder / "spoilt"
-        features = shuffled(whole.features.to_dict(), task.kind, shuffle)
+        features = shuffled(whole.features.to_dict(), task.form, shuffle)
         save_prepared(train, task, whole.labels, features, whole.examples.to_dict())
-    settings = Settings(seed=1, learning_rate=tuning.learning_rate, dtype=SCALE.dtype, **SCALE.training.model_dump())
+    settings = Settings(
+        seed=1, learning_rate=tuning.learning_rate, dtype=SCALE.dtype, **SCALE.training.model_dump()
+    )
     data = TaskData(train, None, tuning.epochs, tuning.batch)
-    target(encoder=shipped_encoder(), data=data, settings=settings, work=folder / "work", out=folder / "out")
+    target(
+        encoder=shipped_encoder(),
+        data=data,
+        settings=settings,
+        work=folder / "work",
+        out=folder / "out",
+    )
     encoder, head = load_target(folder / "out")
-    held_out = load_prepared(folder / "dev" / WORLD.pivot)
+    held_out = load_prepared(folder / "dev" / WORLD.source_language)
     return development_score(held_out, decode(held_out, outputs(encoder.model, head, held_out)))
 
 
 @pytest.mark.parametrize("name", CHANCE)
-def test_shuffled_labels_drive_a_target_to_chance(name: str, library: Library, tmp_path: Path) -> None:
+def test_shuffled_labels_drive_a_target_to_chance(
+    name: str, library: Library, tmp_path: Path
+) -> None:
     chance, slack = CHANCE[name]
     true = pivot_score(name, library, tmp_path / "true")
-    # The encoder keeps the labels apart by itself, so that one shuffle may name them right, or wrong, as a whole.
-    shuffles = range(6 if WORLD.tasks[name].kind is Kind.PAIR else 1)
-    guessed = mean(pivot_score(name, library, tmp_path / f"shuffled {seed}", seed) for seed in shuffles)
+    # The encoder keeps the labels apart by itself, so that one shuffle may name them right, or
+    # wrong, as a whole.
+    shuffles = range(6 if WORLD.tasks[name].kind is TaskForm.PAIR else 1)
+    guessed = mean(
+        pivot_score(name, library, tmp_path / f"shuffled {seed}", seed) for seed in shuffles
+    )
     assert abs(guessed - chance) <= slack
     assert true > chance + slack + 15

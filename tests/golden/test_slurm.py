@@ -17,11 +17,11 @@ from typing import NoReturn
 
 import pytest
 
-from stilts_artifact.workflow.engine import Options, run
-from stilts_artifact.workflow.job import Context
-from stilts_artifact.workflow.progress import Snapshot
-from stilts_artifact.workflow.steps import Graph, Step
-from stilts_artifact.workflow.store import Store
+from stilts_artifact.pipeline.executor import Options, run
+from stilts_artifact.pipeline.job import Context
+from stilts_artifact.pipeline.progress import Snapshot
+from stilts_artifact.pipeline.step import Graph, Step
+from stilts_artifact.pipeline.store import Store
 from tests.faults.workflow_kinds import KINDS, attempts
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
@@ -32,7 +32,8 @@ CHANGES = {
     '"memory": "64GB"': '"memory": "512MB"',
     '["--gres=gpu:1"]': "[]",
     "_jobs=8": "_jobs=2",
-    # dask-jobqueue writes it into a shell script as it is, and this clone may lie in a path with a blank.
+    # dask-jobqueue writes it into a shell script as it is, and this clone may lie in a path with a
+    # blank.
     '"processes": 1': f'"processes": 1, "python": {shlex.quote(sys.executable)!r}',
 }
 
@@ -58,7 +59,11 @@ def slurm(repository: Path) -> Iterator[dict[str, str]]:
     with tempfile.TemporaryDirectory(prefix="slurm-") as folder:
         try:
             subprocess.run([script, "start", folder], check=True, timeout=300)
-            yield {**os.environ, "SLURM_CONF": f"{folder}/slurm.conf", "PYTHONPATH": str(repository)}
+            yield {
+                **os.environ,
+                "SLURM_CONF": f"{folder}/slurm.conf",
+                "PYTHONPATH": str(repository),
+            }
         finally:
             subprocess.run([script, "stop", folder], check=False, timeout=60)
 
@@ -66,7 +71,9 @@ def slurm(repository: Path) -> Iterator[dict[str, str]]:
 @pytest.fixture
 def scheduler(slurm: dict[str, str], repository: Path, tmp_path: Path) -> Iterator[str]:
     """Address of a Dask scheduler whose workers are Slurm jobs, started by the README's script."""
-    blocks = re.findall(r"```python\n(.*?)```", (repository / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    blocks = re.findall(
+        r"```python\n(.*?)```", (repository / "README.md").read_text(encoding="utf-8"), re.DOTALL
+    )
     (recipe,) = (block for block in blocks if "SLURMCluster" in block)
     for old, new in CHANGES.items():
         assert old in recipe
@@ -87,7 +94,9 @@ def scheduler(slurm: dict[str, str], repository: Path, tmp_path: Path) -> Iterat
 def jobs(slurm: dict[str, str]) -> list[str]:
     """Names of Slurm's jobs that run or wait."""
     command = ["squeue", "--noheader", "--states=RUNNING,PENDING", "--format=%j"]
-    return subprocess.run(command, env=slurm, capture_output=True, text=True, check=True).stdout.split()
+    return subprocess.run(
+        command, env=slurm, capture_output=True, text=True, check=True
+    ).stdout.split()
 
 
 def wait_until(true: Callable[[], bool]) -> None:
@@ -97,12 +106,16 @@ def wait_until(true: Callable[[], bool]) -> None:
         time.sleep(0.2)
 
 
-def test_steps_run_in_slurm_jobs_and_survive_a_lost_one(slurm: dict[str, str], scheduler: str, tmp_path: Path) -> None:
+def test_steps_run_in_slurm_jobs_and_survive_a_lost_one(
+    slurm: dict[str, str], scheduler: str, tmp_path: Path
+) -> None:
     counts = tmp_path / "counts"
     counts.mkdir()
     parts = {f"part-{number}": Step("join", {"text": f"{number} "}) for number in range(6)}
     parts["worker"] = Step("process", {"text": "where"})
-    parts["zz-killed"] = Step("die", {"name": "killed", "at": "middle", "times": 1, "text": "survived "})
+    parts["zz-killed"] = Step(
+        "die", {"name": "killed", "at": "middle", "times": 1, "text": "survived "}
+    )
     end = Step("join", {"text": "end"}, parts)
     graph, states = Graph([end], KINDS), list[Snapshot]()
     context = Context(tmp_path / "root", {"counts": counts})

@@ -34,7 +34,9 @@ def test_from_an_empty_store_every_cell_is_reproduced(mini_run: MiniRun) -> None
     results, run = mini_run
     assert run.returncode == 0, run.stderr
     document = json.loads((results / "table1.mini.json").read_text())
-    assert Counter(cell["verdict"] for cell in document["cells"]) == {"REPRODUCED": len(document["cells"])}
+    assert Counter(cell["verdict"] for cell in document["cells"]) == {
+        "REPRODUCED": len(document["cells"])
+    }
     assert list(dict.fromkeys(cell["row"] for cell in document["cells"])) == list(TASKS)
     assert document["verdict"] == "REPRODUCED"
 
@@ -42,11 +44,18 @@ def test_from_an_empty_store_every_cell_is_reproduced(mini_run: MiniRun) -> None
 def test_the_output_says_scale_first_and_verdict_last(mini_run: MiniRun) -> None:
     lines = mini_run[1].stdout.splitlines()
     assert lines[0] == "scale: mini: not evidence about the paper (asked for with --scale mini)"
-    assert lines[-1] == "verdict: Table 1 REPRODUCED at scale mini: not evidence about the paper; exit 0"
-    assert sum("not evidence about the paper" in line for line in lines) >= 4  # both captions as well
+    assert (
+        lines[-1]
+        == "verdict: Table 1 REPRODUCED at scale mini: not evidence about the paper; exit 0"
+    )
+    assert (
+        sum("not evidence about the paper" in line for line in lines) >= 4
+    )  # both captions as well
 
 
-def test_a_second_run_writes_the_identical_file(mini_run: MiniRun, artifact: Run, tmp_path: Path) -> None:
+def test_a_second_run_writes_the_identical_file(
+    mini_run: MiniRun, artifact: Run, tmp_path: Path
+) -> None:
     first = (mini_run[0] / "table1.mini.json").read_bytes()
     run = artifact("reproduce", "--table", "1", "--scale", "mini", "--results", tmp_path)
     assert run.returncode == 0
@@ -54,17 +63,30 @@ def test_a_second_run_writes_the_identical_file(mini_run: MiniRun, artifact: Run
 
 
 def test_every_input_is_listed_with_its_pin(mini_run: MiniRun) -> None:
-    from stilts_artifact.benchmark import world
+    from stilts_artifact.benchmark import load_benchmark
 
     inputs = json.loads((mini_run[0] / "table1.mini.json").read_text())["inputs"]
-    pins = {source.name: source.sha256 for source in world("mini").sources.values()}
+    pins = {source.name: source.sha256 for source in load_benchmark("mini").sources.values()}
     assert inputs
     assert all(pins[used["source"]] == used["sha256"] for used in inputs)
 
 
-def test_json_goes_alone_to_standard_output(artifact: Run, mini_run: MiniRun, tmp_path: Path) -> None:
+def test_json_goes_alone_to_standard_output(
+    artifact: Run, mini_run: MiniRun, tmp_path: Path
+) -> None:
     store = mini_run[0] / ".store"
-    run = artifact("reproduce", "--table", "1", "--scale", "mini", "--results", tmp_path, "--store", store, "--json")
+    run = artifact(
+        "reproduce",
+        "--table",
+        "1",
+        "--scale",
+        "mini",
+        "--results",
+        tmp_path,
+        "--store",
+        store,
+        "--json",
+    )
     assert json.loads(run.stdout) == json.loads((tmp_path / "table1.mini.json").read_text())
     assert run.stderr.splitlines()[-1].startswith("verdict: ")
 
@@ -132,7 +154,9 @@ def test_check_refuses_an_input_that_is_not_the_pinned_one(copy: Path, artifact:
         ('"signature": "', '"signature": "colour:red|', 2),
     ],
 )
-def test_a_malformed_results_file_is_refused(copy: Path, artifact: Run, old: str, new: str, code: int) -> None:
+def test_a_malformed_results_file_is_refused(
+    copy: Path, artifact: Run, old: str, new: str, code: int
+) -> None:
     edit(copy, old, new)
     run = artifact("check", "--results", copy)
     assert run.returncode == code
@@ -145,7 +169,9 @@ def test_checking_nothing_is_an_error(artifact: Run, tmp_path: Path) -> None:
     assert "stilts-artifact reproduce --table 1" in run.stderr
 
 
-def test_recording_the_run_gives_the_shipped_expected_file(mini_run: MiniRun, repository: Path) -> None:
+def test_recording_the_run_gives_the_shipped_expected_file(
+    mini_run: MiniRun, repository: Path
+) -> None:
     from stilts_artifact.checking.record import recorded_yaml
     from stilts_artifact.checking.results import load_results
 

@@ -20,7 +20,14 @@ from tests.conftest import Run
 pytestmark = pytest.mark.slow
 
 # One row of each group, one column of each kind; two trained targets and both retrieval tasks.
-CELLS = ("none,udpos", "mnli,udpos", "none,xnli", "none,tatoeba", "mlm,tatoeba", "mnli@qab,bucc2018")
+CELLS = (
+    "none,udpos",
+    "mnli,udpos",
+    "none,xnli",
+    "none,tatoeba",
+    "mlm,tatoeba",
+    "mnli@qab,bucc2018",
+)
 ASK = (
     "reproduce",
     "--table",
@@ -39,8 +46,11 @@ def ask(artifact: Run, results: Path, *more: str | Path) -> subprocess.Completed
 
 def files(results: Path) -> dict[str, bytes]:
     """Every published file and the results file, without the environment, which is the machine's."""
-    found = {path.relative_to(results).as_posix(): path.read_bytes()
-             for path in sorted((results / NAME).rglob("*")) if path.is_file()}  # fmt: skip
+    found = {
+        path.relative_to(results).as_posix(): path.read_bytes()
+        for path in sorted((results / NAME).rglob("*"))
+        if path.is_file()
+    }
     return found | {"results": json.dumps(document(results) | {"environment": {}}).encode()}
 
 
@@ -50,8 +60,11 @@ def document(results: Path) -> dict[str, Any]:
 
 
 def values(results: Path) -> dict[tuple[str, str], float]:
-    return {(cell["row"], cell["column"]): cell["value"] for cell in document(results)["cells"]
-            if "language" not in cell and cell["value"] is not None}  # fmt: skip
+    return {
+        (cell["row"], cell["column"]): cell["value"]
+        for cell in document(results)["cells"]
+        if "language" not in cell and cell["value"] is not None
+    }
 
 
 @pytest.fixture(scope="module")
@@ -66,17 +79,27 @@ def test_the_cells_are_measured_and_nothing_else_is(run: tuple[Path, Any]) -> No
     assert set(values(results)) == {tuple(cell.split(",")) for cell in CELLS}
     assert "mini: not evidence about the paper" in answer.stdout.splitlines()[0]
     whole, verdict = answer.stdout.splitlines()[-2:]
-    assert whole == "the whole of Table 2: INCONCLUSIVE"  # as its file says: the other cells are NOT_RUN
+    assert (
+        whole == "the whole of Table 2: INCONCLUSIVE"
+    )  # as its file says: the other cells are NOT_RUN
     assert verdict.startswith("verdict: Table 2 as far as asked for: REPRODUCED at scale mini")
 
 
 def test_the_results_name_every_file_they_rest_on(run: tuple[Path, Any]) -> None:
-    from stilts_artifact.benchmark import world
+    from stilts_artifact.benchmark import load_benchmark
 
     inputs = {used["source"]: used["sha256"] for used in document(run[0])["inputs"]}
-    assert {"MNLI.zip", "MNLI-qab.zip", "XNLI-1.0.zip", "ud-treebanks-v2.5.tgz", "wikipedia.qaf.txt"} <= set(inputs)
+    assert {
+        "MNLI.zip",
+        "MNLI-qab.zip",
+        "XNLI-1.0.zip",
+        "ud-treebanks-v2.5.tgz",
+        "wikipedia.qaf.txt",
+    } <= set(inputs)
     assert "QQP-clean.zip" not in inputs, "nothing that was asked for reads it"
-    assert all(world("mini").sources[name].sha256 == sha256 for name, sha256 in inputs.items())
+    assert all(
+        load_benchmark("mini").sources[name].sha256 == sha256 for name, sha256 in inputs.items()
+    )
 
 
 def test_progress_is_shown_for_the_whole_table(run: tuple[Path, Any]) -> None:
@@ -87,28 +110,44 @@ def test_progress_is_shown_for_the_whole_table(run: tuple[Path, Any]) -> None:
 
 
 def test_the_encoder_carries_something_over(run: tuple[Path, Any]) -> None:
-    # Parts of speech are learnt in the pivot and read in seven other languages; chance is far below.
+    # Parts of speech are learnt in the pivot and read in seven other languages; chance is far
+    # below.
     assert values(run[0])["none", "udpos"] > 40
 
 
-def test_a_second_run_reruns_nothing_and_gives_the_same_files(run: tuple[Path, Any], artifact: Run) -> None:
+def test_a_second_run_reruns_nothing_and_gives_the_same_files(
+    run: tuple[Path, Any], artifact: Run
+) -> None:
     before = files(run[0])
     answer = ask(artifact, run[0])
     assert "steps done" not in answer.stderr, "there was nothing to do"
     assert files(run[0]) == before
 
 
-def test_dry_run_says_that_everything_is_done_and_what_a_new_row_needs(run: tuple[Path, Any], artifact: Run) -> None:
+def test_dry_run_says_that_everything_is_done_and_what_a_new_row_needs(
+    run: tuple[Path, Any], artifact: Run
+) -> None:
     done = ask(artifact, run[0], "--dry-run")
     assert done.stdout.splitlines()[-1].startswith("0 of ")
     more = artifact(
-        "reproduce", "--table", "2", "--scale", "mini", "--results", run[0], "--only", "qqp,udpos", "--dry-run"
+        "reproduce",
+        "--table",
+        "2",
+        "--scale",
+        "mini",
+        "--results",
+        run[0],
+        "--only",
+        "qqp,udpos",
+        "--dry-run",
     )
     assert "run   intermediate" in more.stdout
-    assert "done  prepare world=mini task=udpos split=train" in more.stdout
+    assert "done  prepare benchmark=mini task=udpos split=train" in more.stdout
 
 
-def test_check_computes_every_cell_again_without_torch(run: tuple[Path, Any], artifact: Run) -> None:
+def test_check_computes_every_cell_again_without_torch(
+    run: tuple[Path, Any], artifact: Run
+) -> None:
     answer = artifact("check", "--table", "2", "--results", run[0])
     assert answer.returncode == 6
     assert "the file says" not in answer.stdout, answer.stdout
@@ -134,10 +173,14 @@ def test_one_worker_and_an_empty_store_give_the_same_files(
     assert files(results) == files(run[0])
 
 
-def test_killed_and_resumed_it_gives_the_same_files(run: tuple[Path, Any], artifact: Run, tmp_path: Path) -> None:
+def test_killed_and_resumed_it_gives_the_same_files(
+    run: tuple[Path, Any], artifact: Run, tmp_path: Path
+) -> None:
     results = tmp_path / "results"
     command = [sys.executable, "-m", "stilts_artifact", *ASK, "--results", str(results)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    process = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
     targets = results / ".store" / "store" / "target"
     deadline = time.monotonic() + 300
     while not (targets.is_dir() and any(targets.iterdir())) and process.poll() is None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from stilts_artifact.benchmark import world
+from stilts_artifact.benchmark import load_benchmark
 from stilts_artifact.benchmark.experiments import rows, targets
 from tests.conftest import Run
 
@@ -26,7 +26,9 @@ def results(artifact: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A results folder with Table 2 and then Table 3 in it."""
     folder = tmp_path_factory.mktemp("whole") / "results"
     for table in ("2", "3"):
-        answer = artifact("reproduce", "--table", table, "--scale", "mini", "--results", folder, "--offline")
+        answer = artifact(
+            "reproduce", "--table", table, "--scale", "mini", "--results", folder, "--offline"
+        )
         assert answer.returncode == 0, answer.stdout[-4000:] + answer.stderr[-4000:]
     return folder
 
@@ -34,30 +36,40 @@ def results(artifact: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_every_cell_of_table2_is_measured_and_reproduced(results: Path) -> None:
     cells = document(results, 2)["cells"]
     assert Counter(cell["verdict"] for cell in cells) == {"REPRODUCED": len(cells)}
-    mini = world("mini")
+    mini = load_benchmark("mini")
     assert {cell["row"] for cell in cells} == {row.name for row in rows(mini)}
     assert {task.name for task in targets(mini)} < {cell["column"] for cell in cells}
 
 
 def test_trained_targets_are_above_chance_and_transfer_is_graded(results: Path) -> None:
     scores = {
-        (cell["row"], cell["column"], cell.get("language")): cell["value"] for cell in document(results, 2)["cells"]
+        (cell["row"], cell["column"], cell.get("language")): cell["value"]
+        for cell in document(results, 2)["cells"]
     }
-    pivot = world("mini").pivot
+    source_language = load_benchmark("mini").source_language
     chance = {"xnli": 100 / 3, "pawsx": 50.0}
     for column, floor in chance.items():
-        assert scores["none", column, pivot] > floor + 5
+        assert scores["none", column, source_language] > floor + 5
     for column in ("udpos", "panx", "xquad"):
-        assert scores["none", column, pivot] > scores["none", column, "qaf"] + 5, "a far language is harder"
+        assert scores["none", column, source_language] > scores["none", column, "qaf"] + 5, (
+            "a far language is harder"
+        )
     assert scores["none", "tatoeba", "qaa"] > scores["none", "tatoeba", "qaf"] + 5
 
 
 def test_table3_takes_the_best_row_on_development_data(results: Path) -> None:
     chosen = next(row for row in document(results, 3)["rows"] if row["row"] == "best")["details"]
-    scores = {(cell["row"], cell["column"]): cell["value"] for cell in document(results, 2)["cells"]
-              if "language" not in cell}  # fmt: skip
-    plain = [row.name for row in rows(world("mini")) if row.group == "English" and row.name != "none"]
-    for task in targets(world("mini")):
+    scores = {
+        (cell["row"], cell["column"]): cell["value"]
+        for cell in document(results, 2)["cells"]
+        if "language" not in cell
+    }
+    plain = [
+        row.name
+        for row in rows(load_benchmark("mini"))
+        if row.group == "English" and row.name != "none"
+    ]
+    for task in targets(load_benchmark("mini")):
         best = max(scores[row, task.name] for row in plain)
         assert scores[chosen[task.name], task.name] == best
 
@@ -65,7 +77,9 @@ def test_table3_takes_the_best_row_on_development_data(results: Path) -> None:
 def test_nothing_is_run_again(results: Path, artifact: Run) -> None:
     for table in ("2", "3"):
         before = (results / f"table{table}.mini.json").read_bytes()
-        answer = artifact("reproduce", "--table", table, "--scale", "mini", "--results", results, "--offline")
+        answer = artifact(
+            "reproduce", "--table", table, "--scale", "mini", "--results", results, "--offline"
+        )
         assert (answer.returncode, "steps done" in answer.stderr) == (0, False)
         assert (results / f"table{table}.mini.json").read_bytes() == before
 
@@ -77,9 +91,13 @@ def test_check_judges_all_of_it_again(results: Path, artifact: Run) -> None:
     assert "Table 3 (mini) REPRODUCED" in answer.stdout
 
 
-def test_the_crate_of_the_run_is_verified_elsewhere(results: Path, artifact: Run, tmp_path: Path) -> None:
+def test_the_crate_of_the_run_is_verified_elsewhere(
+    results: Path, artifact: Run, tmp_path: Path
+) -> None:
     crate = tmp_path / "crate.zip"
-    made = artifact("report", "--results", results, "--out", tmp_path / "report.html", "--crate", crate)
+    made = artifact(
+        "report", "--results", results, "--out", tmp_path / "report.html", "--crate", crate
+    )
     assert made.returncode == 0, made.stderr
     answer = artifact("verify", crate)
     assert answer.returncode == 0, answer.stdout[-3000:] + answer.stderr

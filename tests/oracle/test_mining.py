@@ -20,7 +20,9 @@ Problem = tuple[Matrix, Matrix, int, tuple[int, int] | None]
 ENGINES = [
     "shared",
     "faiss",
-    pytest.param("faiss-gpu", marks=pytest.mark.skipif(not gpu_answers().works, reason=gpu_answers().reason)),
+    pytest.param(
+        "faiss-gpu", marks=pytest.mark.skipif(not gpu_answers().works, reason=gpu_answers().reason)
+    ),
 ]
 PROBLEMS, BATCH = 320, 40
 
@@ -59,7 +61,9 @@ def reference_neighbours(similarity: Matrix, k: int) -> list[list[int]]:
     return [sorted(range(len(row)), key=lambda j: (-row[j], j))[:k] for row in similarity.tolist()]
 
 
-def reference_pairs(x: Matrix, y: Matrix, k: int, margin: str, retrieval: str) -> list[tuple[float, int, int]]:
+def reference_pairs(
+    x: Matrix, y: Matrix, k: int, margin: str, retrieval: str
+) -> list[tuple[float, int, int]]:
     """Mining as FACTS section 3 tells it, one pair at a time."""
     similarity = cosines(x, y)
     ahead, back = reference_neighbours(similarity, k), reference_neighbours(similarity.T, k)
@@ -70,10 +74,14 @@ def reference_pairs(x: Matrix, y: Matrix, k: int, margin: str, retrieval: str) -
         mean = round((mean_x[i] + mean_y[j]) / 2, 10)
         cosine = similarity[i, j]
         ratio = 0.0 if mean == 0 else cosine / mean
-        return round(float({"ratio": ratio, "distance": cosine - mean, "absolute": cosine}[margin]), 10)
+        return round(
+            float({"ratio": ratio, "distance": cosine - mean, "absolute": cosine}[margin]), 10
+        )
 
     def ranked(pairs: list[tuple[int, int]]) -> list[tuple[float, int, int]]:
-        return sorted(((score(i, j), i, j) for i, j in pairs), key=lambda pair: (-pair[0], pair[1:]))
+        return sorted(
+            ((score(i, j), i, j) for i, j in pairs), key=lambda pair: (-pair[0], pair[1:])
+        )
 
     forward = [(i, min(found, key=lambda j: (-score(i, j), j))) for i, found in enumerate(ahead)]
     backward = [(min(found, key=lambda i: (-score(i, j), i)), j) for j, found in enumerate(back)]
@@ -85,7 +93,11 @@ def reference_pairs(x: Matrix, y: Matrix, k: int, margin: str, retrieval: str) -
                 used |= {("x", i), ("y", j)}
                 greedy.append((value, i, j))
         return greedy
-    chosen = {"forward": forward, "backward": backward, "intersect": [pair for pair in forward if pair in backward]}
+    chosen = {
+        "forward": forward,
+        "backward": backward,
+        "intersect": [pair for pair in forward if pair in backward],
+    }
     return ranked(chosen[retrieval])
 
 
@@ -96,10 +108,17 @@ def test_neighbours_equal_the_reference(engine: Any, batch: int) -> None:
         similarity = cosines(x, y)
         search = Search(engine, blocks=blocks)
         both = nearest_both(x, y, k, search)
-        for found, truth in ((both[0], similarity), (both[1], similarity.T), (nearest(x, y, k, search), similarity)):
+        for found, truth in (
+            (both[0], similarity),
+            (both[1], similarity.T),
+            (nearest(x, y, k, search), similarity),
+        ):
             expected = reference_neighbours(truth, k)
             assert found.indices.tolist() == expected
-            assert np.abs(found.scores - np.take_along_axis(truth, np.array(expected), axis=1)).max() < 1e-6
+            assert (
+                np.abs(found.scores - np.take_along_axis(truth, np.array(expected), axis=1)).max()
+                < 1e-6
+            )
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -109,7 +128,9 @@ def test_mining_equals_the_reference(engine: Any, retrieval: Any, margin: Any) -
     for x, y, k, blocks in problems(MARGINS.index(margin)):
         pairs = mine(x, y, Mining(k, margin, retrieval), Search(engine, blocks=blocks))
         expected = reference_pairs(x, y, k, margin, retrieval)
-        assert list(zip(pairs.source.tolist(), pairs.target.tolist(), strict=True)) == [pair[1:] for pair in expected]
+        assert list(zip(pairs.source.tolist(), pairs.target.tolist(), strict=True)) == [
+            pair[1:] for pair in expected
+        ]
         for ours, (theirs, _, _) in zip(pairs.scores.tolist(), expected, strict=True):
             assert abs(ours - theirs) <= 1e-6 * max(1.0, abs(theirs))
 
@@ -120,7 +141,10 @@ def test_mining_equals_the_reference(engine: Any, retrieval: Any, margin: Any) -
 )  # rising: each block beats all before it
 def test_a_larger_search_equals_the_reference_in_any_order(engine: Any, order: str) -> None:
     r = np.random.default_rng(7)
-    x, y = r.standard_normal((300, 24)).astype(np.float32), r.standard_normal((1500, 24)).astype(np.float32)
+    x, y = (
+        r.standard_normal((300, 24)).astype(np.float32),
+        r.standard_normal((1500, 24)).astype(np.float32),
+    )
     if order in {"rising", "falling"}:
         y = y[np.argsort(y @ x[0])]
         x[:] = x[0] + 0.01 * x

@@ -11,7 +11,13 @@ import pytest
 from tests.conftest import Run
 
 # The averages XTREME's own scorer gives (oracle README).
-AVERAGES = {"pawsx": 51.428571, "xnli": 30.666667, "panx": 57.507937, "udpos": 70.217460, "bucc2018": 55.0}
+AVERAGES = {
+    "pawsx": 51.428571,
+    "xnli": 30.666667,
+    "panx": 57.507937,
+    "udpos": 70.217460,
+    "bucc2018": 55.0,
+}
 
 
 @pytest.fixture
@@ -20,7 +26,9 @@ def mock(oracle: Path, tmp_path: Path) -> Path:
 
 
 def score(artifact: Run, mock: Path, *options: str) -> tuple[int, str, str]:
-    answer = artifact("score", "--predictions", mock / "predictions", "--labels", mock / "labels", *options)
+    answer = artifact(
+        "score", "--predictions", mock / "predictions", "--labels", mock / "labels", *options
+    )
     return answer.returncode, answer.stdout, answer.stderr
 
 
@@ -28,7 +36,9 @@ def test_json_has_the_averages_of_xtremes_scorer(artifact: Run, mock: Path) -> N
     code, out, err = score(artifact, mock, "--json")
     document = json.loads(out)
     assert code == 0
-    assert {task: found["score"] for task, found in document["tasks"].items()} == pytest.approx(AVERAGES, abs=1e-6)
+    assert {task: found["score"] for task, found in document["tasks"].items()} == pytest.approx(
+        AVERAGES, abs=1e-6
+    )
     assert document["tasks"]["panx"]["metrics"] == pytest.approx(
         {"f1": 57.507937, "precision": 54.729167, "recall": 62.75}, abs=1e-6
     )

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from stilts_artifact.benchmark import world
-from stilts_artifact.scoring import Scores, score_folders
+from stilts_artifact.benchmark import load_benchmark
+from stilts_artifact.metrics import Scores, score_folders
 
-# shared/oracle/README.md, from google-research/xtreme evaluate_test.py:32-44 at 838c13b. Tuples: F1, precision, recall.
+# shared/oracle/README.md, from google-research/xtreme evaluate_test.py:32-44 at 838c13b. Tuples:
+# F1, precision, recall.
 EXPECTED: dict[str, dict[str, float]] = {
     "pawsx": {"accuracy": 51.428571},
     "xnli": {"accuracy": 30.666667},
@@ -24,7 +25,7 @@ EXPECTED: dict[str, dict[str, float]] = {
 @pytest.fixture(scope="module")
 def scores(oracle: Path) -> Scores:
     mock = oracle / "xtreme_mock"
-    return score_folders(mock / "predictions", mock / "labels", world=world("xtreme"))
+    return score_folders(mock / "predictions", mock / "labels", benchmark=load_benchmark("xtreme"))
 
 
 @pytest.mark.parametrize("task", sorted(EXPECTED))
@@ -50,19 +51,24 @@ def test_nothing_is_left_out(scores: Scores) -> None:
 def test_groups_and_overall(scores: Scores) -> None:
     found = scores.to_json()
     assert found["groups"] == pytest.approx(
-        {"classification": (51.428571 + 30.666667) / 2, "tagging": (57.507937 + 70.217460) / 2}, rel=0, abs=1e-6
+        {"classification": (51.428571 + 30.666667) / 2, "tagging": (57.507937 + 70.217460) / 2},
+        rel=0,
+        abs=1e-6,
     )
     assert found["overall"] is None
 
 
 def test_a_fresh_process_scores_without_torch(oracle: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from stilts_artifact.benchmark import world;"
-        "from stilts_artifact.scoring import score_folders; mock = Path(sys.argv[1]);"
-        "score_folders(mock / 'predictions', mock / 'labels', world=world('xtreme'));"
+        "import sys; from pathlib import Path; from stilts_artifact.benchmark import load_benchmark;"
+        "from stilts_artifact.metrics import score_folders; mock = Path(sys.argv[1]);"
+        "score_folders(mock / 'predictions', mock / 'labels', benchmark=load_benchmark('xtreme'));"
         "print(sorted({'torch', 'transformers', 'sklearn', 'scipy', 'rich'} & set(sys.modules)))"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code, str(oracle / "xtreme_mock")], capture_output=True, text=True, check=True
+        [sys.executable, "-c", code, str(oracle / "xtreme_mock")],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert done.stdout.strip() == "[]"

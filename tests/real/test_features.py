@@ -16,12 +16,13 @@ from stilts_artifact.domain.examples import SpanExample
 from stilts_artifact.model.features import choice_features
 from stilts_artifact.model.spans import MAX_LENGTH, NO_ANSWER, answers, span_windows
 from stilts_artifact.model.tags import join_tags, tag_chunks, tag_labels
-from stilts_artifact.phases.vocabulary import train_tokenizer
+from stilts_artifact.pretraining.vocabulary import train_tokenizer
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
-# Languages that put no space between words: pieces of the small vocabulary cross the borders of answers there.
+# Languages that put no space between words: pieces of the small vocabulary cross the borders of
+# answers there.
 SPACELESS = {"th", "zh"}
 
 
@@ -32,11 +33,17 @@ def squad(path: Path) -> list[SpanExample]:
 @pytest.fixture(scope="module")
 def tokenizer(real_data: Path) -> PreTrainedTokenizerFast:
     """A vocabulary of real text in all of XQuAD's languages; XLM-R's own is not on this machine."""
-    contexts = {example.context for path in sorted((real_data / "xquad").glob("*.json")) for example in squad(path)}
+    contexts = {
+        example.context
+        for path in sorted((real_data / "xquad").glob("*.json"))
+        for example in squad(path)
+    }
     return train_tokenizer(sorted(contexts), 6000)
 
 
-def certain(windows: Sequence[object], starts: Sequence[int], ends: Sequence[int]) -> list[np.ndarray]:
+def certain(
+    windows: Sequence[object], starts: Sequence[int], ends: Sequence[int]
+) -> list[np.ndarray]:
     """Scores of a model that finds the labelled span wherever there is one."""
     scores = []
     for start, end in zip(starts, ends, strict=True):
@@ -47,7 +54,9 @@ def certain(windows: Sequence[object], starts: Sequence[int], ends: Sequence[int
     return scores
 
 
-@pytest.mark.parametrize("language", ["ar", "de", "el", "en", "es", "hi", "ru", "th", "tr", "vi", "zh"])
+@pytest.mark.parametrize(
+    "language", ["ar", "de", "el", "en", "es", "hi", "ru", "th", "tr", "vi", "zh"]
+)
 def test_gold_answers_survive_the_way_through_tokens(
     tokenizer: PreTrainedTokenizerFast, real_data: Path, language: str
 ) -> None:
@@ -57,7 +66,9 @@ def test_gold_answers_survive_the_way_through_tokens(
     assert max(len(window.input_ids) for window in windows) <= MAX_LENGTH
     found = {window.example for window in windows if window.start != NO_ANSWER}
     assert len(found) == 1190, "every answer lies wholly in some window"
-    scores = certain(windows, [window.start for window in windows], [window.end for window in windows])
+    scores = certain(
+        windows, [window.start for window in windows], [window.end for window in windows]
+    )
     texts = answers(windows, scores, examples, answer_tokens=200)
     golds = [example.answers[0].text for example in examples]
     assert all(gold.strip() in text for gold, text in zip(golds, texts, strict=True))
@@ -65,7 +76,9 @@ def test_gold_answers_survive_the_way_through_tokens(
     assert exact > (0.5 if language in SPACELESS else 0.9), f"{language}: {exact:.3f}"
 
 
-def test_every_word_of_every_treebank_gets_its_own_tag(tokenizer: PreTrainedTokenizerFast, real_data: Path) -> None:
+def test_every_word_of_every_treebank_gets_its_own_tag(
+    tokenizer: PreTrainedTokenizerFast, real_data: Path
+) -> None:
     files = sorted((real_data / "udpos").glob("*/*-ud-test.conllu.gz"))
     languages = {path.name.split("_")[0] for path in files}
     assert len(languages) >= 25
@@ -81,12 +94,19 @@ def test_every_word_of_every_treebank_gets_its_own_tag(tokenizer: PreTrainedToke
             assert max(len(chunk.input_ids) for chunk in chunks) <= max_length
 
 
-def test_no_ending_of_hellaswag_is_lost(tokenizer: PreTrainedTokenizerFast, real_data: Path) -> None:
-    rows = json.loads(gzip.decompress((real_data / "hellaswag" / "val.sample256.json.gz").read_bytes()))
+def test_no_ending_of_hellaswag_is_lost(
+    tokenizer: PreTrainedTokenizerFast, real_data: Path
+) -> None:
+    rows = json.loads(
+        gzip.decompress((real_data / "hellaswag" / "val.sample256.json.gz").read_bytes())
+    )
     # The publisher of this sample turned the labels into text.
     data = "".join(json.dumps({**row, "label": int(row["label"])}) + "\n" for row in rows).encode()
     examples = READERS["hellaswag"](data, "sample")
-    short, whole = choice_features(tokenizer, examples, 192), choice_features(tokenizer, examples, 2000)
+    short, whole = (
+        choice_features(tokenizer, examples, 192),
+        choice_features(tokenizer, examples, 2000),
+    )
     cut = 0
     for one, other in zip(short, whole, strict=True):
         for choice, full in zip(one.choices, other.choices, strict=True):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from stilts_artifact.benchmark import world
+from stilts_artifact.benchmark import load_benchmark
 from stilts_artifact.benchmark.pins import Pin, read_pins
 
 
@@ -31,7 +31,9 @@ def present(found: dict[str, int]) -> dict[str, Pin]:
 
 def test_pinned_files_have_the_pinned_size(found: dict[str, int], present: dict[str, Pin]) -> None:
     assert present
-    assert {name: found[pin.sha256] for name, pin in present.items()} == {name: p.bytes for name, p in present.items()}
+    assert {name: found[pin.sha256] for name, pin in present.items()} == {
+        name: p.bytes for name, p in present.items()
+    }
 
 
 def test_the_complete_sets_are_there(present: dict[str, Pin]) -> None:
@@ -42,9 +44,12 @@ def test_the_complete_sets_are_there(present: dict[str, Pin]) -> None:
 
 
 def test_no_english_treebank_is_unpinned(real_data: Path) -> None:
-    members = {member.path for member in world("xtreme").sources["ud-treebanks-v2.5.tgz"].members}
+    members = {
+        member.path for member in load_benchmark("xtreme").sources["ud-treebanks-v2.5.tgz"].members
+    }
     lying = {
-        f"ud-treebanks-v2.5/{path.parent.name}/{path.stem}" for path in real_data.glob("udpos/UD_English-*/*.conllu.gz")
+        f"ud-treebanks-v2.5/{path.parent.name}/{path.stem}"
+        for path in real_data.glob("udpos/UD_English-*/*.conllu.gz")
     }
     assert lying
     assert lying <= members

@@ -18,7 +18,16 @@ MLQA_FIRST_50 = {
     "dev": {"ar": 157, "de": 105, "en": 182, "es": 125, "hi": 121, "vi": 160, "zh": 113},
     "test": {"ar": 226, "de": 141, "en": 294, "es": 149, "hi": 251, "vi": 135, "zh": 159},
 }
-SHORT_TATOEBA = {"jav": 205, "tel": 234, "tam": 307, "swh": 390, "tha": 548, "kaz": 575, "mal": 687, "kat": 746}
+SHORT_TATOEBA = {
+    "jav": 205,
+    "tel": 234,
+    "tam": 307,
+    "swh": 390,
+    "tha": 548,
+    "kaz": 575,
+    "mal": 687,
+    "kat": 746,
+}
 
 
 def read(name: str, path: Path, **options: str) -> list:  # type: ignore[type-arg]
@@ -36,7 +45,10 @@ def test_xquad(real_data: Path, language: str) -> None:
 @pytest.mark.parametrize("split", MLQA_FIRST_50)
 def test_mlqa(real_data: Path, split: str) -> None:
     folder, name = real_data / "mlqa", split + "-context-{0}-question-{0}.first50articles.json.gz"
-    counts = {language: len(read("squad", folder / name.format(language))) for language in MLQA_FIRST_50[split]}
+    counts = {
+        language: len(read("squad", folder / name.format(language)))
+        for language in MLQA_FIRST_50[split]
+    }
     assert counts == MLQA_FIRST_50[split]
 
 
@@ -72,20 +84,37 @@ def test_tydiqa(real_data: Path) -> None:
     ]
     with pytest.raises(DataError, match="no question in language 'english'"):
         read("tydiqa", path, language="english")
-    assert len(read("tydiqa", real_data / "tydiqa" / "goldp-v1.1-dev.first.json", language="arabic")) == 1
+    assert (
+        len(read("tydiqa", real_data / "tydiqa" / "goldp-v1.1-dev.first.json", language="arabic"))
+        == 1
+    )
 
 
 def test_english_treebanks(real_data: Path) -> None:
     """UD 2.5: EWT, GUM, LinES, ParTUT, and for test also PUD and Pronouns."""
-    files = [(path, read_plain(path)) for path in sorted(real_data.glob("udpos/UD_English-*/*.conllu.gz"))]
+    files = [
+        (path, read_plain(path))
+        for path in sorted(real_data.glob("udpos/UD_English-*/*.conllu.gz"))
+    ]
     counts: Counter[str] = Counter()
     for path, data in files:
-        counts[path.name.split("-ud-")[1].split(".")[0]] += len(READERS["conllu"](data, path.name, language="en"))
+        counts[path.name.split("-ud-")[1].split(".")[0]] += len(
+            READERS["conllu"](data, path.name, language="en")
+        )
     assert counts == {"train": 21_253, "dev": 3_974, "test": 5_440}
 
 
-# Multiword tokens of each file, counted with grep; each replaces the words in its span by one token.
-FUSED = {"he_htb": 2853, "it_pud": 1547, "pt_pud": 1476, "fr_pud": 597, "es_pud": 465, "de_pud": 328, "ta_ttb": 194}
+# Multiword tokens of each file, counted with grep; each replaces the words in its span by one
+# token.
+FUSED = {
+    "he_htb": 2853,
+    "it_pud": 1547,
+    "pt_pud": 1476,
+    "fr_pud": 597,
+    "es_pud": 465,
+    "de_pud": 328,
+    "ta_ttb": 194,
+}
 
 
 @pytest.mark.parametrize("treebank", FUSED)
@@ -104,7 +133,9 @@ def test_fused_tokens(real_data: Path, treebank: str) -> None:
 def test_all_other_treebanks(real_data: Path) -> None:
     for path in sorted(real_data.glob("udpos/*/*-test.conllu.gz")):
         data = read_plain(path)
-        assert len(READERS["conllu"](data, path.name, language=path.name[:2])) == data.count(b"\n\n"), path
+        assert len(READERS["conllu"](data, path.name, language=path.name[:2])) == data.count(
+            b"\n\n"
+        ), path
 
 
 def test_tatoeba(real_data: Path) -> None:
@@ -112,7 +143,9 @@ def test_tatoeba(real_data: Path) -> None:
     assert len(paths) == 72
     for path in paths:
         sentences = read("lines", path)
-        assert len(sentences) == SHORT_TATOEBA.get(path.name.split(".")[1].split("-")[0], 1000), path
+        assert len(sentences) == SHORT_TATOEBA.get(path.name.split(".")[1].split("-")[0], 1000), (
+            path
+        )
         assert sentences[-1].id == str(len(sentences) - 1)
 
 
@@ -121,7 +154,9 @@ def test_cosmosqa(real_data: Path) -> None:
     assert len(examples) == 2_985
     assert Counter(example.label for example in examples).keys() == {0, 1, 2, 3}
     assert len(read("cosmosqa", real_data / "cosmosqa" / "train.first.csv")) == 2
-    with pytest.raises(DataError, match="not the header"):  # answers were numbered from 1 in the first upload
+    with pytest.raises(
+        DataError, match="not the header"
+    ):  # answers were numbered from 1 in the first upload
         read("cosmosqa", real_data / "cosmosqa" / "valid.initial-upload-2019-08-25.csv.gz")
 
 
@@ -158,7 +193,10 @@ def test_xnli(real_data: Path) -> None:
                 first, second, gold = line.split("\t")
                 lines.append(f"{path.name[:2]}\t{gold}\t{first}\t{second}\t{number}\n")
         data = "".join(lines).encode()
-        sizes = {path.name[:2]: len(READERS["xnli"](data, "xnli.tsv", language=path.name[:2])) for path in paths}
+        sizes = {
+            path.name[:2]: len(READERS["xnli"](data, "xnli.tsv", language=path.name[:2]))
+            for path in paths
+        }
         assert len(sizes) == 15
         assert set(sizes.values()) == {50}
 
@@ -170,7 +208,10 @@ def test_pawsx(real_data: Path) -> None:
 
 def test_qqp_and_anli(real_data: Path) -> None:
     assert len(read("qqp", real_data / "qqp" / "train.first.tsv")) == 3
-    assert [example.label for example in read("qqp", real_data / "qqp" / "dev.first.tsv")] == ["0", "0"]
+    assert [example.label for example in read("qqp", real_data / "qqp" / "dev.first.tsv")] == [
+        "0",
+        "0",
+    ]
     for path in sorted((real_data / "anli").glob("*.jsonl")):
         assert len(read("anli", path)) == 3
 

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from stilts_artifact.benchmark import world as load_world
+from stilts_artifact.benchmark import load_benchmark
 from stilts_artifact.data.files import FileStore
 from stilts_artifact.data.library import Library
 from stilts_artifact.domain.examples import ComparableCorpus, GoldPair, Sentence
 from stilts_artifact.domain.tasks import Split
+from stilts_artifact.metrics.submission import file_of, read_pairs, write_pairs
 from stilts_artifact.retrieval.bucc import BuccOptions, score_bucc
 from stilts_artifact.retrieval.calibration import MAX_LENGTH, calibrate
 from stilts_artifact.retrieval.embed import Batching, View
@@ -23,7 +24,6 @@ from stilts_artifact.retrieval.rows import Rows
 from stilts_artifact.retrieval.sentences import TransformerSentences
 from stilts_artifact.retrieval.threshold import Threshold
 from stilts_artifact.retrieval.transformer import load_transformer
-from stilts_artifact.scoring.submission import file_of, read_pairs, write_pairs
 
 pytestmark = pytest.mark.slow
 
@@ -31,7 +31,9 @@ PAIRED, ALONE = 900, 500
 
 
 def ntrex(real_data: Path, language: str) -> list[str]:
-    with gzip.open(real_data / "parallel" / "ntrex" / f"{language}.tsv.gz", "rt", encoding="utf-8") as stream:
+    with gzip.open(
+        real_data / "parallel" / "ntrex" / f"{language}.tsv.gz", "rt", encoding="utf-8"
+    ) as stream:
         return [line.rstrip("\n").partition("\t")[2] for line in stream]
 
 
@@ -47,32 +49,62 @@ def encoder(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Transf
     languages = ("en", "de", "fr", "ru", "zh", "ar", "th")
     lines = [line for language in languages for line in ntrex(real_data, language)[:500]]
     sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=iter(lines), model_prefix=str(folder / "sentencepiece.bpe"), vocab_size=4000,
-        character_coverage=0.999, unk_id=0, bos_id=1, eos_id=2, pad_id=-1, hard_vocab_limit=False, num_threads=2,
+        sentence_iterator=iter(lines),
+        model_prefix=str(folder / "sentencepiece.bpe"),
+        vocab_size=4000,
+        character_coverage=0.999,
+        unk_id=0,
+        bos_id=1,
+        eos_id=2,
+        pad_id=-1,
+        hard_vocab_limit=False,
+        num_threads=2,
         minloglevel=2,
-    )  # fmt: skip
-    pieces = sentencepiece.SentencePieceProcessor(model_file=str(folder / "sentencepiece.bpe.model")).get_piece_size()
+    )
+    pieces = sentencepiece.SentencePieceProcessor(
+        model_file=str(folder / "sentencepiece.bpe.model")
+    ).get_piece_size()
     config = XLMRobertaConfig(
-        vocab_size=pieces + 2, hidden_size=64, num_hidden_layers=1, num_attention_heads=2, intermediate_size=128,
-        max_position_embeddings=514, type_vocab_size=1, pad_token_id=1,
-    )  # fmt: skip
+        vocab_size=pieces + 2,
+        hidden_size=64,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=128,
+        max_position_embeddings=514,
+        type_vocab_size=1,
+        pad_token_id=1,
+    )
     torch.manual_seed(0)
     XLMRobertaModel(config).save_pretrained(folder)
     # Without this file transformers does not see that the vocabulary is XLM-R's.
-    (folder / "tokenizer_config.json").write_text('{"tokenizer_class": "XLMRobertaTokenizer", "model_max_length": 512}')
+    (folder / "tokenizer_config.json").write_text(
+        '{"tokenizer_class": "XLMRobertaTokenizer", "model_max_length": 512}'
+    )
     loaded = load_transformer(folder, deepest=1)
-    assert len(loaded.tokenizer) == pieces + 2  # transformers may silently drop a vocabulary file it does not like
-    return TransformerSentences(loaded, View(1), Batching(MAX_LENGTH), tmp_path_factory.mktemp("vectors"))
+    assert (
+        len(loaded.tokenizer) == pieces + 2
+    )  # transformers may silently drop a vocabulary file it does not like
+    return TransformerSentences(
+        loaded, View(1), Batching(MAX_LENGTH), tmp_path_factory.mktemp("vectors")
+    )
 
 
 def test_tatoeba_runs_in_all_36_languages(encoder: Any, real_data: Path, tmp_path: Path) -> None:
-    world = load_world("xtreme")
-    library = Library(world.sources, FileStore(tmp_path), [real_data])
-    measured = {cell.key: cell for cell in calibrate(encoder, world, library, scale="paper", out=tmp_path / "out")}
-    tatoeba = {key.language: cell for key, cell in measured.items() if key.column == "tatoeba" and key.language}
+    benchmark = load_benchmark("xtreme")
+    library = Library(benchmark.sources, FileStore(tmp_path), [real_data])
+    measured = {
+        cell.key: cell
+        for cell in calibrate(encoder, benchmark, library, scale="paper", out=tmp_path / "out")
+    }
+    tatoeba = {
+        key.language: cell
+        for key, cell in measured.items()
+        if key.column == "tatoeba" and key.language
+    }
     assert len(tatoeba) == 36
     assert all(cell.value is not None for cell in tatoeba.values())
-    # Random weights find names and shared words, so Latin scripts beat the others, and chance is 0.1.
+    # Random weights find names and shared words, so Latin scripts beat the others, and chance is
+    # 0.1.
     latin = np.mean([tatoeba[language].value for language in ("af", "de", "fr", "nl", "es", "pt")])
     other = np.mean([tatoeba[language].value for language in ("ar", "ka", "ml", "th", "te", "he")])
     assert latin > other + 2
@@ -118,12 +150,26 @@ def test_ntrex_segments_are_mined_as_comparable_corpora(
     encoder: Any, real_data: Path, tmp_path: Path, language: str
 ) -> None:
     remembering = Remembering(encoder)
-    splits = {Split.DEV: comparable(real_data, language, 1), Split.TEST: comparable(real_data, language, 2)}
+    splits = {
+        Split.DEV: comparable(real_data, language, 1),
+        Split.TEST: comparable(real_data, language, 2),
+    }
     scored = score_bucc((language, Split.TEST), splits.__getitem__, remembering, scale="paper")
-    best = score_bucc((language, Split.TEST), splits.__getitem__, remembering, scale="paper",
-                      options=BuccOptions(threshold=Threshold("oracle")))  # fmt: skip
+    best = score_bucc(
+        (language, Split.TEST),
+        splits.__getitem__,
+        remembering,
+        scale="paper",
+        options=BuccOptions(threshold=Threshold("oracle")),
+    )
     assert 1 < scored.metrics["f1"] <= best.metrics["f1"]  # chance is one pair in a thousand
-    faiss = score_bucc((language, Split.TEST), splits.__getitem__, remembering, scale="paper", search=Search("faiss"))
+    faiss = score_bucc(
+        (language, Split.TEST),
+        splits.__getitem__,
+        remembering,
+        scale="paper",
+        search=Search("faiss"),
+    )
     assert faiss.predictions == scored.predictions
     write_pairs(tmp_path, "bucc2018", language, scored.predictions)
     assert len(read_pairs(file_of(tmp_path, "bucc2018", language, ".tsv"))) == scored.cut.accepted
@@ -133,9 +179,10 @@ def test_a_corpus_mined_against_itself_is_found_whole(encoder: Any, real_data: P
     corpus = comparable(real_data, "en", 3)
     gold = {pair.source for pair in corpus.gold}
     same = ComparableCorpus(
-        tuple(one for one in corpus.source if one.id in gold), tuple(one for one in corpus.target if one.id in gold),
+        tuple(one for one in corpus.source if one.id in gold),
+        tuple(one for one in corpus.target if one.id in gold),
         corpus.gold,
-    )  # fmt: skip
+    )
     scored = score_bucc(("en", Split.DEV), lambda _: same, encoder, scale="paper")
     assert scored.metrics["recall"] == 100.0
     assert scored.metrics["precision"] > 99  # NTREX repeats a few segments; product spells them out

@@ -11,23 +11,53 @@ from typing import Any
 import pytest
 
 # Sentences of XTREME's Tatoeba files (FACTS: verified by counting); every other language has 1,000.
-SHORT_TATOEBA = {"jv": 205, "ka": 746, "kk": 575, "ml": 687, "sw": 390, "ta": 307, "te": 234, "th": 548}
+SHORT_TATOEBA = {
+    "jv": 205,
+    "ka": 746,
+    "kk": 575,
+    "ml": 687,
+    "sw": 390,
+    "ta": 307,
+    "te": 234,
+    "th": 548,
+}
 
 
 @pytest.fixture(scope="module")
-def run(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[subprocess.CompletedProcess[str], Any]:
+def run(
+    real_data: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[subprocess.CompletedProcess[str], Any]:
     results = tmp_path_factory.mktemp("real")
-    command = [sys.executable, "-m", "stilts_artifact", "reproduce", "--table", "1", "--scale", "paper",
-               "--data", str(real_data), "--results", str(results), "--offline"]  # fmt: skip
+    command = [
+        sys.executable,
+        "-m",
+        "stilts_artifact",
+        "reproduce",
+        "--table",
+        "1",
+        "--scale",
+        "paper",
+        "--data",
+        str(real_data),
+        "--results",
+        str(results),
+        "--offline",
+    ]
     answer = subprocess.run(command, capture_output=True, text=True, check=False)
     return answer, json.loads((results / "table1.paper.json").read_text())
 
 
 def cells(document: Any, row: str, column: str) -> dict[str, Any]:
-    return {cell["language"]: cell for cell in document["cells"] if (cell["row"], cell["column"]) == (row, column)}
+    return {
+        cell["language"]: cell
+        for cell in document["cells"]
+        if (cell["row"], cell["column"]) == (row, column)
+    }
 
 
-def test_the_run_is_incomplete_and_says_so(run: tuple[subprocess.CompletedProcess[str], Any]) -> None:
+def test_the_run_is_incomplete_and_says_so(
+    run: tuple[subprocess.CompletedProcess[str], Any],
+) -> None:
     answer, document = run
     assert answer.returncode == 6, answer.stderr
     assert document["verdict"] == "INCONCLUSIVE"
@@ -48,10 +78,18 @@ def test_no_cell_is_wrong_and_each_unmeasured_one_names_its_file(run: tuple[Any,
     [
         ("udpos", "train", {"en": 21_253}),
         ("cosmosqa", "dev", {"en": 2_985}),
-        ("xquad", "test", dict.fromkeys(["ar", "de", "el", "en", "es", "hi", "ru", "th", "tr", "vi", "zh"], 1_190)),
+        (
+            "xquad",
+            "test",
+            dict.fromkeys(
+                ["ar", "de", "el", "en", "es", "hi", "ru", "th", "tr", "vi", "zh"], 1_190
+            ),
+        ),
     ],
 )
-def test_files_that_are_here_are_reproduced(run: tuple[Any, Any], row: str, column: str, sizes: dict[str, int]) -> None:
+def test_files_that_are_here_are_reproduced(
+    run: tuple[Any, Any], row: str, column: str, sizes: dict[str, int]
+) -> None:
     found = cells(run[1], row, column)
     assert {language: cell["value"] for language, cell in found.items()} == sizes
     assert {cell["verdict"] for cell in found.values()} == {"REPRODUCED"}
@@ -64,7 +102,9 @@ def test_english_pos_dev_and_test_are_reproduced_from_members(run: tuple[Any, An
     # One treebank is the whole test set of these; of the others only some treebanks are here.
     whole = {language for language, cell in test.items() if cell["verdict"] == "REPRODUCED"}
     assert whole == {"en", "bg", "eu", "he", "hu", "kk", "ta", "te", "th", "vi"}
-    assert {cell["verdict"] for language, cell in test.items() if language not in whole} == {"NOT_RUN"}
+    assert {cell["verdict"] for language, cell in test.items() if language not in whole} == {
+        "NOT_RUN"
+    }
 
 
 def test_all_tatoeba_languages_are_reproduced(run: tuple[Any, Any]) -> None:
@@ -74,9 +114,14 @@ def test_all_tatoeba_languages_are_reproduced(run: tuple[Any, Any]) -> None:
         language: SHORT_TATOEBA.get(language, 1_000) for language in found
     }
     assert {cell["verdict"] for cell in found.values()} == {"REPRODUCED"}
-    assert next(cell for cell in run[1]["cells"] if (cell["row"], cell["column"]) == ("tatoeba", "languages"))[
-        "value"
-    ] == 36  # fmt: skip
+    assert (
+        next(
+            cell
+            for cell in run[1]["cells"]
+            if (cell["row"], cell["column"]) == ("tatoeba", "languages")
+        )["value"]
+        == 36
+    )
 
 
 def test_inputs_are_the_files_that_were_read(run: tuple[Any, Any]) -> None:

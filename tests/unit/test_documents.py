@@ -10,7 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stilts_artifact.documents import MAX_BYTES, dump_json, parse_json, parse_yaml, read_document, write_atomically
+from stilts_artifact.documents import (
+    MAX_BYTES,
+    dump_json,
+    parse_json,
+    parse_yaml,
+    read_document,
+    write_atomically,
+)
 from stilts_artifact.errors import DataError, ResourceError
 
 VALUES = st.recursive(
@@ -59,7 +66,8 @@ def test_json_that_is_not_utf8_is_refused() -> None:
         "a: !!python/object/apply:os.system ['true']\n",
         "[" * 20_000,
         "[" * 100 + "]" * 100,
-        "[" * 50_000 + "]" * 50_000,  # libyaml's composer would overflow the stack and end the process
+        "[" * 50_000
+        + "]" * 50_000,  # libyaml's composer would overflow the stack and end the process
         "a: [1\n",
         "? [1, 2]\n: 3\n",
     ],
@@ -96,7 +104,9 @@ def test_write_atomically_replaces_and_leaves_nothing_else(tmp_path: Path) -> No
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_a_full_disk_keeps_the_old_file_and_leaves_no_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_keeps_the_old_file_and_leaves_no_part(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "f.json"
     write_atomically(path, b"old")
 

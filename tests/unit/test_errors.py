@@ -23,7 +23,13 @@ def test_exit_codes_are_those_of_the_readme() -> None:
 
 @pytest.mark.parametrize(
     ("name", "code"),
-    [("ConfigError", 2), ("DataError", 3), ("MissingDataError", 3), ("IntegrityError", 4), ("ResourceError", 5)],
+    [
+        ("ConfigError", 2),
+        ("DataError", 3),
+        ("MissingDataError", 3),
+        ("IntegrityError", 4),
+        ("ResourceError", 5),
+    ],
 )
 def test_each_class_has_its_exit_code(name: str, code: int) -> None:
     assert getattr(errors, name).exit_code == code

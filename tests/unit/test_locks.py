@@ -46,7 +46,10 @@ def read_lock(repository: Path, name: str) -> dict[str, tuple[str, list[str]]]:
 def direct(project: dict[str, Any], extras: tuple[str, ...]) -> dict[str, str]:
     """Direct dependencies with their versions, ours among them left out."""
     table = project["project"]
-    lines = [*table["dependencies"], *(line for extra in extras for line in table["optional-dependencies"][extra])]
+    lines = [
+        *table["dependencies"],
+        *(line for extra in extras for line in table["optional-dependencies"][extra]),
+    ]
     pairs = [line.split("==") for line in lines if not line.startswith("stilts-artifact[")]
     return {normal(name): version for name, version in pairs}
 
@@ -55,7 +58,11 @@ def direct(project: dict[str, Any], extras: tuple[str, ...]) -> dict[str, str]:
 def test_every_requirement_has_a_hash(repository: Path, lock: str) -> None:
     requirements = read_lock(repository, lock)
     assert requirements
-    assert [name for name, (_, hashes) in requirements.items() if not hashes or len(set(hashes)) < len(hashes)] == []
+    assert [
+        name
+        for name, (_, hashes) in requirements.items()
+        if not hashes or len(set(hashes)) < len(hashes)
+    ] == []
 
 
 @pytest.mark.parametrize("lock", LOCKS)
@@ -65,7 +72,9 @@ def test_no_lock_names_a_place(repository: Path, lock: str) -> None:
 
 
 @pytest.mark.parametrize("lock", EXTRAS)
-def test_locks_pin_what_pyproject_pins(repository: Path, project: dict[str, Any], lock: str) -> None:
+def test_locks_pin_what_pyproject_pins(
+    repository: Path, project: dict[str, Any], lock: str
+) -> None:
     locked = {name: version for name, (version, _) in read_lock(repository, lock).items()}
     wanted = direct(project, EXTRAS[lock])
     assert {name: locked.get(name, "absent").removesuffix("+cpu") for name in wanted} == wanted
@@ -76,7 +85,9 @@ def test_dev_is_cpu_and_tools(repository: Path) -> None:
     assert {name: dev.get(name) for name in cpu} == cpu
 
 
-def test_build_tools_are_those_of_the_project_and_of_the_other_locks(repository: Path, project: dict[str, Any]) -> None:
+def test_build_tools_are_those_of_the_project_and_of_the_other_locks(
+    repository: Path, project: dict[str, Any]
+) -> None:
     build, dev = read_lock(repository, "build"), read_lock(repository, "dev")
     backend = dict(line.split("==") for line in project["build-system"]["requires"])
     assert {name: build[name][0] for name in backend} == backend
@@ -111,7 +122,9 @@ def test_the_image_and_conda_install_the_locks(repository: Path) -> None:
     assert files == ["locks/pytorch-cpu.txt", "locks/build.txt", "locks/cpu.txt"]
     assert [file for file in files if not (repository / file).is_file()] == []
     dockerfile = (repository / "Dockerfile").read_text("utf-8")
-    assert re.search(r"^ARG BASE=python:3\.11\.\d+-\S+@sha256:[0-9a-f]{64}$", dockerfile, re.MULTILINE)
+    assert re.search(
+        r"^ARG BASE=python:3\.11\.\d+-\S+@sha256:[0-9a-f]{64}$", dockerfile, re.MULTILINE
+    )
     assert '/tmp/locks/install.sh /opt/venv "$VARIANT"' in dockerfile
 
 

@@ -11,7 +11,16 @@ from stilts_artifact.data.readers.text import UNCHANGED, decode, label, refuse_b
 from stilts_artifact.domain.examples import ChoiceExample
 from stilts_artifact.errors import DataError
 
-COSMOSQA_COLUMNS = ["id", "context", "question", "answer0", "answer1", "answer2", "answer3", "label"]
+COSMOSQA_COLUMNS = [
+    "id",
+    "context",
+    "question",
+    "answer0",
+    "answer1",
+    "answer2",
+    "answer3",
+    "label",
+]
 FOUR = {str(index): index for index in range(4)}
 LETTERS = "ABCDE"
 
@@ -19,8 +28,8 @@ LETTERS = "ABCDE"
 def hellaswag(data: bytes, where: str) -> list[ChoiceExample]:
     """Read ``hellaswag_train.jsonl`` or ``hellaswag_val.jsonl``.
 
-    The prompt is ``ctx_a``; a choice is ``ctx_b``, a space and the ending. ``ctx_b`` may be empty, and the choice then
-    begins with the space, as in jiant (tasks/lib/hellaswag.py at daa5a25).
+    The prompt is ``ctx_a``; a choice is ``ctx_b``, a space and the ending. ``ctx_b`` may be empty,
+    and the choice then begins with the space, as in jiant (tasks/lib/hellaswag.py at daa5a25).
 
     Raises:
         DataError: not four endings, a label outside 0-3, or a blinded or malformed file.
@@ -47,7 +56,9 @@ def cosmosqa(data: bytes, where: str) -> list[ChoiceExample]:
     examples = []
     for place, (identity, context, question, *answers, gold) in _csv_rows(data, where):
         choices = tuple(answers)
-        examples.append(ChoiceExample(identity, f"{context} {question}", choices, _index(gold, place)))
+        examples.append(
+            ChoiceExample(identity, f"{context} {question}", choices, _index(gold, place))
+        )
     return _checked(examples, where)
 
 
@@ -57,14 +68,19 @@ def commonsenseqa(data: bytes, where: str) -> list[ChoiceExample]:
     The first release (v1.0) had three choices; its questions are others, so it is refused.
 
     Raises:
-        DataError: not five choices labelled A to E in order, an answer outside them, or a blinded or malformed file.
+        DataError: not five choices labelled A to E in order, an answer outside them, or a blinded
+            or malformed file.
     """
     examples = []
     for place, record in parse_lines(data, where):
         question = field(record, "question", dict, place)
         listed = field(question, "choices", list, place)
-        choices = tuple(_choice(choice, letter, place) for choice, letter in _lettered(listed, place))
-        answer = label(field(record, "answerKey", str, place), {letter: letter for letter in LETTERS}, place)
+        choices = tuple(
+            _choice(choice, letter, place) for choice, letter in _lettered(listed, place)
+        )
+        answer = label(
+            field(record, "answerKey", str, place), {letter: letter for letter in LETTERS}, place
+        )
         identity, stem = field(record, "id", str, place), field(question, "stem", str, place)
         examples.append(ChoiceExample(identity, stem, choices, LETTERS.index(answer)))
     return _checked(examples, where)
@@ -73,46 +89,69 @@ def commonsenseqa(data: bytes, where: str) -> list[ChoiceExample]:
 def _lettered(choices: list[Record], place: str) -> Iterator[tuple[Record, str]]:
     if len(choices) != len(LETTERS):
         got, expected = f"{len(choices)} choices", "5 choices, A to E (release v1.11; v1.0 has 3)"
-        raise DataError("not the number of choices of CommonsenseQA", where=place, got=got, expected=expected)
+        raise DataError(
+            "not the number of choices of CommonsenseQA", where=place, got=got, expected=expected
+        )
     return zip(choices, LETTERS, strict=True)
 
 
 def _choice(choice: Record, letter: str, place: str) -> str:
     found = field(choice, "label", str, place)
     if found != letter:
-        raise DataError("choices are not in the order A to E", where=place, got=shown(found), expected=repr(letter))
+        raise DataError(
+            "choices are not in the order A to E",
+            where=place,
+            got=shown(found),
+            expected=repr(letter),
+        )
     return field(choice, "text", str, place)
 
 
 def _texts(values: list[object], count: int, name: str, place: str) -> list[str]:
     if len(values) != count:
-        raise DataError(f"wrong number of {name}", where=place, got=str(len(values)), expected=str(count))
+        raise DataError(
+            f"wrong number of {name}", where=place, got=str(len(values)), expected=str(count)
+        )
     return [field({name: value}, name, str, place) for value in values]
 
 
 def _csv_rows(data: bytes, where: str) -> Iterator[tuple[str, list[str]]]:
     """Yield (``file:line`` of the row's last line, cells) below the header."""
     text = decode(data, where, crlf=True)
-    reader = csv.reader(io.StringIO(text), strict=True)  # StringIO leaves line ends, some of them quoted, as they are
+    reader = csv.reader(
+        io.StringIO(text), strict=True
+    )  # StringIO leaves line ends, some of them quoted, as they are
     rows = 0
     try:
         for row in reader:
             place = f"{where}:{reader.line_num}"
             if rows == 0 and row != COSMOSQA_COLUMNS:
                 got, expected = ", ".join(map(shown, row)), ", ".join(COSMOSQA_COLUMNS)
-                raise DataError("not the header of Cosmos QA", where=place, got=got, expected=expected, fix=UNCHANGED)
+                raise DataError(
+                    "not the header of Cosmos QA",
+                    where=place,
+                    got=got,
+                    expected=expected,
+                    fix=UNCHANGED,
+                )
             if len(row) != len(COSMOSQA_COLUMNS):
                 what = "missing columns" if len(row) < len(COSMOSQA_COLUMNS) else "extra columns"
                 expected = f"{len(COSMOSQA_COLUMNS)} columns: {', '.join(COSMOSQA_COLUMNS)}"
-                raise DataError(what, where=place, got=f"{len(row)} columns", expected=expected, fix=UNCHANGED)
+                raise DataError(
+                    what, where=place, got=f"{len(row)} columns", expected=expected, fix=UNCHANGED
+                )
             if rows:
                 yield place, row
             rows += 1
     except csv.Error as error:
         place, expected = f"{where}:{reader.line_num}", "rows of comma-separated, quoted cells"
-        raise DataError("invalid csv", where=place, got=str(error), expected=expected, fix=UNCHANGED) from error
+        raise DataError(
+            "invalid csv", where=place, got=str(error), expected=expected, fix=UNCHANGED
+        ) from error
     if rows < 2:
-        raise DataError("the table has no rows", where=f"{where}:1", got="0 rows", expected="at least one row")
+        raise DataError(
+            "the table has no rows", where=f"{where}:1", got="0 rows", expected="at least one row"
+        )
 
 
 def _index(gold: str, place: str) -> int:

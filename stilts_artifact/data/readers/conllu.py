@@ -1,7 +1,8 @@
 """Universal Dependencies in CoNLL-U, turned into surface tokens with one tag each by XTREME's rules.
 
-The rules are those of XTREME at 838c13b: third_party/ud-conversion-tools (``--replace_subtokens_with_fused_forms``)
-and utils_preprocess.py:190-289. They are reimplemented here; FACTS section 2.3 lists them.
+The rules are those of XTREME at 838c13b: third_party/ud-conversion-tools
+(``--replace_subtokens_with_fused_forms``) and utils_preprocess.py:190-289. They are reimplemented
+here; FACTS section 2.3 lists them.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ COLUMNS = 10
 UPOS = "ADJ ADP ADV AUX CCONJ DET INTJ NOUN NUM PART PRON PROPN PUNCT SCONJ SYM VERB X"
 ZERO_WIDTH_NON_JOINER = "\u200c"
 
-#: Which of several equally high words gives a fused token its tag; French ``CONJ`` is XTREME's (UD v2 has no such tag).
+#: Which of several equally high words gives a fused token its tag; French ``CONJ`` is XTREME's (UD
+# v2 has no such tag).
 PRECEDENCE = {
     "default": "VERB NOUN PROPN PRON ADJ NUM ADV INTJ AUX ADP DET PART CCONJ SCONJ X PUNCT",
     "es": "VERB AUX PRON ADP DET",
@@ -48,20 +50,21 @@ class _Sentence:
 def conllu(data: bytes, where: str, *, language: str = "default") -> list[TaggedSentence]:
     """Read one treebank file as XTREME does.
 
-    - A multiword token (``3-4``) stays one token with its surface form. Its tag is that of the word in it that has the
-      fewest ancestors (basic and enhanced dependencies together, as the converter counts them); ties go to the tag
-      that comes first in :data:`PRECEDENCE` of ``language``, and last to the leftmost word.
+    - A multiword token (``3-4``) stays one token with its surface form. Its tag is that of the word
+      in it that has the fewest ancestors (basic and enhanced dependencies together, as the
+      converter counts them); ties go to the tag that comes first in :data:`PRECEDENCE` of
+      ``language``, and last to the leftmost word.
     - Empty nodes (``8.1``) are skipped.
-    - A sentence stays if no word is ``_``, or fewer than its length less one are: treebanks that are distributed
-      without their text (FTB, NYUAD, ESL) drop out.
+    - A sentence stays if no word is ``_``, or fewer than its length less one are: treebanks that
+      are distributed without their text (FTB, NYUAD, ESL) drop out.
     - Words lose U+200C and spaces.
 
     Args:
         language: chooses the precedence list (``es``, ``fr``, ``it``; all others share one).
 
     Raises:
-        DataError: a line that does not have ten columns, ids out of order, a tag outside the seventeen, a last
-            sentence that is cut, or a blinded or malformed file.
+        DataError: a line that does not have ten columns, ids out of order, a tag outside the
+            seventeen, a last sentence that is cut, or a blinded or malformed file.
     """
     precedence = PRECEDENCE.get(language, PRECEDENCE["default"]).split()
     examples = []
@@ -91,7 +94,11 @@ def _tokens(sentence: _Sentence, precedence: Sequence[str]) -> list[tuple[str, _
 def _head(sentence: _Sentence, span: range, precedence: Sequence[str]) -> _Word:
     depths = [_ancestors(sentence, identity) for identity in span]
     least = min(depths)
-    highest = [sentence.words[identity - 1] for identity, depth in zip(span, depths, strict=True) if depth == least]
+    highest = [
+        sentence.words[identity - 1]
+        for identity, depth in zip(span, depths, strict=True)
+        if depth == least
+    ]
     rank = {tag: index for index, tag in enumerate(precedence)}
     return min(highest, key=lambda word: rank.get(word.upos, len(rank)))
 
@@ -118,7 +125,12 @@ def _cleaned(form: str) -> str:
 
 def _checked_tag(word: _Word) -> str:
     if word.upos not in _TAGS:
-        raise DataError("label outside its set", where=word.place, got=shown(word.upos), expected=f"one of {UPOS}")
+        raise DataError(
+            "label outside its set",
+            where=word.place,
+            got=shown(word.upos),
+            expected=f"one of {UPOS}",
+        )
     return word.upos
 
 
@@ -134,7 +146,9 @@ def _sentences(data: bytes, where: str) -> Iterator[_Sentence]:
             _add(sentence, line, place)
     if sentence.words:
         got, expected = "the end of the file inside a sentence", "a blank line after every sentence"
-        raise DataError("the last sentence is cut", where=place, got=got, expected=expected, fix=UNCHANGED)
+        raise DataError(
+            "the last sentence is cut", where=place, got=got, expected=expected, fix=UNCHANGED
+        )
 
 
 def _add(sentence: _Sentence, line: str, place: str) -> None:
@@ -142,10 +156,14 @@ def _add(sentence: _Sentence, line: str, place: str) -> None:
     if len(cells) != COLUMNS:
         what = "missing columns" if len(cells) < COLUMNS else "extra columns"
         expected = f"{COLUMNS} columns separated by tabs (ID FORM LEMMA UPOS XPOS FEATS HEAD DEPREL DEPS MISC)"
-        raise DataError(what, where=place, got=f"{len(cells)} columns", expected=expected, fix=UNCHANGED)
+        raise DataError(
+            what, where=place, got=f"{len(cells)} columns", expected=expected, fix=UNCHANGED
+        )
     identity, form = cells[0], cells[1]
     if not form:
-        raise DataError("empty FORM", where=place, got=repr(form), expected="a word, or _ where it is withheld")
+        raise DataError(
+            "empty FORM", where=place, got=repr(form), expected="a word, or _ where it is withheld"
+        )
     if "-" in identity:
         first, last = (_number(part, "ID", place) for part in identity.split("-", 1))
         if first != len(sentence.words) + 1 or last <= first:
@@ -172,18 +190,26 @@ def _complete(sentence: _Sentence, place: str) -> _Sentence:
     """Check what only the whole sentence can tell: that spans and heads point at words of it."""
     size = len(sentence.words)
     if sentence.spans and sentence.spans[-1][1] > size:
-        _wrong_id(f"a multiword token up to word {sentence.spans[-1][1]}", f"words up to {size}", place)
+        _wrong_id(
+            f"a multiword token up to word {sentence.spans[-1][1]}", f"words up to {size}", place
+        )
     for word in sentence.words:
         if max(word.heads) > size:
-            raise DataError("unknown head", where=word.place, got=str(max(word.heads)), expected=f"0 to {size}")
+            raise DataError(
+                "unknown head", where=word.place, got=str(max(word.heads)), expected=f"0 to {size}"
+            )
     return sentence
 
 
 def _number(text: str, column: str, place: str) -> int:
     if not (text.isascii() and text.isdecimal() and len(text) < 7):
-        raise DataError(f"{column} is not a number", where=place, got=shown(text), expected="a number")
+        raise DataError(
+            f"{column} is not a number", where=place, got=shown(text), expected="a number"
+        )
     return int(text)
 
 
 def _wrong_id(got: str, expected: str, place: str) -> None:
-    raise DataError("ID out of order", where=place, got=shown(got), expected=expected, fix=UNCHANGED)
+    raise DataError(
+        "ID out of order", where=place, got=shown(got), expected=expected, fix=UNCHANGED
+    )

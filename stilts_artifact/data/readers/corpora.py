@@ -16,10 +16,17 @@ def bucc_text(data: bytes, where: str) -> list[Sentence]:
     sentences, lines = [], dict[str, str]()
     for place, (identity, text) in rows(data, where, ("id", "text")):
         if not identity or not text:
-            raise DataError("empty id or text", where=place, got=shown(f"{identity}\t{text}"), expected="id<TAB>text")
+            raise DataError(
+                "empty id or text",
+                where=place,
+                got=shown(f"{identity}\t{text}"),
+                expected="id<TAB>text",
+            )
         if identity in lines:
             got = f"{shown(identity)}, as in {lines[identity]}"
-            raise DataError("two sentences have one id", where=place, got=got, expected="unique ids")
+            raise DataError(
+                "two sentences have one id", where=place, got=got, expected="unique ids"
+            )
         lines[identity] = place
         sentences.append(Sentence(identity, text))
     return sentences
@@ -35,7 +42,12 @@ def bucc_gold(data: bytes, where: str) -> list[GoldPair]:
     for place, (source, target) in rows(data, where, ("source id", "target id")):
         pair = GoldPair(source, target)
         if not source or not target:
-            raise DataError("empty id", where=place, got=shown(f"{source}\t{target}"), expected="source<TAB>target")
+            raise DataError(
+                "empty id",
+                where=place,
+                got=shown(f"{source}\t{target}"),
+                expected="source<TAB>target",
+            )
         if pair in lines:
             got = f"{shown(source)}, {shown(target)}, as in {lines[pair]}"
             raise DataError("one gold pair twice", where=place, got=got, expected="unique pairs")
@@ -47,11 +59,14 @@ def lines(data: bytes, where: str) -> list[Sentence]:
     """Read Tatoeba: one sentence a line; the id is the 0-based line number, as its prediction files count.
 
     Raises:
-        DataError: an empty line, which would shift the two sides of a pair against each other, or a malformed file.
+        DataError: an empty line, which would shift the two sides of a pair against each other, or a
+            malformed file.
     """
     sentences = []
     for number, (place, text) in enumerate(numbered_lines(data, where)):
         if not text.strip():
-            raise DataError("empty line", where=place, got=repr(text), expected="one sentence on every line")
+            raise DataError(
+                "empty line", where=place, got=repr(text), expected="one sentence on every line"
+            )
         sentences.append(Sentence(str(number), text))
     return sentences

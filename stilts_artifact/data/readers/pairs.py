@@ -1,7 +1,7 @@
 """Sentence pairs: XNLI, MNLI, SNLI, ANLI (NLI) and QQP, PAWS-X (paraphrase).
 
-NLI labels come out as ``contradiction``, ``entailment``, ``neutral`` whatever the file calls them; paraphrase labels
-as ``0`` (no) and ``1`` (yes). Text is kept as it stands, quote marks included.
+NLI labels come out as ``contradiction``, ``entailment``, ``neutral`` whatever the file calls them;
+paraphrase labels as ``0`` (no) and ``1`` (yes). Text is kept as it stands, quote marks included.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ def xnli(data: bytes, where: str, *, language: str) -> list[PairExample]:
     """Read one language of ``xnli.dev.tsv`` or ``xnli.test.tsv`` (XNLI-1.0), which hold all fifteen together.
 
     Raises:
-        DataError: no row in ``language``, a label outside the three, or a blinded or malformed file.
+        DataError: no row in ``language``, a label outside the three, or a blinded or malformed
+            file.
     """
     examples, seen = [], set()
     columns = ("language", "gold_label", "sentence1", "sentence2", "pairID")
@@ -54,7 +55,8 @@ def qqp(data: bytes, where: str, *, cut_rows: str = "0") -> list[PairExample]:
         cut_rows: how many of its rows are known to be cut short; they are left out.
 
     Raises:
-        DataError: a label outside ``0`` and ``1``, more rows cut short, or a blinded or malformed file.
+        DataError: a label outside ``0`` and ``1``, more rows cut short, or a blinded or malformed
+            file.
     """
     columns = ("id", "question1", "question2", "is_duplicate")
     return _read_table(data, where, columns, PARAPHRASE, cut_rows=int(cut_rows))
@@ -63,8 +65,9 @@ def qqp(data: bytes, where: str, *, cut_rows: str = "0") -> list[PairExample]:
 def pawsx(data: bytes, where: str) -> list[PairExample]:
     """Read a file of PAWS-X (``train.tsv``, ``dev_2k.tsv``, ``test_2k.tsv``).
 
-    Cells are split at tabs alone; csv quoting loses rows (FACTS section 2.3: 49,175 of 49,401 left). Where the
-    translators had no sentence the file says ``NS``; those rows count upstream, so they are kept.
+    Cells are split at tabs alone; csv quoting loses rows (FACTS section 2.3: 49,175 of 49,401
+    left). Where the translators had no sentence the file says ``NS``; those rows count upstream, so
+    they are kept.
 
     Raises:
         DataError: a label outside ``0`` and ``1``, or a blinded or malformed file.
@@ -82,7 +85,9 @@ def snli(data: bytes, where: str) -> list[PairExample]:
     for place, record in parse_lines(data, where):
         gold = field(record, "gold_label", str, place)
         if gold != NO_LABEL:
-            first, second, pair = (field(record, name, str, place) for name in ("sentence1", "sentence2", "pairID"))
+            first, second, pair = (
+                field(record, name, str, place) for name in ("sentence1", "sentence2", "pairID")
+            )
             examples.append(PairExample(pair, first, second, label(gold, NLI, place)))
     return _checked(examples, where)
 

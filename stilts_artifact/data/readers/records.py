@@ -13,7 +13,13 @@ from stilts_artifact.errors import DataError
 Field = TypeVar("Field", str, int, bool, list[Any], dict[str, Any])
 Record = dict[str, Any]
 
-_NAMES = {str: "a string", int: "an integer", bool: "true or false", list: "a list", dict: "an object"}
+_NAMES = {
+    str: "a string",
+    int: "an integer",
+    bool: "true or false",
+    list: "a list",
+    dict: "an object",
+}
 
 
 _NO_TEXT = re.compile("[\0\ud800-\udfff]")
@@ -27,7 +33,9 @@ def _unique(pairs: list[tuple[str, Any]]) -> Record:
     record = dict(pairs)
     if len(record) != len(pairs):
         keys = [key for key, _ in pairs]
-        raise _NotStrict(f"key {next(key for key in keys if keys.count(key) > 1)!r} twice in one object")
+        raise _NotStrict(
+            f"key {next(key for key in keys if keys.count(key) > 1)!r} twice in one object"
+        )
     return record
 
 
@@ -55,15 +63,17 @@ def _parse(text: str, place: str, where: str | None = None) -> Any:
         got, expected = "more levels than the parser follows", "the few levels of its format"
         raise DataError("JSON nested too deeply", where=place, got=got, expected=expected) from None
     except ValueError as error:  # _NotStrict, or an integer too long for Python to convert
-        raise DataError("JSON that is not strict", where=place, got=str(error), expected="strict JSON") from error
+        raise DataError(
+            "JSON that is not strict", where=place, got=str(error), expected="strict JSON"
+        ) from error
 
 
 def parse_document(data: bytes, where: str) -> tuple[Record, str]:
     """Parse a file that is one JSON object; return it and its text.
 
     Raises:
-        DataError: not UTF-8, not JSON, cut short, a key twice in one object, NaN or Infinity, nested too deeply, or
-            not an object.
+        DataError: not UTF-8, not JSON, cut short, a key twice in one object, NaN or Infinity,
+            nested too deeply, or not an object.
     """
     text = decode(data, where)
     return _object(_parse(text, f"{where}:1", where), f"{where}:1"), text
@@ -81,7 +91,12 @@ def parse_lines(data: bytes, where: str) -> Iterator[tuple[str, Record]]:
 
 def _object(value: Any, place: str) -> Record:
     if not isinstance(value, dict):
-        raise DataError("not a JSON object", where=place, got=f"{type(value).__name__}", expected="an object {...}")
+        raise DataError(
+            "not a JSON object",
+            where=place,
+            got=f"{type(value).__name__}",
+            expected="an object {...}",
+        )
     return value
 
 
@@ -92,15 +107,24 @@ def field(record: object, name: str, kind: type[Field], place: str) -> Field:
         DataError: ``record`` is no object, or the field is missing or of another type.
     """
     if not isinstance(record, dict):
-        raise DataError("not a JSON object", where=place, got=shown(str(record)), expected=f"an object with '{name}'")
+        raise DataError(
+            "not a JSON object",
+            where=place,
+            got=shown(str(record)),
+            expected=f"an object with '{name}'",
+        )
     if name not in record:
         got = ", ".join(map(shown, sorted(record))) or "no fields"
-        raise DataError(f"missing field '{name}'", where=place, got=got, expected=f"'{name}': {_NAMES[kind]}")
+        raise DataError(
+            f"missing field '{name}'", where=place, got=got, expected=f"'{name}': {_NAMES[kind]}"
+        )
     value = record[name]
     # type() and not isinstance(): true is an int for Python, not for JSON
     if type(value) is not kind:
         got = f"'{name}': {shown(json.dumps(value))}"
-        raise DataError(f"field '{name}' has the wrong type", where=place, got=got, expected=_NAMES[kind])
+        raise DataError(
+            f"field '{name}' has the wrong type", where=place, got=got, expected=_NAMES[kind]
+        )
     if type(value) is str:
         _check_text(value, name, place)
     return value
@@ -111,4 +135,9 @@ def _check_text(value: str, name: str, place: str) -> None:
     bad = _NO_TEXT.search(value)
     if bad is not None:
         got = f"U+{ord(bad[0]):04X} in '{name}'"
-        raise DataError("a character that no text may hold", where=place, got=got, expected="Unicode text without NUL")
+        raise DataError(
+            "a character that no text may hold",
+            where=place,
+            got=got,
+            expected="Unicode text without NUL",
+        )

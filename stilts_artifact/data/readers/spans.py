@@ -15,35 +15,50 @@ VERSIONS = ("1.1", "2.0")
 def squad(data: bytes, where: str, *, version: str = "1.1") -> list[SpanExample]:
     """Read SQuAD's format; with ``version="2.0"`` a question may be unanswerable (``is_impossible``).
 
-    The context is never stripped: an answer's offset counts from its very first character (some contexts of XQuAD
-    begin with U+FEFF).
+    The context is never stripped: an answer's offset counts from its very first character (some
+    contexts of XQuAD begin with U+FEFF).
 
     Raises:
-        DataError: an answer that does not stand at its offset, a question without answer (v1.1) or whose answers
-            contradict ``is_impossible`` (v2.0), an id used twice, or a malformed file.
+        DataError: an answer that does not stand at its offset, a question without answer (v1.1) or
+            whose answers contradict ``is_impossible`` (v2.0), an id used twice, or a malformed
+            file.
         ConfigError: an unknown version.
     """
     if version not in VERSIONS:
-        raise ConfigError("unknown version of the SQuAD format", got=shown(version), expected=" or ".join(VERSIONS))
+        raise ConfigError(
+            "unknown version of the SQuAD format",
+            got=shown(version),
+            expected=" or ".join(VERSIONS),
+        )
     return _read(data, where, impossible=version == "2.0", wanted=lambda identity: True)
 
 
 def tydiqa(data: bytes, where: str, *, language: str) -> list[SpanExample]:
     """Read one language of TyDiQA-GoldP: ids begin with its English name and a hyphen (``english-123-0``).
 
-    jiant trains on the whole multilingual file under the name of English (FACTS section 2.3); this does not.
+    jiant trains on the whole multilingual file under the name of English (FACTS section 2.3); this
+    does not.
 
     Raises:
         DataError: no question in ``language``, or as :func:`squad` for the questions in it.
     """
-    examples = _read(data, where, impossible=False, wanted=lambda identity: identity.split("-", 1)[0] == language)
+    examples = _read(
+        data, where, impossible=False, wanted=lambda identity: identity.split("-", 1)[0] == language
+    )
     if not examples:
         expected = f"ids that begin with '{language}-'"
-        raise DataError(f"no question in language '{language}'", where=where, got="0 questions", expected=expected)
+        raise DataError(
+            f"no question in language '{language}'",
+            where=where,
+            got="0 questions",
+            expected=expected,
+        )
     return examples
 
 
-def _read(data: bytes, where: str, *, impossible: bool, wanted: Callable[[str], bool]) -> list[SpanExample]:
+def _read(
+    data: bytes, where: str, *, impossible: bool, wanted: Callable[[str], bool]
+) -> list[SpanExample]:
     document, text = parse_document(data, where)
     lines, seen, examples = _Lines(text, where), set[str](), []
     for context, qa in _questions(document, f"{where}:1"):
@@ -52,19 +67,27 @@ def _read(data: bytes, where: str, *, impossible: bool, wanted: Callable[[str], 
         if not wanted(identity):
             continue
         if identity in seen:
-            raise DataError("two questions have one id", where=place, got=repr(identity), expected="unique ids")
+            raise DataError(
+                "two questions have one id", where=place, got=repr(identity), expected="unique ids"
+            )
         seen.add(identity)
         answers = _answers(context, qa, impossible=impossible, place=place)
         examples.append(SpanExample(identity, field(qa, "question", str, place), context, answers))
     if not seen and not lines.found:
-        raise DataError("the file has no questions", where=f"{where}:1", got="0 questions", expected="at least one")
+        raise DataError(
+            "the file has no questions",
+            where=f"{where}:1",
+            got="0 questions",
+            expected="at least one",
+        )
     return examples
 
 
 class _Lines:
     """Finds the line of each question while the parsed document is walked in its own order.
 
-    The file may be one line of 30 MB or pretty-printed; one pass over its text serves all questions.
+    The file may be one line of 30 MB or pretty-printed; one pass over its text serves all
+    questions.
     """
 
     def __init__(self, text: str, where: str) -> None:
@@ -94,11 +117,15 @@ def _questions(document: Record, place: str) -> Iterator[tuple[str, Record]]:
 
 
 def _answers(context: str, qa: Record, *, impossible: bool, place: str) -> tuple[Answer, ...]:
-    answers = tuple(_answer(context, answer, qa["id"], place) for answer in field(qa, "answers", list, place))
+    answers = tuple(
+        _answer(context, answer, qa["id"], place) for answer in field(qa, "answers", list, place)
+    )
     unanswerable = impossible and field(qa, "is_impossible", bool, place)
     if unanswerable == bool(answers):
         raise DataError(
-            f"the answers of question '{qa['id']}' contradict is_impossible" if impossible else _no_answer(qa["id"]),
+            f"the answers of question '{qa['id']}' contradict is_impossible"
+            if impossible
+            else _no_answer(qa["id"]),
             where=place,
             got=f"{len(answers)} answers",
             expected="no answer" if unanswerable else "at least one answer",

@@ -6,7 +6,13 @@ import re
 from collections.abc import Iterator
 
 from stilts_artifact.data.readers.conllu import conllu
-from stilts_artifact.data.readers.text import UNCHANGED, label, numbered_lines, refuse_blinded, shown
+from stilts_artifact.data.readers.text import (
+    UNCHANGED,
+    label,
+    numbered_lines,
+    refuse_blinded,
+    shown,
+)
 from stilts_artifact.domain.examples import TaggedSentence
 from stilts_artifact.errors import DataError
 
@@ -21,11 +27,12 @@ _CCG_BRANCH = re.compile(r"\(<T \S+ \d+ \d+>")
 def panx(data: bytes, where: str) -> list[TaggedSentence]:
     """Read ``train``, ``dev`` or ``test`` of one language of PAN-X: ``af:Sy<TAB>O``, a blank line after a sentence.
 
-    The word is what follows the first colon (XTREME utils_preprocess.py:110-127 at 838c13b). A line without a colon,
-    which XTREME drops without a word, is an error here.
+    The word is what follows the first colon (XTREME utils_preprocess.py:110-127 at 838c13b). A line
+    without a colon, which XTREME drops without a word, is an error here.
 
     Raises:
-        DataError: a word without its language prefix, a tag outside the seven, or a blinded or malformed file.
+        DataError: a word without its language prefix, a tag outside the seven, or a blinded or
+            malformed file.
     """
     sentences = []
     for block in _blocks(data, where):
@@ -33,13 +40,25 @@ def panx(data: bytes, where: str) -> list[TaggedSentence]:
         for place, line in block:
             cells = line.split("\t")
             if len(cells) != 2:
-                what = "missing columns: tag" if len(cells) < 2 else f"{len(cells) - 2} extra columns after 'tag'"
+                what = (
+                    "missing columns: tag"
+                    if len(cells) < 2
+                    else f"{len(cells) - 2} extra columns after 'tag'"
+                )
                 expected = "2 columns separated by a tab: language:word, tag"
-                raise DataError(what, where=place, got=shown(line), expected=expected, fix=UNCHANGED)
+                raise DataError(
+                    what, where=place, got=shown(line), expected=expected, fix=UNCHANGED
+                )
             prefix, colon, word = cells[0].partition(":")
             if not colon or not prefix:
                 got, expected = shown(cells[0]), "language:word"
-                raise DataError("word without language prefix", where=place, got=got, expected=expected, fix=UNCHANGED)
+                raise DataError(
+                    "word without language prefix",
+                    where=place,
+                    got=got,
+                    expected=expected,
+                    fix=UNCHANGED,
+                )
             words.append(word.strip())
             tags.append(label(cells[1], PANX_TAGS, place))
         sentences.append(TaggedSentence(tuple(words), tuple(tags)))
@@ -62,14 +81,20 @@ def _blocks(data: bytes, where: str) -> Iterator[list[tuple[str, str]]]:
     if block:
         yield block
     if not found:
-        raise DataError("the file has no sentences", where=f"{where}:1", got="blank lines", expected="tagged words")
+        raise DataError(
+            "the file has no sentences",
+            where=f"{where}:1",
+            got="blank lines",
+            expected="tagged words",
+        )
 
 
 def ccg(data: bytes, where: str) -> list[TaggedSentence]:
     """Read a CCGbank AUTO file: a header line, then one derivation; the leaves are the words and their categories.
 
-    A leaf is ``(<L category modified-POS POS word predicate>)`` (jiant v1.3.0 scripts/ccg/ccg_proc.py takes the same
-    fields). Categories are an open set: the corpus defines them.
+    A leaf is ``(<L category modified-POS POS word predicate>)`` (jiant v1.3.0
+    scripts/ccg/ccg_proc.py takes the same fields). Categories are an open set: the corpus defines
+    them.
 
     Raises:
         DataError: a line out of turn, or a derivation that is cut or malformed.
@@ -80,12 +105,22 @@ def ccg(data: bytes, where: str) -> list[TaggedSentence]:
         if header:
             if not _CCG_HEADER.fullmatch(line):
                 expected = "ID=... PARSER=GOLD NUMPARSE=1"
-                raise DataError("not the header of a derivation", where=place, got=shown(line), expected=expected)
+                raise DataError(
+                    "not the header of a derivation",
+                    where=place,
+                    got=shown(line),
+                    expected=expected,
+                )
         else:
             sentences.append(_derivation(line, place))
         header = not header
     if not header:
-        raise DataError("the last derivation is missing", where=place, got="its header only", expected="a derivation")
+        raise DataError(
+            "the last derivation is missing",
+            where=place,
+            got="its header only",
+            expected="a derivation",
+        )
     return sentences
 
 
@@ -97,5 +132,9 @@ def _derivation(line: str, place: str) -> TaggedSentence:
     if not leaves or rest != ")" * branches:
         got = f"{len(leaves)} leaves, {branches} branches, {shown(rest)} besides"
         expected = "balanced (<T ...> ... ) and (<L category modified-POS POS word predicate>)"
-        raise DataError("malformed derivation", where=place, got=got, expected=expected, fix=UNCHANGED)
-    return TaggedSentence(tuple(word for _, word in leaves), tuple(category for category, _ in leaves))
+        raise DataError(
+            "malformed derivation", where=place, got=got, expected=expected, fix=UNCHANGED
+        )
+    return TaggedSentence(
+        tuple(word for _, word in leaves), tuple(category for category, _ in leaves)
+    )

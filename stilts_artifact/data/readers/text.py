@@ -17,8 +17,9 @@ BLINDED_FROM = 20  # so few labels may all agree by chance: two even classes do 
 def decode(data: bytes, where: str, *, crlf: bool = False) -> str:
     r"""Decode a whole file as UTF-8, refusing what an editor, a spreadsheet or a bad copy leaves behind.
 
-    A byte order mark *inside* the text is data (XQuAD has contexts that begin with U+FEFF); at the start of a file no
-    upstream format has one. A file most of whose lines end in ``\r\n`` was converted; a stray ``\r`` is data.
+    A byte order mark *inside* the text is data (XQuAD has contexts that begin with U+FEFF); at the
+    start of a file no upstream format has one. A file most of whose lines end in ``\r\n`` was
+    converted; a stray ``\r`` is data.
 
     Args:
         data: the bytes of the file.
@@ -29,7 +30,13 @@ def decode(data: bytes, where: str, *, crlf: bool = False) -> str:
         DataError: empty file, byte order mark, invalid UTF-8, NUL or converted line ends.
     """
     if not data:
-        raise DataError("the file is empty", where=where, got="0 bytes", expected="at least one record", fix=UNCHANGED)
+        raise DataError(
+            "the file is empty",
+            where=where,
+            got="0 bytes",
+            expected="at least one record",
+            fix=UNCHANGED,
+        )
     if data.startswith(BOM):
         raise DataError(
             "the file begins with a byte order mark (BOM)",
@@ -57,7 +64,9 @@ def _refuse_byte(data: bytes, pattern: bytes, where: str, what: str) -> None:
     offset = data.find(pattern)
     if offset >= 0:
         got, place = f"{pattern!r} at offset {offset}", f"{where}:{line_of(data, offset)}"
-        raise DataError(what, where=place, got=got, expected=r"UTF-8 text whose lines end in \n", fix=UNCHANGED)
+        raise DataError(
+            what, where=place, got=got, expected=r"UTF-8 text whose lines end in \n", fix=UNCHANGED
+        )
 
 
 def line_of(data: bytes, offset: int) -> int:
@@ -68,8 +77,8 @@ def line_of(data: bytes, offset: int) -> int:
 def numbered_lines(data: bytes, where: str) -> Iterator[tuple[str, str]]:
     r"""Yield (``file:line``, line) for every line; a newline at the end of the last line may be missing.
 
-    Splits at ``\n`` only: U+2028, U+0085 or a vertical tab inside a sentence is part of the sentence
-    (``str.splitlines`` would cut there and shift every line after it).
+    Splits at ``\n`` only: U+2028, U+0085 or a vertical tab inside a sentence is part of the
+    sentence (``str.splitlines`` would cut there and shift every line after it).
 
     Example:
         >>> list(numbered_lines("a\u2028b\nc".encode(), "f"))
@@ -95,20 +104,24 @@ def rows(data: bytes, where: str, columns: Sequence[str]) -> Iterator[tuple[str,
         yield place, cells
 
 
-def table(data: bytes, where: str, columns: Sequence[str], *, cut_rows: int = 0) -> Iterator[tuple[str, list[str]]]:
+def table(
+    data: bytes, where: str, columns: Sequence[str], *, cut_rows: int = 0
+) -> Iterator[tuple[str, list[str]]]:
     """Yield (``file:line``, the cells of ``columns``) of a tab-separated file whose first line is a header.
 
-    Columns are found by name, since train and dev files of one benchmark have different numbers of them.
+    Columns are found by name, since train and dev files of one benchmark have different numbers of
+    them.
 
     Args:
         data: the bytes of the file.
         where: its name, for errors.
         columns: names of the columns to yield.
-        cut_rows: how many rows with too few cells the publisher's file is known to have; so many are left out.
+        cut_rows: how many rows with too few cells the publisher's file is known to have; so many
+            are left out.
 
     Raises:
-        DataError: a column that the header lacks or repeats, a row with another number of cells than the header, or
-            no row at all; see also :func:`decode`.
+        DataError: a column that the header lacks or repeats, a row with another number of cells
+            than the header, or no row at all; see also :func:`decode`.
     """
     lines = numbered_lines(data, where)
     place, first = next(lines)
@@ -134,7 +147,12 @@ def table(data: bytes, where: str, columns: Sequence[str], *, cut_rows: int = 0)
         empty = False
         yield place, [cells[index] for index in wanted]
     if empty:
-        raise DataError("the table has a header and no rows", where=place, got="0 rows", expected="at least one row")
+        raise DataError(
+            "the table has a header and no rows",
+            where=place,
+            got="0 rows",
+            expected="at least one row",
+        )
 
 
 def _wrong_width(place: str, width: int, columns: Sequence[str]) -> DataError:
@@ -161,14 +179,16 @@ def label(raw: str, allowed: Mapping[str, str], place: str) -> str:
         return allowed[raw]
     except KeyError:
         expected = " or ".join(map(repr, allowed))
-        raise DataError("label outside its set", where=place, got=shown(raw), expected=expected) from None
+        raise DataError(
+            "label outside its set", where=place, got=shown(raw), expected=expected
+        ) from None
 
 
 def refuse_blinded(labels: Collection[object], where: str) -> None:
     """Refuse a file that has one single label throughout, as the test files that XTREME's download script writes do.
 
-    XTREME deletes test labels and puts a placeholder in their place, so every system scores its share of that label
-    (XTREME issue 24: XNLI accuracy 0.33).
+    XTREME deletes test labels and puts a placeholder in their place, so every system scores its
+    share of that label (XTREME issue 24: XNLI accuracy 0.33).
 
     Raises:
         DataError: more than :data:`BLINDED_FROM` labels, all the same.

@@ -8,15 +8,15 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from stilts_artifact.benchmark import world
+from stilts_artifact.benchmark import load_benchmark
+from stilts_artifact.benchmark.assemble import mini_benchmark, source_names
 from stilts_artifact.benchmark.languages import MINI
 from stilts_artifact.benchmark.pins import Pin, parse_pins, read_pins
 from stilts_artifact.benchmark.sources import CCGBANK, ORIGINS
-from stilts_artifact.benchmark.worlds import mini_world, source_names
 from stilts_artifact.domain.tasks import Source
 from stilts_artifact.errors import ConfigError
 
-SOURCES = world("xtreme").sources
+SOURCES = load_benchmark("xtreme").sources
 HEADER = "name\tbytes\tsha256\n"
 ZEROS = 64 * "0"
 
@@ -43,7 +43,10 @@ def test_pins_are_distinct() -> None:
 
 def test_every_family_is_there_and_every_origin_is_of_use() -> None:
     names = list(SOURCES)
-    sizes = {origin.pattern: sum(fnmatchcase(name, origin.pattern) for name in names) for origin in ORIGINS}
+    sizes = {
+        origin.pattern: sum(fnmatchcase(name, origin.pattern) for name in names)
+        for origin in ORIGINS
+    }
     assert (sizes["tatoeba.*"], sizes["xquad.*.json"], sizes["bucc2018-*.tar.bz2"]) == (72, 11, 8)
     assert all(sizes.values())
     unpinned = [name for name, source in SOURCES.items() if source.sha256 is None]
@@ -56,38 +59,52 @@ def test_files_on_moving_branches_have_a_pinned_url_too() -> None:
         if name.startswith(("tatoeba.", "xquad.")):
             moving, pinned = source.urls
             assert re.search(r"/raw/(main|master)/", moving)
-            assert re.search(r"^https://raw\.githubusercontent\.com/[^/]+/[^/]+/[0-9a-f]{40}/", pinned)
+            assert re.search(
+                r"^https://raw\.githubusercontent\.com/[^/]+/[^/]+/[0-9a-f]{40}/", pinned
+            )
 
 
 def test_english_treebanks_can_stand_in_for_the_archive() -> None:
     archive = SOURCES["ud-treebanks-v2.5.tgz"]
     english = [member for member in archive.members if "/UD_English-" in member.path]
     splits = [member.path.rpartition("-")[2] for member in english]
-    assert {split: splits.count(split) for split in splits} == {"train.conllu": 4, "dev.conllu": 4, "test.conllu": 6}
+    assert {split: splits.count(split) for split in splits} == {
+        "train.conllu": 4,
+        "dev.conllu": 4,
+        "test.conllu": 6,
+    }
     for member in archive.members:
         assert member.bytes > 0 and re.fullmatch(r"[0-9a-f]{64}", member.sha256)
         assert any(fnmatchcase(member.path, pattern) for pattern in archive.complete)
     for pattern in archive.complete:
         assert any(fnmatchcase(member.path, pattern) for member in archive.members)
-    patterns = {part.member for parts in world("xtreme").tasks["udpos"].parts.values() for part in parts}
+    patterns = {
+        part.member
+        for parts in load_benchmark("xtreme").tasks["udpos"].parts.values()
+        for part in parts
+    }
     assert set(archive.complete) <= patterns
     assert {name for name, source in SOURCES.items() if source.members} == {archive.name}
 
 
 def test_generated_files_are_made_here_and_free() -> None:
     pins = {name: Pin(7, ZEROS) for name in source_names(MINI)}
-    for name, source in mini_world(pins).sources.items():
-        assert (source.name, source.urls, source.licence) == (name, (f"miniworld:{name}",), "CC0-1.0")
+    for name, source in mini_benchmark(pins).sources.items():
+        assert (source.name, source.urls, source.licence) == (
+            name,
+            (f"miniworld:{name}",),
+            "CC0-1.0",
+        )
         assert (source.bytes, source.sha256) == (7, ZEROS)
 
 
 def test_the_recorded_mini_pins_are_those_of_the_mini_world() -> None:
-    assert set(world("mini").sources) == set(source_names(MINI))
+    assert set(load_benchmark("mini").sources) == set(source_names(MINI))
 
 
 def test_stale_mini_pins_are_refused() -> None:
     with pytest.raises(ConfigError) as caught:
-        mini_world({"old.zip": Pin(1, ZEROS)})
+        mini_benchmark({"old.zip": Pin(1, ZEROS)})
     assert caught.value.fix == "run: python -m stilts_artifact.miniworld.pin"
 
 

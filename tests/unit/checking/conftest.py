@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 
 from stilts_artifact.checking import expected, labels, recheck, record
-from tests.unit.checking.small import SmallSet, make_set, small_world
+from tests.unit.checking.small import SmallSet, make_set, small_benchmark
 
 
 @pytest.fixture(scope="session")
 def small_sets(tmp_path_factory: pytest.TempPathFactory) -> dict[int, SmallSet]:
     """Table 2 with one seed and Table 3 with three, which pass."""
-    world = small_world()
+    benchmark = small_benchmark()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(record, "world", lambda _: world)
+        patch.setattr(record, "load_benchmark", lambda _: benchmark)
         return {
             2: make_set(tmp_path_factory.mktemp("table2"), 2),
             3: make_set(tmp_path_factory.mktemp("table3"), 3, seeds=(0, 1, 2)),
@@ -25,14 +25,17 @@ def small_sets(tmp_path_factory: pytest.TempPathFactory) -> dict[int, SmallSet]:
 
 @pytest.fixture(params=[2, 3], ids=["table2", "table3"])
 def small(
-    request: pytest.FixtureRequest, small_sets: dict[int, SmallSet], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    request: pytest.FixtureRequest,
+    small_sets: dict[int, SmallSet],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> SmallSet:
     """A copy of a small set, and a package that believes in its small world and its expected values."""
     table: int = request.param
     base = tmp_path / "set"
     shutil.copytree(small_sets[table].folder.parent, base)
-    world = small_world()
-    monkeypatch.setattr(recheck, "world", lambda _: world)
+    benchmark = small_benchmark()
+    monkeypatch.setattr(recheck, "load_benchmark", lambda _: benchmark)
     for module in (expected, labels, recheck):
         monkeypatch.setattr(module, "expected_root", lambda: base / "expected")
     return SmallSet(base / "results", base / "expected", table)

@@ -7,24 +7,32 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks.checking import make_run
-from stilts_artifact.benchmark import world as load_world
+from stilts_artifact.benchmark import load_benchmark
 from stilts_artifact.checking.labels import LABELS, recorded_labels
 from stilts_artifact.checking.record import load_measured, recorded_yaml
 from stilts_artifact.checking.results import Results, dump_results, load_results
 from stilts_artifact.checking.sums import refresh_sums
 from stilts_artifact.domain.cells import Verdict
-from stilts_artifact.domain.tasks import Task, World
+from stilts_artifact.domain.tasks import Benchmark, Task
 
 LANGUAGES = ("qaa", "qac", "qen")
 ROWS: Mapping[int, Sequence[str]] = {2: ("none", "mnli"), 3: ("none", "best")}
-_COMMON = {"udpos": 30, "panx": 31, "xquad": 52, "mlqa": 53, "tydiqa": 54, "bucc2018": 55, "tatoeba": 81}
+_COMMON = {
+    "udpos": 30,
+    "panx": 31,
+    "xquad": 52,
+    "mlqa": 53,
+    "tydiqa": 54,
+    "bucc2018": 55,
+    "tatoeba": 81,
+}
 SIZES = {2: {"xnli": 90, "pawsx": 92, **_COMMON}, 3: {"xnli": 91, "pawsx": 94, **_COMMON}}
 """Examples of each language."""
 
 
-def small_world() -> World:
+def small_benchmark() -> Benchmark:
     """The mini world in three languages."""
-    mini = load_world("mini")
+    mini = load_benchmark("mini")
     return replace(mini, tasks={name: _small(task) for name, task in mini.tasks.items()})
 
 
@@ -56,7 +64,7 @@ class SmallSet:
 def make_set(base: Path, table: int, seeds: Sequence[int] = (0,)) -> SmallSet:
     """Needs :func:`small_world` in place of the mini world (the fixture ``small``)."""
     made = SmallSet(base / "results", base / "expected", table)
-    make_run(made.folder, small_world(), table, ROWS[table], seeds, SIZES[table])
+    make_run(made.folder, small_benchmark(), table, ROWS[table], seeds, SIZES[table])
     measured = load_measured(made.results_file)
     (made.expected / "mini").mkdir(parents=True)
     (made.expected / "mini" / f"table{table}.yaml").write_bytes(recorded_yaml(measured, "mini"))
@@ -69,7 +77,10 @@ def make_set(base: Path, table: int, seeds: Sequence[int] = (0,)) -> SmallSet:
 def mark_reproduced(path: Path) -> Results:
     """Give every cell of a file the verdict that it claims to deserve."""
     results = load_results(path)
-    cells = [cell.model_copy(update={"verdict": Verdict.REPRODUCED, "reason": "equal"}) for cell in results.cells]
+    cells = [
+        cell.model_copy(update={"verdict": Verdict.REPRODUCED, "reason": "equal"})
+        for cell in results.cells
+    ]
     results = results.model_copy(update={"cells": cells, "verdict": Verdict.REPRODUCED})
     path.write_bytes(dump_results(results))
     return results

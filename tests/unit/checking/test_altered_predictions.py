@@ -17,7 +17,9 @@ from tests.unit.checking.small import SmallSet
 def prediction_files(small: SmallSet) -> list[Path]:
     """Every file of one seed (with three, a median may stand; the values of the seeds do not)."""
     seed = "seed-0" if small.table == 2 else "seed-1"
-    return sorted(path for path in (small.run / "predictions").rglob(f"{seed}/*/*") if path.is_file())
+    return sorted(
+        path for path in (small.run / "predictions").rglob(f"{seed}/*/*") if path.is_file()
+    )
 
 
 def relist(small: SmallSet) -> None:
@@ -64,7 +66,10 @@ def test_altered_predictions_under_an_old_score_are_named_by_cell(small: SmallSe
         relist(small)
         verdicts = judged(small)
         for key in cells_of(path, small):
-            mean, everything = CellKey(key.row, key.column), "average" if small.table == 2 else "overall"
+            mean, everything = (
+                CellKey(key.row, key.column),
+                "average" if small.table == 2 else "overall",
+            )
             assert verdicts[key] is verdicts[mean] is Verdict.NOT_REPRODUCED, path
             if "_" not in key.column:
                 assert verdicts[CellKey(key.row, everything)] is Verdict.NOT_REPRODUCED
@@ -94,7 +99,9 @@ def test_two_languages_swapped_are_noticed(small: SmallSet) -> None:
         except ArtifactError as error:
             assert path.name in str(error) or other.name in str(error)
         else:
-            assert all(verdicts[key] is Verdict.NOT_REPRODUCED for key in cells_of(path, small)), path
+            assert all(verdicts[key] is Verdict.NOT_REPRODUCED for key in cells_of(path, small)), (
+                path
+            )
         path.write_bytes(first)
         other.write_bytes(second)
 
@@ -129,17 +136,23 @@ def test_the_other_split_copied_over_is_noticed(
             source = next((other.run / "labels" / task).glob(f"*-{path.name.partition('-')[2]}"))
             original = path.read_bytes()
             path.write_bytes(source.read_bytes())
-            with pytest.raises(IntegrityError, match=r"not the one the results rest on|not the benchmark's"):
+            with pytest.raises(
+                IntegrityError, match=r"not the one the results rest on|not the benchmark's"
+            ):
                 recheck(small.results_file)
             relist(small)
-            with pytest.raises(IntegrityError, match="labels that are not the benchmark's") as caught:
+            with pytest.raises(
+                IntegrityError, match="labels that are not the benchmark's"
+            ) as caught:
                 recheck(small.results_file)
             assert path.name in str(caught.value)
             path.write_bytes(original)
             relist(small)
 
 
-def test_dev_predictions_copied_to_test_are_noticed(small: SmallSet, small_sets: dict[int, SmallSet]) -> None:
+def test_dev_predictions_copied_to_test_are_noticed(
+    small: SmallSet, small_sets: dict[int, SmallSet]
+) -> None:
     other = small_sets[5 - small.table]
     source_row = {"mnli": "none", "best": "none", "none": "none"}
     for path in prediction_files(small):
@@ -155,5 +168,7 @@ def test_dev_predictions_copied_to_test_are_noticed(small: SmallSet, small_sets:
         except ArtifactError as error:
             assert str(path) in str(error)
         else:
-            assert all(verdicts[key] is Verdict.NOT_REPRODUCED for key in cells_of(path, small)), path
+            assert all(verdicts[key] is Verdict.NOT_REPRODUCED for key in cells_of(path, small)), (
+                path
+            )
         path.write_bytes(original)

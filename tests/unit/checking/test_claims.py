@@ -8,17 +8,36 @@ from pathlib import Path
 import pytest
 
 from stilts_artifact.benchmark.experiments import AVERAGE, BEST, NONE, OVERALL
-from stilts_artifact.checking.claims import Claim, Claims, claims_path, decisive, judge_claims, load_claims
+from stilts_artifact.checking.claims import (
+    Claim,
+    Claims,
+    claims_path,
+    decisive,
+    judge_claims,
+    load_claims,
+)
 from stilts_artifact.checking.results import CellRecord, ClaimRecord, Results, RowRecord
 from stilts_artifact.domain.cells import Verdict
 from stilts_artifact.domain.signature import Signature
 from stilts_artifact.errors import ArtifactError, ConfigError
 
 CLAIMS = load_claims(claims_path())
-SINGLES = ("anli_plus", "mnli", "qqp", "squad_v2", "squad_v1", "hellaswag", "ccg", "cosmosqa", "commonsenseqa")
+SINGLES = (
+    "anli_plus",
+    "mnli",
+    "qqp",
+    "squad_v2",
+    "squad_v1",
+    "hellaswag",
+    "ccg",
+    "cosmosqa",
+    "commonsenseqa",
+)
 PLAIN = (*SINGLES, "multi")
 WITH_MLM = tuple(f"{row}+mlm" for row in PLAIN)
-TRANSLATED = tuple(f"{task}@{language}" for task in ("mnli", "qqp", "hellaswag") for language in ("de", "ru", "sw"))
+TRANSLATED = tuple(
+    f"{task}@{language}" for task in ("mnli", "qqp", "hellaswag") for language in ("de", "ru", "sw")
+)
 TARGETS = ("xnli", "pawsx", "udpos", "panx", "xquad", "mlqa", "tydiqa", "bucc2018", "tatoeba")
 BASE = 50.0
 Values = Mapping[tuple[str, str], float]
@@ -26,30 +45,59 @@ Values = Mapping[tuple[str, str], float]
 
 def signed(scale: str, column: str, seeds: tuple[int, ...] | None) -> str:
     signature = Signature(
-        task=column, split="dev", languages=("en",), metric="m", seeds=seeds, scale=scale, version="1"
+        task=column,
+        split="dev",
+        languages=("en",),
+        metric="m",
+        seeds=seeds,
+        scale=scale,
+        version="1",
     )
     return signature.short()
 
 
 def results(
-    table: int, changed: Values, *, scale: str = "paper", rows: Iterable[str] | None = None, spread: float = 0.3
+    table: int,
+    changed: Values,
+    *,
+    scale: str = "paper",
+    rows: Iterable[str] | None = None,
+    spread: float = 0.3,
 ) -> Results:
     """A table in which every cell is 50 but for those that are changed; three seeds, ``spread`` apart."""
     columns = (*TARGETS, AVERAGE) if table == 2 else (*TARGETS, OVERALL)
-    names = tuple(rows or ((NONE, *PLAIN, "mlm", *WITH_MLM, *TRANSLATED) if table == 2 else (NONE, BEST)))
+    names = tuple(
+        rows or ((NONE, *PLAIN, "mlm", *WITH_MLM, *TRANSLATED) if table == 2 else (NONE, BEST))
+    )
     cells = []
     for row in names:
         for column in columns:
             value = changed.get((row, column), BASE)
-            cells.append(CellRecord(
-                row=row, column=column, value=value, reported=None, tolerance=None, verdict=Verdict.NOT_CHECKABLE,
-                reason="", signature=signed(scale, column, (1, 2, 3)), seeds=[value - spread, value, value + spread],
-            ))  # fmt: skip
+            cells.append(
+                CellRecord(
+                    row=row,
+                    column=column,
+                    value=value,
+                    reported=None,
+                    tolerance=None,
+                    verdict=Verdict.NOT_CHECKABLE,
+                    reason="",
+                    signature=signed(scale, column, (1, 2, 3)),
+                    seeds=[value - spread, value, value + spread],
+                )
+            )
     return Results(
-        table=table, scale=scale, scale_reason="", stamp=f"{scale}: stamped", verdict=Verdict.REPRODUCED,
-        rows=[RowRecord(row=row, title=row, group="g") for row in names], cells=cells, claims=[], inputs=[],
+        table=table,
+        scale=scale,
+        scale_reason="",
+        stamp=f"{scale}: stamped",
+        verdict=Verdict.REPRODUCED,
+        rows=[RowRecord(row=row, title=row, group="g") for row in names],
+        cells=cells,
+        claims=[],
+        inputs=[],
         environment={},
-    )  # fmt: skip
+    )
 
 
 def of(rows: Iterable[str], column: str, value: float) -> dict[tuple[str, str], float]:
@@ -60,11 +108,17 @@ def single(row: str, value: float) -> dict[tuple[str, str], float]:
     return {(row, AVERAGE): value}
 
 
-def on_retrieval(retrieval: float, answering: float, other: float = 50.0) -> dict[tuple[str, str], float]:
+def on_retrieval(
+    retrieval: float, answering: float, other: float = 50.0
+) -> dict[tuple[str, str], float]:
     """Values of the single tasks' rows on the kinds of targets."""
     kinds = dict.fromkeys(TARGETS, other) | dict.fromkeys(("xquad", "mlqa", "tydiqa"), answering)
     kinds |= {"bucc2018": retrieval, "tatoeba": retrieval}
-    return {place: value for column in TARGETS for place, value in of(SINGLES, column, kinds[column]).items()}
+    return {
+        place: value
+        for column in TARGETS
+        for place, value in of(SINGLES, column, kinds[column]).items()
+    }
 
 
 def best_three(value: float) -> dict[tuple[str, str], float]:
@@ -88,21 +142,37 @@ EXAMPLES: Mapping[str, tuple[Values, Values, Values]] = {
     "best-improves": ({(BEST, OVERALL): 53.0}, {(BEST, OVERALL): 47.0}, {(BEST, OVERALL): 50.1}),
     "largest-on-retrieval": (on_retrieval(70, 53), on_retrieval(52, 60), on_retrieval(53.1, 53.0)),
     "moderate-on-qa": (on_retrieval(70, 53), on_retrieval(70, 48), on_retrieval(70, 50.05)),
-    "tydiqa-from-many": (of(SINGLES[:7], "tydiqa", 55), of(SINGLES[:9], "tydiqa", 45), of(SINGLES[:5], "tydiqa", 50.1)),
-    "xnli-from-none": (of(SINGLES, "xnli", 48), of(SINGLES[:1], "xnli", 55), of(SINGLES[:1], "xnli", 51.0)),
+    "tydiqa-from-many": (
+        of(SINGLES[:7], "tydiqa", 55),
+        of(SINGLES[:9], "tydiqa", 45),
+        of(SINGLES[:5], "tydiqa", 50.1),
+    ),
+    "xnli-from-none": (
+        of(SINGLES, "xnli", 48),
+        of(SINGLES[:1], "xnli", 55),
+        of(SINGLES[:1], "xnli", 51.0),
+    ),
     "mlm-no-consistent-gain": (
-        of(WITH_MLM[:5], AVERAGE, 45), of(WITH_MLM, AVERAGE, 55),
+        of(WITH_MLM[:5], AVERAGE, 45),
+        of(WITH_MLM, AVERAGE, 55),
         of(WITH_MLM[:8], AVERAGE, 55) | of(WITH_MLM[8:], AVERAGE, 50.1),
     ),
     "translated-no-consistent-gain": (
-        of(TRANSLATED[:5], AVERAGE, 45), of(TRANSLATED, AVERAGE, 55),
+        of(TRANSLATED[:5], AVERAGE, 45),
+        of(TRANSLATED, AVERAGE, 55),
         of(TRANSLATED[:7], AVERAGE, 55) | of(TRANSLATED[7:], AVERAGE, 50.0),
     ),
-    "english-over-mlm": (of(WITH_MLM, AVERAGE, 48), of(WITH_MLM, AVERAGE, 52), of(WITH_MLM, AVERAGE, 49.95)),
-    "english-over-translated": (
-        of(TRANSLATED, AVERAGE, 48), of(TRANSLATED, AVERAGE, 52), of(TRANSLATED, AVERAGE, 49.95),
+    "english-over-mlm": (
+        of(WITH_MLM, AVERAGE, 48),
+        of(WITH_MLM, AVERAGE, 52),
+        of(WITH_MLM, AVERAGE, 49.95),
     ),
-}  # fmt: skip
+    "english-over-translated": (
+        of(TRANSLATED, AVERAGE, 48),
+        of(TRANSLATED, AVERAGE, 52),
+        of(TRANSLATED, AVERAGE, 49.95),
+    ),
+}
 
 
 def claim_named(name: str) -> Claim:
@@ -118,7 +188,9 @@ def judge(name: str, result: Results) -> ClaimRecord:
     return record
 
 
-@pytest.mark.parametrize("verdict", [Verdict.REPRODUCED, Verdict.NOT_REPRODUCED, Verdict.INCONCLUSIVE])
+@pytest.mark.parametrize(
+    "verdict", [Verdict.REPRODUCED, Verdict.NOT_REPRODUCED, Verdict.INCONCLUSIVE]
+)
 @pytest.mark.parametrize("claim", CLAIMS.claims, ids=lambda claim: claim.id)
 def test_every_claim_reaches_every_verdict(claim: Claim, verdict: Verdict) -> None:
     order = (Verdict.REPRODUCED, Verdict.NOT_REPRODUCED, Verdict.INCONCLUSIVE)
@@ -140,7 +212,13 @@ def test_the_shipped_claims_are_those_of_the_paper() -> None:
 
 @pytest.mark.parametrize(
     ("claim", "size"),
-    [("squad-gain", 8.2), ("mnli-gain", 7.5), ("hellaswag-gain", 7.0), ("multi-gain", 8.7), ("best-gain", 5.4)],
+    [
+        ("squad-gain", 8.2),
+        ("mnli-gain", 7.5),
+        ("hellaswag-gain", 7.0),
+        ("multi-gain", 8.7),
+        ("best-gain", 5.4),
+    ],
 )
 def test_sizes_are_the_reported_ones(claim: str, size: float) -> None:
     table = claim_named(claim).table
@@ -149,10 +227,10 @@ def test_sizes_are_the_reported_ones(claim: str, size: float) -> None:
 
 @pytest.mark.parametrize("world_name", ["xtreme", "mini"])
 def test_every_cell_a_claim_needs_is_a_cell_of_its_table(world_name: str) -> None:
-    from stilts_artifact.benchmark import world
+    from stilts_artifact.benchmark import load_benchmark
     from stilts_artifact.benchmark.experiments import columns, rows, targets
 
-    benchmark = world(world_name)
+    benchmark = load_benchmark(world_name)
     names = [row.name for row in rows(benchmark)]
     scores = {column for task in targets(benchmark) for column in columns(task)}
     known = {2: (names, scores | {AVERAGE}), 3: ([NONE, BEST], scores | {OVERALL})}
@@ -170,7 +248,9 @@ def test_a_missing_cell_is_named_and_the_claim_not_run() -> None:
     table = results(2, {})
     kept = [cell for cell in table.cells if (cell.row, cell.column) != ("qqp", AVERAGE)]
     unmeasured = [
-        cell.model_copy(update={"value": None, "seeds": None}) if (cell.row, cell.column) == ("qqp", AVERAGE) else cell
+        cell.model_copy(update={"value": None, "seeds": None})
+        if (cell.row, cell.column) == ("qqp", AVERAGE)
+        else cell
         for cell in table.cells
     ]
     for cells in (kept, unmeasured):
@@ -182,7 +262,9 @@ def test_a_missing_cell_is_named_and_the_claim_not_run() -> None:
 
 def test_without_the_table_a_claim_is_not_run() -> None:
     records = judge_claims([results(3, {})], CLAIMS)
-    without = [record.verdict for record in records if record.reason == "there are no results of Table 2"]
+    without = [
+        record.verdict for record in records if record.reason == "there are no results of Table 2"
+    ]
     assert without == [Verdict.NOT_RUN] * (len(CLAIMS.claims) - 2)
     assert {record.verdict for record in judge_claims([], CLAIMS)} == {Verdict.NOT_RUN}
 
@@ -204,14 +286,23 @@ def test_more_spread_makes_a_claim_inconclusive_and_a_collapsed_run_does_not() -
     table = results(3, data)
     collapsed = [
         cell.model_copy(update={"seeds": [1.0, 53.0, 53.2], "flag": "DEGENERATE"})
-        if (cell.row, cell.column) == (BEST, OVERALL) else cell for cell in table.cells
-    ]  # fmt: skip
-    assert judge("best-improves", table.model_copy(update={"cells": collapsed})).verdict is Verdict.REPRODUCED
+        if (cell.row, cell.column) == (BEST, OVERALL)
+        else cell
+        for cell in table.cells
+    ]
+    assert (
+        judge("best-improves", table.model_copy(update={"cells": collapsed})).verdict
+        is Verdict.REPRODUCED
+    )
 
 
 def with_one_seed(table: Results, seeds: tuple[int, ...] | None) -> Results:
-    cells = [cell.model_copy(update={"seeds": None, "signature": signed(table.scale, cell.column, seeds)})
-             for cell in table.cells]  # fmt: skip
+    cells = [
+        cell.model_copy(
+            update={"seeds": None, "signature": signed(table.scale, cell.column, seeds)}
+        )
+        for cell in table.cells
+    ]
     return table.model_copy(update={"cells": cells})
 
 
@@ -304,7 +395,9 @@ def test_a_claim_carries_its_source_in_words(tmp_path: Path) -> None:
         ("claims:\n", "claims:\n" + GOOD.partition("claims:\n")[2], "given twice"),
     ],
 )
-def test_a_file_that_is_not_strict_is_refused(tmp_path: Path, old: str, new: str, place: str) -> None:
+def test_a_file_that_is_not_strict_is_refused(
+    tmp_path: Path, old: str, new: str, place: str
+) -> None:
     assert old in GOOD
     with pytest.raises(ArtifactError, match=place):
         load_claims(write(tmp_path, GOOD.replace(old, new, 1)))

@@ -11,7 +11,13 @@ from stilts_artifact.checking.entry import Entry, enter, parse_cell, read_entrie
 from stilts_artifact.checking.expected import expected_root, load_expected
 from stilts_artifact.checking.sums import SUMS, refresh_sums, verify_sums
 from stilts_artifact.domain.cells import CellKey
-from stilts_artifact.errors import ArtifactError, ConfigError, DataError, IntegrityError, ResourceError
+from stilts_artifact.errors import (
+    ArtifactError,
+    ConfigError,
+    DataError,
+    IntegrityError,
+    ResourceError,
+)
 
 SOURCE = "Table 2 of arXiv 2005.13013v2, page 5"
 TASKS = ("xnli", "pawsx", "udpos", "panx", "xquad", "mlqa", "tydiqa", "bucc2018", "tatoeba")
@@ -50,7 +56,9 @@ def test_a_null_cell_is_filled_and_nothing_else_changes(paper: Path) -> None:
 def test_a_source_is_written_once(paper: Path) -> None:
     path = paper / "table2.yaml"
     enter(path, [entry("mnli,xnli", "80.1"), entry("mnli,pawsx", "80.2")])
-    enter(path, [entry("mnli,udpos", "80.3"), entry("mnli,panx", "80.4", 'page 6: "Table 2" {x}, #y')])
+    enter(
+        path, [entry("mnli,udpos", "80.3"), entry("mnli,panx", "80.4", 'page 6: "Table 2" {x}, #y')]
+    )
     assert path.read_text().count(SOURCE) == 1
     assert load_expected(path).cells[CellKey("mnli", "panx")].source == 'page 6: "Table 2" {x}, #y'
 
@@ -90,7 +98,9 @@ def test_a_wrong_entry_is_refused_and_nothing_is_written(
 def test_a_value_is_replaced_only_on_request(paper: Path) -> None:
     path = paper / "table2.yaml"
     assert enter(path, [entry("none,bucc2018", "71.5")]) == [], "the same value is no change"
-    assert enter(path, [entry("none,bucc2018", "71.4")], replace=True) == [CellKey("none", "bucc2018")]
+    assert enter(path, [entry("none,bucc2018", "71.4")], replace=True) == [
+        CellKey("none", "bucc2018")
+    ]
     assert load_expected(path).cells[CellKey("none", "bucc2018")].value == 71.4
 
 
@@ -173,7 +183,10 @@ def test_a_full_disk_changes_nothing(paper: Path, monkeypatch: pytest.MonkeyPatc
 
 def test_many_values_come_from_csv(paper: Path, tmp_path: Path) -> None:
     table = tmp_path / "values.csv"
-    table.write_text('\ufeffrow,column,value,source\nmnli,xnli,80.1,"p. 5, top"\nmnli,pawsx,86.1,\n', encoding="utf-8")
+    table.write_text(
+        '\ufeffrow,column,value,source\nmnli,xnli,80.1,"p. 5, top"\nmnli,pawsx,86.1,\n',
+        encoding="utf-8",
+    )
     entries = read_entries(table, SOURCE)
     assert [item.source for item in entries] == ["p. 5, top", SOURCE]
     assert len(enter(paper / "table2.yaml", entries)) == 2
@@ -219,10 +232,14 @@ STYLES = {
 
 @pytest.mark.parametrize("style", STYLES)
 def test_a_source_is_added_in_the_style_of_the_file(tmp_path: Path, style: str) -> None:
-    known = "" if style == "empty" else "  - {row: none, column: pawsx, value: 80.0, decimals: 1, source: s}\n"
+    known = (
+        ""
+        if style == "empty"
+        else "  - {row: none, column: pawsx, value: 80.0, decimals: 1, source: s}\n"
+    )
     path = tmp_path / "table2.yaml"
     path.write_text(
-        "# A comment.\ntable: 2\nworld: xtreme\ncitation: c\ncolumns: {xnli: {tolerance: 1}, pawsx: {tolerance: 1}}\n"
+        "# A comment.\ntable: 2\nbenchmark: xtreme\ncitation: c\ncolumns: {xnli: {tolerance: 1}, pawsx: {tolerance: 1}}\n"
         + STYLES[style]
         + "reasons: {r: unknown}\ncells:\n"
         + known
@@ -237,7 +254,7 @@ def test_a_source_is_added_in_the_style_of_the_file(tmp_path: Path, style: str) 
 def test_a_cell_spread_over_lines_is_left_to_a_person(tmp_path: Path) -> None:
     path = tmp_path / "table2.yaml"
     path.write_text(
-        "table: 2\nworld: xtreme\ncitation: c\ncolumns: {xnli: {tolerance: 1}}\nsources: {}\nreasons: {r: unknown}\n"
+        "table: 2\nbenchmark: xtreme\ncitation: c\ncolumns: {xnli: {tolerance: 1}}\nsources: {}\nreasons: {r: unknown}\n"
         "cells:\n  - row: none\n    column: xnli\n    value: null\n    decimals: 1\n    reason: r\n"
     )
     with pytest.raises(ArtifactError, match="not on one line"):

@@ -12,7 +12,7 @@ from stilts_artifact.errors import ArtifactError
 
 GOOD = """\
 table: 1
-world: xtreme
+benchmark: xtreme
 citation: c
 columns: {train: {tolerance: 0}}
 sources: {s: the source}
@@ -47,10 +47,13 @@ def test_a_cell_carries_its_value_and_its_source_in_words(tmp_path: Path) -> Non
         ("value: 5", "value: true"),
         ("value: 5", "value: .nan"),
         ("row: ccg, column: train", "row: mnli, column: train"),  # given twice
-        ("column: train, language: en, value: 5", "column: dev, language: en, value: 5"),  # column without tolerance
+        (
+            "column: train, language: en, value: 5",
+            "column: dev, language: en, value: 5",
+        ),  # column without tolerance
         ("decimals: 0, source", "decimls: 0, source"),
         ("table: 1", "table: one"),
-        ("world: xtreme", "world: moon"),
+        ("benchmark: xtreme", "benchmark: moon"),
         ("citation: c", "citation: c\ncitation: d"),
     ],
 )
@@ -62,7 +65,7 @@ def test_a_file_that_is_not_strict_is_refused(tmp_path: Path, old: str, new: str
 
 NOISY = (
     GOOD.replace("{tolerance: 0}", "{tolerance: 2.5, seed_sd: 0.5, reason: r, examples: [10, 20]}")
-    .replace("world: xtreme", "world: xtreme\nscale: paper")
+    .replace("benchmark: xtreme", "benchmark: xtreme\nscale: paper")
     .replace("value: 5, decimals: 0", "value: 5, decimals: 0, n: 3, tolerance: 1")
 )
 
@@ -96,8 +99,8 @@ def test_what_is_declared_about_noise_is_strict_too(tmp_path: Path, old: str, ne
         load_expected(write(tmp_path, NOISY.replace(old, new, 1)))
 
 
-@pytest.mark.parametrize(("folder", "world"), [("paper", "xtreme"), ("mini", "mini")])
-def test_the_shipped_tables_load(folder: str, world: str) -> None:
+@pytest.mark.parametrize(("folder", "benchmark"), [("paper", "xtreme"), ("mini", "mini")])
+def test_the_shipped_tables_load(folder: str, benchmark: str) -> None:
     table = load_expected(expected_path(folder, 1))
-    assert (table.table, table.world) == (1, world)
+    assert (table.table, table.benchmark) == (1, benchmark)
     assert any(cell.value is not None for cell in table.cells.values())

@@ -6,14 +6,28 @@ import math
 
 import pytest
 
-from stilts_artifact.benchmark import world
-from stilts_artifact.benchmark.experiments import AVERAGE, BEST, NONE, OVERALL, columns, rows, targets
+from stilts_artifact.benchmark import load_benchmark
+from stilts_artifact.benchmark.experiments import (
+    AVERAGE,
+    BEST,
+    NONE,
+    OVERALL,
+    columns,
+    rows,
+    targets,
+)
 from stilts_artifact.checking.expected import ExpectedTable, expected_path, load_expected
-from stilts_artifact.checking.statistics import Spread, binomial_error, difference_noise, mean_error, probabilities
+from stilts_artifact.checking.statistics import (
+    Spread,
+    binomial_error,
+    difference_noise,
+    mean_error,
+    probabilities,
+)
 from stilts_artifact.domain.cells import CellKey, Verdict
-from stilts_artifact.scoring.averages import GROUPS
+from stilts_artifact.metrics.averages import GROUPS
 
-XTREME = world("xtreme")
+XTREME = load_benchmark("xtreme")
 SCORES = [column for task in targets(XTREME) for column in columns(task)]
 LAYOUT = {
     2: [CellKey(row.name, column) for row in rows(XTREME) for column in (*SCORES, AVERAGE)],
@@ -28,20 +42,24 @@ def shipped(table: int) -> ExpectedTable:
 @pytest.mark.parametrize("table", [2, 3])
 def test_the_cells_are_exactly_rows_times_columns(table: int) -> None:
     expected = shipped(table)
-    assert (expected.table, expected.world, expected.scale) == (table, "xtreme", "paper")
+    assert (expected.table, expected.benchmark, expected.scale) == (table, "xtreme", "paper")
     assert list(expected.cells) == LAYOUT[table]
     assert set(expected.noise) == set(expected.tolerances) == {key.column for key in LAYOUT[table]}
 
 
 def test_table_2_has_the_two_values_that_a_public_source_has() -> None:
-    values = {str(key): cell.value for key, cell in shipped(2).cells.items() if cell.value is not None}
+    values = {
+        str(key): cell.value for key, cell in shipped(2).cells.items() if cell.value is not None
+    }
     assert values == {"none/bucc2018": 71.5, "none/tatoeba": 31.0}
 
 
 def test_the_baseline_of_table_2_is_the_mean_of_the_calibration_cells() -> None:
     calibration = load_expected(expected_path("paper", 2).parent / "calibration.yaml")
     for column, decimals in (("bucc2018", 1), ("tatoeba", 1)):
-        values = [cell.value or 0 for key, cell in calibration.cells.items() if key.column == column]
+        values = [
+            cell.value or 0 for key, cell in calibration.cells.items() if key.column == column
+        ]
         reported = shipped(2).cells[CellKey(NONE, column)].value
         assert reported == pytest.approx(sum(values) / len(values), abs=0.5 * 10**-decimals + 1e-9)
 
@@ -54,13 +72,18 @@ def test_table_3_has_the_values_of_the_public_copies_and_no_recalled_one() -> No
             parts = [cells[CellKey(row, f"{task}_{part}")].value or 0 for part in ("f1", "em")]
             assert cells[CellKey(row, task)].value == pytest.approx(value) == sum(parts) / 2
     nulls = {str(key) for key, cell in cells.items() if cell.value is None}
-    assert nulls == {f"{row}/{column}" for row in (NONE, BEST)
-                     for column in ("bucc2018", "tatoeba", "retrieval", OVERALL)}  # fmt: skip
+    assert nulls == {
+        f"{row}/{column}"
+        for row in (NONE, BEST)
+        for column in ("bucc2018", "tatoeba", "retrieval", OVERALL)
+    }
 
 
 @pytest.mark.parametrize("row", [NONE, BEST])
 @pytest.mark.parametrize("group", ["classification", "tagging", "qa"])
-def test_printed_groups_are_the_means_of_their_tasks_or_within_their_wider_band(row: str, group: str) -> None:
+def test_printed_groups_are_the_means_of_their_tasks_or_within_their_wider_band(
+    row: str, group: str
+) -> None:
     expected = shipped(3)
     reported = expected.cells[CellKey(row, group)]
     tasks = [expected.cells[CellKey(row, task)].value or 0 for task in GROUPS[group]]
@@ -78,8 +101,12 @@ def test_bands_are_wide_enough_for_a_perfect_reproduction_to_pass(table: int) ->
     for key, cell in expected.cells.items():
         noise = expected.noise[key.column]
         spread = Spread(noise.seed_sd)
-        sampling = mean_error([binomial_error(80.0, n) for n in noise.examples]) if noise.examples else 0.0
+        sampling = (
+            mean_error([binomial_error(80.0, n) for n in noise.examples]) if noise.examples else 0.0
+        )
         error = difference_noise(spread, 3, cell.n, sampling)
-        chances = probabilities(0.0, expected.tolerances[key.column], 0.05, error, len(expected.cells))
+        chances = probabilities(
+            0.0, expected.tolerances[key.column], 0.05, error, len(expected.cells)
+        )
         chance += math.log(chances[Verdict.REPRODUCED])
     assert math.exp(chance) >= 0.95

@@ -23,7 +23,9 @@ def expected_with(value: float | None, tolerance: float = 0, decimals: int = 0) 
 
 
 def judge_one(value: float | None, expected: ExpectedTable) -> Judgement:
-    [judgement] = judge_table([Measurement(KEY, value, None if value is not None else "absent", "s")], expected)
+    [judgement] = judge_table(
+        [Measurement(KEY, value, None if value is not None else "absent", "s")], expected
+    )
     return judgement
 
 
@@ -40,13 +42,19 @@ def judge_one(value: float | None, expected: ExpectedTable) -> Judgement:
         (1.0, 0, 0, Verdict.NOT_REPRODUCED),  # a fraction instead of points
     ],
 )
-def test_a_cell_is_held_to_its_band(value: float, tolerance: float, decimals: int, verdict: Verdict) -> None:
+def test_a_cell_is_held_to_its_band(
+    value: float, tolerance: float, decimals: int, verdict: Verdict
+) -> None:
     assert judge_one(value, expected_with(100, tolerance, decimals)).verdict is verdict
 
 
 def test_an_unmeasured_cell_is_not_run_and_keeps_its_reason() -> None:
     judgement = judge_one(None, expected_with(100))
-    assert (judgement.verdict, judgement.reason, judgement.reported) == (Verdict.NOT_RUN, "absent", 100)
+    assert (judgement.verdict, judgement.reason, judgement.reported) == (
+        Verdict.NOT_RUN,
+        "absent",
+        100,
+    )
 
 
 def test_a_cell_without_reported_value_is_not_checkable() -> None:
@@ -67,9 +75,14 @@ def test_a_cell_measured_twice_is_refused() -> None:
 
 def signed(**changed: object) -> str:
     fields: dict[str, object] = {
-        "task": "xnli", "split": "dev", "languages": ("en", "de"), "metric": "accuracy", "seeds": (1, 2, 3),
-        "scale": "paper", "version": "1",
-    }  # fmt: skip
+        "task": "xnli",
+        "split": "dev",
+        "languages": ("en", "de"),
+        "metric": "accuracy",
+        "seeds": (1, 2, 3),
+        "scale": "paper",
+        "version": "1",
+    }
     return Signature(**(fields | changed)).short()  # type: ignore[arg-type]
 
 
@@ -86,7 +99,9 @@ def expected_score(
     signature: str | None = None,
 ) -> ExpectedTable:
     reported = Reported(SCORE, 80.0, 1, "source", None, 3, tolerance, signature)
-    return ExpectedTable(2, "xtreme", "c", {"xnli": 3.0}, {SCORE: reported}, {"xnli": noise} if noise else {}, scale)
+    return ExpectedTable(
+        2, "xtreme", "c", {"xnli": 3.0}, {SCORE: reported}, {"xnli": noise} if noise else {}, scale
+    )
 
 
 def judge_score(value: float, expected: ExpectedTable, **measured: object) -> Judgement:
@@ -98,16 +113,25 @@ def judge_score(value: float, expected: ExpectedTable, **measured: object) -> Ju
 def test_a_band_is_widened_by_rounding_seeds_and_sampling() -> None:
     """3.0 + 0.05 + 1.96 sqrt(0.5^2 (1 + 0.4487) + 100^2 0.8 0.2 / 2490): one seed against the median of three."""
     assert judge_score(80.0, expected_score()).tolerance == pytest.approx(5.0146, abs=1e-3)
-    assert judge_score(80.0, expected_score(SEEDS_ALONE)).tolerance == pytest.approx(4.2295, abs=1e-3)
+    assert judge_score(80.0, expected_score(SEEDS_ALONE)).tolerance == pytest.approx(
+        4.2295, abs=1e-3
+    )
     assert judge_score(80.0, expected_score(None)).tolerance == pytest.approx(3.05)
 
 
 @pytest.mark.parametrize(
     ("value", "verdict"),
-    [(80.0, Verdict.REPRODUCED), (84.3, Verdict.REPRODUCED), (75.7, Verdict.REPRODUCED), (84.6, Verdict.INCONCLUSIVE),
-     (75.3, Verdict.INCONCLUSIVE), (85.2, Verdict.NOT_REPRODUCED), (74.8, Verdict.NOT_REPRODUCED),
-     (0.8, Verdict.NOT_REPRODUCED)],
-)  # fmt: skip
+    [
+        (80.0, Verdict.REPRODUCED),
+        (84.3, Verdict.REPRODUCED),
+        (75.7, Verdict.REPRODUCED),
+        (84.6, Verdict.INCONCLUSIVE),
+        (75.3, Verdict.INCONCLUSIVE),
+        (85.2, Verdict.NOT_REPRODUCED),
+        (74.8, Verdict.NOT_REPRODUCED),
+        (0.8, Verdict.NOT_REPRODUCED),
+    ],
+)
 def test_between_a_reproduction_and_none_noise_leaves_a_gap(value: float, verdict: Verdict) -> None:
     judgement = judge_score(value, expected_score())
     assert judgement.verdict is verdict
@@ -127,7 +151,14 @@ def test_an_untrained_cell_has_no_noise() -> None:
 
 def test_the_declared_examples_are_of_the_mean_and_not_of_one_language() -> None:
     key = CellKey("mnli", "xnli", "de")
-    table = ExpectedTable(2, "xtreme", "c", {"xnli": 3.0}, {key: Reported(key, 80.0, 1, "s", None, 3)}, {"xnli": NOISE})
+    table = ExpectedTable(
+        2,
+        "xtreme",
+        "c",
+        {"xnli": 3.0},
+        {key: Reported(key, 80.0, 1, "s", None, 3)},
+        {"xnli": NOISE},
+    )
     [judgement] = judge_table([Measurement(key, 80.0, None, signed())], table)
     assert judgement.tolerance == pytest.approx(4.2295, abs=1e-3)  # as above, without sampling
 
@@ -139,7 +170,9 @@ def test_more_cells_in_a_table_widen_each_so_that_the_table_has_its_false_alarms
     judged = judge_table([Measurement(key, 80.0, None, signed()) for key in keys], many)
     alone = judge_score(80.0, expected_score()).tolerance
     assert alone is not None
-    widened = 3.05 + (alone - 3.05) * 3.5226 / 1.95996  # normal quantiles of 1 - 0.000427 / 2 and of 0.975
+    widened = (
+        3.05 + (alone - 3.05) * 3.5226 / 1.95996
+    )  # normal quantiles of 1 - 0.000427 / 2 and of 0.975
     assert [judgement.tolerance for judgement in judged] == [pytest.approx(widened, abs=1e-3)] * 120
 
 
@@ -152,11 +185,17 @@ def test_our_own_seeds_give_the_spread_of_the_column() -> None:
 
 
 def test_spreads_are_pooled_over_rows_and_leave_collapsed_runs_out() -> None:
-    def cell(row: str, language: str | None, seeds: tuple[float, ...], flag: str | None = None) -> Measurement:
+    def cell(
+        row: str, language: str | None, seeds: tuple[float, ...], flag: str | None = None
+    ) -> Measurement:
         return Measurement(CellKey(row, "xnli", language), seeds[0], None, "s", seeds, flag)
 
-    cells = [cell("a", None, (1.0, 3.0)), cell("b", None, (5.0, 5.0)), cell("c", None, (80.0, 33.3), "DEGENERATE"),
-             cell("a", "de", (1.0, 1.0, 1.0))]  # fmt: skip
+    cells = [
+        cell("a", None, (1.0, 3.0)),
+        cell("b", None, (5.0, 5.0)),
+        cell("c", None, (80.0, 33.3), "DEGENERATE"),
+        cell("a", "de", (1.0, 1.0, 1.0)),
+    ]
     assert column_spreads(cells) == {("xnli", None): Spread(1.0, 2), ("xnli", "de"): Spread(0.0, 2)}
 
 
@@ -172,16 +211,33 @@ def test_a_value_of_one_scale_says_nothing_about_another() -> None:
     judgement = judge_score(80.0, expected_score(), signature=signed(scale="base"))
     assert (judgement.verdict, judgement.tolerance) == (Verdict.NOT_CHECKABLE, None)
     assert "base" in judgement.reason
-    assert judge_score(80.0, expected_score(scale=None), signature=signed(scale="base")).verdict is Verdict.REPRODUCED
+    assert (
+        judge_score(80.0, expected_score(scale=None), signature=signed(scale="base")).verdict
+        is Verdict.REPRODUCED
+    )
 
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("split", "test"), ("languages", ("en",)), ("encoder", "other"), ("revision", "0"), ("layer", 13),
-     ("seeds", (1, 2)), ("metric", "f1"), ("metric_version", "x"), ("dtype", "bfloat16"), ("backend", "cuda"),
-     ("max_length", 64), ("neighbours", 5), ("margin", "distance"),
-     ("duplicates", "drop"), ("threshold", "oracle"), ("pooling", "cls")],
-)  # fmt: skip
+    [
+        ("split", "test"),
+        ("languages", ("en",)),
+        ("encoder", "other"),
+        ("revision", "0"),
+        ("layer", 13),
+        ("seeds", (1, 2)),
+        ("metric", "f1"),
+        ("metric_version", "x"),
+        ("dtype", "bfloat16"),
+        ("backend", "cuda"),
+        ("max_length", 64),
+        ("neighbours", 5),
+        ("margin", "distance"),
+        ("duplicates", "drop"),
+        ("threshold", "oracle"),
+        ("pooling", "cls"),
+    ],
+)
 def test_a_stale_signature_is_not_comparable(field: str, value: object) -> None:
     recorded = expected_score(signature=signed())
     judgement = judge_score(80.0, recorded, signature=signed(**{field: value}))
@@ -192,13 +248,17 @@ def test_a_stale_signature_is_not_comparable(field: str, value: object) -> None:
 def test_a_recorded_run_is_repeated_without_noise_by_any_version() -> None:
     recorded = expected_score(signature=signed())
     assert judge_score(83.0, recorded, signature=signed(version="2")).verdict is Verdict.REPRODUCED
-    assert judge_score(83.1, recorded, signature=signed(version="2")).verdict is Verdict.NOT_REPRODUCED
+    assert (
+        judge_score(83.1, recorded, signature=signed(version="2")).verdict is Verdict.NOT_REPRODUCED
+    )
 
 
 def test_claims_count_towards_a_table_and_cannot_be_outvoted() -> None:
     blind, good = [Verdict.NOT_CHECKABLE], [Verdict.REPRODUCED]
     assert joint_verdict(blind, [Verdict.REPRODUCED, Verdict.NOT_CHECKABLE]) is Verdict.REPRODUCED
-    assert joint_verdict(good, [Verdict.REPRODUCED, Verdict.NOT_REPRODUCED]) is Verdict.NOT_REPRODUCED
+    assert (
+        joint_verdict(good, [Verdict.REPRODUCED, Verdict.NOT_REPRODUCED]) is Verdict.NOT_REPRODUCED
+    )
     assert joint_verdict(good, [Verdict.NOT_RUN]) is Verdict.INCONCLUSIVE
 
 
@@ -207,7 +267,12 @@ def _verdict_of(*verdicts: Verdict) -> Verdict:
 
 
 def test_the_worst_checkable_cell_decides_a_table() -> None:
-    good, bad, unrun, blind = Verdict.REPRODUCED, Verdict.NOT_REPRODUCED, Verdict.NOT_RUN, Verdict.NOT_CHECKABLE
+    good, bad, unrun, blind = (
+        Verdict.REPRODUCED,
+        Verdict.NOT_REPRODUCED,
+        Verdict.NOT_RUN,
+        Verdict.NOT_CHECKABLE,
+    )
     assert _verdict_of(good, good, blind) is Verdict.REPRODUCED
     assert _verdict_of(good, bad, unrun) is Verdict.NOT_REPRODUCED
     assert _verdict_of(good, unrun) is Verdict.INCONCLUSIVE

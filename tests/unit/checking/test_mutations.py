@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from benchmarks.checking import make_run
-from stilts_artifact.benchmark import world as load_world
+from stilts_artifact.benchmark import load_benchmark
 from stilts_artifact.checking import record
 from stilts_artifact.checking.expected import ExpectedTable, load_expected
 from stilts_artifact.checking.recheck import judge_recomputed
@@ -23,9 +23,9 @@ from stilts_artifact.checking.recompute import Recomputation, find_misfits, reco
 from stilts_artifact.checking.record import recorded_yaml
 from stilts_artifact.checking.results import load_results
 from stilts_artifact.domain.cells import CellKey, Verdict
-from stilts_artifact.domain.tasks import World
+from stilts_artifact.domain.tasks import Benchmark
 from stilts_artifact.errors import ArtifactError
-from tests.unit.checking.small import SmallSet, mark_reproduced, small_world
+from tests.unit.checking.small import SmallSet, mark_reproduced, small_benchmark
 
 Cell = dict[str, Any]
 ROUNDING = 0.5e-4  # of values recorded with four decimals
@@ -38,14 +38,17 @@ class Bench:
     document: dict[str, Any]
     found: Recomputation
     expected: ExpectedTable
-    world: World
+    benchmark: Benchmark
     scratch: Path
 
     def near(self, key: CellKey) -> Bench:
         """The set cut down to the cells that this one is mutated with: those of its column, or of its language."""
 
         def kept(other: CellKey) -> bool:
-            return other.column == key.column or (other.row, other.language) == (key.row, key.language)
+            return other.column == key.column or (other.row, other.language) == (
+                key.row,
+                key.language,
+            )
 
         cells = [cell for cell in self.document["cells"] if kept(key_of(cell))]
         values = {other: value for other, value in self.found.values.items() if kept(other)}
@@ -62,25 +65,35 @@ class Bench:
         self.scratch.write_text(text)
         try:
             results = load_results(self.scratch)
-            found = replace(self.found, misfits=find_misfits(results, self.world))
+            found = replace(self.found, misfits=find_misfits(results, self.benchmark))
             judged = {cell.key: cell for cell in judge_recomputed(results, found, self.expected)}
         except ArtifactError as error:
-            assert all(part in str(error) for part in (key.row, key.column, key.language or "")), str(error)
+            assert all(part in str(error) for part in (key.row, key.column, key.language or "")), (
+                str(error)
+            )
             return False
         return judged[key].verdict is Verdict.REPRODUCED
 
 
-def bench_of(path: Path, folder: Path, world: World, expected: ExpectedTable, scratch: Path) -> Bench:
-    document = json.loads(path.read_text()) | {"files": []}  # verified once, when the cells are computed
+def bench_of(
+    path: Path, folder: Path, benchmark: Benchmark, expected: ExpectedTable, scratch: Path
+) -> Bench:
+    document = json.loads(path.read_text()) | {
+        "files": []
+    }  # verified once, when the cells are computed
     for cell in document["cells"]:
         cell["tolerance"] = expected.band(expected.cells[key_of(cell)]) + ROUNDING
-    return Bench(document, recompute(load_results(path), folder, world, {}), expected, world, scratch)
+    return Bench(
+        document, recompute(load_results(path), folder, benchmark, {}), expected, benchmark, scratch
+    )
 
 
 @pytest.fixture
 def bench(small: SmallSet, tmp_path: Path) -> Bench:
     expected = load_expected(small.expected / "mini" / f"table{small.table}.yaml")
-    return bench_of(small.results_file, small.folder, small_world(), expected, tmp_path / "mutated.json")
+    return bench_of(
+        small.results_file, small.folder, small_benchmark(), expected, tmp_path / "mutated.json"
+    )
 
 
 def key_of(cell: Cell) -> CellKey:
@@ -118,8 +131,15 @@ def of_another_task(cell: Cell, cells: list[Cell]) -> None:
 
 
 def of_another_row(cell: Cell, cells: list[Cell]) -> None:
-    _swap(cell, [other for other in cells if other["row"] != cell["row"]
-                 and (other["column"], other.get("language")) == (cell["column"], cell.get("language"))])  # fmt: skip
+    _swap(
+        cell,
+        [
+            other
+            for other in cells
+            if other["row"] != cell["row"]
+            and (other["column"], other.get("language")) == (cell["column"], cell.get("language"))
+        ],
+    )
 
 
 def _other_language(cell: Cell) -> CellKey:
@@ -176,7 +196,10 @@ MUTATIONS: dict[str, Callable[[Cell, list[Cell]], None]] = {
 }
 
 
-IN_TEXT = {"duplicate key": ('"value":', '"value": 1.5, "value":'), "1e999": ('"value": ', '"value": 1e999, "was": ')}
+IN_TEXT = {
+    "duplicate key": ('"value":', '"value": 1.5, "value":'),
+    "1e999": ('"value": ', '"value": 1e999, "was": '),
+}
 
 
 def mutant(bench: Bench, key: CellKey, name: str) -> str | None:
@@ -189,7 +212,9 @@ def mutant(bench: Bench, key: CellKey, name: str) -> str | None:
         assert text.count(written) == 1
         return text.replace(written, written.replace(*IN_TEXT[name], 1))
     MUTATIONS[name](cell, cells)
-    return None if cells == bench.document["cells"] else json.dumps(bench.document | {"cells": cells})
+    return (
+        None if cells == bench.document["cells"] else json.dumps(bench.document | {"cells": cells})
+    )
 
 
 def test_every_mutation_of_every_cell_is_noticed(bench: Bench) -> None:
@@ -229,12 +254,18 @@ def test_every_cell_is_held_to_its_band(bench: Bench, sign: int) -> None:
 @pytest.mark.slow
 def test_a_whole_table_sampled(tmp_path: Path) -> None:
     """All 31 rows and eight languages at full size: each mutation of some cell drawn at random, nothing cut down."""
-    world = load_world("mini")
-    make_run(tmp_path / "results", world)
+    benchmark = load_benchmark("mini")
+    make_run(tmp_path / "results", benchmark)
     path = tmp_path / "results" / "table2.mini.json"
     (tmp_path / "table2.yaml").write_bytes(recorded_yaml(record.load_measured(path), "mini"))
     mark_reproduced(path)
-    bench = bench_of(path, path.parent, world, load_expected(tmp_path / "table2.yaml"), tmp_path / "mutated.json")
+    bench = bench_of(
+        path,
+        path.parent,
+        benchmark,
+        load_expected(tmp_path / "table2.yaml"),
+        tmp_path / "mutated.json",
+    )
     keys = [key_of(cell) for cell in bench.document["cells"] if "language" in cell]
     assert len(bench.document["cells"]) == 31 * 130
     assert bench.survives(json.dumps(bench.document), keys[0])

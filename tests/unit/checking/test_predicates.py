@@ -13,15 +13,25 @@ from stilts_artifact.checking.statistics import NO_NOISE, Noise
 from stilts_artifact.errors import ConfigError
 
 VOCABULARY = Vocabulary(
-    {"singles": ("a", "b", "c"), "two": ("x", "y"), "mixed": ("a+mlm", "b+mlm"), "translated": ("*@*",),
-     "nine": ("*9",)},
+    {
+        "singles": ("a", "b", "c"),
+        "two": ("x", "y"),
+        "mixed": ("a+mlm", "b+mlm"),
+        "translated": ("*@*",),
+        "nine": ("*9",),
+    },
     {"reported": 8.0, "tolerance": 1.5},
-)  # fmt: skip
+)
 VALUES = {
-    "none": {"x": 10.0, "y": 20.0}, "a": {"x": 11.0, "y": 18.0}, "b": {"x": 15.0, "y": 20.0},
-    "c": {"x": 18.0, "y": 50.0}, "a+mlm": {"x": 12.0, "y": 18.0}, "b+mlm": {"x": 14.0, "y": 20.0},
-    "a@de": {"x": 10.0, "y": 30.0}, "mlm": {"x": 9.0, "y": 9.0},
-}  # fmt: skip
+    "none": {"x": 10.0, "y": 20.0},
+    "a": {"x": 11.0, "y": 18.0},
+    "b": {"x": 15.0, "y": 20.0},
+    "c": {"x": 18.0, "y": 50.0},
+    "a+mlm": {"x": 12.0, "y": 18.0},
+    "b+mlm": {"x": 14.0, "y": 20.0},
+    "a@de": {"x": 10.0, "y": 30.0},
+    "mlm": {"x": 9.0, "y": 9.0},
+}
 CELLS = Cells(list(VALUES), lambda row, column: (VALUES[row][column], NO_NOISE))
 
 
@@ -79,7 +89,10 @@ def test_numbers(text: str, value: float) -> None:
         ("any(gain(singles, y) > 0)", True),
         ("not cell(a, x) > 0", False),
         ("not not cell(a, x) > 0", True),
-        ("cell(a, x) > 0 or cell(a, x) > 0 and cell(a, x) < 0", True),  # 'and' binds closer than 'or'
+        (
+            "cell(a, x) > 0 or cell(a, x) > 0 and cell(a, x) < 0",
+            True,
+        ),  # 'and' binds closer than 'or'
         ("(cell(a, x) > 0 or cell(a, x) > 0) and cell(a, x) < 0", False),
         ("all(gain(singles, x) > 0 and gain(singles, x) < 9)", True),
     ],
@@ -136,7 +149,9 @@ def test_a_depth_that_is_allowed_is_read() -> None:
     assert truth(f"{'(' * (MAX_DEPTH - 1)}cell(a, x) > 0{')' * (MAX_DEPTH - 1)}")
 
 
-@pytest.mark.parametrize("text", ["any(cell(singles, x) > cell(singles, two))", "any(gain(singles, x, mixed) > 0)"])
+@pytest.mark.parametrize(
+    "text", ["any(cell(singles, x) > cell(singles, two))", "any(gain(singles, x, mixed) > 0)"]
+)
 def test_sets_of_different_sizes_do_not_compare(text: str) -> None:
     with pytest.raises(ConfigError, match=r"different sizes|not as many"):
         truth(text)
@@ -154,8 +169,10 @@ def test_any_text_is_read_or_refused(text: str) -> None:
 def test_every_cell_that_is_needed_is_named() -> None:
     node = parse_predicate("max(gain(translated, x, counterpart)) > cell(b, y)", VOCABULARY, "here")
     assert [place for reference in node.references for place in reference.places(list(VALUES))] == [
-        ("a@de", "x"), ("a", "x"), ("b", "y"),
-    ]  # fmt: skip
+        ("a@de", "x"),
+        ("a", "x"),
+        ("b", "y"),
+    ]
 
 
 def test_a_pattern_may_match_no_row() -> None:
@@ -164,7 +181,8 @@ def test_a_pattern_may_match_no_row() -> None:
 
 
 @pytest.mark.parametrize(
-    ("row", "plain"), [("mnli+mlm", "mnli"), ("multi+mlm", "multi"), ("qqp@de", "qqp"), ("mlm", "none")]
+    ("row", "plain"),
+    [("mnli+mlm", "mnli"), ("multi+mlm", "multi"), ("qqp@de", "qqp"), ("mlm", "none")],
 )
 def test_the_counterpart_of_a_row_is_the_plain_english_one(row: str, plain: str) -> None:
     assert counterpart(row) == plain
@@ -184,7 +202,9 @@ def test_draws_have_the_noise_of_their_cell_and_start_with_what_was_measured() -
 
 
 def test_what_two_gains_share_cancels() -> None:
-    difference = parse_number("gain(a, x) - gain(b, x) - cell(a, x) + cell(b, x)", VOCABULARY, "here")
+    difference = parse_number(
+        "gain(a, x) - gain(b, x) - cell(a, x) + cell(b, x)", VOCABULARY, "here"
+    )
     assert np.allclose(difference.evaluate(noisy(Noise(3.0))), 0)
 
 
@@ -192,4 +212,6 @@ def test_cells_are_drawn_independently_and_always_alike() -> None:
     both = parse_number("cell(a, x)", VOCABULARY, "h"), parse_number("cell(b, x)", VOCABULARY, "h")
     first, second = (node.evaluate(noisy(Noise(1.0)))[0, 1:] for node in both)
     assert abs(float(np.corrcoef(first, second)[0, 1])) < 0.06
-    assert np.array_equal(second, both[1].evaluate(noisy(Noise(1.0)))[0, 1:])  # whatever was drawn before it
+    assert np.array_equal(
+        second, both[1].evaluate(noisy(Noise(1.0)))[0, 1:]
+    )  # whatever was drawn before it

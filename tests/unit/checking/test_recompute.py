@@ -46,7 +46,9 @@ def test_a_missing_file_is_named(small: SmallSet) -> None:
     assert caught.value.where == str(small.run / FILE)
 
 
-@pytest.mark.parametrize("name", ["predictions/mnli/seed-0/xnli/dev-qab.tsv", "predictions/qqp/seed-0/note", "extra"])
+@pytest.mark.parametrize(
+    "name", ["predictions/mnli/seed-0/xnli/dev-qab.tsv", "predictions/qqp/seed-0/note", "extra"]
+)
 def test_a_surplus_file_is_named(small: SmallSet, name: str) -> None:
     path = small.run / name
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -137,7 +139,10 @@ def unrecorded(small: SmallSet) -> SmallSet:
 
 
 def judged(small: SmallSet) -> dict[str, tuple[Verdict, str]]:
-    return {str(cell.key): (cell.verdict, cell.reason) for cell in recheck(small.results_file).results.cells}
+    return {
+        str(cell.key): (cell.verdict, cell.reason)
+        for cell in recheck(small.results_file).results.cells
+    }
 
 
 def test_before_anything_is_recorded_there_is_nothing_to_compare(unrecorded: SmallSet) -> None:
@@ -204,7 +209,9 @@ def test_a_wrong_verdict_on_a_claim_is_named(small: SmallSet) -> None:
 
 def test_claims_on_a_table_that_is_not_there_are_not_run(small: SmallSet) -> None:
     [records] = judge_all_claims([recheck(small.results_file)]).values()
-    assert {record.verdict for record in records if record.claim == "best-gain"} == {Verdict.NOT_RUN}
+    assert {record.verdict for record in records if record.claim == "best-gain"} == {
+        Verdict.NOT_RUN
+    }
     assert len({record.claim for record in records}) == len(records)
 
 
@@ -215,7 +222,9 @@ def test_labels_of_which_none_are_recorded_are_only_noted(small: SmallSet) -> No
     assert any("labels" in note for note in found.notes)
 
 
-@pytest.mark.parametrize("line", ["0" * 64, "x\ttable2/a", "0" * 63 + "\ttable2/a", "0" * 64 + "\ttable1/a"])
+@pytest.mark.parametrize(
+    "line", ["0" * 64, "x\ttable2/a", "0" * 63 + "\ttable2/a", "0" * 64 + "\ttable1/a"]
+)
 def test_a_malformed_list_of_labels_is_refused(small: SmallSet, line: str) -> None:
     (small.expected / "mini" / "labels.tsv").write_text(line + "\n")
     refresh_sums(small.expected)
@@ -225,10 +234,10 @@ def test_a_malformed_list_of_labels_is_refused(small: SmallSet, line: str) -> No
 
 def test_two_runs_are_not_mixed(small: SmallSet) -> None:
     """A results file of other seeds beside these predictions: its cells are not what the predictions give."""
-    from tests.unit.checking.small import ROWS, SIZES, small_world
+    from tests.unit.checking.small import ROWS, SIZES, small_benchmark
 
     own = small.run.rename(small.folder / "own")
-    make_run(small.folder, small_world(), 2, ROWS[2], (5,), SIZES[2])
+    make_run(small.folder, small_benchmark(), 2, ROWS[2], (5,), SIZES[2])
     text = small.results_file.read_text()
     own_files = json.dumps([record.model_dump() for record in file_records(small.folder, own)])
     assert '"seed-5' not in own_files

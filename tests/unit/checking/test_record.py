@@ -13,14 +13,14 @@ from stilts_artifact.checking.labels import load_labels, recorded_labels
 from stilts_artifact.checking.record import AVERAGE, BANDS, LANGUAGE, UNTRAINED, load_measured
 from stilts_artifact.checking.results import load_results
 from stilts_artifact.domain.cells import CellKey
-from stilts_artifact.domain.tasks import Kind
+from stilts_artifact.domain.tasks import TaskForm
 from stilts_artifact.errors import ArtifactError, ConfigError, DataError, IntegrityError
-from tests.unit.checking.small import SmallSet, small_world
+from tests.unit.checking.small import SmallSet, small_benchmark
 
 
 @pytest.fixture(autouse=True)
 def _small_world(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(record, "world", lambda _: small_world())
+    monkeypatch.setattr(record, "load_benchmark", lambda _: small_benchmark())
 
 
 def edit(small: SmallSet, **values: Any) -> None:
@@ -32,24 +32,28 @@ def edit(small: SmallSet, **values: Any) -> None:
 def test_every_cell_is_recorded_with_band_seeds_and_signature(small: SmallSet) -> None:
     table = load_expected(small.expected / "mini" / f"table{small.table}.yaml")
     results = load_results(small.results_file)
-    assert (table.scale, table.world) == ("mini", "mini")
+    assert (table.scale, table.benchmark) == ("mini", "mini")
     assert list(table.cells) == [cell.key for cell in results.cells]
     for cell in results.cells:
         recorded = table.cells[cell.key]
         assert recorded.value == pytest.approx(cell.value, abs=0.5e-4)
-        assert (recorded.decimals, recorded.signature, recorded.n) == (4, cell.signature, len(results.seeds))
+        assert (recorded.decimals, recorded.signature, recorded.n) == (
+            4,
+            cell.signature,
+            len(results.seeds),
+        )
 
 
 def test_bands_are_declared_once_by_kind_of_task(small: SmallSet) -> None:
     table = load_expected(small.expected / "mini" / f"table{small.table}.yaml")
     trained = "mnli" if small.table == 2 else "best"
-    assert table.tolerances["bucc2018"] == BANDS[Kind.MINING]
+    assert table.tolerances["bucc2018"] == BANDS[TaskForm.MINING]
     for key, band in {
-        CellKey(trained, "bucc2018"): BANDS[Kind.MINING],
-        CellKey(trained, "bucc2018", "qaa"): LANGUAGE * BANDS[Kind.MINING],
+        CellKey(trained, "bucc2018"): BANDS[TaskForm.MINING],
+        CellKey(trained, "bucc2018", "qaa"): LANGUAGE * BANDS[TaskForm.MINING],
         CellKey("none", "bucc2018"): UNTRAINED,
         CellKey("none", "tatoeba", "qaa"): LANGUAGE * UNTRAINED,
-        CellKey("none", "xnli"): BANDS[Kind.PAIR],
+        CellKey("none", "xnli"): BANDS[TaskForm.PAIR],
         CellKey("none", "average" if small.table == 2 else "overall"): AVERAGE,
     }.items():
         assert table.band(table.cells[key]) == band
@@ -74,7 +78,12 @@ def test_the_labels_of_other_tables_are_kept(small: SmallSet) -> None:
     [
         ({"value": 1.5}, IntegrityError),
         ({"value": None}, DataError),
-        ({"signature": "xnli|split:train|lang:qaa|metric:m|mv:xtreme-838c13b|seed:0|scale:mini|v:0"}, ConfigError),
+        (
+            {
+                "signature": "xnli|split:train|lang:qaa|metric:m|mv:xtreme-838c13b|seed:0|scale:mini|v:0"
+            },
+            ConfigError,
+        ),
     ],
 )
 def test_a_number_that_its_predictions_do_not_give_is_not_recorded(

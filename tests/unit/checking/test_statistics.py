@@ -45,15 +45,25 @@ def rates(differences: Array, band: float, noise: Noise, cells: int) -> dict[Ver
     decision = decide(0.0, band, 0.05, noise, cells)
     passed = float(np.mean(np.abs(differences) <= decision.proven))
     failed = float(np.mean(np.abs(differences) > decision.tolerance))
-    return {Verdict.REPRODUCED: passed, Verdict.NOT_REPRODUCED: failed, Verdict.INCONCLUSIVE: 1 - passed - failed}
+    return {
+        Verdict.REPRODUCED: passed,
+        Verdict.NOT_REPRODUCED: failed,
+        Verdict.INCONCLUSIVE: 1 - passed - failed,
+    }
 
 
 def test_the_error_of_a_median_has_its_known_values() -> None:
     assert median_error(1) == 1
     assert median_error(2) == pytest.approx(math.sqrt(1 / 2), abs=1e-12)
-    assert median_error(3) == pytest.approx(math.sqrt(1 - math.sqrt(3) / math.pi), abs=1e-9)  # in closed form
-    assert median_error(5) == pytest.approx(math.sqrt(0.2868336616), abs=1e-8)  # Teichroew (1956), order statistics
-    assert median_error(1000) == pytest.approx(math.sqrt(math.pi / 2000), rel=2e-3)  # the asymptotic value
+    assert median_error(3) == pytest.approx(
+        math.sqrt(1 - math.sqrt(3) / math.pi), abs=1e-9
+    )  # in closed form
+    assert median_error(5) == pytest.approx(
+        math.sqrt(0.2868336616), abs=1e-8
+    )  # Teichroew (1956), order statistics
+    assert median_error(1000) == pytest.approx(
+        math.sqrt(math.pi / 2000), rel=2e-3
+    )  # the asymptotic value
 
 
 @pytest.mark.parametrize("n", [2, 3, 4, 5, 6, 10, 11])
@@ -107,7 +117,9 @@ def test_an_unknown_number_of_reported_seeds_is_taken_as_one() -> None:
 def test_degrees_of_freedom_grow_with_what_is_known() -> None:
     estimated = difference_noise(Spread(1.0, 10), 3, 3)
     assert estimated.df == 10
-    assert difference_noise(Spread(1.0, 10), 3, 3, estimated.error).df == pytest.approx(40)  # Satterthwaite: 10 (2/1)^2
+    assert difference_noise(Spread(1.0, 10), 3, 3, estimated.error).df == pytest.approx(
+        40
+    )  # Satterthwaite: 10 (2/1)^2
 
 
 @pytest.mark.parametrize("reported", SEEDS)
@@ -125,7 +137,9 @@ def test_false_alarms_without_a_band_are_at_their_level(measured: int, reported:
 def test_a_difference_that_matters_is_passed_at_its_level(measured: int, reported: int) -> None:
     """Type-I error of REPRODUCED: a true difference of MARGIN bands: 5 %."""
     noise = difference_noise(Spread(1.0), measured, reported)
-    band = 3 * noise.error  # from 3.6 on the tolerance is the narrower limit, and the rate below its level
+    band = (
+        3 * noise.error
+    )  # from 3.6 on the tolerance is the narrower limit, and the rate below its level
     differences = MARGIN * band + 0.05 + medians(measured, RUNS, 12) - medians(reported, RUNS, 13)
     assert abs(rates(differences, band, noise, 1)[Verdict.REPRODUCED] - ERROR) < WITHIN
 
@@ -137,7 +151,9 @@ def test_power_is_what_is_promised(n: int, share: float) -> None:
     noise = difference_noise(Spread(1.0), n, n, 0.3)
     band = 3 * noise.error
     rng = np.random.default_rng(14)
-    differences = share * band + medians(n, RUNS, 15) - medians(n, RUNS, 16) + rng.normal(0, 0.3, RUNS)
+    differences = (
+        share * band + medians(n, RUNS, 15) - medians(n, RUNS, 16) + rng.normal(0, 0.3, RUNS)
+    )
     promised = probabilities(share * band, band, 0.05, noise, 5)
     assert sum(promised.values()) == pytest.approx(1)
     for verdict, rate in rates(differences, band, noise, 5).items():
@@ -151,7 +167,9 @@ def test_a_spread_estimated_from_our_own_seeds_keeps_the_levels(n: int) -> None:
     rng = np.random.default_rng(17)
     seeds = rng.standard_normal((runs, rows, n))
     df = rows * (n - 1)
-    errors = np.sqrt(seeds.var(axis=2, ddof=1).mean(axis=1)) * difference_noise(Spread(1.0), n, n).error
+    errors = (
+        np.sqrt(seeds.var(axis=2, ddof=1).mean(axis=1)) * difference_noise(Spread(1.0), n, n).error
+    )
     differences = np.median(seeds[:, 0], axis=1) - np.median(rng.standard_normal((runs, n)), axis=1)
     unit = decide(0.0, 0.0, 0.0, Noise(1.0, df), 1)  # both limits are linear in the error
     false_alarms = float(np.mean(np.abs(differences) > unit.tolerance * errors))
@@ -179,7 +197,9 @@ def test_false_alarms_over_a_table_are_held_even_at_the_edge_of_the_band(n: int)
     noise = difference_noise(Spread(1.0), n, n)
     differences = 3.0 + medians(n, (tables, 120), 20) - medians(n, (tables, 120), 21)
     decision = decide(0.0, 3.0, 0.0, noise, 120)
-    assert np.mean(np.any(np.abs(differences) > decision.tolerance, axis=1)) <= FALSE_ALARMS + WITHIN
+    assert (
+        np.mean(np.any(np.abs(differences) > decision.tolerance, axis=1)) <= FALSE_ALARMS + WITHIN
+    )
 
 
 def test_the_level_of_a_cell_gives_back_that_of_the_table() -> None:
@@ -192,7 +212,9 @@ def test_without_noise_a_band_is_a_band() -> None:
     for difference, verdict in [(1.05, Verdict.REPRODUCED), (1.0500001, Verdict.NOT_REPRODUCED)]:
         assert decide(difference, 1.0, 0.05, Noise(0.0), 120).verdict is verdict
         assert decide(-difference, 1.0, 0.05, Noise(0.0), 120).verdict is verdict
-    assert decide(1.1 - 1.0, 0.1, 0.0, Noise(0.0), 1).verdict is Verdict.REPRODUCED  # 0.10000000000000009
+    assert (
+        decide(1.1 - 1.0, 0.1, 0.0, Noise(0.0), 1).verdict is Verdict.REPRODUCED
+    )  # 0.10000000000000009
     assert decide(0, 0.0, 0.0, Noise(0.0), 1).verdict is Verdict.REPRODUCED
     assert decide(1, 0.0, 0.0, Noise(0.0), 1).verdict is Verdict.NOT_REPRODUCED
     assert decide(math.nan, 1.0, 0.0, Noise(0.0), 1).verdict is Verdict.NOT_REPRODUCED
@@ -205,10 +227,15 @@ def test_noise_that_hides_what_matters_proves_nothing() -> None:
 
 
 @given(
-    difference=st.floats(-50, 50), band=st.floats(0, 10), error=st.floats(0, 5), more=st.floats(1.1, 5),
+    difference=st.floats(-50, 50),
+    band=st.floats(0, 10),
+    error=st.floats(0, 5),
+    more=st.floats(1.1, 5),
     cells=st.integers(1, 500),
-)  # fmt: skip
-def test_more_noise_never_condemns(difference: float, band: float, error: float, more: float, cells: int) -> None:
+)
+def test_more_noise_never_condemns(
+    difference: float, band: float, error: float, more: float, cells: int
+) -> None:
     before = decide(difference, band, 0.05, Noise(error), cells)
     after = decide(difference, band, 0.05, Noise(error * more), cells)
     assert after.tolerance >= before.tolerance >= band

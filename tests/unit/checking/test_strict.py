@@ -7,24 +7,26 @@ from pathlib import Path
 
 import pytest
 
-from stilts_artifact.benchmark import world
+from stilts_artifact.benchmark import load_benchmark
 from stilts_artifact.checking.claims import load_claims
 from stilts_artifact.checking.expected import load_expected
 from stilts_artifact.checking.results import load_results
 from stilts_artifact.documents import MAX_BYTES, parse_json
 from stilts_artifact.errors import ArtifactError, DataError
-from stilts_artifact.scoring.counting import count_files
-from stilts_artifact.scoring.tally import read_gold
+from stilts_artifact.metrics.counting import count_files
+from stilts_artifact.metrics.tally import read_gold
 
 
 def predictions(path: Path) -> object:
     gold = path.with_name("gold.json")
-    gold.write_text('{"data": [{"paragraphs": [{"qas": [{"id": "a", "answers": [{"text": "x"}]}]}]}]}')
-    return count_files(world("mini").tasks["xquad"], "qaa", path, gold)
+    gold.write_text(
+        '{"data": [{"paragraphs": [{"qas": [{"id": "a", "answers": [{"text": "x"}]}]}]}]}'
+    )
+    return count_files(load_benchmark("mini").tasks["xquad"], "qaa", path, gold)
 
 
 def labels(path: Path) -> object:
-    return read_gold(world("mini").tasks["xquad"], "qaa", path)
+    return read_gold(load_benchmark("mini").tasks["xquad"], "qaa", path)
 
 
 READERS: dict[str, Callable[[Path], object]] = {

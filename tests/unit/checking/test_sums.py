@@ -35,7 +35,9 @@ def test_the_shipped_sums_are_those_of_the_shipped_files() -> None:
 
 
 def test_sha256sum_checks_them(root: Path) -> None:
-    finished = subprocess.run(["sha256sum", "--check", "--strict", SUMS], cwd=root, capture_output=True, check=False)
+    finished = subprocess.run(
+        ["sha256sum", "--check", "--strict", SUMS], cwd=root, capture_output=True, check=False
+    )
     assert finished.returncode == 0, finished.stderr
 
 
@@ -95,7 +97,9 @@ def test_refreshing_one_file_does_not_excuse_another(root: Path) -> None:
     assert refresh_sums(root) == []
 
 
-@pytest.mark.parametrize("text", ["abc  claims.yaml\n", "{0}  a\n{0}  a\n", "{0} claims.yaml\n", "{0}  /etc/passwd\n"])
+@pytest.mark.parametrize(
+    "text", ["abc  claims.yaml\n", "{0}  a\n{0}  a\n", "{0} claims.yaml\n", "{0}  /etc/passwd\n"]
+)
 def test_malformed_sums_are_refused_by_line(root: Path, text: str) -> None:
     (root / SUMS).write_text(text.format("0" * 64))
     with pytest.raises(DataError, match=rf"{SUMS}:\d"):

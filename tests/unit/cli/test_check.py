@@ -10,7 +10,7 @@ import pytest
 
 import stilts_artifact
 from benchmarks.checking import SIZES, make_run
-from stilts_artifact.benchmark import world
+from stilts_artifact.benchmark import load_benchmark
 from stilts_artifact.checking.expected import expected_root
 from tests.conftest import Run
 
@@ -21,7 +21,9 @@ PACKAGE = Path(stilts_artifact.__file__).parent
 def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A whole Table 2 of two rows with small files."""
     folder = tmp_path_factory.mktemp("run") / "results"
-    make_run(folder, world("mini"), 2, ["none", "mnli"], (0,), {name: 30 for name in SIZES})
+    make_run(
+        folder, load_benchmark("mini"), 2, ["none", "mnli"], (0,), {name: 30 for name in SIZES}
+    )
     return folder
 
 
@@ -31,7 +33,11 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("checkout")
     shutil.copytree(PACKAGE, folder / PACKAGE.name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(expected_root(), folder / "expected_results")
-    recorded = [path for path in (folder / "expected_results" / "mini").iterdir() if path.name != "table1.yaml"]
+    recorded = [
+        path
+        for path in (folder / "expected_results" / "mini").iterdir()
+        if path.name != "table1.yaml"
+    ]
     for path in recorded:
         path.unlink()
     sums = folder / "expected_results" / "SHA256SUMS"
@@ -50,7 +56,9 @@ def copy(results: Path, tmp_path: Path) -> Path:
     return tmp_path / "results"
 
 
-def test_an_altered_score_is_named_and_decides_the_exit_code(artifact: Run, copy: Path, bare: Path) -> None:
+def test_an_altered_score_is_named_and_decides_the_exit_code(
+    artifact: Run, copy: Path, bare: Path
+) -> None:
     path = copy / "table2.mini.json"
     document = json.loads(path.read_text())
     document["cells"][1]["value"] += 1
@@ -84,7 +92,9 @@ def test_everything_at_once_includes_the_sums(artifact: Run, results: Path, bare
     assert "files have their recorded sums" in run.stderr
 
 
-def test_neither_torch_nor_the_trainer_is_imported(artifact: Run, results: Path, bare: Path) -> None:
+def test_neither_torch_nor_the_trainer_is_imported(
+    artifact: Run, results: Path, bare: Path
+) -> None:
     import subprocess
     import sys
 
@@ -93,21 +103,42 @@ def test_neither_torch_nor_the_trainer_is_imported(artifact: Run, results: Path,
         f"recheck(Path({str(results / 'table2.mini.json')!r}))\n"
         "print([name for name in ('torch', 'transformers', 'datasets', 'faiss', 'scipy') if name in sys.modules])"
     )
-    finished = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=bare)
+    finished = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=bare
+    )
     assert finished.stdout.strip() == "[]"
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--all", "--claims"], ["--table", "2", "--all"], ["--table", "2", "--claims"], ["--table", "4"]]
+    "arguments",
+    [
+        ["--all", "--claims"],
+        ["--table", "2", "--all"],
+        ["--table", "2", "--claims"],
+        ["--table", "4"],
+    ],
 )
-def test_options_that_exclude_each_other(artifact: Run, results: Path, arguments: list[str]) -> None:
+def test_options_that_exclude_each_other(
+    artifact: Run, results: Path, arguments: list[str]
+) -> None:
     assert artifact("check", "--results", results, *arguments).returncode == 2
 
 
 def test_a_value_is_entered_and_the_sums_follow(artifact: Run, tmp_path: Path) -> None:
     shutil.copytree(expected_root(), tmp_path / "expected")
     path = tmp_path / "expected" / "paper" / "table2.yaml"
-    arguments = ["expected", "set", "--table", "2", "--cell", "mnli,xnli", "--source", "p. 5", "--expected", path]
+    arguments = [
+        "expected",
+        "set",
+        "--table",
+        "2",
+        "--cell",
+        "mnli,xnli",
+        "--source",
+        "p. 5",
+        "--expected",
+        path,
+    ]
     run = artifact(*arguments, "80.1")
     assert run.returncode == 0, run.stderr
     assert run.stdout.splitlines()[-1] == f"verdict: 1 of 1 cells changed in {path}"
@@ -116,7 +147,9 @@ def test_a_value_is_entered_and_the_sums_follow(artifact: Run, tmp_path: Path) -
     assert artifact(*arguments, "80.9").returncode == 4
 
 
-@pytest.mark.parametrize("arguments", [[], ["80.1"], ["--cell", "mnli,xnli"], ["--csv", "x", "--cell", "mnli,xnli"]])
+@pytest.mark.parametrize(
+    "arguments", [[], ["80.1"], ["--cell", "mnli,xnli"], ["--csv", "x", "--cell", "mnli,xnli"]]
+)
 def test_an_entry_is_a_cell_with_a_value_or_a_file(artifact: Run, arguments: list[str]) -> None:
     run = artifact("expected", "set", "--table", "2", *arguments)
     assert run.returncode == 2

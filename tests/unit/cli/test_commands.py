@@ -21,7 +21,10 @@ from tests.conftest import Run
         (["fetch", "--scale", "minni"], "did you mean 'mini'"),
         (["fetch", "--task", "xnlli"], "did you mean 'xnli'"),
         (["check", "--scale", "papper"], "did you mean 'paper'"),
-        (["score", "--predictions", "p", "--labels", "l", "--world", "xtrem"], "did you mean 'xtreme'"),
+        (
+            ["score", "--predictions", "p", "--labels", "l", "--benchmark", "xtrem"],
+            "did you mean 'xtreme'",
+        ),
         (["reprodce"], "Did you mean 'reproduce'"),
         (["reproduce", "--tabel", "1"], "--table"),
         (["reproduce", "--table", "1; rm -rf /"], "expected: one of 1"),
@@ -29,7 +32,9 @@ from tests.conftest import Run
         (["reproduce", "--table", "\u0661"], "expected: one of 1"),  # a digit one, in Arabic
     ],
 )
-def test_an_unknown_name_is_a_usage_error_with_a_hint(artifact: Run, arguments: list[str], suggestion: str) -> None:
+def test_an_unknown_name_is_a_usage_error_with_a_hint(
+    artifact: Run, arguments: list[str], suggestion: str
+) -> None:
     answer = artifact(*arguments)
     assert answer.returncode == 2
     assert suggestion in answer.stderr
@@ -43,11 +48,11 @@ def test_a_data_folder_must_exist(artifact: Run, tmp_path: Path) -> None:
 
 
 def test_offline_fetch_lists_everything_missing_at_once(artifact: Run, tmp_path: Path) -> None:
-    from stilts_artifact.benchmark import world
+    from stilts_artifact.benchmark import load_benchmark
 
     answer = artifact("fetch", "--scale", "paper", "--offline", "--store", tmp_path)
     assert answer.returncode == 3
-    for source in world("xtreme").sources.values():
+    for source in load_benchmark("xtreme").sources.values():
         assert f"{source.name} is not on this machine" in answer.stdout
         assert source.bytes is None or f"{source.bytes:,} bytes" in answer.stdout
         assert source.obtain in answer.stdout
@@ -55,7 +60,9 @@ def test_offline_fetch_lists_everything_missing_at_once(artifact: Run, tmp_path:
 
 
 def test_the_list_of_missing_files_is_also_json(artifact: Run, tmp_path: Path) -> None:
-    answer = artifact("fetch", "--scale", "paper", "--task", "xquad", "--offline", "--store", tmp_path, "--json")
+    answer = artifact(
+        "fetch", "--scale", "paper", "--task", "xquad", "--offline", "--store", tmp_path, "--json"
+    )
     report = json.loads(answer.stdout)
     assert (report["present"], report["downloaded"]) == ([], [])
     assert {failure["exit_code"] for failure in report["failures"]} == {3}
@@ -73,7 +80,12 @@ def test_doctor_finds_this_machine_fit_for_the_mini_scale(artifact: Run, tmp_pat
     answer = artifact("doctor", "--results", tmp_path, "--json")
     findings = {finding["subject"]: finding for finding in json.loads(answer.stdout)}
     assert answer.returncode == 0
-    assert findings["python"]["level"] == findings["disk"]["level"] == findings["results folder"]["level"] == "ok"
+    assert (
+        findings["python"]["level"]
+        == findings["disk"]["level"]
+        == findings["results folder"]["level"]
+        == "ok"
+    )
     assert findings["data (paper)"]["level"] == "note"
     assert answer.stderr.splitlines()[-1] == "verdict: this machine can run the mini scale; exit 0"
 
@@ -91,9 +103,22 @@ def heed_interrupts() -> None:
 
 
 def test_an_interrupt_exits_130(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "stilts_artifact", "fetch", "--scale", "mini", "--store", str(tmp_path)]
+    command = [
+        sys.executable,
+        "-m",
+        "stilts_artifact",
+        "fetch",
+        "--scale",
+        "mini",
+        "--store",
+        str(tmp_path),
+    ]
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heed_interrupts
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=heed_interrupts,
     ) as process:
         while not any(tmp_path.rglob("*")) and process.poll() is None:
             time.sleep(0.05)  # until it works

@@ -6,23 +6,31 @@ from collections.abc import Mapping
 
 import pytest
 
-from stilts_artifact.benchmark import world
+from stilts_artifact.benchmark import load_benchmark
 from stilts_artifact.checking.results import CellRecord, ClaimRecord, Results
 from stilts_artifact.cli.score_tables import verdict_on
+from stilts_artifact.config.load import load_scale
 from stilts_artifact.domain.cells import Verdict
-from stilts_artifact.scales import load_scale
-from stilts_artifact.scoring.tables import table_columns
-from stilts_artifact.tables.run import wanted_cells
+from stilts_artifact.experiments.run import wanted_cells
+from stilts_artifact.metrics.tables import table_columns
 
 GOOD, BAD, UNRUN = Verdict.REPRODUCED, Verdict.NOT_REPRODUCED, Verdict.NOT_RUN
 
 
 def outcome(
-    cells: Mapping[tuple[str, str], Verdict], *, table: int = 2, scale: str = "mini", claims: tuple[Verdict, ...] = ()
+    cells: Mapping[tuple[str, str], Verdict],
+    *,
+    table: int = 2,
+    scale: str = "mini",
+    claims: tuple[Verdict, ...] = (),
 ) -> Results:
     """Results in which every cell of two rows is NOT_RUN but these."""
-    columns = table_columns(world(load_scale(scale).world), table)
-    places = [(row, column.name) for row in ("none", "mnli" if table == 2 else "best") for column in columns]
+    columns = table_columns(load_benchmark(load_scale(scale).benchmark), table)
+    places = [
+        (row, column.name)
+        for row in ("none", "mnli" if table == 2 else "best")
+        for column in columns
+    ]
     return Results(
         table=table,
         scale=scale,  # type: ignore[arg-type]
@@ -31,24 +39,34 @@ def outcome(
         verdict=Verdict.INCONCLUSIVE,
         rows=[],
         cells=[
-            CellRecord(row=row, column=column, value=None, reported=None, tolerance=None, reason="", signature="",
-                       verdict=cells.get((row, column), UNRUN))
+            CellRecord(
+                row=row,
+                column=column,
+                value=None,
+                reported=None,
+                tolerance=None,
+                reason="",
+                signature="",
+                verdict=cells.get((row, column), UNRUN),
+            )
             for row, column in places
         ],
-        claims=[ClaimRecord(claim=str(at), title="", verdict=verdict, reason="", numbers={}, cells=[])
-                for at, verdict in enumerate(claims)],
+        claims=[
+            ClaimRecord(claim=str(at), title="", verdict=verdict, reason="", numbers={}, cells=[])
+            for at, verdict in enumerate(claims)
+        ],
         inputs=[],
         environment={},
-    )  # fmt: skip
+    )
 
 
 def asked(found: Results, *only: str) -> Verdict:
-    benchmark = world(load_scale(found.scale).world)
+    benchmark = load_benchmark(load_scale(found.scale).benchmark)
     return verdict_on(found, wanted_cells(benchmark, found.table, only), benchmark)
 
 
 def row_of(name: str, verdict: Verdict = GOOD) -> dict[tuple[str, str], Verdict]:
-    return {(name, column.name): verdict for column in table_columns(world("mini"), 2)}
+    return {(name, column.name): verdict for column in table_columns(load_benchmark("mini"), 2)}
 
 
 def test_cells_that_nobody_asked_for_do_not_matter() -> None:
@@ -84,6 +102,8 @@ def test_claims_count_unless_they_need_more_than_was_asked_for() -> None:
 
 
 def test_of_table_3_only_columns_can_be_asked_for() -> None:
-    found = outcome({("none", "xnli"): GOOD, ("best", "xnli"): GOOD, ("best", "panx"): BAD}, table=3)
+    found = outcome(
+        {("none", "xnli"): GOOD, ("best", "xnli"): GOOD, ("best", "panx"): BAD}, table=3
+    )
     assert asked(found, "*,xnli") is GOOD
     assert asked(found, "*,xnli", "*,panx") is BAD

@@ -7,8 +7,17 @@ import sys
 
 import pytest
 
-HEAVY = ("torch", "transformers", "datasets", "faiss", "distributed", "matplotlib", "numpy", "docker",
-         "requests")  # fmt: skip
+HEAVY = (
+    "torch",
+    "transformers",
+    "datasets",
+    "faiss",
+    "distributed",
+    "matplotlib",
+    "numpy",
+    "docker",
+    "requests",
+)
 
 PROGRAM = """
 import sys
@@ -33,6 +42,8 @@ print("loaded", *sorted(name for name in {heavy!r} if name in sys.modules))
 )
 def test_help_and_usage_errors_load_nothing_heavy(arguments: list[str], code: int) -> None:
     program = PROGRAM.format(arguments=arguments, heavy=HEAVY)
-    answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    answer = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
     lines = answer.stdout.splitlines()
     assert lines[-2:] == [f"exit {code}", "loaded"]

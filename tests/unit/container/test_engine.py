@@ -34,14 +34,18 @@ def test_no_engine_is_a_resource_error_that_names_it(no_engine: str) -> None:
     assert caught.value.fix is not None
 
 
-def test_builder_is_the_first_client_that_has_buildkit(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_builder_is_the_first_client_that_has_buildkit(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     new = make_docker(tmp_path / "new", 'echo "the buildx component is missing" >&2; exit 1')
     old = make_docker(tmp_path / "old", '[ "$DOCKER_BUILDKIT $1 $2" = "1 build --help" ]')
     monkeypatch.setenv("PATH", f"{tmp_path}/none:{new.parent}:{old.parent}")
     assert engine.find_builder() == str(old)
 
 
-def test_no_builder_lists_the_clients_that_cannot(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_no_builder_lists_the_clients_that_cannot(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     docker = make_docker(tmp_path / "bin", "exit 1")
     monkeypatch.setenv("PATH", str(docker.parent))
     with pytest.raises(ResourceError, match="BuildKit") as caught:
@@ -66,7 +70,10 @@ def test_build_arguments_carry_the_hash_of_the_lock(tmp_path: Path) -> None:
     (tmp_path / "locks" / "cpu.txt").write_bytes(b"abc")
     arguments = image.build_arguments(tmp_path, "cpu", "debian")
     # The sha256 of "abc", FIPS 180-4.
-    assert arguments["LOCK_SHA256"] == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert (
+        arguments["LOCK_SHA256"]
+        == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    )
     assert arguments["BASE"] == "debian"
     assert arguments["REVISION"] == "unknown"
     assert "BASE" not in image.build_arguments(tmp_path, "cpu", None)

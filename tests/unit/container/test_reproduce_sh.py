@@ -20,8 +20,23 @@ name = "HELP" if "--help" in sys.argv else sys.argv[1].upper()
 sys.exit(int(os.environ.get("FAKE_" + name, "0")))
 """
 # All that reproduce.sh may call: a PATH of these alone has no other docker, and no GPU.
-TOOLS = ("bash", "cat", "cut", "dirname", "flock", "git", "grep", "id", "mkdir", "sed", "sh", "sha256sum", "timeout",
-         "touch", "uname")  # fmt: skip
+TOOLS = (
+    "bash",
+    "cat",
+    "cut",
+    "dirname",
+    "flock",
+    "git",
+    "grep",
+    "id",
+    "mkdir",
+    "sed",
+    "sh",
+    "sha256sum",
+    "timeout",
+    "touch",
+    "uname",
+)
 
 
 def make_command(path: Path, text: str) -> None:
@@ -51,7 +66,11 @@ class Caller:
         make_docker(self.bin / "docker")
 
     def __call__(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith("STILTS_ARTIFACT_")}
+        inherited = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith("STILTS_ARTIFACT_")
+        }
         return subprocess.run(
             [str(self.script), *arguments],
             cwd=self.folder,
@@ -101,7 +120,13 @@ def test_the_container_is_hardened_and_this_users(call: Caller) -> None:
     call("--table", "1")
     (run,) = call.calls("run")
     text = " ".join(run)
-    for option in ("--read-only", "--cap-drop ALL", "--security-opt no-new-privileges", "--rm", "--init"):
+    for option in (
+        "--read-only",
+        "--cap-drop ALL",
+        "--security-opt no-new-privileges",
+        "--rm",
+        "--init",
+    ):
         assert option in text
     assert f"--user {os.getuid()}:{os.getgid()}" in text
     assert "--network bridge" in text
@@ -127,8 +152,17 @@ def test_given_paths_are_mounted_and_only_results_and_store_can_be_written(
     call: Caller, tmp_path: Path, joined: bool
 ) -> None:
     (call.folder / "da ta").mkdir()
-    pairs = [("--results", "out"), ("--store", str(tmp_path / "store")), ("--data", "da ta"), ("--data", "absent")]
-    arguments = [f"{name}={value}" for name, value in pairs] if joined else [word for pair in pairs for word in pair]
+    pairs = [
+        ("--results", "out"),
+        ("--store", str(tmp_path / "store")),
+        ("--data", "da ta"),
+        ("--data", "absent"),
+    ]
+    arguments = (
+        [f"{name}={value}" for name, value in pairs]
+        if joined
+        else [word for pair in pairs for word in pair]
+    )
     call("--table", "1", *arguments)
     out, store, data = call.folder / "out", tmp_path / "store", call.folder / "da ta"
     assert call.mounts() == [
@@ -163,7 +197,9 @@ def test_a_failed_build_ends_the_run_where_docker_was_asked_for(call: Caller) ->
 
 
 def test_a_failed_build_falls_back_to_the_local_environment(call: Caller) -> None:
-    make_command(call.bin / "uname", "#!/bin/sh\necho Plan9 mips")  # so that nothing is installed here
+    make_command(
+        call.bin / "uname", "#!/bin/sh\necho Plan9 mips"
+    )  # so that nothing is installed here
     done = call("--table", "1", FAKE_BUILD="3")
     assert "running in the local environment .venv instead" in done.stderr
     assert "the local environment is for Linux x86_64 and this is Plan9 mips" in done.stderr
@@ -194,7 +230,10 @@ def test_build_says_what_it_is_made_from(call: Caller, repository: Path) -> None
 def test_docker_asked_for_and_absent(call: Caller) -> None:
     done = call("--table", "1", STILTS_ARTIFACT_RUNNER="docker", FAKE_VERSION="1")
     assert done.returncode == 5
-    assert done.stderr == "reproduce.sh: error: STILTS_ARTIFACT_RUNNER=docker, but no Docker engine answers\n"
+    assert (
+        done.stderr
+        == "reproduce.sh: error: STILTS_ARTIFACT_RUNNER=docker, but no Docker engine answers\n"
+    )
 
 
 def test_docker_asked_for_and_not_able_to_build(call: Caller) -> None:
@@ -268,7 +307,9 @@ def test_the_environment_is_made_once_per_lock(call: Caller, clone: Path) -> Non
 
 def test_two_runs_at_once_make_it_once(call: Caller, clone: Path) -> None:
     (call.bin / "sleep").symlink_to(str(shutil.which("sleep")))
-    make_command(clone / "locks" / "install.sh", FAKE_INSTALL.replace("mkdir -p", "sleep 1; mkdir -p"))
+    make_command(
+        clone / "locks" / "install.sh", FAKE_INSTALL.replace("mkdir -p", "sleep 1; mkdir -p")
+    )
     with ThreadPoolExecutor() as pool:
         codes = [done.returncode for done in pool.map(call, ["check", "check"])]
     assert codes == [6, 6]

@@ -33,7 +33,9 @@ def test_results_are_the_only_folder_that_can_be_written(tmp_path: Path) -> None
 
 def test_data_folders_come_before_the_baked_ones(tmp_path: Path) -> None:
     options = runner.container_options(tmp_path, [tmp_path], "none", has_gpu=False)
-    assert options["environment"] == {"STILTS_ARTIFACT_DATA": f"/artifact/data/0:{runner.MINI_WORLD}"}
+    assert options["environment"] == {
+        "STILTS_ARTIFACT_DATA": f"/artifact/data/0:{runner.MINI_WORLD}"
+    }
 
 
 def test_all_gpus_are_asked_for_where_the_engine_has_them(tmp_path: Path) -> None:
@@ -41,7 +43,9 @@ def test_all_gpus_are_asked_for_where_the_engine_has_them(tmp_path: Path) -> Non
     assert (request["Count"], request["Capabilities"]) == (-1, [["gpu"]])
 
 
-def test_relative_folders_are_those_of_the_caller(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_relative_folders_are_those_of_the_caller(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     (mount,) = runner.container_options(Path("results"), [], "none", has_gpu=False)["mounts"]
     assert mount["Source"] == str(tmp_path / "results")

@@ -12,7 +12,12 @@ from pathlib import Path
 
 Put = Callable[[bytes], Path]
 Files = dict[str, bytes]
-FILES: Files = {"folder/a.tsv": b"first\n" * 50, "folder/b.tsv": b"second\n", "c": b"", "d/e/\u00e9.txt": b"x" * 3000}
+FILES: Files = {
+    "folder/a.tsv": b"first\n" * 50,
+    "folder/b.tsv": b"second\n",
+    "c": b"",
+    "d/e/\u00e9.txt": b"x" * 3000,
+}
 ZEROS = bytes(5_000_000)
 KINDS = ("zip", "tar", "tar.gz", "tar.bz2")
 
@@ -40,7 +45,11 @@ def zip_bytes(files: Files, method: int = zipfile.ZIP_DEFLATED) -> bytes:
 def packed(kind: str, files: Files) -> bytes:
     if kind == "zip":
         return zip_bytes(files)
-    compress: dict[str, Callable[[bytes], bytes]] = {"tar": bytes, "tar.gz": gzip.compress, "tar.bz2": bz2.compress}
+    compress: dict[str, Callable[[bytes], bytes]] = {
+        "tar": bytes,
+        "tar.gz": gzip.compress,
+        "tar.bz2": bz2.compress,
+    }
     return compress[kind](tar_bytes(files))
 
 

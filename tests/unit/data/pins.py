@@ -20,8 +20,12 @@ def pinned(
     complete: tuple[str, ...] = (),
 ) -> Source:
     """A source whose pin is the size and sha256 of ``data``."""
-    known = tuple(Member(path, len(content), sha256(content)) for path, content in (members or {}).items())
-    return Source(name, urls, len(data), sha256(data), "CC0", "Ask the author.", "this test", known, complete)
+    known = tuple(
+        Member(path, len(content), sha256(content)) for path, content in (members or {}).items()
+    )
+    return Source(
+        name, urls, len(data), sha256(data), "CC0", "Ask the author.", "this test", known, complete
+    )
 
 
 def unpinned(name: str) -> Source:

@@ -38,7 +38,10 @@ def test_members_are_read_by_name(kind: str, put: Put) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_star_stands_for_every_member_of_a_folder(kind: str, put: Put) -> None:
     path = put(packed(kind, FILES))
-    assert list(read_members(path, ["folder/*.tsv", "folder/a.tsv"])) == ["folder/a.tsv", "folder/b.tsv"]
+    assert list(read_members(path, ["folder/*.tsv", "folder/a.tsv"])) == [
+        "folder/a.tsv",
+        "folder/b.tsv",
+    ]
     refused(lambda: read_members(path, ["*.tsv"]), "no member '*.tsv'")
     assert not member_pattern("a.c").fullmatch("abc")
 
@@ -46,20 +49,32 @@ def test_a_star_stands_for_every_member_of_a_folder(kind: str, put: Put) -> None
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("outer", KINDS)
 def test_an_archive_in_an_archive(outer: str, kind: str, put: Put) -> None:
-    path = put(packed(outer, {"panx/af.tar.gz": packed(kind, FILES), "panx/ar.tar.gz": packed(kind, {"c": b"2"})}))
+    path = put(
+        packed(
+            outer,
+            {"panx/af.tar.gz": packed(kind, FILES), "panx/ar.tar.gz": packed(kind, {"c": b"2"})},
+        )
+    )
     assert read_members(path, ["panx/af.tar.gz!c", "panx/af.tar.gz!folder/a.tsv"]) == {
         "panx/af.tar.gz!c": b"",
         "panx/af.tar.gz!folder/a.tsv": FILES["folder/a.tsv"],
     }
     assert read_members(path, ["panx/*!c"]) == {"panx/af.tar.gz!c": b"", "panx/ar.tar.gz!c": b"2"}
-    refused(lambda: read_members(path, ["panx/ar.tar.gz!d"]), "no member 'd'", "source.bin!panx/ar.tar.gz")
+    refused(
+        lambda: read_members(path, ["panx/ar.tar.gz!d"]),
+        "no member 'd'",
+        "source.bin!panx/ar.tar.gz",
+    )
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_absent_member_brings_the_nearest_names(kind: str, put: Put) -> None:
     path = put(packed(kind, FILES))
     refused(
-        lambda: read_members(path, ["folder/a.tsb"]), "no member 'folder/a.tsb'", "nearest: folder/a.tsv", "source.bin"
+        lambda: read_members(path, ["folder/a.tsb"]),
+        "no member 'folder/a.tsb'",
+        "nearest: folder/a.tsv",
+        "source.bin",
     )
 
 
@@ -106,7 +121,9 @@ def test_a_flipped_bit_is_noticed(kind: str, put: Put) -> None:
 
 
 def test_the_checksum_behind_the_last_block_is_read(put: Put) -> None:
-    data = bytearray(gzip.compress(tar_bytes({"a": random.Random(0).randbytes(30_000)}) + bytes(3 << 20)))
+    data = bytearray(
+        gzip.compress(tar_bytes({"a": random.Random(0).randbytes(30_000)}) + bytes(3 << 20))
+    )
     assert list_members(put(bytes(data))) == ["a"]
     data[-8] ^= 1
     refused(lambda: list_members(put(bytes(data))), "damaged", "CRC", error=IntegrityError)
@@ -143,30 +160,43 @@ def test_chained_headers(put: Put) -> None:
     """Each long-name header makes tarfile recurse once."""
     entry = tarfile.TarInfo("a")
     entry.type, entry.size = tarfile.GNUTYPE_LONGNAME, 1
-    data = gzip.compress((entry.tobuf() + b"a".ljust(512, b"\0")) * 3000 + random.Random(0).randbytes(20_000))
+    data = gzip.compress(
+        (entry.tobuf() + b"a".ljust(512, b"\0")) * 3000 + random.Random(0).randbytes(20_000)
+    )
     refused(lambda: list_members(put(data)), "damaged", error=IntegrityError)
 
 
 def test_a_sparse_member_cannot_hide_its_size(put: Put) -> None:
     entry = tarfile.TarInfo("a")
     entry.type = tarfile.GNUTYPE_SPARSE
-    refused(lambda: list_members(put(entry.tobuf() + bytes(1024))), "source.bin", error=IntegrityError)
+    refused(
+        lambda: list_members(put(entry.tobuf() + bytes(1024))), "source.bin", error=IntegrityError
+    )
 
 
 def test_plain_files(put: Put) -> None:
     assert read_plain(put(b"text")) == b"text"
     assert read_plain(put(gzip.compress(b"text"))) == b"text"
     refused(lambda: read_plain(put(gzip.compress(ZEROS))), "too many bytes", error=IntegrityError)
-    refused(lambda: read_plain(put(gzip.compress(b"text" * 99)[:-3])), "damaged", "source.bin", error=IntegrityError)
+    refused(
+        lambda: read_plain(put(gzip.compress(b"text" * 99)[:-3])),
+        "damaged",
+        "source.bin",
+        error=IntegrityError,
+    )
 
 
 def test_a_missing_file(tmp_path: Path) -> None:
     for call in (list_members, read_plain):
-        refused(lambda call=call: call(tmp_path / "absent.zip"), "absent.zip", error=MissingDataError)
+        refused(
+            lambda call=call: call(tmp_path / "absent.zip"), "absent.zip", error=MissingDataError
+        )
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_random_damage_raises_nothing_but_our_errors(kind: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_random_damage_raises_nothing_but_our_errors(
+    kind: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     path = tmp_path_factory.mktemp("fuzz") / "source.bin"
     whole = packed(kind, FILES)
 
@@ -188,9 +218,14 @@ def test_random_damage_raises_nothing_but_our_errors(kind: str, tmp_path_factory
     damage()
 
 
-@given(st.binary(max_size=200), st.sampled_from([b"", b"PK\x03\x04", b"PK\x05\x06", b"\x1f\x8b\x08", b"BZh9"]))
+@given(
+    st.binary(max_size=200),
+    st.sampled_from([b"", b"PK\x03\x04", b"PK\x05\x06", b"\x1f\x8b\x08", b"BZh9"]),
+)
 @settings(deadline=None)
-def test_random_bytes_are_no_archive(tmp_path_factory: pytest.TempPathFactory, data: bytes, magic: bytes) -> None:
+def test_random_bytes_are_no_archive(
+    tmp_path_factory: pytest.TempPathFactory, data: bytes, magic: bytes
+) -> None:
     path = tmp_path_factory.getbasetemp() / "random.bin"
     path.write_bytes(magic + data)
     for call in (lambda: list_members(path), lambda: read_plain(path)):

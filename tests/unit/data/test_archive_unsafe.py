@@ -24,8 +24,18 @@ def put(tmp_path: Path) -> Put:
 
 
 UNSAFE_NAMES = [
-    "../evil", "a/../../evil", "/etc/evil", "..", "a/./b", "a//b", "C:/evil", "c:evil", "..\\evil", "a\\b", "x" * 1025,
-]  # fmt: skip
+    "../evil",
+    "a/../../evil",
+    "/etc/evil",
+    "..",
+    "a/./b",
+    "a//b",
+    "C:/evil",
+    "c:evil",
+    "..\\evil",
+    "a\\b",
+    "x" * 1025,
+]
 
 
 @pytest.mark.parametrize("kind", ["zip", "tar"])
@@ -74,30 +84,47 @@ def test_tar_entries_that_are_no_files(kind: bytes, what: str, put: Put) -> None
     entry = tarfile.TarInfo("evil")
     entry.type, entry.linkname = kind, "/etc/passwd"
     path = put(tar_bytes({"good": b"1"}, entry))
-    refused(lambda: read_members(path, ["good"]), "no file", what, "source.bin!evil", error=IntegrityError)
+    refused(
+        lambda: read_members(path, ["good"]),
+        "no file",
+        what,
+        "source.bin!evil",
+        error=IntegrityError,
+    )
 
 
-@pytest.mark.parametrize(("mode", "what"), [(0o120777, "a symbolic link"), (0o010644, "a special file")])
+@pytest.mark.parametrize(
+    ("mode", "what"), [(0o120777, "a symbolic link"), (0o010644, "a special file")]
+)
 def test_zip_entries_that_are_no_files(mode: int, what: str, put: Put) -> None:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as writer:
         entry = zipfile.ZipInfo("evil")
         entry.create_system, entry.external_attr = 3, mode << 16
         writer.writestr(entry, "/etc/passwd")
-    refused(lambda: list_members(put(buffer.getvalue())), what, "source.bin!evil", error=IntegrityError)
+    refused(
+        lambda: list_members(put(buffer.getvalue())), what, "source.bin!evil", error=IntegrityError
+    )
 
 
 def test_encrypted_zip(put: Put) -> None:
     data = bytearray(zip_bytes({"secret": b"1"}))
     data[6] |= 1
     data[data.index(b"PK\x01\x02") + 8] |= 1
-    refused(lambda: list_members(put(bytes(data))), "encrypted", "source.bin!secret", error=IntegrityError)
+    refused(
+        lambda: list_members(put(bytes(data))),
+        "encrypted",
+        "source.bin!secret",
+        error=IntegrityError,
+    )
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
 def test_unusual_zip_compression(method: int, put: Put) -> None:
     data = zip_bytes({"a": b"1" * 100}, method)
-    refused(lambda: list_members(put(data)), "compression", f"method {method}", error=IntegrityError)
+    refused(
+        lambda: list_members(put(data)), "compression", f"method {method}", error=IntegrityError
+    )
 
 
 def test_names_must_be_utf8(put: Put) -> None:
@@ -105,7 +132,9 @@ def test_names_must_be_utf8(put: Put) -> None:
     refused(lambda: list_members(put(latin)), error=IntegrityError)
     unflagged = bytearray(zip_bytes({"abcd": b"1"}).replace(b"abcd", b"\xe9abc"))
     refused(lambda: list_members(put(bytes(unflagged))), "not UTF-8", error=IntegrityError)
-    assert list_members(put(bytes(unflagged).replace(b"\xe9abc", "\u00e9ab".encode()))) == ["\u00e9ab"]
+    assert list_members(put(bytes(unflagged).replace(b"\xe9abc", "\u00e9ab".encode()))) == [
+        "\u00e9ab"
+    ]
     tar = bytearray(tar_bytes({"abcd": b"1"}))
     tar[0:512] = tarfile.TarInfo("\udce9abc").tobuf(tarfile.GNU_FORMAT, "utf-8", "surrogateescape")
     refused(lambda: list_members(put(bytes(tar))), error=IntegrityError)
@@ -115,14 +144,25 @@ def test_names_must_be_utf8(put: Put) -> None:
 def test_a_bomb_of_a_thousand_to_one(kind: str, put: Put) -> None:
     path = put(packed(kind, {"bomb": ZEROS, "good": b"1"}))
     assert path.stat().st_size < len(ZEROS) / 800
-    refused(lambda: read_members(path, ["bomb"]), "too many bytes", "200 times", "source.bin", error=IntegrityError)
+    refused(
+        lambda: read_members(path, ["bomb"]),
+        "too many bytes",
+        "200 times",
+        "source.bin",
+        error=IntegrityError,
+    )
     if kind != "zip":  # in a stream, what lies before a member has to come out too
         refused(lambda: read_members(path, ["good"]), "too many bytes", error=IntegrityError)
 
 
 def test_a_bomb_inside_a_stored_archive(put: Put) -> None:
     path = put(packed("tar", {"inner.tar.gz": packed("tar.gz", {"bomb": ZEROS})}))
-    refused(lambda: read_members(path, ["inner.tar.gz!bomb"]), "too many bytes", "inner.tar.gz", error=IntegrityError)
+    refused(
+        lambda: read_members(path, ["inner.tar.gz!bomb"]),
+        "too many bytes",
+        "inner.tar.gz",
+        error=IntegrityError,
+    )
 
 
 def test_small_repetitive_files_pass(put: Put) -> None:
@@ -138,7 +178,9 @@ def test_sizes_in_headers_are_not_believed(put: Put) -> None:
     entry = tarfile.TarInfo("huge")
     entry.size = 2 << 30
     lying = entry.tobuf() + bytes(2048)
-    refused(lambda: list_members(put(lying)), "too many bytes", "source.bin!huge", error=IntegrityError)
+    refused(
+        lambda: list_members(put(lying)), "too many bytes", "source.bin!huge", error=IntegrityError
+    )
 
 
 def test_overlapping_zip_entries(put: Put) -> None:
@@ -149,7 +191,11 @@ def test_overlapping_zip_entries(put: Put) -> None:
     tail = bytearray(data[end:])
     tail[8:12] = (2).to_bytes(2, "little") * 2
     tail[12:16] = len(entries).to_bytes(4, "little")
-    refused(lambda: list_members(put(data[:start] + entries + bytes(tail))), "overlap", error=IntegrityError)
+    refused(
+        lambda: list_members(put(data[:start] + entries + bytes(tail))),
+        "overlap",
+        error=IntegrityError,
+    )
 
 
 def test_too_many_members(put: Put, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,7 +203,9 @@ def test_too_many_members(put: Put, monkeypatch: pytest.MonkeyPatch) -> None:
     for kind in KINDS:
         assert len(list_members(put(packed(kind, {f"{i}": b"" for i in range(10)})))) == 10
         path = put(packed(kind, {f"{i}": b"" for i in range(11)}))
-        refused(lambda path=path: list_members(path), "too many members", "10", error=IntegrityError)
+        refused(
+            lambda path=path: list_members(path), "too many members", "10", error=IntegrityError
+        )
 
 
 def test_a_member_over_the_limit(put: Put, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -167,5 +215,10 @@ def test_a_member_over_the_limit(put: Put, monkeypatch: pytest.MonkeyPatch) -> N
         path = put(packed(kind, {"a": bytes(1000)}))
         assert len(read_members(path, ["a"])["a"]) == 1000
         path = put(packed(kind, {"a": bytes(1001)}))
-        refused(lambda path=path: read_members(path, ["a"]), "more than 1000 bytes", "!a", error=IntegrityError)
+        refused(
+            lambda path=path: read_members(path, ["a"]),
+            "more than 1000 bytes",
+            "!a",
+            error=IntegrityError,
+        )
     refused(lambda: read_plain(put(bytes(1001))), "more than 1000 bytes", error=IntegrityError)

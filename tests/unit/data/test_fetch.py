@@ -34,7 +34,9 @@ class Recorder:
         self.events.append(("finish", None))
 
     def received(self) -> int:
-        return sum(count for event, count in self.events if event == "advance" and isinstance(count, int))
+        return sum(
+            count for event, count in self.events if event == "advance" and isinstance(count, int)
+        )
 
 
 @pytest.fixture
@@ -46,10 +48,14 @@ def server() -> Iterator[FaultServer]:
 def library_of(tmp_path: Path, *sources: Source) -> Library:
     brought = tmp_path / "data"
     brought.mkdir(exist_ok=True)
-    return Library({source.name: source for source in sources}, FileStore(tmp_path / "store"), [brought])
+    return Library(
+        {source.name: source for source in sources}, FileStore(tmp_path / "store"), [brought]
+    )
 
 
-def test_report_tells_present_downloaded_and_failed_apart_and_goes_on(server: FaultServer, tmp_path: Path) -> None:
+def test_report_tells_present_downloaded_and_failed_apart_and_goes_on(
+    server: FaultServer, tmp_path: Path
+) -> None:
     server.answers["/new.tsv"] = faults.whole(DATA)
     stored = pinned(b"in the store", f"{server.url}/stored.tsv", name="stored.tsv")
     brought = pinned(b"in the folder", f"{server.url}/brought.tsv", name="brought.tsv")
@@ -71,23 +77,31 @@ def test_report_tells_present_downloaded_and_failed_apart_and_goes_on(server: Fa
 
 
 def test_unpinned_source_is_never_downloaded(server: FaultServer, tmp_path: Path) -> None:
-    source = Source("ccg.tgz", (f"{server.url}/ccg.tgz",), None, None, "licensed", "Buy it.", "nobody")
+    source = Source(
+        "ccg.tgz", (f"{server.url}/ccg.tgz",), None, None, "licensed", "Buy it.", "nobody"
+    )
     report = fetch([source], library_of(tmp_path, source), mirrors=[server.url])
     assert [type(error) for error in report.failures] == [MissingDataError]
     assert server.requests == []
 
 
-def test_mirrors_are_tried_first_by_name_then_by_sha256(server: FaultServer, tmp_path: Path) -> None:
+def test_mirrors_are_tried_first_by_name_then_by_sha256(
+    server: FaultServer, tmp_path: Path
+) -> None:
     source = pinned(DATA, f"{server.url}/upstream/corpus.tsv?version=2", name="nice name.tsv")
     server.answers[f"/b/{sha256(DATA)}"] = faults.whole(DATA)
     server.answers["/upstream/corpus.tsv?version=2"] = faults.whole(DATA)
-    report = fetch([source], library_of(tmp_path, source), mirrors=[f"{server.url}/a/", f"{server.url}/b"])
+    report = fetch(
+        [source], library_of(tmp_path, source), mirrors=[f"{server.url}/a/", f"{server.url}/b"]
+    )
     assert report.downloaded == ["nice name.tsv"]
     expected = ["/a/corpus.tsv", f"/a/{sha256(DATA)}", "/b/corpus.tsv", f"/b/{sha256(DATA)}"]
     assert [path for path, _ in server.requests] == expected
 
 
-def test_upstream_follows_when_mirrors_have_nothing_or_another_file(server: FaultServer, tmp_path: Path) -> None:
+def test_upstream_follows_when_mirrors_have_nothing_or_another_file(
+    server: FaultServer, tmp_path: Path
+) -> None:
     source = pinned(DATA, f"{server.url}/upstream/corpus.tsv")
     server.answers |= {
         "/mirror/corpus.tsv": faults.whole(b"another file of this name"),
@@ -101,11 +115,18 @@ def test_upstream_follows_when_mirrors_have_nothing_or_another_file(server: Faul
 def test_source_without_urls_can_come_from_a_mirror(server: FaultServer, tmp_path: Path) -> None:
     source = pinned(DATA, name="by hand.zip")
     server.answers["/by%20hand.zip"] = faults.whole(DATA)
-    assert fetch([source], library_of(tmp_path, source), mirrors=[server.url]).downloaded == ["by hand.zip"]
-    assert fetch([pinned(b"x")], library_of(tmp_path, pinned(b"x"))).failures[0].fix == "Ask the author."
+    assert fetch([source], library_of(tmp_path, source), mirrors=[server.url]).downloaded == [
+        "by hand.zip"
+    ]
+    assert (
+        fetch([pinned(b"x")], library_of(tmp_path, pinned(b"x"))).failures[0].fix
+        == "Ask the author."
+    )
 
 
-@pytest.mark.parametrize("mirror", ["file:///tmp", "mirror.example.org", "../folder", "ftp://mirror.example.org"])
+@pytest.mark.parametrize(
+    "mirror", ["file:///tmp", "mirror.example.org", "../folder", "ftp://mirror.example.org"]
+)
 def test_mirror_must_be_an_http_url(tmp_path: Path, mirror: str) -> None:
     with pytest.raises(ConfigError, match="--data"):
         fetch([], library_of(tmp_path), mirrors=[mirror])
@@ -120,9 +141,13 @@ def test_generated_source_with_other_bytes_than_its_pin_is_refused(tmp_path: Pat
     assert not library.store.has(source)
 
 
-def test_progress_adds_up_to_the_file_even_after_a_restart(server: FaultServer, tmp_path: Path) -> None:
+def test_progress_adds_up_to_the_file_even_after_a_restart(
+    server: FaultServer, tmp_path: Path
+) -> None:
     source = pinned(DATA, f"{server.url}/corpus.tsv")
-    server.answers["/corpus.tsv"] = faults.then(faults.cut(DATA, 1_000), faults.whole(DATA, ranges=False))
+    server.answers["/corpus.tsv"] = faults.then(
+        faults.cut(DATA, 1_000), faults.whole(DATA, ranges=False)
+    )
     recorder = Recorder()
     Downloader(FileStore(tmp_path), Patience(delays=(0.0,)), recorder).download(source, source.urls)
     assert recorder.events[0] == (source.name, len(DATA))
@@ -131,13 +156,23 @@ def test_progress_adds_up_to_the_file_even_after_a_restart(server: FaultServer, 
     assert recorder.events[-1] == ("finish", None)
 
 
-def test_progress_of_a_generated_and_of_a_failed_source_ends(server: FaultServer, tmp_path: Path) -> None:
-    made, lost = pinned(DATA, "miniworld:a", name="a"), pinned(b"lost", f"{server.url}/lost", name="lost")
+def test_progress_of_a_generated_and_of_a_failed_source_ends(
+    server: FaultServer, tmp_path: Path
+) -> None:
+    made, lost = (
+        pinned(DATA, "miniworld:a", name="a"),
+        pinned(b"lost", f"{server.url}/lost", name="lost"),
+    )
     recorder = Recorder()
     openers = {"miniworld": lambda url: DATA}
     fetch([made, lost], library_of(tmp_path, made, lost), openers=openers, progress=recorder)
     assert recorder.received() == len(DATA)
-    assert [event for event, _ in recorder.events if event != "advance"] == ["a", "finish", "lost", "finish"]
+    assert [event for event, _ in recorder.events if event != "advance"] == [
+        "a",
+        "finish",
+        "lost",
+        "finish",
+    ]
 
 
 def test_server_is_asked_for_the_bytes_as_they_are(server: FaultServer, tmp_path: Path) -> None:

@@ -76,7 +76,9 @@ def test_publishing_clears_what_a_killed_writer_left(store: FileStore) -> None:
     assert names(store) == [sha256(DATA)]
 
 
-def test_full_disk_frees_what_was_written(store: FileStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_full_disk_frees_what_was_written(
+    store: FileStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     incoming = store.incoming(SOURCE)
     incoming.write(DATA[:100])
 
@@ -136,7 +138,9 @@ def test_changed_file_of_a_store_that_cannot_be_written_is_still_an_error(
             store.get(SOURCE)
 
 
-def test_file_that_cannot_be_read_is_a_resource_error(store: FileStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_file_that_cannot_be_read_is_a_resource_error(
+    store: FileStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store.folder.mkdir(parents=True)
     store.path(SOURCE).write_bytes(DATA)
 

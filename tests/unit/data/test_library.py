@@ -30,7 +30,12 @@ ARCHIVE = packed("tar.gz", TREEBANKS)
 
 
 def treebanks(members: list[str], *complete: str) -> Source:
-    return pinned(ARCHIVE, name="ud.tgz", members={name: TREEBANKS[name] for name in members}, complete=complete)
+    return pinned(
+        ARCHIVE,
+        name="ud.tgz",
+        members={name: TREEBANKS[name] for name in members},
+        complete=complete,
+    )
 
 
 @pytest.fixture
@@ -41,7 +46,9 @@ def data(tmp_path: Path) -> Path:
 
 
 def library_of(data: Path, *sources: Source) -> Library:
-    return Library({source.name: source for source in sources}, FileStore(data.parent / "store"), [data])
+    return Library(
+        {source.name: source for source in sources}, FileStore(data.parent / "store"), [data]
+    )
 
 
 def texts(library: Library, part: Part) -> list[tuple[str, bytes]]:
@@ -71,7 +78,9 @@ def test_plain_source_from_a_data_folder_under_any_name(data: Path, name: str) -
     assert library.absent([source]) == []
     assert library.satisfied_by(source) == "data folder, by sha256"
     assert texts(library, Part(source.name, "lines")) == [(source.name, PLAIN)]
-    assert library.used() == [InputRecord(source.name, sha256(PLAIN), len(PLAIN), "data folder, by sha256")]
+    assert library.used() == [
+        InputRecord(source.name, sha256(PLAIN), len(PLAIN), "data folder, by sha256")
+    ]
 
 
 def test_plain_source_gzipped_in_a_data_folder(data: Path) -> None:
@@ -99,12 +108,20 @@ def test_wrong_file_of_the_right_name_or_size_is_not_taken_and_is_reported(data:
     with pytest.raises(MissingDataError) as caught:
         library.documents(part)
     text = str(caught.value)
-    for expected in (sha256(wrong), sha256(PLAIN), str(data / "corpus.tsv"), source.urls[0], source.obtain):
+    for expected in (
+        sha256(wrong),
+        sha256(PLAIN),
+        str(data / "corpus.tsv"),
+        source.urls[0],
+        source.obtain,
+    ):
         assert expected in text
     assert library.used() == []
 
 
-def test_only_files_of_a_pinned_size_are_hashed(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_files_of_a_pinned_size_are_hashed(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for number in range(20):
         (data / str(number)).write_bytes(PLAIN + b"x" * number)
     hashed: list[str] = []
@@ -131,8 +148,12 @@ def test_archive_gives_the_members_that_match_in_sorted_order(data: Path) -> Non
         ("ud.tgz!ud/UD_A/a_one-train.conllu", b"train one\n"),
         ("ud.tgz!ud/UD_B/a_two-train.conllu", b"train two, longer\n"),
     ]
-    assert texts(library, Part("ud.tgz", "lines", "ud/README")) == [("ud.tgz!ud/README", b"read me\n")]
-    assert library.used() == [InputRecord("ud.tgz", sha256(ARCHIVE), len(ARCHIVE), "data folder, by sha256")]
+    assert texts(library, Part("ud.tgz", "lines", "ud/README")) == [
+        ("ud.tgz!ud/README", b"read me\n")
+    ]
+    assert library.used() == [
+        InputRecord("ud.tgz", sha256(ARCHIVE), len(ARCHIVE), "data folder, by sha256")
+    ]
 
 
 @pytest.mark.parametrize("member", ["ud/absent", "ud/*/c_*.conllu", "*.conllu"])
@@ -147,7 +168,9 @@ def test_archive_in_the_archive(data: Path) -> None:
     source = pinned(outer, name="panx.zip")
     library = library_of(data, source)
     library.store.publish(source, [outer])
-    assert texts(library, Part("panx.zip", "panx", "af.tar.gz!dev")) == [("panx.zip!af.tar.gz!dev", b"inner\n")]
+    assert texts(library, Part("panx.zip", "panx", "af.tar.gz!dev")) == [
+        ("panx.zip!af.tar.gz!dev", b"inner\n")
+    ]
 
 
 def test_prefetch_reads_each_tar_archive_once(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -156,7 +179,11 @@ def test_prefetch_reads_each_tar_archive_once(data: Path, monkeypatch: pytest.Mo
     library = library_of(data, source, other)
     library.store.publish(source, [ARCHIVE])
     library.store.publish(other, [zipped])
-    parts = [Part("ud.tgz", "conllu", TRAIN), Part("ud.tgz", "lines", "ud/README"), Part("other.zip", "lines", "x/1")]
+    parts = [
+        Part("ud.tgz", "conllu", TRAIN),
+        Part("ud.tgz", "lines", "ud/README"),
+        Part("other.zip", "lines", "x/1"),
+    ]
     expected = [texts(library, part) for part in parts]
     passes: list[Path] = []
     really_read = module.read_members
@@ -201,13 +228,17 @@ def test_changed_archive_in_the_store_is_an_error(data: Path) -> None:
 def test_known_member_stands_in_for_the_archive(data: Path, pack: bool) -> None:
     member = "ud/UD_A/a_one-dev.conllu"
     content = TREEBANKS[member]
-    (data / ("a_one.gz" if pack else "a_one")).write_bytes(gzip.compress(content) if pack else content)
+    (data / ("a_one.gz" if pack else "a_one")).write_bytes(
+        gzip.compress(content) if pack else content
+    )
     source = treebanks([member])
     library = library_of(data, source)
     part = Part("ud.tgz", "conllu", member)
     assert library.missing([part]) == []
     assert texts(library, part) == [(f"ud.tgz!{member}", content)]
-    assert library.used() == [InputRecord(f"ud.tgz!{member}", sha256(content), len(content), "members")]
+    assert library.used() == [
+        InputRecord(f"ud.tgz!{member}", sha256(content), len(content), "members")
+    ]
     assert library.absent([source]) == [source]
     assert library.satisfied_by(source) is None
 
@@ -222,7 +253,9 @@ def test_pattern_is_satisfied_by_members_only_if_they_are_complete_and_all_here(
     assert library_of(data, treebanks([], TRAIN)).missing([part]) != []
     library = library_of(data, treebanks(both, TRAIN))
     assert library.missing([part]) == []
-    assert [where for where, _ in texts(library, part)] == [f"ud.tgz!{name}" for name in sorted(both)]
+    assert [where for where, _ in texts(library, part)] == [
+        f"ud.tgz!{name}" for name in sorted(both)
+    ]
 
 
 def test_archive_comes_before_its_members(data: Path) -> None:
@@ -323,7 +356,9 @@ def test_damaged_gzip_file_is_passed_over(data: Path, content: bytes) -> None:
 
 
 def test_gzip_bomb_is_left_once_it_exceeds_the_size_it_claims(data: Path) -> None:
-    (data / "bomb.gz").write_bytes(gzip.compress(bytes(1 << 22))[:-4] + len(PLAIN).to_bytes(4, "little"))
+    (data / "bomb.gz").write_bytes(
+        gzip.compress(bytes(1 << 22))[:-4] + len(PLAIN).to_bytes(4, "little")
+    )
     folders = DataFolders([data])
     assert folders.find(len(PLAIN), sha256(PLAIN)) is None
     assert folders.unreadable == []  # its end, where the claim is found false, was never reached

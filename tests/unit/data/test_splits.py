@@ -8,8 +8,14 @@ from stilts_artifact.data import library as module
 from stilts_artifact.data.files import FileStore
 from stilts_artifact.data.library import Library
 from stilts_artifact.data.splits import count, read_split
-from stilts_artifact.domain.examples import ComparableCorpus, GoldPair, Sentence, SentencePair, TaggedSentence
-from stilts_artifact.domain.tasks import Kind, Part, Role, Split, Task
+from stilts_artifact.domain.examples import (
+    ComparableCorpus,
+    GoldPair,
+    Sentence,
+    SentencePair,
+    TaggedSentence,
+)
+from stilts_artifact.domain.tasks import Part, Role, Split, Task, TaskForm
 from stilts_artifact.errors import ConfigError, DataError, MissingDataError
 from tests.unit.data.archives import packed
 from tests.unit.data.pins import pinned
@@ -19,7 +25,7 @@ TARGET_TEXT = b"en-7\tSeven\nen-2\tTwo\n"
 GOLD = b"de-2\ten-2\n"
 
 
-def task(kind: Kind, *parts: Part, languages: tuple[str, ...] = ("de",)) -> Task:
+def task(kind: TaskForm, *parts: Part, languages: tuple[str, ...] = ("de",)) -> Task:
     splits = {(Split.TEST, "de"): parts}
     return Task("sample", "Sample", Role.TARGET, kind, ("f1",), (), languages, "CC0", splits)
 
@@ -33,15 +39,22 @@ def library_of(tmp_path: Path, **files: bytes) -> Library:
     return library
 
 
-def read_mining(tmp_path: Path, source: bytes = SOURCE_TEXT, target: bytes = TARGET_TEXT, gold: bytes = GOLD) -> object:
+def read_mining(
+    tmp_path: Path, source: bytes = SOURCE_TEXT, target: bytes = TARGET_TEXT, gold: bytes = GOLD
+) -> object:
     library = library_of(tmp_path, source=source, target=target, gold=gold)
     parts = (Part("source", "bucc_text"), Part("target", "bucc_text"), Part("gold", "bucc_gold"))
-    return read_split(task(Kind.MINING, *parts), Split.TEST, "de", library)
+    return read_split(task(TaskForm.MINING, *parts), Split.TEST, "de", library)
 
 
 def read_search(tmp_path: Path, source: bytes, target: bytes) -> object:
     library = library_of(tmp_path, source=source, target=target)
-    return read_split(task(Kind.SEARCH, Part("source", "lines"), Part("target", "lines")), Split.TEST, "de", library)
+    return read_split(
+        task(TaskForm.SEARCH, Part("source", "lines"), Part("target", "lines")),
+        Split.TEST,
+        "de",
+        library,
+    )
 
 
 def test_parts_and_their_files_are_joined_in_order(tmp_path: Path) -> None:
@@ -51,8 +64,11 @@ def test_parts_and_their_files_are_joined_in_order(tmp_path: Path) -> None:
     archive = packed("tar.gz", {f"ud/{name}.conllu": conllu(name) for name in ("c", "a", "b")})
     library = library_of(tmp_path, archive=archive, more=conllu("z"))
     options = (("language", "de"),)
-    parts = (Part("more", "conllu", None, options), Part("archive", "conllu", "ud/*.conllu", options))
-    data = read_split(task(Kind.TAGGING, *parts), Split.TEST, "de", library)
+    parts = (
+        Part("more", "conllu", None, options),
+        Part("archive", "conllu", "ud/*.conllu", options),
+    )
+    data = read_split(task(TaskForm.TAGGING, *parts), Split.TEST, "de", library)
     assert data == [TaggedSentence((word,), ("NOUN",)) for word in "zabc"]
     assert count(data) == 4
 
@@ -80,7 +96,9 @@ def test_mining_gives_the_corpus_and_counts_gold_pairs(tmp_path: Path) -> None:
     assert count(data) == 1
 
 
-def test_files_of_a_split_in_one_tar_are_read_in_one_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_of_a_split_in_one_tar_are_read_in_one_pass(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     passes: list[object] = []
     really_read = module.read_members
 
@@ -89,9 +107,15 @@ def test_files_of_a_split_in_one_tar_are_read_in_one_pass(tmp_path: Path, monkey
         return really_read(path, names)
 
     monkeypatch.setattr(module, "read_members", counting)
-    library = library_of(tmp_path, tar=packed("tar.bz2", {"x.de": SOURCE_TEXT, "x.en": TARGET_TEXT, "x.gold": GOLD}))
-    parts = (Part("tar", "bucc_text", "x.de"), Part("tar", "bucc_text", "x.en"), Part("tar", "bucc_gold", "x.gold"))
-    assert count(read_split(task(Kind.MINING, *parts), Split.TEST, "de", library)) == 1
+    library = library_of(
+        tmp_path, tar=packed("tar.bz2", {"x.de": SOURCE_TEXT, "x.en": TARGET_TEXT, "x.gold": GOLD})
+    )
+    parts = (
+        Part("tar", "bucc_text", "x.de"),
+        Part("tar", "bucc_text", "x.en"),
+        Part("tar", "bucc_gold", "x.gold"),
+    )
+    assert count(read_split(task(TaskForm.MINING, *parts), Split.TEST, "de", library)) == 1
     assert passes == [{"x.de", "x.en", "x.gold"}]
 
 
@@ -103,7 +127,9 @@ def test_files_of_a_split_in_one_tar_are_read_in_one_pass(tmp_path: Path, monkey
         (b"en-2\tde-2\n", "gold:1", "swapped"),
     ],
 )
-def test_gold_pair_with_an_unknown_id_is_an_error(tmp_path: Path, gold: bytes, place: str, identity: str) -> None:
+def test_gold_pair_with_an_unknown_id_is_an_error(
+    tmp_path: Path, gold: bytes, place: str, identity: str
+) -> None:
     with pytest.raises(DataError, match="unknown id") as caught:
         read_mining(tmp_path, gold=gold)
     assert place in str(caught.value)
@@ -119,7 +145,7 @@ def test_repeated_gold_pair_or_sentence_id_is_an_error(tmp_path: Path) -> None:
 
 def test_split_that_the_task_lacks_is_a_usage_error(tmp_path: Path) -> None:
     library = library_of(tmp_path, source=b"x\n")
-    sample = task(Kind.SEARCH, Part("source", "lines"))
+    sample = task(TaskForm.SEARCH, Part("source", "lines"))
     for split, language in ((Split.DEV, "de"), (Split.TEST, "fr")):
         with pytest.raises(ConfigError, match=f"no {split} split in {language}"):
             read_split(sample, split, language, library)
@@ -129,11 +155,13 @@ def test_missing_source_is_named(tmp_path: Path) -> None:
     source = pinned(b"absent\n", name="absent.txt")
     library = Library({"absent.txt": source}, FileStore(tmp_path))
     with pytest.raises(MissingDataError, match=r"absent\.txt"):
-        read_split(task(Kind.PAIR, Part("absent.txt", "lines")), Split.TEST, "de", library)
+        read_split(task(TaskForm.PAIR, Part("absent.txt", "lines")), Split.TEST, "de", library)
 
 
-def test_split_without_an_example_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_split_without_an_example_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("stilts_artifact.data.splits.READERS", {"nothing": lambda data, where: []})
     library = library_of(tmp_path, source=b"x\n")
     with pytest.raises(DataError, match="empty test split in de"):
-        read_split(task(Kind.PAIR, Part("source", "nothing")), Split.TEST, "de", library)
+        read_split(task(TaskForm.PAIR, Part("source", "nothing")), Split.TEST, "de", library)

@@ -25,8 +25,11 @@ REQUIRED: dict[str, Any] = {
 }
 PLAIN = Signature(**REQUIRED)
 
-# Separators are frequent, so that escaping is put to the test; surrogates (category Cs) are left in.
-texts = st.text(st.one_of(st.sampled_from("|:+%2B ,=\n\t"), st.characters(exclude_categories=())), min_size=1)
+# Separators are frequent, so that escaping is put to the test; surrogates (category Cs) are left
+# in.
+texts = st.text(
+    st.one_of(st.sampled_from("|:+%2B ,=\n\t"), st.characters(exclude_categories=())), min_size=1
+)
 numbers = st.integers(-(10**6), 10**6)
 values = {
     "languages": st.lists(texts, min_size=1, unique=True).map(tuple),

@@ -21,14 +21,22 @@ from stilts_artifact.miniworld.archives import gzip_stored, tar_gz, zip_archive
 from stilts_artifact.miniworld.draw import Stream
 from stilts_artifact.miniworld.pin import pins
 
-SMALL = ("xquad.qag.json", "cosmosqa/valid.csv", "bucc2018-qae-qen.sample-gold.tar.bz2", "tatoeba.qac-qen.qac")
+SMALL = (
+    "xquad.qag.json",
+    "cosmosqa/valid.csv",
+    "bucc2018-qae-qen.sample-gold.tar.bz2",
+    "tatoeba.qac-qen.qac",
+)
 
 
 def test_two_processes_with_other_hash_seeds_agree() -> None:
     code = f"from stilts_artifact.miniworld.pin import pins; print(list(pins({SMALL!r})))"
     outputs = [
         subprocess.run(
-            [sys.executable, "-c", code], env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, check=True
+            [sys.executable, "-c", code],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            check=True,
         ).stdout
         for seed in ("1", "2")
     ]
@@ -47,7 +55,11 @@ def test_a_file_does_not_depend_on_what_was_made_before() -> None:
         "[build(name) for name in ('hellaswag_val.jsonl', 'xquad.qaa.json', 'tatoeba.qac-qen.qen')]; "
         "print(hashlib.sha256(build('cosmosqa/valid.csv')).hexdigest())"
     )
-    output = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout.decode().strip()
+    output = (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+        .stdout.decode()
+        .strip()
+    )
     assert output == hashlib.sha256(build("cosmosqa/valid.csv")).hexdigest()
 
 
@@ -77,9 +89,9 @@ def test_stored_gzip_is_read_back(content: bytes, times: int) -> None:
 def test_archives_hold_no_clock_and_no_owner() -> None:
     members = {"a/b.txt": b"x", "c.txt": b"y" * 100_000}
     with zipfile.ZipFile(io.BytesIO(zip_archive(members))) as archive:
-        assert [(entry.filename, entry.date_time, entry.compress_type) for entry in archive.infolist()] == [
-            (name, (1980, 1, 1, 0, 0, 0), zipfile.ZIP_STORED) for name in members
-        ]
+        assert [
+            (entry.filename, entry.date_time, entry.compress_type) for entry in archive.infolist()
+        ] == [(name, (1980, 1, 1, 0, 0, 0), zipfile.ZIP_STORED) for name in members]
         assert archive.read("c.txt") == members["c.txt"]
     with tarfile.open(fileobj=io.BytesIO(tar_gz(members))) as archive:
         assert [(entry.name, entry.mtime, entry.uid, entry.uname) for entry in archive] == [

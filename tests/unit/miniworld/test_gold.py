@@ -31,7 +31,11 @@ def told(premise: Meaning) -> list[Event]:
 
 def covers(specific: object, general: object) -> bool:
     """Whether the first referent is the second, or a kind of it."""
-    if isinstance(specific, Thing) and isinstance(general, Thing) and specific.noun in c.CLASSES.get(general.noun, ()):
+    if (
+        isinstance(specific, Thing)
+        and isinstance(general, Thing)
+        and specific.noun in c.CLASSES.get(general.noun, ())
+    ):
         return specific._replace(noun="") == general._replace(noun="")
     return specific == general
 
@@ -44,7 +48,11 @@ def flipped(referent: object) -> object:
 
 def judge(premise: Event, claim: Event) -> str:
     premise, claim = plain(premise), plain(claim)
-    given = {slot: getattr(premise, slot) for slot in ("place", "time") if getattr(claim, slot) is not None}
+    given = {
+        slot: getattr(premise, slot)
+        for slot in ("place", "time")
+        if getattr(claim, slot) is not None
+    }
     if None in given.values() or premise.tense != claim.tense:
         return "neutral"
     clash = any(value != getattr(claim, slot) for slot, value in given.items())
@@ -59,7 +67,11 @@ def judge(premise: Event, claim: Event) -> str:
     if (
         not premise.negated
         and not claim.negated
-        and (opposed or (same_verb and (crossed or reverse) and not clash) or (same_verb and direct and clash))
+        and (
+            opposed
+            or (same_verb and (crossed or reverse) and not clash)
+            or (same_verb and direct and clash)
+        )
     ):
         return "contradiction"
     return "neutral"
@@ -89,7 +101,9 @@ def test_a_judge_of_meanings_agrees_on_inference(name: str, bystanders: int) -> 
     for pair in drawn:
         verb = plain(pair.hypothesis).verb
         events = [plain(event) for premise in pair.premises for event in told(premise)]
-        assert sum(event.verb in (verb, plain_opposite(verb)) for event in events) == 1  # one premise decides
+        assert (
+            sum(event.verb in (verb, plain_opposite(verb)) for event in events) == 1
+        )  # one premise decides
 
 
 def test_anli_rounds_are_progressively_longer() -> None:
@@ -108,7 +122,9 @@ def test_paraphrases_look_alike_and_only_paraphrases_mean_the_same(name: str) ->
 
 def public(event: Event) -> list[object]:
     """What a reader learns: not the filler of the slot that is asked for."""
-    return [value for slot, value in plain(event)._asdict().items() if slot != event.asks] + [event.asks]
+    return [value for slot, value in plain(event)._asdict().items() if slot != event.asks] + [
+        event.asks
+    ]
 
 
 def test_role_swaps_keep_the_words() -> None:
@@ -116,7 +132,8 @@ def test_role_swaps_keep_the_words() -> None:
     swaps = [pair for pair in paraphrases(SEED, "pawsx", "train", 3400) if pair.rule == "roles"]
     assert len(swaps) > 100
     same_words = sum(
-        sorted(own.text(pair.first).rstrip(".").split()) == sorted(own.text(pair.second).rstrip(".").split())
+        sorted(own.text(pair.first).rstrip(".").split())
+        == sorted(own.text(pair.second).rstrip(".").split())
         for pair in swaps
     )
     assert same_words > 0.25 * len(swaps)  # the others have synonyms besides
@@ -139,14 +156,18 @@ def test_answers_fill_the_slot_that_is_asked() -> None:
 def answers(event: Event, question: Event) -> bool:
     """Whether the event has what the question tells."""
     slots = [slot for slot in ("agent", "patient") if slot != question.asks]
-    return event.verb == question.verb and all(getattr(event, slot) == getattr(question, slot) for slot in slots)
+    return event.verb == question.verb and all(
+        getattr(event, slot) == getattr(question, slot) for slot in slots
+    )
 
 
 @pytest.mark.parametrize("code", languages)
 def test_spans_cut_out_the_phrase_of_the_slot(code: str) -> None:
     """The answer in context is the phrase that the language uses for that participant by itself."""
     own = grammar(code)
-    event = Event("buy", Thing("farmer", "old"), Thing("apple"), Place("near", Thing("river")), "morning")
+    event = Event(
+        "buy", Thing("farmer", "old"), Thing("apple"), Place("near", Thing("river")), "morning"
+    )
     for front in (None, "place", "time"):
         text, spans = own.spans(event._replace(front=front))
         assert set(spans) == {"agent", "verb", "patient", "place", "time"}
@@ -158,7 +179,9 @@ def test_spans_cut_out_the_phrase_of_the_slot(code: str) -> None:
 
 
 def test_the_right_ending_is_the_next_step_and_no_other_is() -> None:
-    steps = {verb: (scene, at) for scene, own in c.SCRIPTS.items() for at, (verb, _) in enumerate(own)}
+    steps = {
+        verb: (scene, at) for scene, own in c.SCRIPTS.items() for at, (verb, _) in enumerate(own)
+    }
     stream = Stream(SEED, "test")
     for _ in range(300):
         item = continuation(stream)
@@ -167,8 +190,15 @@ def test_the_right_ending_is_the_next_step_and_no_other_is() -> None:
         scene, at = steps[last.verb]
         right = item.candidates[item.right]
         assert steps[right.verb] == (scene, at + 1)
-        thing = next((event.patient for event in item.told if isinstance(event, Event) and event.patient), None)
-        alike = [o for o in item.candidates if o.verb == right.verb and (thing is None or o.patient in (thing, None))]
+        thing = next(
+            (event.patient for event in item.told if isinstance(event, Event) and event.patient),
+            None,
+        )
+        alike = [
+            o
+            for o in item.candidates
+            if o.verb == right.verb and (thing is None or o.patient in (thing, None))
+        ]
         assert right in alike
         assert len(alike) == 1 or thing is None
 
@@ -183,17 +213,27 @@ def test_the_right_answer_is_what_the_state_makes_one_do() -> None:
         events = [event for event in item.told if isinstance(event, Event) and event.agent == who]
         assert events
         if item.concept == "cause":
-            done = (item.asked.verb, item.asked.patient.noun if isinstance(item.asked.patient, Thing) else None)
+            done = (
+                item.asked.verb,
+                item.asked.patient.noun if isinstance(item.asked.patient, Thing) else None,
+            )
             assert right.patient == doing[done]
         else:
-            assert [c.REACTIONS[str(event.patient)][0] for event in events if event.verb == "be"] == [right.verb]
+            assert [
+                c.REACTIONS[str(event.patient)][0] for event in events if event.verb == "be"
+            ] == [right.verb]
 
 
 def test_gold_pairs_mean_the_same_and_nothing_else_does() -> None:
     drawn = corpora(SEED, "qac", "sample")
     size, pairs = BUCC_SIZES["sample"]
     assert len(drawn.source) == len(drawn.target) == size
-    meant = {(one, two) for one, a in enumerate(drawn.source) for two, b in enumerate(drawn.target) if a == b}
+    meant = {
+        (one, two)
+        for one, a in enumerate(drawn.source)
+        for two, b in enumerate(drawn.target)
+        if a == b
+    }
     assert meant == set(drawn.gold)
     assert len(drawn.gold) == pairs
 

@@ -16,7 +16,9 @@ from stilts_artifact.miniworld.phonology import change, write
 from stilts_artifact.miniworld.syntax import tree
 
 SAMPLE: list[Meaning] = list(islice(meanings(SEED, "test"), 1500))
-CHASE = Event("chase", Thing("dog", "old"), Thing("cat"), Place("in", Thing("forest")), negated=True)
+CHASE = Event(
+    "chase", Thing("dog", "old"), Thing("cat"), Place("in", Thing("forest")), negated=True
+)
 
 
 def likeness(code: str) -> float:
@@ -33,7 +35,9 @@ def test_likeness_to_the_pivot_falls_with_distance() -> None:
 
 def test_identical_roots_become_fewer_with_distance() -> None:
     roots = lexicon(SEED).roots
-    shared = [sum(roots[PIVOT][c] == roots[code][c] for c in CONTENT) / len(CONTENT) for code in languages]
+    shared = [
+        sum(roots[PIVOT][c] == roots[code][c] for c in CONTENT) / len(CONTENT) for code in languages
+    ]
     assert all(near > far for near, far in pairwise(shared[:-1])), shared
     assert shared[1] > 0.5 > shared[3] > shared[-1]
 
@@ -41,7 +45,9 @@ def test_identical_roots_become_fewer_with_distance() -> None:
 def test_replaced_vocabulary_is_the_share_in_the_table() -> None:
     roots = lexicon(SEED).roots
     for code, language in languages.items():
-        inherited = sum(change(roots[PIVOT][c], language.sound_changes) == roots[code][c] for c in CONTENT)
+        inherited = sum(
+            change(roots[PIVOT][c], language.sound_changes) == roots[code][c] for c in CONTENT
+        )
         assert abs(1 - inherited / len(CONTENT) - language.replaced) < 0.02, code
 
 
@@ -71,7 +77,9 @@ def test_the_more_bound_categories_the_more_morphemes_per_word() -> None:
 def test_agglutinative_words_are_fewer_and_longer() -> None:
     texts = {code: [realise(meaning, code).split() for meaning in SAMPLE] for code in languages}
     count = {code: mean(len(words) for words in own) for code, own in texts.items()}
-    length = {code: mean(len(word) for words in own for word in words) for code, own in texts.items()}
+    length = {
+        code: mean(len(word) for words in own for word in words) for code, own in texts.items()
+    }
     assert count["qag"] == min(count.values()) < 0.75 * count[PIVOT]
     assert length["qag"] == max(length.values()) > 1.3 * length[PIVOT]
 
@@ -80,7 +88,10 @@ def test_agglutinative_words_are_fewer_and_longer() -> None:
 def test_word_order(code: str) -> None:
     own, language = grammar(code), languages[code]
     slots = [slot for slot, _ in own.clause(CHASE) if slot in ("agent", "verb", "patient")]
-    assert "".join({"agent": "S", "verb": "V", "patient": "O"}[slot] for slot in slots) == language.order
+    assert (
+        "".join({"agent": "S", "verb": "V", "patient": "O"}[slot] for slot in slots)
+        == language.order
+    )
     words = tree(own, CHASE)
     tags = [word.upos for word in words]
     adjective, noun = tags.index("ADJ"), tags.index("NOUN")
@@ -88,7 +99,9 @@ def test_word_order(code: str) -> None:
     forest = next(i for i, word in enumerate(words) if word.lemma == own.word("forest"))
     adposition = tags.index("ADP")
     assert (adposition < forest) == (language.adposition == "before")
-    assert ("negation" in language.free) == any(w.upos == "PART" and w.kind == "word" for w in words)
+    assert ("negation" in language.free) == any(
+        w.upos == "PART" and w.kind == "word" for w in words
+    )
 
 
 def test_each_script_has_its_own_letters() -> None:
@@ -97,7 +110,9 @@ def test_each_script_has_its_own_letters() -> None:
         text = "".join(realise(meaning, code) for meaning in SAMPLE[:300])
         letters.setdefault(language.script, set()).update(c for c in text if c.isalpha())
     assert len(letters) == 4
-    own = {script: found - letters["Latin"] for script, found in letters.items() if script != "Latin"}
+    own = {
+        script: found - letters["Latin"] for script, found in letters.items() if script != "Latin"
+    }
     scripts = list(own)
     assert all(not own[one] & own[other] for one in scripts for other in scripts if one != other)
     assert all(len(found) > 20 for found in own.values())
@@ -143,7 +158,10 @@ def test_a_translation_of_every_meaning_in_every_language() -> None:
     for meaning in SAMPLE[:300]:
         texts = {code: realise(meaning, code) for code in languages}
         alike += len(texts) - len(set(texts.values()))
-        assert all(text[-1] in ".?" and "  " not in text and text == text.strip() for text in texts.values())
+        assert all(
+            text[-1] in ".?" and "  " not in text and text == text.strip()
+            for text in texts.values()
+        )
         assert len({text[-1] for text in texts.values()}) == 1
     assert alike < 0.3 * 300  # a short sentence may be the same in two near languages
 

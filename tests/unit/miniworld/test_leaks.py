@@ -31,18 +31,28 @@ def features(text: str) -> set[str]:
 def difference(first: str, second: str) -> set[str]:
     """Which words only one of two texts has: what a reader who compares has to go by."""
     one, two = set(first.rstrip(".?").split()), set(second.rstrip(".?").split())
-    return {*(f"-{word}" for word in one - two), *(f"+{word}" for word in two - one), f"{len(two - one)} new"}
+    return {
+        *(f"-{word}" for word in one - two),
+        *(f"+{word}" for word in two - one),
+        f"{len(two - one)} new",
+    }
 
 
 def naive_bayes(train: Labelled, test: Labelled) -> float:
     """Accuracy of a Bernoulli naive Bayes classifier on the features that are present."""
     totals = Counter(label for _, label in train)
-    counts = {label: Counter(f for found, own in train if own == label for f in found) for label in totals}
+    counts = {
+        label: Counter(f for found, own in train if own == label for f in found) for label in totals
+    }
 
     def score(label: str, found: set[str]) -> float:
-        return log(totals[label]) + sum(log((counts[label][f] + 0.5) / (totals[label] + 1)) for f in sorted(found))
+        return log(totals[label]) + sum(
+            log((counts[label][f] + 0.5) / (totals[label] + 1)) for f in sorted(found)
+        )
 
-    right = sum(max(sorted(totals), key=lambda label: score(label, found)) == gold for found, gold in test)
+    right = sum(
+        max(sorted(totals), key=lambda label: score(label, found)) == gold for found, gold in test
+    )
     return right / len(test)
 
 
@@ -78,7 +88,8 @@ def test_the_classifier_of_these_tests_can_learn() -> None:
 def test_negation_is_as_frequent_in_hypotheses_of_every_label() -> None:
     drawn = inferences(SEED, "mnli", "train", MNLI_SIZES["train"])
     shares = [
-        sum(pair.hypothesis.negated for pair in drawn if pair.label == label) * 3 / len(drawn) for label in LABELS
+        sum(pair.hypothesis.negated for pair in drawn if pair.label == label) * 3 / len(drawn)
+        for label in LABELS
     ]
     assert max(shares) - min(shares) < 0.06, shares
 
@@ -88,7 +99,10 @@ def test_negation_is_as_frequent_in_hypotheses_of_every_label() -> None:
 def test_one_text_of_a_pair_does_not_tell(name: str, side: str) -> None:
     own = grammar(PIVOT)
     train, test = (
-        [(features(own.text(getattr(pair, side))), str(pair.same)) for pair in paraphrases(SEED, name, split, size)]
+        [
+            (features(own.text(getattr(pair, side))), str(pair.same))
+            for pair in paraphrases(SEED, name, split, size)
+        ]
         for split, size in (("train", 3600), ("test", 600))
     )
     assert naive_bayes(train, test) < 0.57
@@ -107,7 +121,10 @@ def test_the_choices_alone_do_not_tell(name: str) -> None:
     weights = _weights(train)
     chance = 1 / len(test[0].choices)
     right = sum(
-        max(range(len(item.choices)), key=lambda i: sum(weights[f] for f in sorted(features(item.choices[i]))))
+        max(
+            range(len(item.choices)),
+            key=lambda i: sum(weights[f] for f in sorted(features(item.choices[i]))),
+        )
         == item.label
         for item in test
     )

@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 
+from stilts_artifact.benchmark.assemble import mini_benchmark
 from stilts_artifact.benchmark.pins import Pin
-from stilts_artifact.benchmark.worlds import mini_world
 from stilts_artifact.data.archive import read_members
 from stilts_artifact.data.readers import READERS
 from stilts_artifact.domain.examples import ChoiceExample, PairExample, SpanExample, TaggedSentence
-from stilts_artifact.domain.tasks import Kind, Part, Split
+from stilts_artifact.domain.tasks import Part, Split, TaskForm
 from stilts_artifact.miniworld import FILES, PIVOT, build, languages
 
-WORLD = mini_world({name: Pin(1, "0" * 64) for name in FILES})
+WORLD = mini_benchmark({name: Pin(1, "0" * 64) for name in FILES})
 READ: dict[tuple[str, str | None, tuple[tuple[str, str], ...]], list[Any]] = {}
 
 
@@ -38,9 +38,17 @@ def examples_of(part: Part, folder: Path) -> list[Any]:
     key = (part.source, part.member, part.options)
     if key not in READ:
         path = stored(part.source, folder)
-        found = {part.source: path.read_bytes()} if part.member is None else read_members(path, [part.member])
+        found = (
+            {part.source: path.read_bytes()}
+            if part.member is None
+            else read_members(path, [part.member])
+        )
         read = READERS[part.reader]
-        READ[key] = [example for name in sorted(found) for example in read(found[name], name, **dict(part.options))]
+        READ[key] = [
+            example
+            for name in sorted(found)
+            for example in read(found[name], name, **dict(part.options))
+        ]
     return READ[key]
 
 
@@ -54,18 +62,26 @@ def test_the_files_are_those_that_the_tasks_read() -> None:
     assert len(FILES) == len(set(FILES))
 
 
-@pytest.mark.parametrize("task", [name for name, task in WORLD.tasks.items() if task.kind is Kind.PAIR])
+@pytest.mark.parametrize(
+    "task", [name for name, task in WORLD.tasks.items() if task.form is TaskForm.PAIR]
+)
 def test_pairs_are_balanced_and_met_in_one_split_only(task: str, folder: Path) -> None:
     decided: dict[str, dict[Split, set[str]]] = {}
     for split, language, parts in splits(task, folder):
         pairs: list[PairExample] = [pair for part in parts for pair in part]
         counts = Counter(pair.label for pair in pairs)
-        assert max(counts.values()) - min(counts.values()) <= 0.02 * len(pairs) + 1, (split, language, counts)
+        assert max(counts.values()) - min(counts.values()) <= 0.02 * len(pairs) + 1, (
+            split,
+            language,
+            counts,
+        )
         assert set(counts) == set(WORLD.tasks[task].labels)
         texts = [(pair.first, pair.second) for pair in pairs]
         if task != "anli_plus":  # joins corpora that are drawn apart
             assert len(set(texts)) == len(texts)
-        deciding = 0 if "0" in counts else 1  # the text by which the generator tells the splits apart
+        deciding = (
+            0 if "0" in counts else 1
+        )  # the text by which the generator tells the splits apart
         decided.setdefault(language, {})[split] = {text[deciding] for text in texts}
     for found in decided.values():
         for one in found:
@@ -79,13 +95,20 @@ def test_the_same_pairs_in_every_language(task: str, folder: Path) -> None:
     for split, language, (pairs, *_) in splits(task, folder):
         by_split.setdefault(split, {})[language] = pairs
     for split in (Split.DEV, Split.TEST):
-        golds = {language: [(pair.id, pair.label) for pair in pairs] for language, pairs in by_split[split].items()}
+        golds = {
+            language: [(pair.id, pair.label) for pair in pairs]
+            for language, pairs in by_split[split].items()
+        }
         assert set(golds) == set(languages)
         assert all(gold == golds[PIVOT] for gold in golds.values())
 
 
-@pytest.mark.parametrize("task", [name for name, task in WORLD.tasks.items() if task.kind is Kind.CHOICE])
-def test_right_choices_stand_everywhere_and_differ_from_the_wrong_ones(task: str, folder: Path) -> None:
+@pytest.mark.parametrize(
+    "task", [name for name, task in WORLD.tasks.items() if task.form is TaskForm.CHOICE]
+)
+def test_right_choices_stand_everywhere_and_differ_from_the_wrong_ones(
+    task: str, folder: Path
+) -> None:
     for split, _, (items,) in splits(task, folder):
         chosen: list[ChoiceExample] = items
         counts = Counter(item.label for item in chosen)
@@ -95,7 +118,9 @@ def test_right_choices_stand_everywhere_and_differ_from_the_wrong_ones(task: str
         assert len(prompts) == len(chosen)
 
 
-@pytest.mark.parametrize("task", [name for name, task in WORLD.tasks.items() if task.kind is Kind.SPAN])
+@pytest.mark.parametrize(
+    "task", [name for name, task in WORLD.tasks.items() if task.form is TaskForm.SPAN]
+)
 def test_answers_are_whole_words_of_their_context(task: str, folder: Path) -> None:
     contexts: dict[Split, set[str]] = {}
     for split, language, (questions,) in splits(task, folder):
@@ -113,7 +138,9 @@ def test_answers_are_whole_words_of_their_context(task: str, folder: Path) -> No
         assert all(one is other or not contexts[one] & contexts[other] for other in contexts)
 
 
-@pytest.mark.parametrize("task", [name for name, task in WORLD.tasks.items() if task.kind is Kind.TAGGING])
+@pytest.mark.parametrize(
+    "task", [name for name, task in WORLD.tasks.items() if task.form is TaskForm.TAGGING]
+)
 def test_every_tag_of_the_task_occurs_in_every_large_split(task: str, folder: Path) -> None:
     for split, language, parts in splits(task, folder):
         sentences: list[TaggedSentence] = [sentence for part in parts for sentence in part]
@@ -140,7 +167,11 @@ def test_fused_tokens_take_the_tag_of_their_host(folder: Path) -> None:
     path = stored("ud-treebanks-v2.5.tgz", folder)
     data = read_members(path, ["ud-treebanks-v2.5/*/qag_*-ud-test.conllu"])
     (text,) = (content.decode() for content in data.values())
-    fused = {line.split("\t")[1] for line in text.splitlines() if "-" in line.split("\t")[0] and line[0] != "#"}
+    fused = {
+        line.split("\t")[1]
+        for line in text.splitlines()
+        if "-" in line.split("\t")[0] and line[0] != "#"
+    }
     assert len(fused) > 50
     tagged = {
         (word, tag)
@@ -157,9 +188,15 @@ def test_fused_tokens_take_the_tag_of_their_host(folder: Path) -> None:
 def test_tokens_of_a_treebank_make_up_its_text(code: str, folder: Path) -> None:
     path = stored("ud-treebanks-v2.5.tgz", folder)
     for content in read_members(path, [f"ud-treebanks-v2.5/*/{code}_*-ud-test.conllu"]).values():
-        texts = [line.removeprefix("# text = ") for line in content.decode().splitlines() if line.startswith("# text")]
+        texts = [
+            line.removeprefix("# text = ")
+            for line in content.decode().splitlines()
+            if line.startswith("# text")
+        ]
         sentences = READERS["conllu"](content, code)
-        assert texts == [" ".join(sentence.words[:-1]) + sentence.words[-1] for sentence in sentences]
+        assert texts == [
+            " ".join(sentence.words[:-1]) + sentence.words[-1] for sentence in sentences
+        ]
 
 
 def test_gold_pairs_name_lines_of_the_corpora(folder: Path) -> None:

@@ -16,7 +16,9 @@ SEEDS = st.none() | st.integers(0, 5)
 
 
 @given(LENGTHS, st.integers(1, 5000), SEEDS)
-def test_every_example_is_in_exactly_one_batch(lengths: list[int], budget: int, seed: int | None) -> None:
+def test_every_example_is_in_exactly_one_batch(
+    lengths: list[int], budget: int, seed: int | None
+) -> None:
     batches = token_batches(lengths, budget, seed=seed)
     assert sorted(index for batch in batches for index in batch) == list(range(len(lengths)))
     assert all(batches)

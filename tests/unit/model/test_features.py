@@ -19,14 +19,21 @@ LABELS = ("contradiction", "entailment", "neutral")
 LONG = "merfa sudi luzah feboh gimow " * 30
 
 
-def test_a_pair_is_what_the_tokenizer_itself_makes_of_it(tokenizer: PreTrainedTokenizerFast) -> None:
-    (feature,) = pair_features(tokenizer, [PairExample("1", "merfa sudi.", "luzah?", "neutral")], LABELS, 64)
+def test_a_pair_is_what_the_tokenizer_itself_makes_of_it(
+    tokenizer: PreTrainedTokenizerFast,
+) -> None:
+    (feature,) = pair_features(
+        tokenizer, [PairExample("1", "merfa sudi.", "luzah?", "neutral")], LABELS, 64
+    )
     assert feature.input_ids == tokenizer("merfa sudi.", "luzah?")["input_ids"]
     assert feature.label == 2
 
 
 def test_the_end_of_the_longer_text_is_cut(tokenizer: PreTrainedTokenizerFast) -> None:
-    examples = [PairExample("1", LONG, "luzah.", "neutral"), PairExample("2", "luzah.", LONG, "neutral")]
+    examples = [
+        PairExample("1", LONG, "luzah.", "neutral"),
+        PairExample("2", "luzah.", LONG, "neutral"),
+    ]
     long, short = pieces(tokenizer, [LONG, "luzah."])
     first, second = pair_features(tokenizer, examples, LABELS, 40)
     room = 36 - len(short)
@@ -50,22 +57,30 @@ def test_a_label_outside_the_set_names_its_example(tokenizer: PreTrainedTokenize
     assert caught.value.where == "x7"
 
 
-def test_choices_share_their_prompt_and_keep_their_order(tokenizer: PreTrainedTokenizerFast) -> None:
+def test_choices_share_their_prompt_and_keep_their_order(
+    tokenizer: PreTrainedTokenizerFast,
+) -> None:
     example = ChoiceExample("1", "merfa sudi", ("luzah.", "feboh gimow.", "sudi."), 1)
     (feature,) = choice_features(tokenizer, [example], 64)
     assert feature.label == 1
-    assert list(feature.choices) == [tokenizer("merfa sudi", choice)["input_ids"] for choice in example.choices]
+    assert list(feature.choices) == [
+        tokenizer("merfa sudi", choice)["input_ids"] for choice in example.choices
+    ]
 
 
 def test_a_long_prompt_loses_its_beginning(tokenizer: PreTrainedTokenizerFast) -> None:
-    (feature,) = choice_features(tokenizer, [ChoiceExample("1", LONG, ("luzah.", "feboh gimow sudi."), 0)], 40)
+    (feature,) = choice_features(
+        tokenizer, [ChoiceExample("1", LONG, ("luzah.", "feboh gimow sudi."), 0)], 40
+    )
     prompt, *choices = pieces(tokenizer, [LONG, "luzah.", "feboh gimow sudi."])
     for made, choice in zip(feature.choices, choices, strict=True):
         assert made == [0, *prompt[-(36 - len(choice)) :], 2, 2, *choice, 2]
         assert len(made) == 40
 
 
-def test_a_choice_longer_than_everything_keeps_its_beginning(tokenizer: PreTrainedTokenizerFast) -> None:
+def test_a_choice_longer_than_everything_keeps_its_beginning(
+    tokenizer: PreTrainedTokenizerFast,
+) -> None:
     (feature,) = choice_features(tokenizer, [ChoiceExample("1", "merfa", (LONG, "luzah."), 0)], 40)
     (long,) = pieces(tokenizer, [LONG])
     assert feature.choices[0] == [0, 2, 2, *long[:36], 2]

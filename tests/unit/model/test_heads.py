@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import torch
 
-from stilts_artifact.domain.tasks import Kind
+from stilts_artifact.domain.tasks import TaskForm
 from stilts_artifact.errors import ConfigError
 from stilts_artifact.model.heads import IGNORED, MaskedLanguageHead, task_head
 
@@ -23,14 +23,16 @@ def encoded(encoder: Encoder) -> Any:
 
 
 def test_classification_reads_the_pooler(encoder: Encoder, encoded: Any) -> None:
-    head = task_head(Kind.PAIR, encoder.model.config, 3).eval()
-    expected = head.out(torch.tanh(head.dense(encoded.pooler_output)))  # two dense and tanh in a row, as in jiant
+    head = task_head(TaskForm.PAIR, encoder.model.config, 3).eval()
+    expected = head.out(
+        torch.tanh(head.dense(encoded.pooler_output))
+    )  # two dense and tanh in a row, as in jiant
     assert torch.allclose(head(encoded), expected)
     assert head(encoded).shape == (6, 3)
 
 
 def test_choices_compete_within_their_example(encoder: Encoder, encoded: Any) -> None:
-    head = task_head(Kind.CHOICE, encoder.model.config, 3).eval()
+    head = task_head(TaskForm.CHOICE, encoder.model.config, 3).eval()
     made = head(encoded)
     assert made.shape == (2, 3)
     flat = head.out(torch.tanh(head.dense(encoded.pooler_output)))
@@ -41,7 +43,7 @@ def test_choices_compete_within_their_example(encoder: Encoder, encoded: Any) ->
 
 
 def test_tagging_counts_labelled_tokens_only(encoder: Encoder, encoded: Any) -> None:
-    head = task_head(Kind.TAGGING, encoder.model.config, 5).eval()
+    head = task_head(TaskForm.TAGGING, encoder.model.config, 5).eval()
     made = head(encoded)
     assert made.shape == (6, 4, 5)
     labels = torch.full((6, 4), IGNORED)
@@ -51,7 +53,7 @@ def test_tagging_counts_labelled_tokens_only(encoder: Encoder, encoded: Any) -> 
 
 
 def test_spans_average_start_and_end(encoder: Encoder, encoded: Any) -> None:
-    head = task_head(Kind.SPAN, encoder.model.config, 2).eval()
+    head = task_head(TaskForm.SPAN, encoder.model.config, 2).eval()
     made = head(encoded)
     assert made.shape == (6, 2, 4)
     labels = torch.tensor([[1, 2]] * 6)
@@ -62,12 +64,20 @@ def test_spans_average_start_and_end(encoder: Encoder, encoded: Any) -> None:
 def test_the_language_head_is_tied_to_the_embeddings(encoder: Encoder) -> None:
     head = MaskedLanguageHead(encoder.model)
     names = dict(head.named_parameters())
-    assert set(names) == {"bias", "dense.weight", "dense.bias", "layer_norm.weight", "layer_norm.bias"}
+    assert set(names) == {
+        "bias",
+        "dense.weight",
+        "dense.bias",
+        "layer_norm.weight",
+        "layer_norm.bias",
+    }
     hidden = torch.randn(7, encoder.model.config.hidden_size)
     before = head(hidden)
     assert before.shape == (7, encoder.model.config.vocab_size)
     embeddings = encoder.model.embeddings.word_embeddings.weight
-    own = embeddings[5].detach().clone()  # adding and taking away again would not give the same bits
+    own = (
+        embeddings[5].detach().clone()
+    )  # adding and taking away again would not give the same bits
     with torch.no_grad():
         embeddings[5] += 1
     try:
@@ -79,7 +89,7 @@ def test_the_language_head_is_tied_to_the_embeddings(encoder: Encoder) -> None:
 
 
 def test_dropout_acts_in_training_only(encoder: Encoder, encoded: Any) -> None:
-    for kind in (Kind.PAIR, Kind.TAGGING):
+    for kind in (TaskForm.PAIR, TaskForm.TAGGING):
         head = task_head(kind, encoder.model.config, 3)
         torch.manual_seed(0)
         assert not torch.equal(head.train()(encoded), head(encoded))
@@ -89,14 +99,14 @@ def test_dropout_acts_in_training_only(encoder: Encoder, encoded: Any) -> None:
 def test_the_seed_decides_the_initial_weights(encoder: Encoder) -> None:
     def fresh(seed: int) -> torch.Tensor:
         torch.manual_seed(seed)
-        return task_head(Kind.PAIR, encoder.model.config, 3).dense.weight
+        return task_head(TaskForm.PAIR, encoder.model.config, 3).dense.weight
 
     assert torch.equal(fresh(1), fresh(1))
     assert not torch.equal(fresh(1), fresh(2))
     assert abs(fresh(1).std().item() / encoder.model.config.initializer_range - 1) < 0.1
 
 
-@pytest.mark.parametrize("kind", [Kind.MINING, Kind.SEARCH])
-def test_retrieval_has_no_head(encoder: Encoder, kind: Kind) -> None:
+@pytest.mark.parametrize("kind", [TaskForm.MINING, TaskForm.SEARCH])
+def test_retrieval_has_no_head(encoder: Encoder, kind: TaskForm) -> None:
     with pytest.raises(ConfigError, match="has no head"):
         task_head(kind, encoder.model.config, 1)

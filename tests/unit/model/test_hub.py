@@ -93,14 +93,18 @@ def test_an_encoder_is_downloaded_once_and_then_used_offline(server: Hub, tmp_pa
     assert len(server.requested) == before
 
 
-def test_only_the_three_files_are_asked_for_at_the_pinned_revision(server: Hub, tmp_path: Path) -> None:
+def test_only_the_three_files_are_asked_for_at_the_pinned_revision(
+    server: Hub, tmp_path: Path
+) -> None:
     pinned_encoder("xlm-roberta-base", tmp_path, endpoint=server.url)
     asked = {path.split()[1] for path in server.requested}
     assert asked == {f"/{PIN.repository}/resolve/{PIN.revision}/{name}" for name in FILES}
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_bit_flipped_on_the_way_is_found_and_nothing_published(server: Hub, tmp_path: Path, name: str) -> None:
+def test_a_bit_flipped_on_the_way_is_found_and_nothing_published(
+    server: Hub, tmp_path: Path, name: str
+) -> None:
     server.spoil = name
     with pytest.raises(IntegrityError, match="another hash") as caught:
         pinned_encoder("xlm-roberta-base", tmp_path, endpoint=server.url)
@@ -134,7 +138,9 @@ def test_a_published_folder_is_verified_at_each_use(server: Hub, tmp_path: Path)
         pinned_encoder("xlm-roberta-base", tmp_path, endpoint=server.url)
 
 
-def test_of_two_downloads_the_first_is_kept(server: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_two_downloads_the_first_is_kept(
+    server: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     original = hub._publish
 
     def late(made: Path, target: Path) -> None:

@@ -20,7 +20,10 @@ from stilts_artifact.model.manifest import WEIGHTS, write_manifest
 if TYPE_CHECKING:
     from stilts_artifact.model.loading import Encoder
 
-TEXTS = [f"{'merfa sudi luzah ' * (1 + index % 9)}{'feboh' * (index % 3)} gimow{index}." for index in range(64)]
+TEXTS = [
+    f"{'merfa sudi luzah ' * (1 + index % 9)}{'feboh' * (index % 3)} gimow{index}."
+    for index in range(64)
+]
 
 
 @pytest.fixture
@@ -32,14 +35,18 @@ def copy(tiny: Path, tmp_path: Path) -> Path:
 def rewrite(folder: Path, change: dict[str, torch.Tensor | None]) -> None:
     """Set or remove tensors, and make the manifest fit."""
     tensors = {**load_file(folder / WEIGHTS), **change}
-    save_file({name: tensor for name, tensor in tensors.items() if tensor is not None}, folder / WEIGHTS)
+    save_file(
+        {name: tensor for name, tensor in tensors.items() if tensor is not None}, folder / WEIGHTS
+    )
     write_manifest(folder)
 
 
 def hidden_states(encoder: Encoder, rows: list[list[int]]) -> tuple[torch.Tensor, ...]:
     ids = pad(rows, 1)
     with torch.no_grad():
-        made = encoder.model(input_ids=ids, attention_mask=(ids != 1).long(), output_hidden_states=True)
+        made = encoder.model(
+            input_ids=ids, attention_mask=(ids != 1).long(), output_hidden_states=True
+        )
     states: tuple[torch.Tensor, ...] = made.hidden_states
     return states
 
@@ -65,7 +72,9 @@ def test_transformers_itself_reads_the_same_model(encoder: Encoder, tiny: Path) 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         theirs = AutoModelForMaskedLM.from_pretrained(tiny, local_files_only=True).eval()
-    tokens = AutoTokenizer.from_pretrained(tiny, local_files_only=True)(TEXTS[:3], padding=True, return_tensors="pt")
+    tokens = AutoTokenizer.from_pretrained(tiny, local_files_only=True)(
+        TEXTS[:3], padding=True, return_tensors="pt"
+    )
     head = load_language_head(tiny, encoder.model)
     with torch.no_grad():
         hidden = encoder.model(**tokens).last_hidden_state
@@ -91,7 +100,9 @@ def test_positions_start_after_the_padding_id(encoder: Encoder) -> None:
     embeddings = encoder.model.embeddings
     with torch.no_grad():
         given = embeddings(input_ids=torch.tensor([[0, 50, 2, 1]]))
-        named = embeddings(input_ids=torch.tensor([[0, 50, 2, 1]]), position_ids=torch.tensor([[2, 3, 4, 1]]))
+        named = embeddings(
+            input_ids=torch.tensor([[0, 50, 2, 1]]), position_ids=torch.tensor([[2, 3, 4, 1]])
+        )
     assert torch.equal(given, named)
 
 
@@ -124,13 +135,17 @@ def test_a_missing_a_surplus_and_a_misshapen_tensor_are_named(copy: Path) -> Non
     name = "roberta.encoder.layer.1.output.dense.weight"
     original = load_file(copy / WEIGHTS)[name]
     rewrite(copy, {name: None})
-    with pytest.raises(IntegrityError, match=r"lacks the weights encoder\.layer\.1\.output\.dense\.weight"):
+    with pytest.raises(
+        IntegrityError, match=r"lacks the weights encoder\.layer\.1\.output\.dense\.weight"
+    ):
         load_encoder(copy)
     rewrite(copy, {name: original, "roberta.encoder.layer.2.bias": torch.zeros(3)})
     with pytest.raises(IntegrityError, match=r"something else: encoder\.layer\.2\.bias"):
         load_encoder(copy)
     rewrite(copy, {"roberta.encoder.layer.2.bias": None, name: torch.zeros(3, 3)})
-    with pytest.raises(IntegrityError, match=r"another architecture: encoder\.layer\.1\.output\.dense\.weight"):
+    with pytest.raises(
+        IntegrityError, match=r"another architecture: encoder\.layer\.1\.output\.dense\.weight"
+    ):
         load_encoder(copy)
 
 
@@ -152,13 +167,18 @@ def test_checkpoints_of_older_and_bare_classes_load_alike(copy: Path, encoder: E
     write_manifest(copy)
     loaded = load_encoder(copy)
     load_language_head(copy, loaded.model)
-    assert all(torch.equal(loaded.model.state_dict()[name], own) for name, own in encoder.model.state_dict().items())
+    assert all(
+        torch.equal(loaded.model.state_dict()[name], own)
+        for name, own in encoder.model.state_dict().items()
+    )
 
 
 def test_half_precision_on_disk_becomes_single_in_memory(copy: Path) -> None:
     halves = {name: tensor.half() for name, tensor in load_file(copy / WEIGHTS).items()}
     rewrite(copy, dict(halves))
-    assert {tensor.dtype for tensor in load_encoder(copy).model.state_dict().values()} == {torch.float32}
+    assert {tensor.dtype for tensor in load_encoder(copy).model.state_dict().values()} == {
+        torch.float32
+    }
 
 
 @pytest.mark.parametrize(
@@ -173,7 +193,9 @@ def test_half_precision_on_disk_becomes_single_in_memory(copy: Path) -> None:
         ("vocab_size", None, "vocab_size"),
     ],
 )
-def test_a_config_of_something_else_is_refused(copy: Path, field: str, value: object, named: str) -> None:
+def test_a_config_of_something_else_is_refused(
+    copy: Path, field: str, value: object, named: str
+) -> None:
     path = copy / "config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {field: value}))
     write_manifest(copy)
@@ -194,7 +216,10 @@ def test_a_tokenizer_of_another_model_is_refused(copy: Path) -> None:
     from tokenizers import Tokenizer
     from tokenizers.models import Unigram, WordLevel
 
-    for model, message in ((WordLevel({"a": 0}, unk_token="a"), "WordLevel"), (Unigram([("a", 0.0)], 0), "1 pieces")):
+    for model, message in (
+        (WordLevel({"a": 0}, unk_token="a"), "WordLevel"),
+        (Unigram([("a", 0.0)], 0), "1 pieces"),
+    ):
         Tokenizer(model).save(str(copy / "tokenizer.json"))
         write_manifest(copy)
         with pytest.raises(IntegrityError, match="does not fit the encoder") as caught:

@@ -10,7 +10,9 @@ MASK = 999
 
 
 def masked(seed: int, ids: torch.Tensor) -> Masked:
-    return mask_tokens(ids, rate=0.2, specials=4, mask_id=MASK, generator=torch.Generator().manual_seed(seed))
+    return mask_tokens(
+        ids, rate=0.2, specials=4, mask_id=MASK, generator=torch.Generator().manual_seed(seed)
+    )
 
 
 def test_shares_are_those_of_the_definition() -> None:

@@ -10,9 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stilts_artifact.benchmark import world
-from stilts_artifact.domain.examples import Answer, ChoiceExample, PairExample, SpanExample, TaggedSentence
-from stilts_artifact.domain.tasks import Kind
+from stilts_artifact.benchmark import load_benchmark
+from stilts_artifact.domain.examples import (
+    Answer,
+    ChoiceExample,
+    PairExample,
+    SpanExample,
+    TaggedSentence,
+)
+from stilts_artifact.domain.tasks import TaskForm
 from stilts_artifact.errors import DataError, IntegrityError
 from stilts_artifact.model.decoding import decode
 from stilts_artifact.model.features import choice_features, pair_features
@@ -30,20 +36,34 @@ from stilts_artifact.model.tags import tag_chunks
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
-TASKS = {Kind.PAIR: "mnli", Kind.CHOICE: "hellaswag", Kind.TAGGING: "udpos", Kind.SPAN: "squad_v2"}
-LABELS = {Kind.PAIR: ("no", "yes"), Kind.TAGGING: ("A", "B", "C")}
+TASKS = {
+    TaskForm.PAIR: "mnli",
+    TaskForm.CHOICE: "hellaswag",
+    TaskForm.TAGGING: "udpos",
+    TaskForm.SPAN: "squad_v2",
+}
+LABELS = {TaskForm.PAIR: ("no", "yes"), TaskForm.TAGGING: ("A", "B", "C")}
 LONG = "merfa sudi ka lo " * 40
 
 
-def examples_of(kind: Kind) -> list[Any]:
+def examples_of(kind: TaskForm) -> list[Any]:
     """Four examples, one of them longer than an input."""
     match kind:
-        case Kind.PAIR:
-            return [PairExample(str(n), "merfa " * n, "sudi", "yes" if n % 2 else "no") for n in (1, 2, 300, 4)]
-        case Kind.CHOICE:
-            return [ChoiceExample(str(n), "merfa " * n, ("sudi", "ka lo", "x" * n), n % 3) for n in (1, 2, 300, 4)]
-        case Kind.TAGGING:
-            return [TaggedSentence(("merfa",) * n, ("A", "B", "Z", "C", *"A" * n)[:n]) for n in (1, 2, 300, 4)]
+        case TaskForm.PAIR:
+            return [
+                PairExample(str(n), "merfa " * n, "sudi", "yes" if n % 2 else "no")
+                for n in (1, 2, 300, 4)
+            ]
+        case TaskForm.CHOICE:
+            return [
+                ChoiceExample(str(n), "merfa " * n, ("sudi", "ka lo", "x" * n), n % 3)
+                for n in (1, 2, 300, 4)
+            ]
+        case TaskForm.TAGGING:
+            return [
+                TaggedSentence(("merfa",) * n, ("A", "B", "Z", "C", *"A" * n)[:n])
+                for n in (1, 2, 300, 4)
+            ]
         case _:
             first = SpanExample("q1", "merfa?", LONG, (Answer("sudi", LONG.index("sudi", 500)),))
             return [
@@ -53,34 +73,43 @@ def examples_of(kind: Kind) -> list[Any]:
             ]
 
 
-def made(tokenizer: PreTrainedTokenizerFast, kind: Kind, folder: Path) -> Prepared:
+def made(tokenizer: PreTrainedTokenizerFast, kind: TaskForm, folder: Path) -> Prepared:
     columns = prepare_examples(tokenizer, kind, LABELS.get(kind, ()), examples_of(kind), 256)
-    save_prepared(folder, world("mini").tasks[TASKS[kind]], LABELS.get(kind, ()), *columns)
+    save_prepared(folder, load_benchmark("mini").tasks[TASKS[kind]], LABELS.get(kind, ()), *columns)
     return load_prepared(folder)
 
 
 @pytest.mark.parametrize("kind", TASKS)
-def test_equal_examples_give_equal_bytes(tokenizer: PreTrainedTokenizerFast, kind: Kind, tmp_path: Path) -> None:
+def test_equal_examples_give_equal_bytes(
+    tokenizer: PreTrainedTokenizerFast, kind: TaskForm, tmp_path: Path
+) -> None:
     for name in ("one", "two"):
         made(tokenizer, kind, tmp_path / name)
-    one, two = ({path.name: path.read_bytes() for path in (tmp_path / name).iterdir()} for name in ("one", "two"))
+    one, two = (
+        {path.name: path.read_bytes() for path in (tmp_path / name).iterdir()}
+        for name in ("one", "two")
+    )
     assert one == two
     assert len(one) == 3
 
 
 def test_pairs_and_choices_come_back(tokenizer: PreTrainedTokenizerFast, tmp_path: Path) -> None:
-    pairs = made(tokenizer, Kind.PAIR, tmp_path / "pairs")
-    wanted = pair_features(tokenizer, examples_of(Kind.PAIR), LABELS[Kind.PAIR], 256)
-    assert [(row["input_ids"], row["label"]) for row in pairs.features] == [tuple(feature) for feature in wanted]
+    pairs = made(tokenizer, TaskForm.PAIR, tmp_path / "pairs")
+    wanted = pair_features(tokenizer, examples_of(TaskForm.PAIR), LABELS[TaskForm.PAIR], 256)
+    assert [(row["input_ids"], row["label"]) for row in pairs.features] == [
+        tuple(feature) for feature in wanted
+    ]
     assert pairs.examples["label"][:] == ["yes", "no", "no", "no"]
-    choices = made(tokenizer, Kind.CHOICE, tmp_path / "choices")
+    choices = made(tokenizer, TaskForm.CHOICE, tmp_path / "choices")
     found = [(tuple(row["choices"]), row["label"]) for row in choices.features]
-    assert found == [tuple(feature) for feature in choice_features(tokenizer, examples_of(Kind.CHOICE), 256)]
+    assert found == [
+        tuple(feature) for feature in choice_features(tokenizer, examples_of(TaskForm.CHOICE), 256)
+    ]
 
 
 def test_windows_come_back(tokenizer: PreTrainedTokenizerFast, tmp_path: Path) -> None:
-    prepared = made(tokenizer, Kind.SPAN, tmp_path)
-    wanted = span_windows(tokenizer, examples_of(Kind.SPAN), max_length=256)
+    prepared = made(tokenizer, TaskForm.SPAN, tmp_path)
+    wanted = span_windows(tokenizer, examples_of(TaskForm.SPAN), max_length=256)
     assert [window._replace(input_ids=[]) for window in wanted] == windows_of(prepared)
     assert [window.input_ids for window in wanted] == prepared.features["input_ids"][:]
     assert len(wanted) > 3
@@ -90,7 +119,7 @@ def test_windows_come_back(tokenizer: PreTrainedTokenizerFast, tmp_path: Path) -
 @pytest.mark.parametrize("kind", TASKS)
 @pytest.mark.parametrize("count", [1, 3, 10])
 def test_the_first_examples_have_all_their_features(
-    tokenizer: PreTrainedTokenizerFast, kind: Kind, count: int, tmp_path: Path
+    tokenizer: PreTrainedTokenizerFast, kind: TaskForm, count: int, tmp_path: Path
 ) -> None:
     whole = made(tokenizer, kind, tmp_path)
     part = whole.first(count)
@@ -102,51 +131,69 @@ def test_the_first_examples_have_all_their_features(
         assert len(part.features) == len(part.examples)
 
 
-def test_text_is_cut_into_inputs_and_not_off(tokenizer: PreTrainedTokenizerFast, tmp_path: Path) -> None:
+def test_text_is_cut_into_inputs_and_not_off(
+    tokenizer: PreTrainedTokenizerFast, tmp_path: Path
+) -> None:
     lines = ["merfa sudi", LONG, ""]
     save_prepared(tmp_path, None, (), prepare_lines(tokenizer, lines, 32), {})
     prepared = load_prepared(tmp_path)
     rows = prepared.features["input_ids"][:]
     assert all(row[0] == 0 and row[-1] == 2 and len(row) <= 32 for row in rows)
     ids = [tokenizer(line, add_special_tokens=False)["input_ids"] for line in lines]
-    assert [token for row in rows for token in row[1:-1]] == [token for line in ids for token in line]
+    assert [token for row in rows for token in row[1:-1]] == [
+        token for line in ids for token in line
+    ]
     with pytest.raises(DataError, match="no predictions"):
         decode(prepared, [])
 
 
 WORDS = st.sampled_from(["merfa", "sudi", "\u200b", "x" * 70]) | st.text(min_size=1, max_size=8)
-SENTENCES = st.lists(st.lists(st.tuples(WORDS, st.sampled_from("ABCZ")), min_size=1, max_size=40), max_size=4)
+SENTENCES = st.lists(
+    st.lists(st.tuples(WORDS, st.sampled_from("ABCZ")), min_size=1, max_size=40), max_size=4
+)
 
 
 @settings(max_examples=60)
 @given(tagged=SENTENCES, max_length=st.integers(3, 60))
 def test_decoded_tags_align_with_gold_words_one_to_one(
-    tokenizer: PreTrainedTokenizerFast, tmp_path_factory: pytest.TempPathFactory,
-    tagged: list[list[tuple[str, str]]], max_length: int,
-) -> None:  # fmt: skip
+    tokenizer: PreTrainedTokenizerFast,
+    tmp_path_factory: pytest.TempPathFactory,
+    tagged: list[list[tuple[str, str]]],
+    max_length: int,
+) -> None:
     examples = [TaggedSentence(*map(tuple, zip(*sentence, strict=True))) for sentence in tagged]
     folder = tmp_path_factory.mktemp("tags")
     labels = ("A", "B", "C", "Z")
-    columns = prepare_examples(tokenizer, Kind.TAGGING, labels, examples, max_length)
-    save_prepared(folder, world("mini").tasks["udpos"], labels, *columns)
+    columns = prepare_examples(tokenizer, TaskForm.TAGGING, labels, examples, max_length)
+    save_prepared(folder, load_benchmark("mini").tasks["udpos"], labels, *columns)
     prepared = load_prepared(folder)
-    # A model that has learnt everything: the label where there is one, another tag elsewhere, and padding behind.
-    rows = [np.array([tag if tag >= 0 else 2 for tag in row] + [3, 3]) for row in prepared.features["tags"][:]]
+    # A model that has learnt everything: the label where there is one, another tag elsewhere, and
+    # padding behind.
+    rows = [
+        np.array([tag if tag >= 0 else 2 for tag in row] + [3, 3])
+        for row in prepared.features["tags"][:]
+    ]
     assert decode(prepared, rows) == [list(example.tags) for example in examples]
 
 
-def test_a_tag_that_training_lacks_is_learnt_from_nowhere(tokenizer: PreTrainedTokenizerFast, tmp_path: Path) -> None:
-    prepared = made(tokenizer, Kind.TAGGING, tmp_path)
+def test_a_tag_that_training_lacks_is_learnt_from_nowhere(
+    tokenizer: PreTrainedTokenizerFast, tmp_path: Path
+) -> None:
+    prepared = made(tokenizer, TaskForm.TAGGING, tmp_path)
     assert prepared.examples["tags"][3] == ["A", "B", "Z", "C"]
     assert [tag for tag in prepared.features["tags"][-1] if tag >= 0] == [0, 1, 2]
-    chunks = tag_chunks(tokenizer, [example.words for example in examples_of(Kind.TAGGING)], 256)
+    chunks = tag_chunks(
+        tokenizer, [example.words for example in examples_of(TaskForm.TAGGING)], 256
+    )
     assert prepared.features["positions"][:] == [chunk.positions for chunk in chunks]
     assert len(chunks) > 4
 
 
 @pytest.mark.parametrize("fault", ["another kind", "truncated", "missing", "form", "unknown kind"])
-def test_what_is_not_prepared_data_is_refused(tokenizer: PreTrainedTokenizerFast, fault: str, tmp_path: Path) -> None:
-    for kind in (Kind.PAIR, Kind.SPAN):
+def test_what_is_not_prepared_data_is_refused(
+    tokenizer: PreTrainedTokenizerFast, fault: str, tmp_path: Path
+) -> None:
+    for kind in (TaskForm.PAIR, TaskForm.SPAN):
         made(tokenizer, kind, tmp_path / kind.name)
     file, other = tmp_path / "PAIR" / "features.arrow", tmp_path / "SPAN" / "features.arrow"
     match fault:
@@ -169,4 +216,4 @@ def test_what_is_not_prepared_data_is_refused(tokenizer: PreTrainedTokenizerFast
 
 def test_retrieval_has_no_features(tokenizer: PreTrainedTokenizerFast) -> None:
     with pytest.raises(DataError, match="no features"):
-        prepare_examples(tokenizer, Kind.SEARCH, (), [], 64)
+        prepare_examples(tokenizer, TaskForm.SEARCH, (), [], 64)

@@ -55,7 +55,9 @@ def test_windows_cover_the_context_and_keep_to_the_length(
     tokenizer: PreTrainedTokenizerFast, context: str, length: int, stride: int
 ) -> None:
     question = "merfa sudi?"
-    windows = span_windows(tokenizer, [SpanExample("q", question, context, ())], max_length=length, stride=stride)
+    windows = span_windows(
+        tokenizer, [SpanExample("q", question, context, ())], max_length=length, stride=stride
+    )
     (asked,), (whole,) = pieces(tokenizer, [question]), pieces(tokenizer, [context])
     covered: set[int] = set()
     for number, window in enumerate(windows):
@@ -75,18 +77,26 @@ def test_the_answer_is_cut_out_exactly(tokenizer: PreTrainedTokenizerFast) -> No
     assert answers([window], [certain(window, window.start, window.end)], [gold]) == ["merfa feboh"]
 
 
-def test_an_answer_outside_the_window_is_labelled_as_absent(tokenizer: PreTrainedTokenizerFast) -> None:
+def test_an_answer_outside_the_window_is_labelled_as_absent(
+    tokenizer: PreTrainedTokenizerFast,
+) -> None:
     context = "merfa sudi luzah feboh gimow " * 8 + "zešev."
-    windows = span_windows(tokenizer, [example(context, context.index("zešev"), len(context))], max_length=40, stride=8)
+    windows = span_windows(
+        tokenizer, [example(context, context.index("zešev"), len(context))], max_length=40, stride=8
+    )
     labels = [(window.start, window.end) for window in windows]
     assert labels[0] == (NO_ANSWER, NO_ANSWER)
     assert labels[-1] != (NO_ANSWER, NO_ANSWER)
     for window in windows:
-        whole = window.offsets[-1][1] == len(context) and window.offsets[0][0] <= context.index("zešev")
+        whole = window.offsets[-1][1] == len(context) and window.offsets[0][0] <= context.index(
+            "zešev"
+        )
         assert (window.start != NO_ANSWER) == whole, "an answer that the window cuts is not in it"
 
 
-def test_a_question_without_answers_is_labelled_as_absent(tokenizer: PreTrainedTokenizerFast) -> None:
+def test_a_question_without_answers_is_labelled_as_absent(
+    tokenizer: PreTrainedTokenizerFast,
+) -> None:
     (window,) = span_windows(tokenizer, [SpanExample("q", "merfa?", "sudi luzah.", ())])
     assert (window.start, window.end) == (NO_ANSWER, NO_ANSWER)
 
@@ -101,12 +111,16 @@ def test_no_answer_needs_its_margin(tokenizer: PreTrainedTokenizerFast) -> None:
     (window,) = span_windows(tokenizer, [gold])
     scores = certain(window, window.start, window.end)  # 5 + 5 for the span
     scores[:, NO_ANSWER] = 6.0  # 6 + 6 for none
-    assert answers([window], [scores], [gold]) == ["sudi"], "without a threshold there is always an answer"
+    assert answers([window], [scores], [gold]) == ["sudi"], (
+        "without a threshold there is always an answer"
+    )
     assert answers([window], [scores], [gold], null_threshold=1.0) == [""]
     assert answers([window], [scores], [gold], null_threshold=2.0) == ["sudi"]
 
 
-def test_an_answer_has_a_longest_length_and_does_not_end_before_it_starts(tokenizer: PreTrainedTokenizerFast) -> None:
+def test_an_answer_has_a_longest_length_and_does_not_end_before_it_starts(
+    tokenizer: PreTrainedTokenizerFast,
+) -> None:
     context = "merfa sudi luzah feboh."
     gold = example(context, 0, 5)
     (window,) = span_windows(tokenizer, [gold])

@@ -16,8 +16,11 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
 IGNORED = -100
-# Words the tokenizer knows, words it must spell, words that vanish in normalisation, any text at all.
-WORDS = st.sampled_from(["merfa", "sudi", ".", "\u200b", "ﬁ", "x" * 70]) | st.text(min_size=1, max_size=12)
+# Words the tokenizer knows, words it must spell, words that vanish in normalisation, any text at
+# all.
+WORDS = st.sampled_from(["merfa", "sudi", ".", "\u200b", "ﬁ", "x" * 70]) | st.text(
+    min_size=1, max_size=12
+)
 SENTENCES = st.lists(st.lists(WORDS, min_size=1, max_size=60), min_size=1, max_size=5)
 
 
@@ -44,9 +47,15 @@ def test_predictions_align_with_gold_words_one_to_one(
 def test_ids_are_the_tokenizers_own(tokenizer: PreTrainedTokenizerFast, words: list[str]) -> None:
     (chunk,) = tag_chunks(tokenizer, [words], 10_000)
     own = tokenizer(words, is_split_into_words=True)
-    kept = [token for token, word in zip(own["input_ids"], own.word_ids(), strict=True) if word is not None]
+    kept = [
+        token
+        for token, word in zip(own["input_ids"], own.word_ids(), strict=True)
+        if word is not None
+    ]
     made = chunk.input_ids[1:-1]
-    vanished = sorted(set(range(len(words))) - {word for word in own.word_ids() if word is not None})
+    vanished = sorted(
+        set(range(len(words))) - {word for word in own.word_ids() if word is not None}
+    )
     for at in reversed(vanished):
         position = chunk.positions[at] - 1
         assert made[position] == UNK, "a word without sub-tokens stands as <unk>"

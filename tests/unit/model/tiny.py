@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from stilts_artifact.phases.pretrain import pretrain
-from stilts_artifact.phases.recipe import QUICK
+from stilts_artifact.pretraining.pretrain import pretrain
+from stilts_artifact.pretraining.recipe import QUICK
 
 TINY = replace(QUICK, steps=0, pieces=400, vocabulary_documents=100, hidden=32, feed_forward=64)
 

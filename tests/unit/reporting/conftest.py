@@ -11,7 +11,7 @@ import pytest
 from stilts_artifact.checking import expected, labels, recheck
 from stilts_artifact.reporting import runs
 from tests.unit.checking.conftest import small_sets  # noqa: F401  (a fixture)
-from tests.unit.checking.small import SmallSet, small_world
+from tests.unit.checking.small import SmallSet, small_benchmark
 
 
 @pytest.fixture
@@ -25,9 +25,9 @@ def passing(
     def make(table: int) -> Path:
         base = tmp_path / f"table {table}"
         shutil.copytree(small_sets[table].folder.parent, base)
-        world = small_world()
+        benchmark = small_benchmark()
         for module in (recheck, runs):
-            monkeypatch.setattr(module, "world", lambda _: world)
+            monkeypatch.setattr(module, "load_benchmark", lambda _: benchmark)
         for module in (expected, labels):
             monkeypatch.setattr(module, "expected_root", lambda: base / "expected")
         return base / "results"

@@ -6,8 +6,16 @@ import random
 from collections.abc import Iterable, Iterator
 from statistics import fmean, median
 
-from stilts_artifact.benchmark import world
-from stilts_artifact.benchmark.experiments import BEST, NONE, columns, rows, scored_split, table_name, targets
+from stilts_artifact.benchmark import load_benchmark
+from stilts_artifact.benchmark.experiments import (
+    BEST,
+    NONE,
+    columns,
+    rows,
+    scored_split,
+    table_name,
+    targets,
+)
 from stilts_artifact.checking.results import (
     CellRecord,
     ClaimRecord,
@@ -17,17 +25,34 @@ from stilts_artifact.checking.results import (
     RowRecord,
 )
 from stilts_artifact.domain.cells import Verdict
-from stilts_artifact.scoring.averages import GROUPS
+from stilts_artifact.metrics.averages import GROUPS
 
-MINI = world("mini")
+MINI = load_benchmark("mini")
 STAMP = "mini: not evidence about the paper"
 HOSTILE = '<script>alert("x")</script> & | [bold]'
 DEGENERATE_ROW = "ccg+mlm"
 UNMEASURED_ROW = "hellaswag@qaf"
 
-_LEVELS = {"xnli": 70, "pawsx": 82, "udpos": 74, "panx": 62, "xquad": 66, "mlqa": 60, "tydiqa": 58, "bucc2018": 55,
-           "tatoeba": 36}  # fmt: skip
-_HELP = {"none": 0, "multi": 1.1, "squad_v1": 1.0, "mnli": 0.95, "hellaswag": 0.9, "squad_v2": 0.9, "anli_plus": 0.8}
+_LEVELS = {
+    "xnli": 70,
+    "pawsx": 82,
+    "udpos": 74,
+    "panx": 62,
+    "xquad": 66,
+    "mlqa": 60,
+    "tydiqa": 58,
+    "bucc2018": 55,
+    "tatoeba": 36,
+}
+_HELP = {
+    "none": 0,
+    "multi": 1.1,
+    "squad_v1": 1.0,
+    "mnli": 0.95,
+    "hellaswag": 0.9,
+    "squad_v2": 0.9,
+    "anli_plus": 0.8,
+}
 
 
 def table2(seeds: tuple[int, ...] = (11, 12, 13)) -> Results:
@@ -40,7 +65,9 @@ def table2(seeds: tuple[int, ...] = (11, 12, 13)) -> Results:
 
 def table3(seeds: tuple[int, ...] = (11,)) -> Results:
     """A Table 3: XLM-R and the best row of each target."""
-    chosen = {task.name: "MNLI" if task.name == "tatoeba" else "SQuAD v1.1" for task in targets(MINI)}
+    chosen = {
+        task.name: "MNLI" if task.name == "tatoeba" else "SQuAD v1.1" for task in targets(MINI)
+    }
     records = [
         RowRecord(row=NONE, title="XLM-R", group="test"),
         RowRecord(row=BEST, title="Best for each target", group="test", details=chosen),
@@ -51,8 +78,13 @@ def table3(seeds: tuple[int, ...] = (11,)) -> Results:
 
 def calibration() -> Results:
     """The calibration: two targets of the untuned encoder, each language reported, one of them not met."""
-    cells = [cell.model_copy(update={"reported": cell.value, "verdict": Verdict.REPRODUCED, "reason": "equal"})
-             for cell in _row(NONE, 2, (0,)) if cell.column in ("bucc2018", "tatoeba")]  # fmt: skip
+    cells = [
+        cell.model_copy(
+            update={"reported": cell.value, "verdict": Verdict.REPRODUCED, "reason": "equal"}
+        )
+        for cell in _row(NONE, 2, (0,))
+        if cell.column in ("bucc2018", "tatoeba")
+    ]
     missed = {"reported": 12.0, "verdict": Verdict.NOT_REPRODUCED, "reason": "differs"}
     cells[-1] = cells[-1].model_copy(update=missed)
     record = RowRecord(row=NONE, title="mini encoder", group="untuned")
@@ -62,8 +94,15 @@ def calibration() -> Results:
 def table1() -> Results:
     """A Table 1 of two tasks: a size that differs, one that nobody published, one that was not measured."""
     tasks = [MINI.tasks["mnli"], MINI.tasks["xnli"]]
-    records = [RowRecord(row=task.name, title=task.title, group=task.role,
-                         details={"kind": task.kind, "licence": HOSTILE}) for task in tasks]  # fmt: skip
+    records = [
+        RowRecord(
+            row=task.name,
+            title=task.title,
+            group=task.role,
+            details={"kind": task.form, "licence": HOSTILE},
+        )
+        for task in tasks
+    ]
     cells = [
         _count("mnli", "train", "qen", 3600, 3600),
         _count("mnli", "dev", "qen", 300, 301),
@@ -75,19 +114,49 @@ def table1() -> Results:
 
 
 def _results(
-    table: int, records: list[RowRecord], cells: list[CellRecord], claims: list[ClaimRecord], seeds: tuple[int, ...]
+    table: int,
+    records: list[RowRecord],
+    cells: list[CellRecord],
+    claims: list[ClaimRecord],
+    seeds: tuple[int, ...],
 ) -> Results:
-    inputs = [InputRecord(source=source.name, bytes=source.bytes or 0, sha256=source.sha256 or "", satisfied_by="store")
-              for source in list(MINI.sources.values())[:12]]  # fmt: skip
-    files = [FileRecord(path=f"{table_name(table)}.mini/labels/xnli/dev-{language}.tsv", bytes=2000, sha256="0" * 64)
-             for language in MINI.tasks["xnli"].languages]  # fmt: skip
+    inputs = [
+        InputRecord(
+            source=source.name,
+            bytes=source.bytes or 0,
+            sha256=source.sha256 or "",
+            satisfied_by="store",
+        )
+        for source in list(MINI.sources.values())[:12]
+    ]
+    files = [
+        FileRecord(
+            path=f"{table_name(table)}.mini/labels/xnli/dev-{language}.tsv",
+            bytes=2000,
+            sha256="0" * 64,
+        )
+        for language in MINI.tasks["xnli"].languages
+    ]
     return Results(
-        table=table, scale="mini", scale_reason=f"asked for by name {HOSTILE}", stamp=STAMP,
-        verdict=Verdict.NOT_REPRODUCED, rows=records, cells=cells, claims=claims, seeds=list(seeds),
-        inputs=inputs, files=[] if table == 1 else files,
-        environment={"stilts-artifact": "0.1.0", "python": "3.11.16", "platform": "Linux x86_64", "torch": "2.13.0+cpu",
-                     "note": HOSTILE},
-    )  # type: ignore[arg-type]  # fmt: skip
+        table=table,
+        scale="mini",
+        scale_reason=f"asked for by name {HOSTILE}",
+        stamp=STAMP,
+        verdict=Verdict.NOT_REPRODUCED,
+        rows=records,
+        cells=cells,
+        claims=claims,
+        seeds=list(seeds),
+        inputs=inputs,
+        files=[] if table == 1 else files,
+        environment={
+            "stilts-artifact": "0.1.0",
+            "python": "3.11.16",
+            "platform": "Linux x86_64",
+            "torch": "2.13.0+cpu",
+            "note": HOSTILE,
+        },
+    )  # type: ignore[arg-type]
 
 
 def _row(name: str, table: int, seeds: tuple[int, ...]) -> Iterator[CellRecord]:
@@ -96,7 +165,10 @@ def _row(name: str, table: int, seeds: tuple[int, ...]) -> Iterator[CellRecord]:
     for task in targets(MINI):
         languages = task.languages_of(scored_split(task, table))
         for column in columns(task):
-            runs = {language: _runs(name, task.name, column, language, table, seeds) for language in languages}
+            runs = {
+                language: _runs(name, task.name, column, language, table, seeds)
+                for language in languages
+            }
             means = [fmean(values) for values in zip(*runs.values(), strict=True)]
             if column == task.name:
                 scores.append(means)
@@ -105,12 +177,20 @@ def _row(name: str, table: int, seeds: tuple[int, ...]) -> Iterator[CellRecord]:
             for language in languages:
                 yield _cell(name, column, language, runs[language], table)
     for group, tasks in GROUPS.items() if table == 3 else ():
-        yield _cell(name, group, None, [fmean(x) for x in zip(*(by_task[task] for task in tasks), strict=True)], table)
+        yield _cell(
+            name,
+            group,
+            None,
+            [fmean(x) for x in zip(*(by_task[task] for task in tasks), strict=True)],
+            table,
+        )
     overall = [fmean(values) for values in zip(*scores, strict=True)]
     yield _cell(name, "overall" if table == 3 else "average", None, overall, table)
 
 
-def _runs(row: str, task: str, column: str, language: str, table: int, seeds: Iterable[int]) -> list[float]:
+def _runs(
+    row: str, task: str, column: str, language: str, table: int, seeds: Iterable[int]
+) -> list[float]:
     base = row.partition("@")[0].removesuffix("+mlm")
     gain = (
         8
@@ -120,13 +200,18 @@ def _runs(row: str, task: str, column: str, language: str, table: int, seeds: It
     gain -= 1.5 * row.endswith("+mlm") + 2.5 * ("@" in row)
     level = _LEVELS[task] + 12 * (column.endswith("_f1")) - 12 * column.endswith("_em")
     level += random.Random(f"{task}/{language}").uniform(-9, 9)
-    drawn = [level + gain + random.Random(f"{row}/{column}/{language}/{table}/{seed}").gauss(0, 1.2) for seed in seeds]
+    drawn = [
+        level + gain + random.Random(f"{row}/{column}/{language}/{table}/{seed}").gauss(0, 1.2)
+        for seed in seeds
+    ]
     if row == DEGENERATE_ROW and task == "xnli":
         drawn[-1] = 100 / 3
     return [min(max(value, 0.0), 100.0) for value in drawn]
 
 
-def _cell(row: str, column: str, language: str | None, seeds: list[float], table: int) -> CellRecord:
+def _cell(
+    row: str, column: str, language: str | None, seeds: list[float], table: int
+) -> CellRecord:
     value: float | None = round(median(seeds), 6)
     reported, verdict, reason = None, Verdict.NOT_CHECKABLE, "no public source states this cell"
     if row == UNMEASURED_ROW:
@@ -139,14 +224,25 @@ def _cell(row: str, column: str, language: str | None, seeds: list[float], table
         reported, verdict, reason = round(value or 0, 1), Verdict.REPRODUCED, "equal"
     flag = "DEGENERATE" if row == DEGENERATE_ROW and column == "xnli" else None
     return CellRecord(
-        row=row, column=column, language=language, value=value, reported=reported,
-        tolerance=4.0 if reported is not None else None, verdict=verdict, reason=reason,
-        signature="" if value is None else f"{column}|split:dev|lang:qaa|metric:score|scale:mini|v:0.1.0",
-        seeds=seeds if len(seeds) > 1 and value is not None else None, flag=flag,
-    )  # fmt: skip
+        row=row,
+        column=column,
+        language=language,
+        value=value,
+        reported=reported,
+        tolerance=4.0 if reported is not None else None,
+        verdict=verdict,
+        reason=reason,
+        signature=""
+        if value is None
+        else f"{column}|split:dev|lang:qaa|metric:score|scale:mini|v:0.1.0",
+        seeds=seeds if len(seeds) > 1 and value is not None else None,
+        flag=flag,
+    )
 
 
-def _count(row: str, column: str, language: str | None, value: int | None, reported: int | None) -> CellRecord:
+def _count(
+    row: str, column: str, language: str | None, value: int | None, reported: int | None
+) -> CellRecord:
     if value is None:
         verdict, reason = Verdict.NOT_RUN, "file xnli.zip is absent"
     elif reported is None:
@@ -155,23 +251,62 @@ def _count(row: str, column: str, language: str | None, value: int | None, repor
         verdict, reason = Verdict.REPRODUCED, "equal"
     else:
         verdict, reason = Verdict.NOT_REPRODUCED, f"differs by {value - reported:+d}"
-    return CellRecord(row=row, column=column, language=language, value=value, reported=reported, tolerance=0.0,
-                      verdict=verdict, reason=reason, signature="" if value is None else "s")  # fmt: skip
+    return CellRecord(
+        row=row,
+        column=column,
+        language=language,
+        value=value,
+        reported=reported,
+        tolerance=0.0,
+        verdict=verdict,
+        reason=reason,
+        signature="" if value is None else "s",
+    )
 
 
 def _claims(table: int) -> list[ClaimRecord]:
     if table == 3:
-        return [ClaimRecord(claim="best-improves", title="The best task for each target beats XLM-R on test data",
-                            verdict=Verdict.REPRODUCED, reason="holds as measured, and in 100.0% of what chance allows",
-                            numbers={"gain": 5.412}, cells=["best/overall", "none/overall"])]  # fmt: skip
+        return [
+            ClaimRecord(
+                claim="best-improves",
+                title="The best task for each target beats XLM-R on test data",
+                verdict=Verdict.REPRODUCED,
+                reason="holds as measured, and in 100.0% of what chance allows",
+                numbers={"gain": 5.412},
+                cells=["best/overall", "none/overall"],
+            )
+        ]
     cases = [
-        ("improves", "English intermediate-task training improves", Verdict.REPRODUCED, {"mean_gain": 4.2}),
-        ("squad-gain", "SQuAD gains 8.2 points on average", Verdict.NOT_REPRODUCED, {"gain": 2.1, "reported": 8.2}),
+        (
+            "improves",
+            "English intermediate-task training improves",
+            Verdict.REPRODUCED,
+            {"mean_gain": 4.2},
+        ),
+        (
+            "squad-gain",
+            "SQuAD gains 8.2 points on average",
+            Verdict.NOT_REPRODUCED,
+            {"gain": 2.1, "reported": 8.2},
+        ),
         ("multi-best", "Multi-task training is best", Verdict.INCONCLUSIVE, {"lead": 0.31}),
-        ("best-gain", "The best task for each target gains 5.4 points on XTREME", Verdict.NOT_RUN, {}),
+        (
+            "best-gain",
+            "The best task for each target gains 5.4 points on XTREME",
+            Verdict.NOT_RUN,
+            {},
+        ),
         ("english-over-translated", HOSTILE, Verdict.NOT_CHECKABLE, {}),
-    ]  # fmt: skip
+    ]
     reason = f"holds in 97.1% of what chance allows [{STAMP}]"
-    return [ClaimRecord(claim=name, title=title, verdict=verdict, reason=reason,
-                        numbers=numbers, cells=["mnli/average", "none/average"] if numbers else [])
-            for name, title, verdict, numbers in cases]  # fmt: skip
+    return [
+        ClaimRecord(
+            claim=name,
+            title=title,
+            verdict=verdict,
+            reason=reason,
+            numbers=numbers,
+            cells=["mnli/average", "none/average"] if numbers else [],
+        )
+        for name, title, verdict, numbers in cases
+    ]

@@ -11,17 +11,33 @@ from stilts_artifact.domain.cells import Verdict
 from stilts_artifact.reporting.console import make_console, show_table1
 
 
-def cell(row: str, column: str, language: str | None, value: int | None, reported: int | None) -> CellRecord:
+def cell(
+    row: str, column: str, language: str | None, value: int | None, reported: int | None
+) -> CellRecord:
     measured = Verdict.REPRODUCED if value == reported else Verdict.NOT_REPRODUCED
     verdict = Verdict.NOT_RUN if value is None else measured
-    return CellRecord(row=row, column=column, language=language, value=value, reported=reported, tolerance=0.0,
-                      verdict=verdict, reason="the reason", signature="s")  # fmt: skip
+    return CellRecord(
+        row=row,
+        column=column,
+        language=language,
+        value=value,
+        reported=reported,
+        tolerance=0.0,
+        verdict=verdict,
+        reason="the reason",
+        signature="s",
+    )
 
 
 @pytest.fixture
 def shown() -> str:
     rows = [
-        RowRecord(row="xnli", title="XNLI", group="target", details={"kind": "pairs", "licence": "[bold]odd[/bold]"})
+        RowRecord(
+            row="xnli",
+            title="XNLI",
+            group="target",
+            details={"kind": "pairs", "licence": "[bold]odd[/bold]"},
+        )
     ]
     cells = [
         cell("xnli", "train", "en", 392_702, 392_702),
@@ -30,19 +46,38 @@ def shown() -> str:
         cell("xnli", "test", "de", 5_010, 5_010),
         cell("xnli", "test", "fr", None, 5_010),
     ]
-    results = Results(table=1, scale="paper", scale_reason="", stamp="paper: stamp", verdict=Verdict.NOT_REPRODUCED,
-                      rows=rows, cells=cells, claims=[], inputs=[], environment={})  # fmt: skip
+    results = Results(
+        table=1,
+        scale="paper",
+        scale_reason="",
+        stamp="paper: stamp",
+        verdict=Verdict.NOT_REPRODUCED,
+        rows=rows,
+        cells=cells,
+        claims=[],
+        inputs=[],
+        environment={},
+    )
     stream = io.StringIO()
     show_table1(results, make_console(stream))
     return stream.getvalue()
 
 
 def line_of(shown: str, *starts: str) -> list[str]:
-    return next(line.split() for line in shown.splitlines() if line.split()[: len(starts)] == list(starts))
+    return next(
+        line.split() for line in shown.splitlines() if line.split()[: len(starts)] == list(starts)
+    )
 
 
 def test_equal_numbers_of_all_languages_are_shown_once(shown: str) -> None:
-    assert line_of(shown, "XNLI", "train") == ["XNLI", "train", "392,702", "392,702", "0", "REPRODUCED"]
+    assert line_of(shown, "XNLI", "train") == [
+        "XNLI",
+        "train",
+        "392,702",
+        "392,702",
+        "0",
+        "REPRODUCED",
+    ]
 
 
 def test_a_range_shows_the_largest_difference_and_every_verdict(shown: str) -> None:

@@ -29,7 +29,9 @@ def packed(folder: Path, path: Path, *, labels: bool = False) -> int:
     from stilts_artifact.checking.claims import claims_path, load_claims
 
     runs = load_runs(folder)
-    return write_crate(path, folder, runs, render_page(runs, load_claims(claims_path())).encode(), labels=labels)
+    return write_crate(
+        path, folder, runs, render_page(runs, load_claims(claims_path())).encode(), labels=labels
+    )
 
 
 def repack(crate: Path, change: Callable[[Path], None]) -> Path:
@@ -38,7 +40,14 @@ def repack(crate: Path, change: Callable[[Path], None]) -> Path:
     unpack(crate, folder)
     (folder / MANIFEST).unlink()
     change(folder)
-    pack(crate, [Member(path.relative_to(folder).as_posix(), path) for path in folder.rglob("*") if path.is_file()])
+    pack(
+        crate,
+        [
+            Member(path.relative_to(folder).as_posix(), path)
+            for path in folder.rglob("*")
+            if path.is_file()
+        ],
+    )
     return crate
 
 
@@ -50,7 +59,9 @@ def crate(passing: Passing, tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("table", [2, 3])
-def test_a_crate_gives_the_same_verdict_elsewhere(passing: Passing, tmp_path: Path, table: int) -> None:
+def test_a_crate_gives_the_same_verdict_elsewhere(
+    passing: Passing, tmp_path: Path, table: int
+) -> None:
     folder = passing(table)
     packed(folder, tmp_path / "crate.zip")
     shutil.rmtree(folder)
@@ -67,7 +78,10 @@ def test_the_same_results_give_the_same_crate(passing: Passing, tmp_path: Path) 
     packed(folder, tmp_path / "two.zip")
     assert (tmp_path / "one.zip").read_bytes() == (tmp_path / "two.zip").read_bytes()
     unpack(tmp_path / "one.zip", tmp_path / "out")
-    assert b'"datePublished": "2001-09-09"' in (tmp_path / "out" / "ro-crate-metadata.json").read_bytes()
+    assert (
+        b'"datePublished": "2001-09-09"'
+        in (tmp_path / "out" / "ro-crate-metadata.json").read_bytes()
+    )
 
 
 def test_a_changed_prediction_is_noticed_under_a_manifest_that_fits(crate: Path) -> None:
@@ -91,8 +105,10 @@ def test_a_changed_score_is_not_reproduced(crate: Path) -> None:
     def change(folder: Path) -> None:
         path = folder / RESULTS / "table2.mini.json"
         results = load_results(path)
-        cells = [cell.model_copy(update={"value": 99.0} if str(cell.key) == "mnli/xnli" else {})
-                 for cell in results.cells]  # fmt: skip
+        cells = [
+            cell.model_copy(update={"value": 99.0} if str(cell.key) == "mnli/xnli" else {})
+            for cell in results.cells
+        ]
         path.write_bytes(dump_results(results.model_copy(update={"cells": cells})))
 
     found = verify_crate(repack(crate, change))
@@ -101,7 +117,9 @@ def test_a_changed_score_is_not_reproduced(crate: Path) -> None:
 
 
 def test_an_edited_page_is_noticed(crate: Path) -> None:
-    found = verify_crate(repack(crate, lambda folder: (folder / "report.html").write_text("<p>All is well.")))
+    found = verify_crate(
+        repack(crate, lambda folder: (folder / "report.html").write_text("<p>All is well."))
+    )
     assert found.tables[0].results.verdict is Verdict.REPRODUCED
     assert ["report.html" in note for note in found.notes] == [True]
 
@@ -115,7 +133,9 @@ def test_a_crate_cannot_bring_its_own_expected_values(crate: Path) -> None:
     assert "the crate was judged by other expected values" in found.notes[0]
 
 
-@pytest.mark.parametrize("path", ["../../../../evil", "table2.mini/labels/../../../../evil", "/tmp/evil"])
+@pytest.mark.parametrize(
+    "path", ["../../../../evil", "table2.mini/labels/../../../../evil", "/tmp/evil"]
+)
 def test_a_results_file_cannot_name_files_outside(crate: Path, tmp_path: Path, path: str) -> None:
     (tmp_path / "mine" / "table2.mini" / "labels").mkdir(parents=True)
     (tmp_path / "evil").write_text("evil")
@@ -148,7 +168,9 @@ def test_labels_of_others_are_left_out_and_can_be_given_again(
     assert verify_crate(tmp_path / "all.zip").tables[0].results.verdict is Verdict.REPRODUCED
 
 
-def test_other_labels_are_refused(passing: Passing, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_labels_are_refused(
+    passing: Passing, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(crates, "is_third_party", lambda _, record: crates.is_label(record.path))
     folder = passing(2)
     packed(folder, tmp_path / "crate.zip")
@@ -173,13 +195,25 @@ def test_only_labels_of_real_data_belong_to_others() -> None:
     label = results.files[0]
     assert not crates.is_third_party(Run(results, "", ""), label)
     assert crates.is_third_party(Run(results.model_copy(update={"scale": "paper"}), "", ""), label)
-    prediction = label.model_copy(update={"path": "table2.paper/predictions/none/seed-1/labels/x.tsv"})
-    assert not crates.is_third_party(Run(results.model_copy(update={"scale": "paper"}), "", ""), prediction)
+    prediction = label.model_copy(
+        update={"path": "table2.paper/predictions/none/seed-1/labels/x.tsv"}
+    )
+    assert not crates.is_third_party(
+        Run(results.model_copy(update={"scale": "paper"}), "", ""), prediction
+    )
 
 
 def test_the_metadata_are_a_workflow_run_crate(tmp_path: Path) -> None:
-    runs = [Run(table1(), "table1.mini.json", "1" * 64), Run(table2(), "table2.mini.json", "2" * 64)]
-    for file in ("report.html", "workflow.sh", "manifest-sha256.txt", *(f"results/{run.file}" for run in runs)):
+    runs = [
+        Run(table1(), "table1.mini.json", "1" * 64),
+        Run(table2(), "table2.mini.json", "2" * 64),
+    ]
+    for file in (
+        "report.html",
+        "workflow.sh",
+        "manifest-sha256.txt",
+        *(f"results/{run.file}" for run in runs),
+    ):
         (tmp_path / file).parent.mkdir(exist_ok=True)
         (tmp_path / file).write_text("")
     for folder in ("expected_results", "results/table2.mini"):
@@ -200,7 +234,12 @@ def test_the_metadata_are_a_workflow_run_crate(tmp_path: Path) -> None:
         assert "agent" not in action.properties()
     graph = json.loads((tmp_path / "ro-crate-metadata.json").read_bytes())["@graph"]
     known = {entity["@id"] for entity in graph}
-    used = {value["@id"] for entity in graph for values in entity.values()
-            for value in (values if isinstance(values, list) else [values]) if isinstance(value, dict)}  # fmt: skip
+    used = {
+        value["@id"]
+        for entity in graph
+        for values in entity.values()
+        for value in (values if isinstance(values, list) else [values])
+        if isinstance(value, dict)
+    }
     assert {name for name in used - known if not name.startswith("http")} == set()
     assert all(" " not in entity["@id"] and "<" not in entity["@id"] for entity in graph)

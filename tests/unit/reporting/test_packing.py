@@ -10,7 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from stilts_artifact.errors import ArtifactError, DataError, IntegrityError, MissingDataError, ResourceError
+from stilts_artifact.errors import (
+    ArtifactError,
+    DataError,
+    IntegrityError,
+    MissingDataError,
+    ResourceError,
+)
 from stilts_artifact.reporting import packing
 from stilts_artifact.reporting.packing import MANIFEST, Member, pack, unpack
 
@@ -38,14 +44,19 @@ def rewrite(crate: Path, change: dict[str, bytes | None]) -> Path:
 def test_what_was_packed_is_unpacked(crate: Path, tmp_path: Path) -> None:
     sums = unpack(crate, tmp_path / "out")
     assert sums == {name: hashlib.sha256(content).hexdigest() for name, content in CONTENT.items()}
-    assert all((tmp_path / "out" / name).read_bytes() == content for name, content in CONTENT.items())
+    assert all(
+        (tmp_path / "out" / name).read_bytes() == content for name, content in CONTENT.items()
+    )
 
 
 def test_the_same_content_gives_the_same_bytes(crate: Path, tmp_path: Path) -> None:
     file = tmp_path / "one"
     file.write_bytes(b"one\n")
     again = tmp_path / "again.zip"
-    pack(again, [Member("one.txt", file), *(Member(name, CONTENT[name]) for name in list(CONTENT)[::-2])])
+    pack(
+        again,
+        [Member("one.txt", file), *(Member(name, CONTENT[name]) for name in list(CONTENT)[::-2])],
+    )
     assert again.read_bytes() == crate.read_bytes()
     with zipfile.ZipFile(crate) as archive:
         assert {info.date_time for info in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
@@ -70,7 +81,19 @@ def test_a_file_that_is_not_in_the_manifest_as_it_is_is_refused(
 
 
 @pytest.mark.parametrize(
-    "name", ["../evil", "/evil", "a/../../evil", "a\\..\\evil", "C:evil", "a//b", "./a", "a\nb", "a/", "\u202ea"]
+    "name",
+    [
+        "../evil",
+        "/evil",
+        "a/../../evil",
+        "a\\..\\evil",
+        "C:evil",
+        "a//b",
+        "./a",
+        "a\nb",
+        "a/",
+        "\u202ea",
+    ],
 )
 def test_a_path_that_is_not_plain_is_refused(crate: Path, tmp_path: Path, name: str) -> None:
     with pytest.raises(DataError, match="not plain"):
@@ -108,7 +131,9 @@ def test_a_large_archive_is_refused_before_anything_is_written(
 def test_a_file_that_lies_about_its_size_is_refused(crate: Path, tmp_path: Path) -> None:
     data = bytearray(crate.read_bytes())
     start = data.rindex(b"PK\x01\x02", 0, data.rindex(b"one.txt"))
-    data[start + 24 : start + 28] = (1).to_bytes(4, "little")  # size after unpacking, in the central directory
+    data[start + 24 : start + 28] = (1).to_bytes(
+        4, "little"
+    )  # size after unpacking, in the central directory
     crate.write_bytes(data)
     with pytest.raises(ArtifactError):
         unpack(crate, tmp_path / "out")

@@ -90,10 +90,55 @@ def test_every_element_is_closed(page: Page) -> None:
 def test_what_results_say_is_text_and_never_markup(text: str, page: Page) -> None:
     assert "&lt;script&gt;alert(&#34;x&#34;)&lt;/script&gt;" in text
     assert not page.of("script")
-    allowed = {"html", "head", "meta", "link", "title", "style", "body", "a", "div", "header", "p", "h1", "h2", "h3",
-               "span", "nav", "ul", "li", "main", "section", "strong", "b", "dl", "dt", "dd", "details", "summary",
-               "code", "pre", "table", "caption", "thead", "tbody", "tr", "th", "td", "small", "abbr", "figure",
-               "figcaption", "svg", "desc", "g", "path", "text", "circle", "footer"}  # fmt: skip
+    allowed = {
+        "html",
+        "head",
+        "meta",
+        "link",
+        "title",
+        "style",
+        "body",
+        "a",
+        "div",
+        "header",
+        "p",
+        "h1",
+        "h2",
+        "h3",
+        "span",
+        "nav",
+        "ul",
+        "li",
+        "main",
+        "section",
+        "strong",
+        "b",
+        "dl",
+        "dt",
+        "dd",
+        "details",
+        "summary",
+        "code",
+        "pre",
+        "table",
+        "caption",
+        "thead",
+        "tbody",
+        "tr",
+        "th",
+        "td",
+        "small",
+        "abbr",
+        "figure",
+        "figcaption",
+        "svg",
+        "desc",
+        "g",
+        "path",
+        "text",
+        "circle",
+        "footer",
+    }
     assert {name for name, _ in page.found} <= allowed
     handlers = [key for _, attributes in page.found for key in attributes if key.startswith("on")]
     assert handlers == []
@@ -103,15 +148,20 @@ def hostile(value: Any) -> Any:
     """A results document with markup in every text that is free."""
     if isinstance(value, dict):
         kept = ("row", "language", "verdict", "scale", "column", "signature")
-        return {key if key in FIELDS else HOSTILE: item if key in kept else hostile(item)
-                for key, item in value.items()}  # fmt: skip
+        return {
+            key if key in FIELDS else HOSTILE: item if key in kept else hostile(item)
+            for key, item in value.items()
+        }
     if isinstance(value, list):
         return [hostile(item) for item in value]
     return f'{HOSTILE}"><img src=x onerror=alert(1)>' if isinstance(value, str) else value
 
 
-FIELDS = {field for model in (Results, CellRecord, RowRecord, ClaimRecord, InputRecord, FileRecord)
-          for field in model.model_fields}  # fmt: skip
+FIELDS = {
+    field
+    for model in (Results, CellRecord, RowRecord, ClaimRecord, InputRecord, FileRecord)
+    for field in model.model_fields
+}
 
 
 @pytest.mark.parametrize("make", [table1, table2, table3, calibration])
@@ -128,8 +178,12 @@ def test_markup_in_any_text_of_a_results_file_stays_text(make: Callable[[], Resu
 
 
 def test_nothing_outside_the_page_is_referred_to(text: str, page: Page) -> None:
-    references = [value for _, attributes in page.found for key, value in attributes.items()
-                  if key in ("src", "href", "srcset", "action", "data", "xlink:href")]  # fmt: skip
+    references = [
+        value
+        for _, attributes in page.found
+        for key, value in attributes.items()
+        if key in ("src", "href", "srcset", "action", "data", "xlink:href")
+    ]
     assert all(value is not None and value.startswith(("#", "data:,")) for value in references)
     assert "url(" not in text
     assert "@import" not in text
@@ -138,15 +192,20 @@ def test_nothing_outside_the_page_is_referred_to(text: str, page: Page) -> None:
 def test_links_lead_to_places_on_the_page(page: Page) -> None:
     identifiers = [attributes["id"] for _, attributes in page.found if "id" in attributes]
     assert len(identifiers) == len(set(identifiers))
-    named = [reference for _, attributes in page.found
-             for reference in (attributes.get("aria-labelledby") or "").split()]  # fmt: skip
+    named = [
+        reference
+        for _, attributes in page.found
+        for reference in (attributes.get("aria-labelledby") or "").split()
+    ]
     linked = [(attributes["href"] or "")[1:] for attributes in page.of("a")]
     assert set(named + linked) <= set(identifiers)
 
 
 def test_tables_have_captions_and_scopes_and_figures_have_texts(page: Page) -> None:
     assert len(page.of("table")) == len(page.of("caption")) > 10
-    assert all(attributes.get("scope") in ("col", "row", "rowgroup") for attributes in page.of("th"))
+    assert all(
+        attributes.get("scope") in ("col", "row", "rowgroup") for attributes in page.of("th")
+    )
     drawn = [svg for svg in page.of("svg") if svg.get("aria-hidden") != "true"]
     assert all(svg["role"] == "img" and svg["aria-labelledby"] for svg in drawn)
     assert len(page.of("desc")) == len(drawn) == 18
@@ -161,7 +220,9 @@ def test_every_verdict_claim_and_difference_is_told_in_words(text: str) -> None:
         assert f"</span>{words}</span>" in text
     for claim in table2().claims[:4]:
         assert claim.title in text
-    assert "Averaged over the nine intermediate tasks" in text  # a statement, from the list of claims
+    assert (
+        "Averaged over the nine intermediate tasks" in text
+    )  # a statement, from the list of claims
     assert all(difference.title in text for difference in known_differences())
     assert text.count(STAMP) > 3
     assert "3.11.16" in text
@@ -171,8 +232,14 @@ def test_every_verdict_claim_and_difference_is_told_in_words(text: str) -> None:
 def test_scores_and_gains_are_those_of_the_cells(text: str) -> None:
     layout = arrange(table2())
     rows = re.findall(r'<tr><th scope="row">MNLI</th>(.*?)</tr>', text, flags=re.DOTALL)
-    gains, scores = ([re.sub(r"<small>.*?</small>|<[^>]*>|\s", "", cell) for cell in re.findall(r"<td.*?</td>", row)]
-                     for row in rows if row.count("<td") == 10)  # fmt: skip
+    gains, scores = (
+        [
+            re.sub(r"<small>.*?</small>|<[^>]*>|\s", "", cell)
+            for cell in re.findall(r"<td.*?</td>", row)
+        ]
+        for row in rows
+        if row.count("<td") == 10
+    )
     columns = [column.name for column in layout.with_role("score", "average")]
     assert scores == [f"{layout.value('mnli', name):.1f}" for name in columns]
     assert gains == [f"{layout.gain('mnli', name):+.1f}".replace("-", "−") for name in columns]
@@ -193,14 +260,23 @@ def test_the_calibration_is_shown_by_its_name() -> None:
 
 
 def test_a_table_without_any_reported_value_says_so() -> None:
-    cells = [cell.model_copy(update={"reported": None, "verdict": Verdict.NOT_CHECKABLE}) for cell in table2().cells]
-    text = render_page([Run(table2().model_copy(update={"cells": cells}), "table2.mini.json", "2" * 64)])
+    cells = [
+        cell.model_copy(update={"reported": None, "verdict": Verdict.NOT_CHECKABLE})
+        for cell in table2().cells
+    ]
+    text = render_page(
+        [Run(table2().model_copy(update={"cells": cells}), "table2.mini.json", "2" * 64)]
+    )
     assert "nothing to compare its cells with" in text
 
 
 def test_error_bars_are_95_percent_of_the_binomial() -> None:
     layout = arrange(table2())
-    figure = next(item for item in language_figures(layout, {("xnli", "qaa"): 400}) if item.column.name == "xnli")
+    figure = next(
+        item
+        for item in language_figures(layout, {("xnli", "qaa"): 400})
+        if item.column.name == "xnli"
+    )
     mark, bare = figure.lines[0].base, figure.lines[1].base
     assert mark is not None and bare is not None
     assert mark.low is not None and mark.high is not None
@@ -208,15 +284,21 @@ def test_error_bars_are_95_percent_of_the_binomial() -> None:
     assert value is not None
     (x0, low), *_, (x1, high) = figure.ticks
     per_point = (x1 - x0) / (high - low)
-    assert (mark.high - mark.low) / per_point / 2 == pytest.approx(1.96 * binomial_error(value, 400), rel=1e-3)
+    assert (mark.high - mark.low) / per_point / 2 == pytest.approx(
+        1.96 * binomial_error(value, 400), rel=1e-3
+    )
     assert mark.x == pytest.approx(x0 + per_point * (value - low), abs=0.01)
     assert bare.low is None
 
 
 def test_everything_is_drawn_within_the_frame() -> None:
     for figure in language_figures(arrange(table2()), {("tatoeba", "qaa"): 2, ("pawsx", "qab"): 3}):
-        marks = [mark for line in figure.lines for mark in (line.base, line.other) if mark is not None]
-        ends = [x for mark in marks for x in (mark.x, mark.low, mark.high, *mark.seeds) if x is not None]
+        marks = [
+            mark for line in figure.lines for mark in (line.base, line.other) if mark is not None
+        ]
+        ends = [
+            x for mark in marks for x in (mark.x, mark.low, mark.high, *mark.seeds) if x is not None
+        ]
         assert LEFT <= min(ends) <= max(ends) <= WIDTH - RIGHT
         assert max(mark.bar for mark in marks) < figure.height
 
@@ -235,15 +317,26 @@ sys.stdout.buffer.write(render_markdown(runs()).encode())
 
 def surroundings() -> Iterator[dict[str, str]]:
     yield {"LC_ALL": "C", "TZ": "UTC", "COLUMNS": "40", "PYTHONHASHSEED": "1"}
-    yield {"LC_ALL": "C.UTF-8", "TZ": "Pacific/Kiritimati", "COLUMNS": "300", "PYTHONHASHSEED": "2", "FORCE_COLOR": "1"}
+    yield {
+        "LC_ALL": "C.UTF-8",
+        "TZ": "Pacific/Kiritimati",
+        "COLUMNS": "300",
+        "PYTHONHASHSEED": "2",
+        "FORCE_COLOR": "1",
+    }
 
 
 def test_the_page_depends_on_nothing_but_the_results() -> None:
     outputs = {
-        subprocess.run([sys.executable, "-c", PROGRAM], cwd=ROOT, env={**os.environ, **extra}, capture_output=True,
-                       check=True).stdout
+        subprocess.run(
+            [sys.executable, "-c", PROGRAM],
+            cwd=ROOT,
+            env={**os.environ, **extra},
+            capture_output=True,
+            check=True,
+        ).stdout
         for extra in surroundings()
-    }  # fmt: skip
+    }
     assert len(outputs) == 1
     assert len(outputs.pop()) > 100_000
 

@@ -14,7 +14,15 @@ from stilts_artifact.reporting.console import make_console, show_table
 from stilts_artifact.reporting.layout import arrange
 from stilts_artifact.reporting.markdown import render_markdown
 from stilts_artifact.reporting.runs import Run
-from tests.unit.reporting.synthetic import DEGENERATE_ROW, HOSTILE, UNMEASURED_ROW, calibration, table1, table2, table3
+from tests.unit.reporting.synthetic import (
+    DEGENERATE_ROW,
+    HOSTILE,
+    UNMEASURED_ROW,
+    calibration,
+    table1,
+    table2,
+    table3,
+)
 
 
 @pytest.fixture(scope="module")
@@ -24,13 +32,18 @@ def results() -> Results:
 
 def shown(results: Results, width: int = 132, *, terminal: bool = False) -> str:
     stream = io.StringIO()
-    show_table(results, Console(file=stream, width=width, markup=False, highlight=False, force_terminal=terminal))
+    show_table(
+        results,
+        Console(file=stream, width=width, markup=False, highlight=False, force_terminal=terminal),
+    )
     return stream.getvalue()
 
 
 def numbers(text: str, start: str) -> list[list[str]]:
     """What follows the title ``start`` on each line of a table that begins with it."""
-    lines = (line for line in text.splitlines() if re.match(rf"{re.escape(start)} (?!\+ MLM|in q)", line))
+    lines = (
+        line for line in text.splitlines() if re.match(rf"{re.escape(start)} (?!\+ MLM|in q)", line)
+    )
     return [line.removeprefix(start).split() for line in lines]
 
 
@@ -47,10 +60,14 @@ def test_scores_and_gains_are_those_of_the_cells(results: Results) -> None:
 def test_every_row_stands_in_its_group(results: Results) -> None:
     text = shown(results)
     first = text[: text.index("Gains over")]
-    order = [first.index(title) for title in ("English ", "XLM-R", "Multi-task", "English + MLM", "translated")]
+    order = [
+        first.index(title)
+        for title in ("English ", "XLM-R", "Multi-task", "English + MLM", "translated")
+    ]
     assert order == sorted(order)
     assert all(
-        len(re.findall(rf"^{re.escape(row.title)} +[-\d]", first, flags=re.MULTILINE)) == 1 for row in results.rows
+        len(re.findall(rf"^{re.escape(row.title)} +[-\d]", first, flags=re.MULTILINE)) == 1
+        for row in results.rows
     )
 
 
@@ -58,7 +75,11 @@ def test_every_row_stands_in_its_group(results: Results) -> None:
 def test_nothing_is_wider_than_80_columns_but_reasons(make: object) -> None:
     assert callable(make)
     text = shown(make(), 80)
-    tables = [line for line in text.splitlines() if not re.match(r"[A-Z_]+ |! | {15}|cells:|\d+ cells", line)]
+    tables = [
+        line
+        for line in text.splitlines()
+        if not re.match(r"[A-Z_]+ |! | {15}|cells:|\d+ cells", line)
+    ]
     assert max(map(len, tables)) <= 80
     assert "…" not in text
 
@@ -86,14 +107,22 @@ def test_what_was_not_run_is_a_dash_with_a_reason(results: Results) -> None:
     text = shown(results)
     assert UNMEASURED_ROW == "hellaswag@qaf"
     assert numbers(text, "HellaSwag in qaf")[:2] == [["-"] * 10] * 2
-    assert f"NOT_RUN 130 cells (such as HellaSwag in qaf, xnli): no file predictions/{HOSTILE}" in text
+    assert (
+        f"NOT_RUN 130 cells (such as HellaSwag in qaf, xnli): no file predictions/{HOSTILE}" in text
+    )
 
 
 def test_a_reported_cell_is_compared(results: Results) -> None:
     line = next(words for words in numbers(shown(results), "XLM-R") if words[0] == "bucc2018")
     measured = arrange(results).value("none", "bucc2018")
     assert measured is not None
-    assert line[1:] == [f"{measured:.1f}", "71.5", f"{measured - 71.5:+.1f}", "4.00", "NOT_REPRODUCED"]
+    assert line[1:] == [
+        f"{measured:.1f}",
+        "71.5",
+        f"{measured - 71.5:+.1f}",
+        "4.00",
+        "NOT_REPRODUCED",
+    ]
 
 
 def test_claims_are_shown_with_verdict_and_numbers(results: Results) -> None:
@@ -103,8 +132,12 @@ def test_claims_are_shown_with_verdict_and_numbers(results: Results) -> None:
 
 
 def test_a_long_comparison_names_the_failures_and_counts_the_rest(results: Results) -> None:
-    cells = [cell.model_copy(update={"reported": cell.value, "verdict": Verdict.REPRODUCED}) if cell.reported is None
-             and cell.value is not None else cell for cell in results.cells]  # fmt: skip
+    cells = [
+        cell.model_copy(update={"reported": cell.value, "verdict": Verdict.REPRODUCED})
+        if cell.reported is None and cell.value is not None
+        else cell
+        for cell in results.cells
+    ]
     text = shown(results.model_copy(update={"cells": cells}))
     assert "480 cells compared, 478 REPRODUCED; `stilts-artifact report` shows every one" in text
     assert [words[0] for words in numbers(text, "XLM-R")[2:]] == ["bucc2018", "tatoeba"]
@@ -125,10 +158,16 @@ def test_the_calibration_has_one_row_no_gains_and_every_language() -> None:
 
 
 def test_markdown_holds_the_same_numbers_and_no_live_markup(results: Results) -> None:
-    text = render_markdown([Run(results, "table2.mini.json", "0" * 64), Run(table1(), "table1.mini.json", "1" * 64)])
+    text = render_markdown(
+        [Run(results, "table2.mini.json", "0" * 64), Run(table1(), "table1.mini.json", "1" * 64)]
+    )
     line = next(line for line in text.splitlines() if line.startswith("| MNLI |"))
     assert line.split(" | ")[1:4] == numbers(shown(results), "MNLI")[0][:3]
     assert "<script>" not in text
     assert "&lt;script&gt;" in text
-    widths = {line.count("|") - line.count("\\|") for line in text.splitlines() if line.startswith(("| MNLI", "| XLM"))}
+    widths = {
+        line.count("|") - line.count("\\|")
+        for line in text.splitlines()
+        if line.startswith(("| MNLI", "| XLM"))
+    }
     assert widths <= {12, 8, 6}

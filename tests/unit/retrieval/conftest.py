@@ -19,7 +19,12 @@ class HashEncoder:
     """Counts of hashed character trigrams: deterministic, and near for texts that share words."""
 
     description = Description(
-        encoder="trigrams", revision=None, layer=None, pooling=None, max_length=None, dtype="float32"
+        encoder="trigrams",
+        revision=None,
+        layer=None,
+        pooling=None,
+        max_length=None,
+        dtype="float32",
     )
 
     def __init__(self) -> None:
@@ -48,13 +53,21 @@ def tiny_xlmr(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("encoder") / "tiny-xlmr"
     pieces = ["▁", *"abcdefghijklmnopqrstuvwxyz", "▁the", "ing"]
     vocabulary = [("<s>", 0.0), ("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0)]
-    vocabulary += [(piece, -float(rank)) for rank, piece in enumerate(pieces, 1)] + [("<mask>", 0.0)]
+    vocabulary += [(piece, -float(rank)) for rank, piece in enumerate(pieces, 1)] + [
+        ("<mask>", 0.0)
+    ]
     tokenizer = transformers.XLMRobertaTokenizer(vocab=vocabulary)
     config = transformers.XLMRobertaConfig(
-        vocab_size=len(vocabulary), hidden_size=16, num_hidden_layers=LAYERS, num_attention_heads=2,
-        intermediate_size=32, max_position_embeddings=66, type_vocab_size=1, pad_token_id=1,
+        vocab_size=len(vocabulary),
+        hidden_size=16,
+        num_hidden_layers=LAYERS,
+        num_attention_heads=2,
+        intermediate_size=32,
+        max_position_embeddings=66,
+        type_vocab_size=1,
+        pad_token_id=1,
         initializer_range=0.5,  # so that layers differ
-    )  # fmt: skip
+    )
     torch.manual_seed(0)
     transformers.XLMRobertaModel(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)

@@ -24,7 +24,9 @@ TARGET = ["singing in the rain", "the cat sat", "something else\tentirely"]
 def run(command: Any, *arguments: Any) -> str:
     app = typer.Typer()
     app.command()(command)
-    answer = CliRunner().invoke(app, [str(argument) for argument in arguments], catch_exceptions=True)
+    answer = CliRunner().invoke(
+        app, [str(argument) for argument in arguments], catch_exceptions=True
+    )
     if isinstance(answer.exception, ArtifactError):
         raise answer.exception
     assert answer.exit_code == 0, answer.output
@@ -54,12 +56,31 @@ def columns(path: Path) -> list[list[str]]:
     return [line.split("\t") for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-def test_mining_texts_with_an_encoder(tiny_xlmr: Path, texts: tuple[Path, Path], tmp_path: Path) -> None:
+def test_mining_texts_with_an_encoder(
+    tiny_xlmr: Path, texts: tuple[Path, Path], tmp_path: Path
+) -> None:
     out = tmp_path / "new" / "pairs.tsv"
-    output = run(mine, "--src", texts[0], "--trg", texts[1], "--encoder", tiny_xlmr, "--out", out,
-                 "--layer", 2, "--max-length", 64, "--k", 2)  # fmt: skip
+    output = run(
+        mine,
+        "--src",
+        texts[0],
+        "--trg",
+        texts[1],
+        "--encoder",
+        tiny_xlmr,
+        "--out",
+        out,
+        "--layer",
+        2,
+        "--max-length",
+        64,
+        "--k",
+        2,
+    )
     found = columns(out)
-    assert [float(line[0]) for line in found] == sorted((float(line[0]) for line in found), reverse=True)
+    assert [float(line[0]) for line in found] == sorted(
+        (float(line[0]) for line in found), reverse=True
+    )
     assert ["3", "0", SOURCE[3], TARGET[0]] in [line[1:] for line in found]
     # A repeated sentence is spelled out; both its lines pair with the same target.
     assert [line[1] for line in found if line[2] == "1"] == ["0", "1"]
@@ -71,15 +92,46 @@ def test_mining_texts_with_an_encoder(tiny_xlmr: Path, texts: tuple[Path, Path],
 def test_too_small_a_budget_is_refused_before_anything_is_embedded(
     tiny_xlmr: Path, texts: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("stilts_artifact.retrieval.sentences.embed", lambda *_, **__: pytest.fail("embedded"))
+    monkeypatch.setattr(
+        "stilts_artifact.retrieval.sentences.embed", lambda *_, **__: pytest.fail("embedded")
+    )
     with pytest.raises(ResourceError, match="memory budget"):
-        run(mine, "--src", texts[0], "--trg", texts[1], "--encoder", tiny_xlmr, "--out", tmp_path / "x.tsv",
-            "--layer", 2, "--max-length", 64, "--memory", "1MiB")  # fmt: skip
+        run(
+            mine,
+            "--src",
+            texts[0],
+            "--trg",
+            texts[1],
+            "--encoder",
+            tiny_xlmr,
+            "--out",
+            tmp_path / "x.tsv",
+            "--layer",
+            2,
+            "--max-length",
+            64,
+            "--memory",
+            "1MiB",
+        )
 
 
-def test_mining_embeddings_alone_gives_three_columns(matrices: tuple[Path, Path], tmp_path: Path) -> None:
+def test_mining_embeddings_alone_gives_three_columns(
+    matrices: tuple[Path, Path], tmp_path: Path
+) -> None:
     out = tmp_path / "pairs.tsv"
-    run(mine, "--src-emb", matrices[0], "--trg-emb", matrices[1], "--out", out, "--k", 1, "--margin", "absolute")
+    run(
+        mine,
+        "--src-emb",
+        matrices[0],
+        "--trg-emb",
+        matrices[1],
+        "--out",
+        out,
+        "--k",
+        1,
+        "--margin",
+        "absolute",
+    )
     found = columns(out)
     assert [line[1:] for line in found[:2]] == [["0", "1"], ["3", "0"]]
     assert [float(line[0]) for line in found[:2]] == [1.0, 1.0]
@@ -89,8 +141,25 @@ def test_mining_embeddings_with_texts_knows_duplicates(
     matrices: tuple[Path, Path], texts: tuple[Path, Path], tmp_path: Path
 ) -> None:
     out = tmp_path / "pairs.tsv"
-    run(mine, "--src", texts[0], "--trg", texts[1], "--src-emb", matrices[0], "--trg-emb", matrices[1], "--out", out,
-        "--duplicates", "drop", "--margin", "absolute", "--retrieval", "forward")  # fmt: skip
+    run(
+        mine,
+        "--src",
+        texts[0],
+        "--trg",
+        texts[1],
+        "--src-emb",
+        matrices[0],
+        "--trg-emb",
+        matrices[1],
+        "--out",
+        out,
+        "--duplicates",
+        "drop",
+        "--margin",
+        "absolute",
+        "--retrieval",
+        "forward",
+    )
     assert columns(out)[0] == ["1.0", "3", "0", SOURCE[3], TARGET[0]]
     assert not [line for line in columns(out) if line[1] in {"0", "1"}]
 
@@ -99,16 +168,42 @@ def test_a_tab_in_a_sentence_does_not_shift_columns(
     matrices: tuple[Path, Path], texts: tuple[Path, Path], tmp_path: Path
 ) -> None:
     out = tmp_path / "pairs.tsv"
-    run(mine, "--src", texts[0], "--trg", texts[1], "--src-emb", matrices[0], "--trg-emb", matrices[1], "--out", out,
-        "--retrieval", "backward")  # fmt: skip
+    run(
+        mine,
+        "--src",
+        texts[0],
+        "--trg",
+        texts[1],
+        "--src-emb",
+        matrices[0],
+        "--trg-emb",
+        matrices[1],
+        "--out",
+        out,
+        "--retrieval",
+        "backward",
+    )
     assert {len(line) for line in columns(out)} == {5}
     assert "something else entirely" in [line[4] for line in columns(out)]
 
 
 def test_a_threshold_keeps_what_reaches_it(matrices: tuple[Path, Path], tmp_path: Path) -> None:
     out = tmp_path / "pairs.tsv"
-    run(mine, "--src-emb", matrices[0], "--trg-emb", matrices[1], "--out", out, "--k", 1, "--margin", "absolute",
-        "--threshold", 1)  # fmt: skip
+    run(
+        mine,
+        "--src-emb",
+        matrices[0],
+        "--trg-emb",
+        matrices[1],
+        "--out",
+        out,
+        "--k",
+        1,
+        "--margin",
+        "absolute",
+        "--threshold",
+        1,
+    )
     assert len(columns(out)) == 2
 
 
@@ -130,8 +225,19 @@ def test_texts_and_embeddings_of_unequal_number_are_refused(
     matrices: tuple[Path, Path], texts: tuple[Path, Path], tmp_path: Path
 ) -> None:
     with pytest.raises(DataError, match="differ in number"):
-        run(mine, "--src", texts[1], "--trg", texts[0], "--src-emb", matrices[0], "--trg-emb", matrices[1],
-            "--out", tmp_path / "x.tsv")  # fmt: skip
+        run(
+            mine,
+            "--src",
+            texts[1],
+            "--trg",
+            texts[0],
+            "--src-emb",
+            matrices[0],
+            "--trg-emb",
+            matrices[1],
+            "--out",
+            tmp_path / "x.tsv",
+        )
 
 
 def test_own_texts_may_come_from_windows(tmp_path: Path) -> None:
@@ -141,9 +247,12 @@ def test_own_texts_may_come_from_windows(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("data", "where"), [(b"", "a.txt"), (b"one\n\ntwo\n", "a.txt:2"), (b"one\n\xff\n", "a.txt:2"), (None, "a.txt")]
+    ("data", "where"),
+    [(b"", "a.txt"), (b"one\n\ntwo\n", "a.txt:2"), (b"one\n\xff\n", "a.txt:2"), (None, "a.txt")],
 )
-def test_unusable_texts_are_named_with_their_line(tmp_path: Path, data: bytes | None, where: str) -> None:
+def test_unusable_texts_are_named_with_their_line(
+    tmp_path: Path, data: bytes | None, where: str
+) -> None:
     path = tmp_path / "a.txt"
     if data is not None:
         path.write_bytes(data)
@@ -168,16 +277,23 @@ def aligned(tmp_path: Path) -> tuple[Path, Path]:
     """Sixty lines of random letters, each reversed and shortened as its translation."""
     source, target = tmp_path / "s.txt", tmp_path / "t.txt"
     draw = np.random.default_rng(0)
-    lines = ["".join(draw.choice(list("abcdefghijklmnop qrstuvwxyz"), 12)).strip() or "a" for _ in range(60)]
+    lines = [
+        "".join(draw.choice(list("abcdefghijklmnop qrstuvwxyz"), 12)).strip() or "a"
+        for _ in range(60)
+    ]
     source.write_text("\n".join(lines), encoding="utf-8")
     target.write_text("\n".join(line[::-1][2:] for line in lines), encoding="utf-8")
     return source, target
 
 
-def test_a_sweep_scores_every_layer_and_pooling_and_draws_them(tiny_xlmr: Path, tmp_path: Path) -> None:
+def test_a_sweep_scores_every_layer_and_pooling_and_draws_them(
+    tiny_xlmr: Path, tmp_path: Path
+) -> None:
     source, target = aligned(tmp_path)
     common = ("--encoder", tiny_xlmr, "--src", source, "--trg", target, "--max-length", 64)
-    output = run(sweep, *common, "--layers", "0-4", "--pool", "mean,cls", "--plot", tmp_path / "plot.svg")
+    output = run(
+        sweep, *common, "--layers", "0-4", "--pool", "mean,cls", "--plot", tmp_path / "plot.svg"
+    )
     assert [f"layer  {layer}" in output for layer in range(5)] == [True] * 5
     assert "verdict: best is mean" in output
     assert "<svg" in (tmp_path / "plot.svg").read_text(encoding="utf-8")
@@ -191,14 +307,28 @@ def test_a_sweep_equals_single_runs(tiny_xlmr: Path, tmp_path: Path) -> None:
     from stilts_artifact.retrieval.transformer import load_transformer
 
     source, target = aligned(tmp_path)
-    output = run(sweep, "--encoder", tiny_xlmr, "--src", source, "--trg", target, "--max-length", 64, "--layers", "1-3",
-                 "--json")  # fmt: skip
+    output = run(
+        sweep,
+        "--encoder",
+        tiny_xlmr,
+        "--src",
+        source,
+        "--trg",
+        target,
+        "--max-length",
+        64,
+        "--layers",
+        "1-3",
+        "--json",
+    )
     rows = json.loads(output)
     pairs = list(map(SentencePair, read_texts(source), read_texts(target)))
     for row in rows:
         loaded = load_transformer(tiny_xlmr, deepest=row["layer"])
         encode = TransformerSentences(loaded, View(row["layer"]), Batching(64), tmp_path)
-        assert score_tatoeba("xx", pairs, encode, scale="own").metrics["accuracy"] == pytest.approx(row["mean"])
+        assert score_tatoeba("xx", pairs, encode, scale="own").metrics["accuracy"] == pytest.approx(
+            row["mean"]
+        )
     assert [row["layer"] for row in rows] == [1, 2, 3]
     assert len({row["mean"] for row in rows}) > 1  # else the layers could be mixed up unseen
 

@@ -18,7 +18,14 @@ from stilts_artifact.retrieval.embed import Batching, View, embed, make_batches,
 from stilts_artifact.retrieval.transformer import Transformer, load_transformer
 from tests.unit.retrieval.conftest import LAYERS
 
-TEXTS = ["a", "the cat sat on the mat", "dog", "singing the song of the sea again and again", "b", "the the the"]
+TEXTS = [
+    "a",
+    "the cat sat on the mat",
+    "dog",
+    "singing the song of the sea again and again",
+    "b",
+    "the the the",
+]
 VIEWS = [View(layer, pooling) for layer in range(LAYERS + 1) for pooling in ("mean", "cls")]  # type: ignore[arg-type]
 
 
@@ -27,9 +34,13 @@ def encoder(tiny_xlmr: Path) -> Transformer:
     return load_transformer(tiny_xlmr, deepest=LAYERS, device="cpu")
 
 
-def vectors(encoder: Transformer, view: View, folder: Path, texts: list[str], **batching: int) -> Any:
+def vectors(
+    encoder: Transformer, view: View, folder: Path, texts: list[str], **batching: int
+) -> Any:
     output = folder / f"{view.layer}-{view.name}-{batching}.npy"
-    return embed(encoder, texts, {view: output}, batching=Batching(**{"max_length": 64, **batching}))[view]
+    return embed(
+        encoder, texts, {view: output}, batching=Batching(**{"max_length": 64, **batching})
+    )[view]
 
 
 def by_hand(folder: Path, text: str) -> tuple[Any, Any]:
@@ -37,7 +48,10 @@ def by_hand(folder: Path, text: str) -> tuple[Any, Any]:
     import torch
     from transformers import AutoModel, AutoTokenizer
 
-    model, tokenizer = AutoModel.from_pretrained(folder).eval(), AutoTokenizer.from_pretrained(folder)
+    model, tokenizer = (
+        AutoModel.from_pretrained(folder).eval(),
+        AutoTokenizer.from_pretrained(folder),
+    )
     made = tokenizer([text], return_tensors="pt", return_special_tokens_mask=True)
     special = made.pop("special_tokens_mask")[0].bool().numpy()
     with torch.inference_mode():
@@ -48,13 +62,22 @@ def by_hand(folder: Path, text: str) -> tuple[Any, Any]:
 
 
 @pytest.mark.parametrize("deepest", range(LAYERS + 1))
-def test_layers_are_hidden_states_zero_being_the_embeddings(tiny_xlmr: Path, tmp_path: Path, deepest: int) -> None:
+def test_layers_are_hidden_states_zero_being_the_embeddings(
+    tiny_xlmr: Path, tmp_path: Path, deepest: int
+) -> None:
     states, special = by_hand(tiny_xlmr, TEXTS[1])
     cut = load_transformer(tiny_xlmr, deepest=deepest, device="cpu")
     view = View(deepest)
-    assert np.abs(vectors(cut, view, tmp_path, TEXTS)[1] - states[deepest].mean(axis=0)).max() < 1e-5
+    assert (
+        np.abs(vectors(cut, view, tmp_path, TEXTS)[1] - states[deepest].mean(axis=0)).max() < 1e-5
+    )
     bare = View(deepest, specials=False)
-    assert np.abs(vectors(cut, bare, tmp_path, TEXTS)[1] - states[deepest][~special].mean(axis=0)).max() < 1e-5
+    assert (
+        np.abs(
+            vectors(cut, bare, tmp_path, TEXTS)[1] - states[deepest][~special].mean(axis=0)
+        ).max()
+        < 1e-5
+    )
     first = View(deepest, "cls")
     assert np.abs(vectors(cut, first, tmp_path, TEXTS)[1] - states[deepest][0]).max() < 1e-5
     assert special.sum() == 2
@@ -70,10 +93,14 @@ def test_layers_above_the_deepest_are_not_computed(tiny_xlmr: Path) -> None:
 
 
 @pytest.mark.parametrize("tokens", [8, 64, 100_000])
-def test_batch_size_and_padding_hardly_matter(encoder: Transformer, tmp_path: Path, tokens: int) -> None:
+def test_batch_size_and_padding_hardly_matter(
+    encoder: Transformer, tmp_path: Path, tokens: int
+) -> None:
     alone = vectors(encoder, View(3), tmp_path, TEXTS, tokens=1)
     batched = vectors(encoder, View(3), tmp_path, TEXTS, tokens=tokens)
-    cosine = (alone * batched).sum(axis=1) / (np.linalg.norm(alone, axis=1) * np.linalg.norm(batched, axis=1))
+    cosine = (alone * batched).sum(axis=1) / (
+        np.linalg.norm(alone, axis=1) * np.linalg.norm(batched, axis=1)
+    )
     assert cosine.min() > 1 - 1e-5
 
 
@@ -86,13 +113,19 @@ def test_vectors_come_in_the_order_of_the_texts(encoder: Transformer, tmp_path: 
 
 
 def test_several_views_in_one_pass_equal_single_ones(encoder: Transformer, tmp_path: Path) -> None:
-    together = embed(encoder, TEXTS, {view: tmp_path / f"{i}.npy" for i, view in enumerate(VIEWS)},
-                     batching=Batching(64))  # fmt: skip
+    together = embed(
+        encoder,
+        TEXTS,
+        {view: tmp_path / f"{i}.npy" for i, view in enumerate(VIEWS)},
+        batching=Batching(64),
+    )
     for view in VIEWS:
         assert np.array_equal(together[view], vectors(encoder, view, tmp_path, TEXTS))
 
 
-def test_the_output_is_a_memory_mapped_file_and_nothing_partial_stays(encoder: Transformer, tmp_path: Path) -> None:
+def test_the_output_is_a_memory_mapped_file_and_nothing_partial_stays(
+    encoder: Transformer, tmp_path: Path
+) -> None:
     made = vectors(encoder, View(1), tmp_path, TEXTS)
     assert isinstance(made, np.memmap)
     assert (made.dtype, made.shape) == (np.float32, (6, 16))
@@ -106,13 +139,21 @@ def test_max_length_cuts_sentences(encoder: Transformer, tmp_path: Path) -> None
 
 def test_progress_counts_every_sentence(encoder: Transformer, tmp_path: Path) -> None:
     seen: list[int] = []
-    embed(encoder, TEXTS, {View(1): tmp_path / "x.npy"}, batching=Batching(64, 32), advance=seen.append)
+    embed(
+        encoder,
+        TEXTS,
+        {View(1): tmp_path / "x.npy"},
+        batching=Batching(64, 32),
+        advance=seen.append,
+    )
     assert len(seen) > 1
     assert sum(seen) == len(TEXTS)
 
 
 @given(st.lists(st.integers(1, 40), min_size=1, max_size=60), st.integers(1, 200))
-def test_batches_hold_every_sentence_once_within_the_budget(lengths: list[int], tokens: int) -> None:
+def test_batches_hold_every_sentence_once_within_the_budget(
+    lengths: list[int], tokens: int
+) -> None:
     batches = list(make_batches(np.array(lengths), tokens))
     assert sorted(np.concatenate(batches).tolist()) == list(range(len(lengths)))
     for batch in batches:
@@ -126,14 +167,18 @@ def test_no_texts_are_refused(encoder: Transformer, tmp_path: Path) -> None:
         vectors(encoder, View(1), tmp_path, [])
 
 
-def test_a_text_without_tokens_is_named_where_specials_are_left_out(encoder: Transformer, tmp_path: Path) -> None:
+def test_a_text_without_tokens_is_named_where_specials_are_left_out(
+    encoder: Transformer, tmp_path: Path
+) -> None:
     with pytest.raises(DataError, match=r"sentence 1"):
         vectors(encoder, View(1, specials=False), tmp_path, ["a", " "])
     assert np.isfinite(vectors(encoder, View(1), tmp_path, ["a", " "])).all()
 
 
 @pytest.mark.parametrize("max_length", [2, 65])
-def test_a_length_without_positions_is_refused(encoder: Transformer, tmp_path: Path, max_length: int) -> None:
+def test_a_length_without_positions_is_refused(
+    encoder: Transformer, tmp_path: Path, max_length: int
+) -> None:
     with pytest.raises(ConfigError, match="positions"):
         vectors(encoder, View(1), tmp_path, TEXTS, max_length=max_length)
 
@@ -158,13 +203,19 @@ def test_a_folder_without_an_encoder_is_refused(tmp_path: Path) -> None:
         load_transformer(tmp_path, deepest=1)
 
 
-def test_weights_that_are_not_there_are_refused_and_not_drawn_at_random(tiny_xlmr: Path, tmp_path: Path) -> None:
+def test_weights_that_are_not_there_are_refused_and_not_drawn_at_random(
+    tiny_xlmr: Path, tmp_path: Path
+) -> None:
     from safetensors.torch import load_file, save_file
 
     folder = tmp_path / "torn"
     shutil.copytree(tiny_xlmr, folder)
     weights = load_file(folder / "model.safetensors")
-    kept = {name: tensor for name, tensor in weights.items() if not name.startswith(("encoder.layer.2", "pooler"))}
+    kept = {
+        name: tensor
+        for name, tensor in weights.items()
+        if not name.startswith(("encoder.layer.2", "pooler"))
+    }
     save_file(kept, folder / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(DataError, match=r"first encoder\.layer\.2"):
         load_transformer(folder, deepest=1, device="cpu")
@@ -173,7 +224,9 @@ def test_weights_that_are_not_there_are_refused_and_not_drawn_at_random(tiny_xlm
     assert load_transformer(folder, deepest=1, device="cpu").layers == LAYERS
 
 
-def test_the_revision_follows_the_weights(tiny_xlmr: Path, encoder: Transformer, tmp_path: Path) -> None:
+def test_the_revision_follows_the_weights(
+    tiny_xlmr: Path, encoder: Transformer, tmp_path: Path
+) -> None:
     import torch
 
     encoder_too = load_transformer(tiny_xlmr, deepest=1, device="cpu")

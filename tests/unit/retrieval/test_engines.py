@@ -14,7 +14,9 @@ def test_a_program_that_ends_well_works() -> None:
 
 
 def test_a_program_that_fails_gives_its_last_words() -> None:
-    assert run_self_test("raise SystemExit('CUDA driver too old')", 20) == GpuAnswer(False, "CUDA driver too old")
+    assert run_self_test("raise SystemExit('CUDA driver too old')", 20) == GpuAnswer(
+        False, "CUDA driver too old"
+    )
 
 
 def test_a_program_that_dies_is_no_answer() -> None:
@@ -34,7 +36,9 @@ def test_the_real_self_test_fails_without_a_gpu_and_says_so() -> None:
     assert answer.reason
 
 
-def test_auto_shares_a_pass_for_both_directions_and_takes_faiss_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_shares_a_pass_for_both_directions_and_takes_faiss_for_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(engines, "gpu_answers", lambda: GpuAnswer(False, "absent"))
     assert engines.choose_engine("auto", both=True) == "shared"
     assert engines.choose_engine("auto", both=False) == "faiss"

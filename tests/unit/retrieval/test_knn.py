@@ -22,7 +22,9 @@ def rows(n: int, d: int = 16, seed: int = 0) -> np.ndarray[Any, Any]:
     return np.random.default_rng(seed).standard_normal((n, d)).astype(np.float32)
 
 
-@pytest.mark.parametrize(("value", "got"), [(0.0, "all zeros"), (np.nan, "NaN"), (np.inf, "NaN"), (-np.inf, "NaN")])
+@pytest.mark.parametrize(
+    ("value", "got"), [(0.0, "all zeros"), (np.nan, "NaN"), (np.inf, "NaN"), (-np.inf, "NaN")]
+)
 @pytest.mark.parametrize("side", [0, 1])
 def test_a_row_without_direction_is_named(value: float, got: str, side: int) -> None:
     sides = [rows(9), rows(7, seed=1)]
@@ -42,7 +44,13 @@ def test_one_nan_among_numbers_is_enough() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [np.ones(3, np.float32), np.ones((2, 2), np.int64), np.ones((0, 4), np.float32), np.ones((3, 0))]
+    "wrong",
+    [
+        np.ones(3, np.float32),
+        np.ones((2, 2), np.int64),
+        np.ones((0, 4), np.float32),
+        np.ones((3, 0)),
+    ],
 )
 def test_what_is_no_matrix_of_embeddings_is_refused(wrong: Any) -> None:
     with pytest.raises(DataError, match="not a matrix"):
@@ -99,8 +107,12 @@ def test_blocks_engines_and_directions_change_nothing() -> None:
     for engine in ("shared", "faiss"):
         for blocks in (None, (64, 32), (1, 300), (200, 1)):
             found = nearest_both(x, y, 5, Search(engine, blocks=blocks))  # type: ignore[arg-type]
-            assert all(np.array_equal(a.indices, b.indices) for a, b in zip(found, expected, strict=True))
-            assert all(np.array_equal(a.scores, b.scores) for a, b in zip(found, expected, strict=True))
+            assert all(
+                np.array_equal(a.indices, b.indices) for a, b in zip(found, expected, strict=True)
+            )
+            assert all(
+                np.array_equal(a.scores, b.scores) for a, b in zip(found, expected, strict=True)
+            )
     assert np.array_equal(nearest(y, x, 5).indices, expected[1].indices)
 
 
@@ -157,7 +169,8 @@ def test_a_search_takes_no_more_than_planned(order: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "size"), [("4GiB", 4 << 30), ("512 MiB", 512 << 20), ("0.5KiB", 512), ("1TiB", 1 << 40)]
+    ("text", "size"),
+    [("4GiB", 4 << 30), ("512 MiB", 512 << 20), ("0.5KiB", 512), ("1TiB", 1 << 40)],
 )
 def test_memory_sizes(text: str, size: int) -> None:
     assert parse_memory(text) == size
@@ -185,5 +198,7 @@ def test_importing_the_engine_loads_neither_torch_nor_faiss() -> None:
         "    importlib.import_module(f'stilts_artifact.retrieval.{module.name}')\n"
         "print(*({'torch', 'faiss', 'transformers', 'matplotlib'} & set(sys.modules)))"
     )
-    answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    answer = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
     assert answer.stdout.strip() == ""

@@ -17,12 +17,19 @@ def textbook_shifted(x: Any, y: Any, k: int) -> set[tuple[int, int]]:
     x, y = (side / np.linalg.norm(side, axis=1, keepdims=True) for side in (x, y))
     delta = x.mean(axis=0) - y.mean(axis=0)
     products = {"forward": (x - delta) @ y.T, "backward": (y + delta) @ x.T}
-    best = {way: np.argsort(-scores, axis=1, kind="stable")[:, :k] for way, scores in products.items()}
-    means = {way: np.take_along_axis(products[way], best[way], axis=1).mean(axis=1) for way in products}
+    best = {
+        way: np.argsort(-scores, axis=1, kind="stable")[:, :k] for way, scores in products.items()
+    }
+    means = {
+        way: np.take_along_axis(products[way], best[way], axis=1).mean(axis=1) for way in products
+    }
     found = []
     for way, other in (("forward", "backward"), ("backward", "forward")):
         for row, candidates in enumerate(best[way]):
-            scores = [products[way][row, c] / ((means[way][row] + means[other][c]) / 2) for c in candidates]
+            scores = [
+                products[way][row, c] / ((means[way][row] + means[other][c]) / 2)
+                for c in candidates
+            ]
             pair = (row, int(candidates[int(np.argmax(scores))]))
             found.append((max(scores), pair if way == "forward" else pair[::-1]))
     used: tuple[set[int], set[int]] = (set(), set())
@@ -56,7 +63,9 @@ def test_a_ratio_without_a_mean_is_zero() -> None:
 def test_a_margin_halves_the_means_of_both_sides() -> None:
     forward = neighbours([[0.9, 0.1], [0.8, 0.4]], [[0, 1], [1, 0]])
     backward = neighbours([[0.9, 0.4], [0.8, 0.1]], [[0, 1], [1, 0]])
-    assert margin_scores(forward, backward, "distance")[0].tolist() == pytest.approx([0.9 - 0.575, 0.1 - 0.475])
+    assert margin_scores(forward, backward, "distance")[0].tolist() == pytest.approx(
+        [0.9 - 0.575, 0.1 - 0.475]
+    )
 
 
 # Sources 0 and 1 both like target 0 best; targets 0 and 1 both like source 1 best.
@@ -89,7 +98,10 @@ def test_max_takes_a_second_choice_once_the_first_is_used() -> None:
 def test_permuting_a_side_permutes_the_pairs(retrieval: Any) -> None:
     x, y = planted()
     order = np.random.default_rng(1).permutation(len(x))
-    plain, permuted = mine(x, y, Mining(retrieval=retrieval)), mine(x[order], y, Mining(retrieval=retrieval))
+    plain, permuted = (
+        mine(x, y, Mining(retrieval=retrieval)),
+        mine(x[order], y, Mining(retrieval=retrieval)),
+    )
     assert {(int(order[i]), j) for i, j in as_set(permuted)} == as_set(plain)
     assert np.array_equal(np.sort(permuted.scores), np.sort(plain.scores))
 
@@ -98,7 +110,10 @@ def test_permuting_a_side_permutes_the_pairs(retrieval: Any) -> None:
 def test_scaling_rows_changes_nothing(retrieval: Any) -> None:
     x, y = planted()
     scale = np.random.default_rng(2).uniform(0.1, 50, (len(x), 1))
-    plain, scaled = mine(x, y, Mining(retrieval=retrieval)), mine(x * scale, y, Mining(retrieval=retrieval))
+    plain, scaled = (
+        mine(x, y, Mining(retrieval=retrieval)),
+        mine(x * scale, y, Mining(retrieval=retrieval)),
+    )
     assert as_set(plain) == as_set(scaled)
     assert np.abs(plain.scores - scaled.scores).max() < 1e-6
 
@@ -117,7 +132,11 @@ def test_pairs_come_best_first_and_each_sentence_once() -> None:
 
 def test_one_sentence_on_each_side() -> None:
     pairs = mine(np.ones((1, 1)), np.ones((1, 1)))
-    assert (pairs.scores.tolist(), pairs.source.tolist(), pairs.target.tolist()) == ([1.0], [0], [0])
+    assert (pairs.scores.tolist(), pairs.source.tolist(), pairs.target.tolist()) == (
+        [1.0],
+        [0],
+        [0],
+    )
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -132,6 +151,8 @@ def test_centring_takes_out_what_a_language_adds_to_all_its_sentences() -> None:
     x, y = planted()
     right = {(i, i) for i in range(len(x))}
     off = y + 4.0
-    found = {center: len(right & as_set(mine(x, off, Mining(center=center)))) for center in (False, True)}
+    found = {
+        center: len(right & as_set(mine(x, off, Mining(center=center)))) for center in (False, True)
+    }
     assert found[True] > found[False]
     assert found[True] > 50

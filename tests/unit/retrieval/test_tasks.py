@@ -11,12 +11,12 @@ from stilts_artifact.domain.examples import ComparableCorpus, GoldPair, Sentence
 from stilts_artifact.domain.signature import Signature
 from stilts_artifact.domain.tasks import Split
 from stilts_artifact.errors import ConfigError
+from stilts_artifact.metrics.submission import read_indices, read_pairs, write_indices, write_pairs
 from stilts_artifact.retrieval.bucc import BuccOptions, choose_cut, find_candidates, score_bucc
 from stilts_artifact.retrieval.duplicates import distinct, expand
 from stilts_artifact.retrieval.mine import Mining, mine
 from stilts_artifact.retrieval.tatoeba import english_order, score_tatoeba
 from stilts_artifact.retrieval.threshold import Threshold
-from stilts_artifact.scoring.submission import read_indices, read_pairs, write_indices, write_pairs
 from tests.unit.retrieval.conftest import HashEncoder
 
 WORDS = (
@@ -27,14 +27,22 @@ VOCABULARY = " ".join(WORDS).split()
 
 
 def sentence(number: int) -> str:
-    return " ".join(VOCABULARY[(number * step + step) % len(VOCABULARY)] for step in (1, 7, 11, 13)) + f" {number}"
+    return (
+        " ".join(VOCABULARY[(number * step + step) % len(VOCABULARY)] for step in (1, 7, 11, 13))
+        + f" {number}"
+    )
 
 
 def corpus(pairs: int = 30, alone: int = 20, *, noise: str = "") -> ComparableCorpus:
     """Two corpora; sentence i of the first ``pairs`` occurs on both sides, with ``noise`` appended on one."""
     source = tuple(Sentence(f"xx-{i}", sentence(i) + noise) for i in range(pairs + alone))
-    target = tuple(Sentence(f"en-{i}", sentence(i if i < pairs else 500 + i)) for i in reversed(range(pairs + alone)))
-    return ComparableCorpus(source, target, tuple(GoldPair(f"xx-{i}", f"en-{i}") for i in range(pairs)))
+    target = tuple(
+        Sentence(f"en-{i}", sentence(i if i < pairs else 500 + i))
+        for i in reversed(range(pairs + alone))
+    )
+    return ComparableCorpus(
+        source, target, tuple(GoldPair(f"xx-{i}", f"en-{i}") for i in range(pairs))
+    )
 
 
 def with_copies(base: ComparableCorpus) -> ComparableCorpus:
@@ -54,7 +62,9 @@ def test_only_distinct_texts_are_embedded(hash_encoder: HashEncoder) -> None:
     assert [len(texts) for texts in hash_encoder.calls] == [50, 50]
 
 
-@pytest.mark.parametrize(("duplicates", "expected"), [("product", {"xx-0", "xx-100", "xx-101"}), ("drop", set())])
+@pytest.mark.parametrize(
+    ("duplicates", "expected"), [("product", {"xx-0", "xx-100", "xx-101"}), ("drop", set())]
+)
 def test_repeated_sentences_are_spelled_out_or_dropped(duplicates: str, expected: set[str]) -> None:
     options = BuccOptions(duplicates=duplicates)  # type: ignore[arg-type]
     found = find_candidates(with_copies(corpus()), HashEncoder(), options)
@@ -68,7 +78,12 @@ def test_expanding_keeps_scores_and_order() -> None:
     vectors = HashEncoder()
     pairs = mine(vectors(source.texts), vectors(["a", "b"]), Mining(1))
     spelled = expand(pairs, source, target, "product")
-    assert list(zip(spelled.source.tolist(), spelled.target.tolist(), strict=True)) == [(0, 0), (1, 1), (1, 2), (2, 0)]
+    assert list(zip(spelled.source.tolist(), spelled.target.tolist(), strict=True)) == [
+        (0, 0),
+        (1, 1),
+        (1, 2),
+        (2, 0),
+    ]
     assert len(expand(pairs, source, target, "drop")) == 0
 
 
@@ -79,12 +94,20 @@ def test_the_threshold_is_tuned_on_development_data_and_applied_elsewhere() -> N
     tuned = score_bucc(("xx", Split.DEV), read, encode, scale="mini")
     scored = score_bucc(("xx", Split.TEST), read, encode, scale="mini")
     oracle = score_bucc(
-        ("xx", Split.TEST), read, encode, scale="mini", options=BuccOptions(threshold=Threshold("oracle"))
+        ("xx", Split.TEST),
+        read,
+        encode,
+        scale="mini",
+        options=BuccOptions(threshold=Threshold("oracle")),
     )
     assert scored.cut.threshold == tuned.cut.threshold
     assert scored.cut.threshold != oracle.cut.threshold
     assert scored.metrics["f1"] <= oracle.metrics["f1"]
-    assert [found.signature.threshold for found in (tuned, scored, oracle)] == ["oracle", "dev", "oracle"]
+    assert [found.signature.threshold for found in (tuned, scored, oracle)] == [
+        "oracle",
+        "dev",
+        "oracle",
+    ]
 
 
 def test_a_fixed_threshold_reads_no_development_data() -> None:
@@ -108,11 +131,23 @@ def test_tuning_needs_development_candidates() -> None:
 
 def test_every_choice_is_in_the_signature() -> None:
     options = BuccOptions(Mining(3, "distance", "intersect"), "drop", Threshold("oracle"))
-    scored = score_bucc(("xx", Split.DEV), lambda _: corpus(), HashEncoder(), scale="mini", options=options)
+    scored = score_bucc(
+        ("xx", Split.DEV), lambda _: corpus(), HashEncoder(), scale="mini", options=options
+    )
     text = scored.signature.short()
     assert Signature.parse(text) == scored.signature
-    for part in ("bucc2018|", "|split:dev|", "|lang:xx|", "|enc:trigrams|", "|k:3|", "|margin:distance-intersect|",
-                 "|dup:drop|", "|thr:oracle|", "|metric:pair-f1|", "|scale:mini|"):  # fmt: skip
+    for part in (
+        "bucc2018|",
+        "|split:dev|",
+        "|lang:xx|",
+        "|enc:trigrams|",
+        "|k:3|",
+        "|margin:distance-intersect|",
+        "|dup:drop|",
+        "|thr:oracle|",
+        "|metric:pair-f1|",
+        "|scale:mini|",
+    ):
         assert part in text
 
 
@@ -156,11 +191,14 @@ def test_permuting_the_lines_leaves_the_score() -> None:
 
 
 def test_english_asks_and_the_other_language_answers() -> None:
-    # Both English sentences are nearest to line 0; in the other direction each line would have an answer of its own.
+    # Both English sentences are nearest to line 0; in the other direction each line would have an
+    # answer of its own.
     pairs = [SentencePair("aaa bbb", "aaa bbb ccc"), SentencePair("zzz", "aaa bbb zz")]
     scored = score_tatoeba("xx", pairs, HashEncoder(), scale="mini")
     assert scored.predictions == (0, 0)
 
 
 def test_sorting_strips_as_xtreme_does() -> None:
-    assert english_order([SentencePair("1", " b"), SentencePair("2", "a"), SentencePair("3", "b")]) == [1, 0, 2]
+    assert english_order(
+        [SentencePair("1", " b"), SentencePair("2", "a"), SentencePair("3", "b")]
+    ) == [1, 0, 2]

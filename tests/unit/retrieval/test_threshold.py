@@ -13,7 +13,9 @@ from stilts_artifact.errors import ConfigError
 from stilts_artifact.retrieval.threshold import Cut, Threshold, best_cut, cut_at
 
 # Few distinct scores, so that ties are common.
-RANKED = st.lists(st.tuples(st.sampled_from([0.1, 0.2, 0.3, 0.7, 1.0, 1.1]), st.booleans()), max_size=30)
+RANKED = st.lists(
+    st.tuples(st.sampled_from([0.1, 0.2, 0.3, 0.7, 1.0, 1.1]), st.booleans()), max_size=30
+)
 
 
 def f1(correct: int, accepted: int, gold: int) -> float:
@@ -23,16 +25,24 @@ def f1(correct: int, accepted: int, gold: int) -> float:
 @given(RANKED, st.integers(0, 10))
 @example([(0.5, True), (0.4, True)], 0)
 def test_no_cut_beats_the_best(ranked: list[tuple[float, bool]], missed: int) -> None:
-    scores, correct = np.array([score for score, _ in ranked]), np.array([right for _, right in ranked], dtype=bool)
+    scores, correct = (
+        np.array([score for score, _ in ranked]),
+        np.array([right for _, right in ranked], dtype=bool),
+    )
     gold = int(correct.sum()) + missed
     cut = best_cut(scores, correct, gold)
-    tried = [cut_at(scores, correct, gold, threshold).metrics["f1"] for threshold in [math.inf, *scores]]
+    tried = [
+        cut_at(scores, correct, gold, threshold).metrics["f1"] for threshold in [math.inf, *scores]
+    ]
     assert cut.metrics["f1"] == pytest.approx(max(tried))
     # Applied as a threshold it is the very same cut, so no equals are torn apart.
     assert cut_at(scores, correct, gold, cut.threshold) == cut
     # Of equally good cuts, the one with fewest pairs.
-    equally = [cut_at(scores, correct, gold, t).accepted for t, value in zip([math.inf, *scores], tried, strict=True)
-               if value == max(tried)]  # fmt: skip
+    equally = [
+        cut_at(scores, correct, gold, t).accepted
+        for t, value in zip([math.inf, *scores], tried, strict=True)
+        if value == max(tried)
+    ]
     assert cut.accepted == min(equally)
 
 
@@ -42,7 +52,9 @@ def test_the_best_cut_may_come_after_the_last_pair() -> None:
 
 
 def test_the_threshold_lies_half_way() -> None:
-    assert best_cut(np.array([0.8, 0.4]), np.array([True, False]), gold=1).threshold == pytest.approx(0.6)
+    assert best_cut(
+        np.array([0.8, 0.4]), np.array([True, False]), gold=1
+    ).threshold == pytest.approx(0.6)
 
 
 def test_between_neighbouring_floats_the_threshold_is_the_accepted_score() -> None:
@@ -52,7 +64,9 @@ def test_between_neighbouring_floats_the_threshold_is_the_accepted_score() -> No
 
 
 def test_equals_are_rejected_together() -> None:
-    cut = best_cut(np.array([0.9, 0.5, 0.5, 0.5, 0.5]), np.array([True, True, False, False, False]), gold=2)
+    cut = best_cut(
+        np.array([0.9, 0.5, 0.5, 0.5, 0.5]), np.array([True, True, False, False, False]), gold=2
+    )
     assert cut.accepted == 1
 
 
@@ -70,7 +84,11 @@ def test_without_gold_pairs_or_a_correct_pair_nothing_is_accepted(
 
 @pytest.mark.parametrize(
     ("threshold", "name"),
-    [(Threshold("dev"), "dev"), (Threshold("oracle"), "oracle"), (Threshold("fixed", 1.06), "fixed-1.06")],
+    [
+        (Threshold("dev"), "dev"),
+        (Threshold("oracle"), "oracle"),
+        (Threshold("fixed", 1.06), "fixed-1.06"),
+    ],
 )
 def test_a_policy_has_a_name_for_signatures(threshold: Threshold, name: str) -> None:
     assert str(threshold) == name

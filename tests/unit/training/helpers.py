@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from transformers import XLMRobertaConfig, XLMRobertaModel
 
-from stilts_artifact.domain.tasks import Kind
+from stilts_artifact.domain.tasks import TaskForm
 from stilts_artifact.model.heads import IGNORED, MaskedLanguageHead
 from stilts_artifact.training.learner import fresh_head
 from stilts_artifact.training.microbatches import Masking
@@ -65,38 +65,49 @@ def sentences(count: int, seed: int, longest: int = 14) -> list[list[int]]:
     """``<s> a few words </s>``."""
     generator = np.random.default_rng(seed)
     return [
-        [0, *generator.integers(4, VOCABULARY - 1, generator.integers(2, longest)).tolist(), 2] for _ in range(count)
+        [0, *generator.integers(4, VOCABULARY - 1, generator.integers(2, longest)).tolist(), 2]
+        for _ in range(count)
     ]
 
 
-def rows_of(kind: Kind | None, count: int = 40, seed: int = 0) -> Rows:
+def rows_of(kind: TaskForm | None, count: int = 40, seed: int = 0) -> Rows:
     """Rows whose label can be read off the first word; of text if there is no kind."""
-    if kind is Kind.CHOICE:
+    if kind is TaskForm.CHOICE:
         inputs = sentences(count * 3, seed)
         return Rows(ragged(inputs), np.array([row[1] % 3 for row in inputs[::3]]), choices=3)
     inputs = sentences(count, seed)
     match kind:
-        case Kind.PAIR:
+        case TaskForm.PAIR:
             return Rows(ragged(inputs), np.array([row[1] % 3 for row in inputs]))
-        case Kind.TAGGING:
-            tags = [[IGNORED, *(word % 5 if word % 2 else IGNORED for word in row[1:-1]), IGNORED] for row in inputs]
+        case TaskForm.TAGGING:
+            tags = [
+                [IGNORED, *(word % 5 if word % 2 else IGNORED for word in row[1:-1]), IGNORED]
+                for row in inputs
+            ]
             return Rows(ragged(inputs), ragged(tags))
-        case Kind.SPAN:
+        case TaskForm.SPAN:
             return Rows(ragged(inputs), np.array([[1, len(row) - 2] for row in inputs]))
         case _:
             return Rows(ragged(inputs), None)
 
 
 def task_of(
-    encoder: XLMRobertaModel, kind: Kind | None, *, name: str = "task", seed: int = 1, **how: Any
+    encoder: XLMRobertaModel,
+    kind: TaskForm | None,
+    *,
+    name: str = "task",
+    seed: int = 1,
+    **how: Any,
 ) -> TrainingTask:
     """A task with a fresh head; masked language modelling if there is no kind."""
     rows = how.pop("rows", None) or rows_of(kind, how.pop("count", 40))
     how = {"epochs": 1, "batch": 8} | how
     if kind is None:
         torch.manual_seed(seed)
-        return TrainingTask(name, rows, MaskedLanguageHead(encoder), masking=Masking(0.3, VOCABULARY - 1), **how)
-    labels = {Kind.CHOICE: rows.choices, Kind.TAGGING: 5}.get(kind, 3)
+        return TrainingTask(
+            name, rows, MaskedLanguageHead(encoder), masking=Masking(0.3, VOCABULARY - 1), **how
+        )
+    labels = {TaskForm.CHOICE: rows.choices, TaskForm.TAGGING: 5}.get(kind, 3)
     return TrainingTask(name, rows, fresh_head(kind, encoder, labels, seed, name), **how)
 
 
@@ -104,7 +115,14 @@ def settings(**changes: Any) -> Settings:
     return Settings(**{"seed": 1, "learning_rate": 1e-3} | changes)
 
 
-def run(encoder: XLMRobertaModel, tasks: list[TrainingTask], work: Path, *, progress: Any = None, **how: Any) -> Report:
+def run(
+    encoder: XLMRobertaModel,
+    tasks: list[TrainingTask],
+    work: Path,
+    *,
+    progress: Any = None,
+    **how: Any,
+) -> Report:
     return train(encoder, tasks, settings(**how), work=work, origin="tiny", progress=progress)
 
 

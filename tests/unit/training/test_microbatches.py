@@ -9,33 +9,48 @@ from datasets import Dataset
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stilts_artifact.domain.tasks import Kind
+from stilts_artifact.domain.tasks import TaskForm
 from stilts_artifact.errors import DataError
 from stilts_artifact.model.heads import IGNORED
 from stilts_artifact.training.arithmetic import derived_seed
-from stilts_artifact.training.learner import Learner
-from stilts_artifact.training.microbatches import Fit, Masking, MicroBatch, cut, masked_batches, micro_batches
+from stilts_artifact.training.learner import MultiTaskModel
+from stilts_artifact.training.microbatches import (
+    Fit,
+    Masking,
+    MicroBatch,
+    cut,
+    masked_batches,
+    micro_batches,
+)
 from stilts_artifact.training.rows import Rows, join_rows, read_rows
 from tests.unit.training.helpers import VOCABULARY, rows_of, task_of, tiny_encoder
 
 WHOLE, CUT = Fit(100_000, overhead=100_000), Fit(64, overhead=1)
-KINDS = [Kind.PAIR, Kind.CHOICE, Kind.TAGGING, Kind.SPAN]
+KINDS = [TaskForm.PAIR, TaskForm.CHOICE, TaskForm.TAGGING, TaskForm.SPAN]
 
 
 def masked(rows: Rows, fit: Fit) -> list[MicroBatch]:
     return masked_batches(
-        rows, np.arange(len(rows)), fit, Masking(0.3, VOCABULARY - 1), torch.Generator().manual_seed(3)
+        rows,
+        np.arange(len(rows)),
+        fit,
+        Masking(0.3, VOCABULARY - 1),
+        torch.Generator().manual_seed(3),
     )
 
 
 @pytest.mark.parametrize("kind", [*KINDS, None])
-def test_one_batch_of_32_and_many_small_ones_have_equal_loss_and_gradient(kind: Kind | None) -> None:
+def test_one_batch_of_32_and_many_small_ones_have_equal_loss_and_gradient(
+    kind: TaskForm | None,
+) -> None:
     encoder = tiny_encoder(dropout=0.0)
     task = task_of(encoder, kind, count=32)
-    learner = Learner(encoder, {"task": task.head})
+    learner = MultiTaskModel(encoder, {"task": task.head})
     found = []
     for fit in (WHOLE, CUT):
-        batches = masked(task.rows, fit) if kind is None else micro_batches(task.rows, np.arange(32), fit)
+        batches = (
+            masked(task.rows, fit) if kind is None else micro_batches(task.rows, np.arange(32), fit)
+        )
         assert len(batches) == 1 if fit is WHOLE else len(batches) > 4
         learner.zero_grad()
         losses = [learner("task", batch) * batch.weight for batch in batches]
@@ -48,18 +63,24 @@ def test_one_batch_of_32_and_many_small_ones_have_equal_loss_and_gradient(kind: 
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_example_is_in_exactly_one_batch_with_its_own_labels(kind: Kind) -> None:
+def test_every_example_is_in_exactly_one_batch_with_its_own_labels(kind: TaskForm) -> None:
     rows = rows_of(kind, 32)
     examples = np.array([3, 30, 7, 8, 12, 1, 0])
     batches = micro_batches(rows, examples, CUT)
     assert sum(batch.weight for batch in batches) == pytest.approx(1)
     assert all(batch.input_ids.shape[1] % 8 == 0 for batch in batches)
-    assert all(batch.input_ids.numel() <= 64 or len(batch.input_ids) == rows.choices for batch in batches)
+    assert all(
+        batch.input_ids.numel() <= 64 or len(batch.input_ids) == rows.choices for batch in batches
+    )
     expected = {}
     for example in examples:
         at = example * rows.choices
         ids = rows.inputs.values[rows.inputs.offsets[at] : rows.inputs.offsets[at + 1]]
-        label = rows.labels.block([example], IGNORED)[0] if isinstance(rows.labels, type(rows.inputs)) else None
+        label = (
+            rows.labels.block([example], IGNORED)[0]
+            if isinstance(rows.labels, type(rows.inputs))
+            else None
+        )
         expected[tuple(ids)] = rows.labels[example] if label is None else label  # type: ignore[index]
     found = 0
     for batch in batches:
@@ -75,7 +96,9 @@ LENGTHS = st.lists(st.integers(1, 90), min_size=1, max_size=9)
 
 
 @given(LENGTHS, st.integers(1, 200), st.integers(0, 200), st.sampled_from([1, 8]))
-def test_no_other_cut_of_the_sorted_examples_is_cheaper(lengths: list[int], tokens: int, overhead: int, m: int) -> None:
+def test_no_other_cut_of_the_sorted_examples_is_cheaper(
+    lengths: list[int], tokens: int, overhead: int, m: int
+) -> None:
     fit = Fit(tokens, overhead, m)
 
     def cost(groups: list[list[int]]) -> float:
@@ -112,7 +135,9 @@ def test_masks_do_not_depend_on_the_cut() -> None:
             original = batch.input_ids.clone()
             original[batch.chosen] = batch.targets
             for row, chosen in zip(original, batch.chosen, strict=True):
-                hidden.add((tuple(row[row != 1].tolist()), tuple(chosen.nonzero().flatten().tolist())))
+                hidden.add(
+                    (tuple(row[row != 1].tolist()), tuple(chosen.nonzero().flatten().tolist()))
+                )
         pieces.append(hidden)
     whole = {piece for piece in pieces[0] if piece[1]}
     assert {piece for piece in pieces[1] if piece[1]} == whole
@@ -129,11 +154,15 @@ def test_rows_come_out_of_arrow_as_they_went_in() -> None:
     rows = read_rows(pair.select([2, 0]), "x")
     assert rows.inputs.block([0, 1], 1, 4).tolist() == [[0, 7, 8, 2], [0, 5, 2, 1]]
     assert rows.labels.tolist() == [1, 2]  # type: ignore[union-attr]
-    choice = Dataset.from_dict({"choices": [[[0, 2], [0, 5, 2]], [[0, 6, 2], [0, 7, 7, 2]]], "label": [1, 0]})
+    choice = Dataset.from_dict(
+        {"choices": [[[0, 2], [0, 5, 2]], [[0, 6, 2], [0, 7, 7, 2]]], "label": [1, 0]}
+    )
     rows = read_rows(choice.select([1]), "x")
     assert (rows.choices, len(rows), rows.lengths.tolist()) == (2, 1, [4])
     assert rows.inputs.block([0, 1], 1, 4).tolist() == [[0, 6, 2, 1], [0, 7, 7, 2]]
-    span = read_rows(Dataset.from_dict({"input_ids": [[0, 4, 2]], "start": [1], "end": [2], "x": ["y"]}), "x")
+    span = read_rows(
+        Dataset.from_dict({"input_ids": [[0, 4, 2]], "start": [1], "end": [2], "x": ["y"]}), "x"
+    )
     assert span.labels.tolist() == [[1, 2]]  # type: ignore[union-attr]
     text = read_rows(Dataset.from_dict({"input_ids": [[0, 4, 2], [0, 2]]}), "x")
     assert text.labels is None
@@ -165,5 +194,8 @@ def test_the_digest_knows_every_part() -> None:
 
 
 def test_seeds_are_derived_from_all_parts_and_not_from_their_glue() -> None:
-    assert len({derived_seed(1, 2), derived_seed(12), derived_seed(2, 1), derived_seed("1", "2", "")}) == 4
+    assert (
+        len({derived_seed(1, 2), derived_seed(12), derived_seed(2, 1), derived_seed("1", "2", "")})
+        == 4
+    )
     assert derived_seed(1, "order", 0) < 2**63

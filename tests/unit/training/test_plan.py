@@ -11,7 +11,9 @@ from stilts_artifact.errors import ConfigError
 from stilts_artifact.training.plan import CAP, Plan, Share
 
 SHARES = st.lists(
-    st.tuples(st.integers(1, 60), st.integers(1, 3), st.integers(1, 9), st.none() | st.integers(1, 40)),
+    st.tuples(
+        st.integers(1, 60), st.integers(1, 3), st.integers(1, 9), st.none() | st.integers(1, 40)
+    ),
     min_size=1,
     max_size=4,
 ).map(lambda found: tuple(Share(f"t{at}", *numbers) for at, numbers in enumerate(found)))
@@ -22,7 +24,9 @@ def drawn(plan: Plan) -> list[tuple[int, list[int]]]:
 
 
 @given(SHARES, st.integers(0, 5), st.sampled_from([1, 3]))
-def test_every_epoch_of_every_task_holds_each_example_once(shares: tuple[Share, ...], seed: int, pool: int) -> None:
+def test_every_epoch_of_every_task_holds_each_example_once(
+    shares: tuple[Share, ...], seed: int, pool: int
+) -> None:
     lengths = tuple(np.random.default_rng(9).integers(3, 30, share.examples) for share in shares)
     plan = Plan(shares, seed, lengths, pool)
     assert plan.steps == sum(share.epochs * -(-share.counted // share.batch) for share in shares)
@@ -38,7 +42,9 @@ def test_every_epoch_of_every_task_holds_each_example_once(shares: tuple[Share, 
 
 
 @given(SHARES, st.integers(0, 5), st.data())
-def test_steps_can_be_asked_for_in_any_order(shares: tuple[Share, ...], seed: int, data: st.DataObject) -> None:
+def test_steps_can_be_asked_for_in_any_order(
+    shares: tuple[Share, ...], seed: int, data: st.DataObject
+) -> None:
     in_order = drawn(Plan(shares, seed))
     plan = Plan(shares, seed)
     for step in data.draw(st.lists(st.integers(0, plan.steps - 1), max_size=8)):
@@ -74,7 +80,10 @@ def test_tasks_are_drawn_in_proportion_to_their_capped_sizes() -> None:
 
 def test_a_pool_puts_like_lengths_together_and_keeps_the_order_random() -> None:
     lengths = np.random.default_rng(3).integers(5, 60, 320)
-    plain, pooled = Plan((Share("a", 320, 1, 8),), 1), Plan((Share("a", 320, 1, 8),), 1, (lengths,), 10)
+    plain, pooled = (
+        Plan((Share("a", 320, 1, 8),), 1),
+        Plan((Share("a", 320, 1, 8),), 1, (lengths,), 10),
+    )
 
     def padding(plan: Plan) -> int:
         return sum(int((lengths[found].max() - lengths[found]).sum()) for _, found in drawn(plan))
@@ -86,9 +95,15 @@ def test_a_pool_puts_like_lengths_together_and_keeps_the_order_random() -> None:
 
 @pytest.mark.parametrize(
     "shares",
-    [(), (Share("a", 0, 1, 1),), (Share("a", 1, 0, 1),), (Share("a", 1, 1, 0),), (Share("a", 1, 1, 1, 0),),
-     (Share("a", 1, 1, 1), Share("a", 2, 1, 1))],
-)  # fmt: skip
+    [
+        (),
+        (Share("a", 0, 1, 1),),
+        (Share("a", 1, 0, 1),),
+        (Share("a", 1, 1, 0),),
+        (Share("a", 1, 1, 1, 0),),
+        (Share("a", 1, 1, 1), Share("a", 2, 1, 1)),
+    ],
+)
 def test_a_plan_without_sense_is_refused(shares: tuple[Share, ...]) -> None:
     with pytest.raises(ConfigError):
         Plan(shares, 1)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from stilts_artifact.domain.tasks import Kind
+from stilts_artifact.domain.tasks import TaskForm
 from stilts_artifact.errors import ConfigError, ResourceError
 from stilts_artifact.training import run as module
 from stilts_artifact.training import train as training
@@ -28,14 +28,14 @@ from tests.unit.training.helpers import (
     weights,
 )
 
-KINDS = [Kind.PAIR, Kind.CHOICE, Kind.TAGGING, Kind.SPAN, None]
+KINDS = [TaskForm.PAIR, TaskForm.CHOICE, TaskForm.TAGGING, TaskForm.SPAN, None]
 
 
 def mixture(encoder: Any) -> list[TrainingTask]:
     """Three tasks of different kinds and sizes, text among them."""
     return [
-        task_of(encoder, Kind.PAIR, name="pair", count=40),
-        task_of(encoder, Kind.TAGGING, name="tags", count=20, cap=12),
+        task_of(encoder, TaskForm.PAIR, name="pair", count=40),
+        task_of(encoder, TaskForm.TAGGING, name="tags", count=20, cap=12),
         task_of(encoder, None, name="mlm", count=30),
     ]
 
@@ -54,7 +54,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, torch.Tensor]:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_kind_of_task_is_learnt(tmp_path: Path, kind: Kind | None) -> None:
+def test_every_kind_of_task_is_learnt(tmp_path: Path, kind: TaskForm | None) -> None:
     encoder = tiny_encoder(dropout=0.0)
     task = task_of(encoder, kind, count=16, epochs=40)
     report = run(encoder, [task], tmp_path, learning_rate=1e-2)
@@ -71,23 +71,34 @@ def test_every_kind_of_task_is_learnt(tmp_path: Path, kind: Kind | None) -> None
 
 def test_shuffled_labels_are_not_learnt_beyond_them(tmp_path: Path) -> None:
     """What the one above learns is the labels' connection with the input."""
-    rows = rows_of(Kind.PAIR, 400)
+    rows = rows_of(TaskForm.PAIR, 400)
     assert isinstance(rows.labels, np.ndarray)
     right = {}
-    for name, labels in (("true", rows.labels), ("shuffled", np.random.default_rng(1).permutation(rows.labels))):
+    for name, labels in (
+        ("true", rows.labels),
+        ("shuffled", np.random.default_rng(1).permutation(rows.labels)),
+    ):
         encoder = tiny_encoder(dropout=0.0)
-        task = task_of(encoder, Kind.PAIR, rows=replace(rows, labels=labels), epochs=8, batch=16)
+        task = task_of(
+            encoder, TaskForm.PAIR, rows=replace(rows, labels=labels), epochs=8, batch=16
+        )
         run(encoder, [task], tmp_path, learning_rate=1e-2)
-        unseen = rows_of(Kind.PAIR, 300, seed=5)
+        unseen = rows_of(TaskForm.PAIR, 300, seed=5)
         ids = torch.from_numpy(unseen.inputs.block(np.arange(300), 1))
         with torch.no_grad():
-            made = task.head(encoder(input_ids=ids, attention_mask=(ids != 1).long())).argmax(-1).numpy()
+            made = (
+                task.head(encoder(input_ids=ids, attention_mask=(ids != 1).long()))
+                .argmax(-1)
+                .numpy()
+            )
         right[name] = float((made == unseen.labels).mean())
     assert right["true"] > 0.8
     assert abs(right["shuffled"] - 1 / 3) < 0.12
 
 
-def test_the_same_seed_gives_the_same_bits_and_another_does_not(whole: dict[str, torch.Tensor], tmp_path: Path) -> None:
+def test_the_same_seed_gives_the_same_bits_and_another_does_not(
+    whole: dict[str, torch.Tensor], tmp_path: Path
+) -> None:
     random.seed(99)
     torch.manual_seed(99)
     assert same(trained(tmp_path), whole)
@@ -106,7 +117,7 @@ def test_dropout_is_drawn_anew_in_every_step_and_for_every_seed(
 
     for seed in (1, 2):
         encoder = tiny_encoder()
-        task = task_of(encoder, Kind.PAIR)
+        task = task_of(encoder, TaskForm.PAIR)
         with monkeypatch.context() as patch:
             patch.setattr(training.torch, "manual_seed", listening)
             run(encoder, [task], tmp_path, seed=seed)
@@ -118,7 +129,7 @@ def test_another_dropout_holds_in_all_layers_and_only_while_training(tmp_path: P
     found = []
     for own, asked in ((0.0, None), (0.1, 0.0), (0.1, None)):
         encoder = tiny_encoder(dropout=own)
-        task = task_of(encoder, Kind.PAIR)
+        task = task_of(encoder, TaskForm.PAIR)
         run(encoder, [task], tmp_path, dropout=asked)
         assert encoder.config.hidden_dropout_prob == own
         found.append(weights(encoder, [task]))
@@ -136,7 +147,7 @@ def test_the_callers_threads_and_random_numbers_are_left_alone(tmp_path: Path) -
             if training:
                 encoder = tiny_encoder()
                 torch.manual_seed(5)
-                run(encoder, [task_of(encoder, Kind.SPAN)], tmp_path)
+                run(encoder, [task_of(encoder, TaskForm.SPAN)], tmp_path)
             found.append((torch.rand(3).tolist(), random.random(), np.random.rand()))
         assert found[0] == found[1]
         assert torch.get_num_threads() == 2
@@ -146,7 +157,11 @@ def test_the_callers_threads_and_random_numbers_are_left_alone(tmp_path: Path) -
 
 @pytest.mark.parametrize(("kill_after", "save_every"), [(10, 20), (10, 4), (10, 1)])
 def test_a_killed_run_resumes_to_the_same_bits(
-    whole: dict[str, torch.Tensor], tmp_path: Path, kill_after: int, save_every: int, monkeypatch: pytest.MonkeyPatch
+    whole: dict[str, torch.Tensor],
+    tmp_path: Path,
+    kill_after: int,
+    save_every: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(module, "_FLUSH", 1)
     with pytest.raises(Killed):
@@ -168,15 +183,20 @@ def test_a_resumed_run_knows_its_best_weights_its_patience_and_its_losses(
 
     def attempt(scores: list[float], progress: Any) -> tuple[Any, dict[str, torch.Tensor]]:
         encoder = tiny_encoder()
-        task = task_of(encoder, Kind.PAIR, count=160, development=Scripted(scores))
+        task = task_of(encoder, TaskForm.PAIR, count=160, development=Scripted(scores))
         return run(encoder, [task], tmp_path, progress=progress, **how), weights(encoder, [task])
 
     report, expected = attempt(list(scores), None)
-    assert (report.steps, report.planned) == (12, 20)  # the best at step 4, then four evaluations without a better one
+    assert (report.steps, report.planned) == (
+        12,
+        20,
+    )  # the best at step 4, then four evaluations without a better one
     assert report.best is not None
     assert report.best.step == 4
     with pytest.raises(Killed):
-        attempt(list(scores), Recorder(8))  # after the checkpoint at step 6, with three evaluations in it
+        attempt(
+            list(scores), Recorder(8)
+        )  # after the checkpoint at step 6, with three evaluations in it
     resumed, found = attempt(scores[3:], None)
     assert resumed == report
     assert same(found, expected)
@@ -186,20 +206,22 @@ def test_the_best_weights_are_kept_and_the_first_of_equals(tmp_path: Path) -> No
     found = {}
     for scores in ([1.0, 2.0, 3.0], [1.0, 3.0, 2.0], [3.0, 1.0, 3.0]):
         encoder = tiny_encoder()
-        task = task_of(encoder, Kind.PAIR, count=48, development=Scripted(list(scores)))
+        task = task_of(encoder, TaskForm.PAIR, count=48, development=Scripted(list(scores)))
         report = run(encoder, [task], tmp_path, evaluate_every=2)
         assert [evaluation.step for evaluation in report.evaluations] == [2, 4, 6]
         assert report.best is not None
         assert report.best.step == 2 * (scores.index(3.0) + 1)
         found[report.best.step] = weights(encoder, [task])
     encoder = tiny_encoder()
-    task = task_of(encoder, Kind.PAIR, count=48, development=Scripted([3.0, 1.0, 2.0]))
+    task = task_of(encoder, TaskForm.PAIR, count=48, development=Scripted([3.0, 1.0, 2.0]))
     run(encoder, [task], tmp_path, evaluate_every=2)
-    assert same(weights(encoder, [task]), found[2])  # an equal score later does not take the place of the first
+    assert same(
+        weights(encoder, [task]), found[2]
+    )  # an equal score later does not take the place of the first
     assert not same(found[2], found[4])
     assert not same(found[4], found[6])
     encoder = tiny_encoder()
-    task = task_of(encoder, Kind.PAIR, count=48)
+    task = task_of(encoder, TaskForm.PAIR, count=48)
     run(encoder, [task], tmp_path)
     assert same(weights(encoder, [task]), found[6])  # looking does not change the run
 
@@ -220,7 +242,11 @@ def test_a_mixture_is_judged_by_the_mean_of_its_tasks_and_text_has_no_say(tmp_pa
 
 @pytest.mark.parametrize(
     ("scores", "flags", "collapsed"),
-    [((40.0, 70.0), [], ["pair"]), ((40.0, 30.0), ["DEGENERATE"], ["pair", "tags"]), ((40.1, 30.1), [], [])],
+    [
+        ((40.0, 70.0), [], ["pair"]),
+        ((40.0, 30.0), ["DEGENERATE"], ["pair", "tags"]),
+        ((40.1, 30.1), [], []),
+    ],
 )
 def test_a_collapsed_run_is_flagged_and_kept(
     tmp_path: Path, scores: tuple[float, float], flags: list[str], collapsed: list[str]
@@ -236,20 +262,38 @@ def test_a_collapsed_run_is_flagged_and_kept(
 def test_a_task_alone_changes_nothing_that_it_does_not_use(tmp_path: Path) -> None:
     """The pooler goes from phase (ii) to (iii) as it is where phase (ii) had no use for it."""
     before = {name: tensor.clone() for name, tensor in tiny_encoder().state_dict().items()}
-    for kind, changed in ((Kind.TAGGING, False), (None, False), (Kind.PAIR, True)):
+    for kind, changed in ((TaskForm.TAGGING, False), (None, False), (TaskForm.PAIR, True)):
         encoder = tiny_encoder()
         run(encoder, [task_of(encoder, kind)], tmp_path)
         after = encoder.state_dict()
-        assert torch.equal(before["pooler.dense.weight"], after["pooler.dense.weight"]) is not changed
-        assert not torch.equal(before["embeddings.word_embeddings.weight"], after["embeddings.word_embeddings.weight"])
+        assert (
+            torch.equal(before["pooler.dense.weight"], after["pooler.dense.weight"]) is not changed
+        )
+        assert not torch.equal(
+            before["embeddings.word_embeddings.weight"], after["embeddings.word_embeddings.weight"]
+        )
 
 
-def test_one_step_is_adamw_on_the_mean_of_its_examples_clipped_and_warmed_up(tmp_path: Path) -> None:
+def test_one_step_is_adamw_on_the_mean_of_its_examples_clipped_and_warmed_up(
+    tmp_path: Path,
+) -> None:
     """Against the same steps written out with torch alone."""
     encoder, other = tiny_encoder(dropout=0.0), tiny_encoder(dropout=0.0)
-    rows = rows_of(Kind.PAIR, 8)
-    task, twin = task_of(encoder, Kind.PAIR, rows=rows, epochs=3), task_of(other, Kind.PAIR, rows=rows)
-    run(encoder, [task], tmp_path, learning_rate=1e-2, clip=0.05, warmup=0.67, weight_decay=0.1, micro_tokens=40)
+    rows = rows_of(TaskForm.PAIR, 8)
+    task, twin = (
+        task_of(encoder, TaskForm.PAIR, rows=rows, epochs=3),
+        task_of(other, TaskForm.PAIR, rows=rows),
+    )
+    run(
+        encoder,
+        [task],
+        tmp_path,
+        learning_rate=1e-2,
+        clip=0.05,
+        warmup=0.67,
+        weight_decay=0.1,
+        micro_tokens=40,
+    )
     parameters = [*other.parameters(), *twin.head.parameters()]
     groups = [
         {"params": [p for p in parameters if p.ndim > 1], "weight_decay": 0.1},
@@ -273,7 +317,7 @@ def test_one_step_is_adamw_on_the_mean_of_its_examples_clipped_and_warmed_up(tmp
 
 def test_a_loss_that_is_not_a_number_is_an_error_and_leaves_no_checkpoint(tmp_path: Path) -> None:
     encoder = tiny_encoder()
-    task = task_of(encoder, Kind.PAIR, epochs=4)
+    task = task_of(encoder, TaskForm.PAIR, epochs=4)
     with pytest.raises(ConfigError, match="training diverged") as caught:
         run(encoder, [task], tmp_path, learning_rate=1e30, clip=1e30, save_every=4, warmup=0)
     assert "learning rate" in str(caught.value.fix)
@@ -281,16 +325,22 @@ def test_a_loss_that_is_not_a_number_is_an_error_and_leaves_no_checkpoint(tmp_pa
         assert "step-00000004" not in str(path)
 
 
-def test_running_out_of_memory_is_a_resource_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_running_out_of_memory_is_a_resource_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def full(*_: object, **__: object) -> None:
-        raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes.")
+        raise RuntimeError(
+            "[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes."
+        )
 
     encoder = tiny_encoder()
-    task = task_of(encoder, Kind.PAIR)
+    task = task_of(encoder, TaskForm.PAIR)
     monkeypatch.setattr("torch.Tensor.backward", full)
     with pytest.raises(ResourceError, match="out of memory"):
         run(encoder, [task], tmp_path)
-    monkeypatch.setattr("torch.Tensor.backward", lambda *_: (_ for _ in ()).throw(RuntimeError("a fault of ours")))
+    monkeypatch.setattr(
+        "torch.Tensor.backward", lambda *_: (_ for _ in ()).throw(RuntimeError("a fault of ours"))
+    )
     with pytest.raises(RuntimeError, match="a fault of ours"):
         run(encoder, [task], tmp_path)
 
@@ -302,12 +352,14 @@ def test_a_checkpoint_of_other_data_or_settings_is_not_taken_up(
 
     def attempt(work: Path, progress: Any, data: int = 0, **how: Any) -> None:
         encoder = tiny_encoder()
-        task = task_of(encoder, Kind.PAIR, rows=rows_of(Kind.PAIR, 40, data))
+        task = task_of(encoder, TaskForm.PAIR, rows=rows_of(TaskForm.PAIR, 40, data))
         run(encoder, [task], work, progress=progress, save_every=2, **how)
 
     with pytest.raises(Killed):
         attempt(tmp_path / "a", Recorder(5))
-    for number, how in enumerate([{"data": 1}, {"seed": 2}, {"learning_rate": 2e-3}, {"dropout": 0.0}]):
+    for number, how in enumerate(
+        [{"data": 1}, {"seed": 2}, {"learning_rate": 2e-3}, {"dropout": 0.0}]
+    ):
         recorder = Recorder()
         attempt(Path(shutil.copytree(tmp_path / "a", tmp_path / str(number))), recorder, **how)
         assert recorder.notes == []
@@ -320,7 +372,7 @@ def test_a_work_folder_that_cannot_be_made_is_a_resource_error(tmp_path: Path) -
     (tmp_path / "file").write_text("in the way")
     encoder = tiny_encoder()
     with pytest.raises(ResourceError, match="work"):
-        run(encoder, [task_of(encoder, Kind.PAIR)], tmp_path / "file")
+        run(encoder, [task_of(encoder, TaskForm.PAIR)], tmp_path / "file")
 
 
 def test_a_run_of_nothing_is_refused(tmp_path: Path) -> None:

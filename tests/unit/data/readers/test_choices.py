@@ -36,7 +36,11 @@ def item(**changes: Any) -> dict[str, Any]:
     return record | changes
 
 
-@given(st.lists(st.tuples(st.integers(0, 99), FREE, FREE, FOUR, st.integers(0, 3)), min_size=1, max_size=9))
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 99), FREE, FREE, FOUR, st.integers(0, 3)), min_size=1, max_size=9
+    )
+)
 def test_hellaswag(written: list[tuple[int, str, str, tuple[str, ...], int]]) -> None:
     records = [
         item(ind=ind, ctx_a=first, ctx_b=start, endings=endings, label=gold)
@@ -78,7 +82,8 @@ def write_csv(rows: list[list[str]], end: str = "\r\n") -> bytes:
 )
 def test_cosmosqa(written: list[tuple[str, str, str, tuple[str, ...], int]], end: str) -> None:
     rows = [
-        [identity, context, question, *answers, str(gold)] for identity, context, question, answers, gold in written
+        [identity, context, question, *answers, str(gold)]
+        for identity, context, question, answers, gold in written
     ]
     assert cosmosqa(write_csv([HEADER, *rows], end), "f") == [
         ChoiceExample(identity, f"{context} {question}", answers, gold)
@@ -112,7 +117,11 @@ def question(**changes: Any) -> dict[str, Any]:
 
 
 @given(
-    st.lists(st.tuples(CELL, FREE, st.lists(FREE, min_size=5, max_size=5), st.integers(0, 4)), min_size=1, max_size=9)
+    st.lists(
+        st.tuples(CELL, FREE, st.lists(FREE, min_size=5, max_size=5), st.integers(0, 4)),
+        min_size=1,
+        max_size=9,
+    )
 )
 def test_commonsenseqa(written: list[tuple[str, str, list[str], int]]) -> None:
     records = [
@@ -121,7 +130,10 @@ def test_commonsenseqa(written: list[tuple[str, str, list[str], int]]) -> None:
             "answerKey": "ABCDE"[gold],
             "question": {
                 "stem": stem,
-                "choices": [{"label": letter, "text": text} for letter, text in zip("ABCDE", texts, strict=True)],
+                "choices": [
+                    {"label": letter, "text": text}
+                    for letter, text in zip("ABCDE", texts, strict=True)
+                ],
             },
         }
         for identity, stem, texts, gold in written

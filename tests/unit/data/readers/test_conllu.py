@@ -34,12 +34,18 @@ FORMS = CELL.map(lambda text: text.strip().replace(" ", "").replace("\u200c", ""
 
 
 @given(
-    st.lists(st.lists(st.tuples(FORMS, st.sampled_from(UPOS.split())), min_size=1, max_size=6), min_size=1, max_size=4)
+    st.lists(
+        st.lists(st.tuples(FORMS, st.sampled_from(UPOS.split())), min_size=1, max_size=6),
+        min_size=1,
+        max_size=4,
+    )
 )
 def test_plain_words_come_back(written: list[list[tuple[str, str]]]) -> None:
     lines = ["# sent_id = 1\n"]
     for sentence in written:
-        lines += [word(i, form, upos, i - 1) for i, (form, upos) in enumerate(sentence, start=1)] + ["\n"]
+        lines += [
+            word(i, form, upos, i - 1) for i, (form, upos) in enumerate(sentence, start=1)
+        ] + ["\n"]
     expected = [TaggedSentence(tuple(w for w, _ in s), tuple(t for _, t in s)) for s in written]
     assert read(*lines) == expected
 
@@ -47,7 +53,10 @@ def test_plain_words_come_back(written: list[list[tuple[str, str]]]) -> None:
 def test_a_fused_token_takes_the_tag_nearest_the_root() -> None:
     # "vámonos" = vamos (root) + nos; "del" = de + el, where the noun heads both
     assert one(
-        fused("1-2", "vámonos"), word(1, "vamos", "VERB", 0), word(2, "nos", "PRON", 1), word(3, "ya", "ADV", 1)
+        fused("1-2", "vámonos"),
+        word(1, "vamos", "VERB", 0),
+        word(2, "nos", "PRON", 1),
+        word(3, "ya", "ADV", 1),
     ) == [("vámonos", "VERB"), ("ya", "ADV")]
     assert one(
         word(1, "mar", "NOUN", 0),
@@ -71,7 +80,9 @@ def test_a_fused_token_takes_the_tag_nearest_the_root() -> None:
         ("es", "SYM", "NOUN", "SYM"),  # in no list: the leftmost
     ],
 )
-def test_ties_go_by_the_languages_precedence(language: str, first: str, second: str, tag: str) -> None:
+def test_ties_go_by_the_languages_precedence(
+    language: str, first: str, second: str, tag: str
+) -> None:
     sentence = [fused("2-3", "ab"), word(2, "a", first, 1), word(3, "b", second, 1)]
     assert one(word(1, "r", "VERB", 0), *sentence, language=language)[1] == ("ab", tag)
 
@@ -84,18 +95,36 @@ def test_enhanced_dependencies_count_as_ancestors() -> None:
 
 
 def test_cycles_and_empty_nodes_do_no_harm() -> None:
-    cycle = [fused("1-2", "ab"), word(1, "a", "ADP", 2), word(2, "b", "DET", 1), word("2.1", "e", "NOUN", "_")]
+    cycle = [
+        fused("1-2", "ab"),
+        word(1, "a", "ADP", 2),
+        word(2, "b", "DET", 1),
+        word("2.1", "e", "NOUN", "_"),
+    ]
     assert one(*cycle, word(3, "c", "NOUN", 0)) == [("ab", "ADP"), ("c", "NOUN")]
 
 
 def test_words_lose_spaces_and_zero_width_non_joiners() -> None:
-    assert one(word(1, "10 000", "NUM", 0), word(2, "می\u200cروم", "VERB", 1)) == [("10000", "NUM"), ("میروم", "VERB")]
-    assert one(word(1, "\u200c", "PUNCT", 0), word(2, "a\u00a0b", "X", 1)) == [("\u200c", "PUNCT"), ("a\u00a0b", "X")]
+    assert one(word(1, "10 000", "NUM", 0), word(2, "می\u200cروم", "VERB", 1)) == [
+        ("10000", "NUM"),
+        ("میروم", "VERB"),
+    ]
+    assert one(word(1, "\u200c", "PUNCT", 0), word(2, "a\u00a0b", "X", 1)) == [
+        ("\u200c", "PUNCT"),
+        ("a\u00a0b", "X"),
+    ]
 
 
 @pytest.mark.parametrize(
     ("forms", "kept"),
-    [("a b", True), ("_ a", False), ("_ a b", True), ("_ _ a", False), ("_ _ _ _ a b", True), ("_", False)],
+    [
+        ("a b", True),
+        ("_ a", False),
+        ("_ a b", True),
+        ("_ _ a", False),
+        ("_ _ _ _ a b", True),
+        ("_", False),
+    ],
 )
 def test_sentences_without_text_are_dropped(forms: str, kept: bool) -> None:
     lines = [word(i, form, "NOUN", 0) for i, form in enumerate(forms.split(), start=1)]
@@ -114,9 +143,15 @@ def test_a_withheld_sentence_may_have_any_tag() -> None:
         ([word(1, "a", "X", 0)[:-1] + "\t_\n"], ["extra columns", "f:1", "11 columns"]),
         ([word(1, "a", "X", 0), word(3, "b", "X", 1)], ["ID out of order", "f:2", "'3'", "2"]),
         ([fused("2-3", "ab"), word(1, "a", "X", 0)], ["ID out of order", "f:1", "'2-3'"]),
-        ([fused("1-2", "ab"), word(1, "a", "X", 0)], ["ID out of order", "up to word 2", "words up to 1"]),
+        (
+            [fused("1-2", "ab"), word(1, "a", "X", 0)],
+            ["ID out of order", "up to word 2", "words up to 1"],
+        ),
         ([fused("1-1", "ab"), word(1, "a", "X", 0)], ["ID out of order", "'1-1'"]),
-        ([fused("1-2", "ab"), fused("1-3", "abc"), word(1, "a", "X", 0)], ["ID out of order", "overlap"]),
+        (
+            [fused("1-2", "ab"), fused("1-3", "abc"), word(1, "a", "X", 0)],
+            ["ID out of order", "overlap"],
+        ),
         ([word("x", "a", "X", 0)], ["ID is not a number", "'x'"]),
         ([word(1, "a", "X", "_")], ["HEAD is not a number", "'_'"]),
         ([word(1, "a", "X", 0, deps="9" * 5000 + ":dep")], ["DEPS is not a number"]),

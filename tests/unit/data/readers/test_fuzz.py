@@ -12,7 +12,11 @@ from hypothesis import strategies as st
 from stilts_artifact.data.readers import READERS
 from stilts_artifact.errors import ArtifactError
 
-OPTIONS = {"xnli": {"language": "de"}, "tydiqa": {"language": "english"}, "conllu": {"language": "es"}}
+OPTIONS = {
+    "xnli": {"language": "de"},
+    "tydiqa": {"language": "english"},
+    "conllu": {"language": "es"},
+}
 QUESTION = {"id": "english-1", "question": "?", "answers": [{"text": "b", "answer_start": 2}]}
 SQUAD = json.dumps({"data": [{"paragraphs": [{"context": "a b", "qas": [QUESTION]}]}]})
 UD = "\t".join(["1", "a", "_", "X", "_", "_", "2", "d", "2:d|1.1:d", "_"])
@@ -25,7 +29,10 @@ VALID = {
         {
             "id": "1",
             "answerKey": "B",
-            "question": {"stem": "?", "choices": [{"label": letter, "text": "t"} for letter in "ABCDE"]},
+            "question": {
+                "stem": "?",
+                "choices": [{"label": letter, "text": "t"} for letter in "ABCDE"],
+            },
         }
     ),
     "conllu": f"1-2\tab{chr(9)}{chr(9).join('________')}\n{UD}\n{UD.replace('1', '2', 1)}\n\n",

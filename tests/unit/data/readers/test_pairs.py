@@ -15,10 +15,29 @@ from tests.unit.data.readers.checks import CELL, TRICKY, refused
 
 NLI = ("contradiction", "entailment", "neutral")
 PARSES = ("sentence1_binary_parse", "sentence2_binary_parse", "sentence1_parse", "sentence2_parse")
-TRAIN = ("index", "promptID", "pairID", "genre", *PARSES, "sentence1", "sentence2", "label1", "gold_label")
+TRAIN = (
+    "index",
+    "promptID",
+    "pairID",
+    "genre",
+    *PARSES,
+    "sentence1",
+    "sentence2",
+    "label1",
+    "gold_label",
+)
 DEV = (*TRAIN[:-1], "label2", "label3", "label4", "label5", "gold_label")
 XNLI = ("language", "gold_label", *PARSES, "sentence1", "sentence2", "promptID", "pairID", "genre")
-XNLI += ("label1", "label2", "label3", "label4", "label5", "sentence1_tokenized", "sentence2_tokenized", "match")
+XNLI += (
+    "label1",
+    "label2",
+    "label3",
+    "label4",
+    "label5",
+    "sentence1_tokenized",
+    "sentence2_tokenized",
+    "match",
+)
 WRITTEN = {
     "contradiction": PairExample("1", TRICKY, "b", "contradiction"),
     "neutral": PairExample("2", '"unbalanced', "'", "neutral"),
@@ -26,15 +45,21 @@ WRITTEN = {
 
 
 def pairs(labels: Sequence[str]) -> st.SearchStrategy[list[PairExample]]:
-    return st.lists(st.builds(PairExample, CELL, CELL, CELL, st.sampled_from(labels)), min_size=1, max_size=15)
+    return st.lists(
+        st.builds(PairExample, CELL, CELL, CELL, st.sampled_from(labels)), min_size=1, max_size=15
+    )
 
 
-def tsv(columns: Sequence[str], names: Sequence[str], examples: list[PairExample], language: str = "de") -> bytes:
+def tsv(
+    columns: Sequence[str], names: Sequence[str], examples: list[PairExample], language: str = "de"
+) -> bytes:
     """Write examples into the columns ``names`` (id, first, second, label) of a table with ``columns``."""
     lines = ["\t".join(columns)]
     for example in examples:
         cells = dict.fromkeys(columns, "-") | {"language": language}
-        cells |= dict(zip(names, (example.id, example.first, example.second, example.label), strict=True))
+        cells |= dict(
+            zip(names, (example.id, example.first, example.second, example.label), strict=True)
+        )
         lines.append("\t".join(cells[column] for column in columns))
     return "".join(f"{line}\n" for line in lines).encode()
 
@@ -68,13 +93,21 @@ def test_pawsx(examples: list[PairExample]) -> None:
 
 
 def test_pawsx_keeps_missing_translations() -> None:
-    assert pawsx(b"id\tsentence1\tsentence2\tlabel\n1\tNS\tNS\t0\n", "f") == [PairExample("1", "NS", "NS", "0")]
+    assert pawsx(b"id\tsentence1\tsentence2\tlabel\n1\tNS\tNS\t0\n", "f") == [
+        PairExample("1", "NS", "NS", "0")
+    ]
 
 
 @given(pairs(NLI))
 def test_snli_drops_pairs_without_label(examples: list[PairExample]) -> None:
     lines = [
-        {"gold_label": gold, "sentence1": e.first, "sentence2": e.second, "pairID": e.id, "captionID": "x"}
+        {
+            "gold_label": gold,
+            "sentence1": e.first,
+            "sentence2": e.second,
+            "pairID": e.id,
+            "captionID": "x",
+        }
         for e in examples
         for gold in (e.label, "-")
     ]
@@ -84,10 +117,19 @@ def test_snli_drops_pairs_without_label(examples: list[PairExample]) -> None:
 @given(pairs(NLI))
 def test_anli_names_its_labels_in_full(examples: list[PairExample]) -> None:
     lines = [
-        {"uid": e.id, "context": e.first, "hypothesis": e.second, "label": e.label[0], "genre": "news"}
+        {
+            "uid": e.id,
+            "context": e.first,
+            "hypothesis": e.second,
+            "label": e.label[0],
+            "genre": "news",
+        }
         for e in examples
     ]
-    assert anli("\n".join(json.dumps(line, ensure_ascii=False) for line in lines).encode(), "f") == examples
+    assert (
+        anli("\n".join(json.dumps(line, ensure_ascii=False) for line in lines).encode(), "f")
+        == examples
+    )
 
 
 @pytest.mark.parametrize("read", [mnli, lambda data, where: xnli(data, where, language="de")])
@@ -99,11 +141,28 @@ def test_the_tricky_sentence_survives(read: Callable[[bytes, str], list[PairExam
 
 def test_faults_name_line_and_labels() -> None:
     wrong = [*WRITTEN.values(), PairExample("3", "a", "b", "contradictory")]
-    refused(lambda: mnli(tsv(DEV, NAMES, wrong), "dev.tsv"), "dev.tsv:4", "'contradictory'", "'contradiction' or")
-    refused(lambda: xnli(tsv(XNLI, NAMES, wrong[:2]), "f", language="sw"), "no row in language 'sw'", "de")
-    refused(lambda: anli(b'{"uid": "", "context": "", "hypothesis": "", "label": "entailment"}', "f"), "f:1", "'e'")
+    refused(
+        lambda: mnli(tsv(DEV, NAMES, wrong), "dev.tsv"),
+        "dev.tsv:4",
+        "'contradictory'",
+        "'contradiction' or",
+    )
+    refused(
+        lambda: xnli(tsv(XNLI, NAMES, wrong[:2]), "f", language="sw"),
+        "no row in language 'sw'",
+        "de",
+    )
+    refused(
+        lambda: anli(b'{"uid": "", "context": "", "hypothesis": "", "label": "entailment"}', "f"),
+        "f:1",
+        "'e'",
+    )
     blinded = [PairExample(str(i), "a", "b", "neutral") for i in range(21)]
-    refused(lambda: xnli(tsv(XNLI, NAMES, blinded), "f", language="de"), "every label is the same", "XTREME")
+    refused(
+        lambda: xnli(tsv(XNLI, NAMES, blinded), "f", language="de"),
+        "every label is the same",
+        "XTREME",
+    )
     refused(lambda: mnli(tsv(DEV, NAMES, blinded), "f"), "every label is the same")
 
 
@@ -113,4 +172,6 @@ def test_qqp_leaves_out_as_many_cut_rows_as_are_known_and_no_more() -> None:
     assert [example.id for example in qqp(header + rows, "f", cut_rows="1")] == ["2"]
     refused(lambda: qqp(header + rows, "f"), "f:2", "missing columns: question2, is_duplicate")
     refused(lambda: qqp(header + rows + b"3\n", "f", cut_rows="1"), "f:4", "missing columns")
-    refused(lambda: qqp(header + b"1\t1\t2\ta\tb\t1\tmore\n", "f", cut_rows="1"), "f:2", "extra columns")
+    refused(
+        lambda: qqp(header + b"1\t1\t2\ta\tb\t1\tmore\n", "f", cut_rows="1"), "f:2", "extra columns"
+    )

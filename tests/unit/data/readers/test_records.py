@@ -12,7 +12,9 @@ from tests.unit.data.readers.checks import TRICKY, refused
 
 
 def test_lines_are_objects() -> None:
-    data = "\n".join(json.dumps({"text": text}, ensure_ascii=False) for text in ("a\u2028b", "c")).encode()
+    data = "\n".join(
+        json.dumps({"text": text}, ensure_ascii=False) for text in ("a\u2028b", "c")
+    ).encode()
     assert list(parse_lines(data, "f")) == [("f:1", {"text": "a\u2028b"}), ("f:2", {"text": "c"})]
 
 
@@ -32,7 +34,11 @@ def test_lines_are_objects() -> None:
     ],
 )
 def test_what_is_not_strict_is_refused(line: str, parts: list[str]) -> None:
-    refused(lambda: list(parse_lines(b'{"a": 0}\n' + line.encode() + b'\n{"a": 3}\n', "f")), "f:2", *parts)
+    refused(
+        lambda: list(parse_lines(b'{"a": 0}\n' + line.encode() + b'\n{"a": 3}\n', "f")),
+        "f:2",
+        *parts,
+    )
     refused(lambda: parse_document(line.encode() or b" ", "f"), "f:1", *parts)
 
 

@@ -14,11 +14,17 @@ TAGS = st.sampled_from(["O", "B-LOC", "I-LOC", "B-ORG", "I-ORG", "B-PER", "I-PER
 WORDS = CELL.map(str.strip).filter(bool)
 
 
-@given(st.lists(st.lists(st.tuples(WORDS, TAGS), min_size=1, max_size=5), min_size=1, max_size=5), st.booleans())
+@given(
+    st.lists(st.lists(st.tuples(WORDS, TAGS), min_size=1, max_size=5), min_size=1, max_size=5),
+    st.booleans(),
+)
 def test_panx(written: list[list[tuple[str, str]]], final_blank: bool) -> None:
-    text = "\n".join("".join(f"af:{word}\t{tag}\n" for word, tag in sentence) for sentence in written)
+    text = "\n".join(
+        "".join(f"af:{word}\t{tag}\n" for word, tag in sentence) for sentence in written
+    )
     assert panx((text + "\n" * final_blank).encode(), "f") == [
-        TaggedSentence(tuple(word for word, _ in sentence), tuple(tag for _, tag in sentence)) for sentence in written
+        TaggedSentence(tuple(word for word, _ in sentence), tuple(tag for _, tag in sentence))
+        for sentence in written
     ]
 
 
@@ -51,13 +57,16 @@ TREE = (
 
 
 def test_ccg() -> None:
-    sentence = TaggedSentence(("Vinken", "is", "a", "3\\/4"), ("N", "(S[dcl]\\NP)/NP", "NP[nb]/N", "N"))
+    sentence = TaggedSentence(
+        ("Vinken", "is", "a", "3\\/4"), ("N", "(S[dcl]\\NP)/NP", "NP[nb]/N", "N")
+    )
     assert ccg((HEAD + TREE + HEAD + TREE).encode(), "f") == [sentence, sentence]
     assert ccg((HEAD + "(<L N NN NN cat N>)\n").encode(), "f") == [TaggedSentence(("cat",), ("N",))]
 
 
 LEAF_PART = st.text(
-    st.characters(codec="utf-8", exclude_categories=["Cs", "Z", "Cc"], exclude_characters="<>()"), min_size=1
+    st.characters(codec="utf-8", exclude_categories=["Cs", "Z", "Cc"], exclude_characters="<>()"),
+    min_size=1,
 )
 
 

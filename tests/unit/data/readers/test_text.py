@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stilts_artifact.data.readers.text import decode, label, numbered_lines, refuse_blinded, rows, shown, table
+from stilts_artifact.data.readers.text import (
+    decode,
+    label,
+    numbered_lines,
+    refuse_blinded,
+    rows,
+    shown,
+    table,
+)
 from tests.unit.data.readers.checks import CELL, TRICKY, refused
 
 
@@ -18,7 +26,10 @@ def test_lines_come_back_as_written(lines: list[str], final_newline: bool) -> No
 
 
 def test_only_newline_ends_a_line() -> None:
-    assert list(numbered_lines(f"{TRICKY}\nnext\n".encode(), "f")) == [("f:1", TRICKY), ("f:2", "next")]
+    assert list(numbered_lines(f"{TRICKY}\nnext\n".encode(), "f")) == [
+        ("f:1", TRICKY),
+        ("f:2", "next"),
+    ]
 
 
 def test_a_mark_inside_the_text_is_data() -> None:
@@ -73,14 +84,23 @@ def test_rows_without_header_have_an_exact_width() -> None:
 def test_a_label_outside_its_set_is_refused() -> None:
     assert label("e", {"e": "entailment"}, "f:1") == "entailment"
     refused(
-        lambda: label("x", {"e": "entailment", "n": "neutral"}, "f:9"), "outside its set", "f:9", "'x'", "'e' or 'n'"
+        lambda: label("x", {"e": "entailment", "n": "neutral"}, "f:9"),
+        "outside its set",
+        "f:9",
+        "'x'",
+        "'e' or 'n'",
     )
 
 
 def test_constant_labels_are_refused_from_21_on() -> None:
     refuse_blinded(["a"] * 20, "f")
     refuse_blinded(["a"] * 20 + ["b"], "f")
-    refused(lambda: refuse_blinded(["a"] * 21, "f"), "XTREME", "21 labels, all 'a'", "publisher's own file")
+    refused(
+        lambda: refuse_blinded(["a"] * 21, "f"),
+        "XTREME",
+        "21 labels, all 'a'",
+        "publisher's own file",
+    )
 
 
 def test_long_values_are_cut_in_messages() -> None:

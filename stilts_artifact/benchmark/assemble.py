@@ -1,0 +1,89 @@
+"""The two worlds, assembled from the same tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from stilts_artifact.benchmark import intermediate, targets
+from stilts_artifact.benchmark.languages import MINI, XTREME, Naming
+from stilts_artifact.benchmark.pins import Pin, read_pins
+from stilts_artifact.benchmark.sources import upstream_sources
+from stilts_artifact.domain.tasks import Benchmark, Language, Part, Source, Task
+from stilts_artifact.errors import ConfigError
+
+MINI_PINS = "mini_pins.tsv"
+RECORD = "python -m stilts_artifact.miniworld.pin"
+
+
+def xtreme_benchmark() -> Benchmark:
+    """The real benchmark."""
+    return _assemble("xtreme", XTREME, upstream_sources())
+
+
+def mini_benchmark(pins: Mapping[str, Pin] | None = None) -> Benchmark:
+    """The generated benchmark, with the recorded pins unless others are given.
+
+    Raises:
+        ConfigError: the pins are not exactly those of the files that the tasks read.
+    """
+    recorded = read_pins(MINI_PINS) if pins is None else pins
+    return _assemble("mini", MINI, {name: _generated(name, pin) for name, pin in recorded.items()})
+
+
+def source_names(naming: Naming) -> tuple[str, ...]:
+    """Names of the sources that a world's tasks read, each once, in the order of first use."""
+    parts = [part for task in _tasks(naming) for parts in task.parts.values() for part in parts]
+    return tuple(dict.fromkeys(part.source for part in [*parts, *_text(naming).values()]))
+
+
+def _text(naming: Naming) -> Mapping[str, Part]:
+    """Running text of every language of the world."""
+    return {language: Part(f"wikipedia.{language}.txt", "lines") for language in naming.names}
+
+
+def _assemble(name: str, naming: Naming, sources: Mapping[str, Source]) -> Benchmark:
+    names = source_names(naming)
+    astray = sorted(set(names) ^ set(sources))
+    if astray:
+        raise ConfigError(
+            "the pins are not those of the files that the tasks read",
+            where=f"stilts_artifact/benchmark/{name}_pins.tsv",
+            got=f"{len(astray)} astray: {', '.join(astray[:5])}",
+            fix=f"run: {RECORD}" if name == "mini" else None,
+        )
+    return Benchmark(
+        name=name,
+        source_language=naming.source_language,
+        languages={code: Language(code, text) for code, text in naming.names.items()},
+        tasks={
+            task.name: replace(task, licence=_licence(task, sources)) for task in _tasks(naming)
+        },
+        sources={source: sources[source] for source in names},
+        text=_text(naming),
+    )
+
+
+def _tasks(naming: Naming) -> tuple[Task, ...]:
+    return (*intermediate.tasks(naming), *targets.tasks(naming))
+
+
+def _licence(task: Task, sources: Mapping[str, Source]) -> str:
+    """The licences of everything a task reads, training data included."""
+    return "; ".join(
+        dict.fromkeys(
+            sources[part.source].licence for parts in task.parts.values() for part in parts
+        )
+    )
+
+
+def _generated(name: str, pin: Pin) -> Source:
+    return Source(
+        name=name,
+        urls=(f"miniworld:{name}",),
+        bytes=pin.bytes,
+        sha256=pin.sha256,
+        licence="CC0-1.0",
+        obtain="Nothing to download: fetching generates it from a seed.",
+        pinned_by=f"stilts_artifact/benchmark/{MINI_PINS}, recorded by {RECORD}",
+    )

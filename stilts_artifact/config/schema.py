@@ -1,0 +1,221 @@
+"""The fields of a scale file."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from stilts_artifact.config.load import known_scale
+
+ScaleName = Annotated[str, AfterValidator(known_scale)]
+"""Name of a scale that ships."""
+
+Positive = Annotated[int, Field(gt=0)]
+Cap = Positive | None
+"""Most rows; ``None`` for all there are."""
+Rate = Annotated[float, Field(gt=0, lt=1)]
+
+
+def _distinct(seeds: tuple[int, ...]) -> tuple[int, ...]:
+    if len(set(seeds)) < len(seeds):
+        raise ValueError("a seed occurs twice")
+    return seeds
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class EncoderChoice(_Section):
+    """What phase (i) hands over.
+
+    Attributes:
+        name: of a repository on the Hugging Face hub, or ``mini``, the encoder that ships with this
+            package.
+        revision: commit of the repository; ``None`` for the shipped one, which the package's
+            version fixes.
+    """
+
+    name: str
+    revision: str | None
+
+
+class Retrieval(_Section):
+    """How sentences are embedded and mined.
+
+    Attributes:
+        layer: index into ``hidden_states``, 0 being the embeddings.
+        neighbours: k of the margin.
+    """
+
+    layer: Annotated[int, Field(ge=0)]
+    pooling: Literal["mean", "cls"]
+    max_length: Positive
+    neighbours: Positive
+    margin: Literal["ratio", "distance", "absolute"]
+
+
+class Tuning(_Section):
+    """How one task is trained.
+
+    Attributes:
+        batch: examples of an optimiser step, whatever the hardware.
+        learning_rate: its peak.
+        max_length: most tokens of an input.
+        train_rows: most training examples.
+    """
+
+    epochs: Positive
+    batch: Positive
+    learning_rate: Rate
+    max_length: Positive
+    train_rows: Cap
+
+
+class Training(_Section):
+    """What all training runs share.
+
+    Attributes:
+        warmup: share of the steps.
+        epsilon: AdamW's.
+        evaluate_every: optimiser steps; one more evaluation comes at the end.
+        development_rows: the first ones of the English development set.
+        patience: evaluations without a new best.
+        save_every: optimiser steps between checkpoints; does not change the result.
+        dropout: of encoder and heads; ``None`` for the encoder's own.
+        length_pool: batches whose examples are sorted by length together; 1 is plain random order.
+    """
+
+    warmup: Annotated[float, Field(ge=0, lt=1)]
+    weight_decay: Annotated[float, Field(ge=0)]
+    epsilon: Annotated[float, Field(gt=0)]
+    clip: Annotated[float, Field(gt=0)]
+    evaluate_every: Positive
+    development_rows: Positive
+    patience: Positive
+    save_every: Positive
+    dropout: Annotated[float, Field(ge=0, lt=1)] | None
+    length_pool: Positive
+
+
+class Mixture(_Section):
+    """What several tasks trained together share.
+
+    Attributes:
+        cap: most examples of a task that count for its probability and its steps.
+        cap_with_mlm: the same where masked language modelling goes on beside them.
+        learning_rate: of all of them.
+    """
+
+    cap: Positive
+    cap_with_mlm: Positive
+    learning_rate: Rate
+
+
+class MaskedLanguage(_Section):
+    """Masked language modelling that goes on in phase (ii).
+
+    Attributes:
+        probability: share of tokens to predict.
+        learning_rate: of every run that it is part of.
+        rows: most texts of each language.
+    """
+
+    probability: Rate
+    learning_rate: Rate
+    epochs: Positive
+    batch: Positive
+    max_length: Positive
+    rows: Cap
+
+
+class Intermediate(_Section):
+    """The nine intermediate tasks."""
+
+    anli_plus: Tuning
+    mnli: Tuning
+    qqp: Tuning
+    squad_v2: Tuning
+    squad_v1: Tuning
+    hellaswag: Tuning
+    ccg: Tuning
+    cosmosqa: Tuning
+    commonsenseqa: Tuning
+
+
+class Targets(_Section):
+    """The six targets that are trained; MLQA is evaluated with XQuAD's model."""
+
+    xnli: Tuning
+    pawsx: Tuning
+    udpos: Tuning
+    panx: Tuning
+    xquad: Tuning
+    tydiqa: Tuning
+
+
+class Scale(_Section):
+    """How large a run is, and what its result means.
+
+    Attributes:
+        name: the scale's name, part of every signature.
+        benchmark: which benchmark it reads.
+        expected: the folder of ``expected_results`` it is compared with.
+        evidence: whether a result says anything about the paper.
+        meaning: that in words, printed beside every result.
+        seeds: every trained cell is the median over them.
+        dtype: of training and inference on a GPU; a CPU computes in float32.
+        evaluation_rows: most examples of each language that are predicted and scored.
+    """
+
+    name: ScaleName
+    benchmark: Literal["mini", "xtreme"]
+    expected: str
+    evidence: bool
+    meaning: str
+    encoder: EncoderChoice
+    seeds: Annotated[tuple[int, ...], Field(strict=False, min_length=1), AfterValidator(_distinct)]
+    dtype: Literal["bfloat16", "float32"]
+    evaluation_rows: Cap
+    retrieval: Retrieval
+    training: Training
+    mixture: Mixture
+    mlm: MaskedLanguage
+    intermediate: Intermediate
+    targets: Targets
+
+    @property
+    def stamp(self) -> str:
+        """The line that captions every table of this scale."""
+        return f"{self.name}: {self.meaning}"
+
+    def tuning(self, task: str) -> Tuning:
+        """How a task is trained.
+
+        Raises:
+            ConfigError: it is none of the trained ones.
+        """
+        from stilts_artifact.errors import unknown_name
+
+        for section in (self.intermediate, self.targets):
+            if task in type(section).model_fields:
+                found: Tuning = getattr(section, task)
+                return found
+        raise unknown_name(
+            "trained task", task, [*Intermediate.model_fields, *Targets.model_fields]
+        )
+
+    def learning_rate(self, tasks: tuple[str, ...], mlm: bool) -> float:
+        """Peak learning rate of an intermediate run on these tasks, with masked language modelling or without."""
+        if mlm:
+            return self.mlm.learning_rate
+        return (
+            self.tuning(tasks[0]).learning_rate if len(tasks) == 1 else self.mixture.learning_rate
+        )
+
+    def cap(self, tasks: tuple[str, ...], mlm: bool) -> int | None:
+        """Size cap of an intermediate run on these tasks; a run on one task alone has none."""
+        if len(tasks) + mlm < 2:
+            return None
+        return self.mixture.cap_with_mlm if mlm else self.mixture.cap

@@ -1,0 +1,207 @@
+"""The steps behind Tables 2 and 3: which encoder is trained on what, what it predicts, and from which bytes.
+
+Pure data: building it reads no file. Two rows that need the same thing name the same step, so it is
+done once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from stilts_artifact.benchmark.experiments import Row, scored_split, selection_task, training_task
+from stilts_artifact.config.schema import Scale, Tuning
+from stilts_artifact.domain.tasks import Benchmark, Part, Role, Split, Task, TaskForm
+from stilts_artifact.pipeline.step import Step
+
+RETRIEVAL = (TaskForm.MINING, TaskForm.SEARCH)
+
+
+@dataclass(frozen=True, slots=True)
+class StepBuilder:
+    """All steps of one scale.
+
+    Args:
+        revision: commit of the phase (i) encoder, or the sha256 of its weights.
+        pins: source name -> sha256 of its bytes. Where a source is absent, the steps that read it
+            cannot be built: see :meth:`parts`.
+    """
+
+    benchmark: Benchmark
+    scale: Scale
+    revision: str
+    pins: Mapping[str, str]
+
+    def encoder(self) -> Step:
+        """Phase (i)."""
+        return Step("encoder", {"name": self.scale.encoder.name, "revision": self.revision})
+
+    def intermediate(self, row: Row, seed: int) -> Step:
+        """Phase (ii): the encoder of a row; for the row without an intermediate task, that of phase (i)."""
+        if not row.tasks and not row.mlm:
+            return self.encoder()
+        inputs = {"encoder": self.encoder()}
+        for task in row.tasks:
+            inputs[f"train:{task}"] = self._prepared(task, Split.TRAIN, (row.language,))
+            inputs[f"dev:{task}"] = self._prepared(
+                task, Split.DEV, (self.benchmark.source_language,)
+            )
+        if row.mlm:
+            inputs["text"] = self._text()
+        params = {"tasks": list(row.tasks), "mlm": row.mlm, "language": row.language, "seed": seed}
+        return Step("intermediate", {**params, "recipe": self._intermediate_recipe(row)}, inputs)
+
+    def target(self, row: Row, seed: int, task: Task) -> Step:
+        """Phase (iii), training: a row's encoder fine-tuned on the pivot's data of a target."""
+        name = training_task(task, self.benchmark) or task.name
+        source_language = (self.benchmark.source_language,)
+        inputs = {
+            "encoder": self.intermediate(row, seed),
+            "train": self._prepared(name, Split.TRAIN, source_language),
+        }
+        selection = selection_task(task, self.benchmark)
+        if selection is not None:
+            inputs["dev"] = self._prepared(selection, Split.DEV, source_language)
+        tuning = self.scale.tuning(name)
+        recipe = {
+            "epochs": tuning.epochs,
+            "batch": tuning.batch,
+            "learning_rate": tuning.learning_rate,
+        }
+        return Step(
+            "target", {"task": name, "seed": seed, "recipe": recipe | self._shared_recipe()}, inputs
+        )
+
+    def predictions(self, row: Row, seed: int, task: Task, table: int) -> Step:
+        """A row's predictions for a target, in every language."""
+        split = scored_split(task, table)
+        if task.form in RETRIEVAL:
+            return self._retrieval(row, seed, task, split)
+        data = self._prepared(task.name, split, task.languages_of(split))
+        params = {
+            "benchmark": self.benchmark.name,
+            "task": task.name,
+            "split": split,
+            "dtype": self.scale.dtype,
+        }
+        return Step("predict", params, {"model": self.target(row, seed, task), "data": data})
+
+    def labels(self, task: Task, table: int) -> Step:
+        """The gold that a target's predictions are scored against."""
+        split = scored_split(task, table)
+        return Step("labels", self._data(task.name, split, task.languages_of(split)))
+
+    def parts(self, row: Row, task: Task, table: int) -> list[Part]:
+        """Everything upstream that a row's cell of a target rests on."""
+        parts = list(self._evaluation_parts(task, scored_split(task, table)))
+        source_language = self.benchmark.source_language
+        if task.form not in RETRIEVAL:
+            parts += task.parts[Split.TRAIN, source_language]
+            selection = selection_task(task, self.benchmark)
+            parts += (
+                self.benchmark.tasks[selection].parts[Split.DEV, source_language]
+                if selection is not None
+                else ()
+            )
+        for name in row.tasks:
+            own = self.benchmark.tasks[name].parts
+            # The labels of translated training data are those of the original.
+            parts += [
+                *own[Split.TRAIN, row.language],
+                *own[Split.DEV, source_language],
+                *self._label_parts(name),
+            ]
+        parts += self.benchmark.text.values() if row.mlm else ()
+        return parts
+
+    def _evaluation_parts(self, task: Task, split: Split) -> Iterable[Part]:
+        """What a score reads; a threshold on test data is tuned on the development corpora."""
+        splits = {split, Split.DEV} if task.form is TaskForm.MINING else {split}
+        return [part for place, parts in task.parts.items() if place[0] in splits for part in parts]
+
+    def _label_parts(self, name: str) -> tuple[Part, ...]:
+        """What the labels of a task are taken from, if they are no closed set."""
+        task = self.benchmark.tasks[name]
+        open_set = task.form is TaskForm.TAGGING and not task.labels
+        return task.parts[Split.TRAIN, self.benchmark.source_language] if open_set else ()
+
+    def _retrieval(self, row: Row, seed: int, task: Task, split: Split) -> Step:
+        data = self._data(task.name, split, task.languages_of(split))
+        data["sources"] = self._pins(self._evaluation_parts(task, split))
+        options = {**self.scale.retrieval.model_dump(), "dtype": self.scale.dtype}
+        return Step(
+            "retrieve", {**data, "options": options}, {"encoder": self.intermediate(row, seed)}
+        )
+
+    def _prepared(self, name: str, split: Split, languages: tuple[str, ...]) -> Step:
+        params = {**self._data(name, split, languages), "max_length": self.tuning(name).max_length}
+        return Step("prepare", params, {"encoder": self.encoder()})
+
+    def _text(self) -> Step:
+        params = {
+            "benchmark": self.benchmark.name,
+            "languages": list(self.benchmark.text),
+            "rows": self.scale.mlm.rows,
+            "max_length": self.scale.mlm.max_length,
+            "sources": self._pins(self.benchmark.text.values()),
+        }
+        return Step("text", params, {"encoder": self.encoder()})
+
+    def _data(self, name: str, split: Split, languages: tuple[str, ...]) -> dict[str, Any]:
+        """What names some data: task, split, languages, how much of it, and the bytes that it is read from."""
+        task = self.benchmark.tasks[name]
+        parts = [part for language in languages for part in task.parts[split, language]]
+        return {
+            "benchmark": self.benchmark.name,
+            "task": name,
+            "split": split,
+            "languages": list(languages),
+            "rows": self._rows(task, split),
+            "sources": self._pins([*parts, *self._label_parts(name)]),
+        }
+
+    def _rows(self, task: Task, split: Split) -> int | None:
+        if task.form in RETRIEVAL:
+            return None
+        return (
+            self.tuning(task.name).train_rows
+            if split is Split.TRAIN
+            else self.scale.evaluation_rows
+        )
+
+    def tuning(self, name: str) -> Tuning:
+        """How a task is trained; a target that another one is trained for, as that one."""
+        task = self.benchmark.tasks[name]
+        shared = training_task(task, self.benchmark) if task.role is Role.TARGET else None
+        return self.scale.tuning(shared or name)
+
+    def _intermediate_recipe(self, row: Row) -> dict[str, Any]:
+        scale = self.scale
+        cap = scale.cap(row.tasks, row.mlm)
+        tasks = {
+            name: {
+                "epochs": scale.tuning(name).epochs,
+                "batch": scale.tuning(name).batch,
+                "cap": cap,
+            }
+            for name in row.tasks
+        }
+        text = {
+            "probability": scale.mlm.probability,
+            "epochs": scale.mlm.epochs,
+            "batch": scale.mlm.batch,
+            "cap": cap,
+        }
+        recipe = {
+            "tasks": tasks,
+            "learning_rate": scale.learning_rate(row.tasks, row.mlm),
+            **self._shared_recipe(),
+        }
+        return recipe | ({"mlm": text} if row.mlm else {})
+
+    def _shared_recipe(self) -> dict[str, Any]:
+        return {"training": self.scale.training.model_dump(), "dtype": self.scale.dtype}
+
+    def _pins(self, parts: Iterable[Part]) -> dict[str, str]:
+        return {name: self.pins[name] for name in sorted({part.source for part in parts})}

@@ -1,0 +1,76 @@
+"""XTREME's averages: over languages, over the tasks of a group, and over all nine tasks.
+
+Every function takes points of any shape (a number, or one for each resample) and averages without
+weights.
+Source: XTREME evaluate.py:118-123 and 288-319 at 838c13b.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from stilts_artifact.metrics.metrics import Array
+
+GROUPS: Mapping[str, tuple[str, ...]] = {
+    "classification": ("xnli", "pawsx"),
+    "tagging": ("udpos", "panx"),
+    "qa": ("xquad", "mlqa", "tydiqa"),
+    "retrieval": ("bucc2018", "tatoeba"),
+}
+TASKS: tuple[str, ...] = tuple(task for tasks in GROUPS.values() for task in tasks)
+
+
+def over_languages(languages: Mapping[str, Mapping[str, Array]]) -> dict[str, Array]:
+    """Mean of each metric over a task's languages, English included.
+
+    Example:
+        >>> over_languages({"de": {"f1": np.array(60.0)}, "en": {"f1": np.array(80.0)}})["f1"].item()
+        70.0
+    """
+    first = next(iter(languages.values()))
+    return {
+        name: np.mean([languages[language][name] for language in sorted(languages)], axis=0)
+        for name in first
+    }
+
+
+def task_score(metrics: Mapping[str, Array]) -> Array:
+    """The one number of a task: (EM + F1) / 2 for question answering, else F1, else accuracy.
+
+    Example:
+        >>> task_score({"exact_match": np.array(50.0), "f1": np.array(70.0)}).item()
+        60.0
+    """
+    if "exact_match" in metrics:
+        return (metrics["exact_match"] + metrics["f1"]) / 2
+    return metrics["f1"] if "f1" in metrics else metrics["accuracy"]
+
+
+def over_groups(scores: Mapping[str, Array]) -> dict[str, Array]:
+    """Mean score of each group whose tasks are all there.
+
+    Example:
+        >>> means = over_groups({"xnli": np.array(80.0), "pawsx": np.array(90.0), "udpos": np.array(70.0)})
+        >>> {group: mean.item() for group, mean in means.items()}
+        {'classification': 85.0}
+    """
+    return {
+        group: np.mean([scores[task] for task in tasks], axis=0)
+        for group, tasks in GROUPS.items()
+        if all(task in scores for task in tasks)
+    }
+
+
+def overall(scores: Mapping[str, Array]) -> Array | None:
+    """Mean over the nine tasks (not over the four groups), or ``None`` unless all nine are there.
+
+    Example:
+        >>> overall({task: np.array(70.0) for task in TASKS}).item(), overall({"xnli": np.array(80.0)})
+        (70.0, None)
+    """
+    if any(task not in scores for task in TASKS):
+        return None
+    mean: Array = np.mean([scores[task] for task in TASKS], axis=0)
+    return mean

@@ -1,0 +1,261 @@
+"""The cells of Tables 2 and 3, computed from a folder of prediction and label files.
+
+    {folder}/labels/{task}/{split}-{language}.{tsv|json}
+    {folder}/predictions/{row}/seed-{seed}/{task}/{split}-{language}.{tsv|json}
+
+A cell with a language is the median over seeds of that language's metric; one without is, for each
+seed, the mean over the languages, and then the median. Averages over tasks are likewise taken for
+each seed first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean, median
+
+import numpy as np
+
+from stilts_artifact.benchmark.experiments import (
+    AVERAGE,
+    CALIBRATION,
+    OVERALL,
+    columns,
+    scored_split,
+    targets,
+)
+from stilts_artifact.documents import read_document
+from stilts_artifact.domain.cells import CellKey
+from stilts_artifact.domain.tasks import Benchmark, Split, Task, TaskForm
+from stilts_artifact.errors import ConfigError
+from stilts_artifact.metrics.averages import GROUPS, task_score
+from stilts_artifact.metrics.scores import METRICS
+from stilts_artifact.metrics.submission import file_of, suffix_of
+from stilts_artifact.metrics.tally import Gold, Sums, read_gold
+
+Read = Callable[[Path], bytes]
+"""The bytes of a file; FileNotFoundError where there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of Table 2 or 3.
+
+    Args:
+        name: as cells call it.
+        tasks: the one that it scores, or all that it averages.
+        metric: of each task: ``score`` (its one number), ``f1`` or ``exact_match``.
+    """
+
+    name: str
+    tasks: tuple[Task, ...]
+    metric: str
+
+    @property
+    def is_average(self) -> bool:
+        """Whether it averages over tasks, and so has no cells of single languages."""
+        return len(self.tasks) > 1
+
+    def languages(self, table: int) -> tuple[str, ...]:
+        """Every language behind it, sorted; each has a cell of its own unless the column is an average."""
+        return tuple(
+            sorted(
+                {
+                    code
+                    for task in self.tasks
+                    for code in task.languages_of(scored_split(task, table))
+                }
+            )
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class CellValue:
+    """A cell in points, or the reason why it has no value.
+
+    Args:
+        value: median over the seeds.
+        seeds: the value of each seed, in the order of the seeds.
+        examples: that each seed was scored on, over all languages and tasks of the cell.
+    """
+
+    value: float | None
+    seeds: tuple[float, ...]
+    examples: int
+    reason: str | None = None
+
+
+def table_columns(benchmark: Benchmark, table: int) -> tuple[Column, ...]:
+    """The columns in order: every task and its parts, then the averages over tasks.
+
+    Raises:
+        ConfigError: a table that is not scored.
+
+    Example:
+        >>> from stilts_artifact.benchmark import load_benchmark
+        >>> [column.name for column in table_columns(load_benchmark("mini"), 3)][-7:]
+        ['bucc2018', 'tatoeba', 'classification', 'tagging', 'qa', 'retrieval', 'overall']
+    """
+    if table not in (CALIBRATION, 2, 3):
+        raise ConfigError(
+            "not a table of scores", got=f"Table {table}", expected="Table 2 or Table 3"
+        )
+    tasks = targets(benchmark)
+    single = [
+        Column(name, (task,), metric) for task in tasks for name, metric in columns(task).items()
+    ]
+    if table == CALIBRATION:
+        return tuple(
+            column
+            for column in single
+            if column.tasks[0].form in (TaskForm.MINING, TaskForm.SEARCH)
+        )
+    if table == 2:
+        return (*single, Column(AVERAGE, tasks, "score"))
+    groups = [
+        Column(group, tuple(benchmark.tasks[name] for name in names), "score")
+        for group, names in GROUPS.items()
+    ]
+    return (*single, *groups, Column(OVERALL, tasks, "score"))
+
+
+def table_values(
+    folder: Path,
+    benchmark: Benchmark,
+    table: int,
+    rows: Sequence[str],
+    seeds: Sequence[int],
+    read: Read | None = None,
+) -> dict[CellKey, CellValue]:
+    """Every cell of the given rows, row by row, each column's mean before its languages.
+
+    Args:
+        folder: of one table's run, such as ``results/table2.mini``.
+        seeds: at least one, each with a folder of predictions.
+        read: how a file's bytes are had, where a caller verifies them.
+
+    Raises:
+        DataError: a file that is there but cannot be scored. A file that is not there leaves its
+            cells without value.
+    """
+    layout = table_columns(benchmark, table)
+    golds = _Golds(folder, table, _read if read is None else read)
+    cells: dict[CellKey, CellValue] = {}
+    for row in rows:
+        runs = [_Run(folder / "predictions" / row / f"seed-{seed}", golds) for seed in seeds]
+        for column in layout:
+            cells[CellKey(row, column.name)] = _over_seeds([run.mean(column) for run in runs])
+            for language in () if column.is_average else column.languages(table):
+                found = [run.language(column.tasks[0], language, column.metric) for run in runs]
+                cells[CellKey(row, column.name, language)] = _over_seeds(found)
+    return cells
+
+
+@dataclass(frozen=True, slots=True)
+class _Value:
+    """One seed's value, or the reason why there is none."""
+
+    value: float
+    examples: int
+    reason: str | None = None
+
+
+class _Golds:
+    """Label files, each parsed once."""
+
+    def __init__(self, folder: Path, table: int, read: Read) -> None:
+        self.folder, self.table, self.read = folder, table, read
+        self._parsed: dict[tuple[str, str], Gold | str] = {}
+
+    def split(self, task: Task) -> Split:
+        """The split that a task is scored on."""
+        return scored_split(task, self.table)
+
+    def file(self, folder: Path, task: Task, language: str) -> Path:
+        """Where a task's file for a language lies under ``folder``."""
+        return file_of(folder, task.name, language, suffix_of(task.form), self.split(task))
+
+    def gold(self, task: Task, language: str) -> Gold | str:
+        """Labels, or why there are none."""
+        place = (task.name, language)
+        if place not in self._parsed:
+            path = self.file(self.folder / "labels", task, language)
+            try:
+                self.read(path)  # a caller's verification comes before the parser
+                self._parsed[place] = read_gold(task, language, path)
+            except FileNotFoundError:
+                self._parsed[place] = self.missing(path)
+        return self._parsed[place]
+
+    def missing(self, path: Path) -> str:
+        """The reason that names a file which is not there."""
+        return f"no file {path.relative_to(self.folder).as_posix()}"
+
+
+class _Run:
+    """One row at one seed: its prediction files, each scored once."""
+
+    def __init__(self, folder: Path, golds: _Golds) -> None:
+        self._folder, self._golds = folder, golds
+        self._points: dict[tuple[str, str], Mapping[str, float] | str] = {}
+
+    def language(self, task: Task, language: str, metric: str) -> _Value:
+        """One language of a task."""
+        place = (task.name, language)
+        if place not in self._points:
+            self._points[place] = self._score(task, language)
+        points = self._points[place]
+        if isinstance(points, str):
+            return _Value(0, 0, points)
+        gold = self._golds.gold(task, language)
+        return _Value(points[metric], gold.examples if isinstance(gold, Gold) else 0)
+
+    def mean(self, column: Column) -> _Value:
+        """Mean over the languages of a task, and of those means over the tasks of a column."""
+        return _mean([self._task(task, column.metric) for task in column.tasks])
+
+    def _task(self, task: Task, metric: str) -> _Value:
+        languages = task.languages_of(self._golds.split(task))
+        return _mean([self.language(task, language, metric) for language in languages])
+
+    def _score(self, task: Task, language: str) -> Mapping[str, float] | str:
+        gold = self._golds.gold(task, language)
+        if isinstance(gold, str):
+            return gold
+        path = self._golds.file(self._folder, task, language)
+        try:
+            return _points(task, gold.tally(path, self._golds.read(path)))
+        except FileNotFoundError:
+            return self._golds.missing(path)
+
+
+def _read(path: Path) -> bytes:
+    if not path.is_file():
+        raise FileNotFoundError(path)
+    return read_document(path)
+
+
+def _points(task: Task, sums: Sums) -> Mapping[str, float]:
+    """The metrics of a task in points, its one number among them as ``score``."""
+    metrics = METRICS[task.form][1](np.array(sums))
+    return {
+        **{name: float(value) for name, value in metrics.items()},
+        "score": float(task_score(metrics)),
+    }
+
+
+def _mean(values: Sequence[_Value]) -> _Value:
+    reasons = list(dict.fromkeys(value.reason for value in values if value.reason is not None))
+    if reasons:
+        more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
+        return _Value(0, 0, reasons[0].partition(" (and ")[0] + more)
+    return _Value(fmean(value.value for value in values), sum(value.examples for value in values))
+
+
+def _over_seeds(values: Sequence[_Value]) -> CellValue:
+    for value in values:
+        if value.reason is not None:
+            return CellValue(None, (), 0, value.reason)
+    points = tuple(value.value for value in values)
+    return CellValue(median(points), points, values[0].examples)

@@ -1,1 +1,0 @@
-"""The paper's phases, each one function from inputs to files."""

@@ -1,0 +1,212 @@
+"""What steps cost: a shipped table of speeds, and a probe that says how fast this machine is against it."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from importlib import resources
+from typing import Any
+
+from stilts_artifact.documents import parse_yaml
+from stilts_artifact.errors import unknown_name
+from stilts_artifact.pipeline.job import Device
+from stilts_artifact.pipeline.step import Graph, KeyedStep
+
+_PROBE_SECONDS = 0.5
+_FILE = "throughput.yaml"
+
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """What one kind of step costs.
+
+    Attributes:
+        seconds: whatever it works on.
+        tokens_per_second: for what it reads; ``None`` if that is in ``seconds``.
+        bytes: its result takes, whatever it works on.
+        bytes_per_token: for what it reads.
+        basis: ``measured``, or what it was estimated from.
+    """
+
+    basis: str
+    seconds: float = 0.0
+    tokens_per_second: float | None = None
+    bytes: float = 0.0
+    bytes_per_token: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """Examples of a task's training split and of one language of another, and tokens of an example."""
+
+    train: int
+    rows: int
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """How fast one worker of this machine multiplies matrices, in floating-point operations per second."""
+
+    device: Device
+    flops: float
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """The costs of one scale.
+
+    Attributes:
+        device: what the table's speeds stand for.
+        flops: matrix speed of that machine, one worker.
+        machine: the same in words.
+        faster: how much faster than that the machine in question is.
+        probed: whether ``faster`` was measured.
+    """
+
+    device: Device
+    flops: float
+    machine: str
+    kinds: Mapping[str, Speed]
+    tasks: Mapping[str, Extent]
+    faster: float = 1.0
+    probed: bool = False
+
+    def at(self, probe: Probe) -> Costs:
+        """The same for the machine that was probed; unchanged if it is another device than the table's."""
+        if probe.device != self.device:
+            return self
+        return replace(self, faster=probe.flops / self.flops, probed=True)
+
+    def seconds(self, node: KeyedStep, graph: Graph) -> float:
+        """Expected seconds of a step on one worker.
+
+        Raises:
+            ConfigError: the table does not know its kind.
+        """
+        speed = self._speed(node)
+        reading = (
+            self.tokens(node, graph) / speed.tokens_per_second if speed.tokens_per_second else 0.0
+        )
+        return (speed.seconds + reading) / self.faster
+
+    def bytes(self, node: KeyedStep, graph: Graph) -> float:
+        """Expected size of a step's result."""
+        speed = self._speed(node)
+        return speed.bytes + speed.bytes_per_token * self.tokens(node, graph)
+
+    def tokens(self, node: KeyedStep, graph: Graph) -> float:
+        """Tokens that a step works on, each time it sees them; 0 for a kind that has no such notion."""
+        count = _TOKENS.get(node.kind)
+        return 0.0 if count is None else count(self, node, graph)
+
+    def hints(self, graph: Graph) -> dict[str, float]:
+        """Mean expected seconds of each kind of a graph."""
+        seconds: dict[str, list[float]] = defaultdict(list)
+        for node in graph.nodes.values():
+            seconds[node.kind].append(self.seconds(node, graph))
+        return {kind: sum(values) / len(values) for kind, values in seconds.items()}
+
+    def _speed(self, node: KeyedStep) -> Speed:
+        if node.kind not in self.kinds:
+            raise unknown_name(f"kind of step in {_FILE}", node.kind, self.kinds)
+        return self.kinds[node.kind]
+
+
+def load_costs(scale: str) -> Costs:
+    """The shipped table for one scale.
+
+    Raises:
+        ConfigError: the table has no such scale.
+    """
+    data = resources.files(__package__).joinpath(_FILE).read_bytes()
+    content = parse_yaml(data, _FILE)
+    if scale not in content["scales"]:
+        raise unknown_name("scale", scale, content["scales"])
+    chosen = content["scales"][scale]
+    kinds = {kind: Speed(**fields) for kind, fields in chosen["kinds"].items()}
+    tasks = {task: Extent(**fields) for task, fields in content["tasks"].items()}
+    return Costs(chosen["device"], chosen["flops"], chosen["machine"], kinds, tasks)
+
+
+def probe(device: Device) -> Probe:
+    """Multiply matrices for half a second: on one CPU thread in float32, or on the GPU in bfloat16."""
+    import torch
+
+    gpu = device == "cuda"
+    size = 8192 if gpu else 768
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        matrix = torch.randn(
+            size, size, device=device, dtype=torch.bfloat16 if gpu else torch.float32
+        )
+        best = min(_timed(matrix, gpu) for _ in _while(_PROBE_SECONDS))
+    finally:
+        torch.set_num_threads(threads)
+    return Probe(device, 2 * size**3 / best)
+
+
+def _while(seconds: float) -> Any:
+    """At least three rounds, then until time is up."""
+    end, count = time.monotonic() + seconds, 0
+    while count < 3 or time.monotonic() < end:
+        yield count
+        count += 1
+
+
+def _timed(matrix: Any, gpu: bool) -> float:
+    import torch
+
+    began = time.perf_counter()
+    torch.mm(matrix, matrix)
+    if gpu:
+        torch.cuda.synchronize()
+    return time.perf_counter() - began
+
+
+def _prepared(costs: Costs, node: KeyedStep, graph: Graph) -> float:
+    """Tokens of prepared or raw data, every language once."""
+    params = node.params
+    extent = costs.tasks[params["task"]]
+    rows = extent.train if params["split"] == "train" else extent.rows
+    if params.get("rows") is not None:
+        rows = min(rows, params["rows"])
+    return float(rows * extent.tokens * len(params["languages"]))
+
+
+def _trained(costs: Costs, node: KeyedStep, graph: Graph) -> float:
+    data = graph.nodes[node.inputs["train"]]
+    epochs: int = node.params["recipe"]["epochs"]
+    return epochs * _prepared(costs, data, graph)
+
+
+def _mixed(costs: Costs, node: KeyedStep, graph: Graph) -> float:
+    """Every task of a mixture, its rows capped; masked language modelling reads about as much as its cap says."""
+    recipe, total = node.params["recipe"], 0.0
+    for task, how in recipe["tasks"].items():
+        tokens = _prepared(costs, graph.nodes[node.inputs[f"train:{task}"]], graph)
+        if how["cap"] is not None:
+            tokens = min(tokens, how["cap"] * costs.tasks[task].tokens)
+        total += how["epochs"] * tokens
+    text = recipe.get("mlm")
+    if text is not None:
+        params = graph.nodes[node.inputs["text"]].params
+        rows = (params["rows"] or 0) * len(params["languages"])
+        total += text["epochs"] * min(rows, text["cap"] or rows) * params["max_length"]
+    return total
+
+
+def _predicted(costs: Costs, node: KeyedStep, graph: Graph) -> float:
+    return _prepared(costs, graph.nodes[node.inputs["data"]], graph)
+
+
+_TOKENS: Mapping[str, Callable[[Costs, KeyedStep, Graph], float]] = {
+    "prepare": _prepared,
+    "target": _trained,
+    "intermediate": _mixed,
+    "predict": _predicted,
+    "retrieve": _prepared,
+}

@@ -1,0 +1,273 @@
+"""Run what is missing of a graph on Dask workers.
+
+The engine itself decides what starts when, and gives Dask no more steps than there are free
+workers: a worker that dies then takes with it the one step it ran, and no step is blamed for the
+death of a worker it only waited at.
+"""
+
+from __future__ import annotations
+
+import queue
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from stilts_artifact.errors import ConfigError, ResourceError
+from stilts_artifact.pipeline.cluster import local_client, remote_client
+from stilts_artifact.pipeline.job import Context
+from stilts_artifact.pipeline.memory import lost_workers, memory_kills
+from stilts_artifact.pipeline.outcome import Outcome, describe
+from stilts_artifact.pipeline.progress import Clock, Snapshot, Watch
+from stilts_artifact.pipeline.report import Failure, RunReport, Skipped, failure
+from stilts_artifact.pipeline.scheduler import Scheduler, missing
+from stilts_artifact.pipeline.step import Graph, KeyedStep
+from stilts_artifact.pipeline.store import Store
+from stilts_artifact.pipeline.worker import work
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+_TICK_SECONDS = 0.5
+_RESULT_SECONDS = 120
+_NO_WORKER_SECONDS = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to run, which has no bearing on any result.
+
+    Args:
+        workers: processes on this machine; default one for each core, or one for each GPU.
+        scheduler: address of a Dask scheduler to use instead of this machine.
+        hints: expected seconds by kind, for the order of steps and the time left before any was
+            measured.
+
+    Raises:
+        ConfigError: fewer than one worker, or workers for a cluster that has its own.
+    """
+
+    workers: int | None = None
+    scheduler: str | None = None
+    hints: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.workers is not None and self.workers < 1:
+            raise ConfigError(
+                "too few workers", where="--workers", got=str(self.workers), expected="1 or more"
+            )
+        if self.workers is not None and self.scheduler is not None:
+            fix = "leave --workers out: the cluster has its own"
+            raise ConfigError(
+                "--workers and --scheduler exclude each other", where="--workers", fix=fix
+            )
+
+
+def run(graph: Graph, context: Context, options: Options, watch: Watch) -> RunReport:
+    """Make every target of the graph. Finished steps are neither run nor sent anywhere.
+
+    Returns:
+        What was found, made, failed and skipped. One failing step stops only what rests on it.
+
+    Raises:
+        ResourceError: the cluster does not start, does not answer, or is lost.
+        KeyboardInterrupt: after all local workers are stopped; the same call resumes.
+    """
+    began = time.monotonic()
+    context = replace(context, root=context.root.resolve())
+    store = Store(context.root)
+    wanted = missing(graph, store)
+    found = tuple(node for address, node in graph.nodes.items() if address not in set(wanted))
+    if not wanted:
+        return RunReport(found, (), (), (), time.monotonic() - began)
+    store.clean()
+    with _client(context, options) as client:
+        current = _Run(graph, wanted, context, options, client)
+        current.loop(watch)
+    return RunReport(
+        found,
+        tuple(current.made),
+        tuple(current.failures),
+        tuple(current.skipped),
+        time.monotonic() - began,
+    )
+
+
+@contextmanager
+def _client(context: Context, options: Options) -> Iterator[Client]:
+    if options.scheduler is not None:
+        with remote_client(options.scheduler) as client:
+            yield client
+    else:
+        with local_client(context.root / "work", options.workers, context.device) as client:
+            yield client
+
+
+class _Run:
+    """The state of one run."""
+
+    def __init__(
+        self, graph: Graph, wanted: list[str], context: Context, options: Options, client: Client
+    ) -> None:
+        self.made: list[KeyedStep] = []
+        self.failures: list[Failure] = []
+        self.skipped: list[Skipped] = []
+        self._graph, self._context, self._options, self._client = graph, context, options, client
+        self._clock = Clock(options.hints)
+        self._agenda = Scheduler(
+            graph, wanted, lambda node: self._clock.seconds(node.kind) or 1.0, self._needs_gpu
+        )
+        self._found = len(graph.nodes) - len(wanted)
+        self._running: dict[str, tuple[Any, KeyedStep, float]] = {}
+        self._ended: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._slots = _Slots(client, local=options.scheduler is None)
+        self._kills = memory_kills()
+        # Two runs may share a scheduler without sharing a store.
+        self._unique = uuid.uuid4().hex[:8]
+
+    def loop(self, watch: Watch) -> None:
+        """Run until nothing runs and nothing can start."""
+        try:
+            while self._agenda.waiting or self._running:
+                self._start()
+                watch(self._snapshot())
+                self._wait()
+            watch(self._snapshot())
+        finally:
+            for future, _, _ in self._running.values():
+                future.cancel()
+
+    def _needs_gpu(self, node: KeyedStep) -> bool:
+        return self._context.device == "cuda" and self._graph.kinds[node.kind].needs_gpu
+
+    def _start(self) -> None:
+        self._slots.refresh()
+        on_gpu = sum(self._needs_gpu(node) for _, node, _ in self._running.values())
+        while len(self._running) < self._slots.threads:
+            node = self._agenda.take(gpu_free=on_gpu < self._slots.gpus)
+            if node is None:
+                return
+            gpu = self._needs_gpu(node)
+            on_gpu += gpu
+            name = f"{node.kind}-{node.key[:12]}-{self._unique}"
+            resources: dict[str, Any] = {"resources": {"GPU": 1}} if gpu else {}
+            arguments = (node, self._graph.kinds[node.kind], self._context)
+            future: Any = self._client.submit(work, *arguments, key=name, pure=False, **resources)
+            self._running[name] = (future, node, time.monotonic())
+            future.add_done_callback(lambda ended: self._ended.put(str(ended.key)))
+
+    def _wait(self) -> None:
+        """Wait for the end of a step, or for the next tick; then take note of all that have ended."""
+        try:
+            name = self._ended.get(timeout=_TICK_SECONDS)
+            while True:
+                self._end(name)
+                name = self._ended.get_nowait()
+        except queue.Empty:
+            return
+
+    def _end(self, name: str) -> None:
+        future, node, _ = self._running.pop(name)
+        outcome = self._outcome(future, node)
+        if isinstance(outcome, Failure):
+            self._fail(outcome)
+        elif outcome.fault is not None:
+            self._fail(failure(node, outcome.fault, self._context.root))
+        else:
+            self.made.append(node)
+            self._agenda.finish(node.address)
+            if outcome.seconds > 0:
+                self._clock.add(node.kind, outcome.seconds)
+
+    def _fail(self, failure: Failure) -> None:
+        self.failures.append(failure)
+        self.skipped += [
+            Skipped(node, failure.node) for node in self._agenda.fail(failure.node.address)
+        ]
+
+    def _outcome(self, future: Any, node: KeyedStep) -> Outcome | Failure:
+        from distributed import KilledWorker
+        from distributed.client import FutureCancelledError
+
+        try:
+            outcome: Outcome = future.result(timeout=_RESULT_SECONDS)
+        except KilledWorker as error:
+            kills = memory_kills() - self._kills
+            return Failure(node, lost_workers(node.label, error.allowed_failures + 1, kills))
+        except (FutureCancelledError, TimeoutError, OSError) as error:
+            raise _lost(self._options.scheduler, error) from error
+        except Exception as error:  # noqa: BLE001  A worker that cannot even start the step: it lacks this package, say.
+            return failure(
+                node, describe(error, node.label, self._context.root, 0), self._context.root
+            )
+        return outcome
+
+    def _snapshot(self) -> Snapshot:
+        now = time.monotonic()
+        left = [(node.kind, now - began) for _, node, began in self._running.values()]
+        left += [(self._graph.nodes[address].kind, 0.0) for address in self._agenda.waiting]
+        return Snapshot(
+            total=len(self._graph.nodes),
+            done=self._found + len(self.made),
+            running=tuple(node.label for _, node, _ in self._running.values()),
+            failed=len(self.failures) + len(self.skipped),
+            workers=self._slots.threads,
+            seconds_left=self._clock.left(left, self._slots.threads),
+            note=self._note(),
+        )
+
+    def _note(self) -> str:
+        if self._running:
+            return ""
+        if self._slots.threads == 0:
+            return "waiting for a worker"
+        if self._slots.gpus == 0 and self._agenda.has_ready(gpu=True):
+            return "waiting for a worker with the resource GPU=1"
+        return ""
+
+
+class _Slots:
+    """How many steps the cluster can take at once; its workers come and go."""
+
+    def __init__(self, client: Client, *, local: bool) -> None:
+        self._client = client
+        self._local = local
+        self._asked = float("-inf")
+        self._seen = time.monotonic()
+        self.threads = 0
+        self.gpus = 0
+
+    def refresh(self) -> None:
+        """Ask the scheduler, at most once a tick.
+
+        Raises:
+            ResourceError: it is gone, or this machine's workers do not come back.
+        """
+        now = time.monotonic()
+        if now - self._asked < _TICK_SECONDS:
+            return
+        self._asked = now
+        try:
+            workers = self._client.scheduler_info(n_workers=-1)["workers"].values()
+        except (OSError, TimeoutError, RuntimeError) as error:
+            raise _lost(None, error) from error
+        # One step at a time in a process, however many threads it has.
+        self.threads = len(workers)
+        self.gpus = int(sum(worker["resources"].get("GPU", 0) for worker in workers))
+        if workers:
+            self._seen = now
+        elif self._local and now - self._seen > _NO_WORKER_SECONDS:
+            raise ResourceError(
+                "the workers of this machine died and do not come back",
+                fix="free memory, run again",
+            )
+
+
+def _lost(address: str | None, error: Exception) -> ResourceError:
+    got = f"{type(error).__name__}: {error}"[:300]
+    fix = "start the cluster again, then run the same command: finished steps are kept"
+    return ResourceError(
+        "the connection to the Dask scheduler is lost", where=address, got=got, fix=fix
+    )

@@ -1,0 +1,45 @@
+"""What a step's function is given: its parameters, its inputs, and the folders it may write."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+Device = Literal["cpu", "cuda"]
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a machine has to offer. It decides where things lie and what computes them, never what comes out.
+
+    Args:
+        root: the store's folder, shared by all workers.
+        folders: further folders by name, such as data brought by hand.
+        device: ``cuda`` sends kinds that need a GPU to workers that have one.
+    """
+
+    root: Path
+    folders: Mapping[str, Path] = field(default_factory=dict)
+    device: Device = "cpu"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One step at work.
+
+    Attributes:
+        params: the step's parameters, plain JSON.
+        inputs: name -> verified folder of that input. Read only.
+        out: empty folder; what lies in it when the function returns is the result.
+        work: folder for checkpoints. It outlives a killed run and comes back to the next one,
+            possibly at another path: an absolute path saved in it may not be trusted. Gone once the
+            result is published.
+    """
+
+    params: Mapping[str, Any]
+    inputs: Mapping[str, Path]
+    out: Path
+    work: Path
+    context: Context

@@ -1,0 +1,243 @@
+"""Steps as pure data, and the graph that gives each of them its key.
+
+A step says what is to be made: its kind, its parameters, and the steps whose results it reads.
+Where it runs, with how many workers and how chatty, is not part of it, so none of that can change a
+key.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from stilts_artifact.errors import ConfigError, unknown_name
+
+_NAME = "lower-case letters, digits, '_' and '-', for it names a folder"
+_ALLOWED = frozenset("abcdefghijklmnopqrstuvwxyz0123456789_-")
+
+
+@dataclass(frozen=True, slots=True)
+class KindSpec:
+    """How one kind of step is made.
+
+    Args:
+        version: of the code: raised by hand whenever the same parameters would give another result.
+        target: ``package.module:function``; imported in the worker only. The function takes one
+            ``Job``.
+        needs_gpu: run it only where a GPU is, if the run uses GPUs at all.
+    """
+
+    version: int
+    target: str
+    needs_gpu: bool = False
+
+
+Kinds = Mapping[str, KindSpec]
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """One result to be made. Steps with equal content are equal, however often they are written down.
+
+    Args:
+        kind: name of a :class:`KindSpec`.
+        params: everything else that decides the result, as plain JSON: text, whole and finite
+            numbers, true, false, null, lists and mappings of them.
+        inputs: the steps whose results it reads, by the name under which it reads them.
+
+    Raises:
+        ConfigError: a parameter that is not plain JSON, so that no two machines would agree on its
+            key.
+
+    Example:
+        >>> prepared = Step("prepare", {"task": "xnli", "rows": None})
+        >>> train = Step("train", {"seed": 1}, {"data": prepared})
+        >>> train == Step("train", {"seed": 1}, {"data": prepared})
+        True
+    """
+
+    kind: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+    inputs: Mapping[str, Step] = field(default_factory=dict)
+    identity: str = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if not self.kind or not set(self.kind) <= _ALLOWED:
+            raise ConfigError("unusable kind of step", got=repr(self.kind), expected=_NAME)
+        params = _plain(dict(self.params), f"step {self.kind!r}, params")
+        inputs = {
+            _text(name, f"step {self.kind!r}, inputs"): step
+            for name, step in sorted(self.inputs.items())
+        }
+        object.__setattr__(self, "params", _frozen(params))
+        object.__setattr__(self, "inputs", MappingProxyType(inputs))
+        content = [self.kind, params, {name: step.identity for name, step in inputs.items()}]
+        object.__setattr__(self, "identity", _sha256(content))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Step) and other.identity == self.identity
+
+    def __hash__(self) -> int:
+        return hash(self.identity)
+
+
+@dataclass(frozen=True, slots=True)
+class KeyedStep:
+    """A step with its key: all that a worker or a manifest has to know about it.
+
+    Attributes:
+        key: sha256 of the canonical JSON of kind, code version, parameters and inputs' keys.
+        params: as plain JSON.
+        inputs: name -> address of the input's result.
+    """
+
+    kind: str
+    key: str
+    version: int
+    params: dict[str, Any]
+    inputs: dict[str, str]
+
+    @property
+    def address(self) -> str:
+        """``kind/key``: the result's place in every store."""
+        return f"{self.kind}/{self.key}"
+
+    @property
+    def label(self) -> str:
+        """Kind and the parameters short enough to be read, for people.
+
+        Example:
+            >>> KeyedStep("target", "ab" * 32, 1, {"task": "xnli", "seed": 7, "hyperparameters": {}}, {}).label
+            'target task=xnli seed=7 (abababab)'
+        """
+        shown = [
+            f"{name}={value}" for name, value in self.params.items() if isinstance(value, str | int)
+        ]
+        return " ".join(
+            [self.kind, *(text for text in shown if len(text) <= 40), f"({self.key[:8]})"]
+        )
+
+
+class Graph:
+    """The targets and every step they rest on, each once, inputs before their users.
+
+    Raises:
+        ConfigError: a step of an unknown kind.
+    """
+
+    def __init__(self, targets: Iterable[Step], kinds: Kinds) -> None:
+        self.kinds = kinds
+        self._nodes: dict[str, KeyedStep] = {}
+        wanted = list(targets)
+        for step in wanted:
+            self._add(step)
+        self.targets: tuple[str, ...] = tuple(dict.fromkeys(self.address(step) for step in wanted))
+        """Addresses of the targets, in their order."""
+        self.nodes: Mapping[str, KeyedStep] = MappingProxyType(
+            {node.address: node for node in self._nodes.values()}
+        )
+        """Address -> node, inputs before their users."""
+
+    def node(self, step: Step) -> KeyedStep:
+        """The node of a step of this graph."""
+        return self._nodes[step.identity]
+
+    def address(self, step: Step) -> str:
+        """``kind/key`` of a step of this graph."""
+        return self.node(step).address
+
+    def users(self) -> dict[str, list[str]]:
+        """Address -> addresses of the nodes that read it, in graph order."""
+        users: dict[str, list[str]] = {address: [] for address in self.nodes}
+        for node in self.nodes.values():
+            for address in sorted(set(node.inputs.values())):
+                users[address].append(node.address)
+        return users
+
+    def _add(self, target: Step) -> None:
+        # An explicit stack: a chain of steps may be longer than Python's recursion limit.
+        stack = [target]
+        while stack:
+            step = stack[-1]
+            missing = [other for other in step.inputs.values() if other.identity not in self._nodes]
+            if missing:
+                stack.extend(reversed(missing))
+                continue
+            stack.pop()
+            if step.identity not in self._nodes:
+                self._nodes[step.identity] = self._make(step)
+
+    def _make(self, step: Step) -> KeyedStep:
+        if step.kind not in self.kinds:
+            raise unknown_name("kind of step", step.kind, self.kinds)
+        version = self.kinds[step.kind].version
+        params = _thawed(step.params)
+        inputs = {name: self._nodes[other.identity].address for name, other in step.inputs.items()}
+        content = {"kind": step.kind, "code_version": version, "params": params, "inputs": inputs}
+        return KeyedStep(step.kind, _sha256(content), version, params, inputs)
+
+
+def canonical(value: Any) -> str:
+    """The one JSON text of a plain value: sorted keys, no spaces, ASCII.
+
+    Example:
+        >>> canonical({"b": [1, 2.5], "a": "é"})
+        '{"a":"\\\\u00e9","b":[1,2.5]}'
+    """
+    return json.dumps(
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False
+    )
+
+
+def _sha256(value: Any) -> str:
+    return hashlib.sha256(canonical(value).encode("ascii")).hexdigest()
+
+
+def _plain(value: Any, where: str) -> Any:
+    """A copy made of JSON's own types only; enumerations and number subclasses become what they stand for."""
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        return _text(value, where)
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, float) and math.isfinite(value):
+        return float(value)
+    if isinstance(value, Mapping):
+        return {_text(key, where): _plain(item, f"{where}.{key}") for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item, f"{where}[{index}]") for index, item in enumerate(value)]
+    raise _refusal(value, where)
+
+
+def _text(value: object, where: str) -> str:
+    if isinstance(value, str):
+        text = str.__str__(value)
+        # A lone surrogate is not text: it could be hashed, but no manifest could record it.
+        if not any("\ud800" <= char <= "\udfff" for char in text):
+            return text
+    raise _refusal(value, where)
+
+
+def _refusal(value: object, where: str) -> ConfigError:
+    expected = "plain JSON: text, finite numbers, true, false, null, lists, mappings with text keys"
+    return ConfigError(
+        "parameter that JSON cannot hold", where=where, got=f"{value!r:.80}", expected=expected
+    )
+
+
+def _frozen(value: Any) -> Any:
+    if isinstance(value, dict):
+        return MappingProxyType({key: _frozen(item) for key, item in value.items()})
+    return tuple(map(_frozen, value)) if isinstance(value, list) else value
+
+
+def _thawed(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _thawed(item) for key, item in value.items()}
+    return list(map(_thawed, value)) if isinstance(value, tuple) else value

@@ -1,0 +1,111 @@
+"""Phase (iii): fine-tune any encoder on one target task.
+
+Only encoder and pooler carry over from phase (ii); the head starts afresh (jiant loads the encoder
+alone: jiant/scripts/benchmarks/xtreme/xtreme_runconfig_writer.py and modeling/model_setup.py at
+daa5a25).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stilts_artifact.documents import dump_json, parse_json, read_document, write_atomically
+from stilts_artifact.domain.tasks import TaskForm
+from stilts_artifact.errors import DataError, IntegrityError
+from stilts_artifact.model.loading import Encoder, load_encoder
+from stilts_artifact.model.manifest import WEIGHTS, verify_folder
+from stilts_artifact.model.weights import fill, read_tensors
+from stilts_artifact.pipeline.tasks.export import ENCODER, REPORT, export_encoder, write_weights
+from stilts_artifact.training.data import TaskData
+from stilts_artifact.training.progress import Progress
+from stilts_artifact.training.settings import Settings
+
+if TYPE_CHECKING:
+    from stilts_artifact.model.heads import TaskHead
+    from stilts_artifact.training.learner import Head
+
+HEAD = "head"
+TASK = "target"
+"""Name of the task in the report: the step's own parameters say which it is."""
+_HEAD_FORM = "head.json"
+
+
+def target(
+    *,
+    encoder: Path,
+    data: TaskData,
+    settings: Settings,
+    work: Path,
+    out: Path,
+    progress: Progress | None = None,
+) -> Path:
+    """Fine-tune an encoder with a fresh head, and write both.
+
+    Args:
+        encoder: checkpoint folder.
+        data: of the task; without development data the last weights are kept.
+        work: folder for checkpoints of unfinished runs.
+        out: folder to be filled with ``encoder/``, ``head/`` and ``report.json``.
+
+    Raises:
+        IntegrityError: the encoder's folder, or a prepared one, is damaged.
+        DataError: nothing to train on.
+        ConfigError: training diverged.
+        ResourceError: out of memory or disk.
+    """
+    from stilts_artifact.training.tasks import labelled_task
+    from stilts_artifact.training.train import train
+
+    loaded = load_encoder(encoder)
+    task = labelled_task(loaded.model, TASK, data, settings)
+    report = train(
+        loaded.model, [task], settings, work=work, origin=loaded.revision, progress=progress
+    )
+    export_encoder(encoder, out / ENCODER, loaded.model)
+    _export_head(out / HEAD, task.head)
+    write_atomically(out / REPORT, dump_json({"encoder": loaded.revision, **report.as_dict()}))
+    return out
+
+
+def load_target(folder: Path) -> tuple[Encoder, TaskHead]:
+    """Encoder and head that :func:`target` wrote, in evaluation mode.
+
+    Raises:
+        MissingDataError: no such folder.
+        IntegrityError: anything in it that is not as it was written.
+    """
+    from stilts_artifact.model.heads import task_head
+
+    encoder = load_encoder(folder / ENCODER)
+    verify_folder(folder / HEAD)
+    path = folder / HEAD / _HEAD_FORM
+    try:
+        form = parse_json(read_document(path), str(path))
+        head = task_head(TaskForm(form["kind"]), encoder.model.config, form["labels"])
+    except (DataError, KeyError, TypeError, ValueError) as error:
+        raise IntegrityError("not the form of a head", where=str(path), got=str(error)) from error
+    fill(head, read_tensors(folder / HEAD / WEIGHTS), str(folder / HEAD / WEIGHTS))
+    return encoder, head.train(False)
+
+
+def _export_head(out: Path, head: Head) -> None:
+    """What is needed to build it again, and its weights."""
+    write_atomically(out / _HEAD_FORM, dump_json(_form(head)))
+    write_weights(out, {name: tensor.contiguous() for name, tensor in head.state_dict().items()})
+
+
+def _form(head: Head) -> dict[str, str | int]:
+    from stilts_artifact.model.heads import ChoiceHead, ClassificationHead, SpanHead, TaggingHead
+
+    match head:
+        case ChoiceHead():
+            return {"kind": TaskForm.CHOICE.value, "labels": head.choices}
+        case ClassificationHead():
+            return {"kind": TaskForm.PAIR.value, "labels": head.out.out_features}
+        case TaggingHead():
+            return {"kind": TaskForm.TAGGING.value, "labels": head.out.out_features}
+        case SpanHead():
+            return {"kind": TaskForm.SPAN.value, "labels": head.out.out_features}
+        case _:
+            raise TypeError("a language head belongs into its encoder's checkpoint")

@@ -1,0 +1,85 @@
+"""The stream of pretraining batches: a function of the recipe and a place in it, so that resuming needs no state."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from itertools import islice
+from typing import TYPE_CHECKING, NamedTuple
+
+from stilts_artifact.model.batching import pad, token_batches
+from stilts_artifact.model.tokenizer import PAD
+from stilts_artifact.pretraining.corpus import windows
+from stilts_artifact.pretraining.discourse import CLOSED, OPEN, joined_rows
+from stilts_artifact.pretraining.recipe import Recipe
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedTokenizerFast
+
+POOL_BATCHES = 64
+"""About so many batches are drawn at a time and sorted by length together."""
+_TYPICAL_TOKENS = 32  # of a window; decides only how many are drawn for a pool
+
+
+class StreamPosition(NamedTuple):
+    """Where in the stream a run is: the pool, and how many of its batches are done."""
+
+    pool: int
+    done: int
+
+
+START = StreamPosition(0, 0)
+
+
+class Batch(NamedTuple):
+    """Both int64 [rows, padded length]; ``told`` as in :class:`discourse.Row`."""
+
+    input_ids: torch.Tensor
+    told: torch.Tensor
+
+
+def batches(
+    recipe: Recipe,
+    tokenizer: PreTrainedTokenizerFast,
+    forbidden: Collection[str],
+    start: StreamPosition = START,
+) -> Iterator[tuple[StreamPosition, Batch]]:
+    """Endless batches from a place on, each with the place after it."""
+    pool, done = start
+    while True:
+        made = _pool(recipe, tokenizer, forbidden, pool)
+        for index in range(done, len(made)):
+            yield StreamPosition(pool, index + 1), made[index]
+        pool, done = pool + 1, 0
+
+
+def _pool(
+    recipe: Recipe, tokenizer: PreTrainedTokenizerFast, forbidden: Collection[str], number: int
+) -> list[Batch]:
+    size = POOL_BATCHES * recipe.batch_tokens // _TYPICAL_TOKENS
+    name = f"{recipe.seed}/{number}"
+    joined = joined_rows(
+        tokenizer,
+        name,
+        round(size * recipe.joined_share),
+        forbidden,
+        number >= recipe.contrast_from,
+    )
+    drawn = list(islice(windows(name, recipe.parallel_share, forbidden), size - len(joined)))
+    single = [window.first for window in drawn if window.second is None]
+    paired = [(window.first, window.second) for window in drawn if window.second is not None]
+    ids: list[list[int]] = []
+    if single:
+        ids += tokenizer(single, truncation=True)["input_ids"]
+    if paired:
+        firsts, seconds = zip(*paired, strict=True)
+        ids += tokenizer(list(firsts), list(seconds), truncation=True)["input_ids"]
+    told = [[OPEN] * len(row) for row in ids] + [row.told for row in joined]
+    ids += [row.input_ids for row in joined]
+    order = token_batches([len(row) for row in ids], recipe.batch_tokens, seed=number)
+    return [
+        Batch(
+            pad([ids[index] for index in batch], PAD), pad([told[index] for index in batch], CLOSED)
+        )
+        for batch in order
+    ]

@@ -1,0 +1,85 @@
+"""Text to pretrain on: passages of the mini world in all its languages, alone or beside their translation.
+
+The passages come from random streams of their own, and no sentence of any task's development or
+test set, in any language, is among them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from typing import NamedTuple
+
+from stilts_artifact.miniworld import SEED, languages, passages, realise
+from stilts_artifact.miniworld.draw import Stream
+from stilts_artifact.miniworld.meanings import Meaning
+from stilts_artifact.miniworld.tasks_tagging import named_event
+
+NAMED = 0.15
+"""Share of sentences about named people, cities and offices, which passages seldom mention."""
+
+
+class Window(NamedTuple):
+    """One input of the masked language model: a text, or two with a separator between them."""
+
+    first: str
+    second: str | None
+
+
+def key(text: str) -> str:
+    """A sentence without spaces and punctuation, which treebanks and tag files separate differently.
+
+    Example:
+        >>> key("ba limes wime."), key("ba limes wime .")
+        ('balimeswime', 'balimeswime')
+    """
+    return "".join(filter(str.isalnum, text))
+
+
+def documents(language: str, name: str, forbidden: Collection[str]) -> Iterator[str]:
+    """Endless texts in one language.
+
+    Args:
+        name: of the random stream.
+        forbidden: sentences, as :func:`key` writes them, that must not occur.
+    """
+    for passage in _told(f"{name}/{language}"):
+        sentences = [realise(meaning, language) for meaning in passage]
+        if not _any_forbidden(sentences, forbidden):
+            yield " ".join(sentences)
+
+
+def windows(name: str, parallel_share: float, forbidden: Collection[str]) -> Iterator[Window]:
+    """Endless windows of the stream with this name; ``forbidden`` as for :func:`documents`.
+
+    A parallel window holds one sentence in two languages. A monolingual one holds a passage, split
+    in two as often as not, so that a separator does not always mean translation.
+    """
+    r = Stream(SEED, "windows", name)
+    codes = tuple(languages)
+    for passage in _told(name):
+        if r.chance(parallel_share):
+            meaning, pair = r.choice(passage), r.sample(codes, 2)
+            sentences = [realise(meaning, code) for code in pair]
+            cut = 1
+        else:
+            code = r.choice(codes)
+            sentences = [realise(meaning, code) for meaning in passage]
+            cut = (
+                1 + r.below(len(sentences) - 1)
+                if len(sentences) > 1 and r.chance(0.5)
+                else len(sentences)
+            )
+        if not _any_forbidden(sentences, forbidden):
+            yield Window(" ".join(sentences[:cut]), " ".join(sentences[cut:]) or None)
+
+
+def _told(name: str) -> Iterator[tuple[Meaning, ...]]:
+    """Passages and single sentences about names."""
+    r = Stream(SEED, "pretraining", name)
+    connected = passages(SEED, f"pretraining/{name}")
+    while True:
+        yield (named_event(r),) if r.chance(NAMED) else next(connected)
+
+
+def _any_forbidden(sentences: list[str], forbidden: Collection[str]) -> bool:
+    return any(key(sentence) in forbidden for sentence in sentences)

@@ -1,0 +1,123 @@
+"""How the mini encoder is pretrained: one frozen record, so that a hash of it names the result."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+from stilts_artifact.errors import unknown_name
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """Everything that decides the weights of the encoder, on one machine type.
+
+    Args:
+        steps: optimiser steps.
+        batch_tokens: most padded tokens of a step.
+        learning_rate: its peak; linear warm-up over ``warmup`` (share of the horizon), then a line
+            that would reach zero at ``horizon`` (steps), times one that falls to zero over the last
+            ``cooldown`` steps.
+        seed: of initial weights, texts and masks.
+        pieces: size of the SentencePiece model.
+        vocabulary_documents: documents in each language that it is trained on.
+        layers, hidden, heads, feed_forward: of the encoder.
+        dropout: while pretraining; fine-tuning takes XLM-R's 0.1.
+        mask_rate: share of tokens to predict.
+        parallel_share: share of windows that hold a sentence beside its translation; the others are
+            monolingual.
+        joined_share: share of windows that hold two joined texts, as :mod:`discourse` makes them;
+            ``parallel_share`` is of the others.
+        contrast_from: pool of batches from which on texts that agree are told by the word for
+            *yes*: first the model learns to find what corresponds, then to say whether it is the
+            same.
+        threads: of the arithmetic; another number changes the last bits.
+    """
+
+    steps: int
+    batch_tokens: int
+    learning_rate: float
+    warmup: float
+    horizon: int
+    cooldown: int
+    seed: int
+    pieces: int
+    vocabulary_documents: int
+    layers: int
+    hidden: int
+    heads: int
+    feed_forward: int
+    dropout: float
+    mask_rate: float
+    parallel_share: float
+    joined_share: float
+    contrast_from: int
+    threads: int
+
+    @property
+    def digest(self) -> str:
+        """Sha256 of the recipe's canonical JSON."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+
+
+SHIPPED = Recipe(
+    steps=14_000,
+    batch_tokens=2048,
+    learning_rate=2e-3,
+    warmup=0.05,
+    horizon=20_000,
+    cooldown=3_000,
+    seed=1,
+    pieces=3000,
+    vocabulary_documents=4000,
+    layers=4,
+    hidden=96,
+    heads=4,
+    feed_forward=384,
+    dropout=0.0,
+    mask_rate=0.2,
+    parallel_share=0.4,
+    joined_share=0.6,
+    contrast_from=113,
+    threads=1,
+)
+"""The encoder that ships with the package."""
+
+QUICK = Recipe(
+    steps=40,
+    batch_tokens=2048,
+    learning_rate=2e-3,
+    warmup=0.1,
+    horizon=40,
+    cooldown=1,
+    seed=1,
+    pieces=1000,
+    vocabulary_documents=500,
+    layers=2,
+    hidden=64,
+    heads=2,
+    feed_forward=128,
+    dropout=0.0,
+    mask_rate=0.2,
+    parallel_share=0.3,
+    joined_share=0.3,
+    contrast_from=0,
+    threads=1,
+)
+"""Seconds instead of minutes, for tests; the machinery is the same, the encoder good for nothing."""
+
+RecipeName = Literal["shipped", "quick"]
+RECIPES: dict[RecipeName, Recipe] = {"shipped": SHIPPED, "quick": QUICK}
+
+
+def recipe(name: str) -> Recipe:
+    """The recipe with this name.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    if name not in RECIPES:
+        raise unknown_name("recipe", name, RECIPES)
+    return RECIPES[name]

@@ -1,0 +1,235 @@
+"""From a split to prepared folders, predictions and label files: the same examples in the same order in all three."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stilts_artifact.benchmark import load_benchmark
+from stilts_artifact.data.files import FileStore
+from stilts_artifact.data.library import Document, Library
+from stilts_artifact.domain.examples import (
+    Answer,
+    ComparableCorpus,
+    GoldPair,
+    PairExample,
+    Sentence,
+    SentencePair,
+    SpanExample,
+    TaggedSentence,
+)
+from stilts_artifact.domain.tasks import Part, Split, Task
+from stilts_artifact.errors import ConfigError, DataError
+from stilts_artifact.metrics.counting import count_files
+from stilts_artifact.metrics.submission import file_of, suffix_of
+from stilts_artifact.model.heads import task_head
+from stilts_artifact.model.loading import load_encoder
+from stilts_artifact.model.prepared import load_prepared
+from stilts_artifact.pipeline.tasks import labels as labels_phase
+from stilts_artifact.pipeline.tasks import predict as predict_phase
+from stilts_artifact.pipeline.tasks import prepare as prepare_phase
+from stilts_artifact.pipeline.tasks import target as target_phase
+from tests.unit.model.tiny import make_tiny
+
+WORLD = load_benchmark("mini")
+LANGUAGES = ("qaa", "qen")
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_tiny(tmp_path_factory.mktemp("encoder"))
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Library:
+    return Library(WORLD.sources, FileStore(tmp_path / "store"))
+
+
+def examples_of(task: str, language: str, count: int = 12) -> Any:
+    """Examples that name their language, number and label."""
+    texts = [f"{language} merfa sudi {number}" for number in range(count)]
+    match task:
+        case "xnli":
+            names = WORLD.tasks[task].labels
+            return [PairExample(str(n), text, "sudi", names[n % 3]) for n, text in enumerate(texts)]
+        case "udpos" | "ccg":
+            tags = ("NOUN", "VERB", "ADP", "NUM")
+            return [
+                TaggedSentence(tuple(text.split()), tags if n % 2 else tags[::-1])
+                for n, text in enumerate(texts)
+            ]
+        case "mlqa":
+            return [
+                SpanExample(f"q{n}", "merfa?", text, (Answer("sudi", text.index("sudi")),))
+                for n, text in enumerate(texts)
+            ]
+        case "tatoeba":
+            return [SentencePair(text, f"{7 * n % 12:02}") for n, text in enumerate(texts)]
+        case _:
+            sentences = tuple(Sentence(f"{language}-{n}", text) for n, text in enumerate(texts))
+            return ComparableCorpus(
+                sentences, sentences, (GoldPair(f"{language}-2", f"{language}-3"),)
+            )
+
+
+@pytest.fixture
+def splits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every split is made up."""
+
+    def read_split(task: Task, split: Split, language: str, library: Library) -> Any:
+        return examples_of(task.name, language)
+
+    for phase in (prepare_phase, labels_phase):
+        monkeypatch.setattr(phase, "read_split", read_split)
+
+
+def prepare(
+    tiny: Path, library: Library, out: Path, task: str, split: Split = Split.DEV, **changes: Any
+) -> Path:
+    how = prepare_phase.Preparation(WORLD, library, LANGUAGES, None, 200, tiny, out)
+    prepare_phase.prepare(WORLD.tasks[task], split, replace(how, **changes))
+    return out
+
+
+@pytest.mark.usefixtures("splits")
+def test_each_language_has_a_folder_and_two_runs_the_same_bytes(
+    tiny: Path, library: Library, tmp_path: Path
+) -> None:
+    made = [prepare(tiny, library, tmp_path / name, "xnli", rows=5) for name in ("one", "two")]
+    one, two = (
+        {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*.*")}
+        for folder in made
+    )
+    assert one == two
+    assert {path.parts[0] for path in one} == set(LANGUAGES)
+    prepared = load_prepared(made[0] / "qaa")
+    assert prepared.examples["label"][:] == [
+        example.label for example in examples_of("xnli", "qaa")[:5]
+    ]
+    assert (prepared.labels, prepared.metrics) == (WORLD.tasks["xnli"].labels, ("accuracy",))
+
+
+@pytest.mark.usefixtures("splits")
+def test_supertags_are_those_of_the_training_data(
+    tiny: Path, library: Library, tmp_path: Path
+) -> None:
+    prepare(tiny, library, tmp_path, "ccg", languages=("qen",))
+    assert load_prepared(tmp_path / "qen").labels == ("ADP", "NOUN", "NUM", "VERB")
+
+
+@pytest.mark.usefixtures("splits")
+def test_a_mining_task_is_not_prepared(tiny: Path, library: Library, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no labelled examples"):
+        prepare(tiny, library, tmp_path, "bucc2018")
+
+
+def test_a_split_that_a_task_lacks_is_an_error(
+    tiny: Path, library: Library, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match="has no dev split"):
+        prepare(tiny, library, tmp_path, "xquad")
+
+
+def test_a_cap_samples_training_data_and_heads_evaluation_data() -> None:
+    items = list(range(1000))
+    assert prepare_phase.chosen(items, Split.DEV, 10) == items[:10]
+    sample = prepare_phase.chosen(items, Split.TRAIN, 100)
+    assert sample == sorted(set(sample)) == prepare_phase.chosen(items, Split.TRAIN, 100)
+    assert len(sample) == 100
+    assert all(sum(low <= item < low + 250 for item in sample) > 10 for low in (0, 250, 500, 750))
+    assert (
+        prepare_phase.chosen(items, Split.TRAIN, None)
+        == prepare_phase.chosen(items, Split.TRAIN, 1000)
+        == items
+    )
+
+
+def test_text_of_each_language_is_prepared(
+    tiny: Path, library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def documents(part: Part) -> list[Document]:
+        return [Document(part.source, "".join(f"merfa sudi {n}\n" for n in range(9)).encode())]
+
+    monkeypatch.setattr(library, "documents", documents)
+    prepare_phase.prepare_text(
+        prepare_phase.Preparation(WORLD, library, LANGUAGES, 4, 64, tiny, tmp_path / "text")
+    )
+    prepared = load_prepared(tmp_path / "text" / "qaa")
+    assert (prepared.kind, len(prepared.features), len(prepared.examples)) == (None, 4, 0)
+
+
+@pytest.mark.usefixtures("splits")
+@pytest.mark.parametrize("task", ["xnli", "udpos", "mlqa"])
+@pytest.mark.parametrize("rows", [None, 7])
+def test_predictions_fit_the_label_files(
+    tiny: Path,
+    library: Library,
+    tmp_path: Path,
+    task: str,
+    rows: int | None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    encoder, chosen = load_encoder(tiny), WORLD.tasks[task]
+    head = task_head(chosen.kind, encoder.model.config, len(chosen.labels)).train(False)
+    monkeypatch.setattr(target_phase, "load_target", lambda _: (encoder, head))
+    data = prepare(tiny, library, tmp_path / "data", task, rows=rows)
+    places = {name: tmp_path / name for name in ("predictions", "labels")}
+    predict_phase.predict(
+        task=chosen,
+        split=Split.DEV,
+        model=tiny,
+        data=data,
+        dtype="float32",
+        out=places["predictions"],
+    )
+    labels_phase.labels(
+        task=chosen,
+        split=Split.DEV,
+        languages=LANGUAGES,
+        rows=rows,
+        library=library,
+        out=places["labels"],
+    )
+    for language in LANGUAGES:
+        files = [
+            file_of(place, task, language, suffix_of(chosen.kind), "dev")
+            for place in places.values()
+        ]
+        assert len(count_files(chosen, language, *files).counts) == (rows or 12)
+    assert (
+        len(list(places["predictions"].rglob("*.*")))
+        == len(list(places["labels"].rglob("*.*")))
+        == 2
+    )
+
+
+@pytest.mark.usefixtures("splits")
+def test_labels_of_every_kind_of_target(library: Library, tmp_path: Path) -> None:
+    for task in ("xnli", "udpos", "mlqa", "tatoeba", "bucc2018"):
+        labels_phase.labels(
+            task=WORLD.tasks[task],
+            split=Split.DEV,
+            languages=("qaa",),
+            rows=2,
+            library=library,
+            out=tmp_path,
+        )
+    names = WORLD.tasks["xnli"].labels
+    assert (tmp_path / "xnli" / "dev-qaa.tsv").read_text() == f"{names[0]}\n{names[1]}\n"
+    assert (
+        tmp_path / "udpos" / "dev-qaa.tsv"
+    ).read_text() == "NUM\nADP\nVERB\nNOUN\n\nNOUN\nVERB\nADP\nNUM\n"
+    assert (tmp_path / "bucc2018" / "dev-qaa.tsv").read_text() == "qaa-2\tqaa-3\n"
+    # Sorted by the English side, and whole: a search cannot be capped.
+    wanted = sorted(range(12), key=lambda n: 7 * n % 12)
+    assert (tmp_path / "tatoeba" / "dev-qaa.tsv").read_text().split() == [
+        str(line) for line in wanted
+    ]
+    (article,) = json.loads((tmp_path / "mlqa" / "dev-qaa.json").read_text())["data"]
+    assert [
+        question["id"] for paragraph in article["paragraphs"] for question in paragraph["qas"]
+    ] == ["q0", "q1"]

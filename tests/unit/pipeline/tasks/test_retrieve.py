@@ -1,0 +1,152 @@
+"""Retrieval from a checkpoint folder: the predictions are those of the retrieval tasks, the folder is verified."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stilts_artifact.benchmark import load_benchmark
+from stilts_artifact.data.files import FileStore
+from stilts_artifact.data.library import Library
+from stilts_artifact.domain.examples import SentencePair
+from stilts_artifact.domain.tasks import Split
+from stilts_artifact.errors import ConfigError, IntegrityError
+from stilts_artifact.metrics.submission import file_of, read_indices, read_predicted_pairs
+from stilts_artifact.model.manifest import WEIGHTS, write_manifest
+from stilts_artifact.pipeline.tasks.retrieve import Retrieving, retrieve, sentence_encoder
+from stilts_artifact.retrieval import calibration
+from stilts_artifact.retrieval.bucc import BuccOptions, BuccScore, score_bucc
+from stilts_artifact.retrieval.mine import Mining
+from stilts_artifact.retrieval.tatoeba import score_tatoeba
+from tests.unit.model.tiny import make_tiny
+from tests.unit.retrieval.test_tasks import corpus, sentence
+
+WORLD = load_benchmark("mini")
+OPTIONS = Retrieving(
+    layer=1, pooling="mean", max_length=64, neighbours=3, margin="distance", dtype="float32"
+)
+SIZES = {Split.DEV: 12, Split.TEST: 25}
+PAIRS = [SentencePair(sentence(n) + " x", sentence(n)) for n in range(20)]
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_tiny(tmp_path_factory.mktemp("encoder"))
+
+
+@pytest.fixture(autouse=True)
+def made_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small corpora in the place of the world's; those for testing are larger."""
+
+    def read_corpus(task: object, split: Split, language: str, library: object) -> Any:
+        return corpus(SIZES[split], noise=f" {language}")
+
+    monkeypatch.setattr(calibration, "read_corpus", read_corpus)
+    monkeypatch.setattr(calibration, "read_pairs", lambda *_: PAIRS)
+
+
+def run(
+    encoder: Path, folder: Path, task: str, split: Split, options: Retrieving = OPTIONS
+) -> dict[str, Any]:
+    work = folder / "work"
+    work.mkdir(parents=True)
+    library = Library(WORLD.sources, FileStore(folder / "store"))
+    retrieve(
+        task=WORLD.tasks[task],
+        split=split,
+        languages=("qaa", "qac"),
+        encoder=encoder,
+        options=options,
+        library=library,
+        work=work,
+        out=folder / "out",
+    )
+    assert list(work.iterdir()) == []
+    report: dict[str, Any] = json.loads((folder / "out" / "report.json").read_text())
+    return report
+
+
+def scored(encoder: Path, work: Path, split: Split, *, center: bool = False) -> BuccScore:
+    options = BuccOptions(Mining(neighbours=3, margin="distance", center=center))
+    return score_bucc(
+        ("qaa", split),
+        lambda wanted: corpus(SIZES[wanted], noise=" qaa"),
+        sentence_encoder(encoder, OPTIONS, work),
+        scale="mini",
+        options=options,
+    )
+
+
+@pytest.mark.parametrize(("split", "policy"), [(Split.DEV, "oracle"), (Split.TEST, "dev")])
+def test_mined_pairs_are_those_of_the_task(
+    tiny: Path, tmp_path: Path, split: Split, policy: str
+) -> None:
+    report = run(tiny, tmp_path / "run", "bucc2018", split)
+    wanted = scored(tiny, tmp_path, split)
+    found = read_predicted_pairs(
+        file_of(tmp_path / "run" / "out", "bucc2018", "qaa", ".tsv", split)
+    )
+    assert set(found) == set(wanted.predictions)
+    assert found
+    language = report["languages"]["qaa"]
+    assert (language["threshold_policy"], language["margin"]) == (policy, "distance-max")
+    assert (language["threshold"], language["accepted"]) == (
+        wanted.cut.threshold,
+        wanted.cut.accepted,
+    )
+    assert report["options"]["layer"] == 1
+
+
+def test_centring_is_named_and_changes_what_is_mined(tiny: Path, tmp_path: Path) -> None:
+    options = Retrieving(1, "mean", 64, 3, "distance", "float32", center=True)
+    report = run(tiny, tmp_path / "run", "bucc2018", Split.DEV, options)
+    assert report["languages"]["qaa"]["margin"] == "distance-max-centred"
+    assert (
+        report["languages"]["qaa"]["threshold"]
+        == scored(tiny, tmp_path, Split.DEV, center=True).cut.threshold
+    )
+    assert (
+        report["languages"]["qaa"]["threshold"] != scored(tiny, tmp_path, Split.DEV).cut.threshold
+    )
+
+
+def test_found_lines_are_those_of_the_task(tiny: Path, tmp_path: Path) -> None:
+    run(tiny, tmp_path / "run", "tatoeba", Split.TEST)
+    wanted = score_tatoeba("qac", PAIRS, sentence_encoder(tiny, OPTIONS, tmp_path), scale="mini")
+    found = read_indices(file_of(tmp_path / "run" / "out", "tatoeba", "qac", ".tsv"))
+    assert tuple(found) == wanted.predictions
+    assert len(set(found)) > 1
+
+
+def test_an_altered_checkpoint_is_refused(tiny: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(tiny, tmp_path / "altered")
+    weights = bytearray((folder / WEIGHTS).read_bytes())
+    weights[-1] ^= 1
+    (folder / WEIGHTS).write_bytes(weights)
+    with pytest.raises(IntegrityError, match="altered"):
+        run(folder, tmp_path / "run", "tatoeba", Split.TEST)
+
+
+def test_a_checkpoint_without_a_pooler_serves(tiny: Path, tmp_path: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    folder = shutil.copytree(tiny, tmp_path / "bare")
+    state = {
+        name: tensor for name, tensor in load_file(folder / WEIGHTS).items() if "pooler" not in name
+    }
+    save_file(state, folder / WEIGHTS)
+    write_manifest(folder)
+    run(folder, tmp_path / "run", "tatoeba", Split.TEST)
+    whole = score_tatoeba("qaa", PAIRS, sentence_encoder(tiny, OPTIONS, tmp_path), scale="mini")
+    found = read_indices(file_of(tmp_path / "run" / "out", "tatoeba", "qaa", ".tsv"))
+    assert tuple(found) == whole.predictions
+
+
+def test_a_layer_that_the_encoder_lacks_is_an_error(tiny: Path, tmp_path: Path) -> None:
+    options = Retrieving(9, "mean", 64, 3, "ratio", "float32")
+    with pytest.raises(ConfigError, match="no such layer"):
+        run(tiny, tmp_path / "run", "tatoeba", Split.TEST, options)

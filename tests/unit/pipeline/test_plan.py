@@ -1,0 +1,182 @@
+"""What a run would do, why, and what it would cost."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from stilts_artifact.benchmark import load_benchmark
+from stilts_artifact.benchmark.experiments import rows, targets
+from stilts_artifact.config.load import SCALES, load_scale
+from stilts_artifact.errors import ConfigError
+from stilts_artifact.experiments.steps import StepBuilder
+from stilts_artifact.pipeline.costs import Costs, Extent, Probe, Speed, load_costs, probe
+from stilts_artifact.pipeline.explain import reasons
+from stilts_artifact.pipeline.kinds import KINDS as REAL_KINDS
+from stilts_artifact.pipeline.plan import make_plan, wall_seconds
+from stilts_artifact.pipeline.step import Graph, Kinds, KindSpec, Step
+from stilts_artifact.pipeline.store import Store
+from tests.unit.pipeline.test_store import publish
+
+KINDS = {"data": KindSpec(1, "a:b"), "train": KindSpec(1, "a:c", needs_gpu=True)}
+
+
+def data(task: str = "xnli", **params: object) -> Step:
+    return Step("data", {"task": task, **params})
+
+
+def train(seed: int = 1, **inputs: Step) -> Step:
+    return Step("train", {"seed": seed}, inputs)
+
+
+def publish_all(store: Store, *targets: Step, kinds: Kinds = KINDS) -> None:
+    for node in Graph(targets, kinds).nodes.values():
+        publish(store, node, {"text": ""})
+
+
+def why(store: Store, *targets: Step, kinds: Kinds = KINDS) -> dict[str, str]:
+    return {reason.node.kind: reason.why for reason in reasons(Graph(targets, kinds), store)}
+
+
+def test_reason_of_a_first_run(store: Store) -> None:
+    assert why(store, train(data=data())) == {
+        "data": "never run",
+        "train": "never run; input data would run",
+    }
+
+
+def test_reason_after_a_run(store: Store) -> None:
+    publish_all(store, train(data=data()))
+    assert why(store, train(data=data())) == {"data": "done", "train": "done"}
+
+
+def test_reason_of_another_parameter(store: Store) -> None:
+    publish_all(store, train(data=data()))
+    assert why(store, train(2, data=data())) == {
+        "data": "done",
+        "train": "never run with these parameters; differs from a finished one in seed: 1 -> 2",
+    }
+
+
+def test_reason_of_changed_code(store: Store) -> None:
+    publish_all(store, train(data=data()))
+    newer = {**KINDS, "train": KindSpec(2, "a:c")}
+    assert (
+        why(store, train(data=data()), kinds=newer)["train"]
+        == "code of train changed: version 1 -> 2"
+    )
+    newer = {**KINDS, "data": KindSpec(2, "a:c")}
+    assert why(store, train(data=data()), kinds=newer) == {
+        "data": "code of data changed: version 1 -> 2",
+        "train": "input data would run",
+    }
+
+
+def test_reason_of_another_input(store: Store) -> None:
+    publish_all(store, train(data=data()), data("pawsx"))
+    assert why(store, train(data=data("pawsx"))) == {"data": "done", "train": "input data changed"}
+
+
+def test_a_step_on_which_only_finished_ones_rest_is_not_needed(store: Store) -> None:
+    graph = Graph([train(data=data())], KINDS)
+    publish(store, graph.node(train(data=data())), {"text": ""})
+    found = reasons(graph, store)
+    assert [(reason.run, reason.why) for reason in found] == [
+        (False, "not needed: all that rests on it is done"),
+        (False, "done"),
+    ]
+
+
+def flat(**seconds: float) -> Costs:
+    kinds = {kind: Speed("measured", seconds=value, bytes=100) for kind, value in seconds.items()}
+    return Costs("cuda", 1e12, "a machine", kinds, {})
+
+
+def test_plan_counts_what_is_missing(store: Store) -> None:
+    steps = [train(seed, data=data()) for seed in range(8)]
+    publish_all(store, steps[0])
+    plan = make_plan(Graph(steps, KINDS), store, flat(data=5, train=10), download_bytes=7)
+    assert [(kind.kind, kind.steps, kind.to_run, kind.seconds) for kind in plan.kinds] == [
+        ("data", 1, 0, 0),
+        ("train", 8, 7, 70),
+    ]
+    assert plan.wall == {1: 70, 2: 40, 4: 20, 8: 10}
+    assert (plan.gpu_seconds, plan.disk_bytes, plan.download_bytes) == (70, 700, 7)
+    assert not plan.estimated
+
+
+def test_wall_time_follows_the_longest_chain(store: Store) -> None:
+    chain = data("a")
+    for name in "bcd":
+        chain = Step("data", {"task": name}, {"before": chain})
+    graph = Graph([*(data(str(number)) for number in range(4)), chain], KINDS)
+    wanted = list(graph.nodes)
+    assert [
+        wall_seconds(graph, wanted, count, lambda _: 1, lambda _: False) for count in (1, 2, 8)
+    ] == [8, 4, 4]
+
+
+def test_costs_of_what_a_step_reads() -> None:
+    speeds = {
+        "prepare": Speed("measured", seconds=1, tokens_per_second=10, bytes_per_token=2),
+        "target": Speed("estimated", tokens_per_second=100),
+    }
+    costs = Costs(
+        "cuda", 1e12, "a machine", speeds, {"xnli": Extent(train=1000, rows=50, tokens=4)}
+    )
+    train_data = Step(
+        "prepare", {"task": "xnli", "split": "train", "languages": ["en"], "rows": 500}
+    )
+    dev_data = Step(
+        "prepare", {"task": "xnli", "split": "dev", "languages": ["en", "de"], "rows": None}
+    )
+    model = Step("target", {"recipe": {"epochs": 3}}, {"train": train_data, "dev": dev_data})
+    graph = Graph([model], {"prepare": KindSpec(1, "a:b"), "target": KindSpec(1, "a:b")})
+    assert costs.seconds(graph.node(dev_data), graph) == 1 + 50 * 4 * 2 / 10
+    assert costs.bytes(graph.node(train_data), graph) == 500 * 4 * 2
+    assert costs.seconds(graph.node(model), graph) == 3 * 500 * 4 / 100
+    faster = costs.at(Probe("cuda", 2e12))
+    assert faster.probed and faster.seconds(graph.node(model), graph) == 30
+    assert costs.at(Probe("cpu", 2e12)) == costs
+    assert costs.hints(graph)["prepare"] == (1 + 40 + 1 + 200) / 2
+
+
+@pytest.mark.parametrize("name", SCALES)
+def test_every_scale_has_costs_for_every_step_of_table_2(name: str, store: Store) -> None:
+    scale = load_scale(name)
+    benchmark = load_benchmark(scale.benchmark)
+    pins = {source: "0" * 64 for source in benchmark.sources}
+    builder = StepBuilder(benchmark, scale, "a" * 40, pins)
+    steps = [
+        builder.predictions(row, seed, task, 2)
+        for row in rows(benchmark)
+        for task in targets(benchmark)
+        for seed in scale.seeds
+    ]
+    steps += [builder.labels(task, 2) for task in targets(benchmark)]
+    graph = Graph(steps, REAL_KINDS)
+    costs = load_costs(name)
+    assert set(costs.kinds) == {node.kind for node in graph.nodes.values()} == set(REAL_KINDS)
+    plan = make_plan(graph, store, costs)
+    assert sum(kind.to_run for kind in plan.kinds) == len(graph.nodes)
+    assert math.inf > plan.wall[1] > plan.wall[2] > plan.wall[4] > plan.wall[8] > 0
+    assert plan.wall[1] == pytest.approx(sum(kind.seconds for kind in plan.kinds))
+    assert (plan.gpu_seconds > 0) == (name != "mini")
+    assert plan.estimated == (name != "mini"), "nothing was run on a GPU"
+
+
+def test_a_kind_without_costs_and_a_scale_without_a_table() -> None:
+    graph = Graph([data()], KINDS)
+    with pytest.raises(ConfigError, match="data"):
+        load_costs("mini").seconds(graph.node(data()), graph)
+    with pytest.raises(ConfigError, match="did you mean 'mini'"):
+        load_costs("minni")
+
+
+def test_probe_of_this_machine() -> None:
+    import torch
+
+    threads = torch.get_num_threads()
+    assert probe("cpu").flops > 1e8
+    assert torch.get_num_threads() == threads

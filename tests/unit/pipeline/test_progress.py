@@ -1,0 +1,77 @@
+"""What a run shows while it goes on."""
+
+from __future__ import annotations
+
+import io
+import sys
+
+import pytest
+
+from stilts_artifact.pipeline.progress import Clock, Snapshot, describe, step_progress
+
+
+def state(
+    done: int,
+    failed: int = 0,
+    running: tuple[str, ...] = (),
+    left: float | None = 75.0,
+    note: str = "",
+) -> Snapshot:
+    return Snapshot(
+        total=10, done=done, running=running, failed=failed, workers=2, seconds_left=left, note=note
+    )
+
+
+def test_line_of_a_run() -> None:
+    line = describe(state(4, failed=2, running=("a", "b")))
+    assert (
+        line == "4 of 10 steps done, 2 running, 2 to go, 2 failed or blocked, about 1 min 15 s left"
+    )
+    assert describe(state(4, left=None)).endswith("time left not known yet")
+    assert describe(state(4, note="waiting for a worker")).endswith("waiting for a worker")
+
+
+def test_time_left_is_measured_first_then_hinted_then_the_mean() -> None:
+    clock = Clock({"train": 100.0})
+    assert clock.left([("predict", 0)], 1) is None
+    assert clock.left([("train", 0), ("train", 30.0)], 2) == 85
+    clock.add("train", 10)
+    clock.add("train", 20)
+    assert clock.seconds("train") == 15
+    assert clock.seconds("predict") == 15
+    assert clock.left([("train", 100.0)], 1) == 0
+    assert clock.left([("train", 0)], 0) == 15
+
+
+def test_lines_in_a_log_are_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", stream)
+    now = 1000.0
+    monkeypatch.setattr("stilts_artifact.pipeline.progress.time.monotonic", lambda: now)
+    with step_progress("table 2") as watch:
+        for done in range(10):
+            now += 10
+            watch(state(done, failed=int(done >= 5)))
+        watch(state(9, failed=1))
+    lines = stream.getvalue().splitlines()
+    assert [line.split(" of ")[0] for line in lines] == [
+        f"table 2: {done}" for done in (0, 3, 5, 8, 9, 9)
+    ]
+    assert "1 failed" in lines[2]
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_bar_on_a_terminal_shows_labels_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = Terminal()
+    monkeypatch.setattr(sys, "stderr", stream)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "200")
+    with step_progress("table 2") as watch:
+        watch(state(4, running=("train [bold]x", "b", "c", "d")))
+    shown = stream.getvalue()
+    assert "4 of 10 steps done" in shown
+    assert "train [bold]x; b; c; 1 more" in shown

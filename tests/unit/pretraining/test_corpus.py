@@ -1,0 +1,90 @@
+"""Pretraining text: which languages, which share in parallel, and nothing of the evaluation sets."""
+
+from __future__ import annotations
+
+from itertools import islice
+
+import pytest
+
+from stilts_artifact.miniworld import SEED, grammar, languages, passages, realise
+from stilts_artifact.miniworld.concepts import CONTENT
+from stilts_artifact.pretraining import corpus
+from stilts_artifact.pretraining.corpus import documents, key, windows
+
+
+def _script(text: str) -> str:
+    """Block of the first letter of a text."""
+    letter = next((char for char in text if char.isalpha() and char.islower()), "A")
+    return "Latin" if letter < "\u0300" else hex(ord(letter) >> 8)
+
+
+def test_a_stream_depends_on_its_name_alone() -> None:
+    first = list(islice(windows("1/0", 0.3, ()), 50))
+    assert first == list(islice(windows("1/0", 0.3, ()), 50))
+    assert first != list(islice(windows("1/1", 0.3, ()), 50))
+    texts = list(islice(documents("qaa", "x", ()), 5))
+    assert texts == list(islice(documents("qaa", "x", ()), 5))
+    assert texts != list(islice(documents("qaa", "y", ()), 5))
+
+
+def test_the_parallel_share_is_what_was_asked_for() -> None:
+    drawn = list(islice(windows("1/0", 1.0, ()), 200))
+    scripts = [[_script(text) for text in window if text] for window in drawn]
+    assert all(len(found) == 2 for found in scripts), "a parallel window has two texts"
+    assert sum(first != second for first, second in scripts) > 80, "many pairs are in two scripts"
+    mixed = list(islice(windows("1/0", 0.25, ()), 2000))
+    across = [_script(window.first) != _script(window.second) for window in mixed if window.second]
+    share = sum(first != second for first, second in scripts) / 200
+    assert sum(across) / 2000 == pytest.approx(0.25 * share, abs=0.03)
+    monolingual = list(islice(windows("1/0", 0.0, ()), 400))
+    assert 0.2 < sum(window.second is None for window in monolingual) / 400 < 0.9
+
+
+def test_parallel_windows_hold_translations() -> None:
+    """What stands in a window is one meaning in two languages: no other pair of languages can say both texts."""
+    singles = (passage[0] for passage in passages(SEED, "test") if len(passage) == 1)
+    meaning = next(
+        told
+        for told in singles
+        if len({realise(told, code) for code in languages}) == len(languages)
+    )
+    by_text = {realise(meaning, code): code for code in languages}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(corpus, "passages", lambda *_: iter([(meaning,)] * 1000))
+        patch.setattr(corpus, "NAMED", 0.0)
+        drawn = list(islice(windows("1/0", 1.0, ()), 200))
+    pairs = {(by_text[window.first], by_text[window.second or ""]) for window in drawn}
+    assert len(pairs) > 50, "all 56 ordered pairs of the eight languages, given enough windows"
+    assert all(first != second for first, second in pairs)
+
+
+def test_every_language_is_there() -> None:
+    forms = {code: {grammar(code).word(noun) for noun in CONTENT} for code in languages}
+    text = " ".join(window.first for window in islice(windows("1/0", 0.0, ()), 1500))
+    found = set(text.replace(".", " ").replace("?", " ").split())
+    # Words that one language alone has.
+    for code, own in forms.items():
+        others = set().union(*(forms[other] for other in languages if other != code))
+        assert found & (own - others), code
+
+
+def test_forbidden_sentences_do_not_occur() -> None:
+    drawn = list(islice(windows("1/0", 0.3, ()), 300))
+    sentences = {
+        key(sentence)
+        for window in drawn
+        for text in window
+        if text
+        for sentence in text.replace("?", ".").split(".")
+    } - {""}
+    forbidden = set(sorted(sentences)[::3])
+    again = islice(windows("1/0", 0.3, forbidden), 300)
+    found = {
+        key(sentence)
+        for window in again
+        for text in window
+        if text
+        for sentence in text.replace("?", ".").split(".")
+    }
+    assert not found & forbidden
+    assert found & sentences, "the rest of the stream is the same"
