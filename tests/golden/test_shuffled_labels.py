@@ -117,7 +117,7 @@ def test_shuffled_labels_drive_a_target_to_chance(
     true = pivot_score(name, library, tmp_path / "true")
     # The encoder keeps the labels apart by itself, so that one shuffle may name them right, or
     # wrong, as a whole.
-    shuffles = range(6 if WORLD.tasks[name].kind is TaskForm.PAIR else 1)
+    shuffles = range(6 if WORLD.tasks[name].form is TaskForm.PAIR else 1)
     guessed = mean(
         pivot_score(name, library, tmp_path / f"shuffled {seed}", seed) for seed in shuffles
     )
