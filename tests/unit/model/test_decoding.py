@@ -42,7 +42,7 @@ def prepared(
 ) -> Prepared:
     chosen = load_benchmark("mini").tasks[task]
     save_prepared(
-        folder, chosen, labels, *prepare_examples(tokenizer, chosen.kind, labels, examples, 256)
+        folder, chosen, labels, *prepare_examples(tokenizer, chosen.form, labels, examples, 256)
     )
     return load_prepared(folder)
 

@@ -174,7 +174,7 @@ def test_predictions_fit_the_label_files(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     encoder, chosen = load_encoder(tiny), WORLD.tasks[task]
-    head = task_head(chosen.kind, encoder.model.config, len(chosen.labels)).train(False)
+    head = task_head(chosen.form, encoder.model.config, len(chosen.labels)).train(False)
     monkeypatch.setattr(target_phase, "load_target", lambda _: (encoder, head))
     data = prepare(tiny, library, tmp_path / "data", task, rows=rows)
     places = {name: tmp_path / name for name in ("predictions", "labels")}
@@ -196,7 +196,7 @@ def test_predictions_fit_the_label_files(
     )
     for language in LANGUAGES:
         files = [
-            file_of(place, task, language, suffix_of(chosen.kind), "dev")
+            file_of(place, task, language, suffix_of(chosen.form), "dev")
             for place in places.values()
         ]
         assert len(count_files(chosen, language, *files).counts) == (rows or 12)
