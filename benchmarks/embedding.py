@@ -26,7 +26,7 @@ import torch
 from numpy.typing import NDArray
 
 from stilts_artifact.miniworld.draw import Stream
-from stilts_artifact.retrieval.embed import Batching, View, embed, pool
+from stilts_artifact.retrieval.encode import Batching, View, embed, pool
 from stilts_artifact.retrieval.transformer import Transformer, load_transformer
 
 SENTENCES = 5000

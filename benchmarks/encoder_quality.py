@@ -33,7 +33,7 @@ from stilts_artifact.pipeline.tasks.prepare import Preparation, prepare
 from stilts_artifact.pipeline.tasks.target import target
 from stilts_artifact.pretraining.card import record_quality
 from stilts_artifact.retrieval.calibration import read_pairs
-from stilts_artifact.retrieval.embed import View
+from stilts_artifact.retrieval.encode import View
 from stilts_artifact.retrieval.sweep import search_language, sweep
 from stilts_artifact.retrieval.transformer import wrap_transformer
 from stilts_artifact.training.data import TaskData

@@ -66,7 +66,7 @@ def sweep(
         raise ConfigError(
             "one side of the translations is missing", expected="both --src and --trg"
         )
-    from stilts_artifact.retrieval.embed import Batching, View
+    from stilts_artifact.retrieval.encode import Batching, View
     from stilts_artifact.retrieval.sweep import parse_layers, parse_poolings
     from stilts_artifact.retrieval.sweep import sweep as score_views
     from stilts_artifact.retrieval.transformer import load_transformer

@@ -20,11 +20,10 @@ from stilts_artifact.domain.signature import Signature
 from stilts_artifact.domain.tasks import Benchmark, Split, Task, TaskForm
 from stilts_artifact.errors import DataError, MissingDataError
 from stilts_artifact.metrics.submission import write_indices, write_pairs
-from stilts_artifact.retrieval.bucc import BuccOptions, score_bucc
-from stilts_artifact.retrieval.encoder import SentenceEncoder, sign
+from stilts_artifact.retrieval.bucc import BuccOptions, Threshold, score_bucc
+from stilts_artifact.retrieval.encode import SentenceEncoder, sign
 from stilts_artifact.retrieval.knn import Search
 from stilts_artifact.retrieval.tatoeba import score_tatoeba
-from stilts_artifact.retrieval.threshold import Threshold
 
 MAX_LENGTH = 256
 """Tokens kept in the published run (jiant-dev PR #128); everything else is the default of this package."""

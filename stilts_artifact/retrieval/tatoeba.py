@@ -9,8 +9,8 @@ from stilts_artifact.domain.examples import SentencePair
 from stilts_artifact.domain.signature import Signature
 from stilts_artifact.domain.tasks import Split
 from stilts_artifact.metrics.metrics import accuracy, accuracy_counts
-from stilts_artifact.retrieval.encoder import SentenceEncoder, sign
-from stilts_artifact.retrieval.engines import backend_of, choose_engine
+from stilts_artifact.retrieval.backends import backend_of, choose_engine
+from stilts_artifact.retrieval.encode import SentenceEncoder, sign
 from stilts_artifact.retrieval.knn import Search, nearest
 
 METRIC = "accuracy"

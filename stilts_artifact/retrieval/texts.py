@@ -10,11 +10,18 @@ import numpy as np
 
 from stilts_artifact.documents import write_atomically
 from stilts_artifact.errors import DataError
-from stilts_artifact.retrieval.duplicates import Distinct, Duplicates, distinct, expand
-from stilts_artifact.retrieval.encoder import SentenceEncoder
+from stilts_artifact.retrieval.encode import SentenceEncoder
 from stilts_artifact.retrieval.knn import Search
-from stilts_artifact.retrieval.mine import Mining, Pairs, mine
-from stilts_artifact.retrieval.rows import Rows
+from stilts_artifact.retrieval.mine import (
+    Distinct,
+    Duplicates,
+    Mining,
+    Pairs,
+    distinct,
+    expand,
+    mine,
+)
+from stilts_artifact.retrieval.vectors import Rows
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -9,10 +9,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from stilts_artifact.retrieval.gpu import gpu_answers
+from stilts_artifact.retrieval.backends import gpu_answers
 from stilts_artifact.retrieval.knn import Search, nearest, nearest_both
-from stilts_artifact.retrieval.margin import MARGINS
-from stilts_artifact.retrieval.mine import RETRIEVALS, Mining, mine
+from stilts_artifact.retrieval.mine import MARGINS, RETRIEVALS, Mining, mine
 
 Matrix = NDArray[Any]
 Problem = tuple[Matrix, Matrix, int, tuple[int, int] | None]

@@ -16,14 +16,12 @@ from stilts_artifact.data.library import Library
 from stilts_artifact.domain.examples import ComparableCorpus, GoldPair, Sentence
 from stilts_artifact.domain.tasks import Split
 from stilts_artifact.metrics.submission import file_of, read_pairs, write_pairs
-from stilts_artifact.retrieval.bucc import BuccOptions, score_bucc
+from stilts_artifact.retrieval.bucc import BuccOptions, Threshold, score_bucc
 from stilts_artifact.retrieval.calibration import MAX_LENGTH, calibrate
-from stilts_artifact.retrieval.embed import Batching, View
+from stilts_artifact.retrieval.encode import Batching, TransformerSentences, View
 from stilts_artifact.retrieval.knn import Search
-from stilts_artifact.retrieval.rows import Rows
-from stilts_artifact.retrieval.sentences import TransformerSentences
-from stilts_artifact.retrieval.threshold import Threshold
 from stilts_artifact.retrieval.transformer import load_transformer
+from stilts_artifact.retrieval.vectors import Rows
 
 pytestmark = pytest.mark.slow
 

@@ -15,9 +15,8 @@ from stilts_artifact.domain.tasks import Split, Task, TaskForm
 from stilts_artifact.metrics.submission import write_indices, write_pairs
 
 if TYPE_CHECKING:
-    from stilts_artifact.retrieval.embed import Pooling
-    from stilts_artifact.retrieval.encoder import SentenceEncoder
-    from stilts_artifact.retrieval.margin import Margin
+    from stilts_artifact.retrieval.encode import Pooling, SentenceEncoder
+    from stilts_artifact.retrieval.mine import Margin
     from stilts_artifact.retrieval.transformer import Dtype
 
 REPORT = "report.json"
@@ -107,8 +106,7 @@ def sentence_encoder(
     import torch
 
     from stilts_artifact.model.loading import load_encoder
-    from stilts_artifact.retrieval.embed import Batching, View
-    from stilts_artifact.retrieval.sentences import TransformerSentences
+    from stilts_artifact.retrieval.encode import Batching, TransformerSentences, View
     from stilts_artifact.retrieval.transformer import wrap_transformer
 
     if device == "auto":

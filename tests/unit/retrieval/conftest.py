@@ -10,7 +10,7 @@ from zlib import crc32
 import numpy as np
 import pytest
 
-from stilts_artifact.retrieval.encoder import Description
+from stilts_artifact.retrieval.encode import Description
 
 LAYERS = 4
 

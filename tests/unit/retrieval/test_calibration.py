@@ -19,7 +19,7 @@ from stilts_artifact.errors import MissingDataError
 from stilts_artifact.metrics.tables import table_values
 from stilts_artifact.retrieval import calibration
 from tests.unit.retrieval.conftest import HashEncoder
-from tests.unit.retrieval.test_tasks import PAIRS, corpus
+from tests.unit.retrieval.corpora import PAIRS, corpus
 
 
 def expected_cells(repository: Path) -> dict[CellKey, float | None]:

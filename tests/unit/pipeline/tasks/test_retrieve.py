@@ -23,7 +23,7 @@ from stilts_artifact.retrieval.bucc import BuccOptions, BuccScore, score_bucc
 from stilts_artifact.retrieval.mine import Mining
 from stilts_artifact.retrieval.tatoeba import score_tatoeba
 from tests.unit.model.tiny import make_tiny
-from tests.unit.retrieval.test_tasks import corpus, sentence
+from tests.unit.retrieval.corpora import corpus, sentence
 
 WORLD = load_benchmark("mini")
 OPTIONS = Retrieving(
