@@ -28,7 +28,8 @@ Engine = Literal["shared", "faiss", "faiss-gpu"]
 WATCHDOG_SECONDS = 60.0
 
 # Searches random rows on the GPU and compares with NumPy: a GPU that answers must also be right, to
-# float32. It runs in a child process, since a wheel for another GPU hangs or kills its process.
+# float32 (80 roundings: exact.rounding_error of 64 dimensions). It runs in a child process, since a
+# wheel built for another GPU hangs or kills the process that calls it.
 _SELF_TEST = """
 import numpy as np, faiss
 if faiss.get_num_gpus() < 1:
@@ -81,6 +82,7 @@ def backend_of(engine: Engine) -> str:
     """Name and version for a signature, as ``faiss-1.15.1``."""
     if engine == "shared":
         return f"numpy-{np.__version__}"
+    # Two distributions install the one module `faiss`, which does not know its own version.
     for package in ("faiss-gpu", "faiss-cpu"):
         try:
             return f"{engine}-{importlib.metadata.version(package)}"

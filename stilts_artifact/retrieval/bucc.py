@@ -63,14 +63,14 @@ class Cut:
 
     @property
     def metrics(self) -> dict[str, float]:
-        """F1, precision and recall in points; 0 where undefined (XTREME evaluate.py:87-98 at 838c13b)."""
+        """F1, precision, recall in points; 0 where undefined (XTREME evaluate.py:87-98 at 838c13b)."""
         sums = np.array([self.correct, self.accepted, self.gold], dtype=np.float64)
         return {name: value.item() for name, value in precision_recall_f1(sums).items()}
 
 
 @dataclass(frozen=True, slots=True)
 class BuccOptions:
-    """What a BUCC score means; defaults are those of the paper's library. XTREME's: ``duplicates="drop"``."""
+    """What a BUCC score means; defaults are the paper's library's, XTREME's is ``duplicates="drop"``."""
 
     mining: Mining = field(default_factory=Mining)
     duplicates: Duplicates = "product"
@@ -98,7 +98,7 @@ class Candidates:
 
 @dataclass(frozen=True, slots=True)
 class BuccScore:
-    """One language's result: the pairs in XTREME's sense (ids), the cut that chose them, metrics in points."""
+    """One language's result: pairs of ids, as XTREME writes them, and the cut that chose them."""
 
     language: str
     predictions: tuple[tuple[str, str], ...]
@@ -132,6 +132,7 @@ def find_candidates(
         for left, right in zip(found.source.tolist(), found.target.tolist(), strict=True)
     )
     gold = {(pair.source, pair.target) for pair in corpus.gold}
+    # Gold is of ids, and a copy of a sentence has an id of its own: this is where policies differ.
     correct = np.fromiter((pair in gold for pair in pairs), dtype=np.bool_, count=len(pairs))
     return Candidates(pairs, found.scores, correct, len(gold), source.repeated + target.repeated)
 
@@ -181,7 +182,9 @@ def best_cut(scores: Float64, correct: NDArray[np.bool_], gold: int) -> Cut:
     """
     order = np.argsort(-scores, kind="stable")
     ranked, right = scores[order], np.cumsum(correct[order])
+    # A threshold cannot part equals, so a cut is possible only after the last of them.
     last_of_equals = np.flatnonzero(np.diff(ranked, append=-np.inf))
+    # 2PR/(P+R) with P = right/accepted and R = right/gold: one division, so equal F1 are equal floats.
     f1 = 2 * right[last_of_equals] / (last_of_equals + 1 + gold)
     if not f1.size or f1.max() == 0:
         return Cut(math.inf, 0, 0, gold)
@@ -201,7 +204,7 @@ def _between(ranked: Float64, last: int) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Mined:
-    """Candidates and the cut through them; ``threshold`` is the policy that chose it, called what it is."""
+    """Candidates and the cut through them; ``threshold`` is the policy that really chose it."""
 
     candidates: Candidates
     cut: Cut

@@ -1,4 +1,4 @@
-"""Settle shortlists in float64: exact scores, a total order, a full search where float32 cannot tell.
+"""Settle shortlists in float64: exact scores, a total order, and no doubt left by float32.
 
 The cosine of two rows is ``round(x.y / (|x| |y|), 10)``, in float64. Rounding makes the order
 independent of the last bits, which differ between libraries and blockings: what is equal on paper

@@ -264,7 +264,7 @@ _Offer = Callable[[dict[Axis, RunningShortlist], Float32, Float32, tuple[int, in
 
 
 def _offer_products(blocks: Blocks) -> _Offer:
-    """One multiplication for all directions."""
+    """One multiplication for all directions: the matrix is the same, read by rows or by columns."""
     room = np.empty(blocks.rows * blocks.columns, np.float32)
     mask = np.empty(blocks.rows * blocks.columns, np.bool_)
 

@@ -103,7 +103,12 @@ def mine(
 
 
 def select_pairs(forward: Neighbours, backward: Neighbours, mining: Mining) -> Pairs:
-    """All that mining does after the search; ``forward`` holds neighbours of sources, ``backward`` of targets."""
+    """All that mining does after the search.
+
+    Args:
+        forward: neighbours of the sources, among targets.
+        backward: neighbours of the targets, among sources.
+    """
     target, forward_scores = _best(forward, margin_scores(forward, backward, mining.margin))
     source, backward_scores = _best(backward, margin_scores(backward, forward, mining.margin))
     ahead = Pairs(forward_scores, np.arange(len(target)), target)
@@ -121,6 +126,8 @@ def select_pairs(forward: Neighbours, backward: Neighbours, mining: Mining) -> P
 
 def _best(found: Neighbours, scores: Float64) -> tuple[Int64, Float64]:
     """The best candidate of each row and its score; equals by index."""
+    # Not the nearest: a margin may prefer a lower cosine in an emptier neighbourhood. The last key of
+    # lexsort is the first to decide.
     first = np.lexsort((found.indices, -scores), axis=1)[:, :1]
     return np.take_along_axis(found.indices, first, axis=1)[:, 0], np.take_along_axis(
         scores, first, axis=1
@@ -167,7 +174,7 @@ def margin(cosines: Float64, means: Float64, kind: Margin) -> Float64:
 
 
 def margin_scores(found: Neighbours, other: Neighbours, kind: Margin) -> Float64:
-    """Margins of the candidates in ``found``; ``other`` holds the neighbours in the opposite direction.
+    """Margins of the candidates in ``found``; ``other`` holds neighbours in the opposite direction.
 
     The mean of a pair is half the mean cosine of its source's neighbours plus half that of its
     target's.
@@ -175,6 +182,8 @@ def margin_scores(found: Neighbours, other: Neighbours, kind: Margin) -> Float64
     Returns:
         Array [n, k], in the order of ``found``.
     """
+    # Candidates come from k nearest neighbours, and their means are over the same k (a hub, near to
+    # everything, has a high mean and so a low margin).
     own, theirs = found.scores.mean(axis=1)[:, None], other.scores.mean(axis=1)[found.indices]
     return margin(found.scores, np.round((own + theirs) / 2, DECIMALS), kind)
 
@@ -182,7 +191,7 @@ def margin_scores(found: Neighbours, other: Neighbours, kind: Margin) -> Float64
 def centred_neighbours(
     source: Rows, target: Rows, k: int, search: Search | None = None
 ) -> tuple[Neighbours, Neighbours]:
-    """Nearest targets of each source row, and nearest sources of each target row, without the languages' difference.
+    """Nearest neighbours in both directions, without what the two languages differ in on average.
 
     Rows are normalised; the queries of either direction are then moved by the difference of the two
     means, and scored by their inner product with the other side, as they are (XTREME
@@ -194,6 +203,7 @@ def centred_neighbours(
             also where a sentence is exactly the difference of the means.
     """
     one, other = _unit(source, "first embeddings"), _unit(target, "second embeddings")
+    # In float64: a float32 mean over 100,000 rows loses the digits that this is about.
     difference = one.mean(axis=0, dtype=np.float64) - other.mean(axis=0, dtype=np.float64)
     forward = _products((one - difference).astype(np.float32), other, k, search)
     return forward, _products((other + difference).astype(np.float32), one, k, search)
@@ -204,7 +214,7 @@ def _unit(rows: Rows, name: str) -> Float32:
 
 
 def _products(queries: Float32, corpus: Float32, k: int, search: Search | None) -> Neighbours:
-    """Nearest by inner product: the order is that by cosine, as the rows of the corpus have length one."""
+    """Nearest by inner product: the order is that by cosine, as corpus rows have length one."""
     found = nearest(queries, corpus, k, search)
     return replace(found, scores=found.scores * norms(queries, "centred embeddings")[:, None])
 

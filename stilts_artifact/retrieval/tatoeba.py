@@ -1,4 +1,4 @@
-"""Tatoeba: for each English sentence, find its translation among the sentences of another language."""
+"""Tatoeba: for each English sentence, find its translation among those of another language."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ METRIC_VERSION = "xtreme-838c13b"
 
 @dataclass(frozen=True, slots=True)
 class TatoebaScore:
-    """One language's result: a line number of the other language for each line of the sorted English file."""
+    """One language's result: for each line of the sorted English file, a line of the other language."""
 
     language: str
     predictions: tuple[int, ...]
@@ -34,7 +34,7 @@ class TatoebaScore:
 
 
 def english_order(pairs: Sequence[SentencePair]) -> list[int]:
-    """Lines in the order of XTREME's English file: sorted by text, so that position gives nothing away.
+    """Lines in the order of XTREME's English file: sorted, so that position gives nothing away.
 
     The order is also the file of labels. Source: XTREME utils_preprocess.py:376-405 at 838c13b.
 
@@ -48,7 +48,7 @@ def english_order(pairs: Sequence[SentencePair]) -> list[int]:
 def find_translations(
     pairs: Sequence[SentencePair], encode: SentenceEncoder, search: Search | None = None
 ) -> tuple[int, ...]:
-    """For each English sentence, in sorted order, the line of the nearest sentence of the other language.
+    """For each English sentence, in sorted order, the line of the nearest of the other language.
 
     By cosine, in one direction (XTREME utils_retrieve.py:331-339 at 838c13b: index the other
     language, query in English, top 1).
