@@ -32,9 +32,9 @@ from stilts_artifact.model.heads import MaskedLanguageHead
 from stilts_artifact.model.masking import mask_tokens
 from stilts_artifact.model.spans import span_windows
 from stilts_artifact.model.tokenizer import PAD, SPECIALS
+from stilts_artifact.pretraining.batches import train_tokenizer
 from stilts_artifact.pretraining.pretrain import new_trainee
 from stilts_artifact.pretraining.recipe import SHIPPED
-from stilts_artifact.pretraining.vocabulary import train_tokenizer
 
 PIECES = 8000
 POINTS = 4  # of the loss curve

@@ -76,7 +76,7 @@ def _forbidden(
 ) -> frozenset[str]:
     """Evaluation sentences of the mini world, whose files are generated where they are not there yet."""
     from stilts_artifact.data.fetch import fetch
-    from stilts_artifact.pretraining.heldout import evaluation_sentences
+    from stilts_artifact.pretraining.corpus import evaluation_sentences
 
     library = options.open_library(benchmark, results, store, data)
     report = fetch(

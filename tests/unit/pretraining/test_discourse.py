@@ -13,9 +13,10 @@ from stilts_artifact.miniworld import SEED, grammar, languages
 from stilts_artifact.miniworld.discourse import ALSO, NO, YES, exchanges
 from stilts_artifact.miniworld.meanings import Event
 from stilts_artifact.pretraining import batches, discourse
+from stilts_artifact.pretraining.batches import make_tokenizer
 from stilts_artifact.pretraining.corpus import key
 from stilts_artifact.pretraining.discourse import CLOSED, OPEN, Row, joined_rows, joined_windows
-from stilts_artifact.pretraining.pretrain import _step, make_tokenizer, new_trainee
+from stilts_artifact.pretraining.pretrain import _step, new_trainee
 from stilts_artifact.pretraining.recipe import QUICK
 
 SMALL = replace(QUICK, pieces=400, vocabulary_documents=100, hidden=32, feed_forward=64)
