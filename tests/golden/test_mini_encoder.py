@@ -102,7 +102,7 @@ def test_tuned_it_transfers_part_of_speech_tags() -> None:
 
 
 @pytest.mark.parametrize(
-    ("title", "pivot", "zero_shot"), [("NLI", 70, 45), ("paraphrase", 65, 55), ("span QA", 50, 20)]
+    ("title", "source_language", "zero_shot"), [("NLI", 70, 45), ("paraphrase", 65, 55), ("span QA", 50, 20)]
 )
 def test_tuned_it_compares_and_answers(
     title: str, source_language: float, zero_shot: float
