@@ -1,4 +1,4 @@
-"""Embedding sentences of mixed length: batches of like length under a token budget, against the usual loops.
+"""Embedding sentences of mixed length: batches of like length against the usual loops.
 
     python -m benchmarks.embedding stilts_artifact/miniencoder ../shared/data/tatoeba/*.eng
 
@@ -54,7 +54,7 @@ def read_sentences(paths: list[Path], count: int) -> list[str]:
 def textbook(
     encoder: Transformer, texts: list[str], view: View, maximum: int, *, always: bool
 ) -> Vectors:
-    """A fixed number of sentences at a time, padded to the maximum always, or to the longest of them."""
+    """A fixed number of sentences at a time, padded to the maximum, or to the longest of them."""
     found = []
     for start in range(0, len(texts), BATCH):
         made = encoder.tokenizer(
@@ -129,7 +129,8 @@ def main() -> None:
             vectors[name] = run()
             seconds[name].append(time.perf_counter() - began)
     print(
-        f"{len(texts):,} sentences, {lengths[len(lengths) // 2]} tokens in the median, {maximum} at most"
+        f"{len(texts):,} sentences, {lengths[len(lengths) // 2]} tokens in the median, "
+        f"{maximum} at most"
     )
     print(f"{encoder.name}, layer {view.layer}; {machine(encoder.device)}")
     reference = vectors["this package"]
@@ -141,7 +142,8 @@ def main() -> None:
         )
     ratio = median["padded to the maximum"] / median["this package"]
     print(
-        f"verdict: {ratio:.2f} times the textbook loop (target {TARGET:g}): {'met' if ratio >= TARGET else 'MISSED'}"
+        f"verdict: {ratio:.2f} times the textbook loop (target {TARGET:g}): "
+        f"{'met' if ratio >= TARGET else 'MISSED'}"
     )
 
 

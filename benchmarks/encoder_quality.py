@@ -170,9 +170,10 @@ def measure(encoder: Path, store: Path) -> dict[str, Any]:
     tatoeba = WORLD.tasks["tatoeba"]
     size = len(read_pairs(tatoeba, Split.TEST, tatoeba.languages[0], library))
     how = (
-        "Measured by `python -m benchmarks.encoder_quality`, in points. Tatoeba: cosine nearest neighbour of the mean "
-        f"of the token vectors, {size} pairs a language, chance {100 / size:.2f}. The others: phase (iii) of scale "
-        f"{SCALE.name} on {WORLD.source_language} alone (seed {SCALE.seeds[0]}), scored on the whole test sets."
+        "Measured by `python -m benchmarks.encoder_quality`, in points. Tatoeba: cosine nearest "
+        f"neighbour of the mean of the token vectors, {size} pairs a language, chance "
+        f"{100 / size:.2f}. The others: phase (iii) of scale {SCALE.name} on "
+        f"{WORLD.source_language} alone (seed {SCALE.seeds[0]}), scored on the whole test sets."
     )
     return {"how": how, "languages": sorted(WORLD.languages), "rows": rows}
 

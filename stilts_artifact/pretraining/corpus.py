@@ -41,7 +41,7 @@ class Window(NamedTuple):
 
 
 def key(text: str) -> str:
-    """A sentence without spaces and punctuation, which treebanks and tag files separate differently.
+    """A sentence without spaces and punctuation, which treebanks and tag files set differently.
 
     Example:
         >>> key("ba limes wime."), key("ba limes wime .")
@@ -101,7 +101,7 @@ def _any_forbidden(sentences: list[str], forbidden: Collection[str]) -> bool:
 
 
 def evaluation_sentences(benchmark: Benchmark, library: Library) -> frozenset[str]:
-    """Every sentence of every development and test set in every language, as :func:`corpus.key` writes it.
+    """Every sentence of every development and test set in every language, as :func:`key` writes it.
 
     What does not end in a full stop or question mark, such as the one-word answers of
     CommonsenseQA, is no sentence.

@@ -1,4 +1,4 @@
-"""Phase (i): pretrain the small XLM-R that the mini scale starts from, by masked language modelling.
+"""Phase (i): pretrain the small XLM-R of the mini scale, by masked language modelling.
 
 Besides masked tokens, it tells how two joined texts relate; see :mod:`discourse`.
 
@@ -134,7 +134,7 @@ def pretrain(
 
 
 def new_config(recipe: Recipe, vocabulary: int, dropout: float) -> XLMRobertaConfig:
-    """XLM-R's architecture at the recipe's size; ids, positions, activation and epsilon as in the public models."""
+    """XLM-R's architecture at the recipe's size; all but the sizes as in the public models."""
     from transformers import XLMRobertaConfig
 
     return XLMRobertaConfig(
@@ -250,7 +250,7 @@ def _step(recipe: Recipe, trainee: Trainee, batch: Batch, step: int) -> float:
 
 
 def rate(recipe: Recipe, step: int) -> float:
-    """Share of the peak learning rate: a long decline that can be broken off anywhere by a short cooldown.
+    """Share of the peak learning rate: a long decline, broken off anywhere by a short cooldown.
 
     Source: the warmup-stable-decay schedule of MiniCPM (Hu et al. 2024, section 4.2), here with a
     gentle slope where theirs is flat.

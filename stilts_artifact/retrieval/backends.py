@@ -46,8 +46,8 @@ if max(abs(found - truth).max(), abs(found - best).max()) > 80 * 2.0**-24:
     raise SystemExit("FAISS on the GPU disagrees with NumPy beyond float32 rounding")
 """
 
-# What the constants of knn, exact and vectors bound: merges, chunks of float64, candidates gathered.
-# A test holds the peak measured against the plan.
+# What constants of knn, exact and vectors bound: merges, chunks of float64, gathered candidates. A
+# test holds the peak that it measures against the plan.
 _SCRATCH = 96 << 20
 _UNITS = {"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
 # Wide blocks: the row side is normalised once, the column side again for every block. Larger ones

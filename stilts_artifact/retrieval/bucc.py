@@ -63,14 +63,14 @@ class Cut:
 
     @property
     def metrics(self) -> dict[str, float]:
-        """F1, precision, recall in points; 0 where undefined (XTREME evaluate.py:87-98 at 838c13b)."""
+        """F1, precision, recall in points; 0 if undefined (XTREME evaluate.py:87-98 at 838c13b)."""
         sums = np.array([self.correct, self.accepted, self.gold], dtype=np.float64)
         return {name: value.item() for name, value in precision_recall_f1(sums).items()}
 
 
 @dataclass(frozen=True, slots=True)
 class BuccOptions:
-    """What a BUCC score means; defaults are the paper's library's, XTREME's is ``duplicates="drop"``."""
+    """What a BUCC score means; defaults are the paper's library's, XTREME's is dropping."""
 
     mining: Mining = field(default_factory=Mining)
     duplicates: Duplicates = "product"
@@ -184,7 +184,7 @@ def best_cut(scores: Float64, correct: NDArray[np.bool_], gold: int) -> Cut:
     ranked, right = scores[order], np.cumsum(correct[order])
     # A threshold cannot part equals, so a cut is possible only after the last of them.
     last_of_equals = np.flatnonzero(np.diff(ranked, append=-np.inf))
-    # 2PR/(P+R) with P = right/accepted and R = right/gold: one division, so equal F1 are equal floats.
+    # 2PR / (P + R) with P = right/accepted, R = right/gold: in one division, ties are equal floats.
     f1 = 2 * right[last_of_equals] / (last_of_equals + 1 + gold)
     if not f1.size or f1.max() == 0:
         return Cut(math.inf, 0, 0, gold)

@@ -160,8 +160,8 @@ def embed(
     tokens = _tokenise(encoder, texts, batching.max_length)
     if not all(view.specials for view in outputs):
         _require_content(tokens, texts)
-    # A memory map is written in the order of the batches, not of the texts; until the last one it has
-    # holes, so it goes by another name.
+    # A memory map is written in the order of the batches, not of the texts: until the last one it
+    # has holes, so it goes by another name.
     partial = {view: path.with_name(path.name + ".partial") for view, path in outputs.items()}
     shape = (len(texts), int(encoder.model.config.hidden_size))
     arrays = {
@@ -180,7 +180,7 @@ def embed(
 
 
 def make_batches(lengths: NDArray[np.int64], tokens: int) -> Iterator[NDArray[np.int64]]:
-    """Sentences of like length together, longest first: what needs most memory fails at once or never.
+    """Sentences of like length together, longest first: what needs most memory fails at once.
 
     Sentences x padded length is at most ``tokens``, unless one sentence alone exceeds it. The same
     lengths always give the same batches.

@@ -81,7 +81,7 @@ def settle(queries: Side, corpus: Side, shortlist: Shortlist, k: int) -> Neighbo
         k: at most the number of corpus rows.
     """
     scores, indices = np.empty((len(queries.rows), k)), np.empty((len(queries.rows), k), np.int64)
-    # Twice: the k-th best may be too high by one rounding error, what was let go too low by another.
+    # Twice: the k-th best may be too high by one rounding error, what was let go too low by one.
     doubt = 2 * rounding_error(queries.rows.shape[1])
     kth = np.partition(shortlist.scores, -k, axis=1)[:, -k].astype(np.float64)
     certain = shortlist.bound < kth - doubt

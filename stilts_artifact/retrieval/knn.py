@@ -145,7 +145,7 @@ def _pairs_of_blocks(
     left_room = np.empty((blocks.rows, dimensions), np.float32)
     right_room = np.empty((blocks.columns, dimensions), np.float32)
     for rows in spans(len(sides[0].rows), blocks.rows):
-        # The row side is normalised once for a whole band of blocks, the column side again for each.
+        # The row side is normalised once for a band of blocks, the column side again for each.
         left = unit_rows(
             sides[0].rows[rows], sides[0].lengths[rows], left_room[: rows.stop - rows.start]
         )

@@ -126,8 +126,8 @@ def select_pairs(forward: Neighbours, backward: Neighbours, mining: Mining) -> P
 
 def _best(found: Neighbours, scores: Float64) -> tuple[Int64, Float64]:
     """The best candidate of each row and its score; equals by index."""
-    # Not the nearest: a margin may prefer a lower cosine in an emptier neighbourhood. The last key of
-    # lexsort is the first to decide.
+    # Not the nearest: a margin may prefer a lower cosine in an emptier neighbourhood. The last key
+    # of lexsort is the first to decide.
     first = np.lexsort((found.indices, -scores), axis=1)[:, :1]
     return np.take_along_axis(found.indices, first, axis=1)[:, 0], np.take_along_axis(
         scores, first, axis=1

@@ -19,7 +19,7 @@ METRIC_VERSION = "xtreme-838c13b"
 
 @dataclass(frozen=True, slots=True)
 class TatoebaScore:
-    """One language's result: for each line of the sorted English file, a line of the other language."""
+    """One language's result: for each line of the sorted English file, one of the other."""
 
     language: str
     predictions: tuple[int, ...]

@@ -153,7 +153,7 @@ def _rows(side: Corpus, known: Distinct | None, encode: SentenceEncoder | None) 
 def write_pairs(
     path: Path, pairs: Pairs, source: Sequence[str] | None, target: Sequence[str] | None
 ) -> None:
-    """Write score, both indices (0-based), and both sentences where they are known; best pair first.
+    """Write score, both indices (0-based), and both sentences where known; best pair first.
 
     Columns are tab-separated, so a tab inside a sentence becomes a space.
 

@@ -1,4 +1,4 @@
-"""Search and mining on real sentences: Tatoeba's 36 languages, and NTREX made into comparable corpora."""
+"""Search and mining on real sentences: Tatoeba's 36 languages, NTREX as comparable corpora."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def ntrex(real_data: Path, language: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def encoder(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> TransformerSentences:
-    """A small XLM-R with random weights and a SentencePiece vocabulary trained here: it knows shared words, no more."""
+    """A small XLM-R, weights random, SentencePiece trained here: it knows shared words, no more."""
     import sentencepiece
     import torch
     from transformers import XLMRobertaConfig, XLMRobertaModel
@@ -113,7 +113,7 @@ def test_tatoeba_runs_in_all_36_languages(encoder: Any, real_data: Path, tmp_pat
 
 
 def comparable(real_data: Path, language: str, seed: int) -> ComparableCorpus:
-    """NTREX as a mining problem: some segments on both sides, others on one side only, in random order."""
+    """NTREX as a mining problem: some segments on both sides, others on one, in random order."""
     r = np.random.default_rng(seed)
     source, target = ntrex(real_data, language), ntrex(real_data, "en")
     assert len(source) == len(target) == 1997

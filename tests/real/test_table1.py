@@ -1,4 +1,4 @@
-"""Table 1 of the paper on real files: what is here is measured, the rest is NOT_RUN, nothing is wrong."""
+"""Table 1 of the paper on real files: what is here is measured, the rest NOT_RUN, nothing wrong."""
 
 from __future__ import annotations
 

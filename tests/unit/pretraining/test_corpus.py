@@ -61,7 +61,7 @@ def test_the_parallel_share_is_what_was_asked_for() -> None:
 
 
 def test_parallel_windows_hold_translations() -> None:
-    """What stands in a window is one meaning in two languages: no other pair of languages can say both texts."""
+    """A window is one meaning in two languages: no other pair of languages can say both texts."""
     singles = (passage[0] for passage in passages(SEED, "test") if len(passage) == 1)
     meaning = next(
         told

@@ -1,4 +1,4 @@
-"""Joined windows: what each token has to tell, and that nothing of the evaluation sets is in them."""
+"""Joined windows: what each token has to tell, and nothing of the evaluation sets in them."""
 
 from __future__ import annotations
 
@@ -168,7 +168,7 @@ def test_the_share_of_joined_windows_is_what_was_asked_for(
 def test_only_what_is_open_is_masked_and_only_what_tells_is_scored(
     tokenizer: PreTrainedTokenizerFast, rows: list[Row]
 ) -> None:
-    """The loss does not depend on the tokens to tell at closed positions, and does on those at told ones."""
+    """The loss does not depend on what closed positions would tell, and does at told ones."""
     trainee = new_trainee(SMALL, len(tokenizer))
     recipe = replace(SMALL, learning_rate=0.0)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from stilts_artifact.domain.examples import ComparableCorpus, GoldPair, Sentence, SentencePair
 
 WORDS = (
-    "river stone house bright morning tall green bottle quiet engine paper window silver forest market bridge yellow",
+    "river stone house bright morning tall green bottle quiet engine",
+    "paper window silver forest market bridge yellow",
     "garden winter summer letter doctor hammer kitchen ocean mountain pencil basket ladder mirror",
 )
 
@@ -21,7 +22,7 @@ def sentence(number: int) -> str:
 
 
 def corpus(pairs: int = 30, alone: int = 20, *, noise: str = "") -> ComparableCorpus:
-    """Two corpora; sentence i of the first ``pairs`` occurs on both sides, with ``noise`` appended on one."""
+    """Two corpora; the first ``pairs`` sentences are on both sides, with ``noise`` on one."""
     source = tuple(Sentence(f"xx-{i}", sentence(i) + noise) for i in range(pairs + alone))
     target = tuple(
         Sentence(f"en-{i}", sentence(i if i < pairs else 500 + i))

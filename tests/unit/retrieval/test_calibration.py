@@ -1,4 +1,4 @@
-"""The calibration's cells, and that they are measured by the definition they were published under."""
+"""The calibration's cells, measured by the definition that they were published under."""
 
 from __future__ import annotations
 

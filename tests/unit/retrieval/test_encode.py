@@ -42,7 +42,7 @@ def vectors(
 
 
 def by_hand(folder: Path, text: str) -> tuple[Any, Any]:
-    """All hidden states of one unpadded text from the whole, unchanged model, and which of its tokens are special."""
+    """All hidden states of one unpadded text from the unchanged model; which tokens are special."""
     import torch
     from transformers import AutoModel, AutoTokenizer
 

@@ -23,7 +23,7 @@ from tests.unit.retrieval.conftest import HashEncoder
 
 
 def textbook_shifted(x: Any, y: Any, k: int) -> set[tuple[int, int]]:
-    """XTREME's mining under --use_shift_embeds (utils_retrieve.py, mine_bitext), written out: ratio margin, max."""
+    """XTREME's mining under --use_shift_embeds (utils_retrieve.py, mine_bitext): ratio, max."""
     x, y = (side / np.linalg.norm(side, axis=1, keepdims=True) for side in (x, y))
     delta = x.mean(axis=0) - y.mean(axis=0)
     products = {"forward": (x - delta) @ y.T, "backward": (y + delta) @ x.T}
