@@ -1,11 +1,11 @@
 """Embedding sentences of mixed length: batches of like length against the usual loops.
 
-    python -m benchmarks.embedding stilts_artifact/miniencoder ../shared/data/tatoeba/*.eng
+    python -m benchmarks.embedding stilts_artifact/miniencoder DATA/tatoeba/*.eng
 
 The textbook loop takes sentences as they come, a fixed number at a time, and pads all of them to
 the maximum: what --max-length says, or the longest sentence if that is shorter. For comparison the
 same loop with padding to the longest of each batch. All give the same vectors, by the same layers.
-DESIGN section 9 asks for at least twice the textbook loop's speed. Sides run in turn, round after
+The target is at least twice the textbook loop's speed. Sides run in turn, round after
 round; the ratio is that of the medians.
 """
 

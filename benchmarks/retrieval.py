@@ -4,8 +4,8 @@
 
 Every side runs in a child process of its own, in turn, on the same files. Prints times, ratios,
 peak memory (of the child, inputs included), whether the pairs are the same, and the limit: what one
-multiplication of the two matrices takes at the machine's measured peak. DESIGN section 9 sets the
-targets.
+multiplication of the two matrices takes at the machine's measured peak. ``TARGETS``
+hold at ``TARGET_SHAPE`` on a CPU.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What Tables 2 and 3 are made of: rows (encoders), columns (scores) and the splits they are scored on.
 
-The tables' layout is [MEM] in the project's notes: it was not read from the paper's PDF. It is
-data, here and nowhere else, so that one line changes it.
+The tables' layout is not verified against the paper's PDF. It is data, here and nowhere else, so
+that one line changes it.
 """
 
 from __future__ import annotations

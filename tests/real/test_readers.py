@@ -63,7 +63,7 @@ def test_squad(real_data: Path) -> None:
 
 
 def test_a_stripped_context_is_noticed(real_data: Path) -> None:
-    """As some redistributions of XQuAD strip contexts, so that offsets shift (FACTS section 7)."""
+    """Some redistributions of XQuAD strip contexts, so that offsets shift."""
     document = json.loads(read_plain(real_data / "xquad" / "xquad.de.json"))
     changed = 0
     for article in document["data"]:

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-# Sentences of XTREME's Tatoeba files (FACTS: verified by counting); every other language has 1,000.
+# Sentences of XTREME's Tatoeba files (facebookresearch/LASER, data/tatoeba/v1, counted); every
+# other language has 1,000.
 SHORT_TATOEBA = {
     "jv": 205,
     "ka": 746,

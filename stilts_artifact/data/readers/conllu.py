@@ -1,8 +1,8 @@
 """Universal Dependencies in CoNLL-U as surface tokens with one tag each, by XTREME's rules.
 
 The rules are those of XTREME at 838c13b: third_party/ud-conversion-tools
-(``--replace_subtokens_with_fused_forms``) and utils_preprocess.py:190-289. They are reimplemented
-here; FACTS section 2.3 lists them.
+(``--replace_subtokens_with_fused_forms``) and utils_preprocess.py:190-289; :func:`conllu` lists
+them. The converter itself needs networkx 1.11, of 2016, so they are written anew here.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ COLUMNS = 10
 UPOS = "ADJ ADP ADV AUX CCONJ DET INTJ NOUN NUM PART PRON PROPN PUNCT SCONJ SYM VERB X"
 ZERO_WIDTH_NON_JOINER = "\u200c"
 
-#: Which of several equally high words gives a fused token its tag; French ``CONJ`` is XTREME's (UD
+# Which of several equally high words gives a fused token its tag; French ``CONJ`` is XTREME's (UD
 # v2 has no such tag).
 PRECEDENCE = {
     "default": "VERB NOUN PROPN PRON ADJ NUM ADV INTJ AUX ADP DET PART CCONJ SCONJ X PUNCT",

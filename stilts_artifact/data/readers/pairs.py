@@ -65,8 +65,8 @@ def qqp(data: bytes, where: str, *, cut_rows: str = "0") -> list[PairExample]:
 def pawsx(data: bytes, where: str) -> list[PairExample]:
     """Read a file of PAWS-X (``train.tsv``, ``dev_2k.tsv``, ``test_2k.tsv``).
 
-    Cells are split at tabs alone; csv quoting loses rows (FACTS section 2.3: 49,175 of 49,401
-    left). Where the translators had no sentence the file says ``NS``; those rows count upstream, so
+    Cells are split at tabs alone; csv quoting loses rows: 49,175 of 49,401 are left in the copy
+    that huggingface/datasets made so (datasets/xtreme/dataset_infos.json at 8803c182e6^). Where the translators had no sentence the file says ``NS``; those rows count upstream, so
     they are kept.
 
     Raises:

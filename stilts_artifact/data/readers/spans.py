@@ -36,8 +36,8 @@ def squad(data: bytes, where: str, *, version: str = "1.1") -> list[SpanExample]
 def tydiqa(data: bytes, where: str, *, language: str) -> list[SpanExample]:
     """Read one language of TyDiQA-GoldP: ids begin with its English name (``english-123-0``).
 
-    jiant trains on the whole multilingual file under the name of English (FACTS section 2.3); this
-    does not.
+    jiant's script writes the whole multilingual file as every language's training set, English
+    included (xtreme.py:427-434 at daa5a25), which is no zero-shot transfer; this does not.
 
     Raises:
         DataError: no question in ``language``, or as :func:`squad` for the questions in it.
