@@ -1,4 +1,4 @@
-"""The steps behind Tables 2 and 3: which encoder is trained on what, what it predicts, and from which bytes.
+"""The steps behind the experiments: which encoder is trained on what, what it predicts, and from which bytes.
 
 Pure data: building it reads no file. Two rows that need the same thing name the same step, so it is
 done once.
@@ -10,9 +10,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from stilts_artifact.benchmark.experiments import Row, scored_split, selection_task, training_task
+from stilts_artifact.benchmark.experiments import (
+    Experiment,
+    Row,
+    selection_task,
+    training_task,
+)
 from stilts_artifact.config.schema import Scale, Tuning
 from stilts_artifact.domain.tasks import Benchmark, Part, Role, Split, Task, TaskForm
+from stilts_artifact.experiments.session import Session
+from stilts_artifact.model.hub import revision_of
 from stilts_artifact.pipeline.step import Step
 
 RETRIEVAL = (TaskForm.MINING, TaskForm.SEARCH)
@@ -32,6 +39,13 @@ class StepBuilder:
     scale: Scale
     revision: str
     pins: Mapping[str, str]
+
+    @classmethod
+    def of(cls, session: Session) -> StepBuilder:
+        """From what is on this machine; the encoder of phase (i) need not be."""
+        scale = session.scale
+        revision = revision_of(scale.encoder.name, scale.encoder.revision)
+        return cls(session.benchmark, scale, revision, session.library.pins())
 
     def encoder(self) -> Step:
         """Phase (i)."""
@@ -73,11 +87,11 @@ class StepBuilder:
             "target", {"task": name, "seed": seed, "recipe": recipe | self._shared_recipe()}, inputs
         )
 
-    def predictions(self, row: Row, seed: int, task: Task, table: int) -> Step:
+    def predictions(self, row: Row, seed: int, task: Task, experiment: Experiment) -> Step:
         """A row's predictions for a target, in every language."""
-        split = scored_split(task, table)
+        split = experiment.scored_split(task)
         if task.form in RETRIEVAL:
-            return self._retrieval(row, seed, task, split)
+            return self._retrieval(row, seed, task, experiment)
         data = self._prepared(task.name, split, task.languages_of(split))
         params = {
             "benchmark": self.benchmark.name,
@@ -87,14 +101,14 @@ class StepBuilder:
         }
         return Step("predict", params, {"model": self.target(row, seed, task), "data": data})
 
-    def labels(self, task: Task, table: int) -> Step:
+    def labels(self, task: Task, experiment: Experiment) -> Step:
         """The gold that a target's predictions are scored against."""
-        split = scored_split(task, table)
+        split = experiment.scored_split(task)
         return Step("labels", self._data(task.name, split, task.languages_of(split)))
 
-    def parts(self, row: Row, task: Task, table: int) -> list[Part]:
+    def parts(self, row: Row, task: Task, experiment: Experiment) -> list[Part]:
         """Everything upstream that a row's cell of a target rests on."""
-        parts = list(self._evaluation_parts(task, scored_split(task, table)))
+        parts = list(self._evaluation_parts(task, experiment.scored_split(task)))
         source_language = self.benchmark.source_language
         if task.form not in RETRIEVAL:
             parts += task.parts[Split.TRAIN, source_language]
@@ -126,10 +140,12 @@ class StepBuilder:
         open_set = task.form is TaskForm.TAGGING and not task.labels
         return task.parts[Split.TRAIN, self.benchmark.source_language] if open_set else ()
 
-    def _retrieval(self, row: Row, seed: int, task: Task, split: Split) -> Step:
+    def _retrieval(self, row: Row, seed: int, task: Task, experiment: Experiment) -> Step:
+        split = experiment.scored_split(task)
         data = self._data(task.name, split, task.languages_of(split))
         data["sources"] = self._pins(self._evaluation_parts(task, split))
-        options = {**self.scale.retrieval.model_dump(), "dtype": self.scale.dtype}
+        own = {**self.scale.retrieval.model_dump(), "dtype": self.scale.dtype}
+        options = own | dict(experiment.retrieval)
         return Step(
             "retrieve", {**data, "options": options}, {"encoder": self.intermediate(row, seed)}
         )
