@@ -77,6 +77,7 @@ class Experiment:
         rows: of the benchmark: the encoders that are evaluated.
         groups: of target tasks that are columns.
         averages: further columns, each the mean over all targets of some groups.
+        measured_by: ``module:function`` that measures it; imported only where it is run.
         selected_by: the experiment on whose scores each target's best row is chosen; that row then
             stands as :data:`BEST` beside :data:`NONE`.
         seeds: where they are not the scale's.
@@ -90,6 +91,7 @@ class Experiment:
     command: str
     split: Split | None
     rows: Callable[[Benchmark], tuple[Row, ...]]
+    measured_by: str
     groups: tuple[str, ...] = EVERY_GROUP
     averages: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     selected_by: str | None = None
@@ -207,6 +209,7 @@ EXPERIMENTS: Mapping[str, Experiment] = MappingProxyType(
                 command="--table 1",
                 split=None,
                 rows=lambda _: (),
+                measured_by="stilts_artifact.experiments.table1:measure",
             ),
             Experiment(
                 name="calibration",
@@ -215,6 +218,7 @@ EXPERIMENTS: Mapping[str, Experiment] = MappingProxyType(
                 command="--calibration",
                 split=Split.DEV,
                 rows=untrained_row,
+                measured_by="stilts_artifact.experiments.scored:measure",
                 groups=("retrieval",),
                 # Nothing is drawn: the number only stands where a trained run has its seed.
                 seeds=(0,),
@@ -229,6 +233,7 @@ EXPERIMENTS: Mapping[str, Experiment] = MappingProxyType(
                 command="--table 2",
                 split=Split.DEV,
                 rows=rows,
+                measured_by="stilts_artifact.experiments.scored:measure",
                 averages={AVERAGE: EVERY_GROUP},
                 decides_claims=True,
             ),
@@ -239,6 +244,7 @@ EXPERIMENTS: Mapping[str, Experiment] = MappingProxyType(
                 command="--table 3",
                 split=Split.TEST,
                 rows=english_rows,
+                measured_by="stilts_artifact.experiments.table3:measure",
                 averages={**{group: (group,) for group in EVERY_GROUP}, OVERALL: EVERY_GROUP},
                 selected_by="table2",
                 decides_claims=True,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import pkgutil
 import platform
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import metadata
 
@@ -22,18 +22,10 @@ from stilts_artifact.checking.results import (
 )
 from stilts_artifact.domain.cells import Verdict
 from stilts_artifact.errors import ArtifactError
-from stilts_artifact.experiments import scored, table1, table3
+from stilts_artifact.experiments.scored import wanted_cells
 from stilts_artifact.experiments.session import Measured, Session
 from stilts_artifact.files import describe_folder, write_file
 from stilts_artifact.metrics.tables import table_columns
-
-MEASURES: Mapping[str, Callable[[Session], Measured]] = {
-    "table1": table1.measure,
-    "calibration": scored.measure,
-    "table2": scored.measure,
-    "table3": table3.measure,
-}
-"""Name of each experiment of the benchmark -> how its cells are measured."""
 
 # Packages that a number may depend on.
 _PACKAGES = (
@@ -71,7 +63,7 @@ def reproduce(session: Session) -> Outcome:
         ResourceError, IntegrityError, DataError: what stops all of it; what stops only some cells
             is in the outcome.
     """
-    measured = MEASURES[session.experiment.name](session)
+    measured: Measured = pkgutil.resolve_name(session.experiment.measured_by)(session)
     results = _judge(measured, session)
     path = results_path(session.results, session.experiment.name, session.scale.name)
     write_file(path, dump_results(results))
@@ -124,7 +116,7 @@ def _verdict_asked_for(results: Results, session: Session) -> Verdict:
     experiment = session.experiment
     if not session.only:
         return results.verdict
-    wanted = scored.wanted_cells(session.benchmark, experiment, session.only)
+    wanted = wanted_cells(session.benchmark, experiment, session.only)
     # Where rows are chosen among all, only columns can be asked for.
     by_row = experiment.selected_by is None
     asked = {(row.name if by_row else None, task.name) for row, task in wanted}

@@ -28,7 +28,7 @@ COLUMNS = (*Split, LANGUAGES_COLUMN)
 
 @dataclass(frozen=True, slots=True)
 class Counter:
-    """Counts the splits of one world's tasks; equal parts (SQuAD trains three tasks) are read once."""
+    """Counts the splits of tasks; equal parts (SQuAD trains three tasks) are read once."""
 
     benchmark: Benchmark
     library: Library
@@ -99,7 +99,7 @@ class Counter:
 
 
 def counted_languages(task: Task, benchmark: Benchmark) -> tuple[str, ...]:
-    """Languages that Table 1 counts: intermediate training is English, whatever else its data exist in."""
+    """Languages that Table 1 counts: of intermediate tasks only the source language."""
     return (benchmark.source_language,) if task.role is Role.INTERMEDIATE else task.languages
 
 
