@@ -42,7 +42,7 @@ def sweep(
         list[str] | None, typer.Option("--language", help="Only this one. Repeatable.")
     ] = None,
     scale: Annotated[
-        str, typer.Option("--scale", metavar="mini|base|paper", help="Whose data.")
+        str, typer.Option("--scale", metavar=options.SCALE_NAMES, help="Whose data.")
     ] = "paper",
     src: Annotated[
         Path | None, typer.Option("--src", help="Own text in place of a task's.")
