@@ -74,7 +74,13 @@ def open_experiment(
         machine.store / "encoders",
         offline=machine.offline,
     )
-    context = make_context(machine.store, list(machine.data), folder, device=device)
+    context = make_context(
+        machine.store,
+        list(machine.data),
+        folder,
+        device=device,
+        checkpoint_every=scale.checkpoint_every,
+    )
     return Experiment(
         blueprint_of(scale, benchmark, library),
         library,

@@ -34,8 +34,9 @@ from stilts_artifact.pretraining.discourse import OPEN
 from stilts_artifact.pretraining.recipe import Recipe
 from stilts_artifact.pretraining.resume import RunState, restore, save
 from stilts_artifact.pretraining.vocabulary import train_tokenizer
-from stilts_artifact.training.arithmetic import arithmetic, schedule
-from stilts_artifact.training.progress import Progress, Silent
+from stilts_artifact.training.determinism import fixed_arithmetic
+from stilts_artifact.training.loop import Progress, Silent
+from stilts_artifact.training.schedule import linear_rate
 
 if TYPE_CHECKING:
     import torch
@@ -90,7 +91,7 @@ def pretrain(
     if out.exists():
         _require_same(out, recipe)
         return out
-    with arithmetic(recipe.threads):
+    with fixed_arithmetic(recipe.threads):
         tokenizer = make_tokenizer(recipe, forbidden)
         run = _identity(recipe, tokenizer)
         trainee = new_trainee(recipe, len(tokenizer))
@@ -243,7 +244,7 @@ def rate(recipe: Recipe, step: int) -> float:
     Source: the warmup-stable-decay schedule of MiniCPM (Hu et al. 2024, section 4.2), here with a
     gentle slope where theirs is flat.
     """
-    return schedule(step, recipe.horizon, recipe.warmup) * min(
+    return linear_rate(step, recipe.horizon, recipe.warmup) * min(
         1.0, (recipe.steps - step) / recipe.cooldown
     )
 
