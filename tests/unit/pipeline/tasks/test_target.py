@@ -20,10 +20,11 @@ from stilts_artifact.model.loading import load_encoder
 from stilts_artifact.model.manifest import WEIGHTS, describe, write_manifest
 from stilts_artifact.model.prepared import load_prepared
 from stilts_artifact.pipeline.tasks.target import load_target, target
+from stilts_artifact.training.checkpoints import Checkpointing
 from stilts_artifact.training.data import TaskData
-from stilts_artifact.training.settings import Settings
 from tests.unit.model.tiny import make_tiny
 from tests.unit.pipeline.tasks.data import prepared_folder
+from tests.unit.training.helpers import config
 
 KINDS = [TaskForm.PAIR, TaskForm.CHOICE, TaskForm.TAGGING, TaskForm.SPAN]
 
@@ -54,9 +55,13 @@ def tuned(
         "batch": 16,
     }
     task |= {name: changes.pop(name) for name in task.keys() & changes.keys()}
-    settings = Settings(**{"seed": 1, "learning_rate": 1e-3, "development_rows": 20} | changes)
-    out, work = folder / "out", folder / "work"
-    return target(encoder=tiny, data=TaskData(**task), settings=settings, work=work, out=out)  # type: ignore[arg-type]
+    return target(
+        encoder=tiny,
+        data=TaskData(**task),  # type: ignore[arg-type]
+        config=config(**{"development_rows": 20} | changes),
+        checkpoints=Checkpointing(folder / "work", 1000),
+        out=folder / "out",
+    )
 
 
 @pytest.mark.parametrize(
