@@ -49,7 +49,7 @@ class StepBuilder:
             )
         if row.mlm:
             inputs["text"] = self._text()
-        params = {"tasks": list(row.tasks), "mlm": row.mlm, "language": row.language}
+        params = {"tasks": list(row.tasks), "mlm": row.mlm, "language": row.language, "seed": seed}
         recipe = self._intermediate_recipe(row, seed)
         return Step("intermediate", {**params, "recipe": recipe}, inputs)
 
@@ -68,9 +68,9 @@ class StepBuilder:
         recipe = {
             "epochs": tuning.epochs,
             "batch": tuning.batch,
-            "training": self.scale.training_config(seed, tuning.learning_rate).model_dump(),
+            "training": self._training(seed, tuning.learning_rate),
         }
-        return Step("target", {"task": name, "recipe": recipe}, inputs)
+        return Step("target", {"task": name, "seed": seed, "recipe": recipe}, inputs)
 
     def predictions(self, row: Row, seed: int, task: Task, table: int) -> Step:
         """A row's predictions for a target, in every language."""
@@ -192,9 +192,12 @@ class StepBuilder:
             "batch": scale.mlm.batch,
             "cap": cap,
         }
-        training = scale.training_config(seed, scale.learning_rate(row.tasks, row.mlm))
-        recipe = {"tasks": tasks, "training": training.model_dump()}
-        return recipe | ({"mlm": text} if row.mlm else {})
+        training = self._training(seed, scale.learning_rate(row.tasks, row.mlm))
+        return {"tasks": tasks, "training": training} | ({"mlm": text} if row.mlm else {})
+
+    def _training(self, seed: int, learning_rate: float) -> dict[str, Any]:
+        """A :class:`TrainingConfig`; but its seed is a step's own parameter, to be in its label."""
+        return self.scale.training_config(seed, learning_rate).model_dump(exclude={"seed"})
 
     def _pins(self, parts: Iterable[Part]) -> dict[str, str]:
         return {name: self.pins[name] for name in sorted({part.source for part in parts})}

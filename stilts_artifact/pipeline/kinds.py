@@ -218,7 +218,7 @@ def _require_sources(job: Job, library: Library) -> None:
 def _training_config(job: Job) -> TrainingConfig:
     from stilts_artifact.config.schema import TrainingConfig
 
-    return TrainingConfig.model_validate(job.params["recipe"]["training"])
+    return TrainingConfig(seed=job.params["seed"], **job.params["recipe"]["training"])
 
 
 def _checkpointing(job: Job) -> Checkpointing:

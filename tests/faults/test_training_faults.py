@@ -1,4 +1,4 @@
-"""A training process killed with SIGKILL at any moment resumes to the same bits, and never from a broken checkpoint."""
+"""Killed at any moment, training resumes to the same bits, and from sound checkpoints only."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ def train(
 
 
 def slow_down_saving() -> None:
-    """Let the test kill in the middle of a checkpoint: the tensors are written, the manifest is not."""
+    """Let the test kill in the middle of a checkpoint: tensors are written, the manifest is not."""
     original = checkpoints.write_manifest
 
     def slow(folder: Path) -> None:

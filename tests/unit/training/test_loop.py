@@ -1,4 +1,4 @@
-"""The training function: it learns, repeats itself to the bit, resumes, keeps the best and owns up to collapse."""
+"""The loop learns, repeats itself to the bit, resumes, keeps the best and owns up to collapse."""
 
 from __future__ import annotations
 
@@ -290,12 +290,15 @@ def test_one_step_is_adamw_on_the_mean_of_its_examples_clipped_and_warmed_up(
             group["lr"] = rate
         optimizer.zero_grad()
         encoded = other(input_ids=ids, attention_mask=(ids != 1).long())
-        twin.head.loss(twin.head(encoded), torch.from_numpy(rows.labels)).backward()  # type: ignore[operator, arg-type]
+        labels = torch.from_numpy(rows.labels)  # type: ignore[arg-type]
+        twin.head.loss(twin.head(encoded), labels).backward()  # type: ignore[operator]
         assert torch.nn.utils.clip_grad_norm_(parameters, 0.05) > 0.05
         optimizer.step()
     for name, tensor in weights(other, [twin]).items():
         if name.endswith("key.bias"):
-            continue  # a softmax does not feel it: its gradient is rounding, which AdamW makes as large as any other
+            # A softmax does not feel it: its gradient is rounding, which AdamW makes as large as
+            # any other.
+            continue
         assert torch.allclose(weights(encoder, [task])[name], tensor, atol=2e-5), name
 
 
@@ -316,7 +319,8 @@ def test_running_out_of_memory_is_a_resource_error(
 ) -> None:
     def full(*_: object, **__: object) -> None:
         raise RuntimeError(
-            "[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes."
+            "[enforce fail] DefaultCPUAllocator: can't allocate memory: "
+            "you tried to allocate 9 bytes."
         )
 
     encoder = tiny_encoder()

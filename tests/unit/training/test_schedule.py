@@ -75,7 +75,10 @@ def test_epochs_have_different_orders_and_a_tasks_order_is_its_own() -> None:
 
 
 def test_tasks_are_drawn_in_proportion_to_their_capped_sizes() -> None:
-    """K = 131,072: probabilities 2 : 1 where the sizes are 6 : 1 (jiant's size-capped proportional sampling)."""
+    """K = 131,072: probabilities 2 : 1 where the sizes are 6 : 1.
+
+    This is jiant's size-capped proportional sampling.
+    """
     large, small = Share("large", 6 * CAP // 2, 1, 16, CAP), Share("small", CAP // 2, 1, 16, CAP)
     schedule = Schedule((large, small), 7)
     assert schedule.steps == (CAP + CAP // 2) // 16
