@@ -36,8 +36,8 @@ from stilts_artifact.retrieval.calibration import read_pairs
 from stilts_artifact.retrieval.encode import View
 from stilts_artifact.retrieval.sweep import search_language, sweep
 from stilts_artifact.retrieval.transformer import wrap_transformer
+from stilts_artifact.training.checkpoints import Checkpointing
 from stilts_artifact.training.data import TaskData
-from stilts_artifact.training.settings import Settings
 
 SCALE = load_scale("mini")
 WORLD = load_benchmark(SCALE.benchmark)
@@ -108,15 +108,13 @@ def measure_tuned(name: str, encoder: Path, library: Library, folder: Path) -> P
         prepared(Split.TRAIN, [WORLD.source_language], tuning.train_rows) / WORLD.source_language
     )
     test = prepared(Split.TEST, task.languages, None)
-    settings = Settings(
-        seed=SCALE.seeds[0],
-        learning_rate=tuning.learning_rate,
-        dtype=SCALE.dtype,
-        **SCALE.training.model_dump(),
-    )
     data = TaskData(train, None, tuning.epochs, tuning.batch)
     model = target(
-        encoder=encoder, data=data, settings=settings, work=folder / "work", out=folder / "model"
+        encoder=encoder,
+        data=data,
+        config=SCALE.training_config(SCALE.seeds[0], tuning.learning_rate),
+        checkpoints=Checkpointing(folder / "work", SCALE.checkpoint_every),
+        out=folder / "model",
     )
     predict(
         task=task,

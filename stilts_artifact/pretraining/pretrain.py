@@ -38,9 +38,10 @@ from stilts_artifact.pretraining.card import CARD, FACTS, render_card
 from stilts_artifact.pretraining.discourse import OPEN
 from stilts_artifact.pretraining.recipe import Recipe
 from stilts_artifact.training import checkpoints
-from stilts_artifact.training.arithmetic import arithmetic, schedule
 from stilts_artifact.training.checkpoints import Checkpoint, load_training_state, training_state
-from stilts_artifact.training.progress import Progress, Silent
+from stilts_artifact.training.determinism import fixed_arithmetic
+from stilts_artifact.training.loop import Progress, Silent
+from stilts_artifact.training.schedule import linear_rate
 
 if TYPE_CHECKING:
     import torch
@@ -112,7 +113,7 @@ def pretrain(
     if out.exists():
         _require_same(out, recipe)
         return out
-    with arithmetic(recipe.threads):
+    with fixed_arithmetic(recipe.threads):
         tokenizer = make_tokenizer(recipe, forbidden)
         run = _identity(recipe, tokenizer)
         trainee = new_trainee(recipe, len(tokenizer))
@@ -259,7 +260,7 @@ def rate(recipe: Recipe, step: int) -> float:
     Source: the warmup-stable-decay schedule of MiniCPM (Hu et al. 2024, section 4.2), here with a
     gentle slope where theirs is flat.
     """
-    return schedule(step, recipe.horizon, recipe.warmup) * min(
+    return linear_rate(step, recipe.horizon, recipe.warmup) * min(
         1.0, (recipe.steps - step) / recipe.cooldown
     )
 

@@ -71,8 +71,8 @@ def pivot_score(name: str, library: Library, folder: Path, shuffle: int | None =
     from stilts_artifact.model.prepared import load_prepared, save_prepared
     from stilts_artifact.pipeline.tasks.prepare import Preparation, prepare
     from stilts_artifact.pipeline.tasks.target import load_target, target
+    from stilts_artifact.training.checkpoints import Checkpointing
     from stilts_artifact.training.data import TaskData
-    from stilts_artifact.training.settings import Settings
 
     task, tuning = WORLD.tasks[name], SCALE.tuning(name)
     source_language = (WORLD.source_language,)
@@ -93,15 +93,12 @@ def pivot_score(name: str, library: Library, folder: Path, shuffle: int | None =
         train = folder / "spoilt"
         features = shuffled(whole.features.to_dict(), task.form, shuffle)
         save_prepared(train, task, whole.labels, features, whole.examples.to_dict())
-    settings = Settings(
-        seed=1, learning_rate=tuning.learning_rate, dtype=SCALE.dtype, **SCALE.training.model_dump()
-    )
     data = TaskData(train, None, tuning.epochs, tuning.batch)
     target(
         encoder=shipped_encoder(),
         data=data,
-        settings=settings,
-        work=folder / "work",
+        config=SCALE.training_config(1, tuning.learning_rate),
+        checkpoints=Checkpointing(folder / "work", SCALE.checkpoint_every),
         out=folder / "out",
     )
     encoder, head = load_target(folder / "out")

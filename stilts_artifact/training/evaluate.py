@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
+from stilts_artifact.config.schema import Dtype
 from stilts_artifact.domain.tasks import TaskForm
 from stilts_artifact.model.decoding import development_score, score_outputs
 from stilts_artifact.model.inference import outputs
@@ -16,8 +17,7 @@ if TYPE_CHECKING:
     from stilts_artifact.model.decoding import Predictions
     from stilts_artifact.model.heads import TaskHead
     from stilts_artifact.model.prepared import Prepared
-    from stilts_artifact.training.learner import Head
-    from stilts_artifact.training.settings import Dtype
+    from stilts_artifact.training.state import Head
 
 
 @dataclass(frozen=True, slots=True, eq=False)
