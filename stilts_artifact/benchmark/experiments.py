@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from stilts_artifact.domain.tasks import Benchmark, Role, Split, Task, TaskForm
+from stilts_artifact.domain.tasks import Benchmark, Role, Split, Task
 from stilts_artifact.errors import unknown_name
 
 Group = Literal["English", "English + MLM", "translated"]
@@ -137,22 +137,6 @@ def scored_split(task: Task, table: int) -> Split:
     return Split.DEV if table in (CALIBRATION, 2) and has_development else Split.TEST
 
 
-def columns(task: Task) -> dict[str, str]:
-    """Columns that a target has, and the metric each of them shows; ``"score"`` is the task's one number.
-
-    Example:
-        >>> from stilts_artifact.benchmark import load_benchmark
-        >>> columns(load_benchmark("mini").tasks["mlqa"]), columns(load_benchmark("mini").tasks["udpos"])
-        ({'mlqa': 'score', 'mlqa_f1': 'f1', 'mlqa_em': 'exact_match'}, {'udpos': 'score'})
-    """
-    parts = (
-        {f"{task.name}_f1": "f1", f"{task.name}_em": "exact_match"}
-        if task.form is TaskForm.SPAN
-        else {}
-    )
-    return {task.name: "score", **parts}
-
-
 def training_task(target: Task, benchmark: Benchmark) -> str | None:
     """Name of the first target with the same training data, so that two which share it are trained once.
 
@@ -173,9 +157,9 @@ def training_task(target: Task, benchmark: Benchmark) -> str | None:
 def selection_task(target: Task, benchmark: Benchmark) -> str | None:
     """Name of the task on whose pivot development data a target's best checkpoint is chosen.
 
-    The target itself where it has such data; else whichever task has the same training data (SQuAD
-    for XQuAD and MLQA). TyDiQA-GoldP has neither, and its public development set is its test set:
-    the last checkpoint is kept.
+    The target that is trained itself where it has such data; else whichever task has the same
+    training data (SQuAD for XQuAD and MLQA, which are one model). TyDiQA-GoldP has neither, and its
+    public development set is its test set: the last checkpoint is kept.
 
     Example:
         >>> from stilts_artifact.benchmark import load_benchmark
@@ -184,8 +168,11 @@ def selection_task(target: Task, benchmark: Benchmark) -> str | None:
         ['pawsx', 'squad_v1', None]
     """
     train, dev = (Split.TRAIN, benchmark.source_language), (Split.DEV, benchmark.source_language)
-    if target.form is not TaskForm.SPAN:
-        return target.name
+    trained = training_task(target, benchmark)
+    if trained is None:
+        return None
+    if dev in benchmark.tasks[trained].parts:
+        return trained
     same = (
         task.name
         for task in benchmark.tasks.values()

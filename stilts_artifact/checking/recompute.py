@@ -15,8 +15,9 @@ from stilts_artifact.benchmark.experiments import NONE, scored_split, table_name
 from stilts_artifact.checking.results import CellRecord, FileRecord, Results, read_signature
 from stilts_artifact.documents import read_document
 from stilts_artifact.domain.cells import CellKey
-from stilts_artifact.domain.tasks import Benchmark, TaskForm
+from stilts_artifact.domain.tasks import Benchmark
 from stilts_artifact.errors import ConfigError, IntegrityError
+from stilts_artifact.forms import form_of
 from stilts_artifact.metrics import METRIC_VERSION
 from stilts_artifact.metrics.tables import CellValue, Column, table_columns, table_values
 
@@ -222,9 +223,7 @@ def _misfit(cell: CellRecord, column: Column, results: Results) -> str | None:
     }
     if not column.is_average:
         due["split"] = str(scored_split(task, results.table))
-    untrained = cell.row == NONE and all(
-        task.form in (TaskForm.MINING, TaskForm.SEARCH) for task in column.tasks
-    )
+    untrained = cell.row == NONE and all(not form_of(task).is_trained for task in column.tasks)
     if untrained and signature.seeds is None:
         del due["seeds"]
     for field, expected in due.items():

@@ -15,6 +15,7 @@ from stilts_artifact.config.load import load_scale
 from stilts_artifact.domain.cells import CellKey
 from stilts_artifact.domain.tasks import TaskForm
 from stilts_artifact.errors import ConfigError, DataError, IntegrityError
+from stilts_artifact.forms import form_of
 from stilts_artifact.metrics.tables import Column, table_columns
 
 # On one machine a run is repeated bit by bit. On another the last bits of the arithmetic differ,
@@ -123,9 +124,7 @@ def column_band(column: Column) -> float:
 
 def cell_band(key: CellKey, column: Column) -> float:
     """Band of one cell: narrower where nothing was trained, wider for a single language."""
-    untrained = key.row == NONE and all(
-        task.form in (TaskForm.MINING, TaskForm.SEARCH) for task in column.tasks
-    )
+    untrained = key.row == NONE and all(not form_of(task).is_trained for task in column.tasks)
     band = UNTRAINED if untrained else column_band(column)
     return LANGUAGE * band if key.language else band
 

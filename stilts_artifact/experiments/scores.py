@@ -24,7 +24,8 @@ from stilts_artifact.domain.tasks import Part, Source, Split, Task, TaskForm
 from stilts_artifact.errors import ResourceError
 from stilts_artifact.experiments.steps import RETRIEVAL, StepBuilder
 from stilts_artifact.experiments.table1 import describe_source
-from stilts_artifact.metrics.scores import METRIC_VERSION, metric_name
+from stilts_artifact.forms import form_of
+from stilts_artifact.metrics import METRIC_VERSION
 from stilts_artifact.metrics.tables import Column, table_columns, table_values
 from stilts_artifact.pipeline.step import Step
 
@@ -237,5 +238,5 @@ def _split(column: Column, table: int) -> str:
 
 
 def _metric(column: Column) -> str:
-    name = metric_name(column.tasks[0])
+    name = form_of(column.tasks[0]).metric_name(column.tasks[0])
     return name if column.metric == "score" else f"{name}:{column.metric}"

@@ -21,18 +21,17 @@ from stilts_artifact.benchmark.experiments import (
     AVERAGE,
     CALIBRATION,
     OVERALL,
-    columns,
     scored_split,
     targets,
 )
+from stilts_artifact.benchmark.tasks import groups
 from stilts_artifact.documents import read_document
 from stilts_artifact.domain.cells import CellKey
-from stilts_artifact.domain.tasks import Benchmark, Split, Task, TaskForm
+from stilts_artifact.domain.tasks import Benchmark, Split, Task
 from stilts_artifact.errors import ConfigError
-from stilts_artifact.metrics.averages import GROUPS, task_score
-from stilts_artifact.metrics.scores import METRICS
-from stilts_artifact.metrics.submission import file_of, suffix_of
-from stilts_artifact.metrics.tally import Gold, Sums, read_gold
+from stilts_artifact.forms import form_of
+from stilts_artifact.forms.base import Gold, Sums
+from stilts_artifact.metrics.averages import task_score
 
 Read = Callable[[Path], bytes]
 """The bytes of a file; FileNotFoundError where there is none."""
@@ -103,21 +102,19 @@ def table_columns(benchmark: Benchmark, table: int) -> tuple[Column, ...]:
         )
     tasks = targets(benchmark)
     single = [
-        Column(name, (task,), metric) for task in tasks for name, metric in columns(task).items()
+        Column(name, (task,), metric)
+        for task in tasks
+        for name, metric in form_of(task).columns(task).items()
     ]
     if table == CALIBRATION:
-        return tuple(
-            column
-            for column in single
-            if column.tasks[0].form in (TaskForm.MINING, TaskForm.SEARCH)
-        )
+        return tuple(column for column in single if not form_of(column.tasks[0]).is_trained)
     if table == 2:
         return (*single, Column(AVERAGE, tasks, "score"))
-    groups = [
+    averages = [
         Column(group, tuple(benchmark.tasks[name] for name in names), "score")
-        for group, names in GROUPS.items()
+        for group, names in groups(tasks).items()
     ]
-    return (*single, *groups, Column(OVERALL, tasks, "score"))
+    return (*single, *averages, Column(OVERALL, tasks, "score"))
 
 
 def table_values(
@@ -174,7 +171,7 @@ class _Golds:
 
     def file(self, folder: Path, task: Task, language: str) -> Path:
         """Where a task's file for a language lies under ``folder``."""
-        return file_of(folder, task.name, language, suffix_of(task.form), self.split(task))
+        return form_of(task).file(folder, task, language, self.split(task))
 
     def gold(self, task: Task, language: str) -> Gold | str:
         """Labels, or why there are none."""
@@ -183,7 +180,7 @@ class _Golds:
             path = self.file(self.folder / "labels", task, language)
             try:
                 self.read(path)  # a caller's verification comes before the parser
-                self._parsed[place] = read_gold(task, language, path)
+                self._parsed[place] = form_of(task).read_gold(task, language, path)
             except FileNotFoundError:
                 self._parsed[place] = self.missing(path)
         return self._parsed[place]
@@ -238,7 +235,7 @@ def _read(path: Path) -> bytes:
 
 def _points(task: Task, sums: Sums) -> Mapping[str, float]:
     """The metrics of a task in points, its one number among them as ``score``."""
-    metrics = METRICS[task.form][1](np.array(sums))
+    metrics = form_of(task).points(np.array(sums))
     return {
         **{name: float(value) for name, value in metrics.items()},
         "score": float(task_score(metrics)),

@@ -12,6 +12,7 @@ from stilts_artifact.domain.examples import ComparableCorpus
 from stilts_artifact.domain.signature import Signature
 from stilts_artifact.domain.tasks import Split
 from stilts_artifact.errors import ConfigError
+from stilts_artifact.metrics import METRIC_VERSION
 from stilts_artifact.retrieval.duplicates import Duplicates, distinct, expand
 from stilts_artifact.retrieval.encoder import SentenceEncoder, sign
 from stilts_artifact.retrieval.engines import backend_of, choose_engine
@@ -21,7 +22,6 @@ from stilts_artifact.retrieval.rows import Float64
 from stilts_artifact.retrieval.threshold import Cut, Threshold, best_cut, cut_at
 
 METRIC = "pair-f1"
-METRIC_VERSION = "xtreme-838c13b"
 
 
 @dataclass(frozen=True, slots=True)

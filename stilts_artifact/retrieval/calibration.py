@@ -13,13 +13,11 @@ from statistics import fmean
 
 from stilts_artifact.benchmark.experiments import CALIBRATION, NONE, scored_split
 from stilts_artifact.data.library import Library
-from stilts_artifact.data.splits import read_split
 from stilts_artifact.domain.cells import CellKey, Measurement
-from stilts_artifact.domain.examples import ComparableCorpus, SentencePair
 from stilts_artifact.domain.signature import Signature
-from stilts_artifact.domain.tasks import Benchmark, Split, Task, TaskForm
-from stilts_artifact.errors import DataError, MissingDataError
-from stilts_artifact.metrics.submission import write_indices, write_pairs
+from stilts_artifact.domain.tasks import Benchmark, Split, Task
+from stilts_artifact.errors import MissingDataError
+from stilts_artifact.forms import MINING, SEARCH, form_of
 from stilts_artifact.retrieval.bucc import BuccOptions, score_bucc
 from stilts_artifact.retrieval.encoder import SentenceEncoder, sign
 from stilts_artifact.retrieval.knn import Search
@@ -37,9 +35,7 @@ _BUCC = BuccOptions(threshold=Threshold("oracle"))
 
 def calibrated_tasks(benchmark: Benchmark) -> tuple[Task, ...]:
     """The two retrieval tasks."""
-    return tuple(
-        task for task in benchmark.tasks.values() if task.form in (TaskForm.MINING, TaskForm.SEARCH)
-    )
+    return tuple(task for task in benchmark.tasks.values() if not form_of(task).is_trained)
 
 
 def calibrate(
@@ -107,7 +103,7 @@ class _Run:
 
     def measure(self, task: Task, split: Split, language: str) -> Measurement:
         key = CellKey(NONE, task.name, language)
-        score = self._mine if task.form is TaskForm.MINING else self._find
+        score = {MINING.form: self._mine, SEARCH.form: self._find}[task.form]
         try:
             value, signature = score(task, split, language)
         except MissingDataError as error:
@@ -127,7 +123,7 @@ class _Run:
         return self.out / "predictions" / NONE / f"seed-{SEED}"
 
     def _mine(self, task: Task, split: Split, language: str) -> tuple[float, Signature]:
-        corpus = read_corpus(task, split, language, self.library)
+        corpus = MINING.read(task, split, language, self.library)
         result = score_bucc(
             (language, split),
             lambda _: corpus,
@@ -136,43 +132,13 @@ class _Run:
             options=_BUCC,
             search=self.search,
         )
-        gold = [(pair.source, pair.target) for pair in corpus.gold]
-        write_pairs(self.out / "labels", task.name, language, gold, split)
-        write_pairs(self._predictions, task.name, language, result.predictions, split)
+        MINING.write_gold(self.out / "labels", task, language, split, corpus)
+        MINING.write_predictions(self._predictions, task, language, split, result.predictions)
         return result.metrics["f1"], result.signature
 
     def _find(self, task: Task, split: Split, language: str) -> tuple[float, Signature]:
-        pairs = read_pairs(task, split, language, self.library)
+        pairs = SEARCH.read(task, split, language, self.library)
         result = score_tatoeba(language, pairs, self.encode, scale=self.scale, search=self.search)
-        write_indices(self.out / "labels", task.name, language, result.labels, split)
-        write_indices(self._predictions, task.name, language, result.predictions, split)
+        SEARCH.write_gold(self.out / "labels", task, language, split, pairs)
+        SEARCH.write_predictions(self._predictions, task, language, split, result.predictions)
         return result.metrics["accuracy"], result.signature
-
-
-def read_corpus(task: Task, split: Split, language: str, library: Library) -> ComparableCorpus:
-    """A split of a mining task.
-
-    Raises:
-        DataError, MissingDataError: as :func:`stilts_artifact.data.splits.read_split`.
-    """
-    data = read_split(task, split, language, library)
-    if not isinstance(data, ComparableCorpus):
-        raise DataError("not a comparable corpus", where=f"{task.name} {split} {language}")
-    return data
-
-
-def read_pairs(task: Task, split: Split, language: str, library: Library) -> list[SentencePair]:
-    """A split of a search task.
-
-    Raises:
-        DataError, MissingDataError: as :func:`stilts_artifact.data.splits.read_split`.
-    """
-    data = read_split(task, split, language, library)
-    pairs = (
-        []
-        if isinstance(data, ComparableCorpus)
-        else [pair for pair in data if isinstance(pair, SentencePair)]
-    )
-    if not pairs:
-        raise DataError("not aligned sentences", where=f"{task.name} {split} {language}")
-    return pairs

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from stilts_artifact.domain.examples import SentencePair
 from stilts_artifact.domain.signature import Signature
 from stilts_artifact.domain.tasks import Split
-from stilts_artifact.metrics.metrics import accuracy, accuracy_counts
+from stilts_artifact.forms.search import english_order
+from stilts_artifact.metrics import METRIC_VERSION
+from stilts_artifact.metrics.ratios import accuracy, accuracy_counts
 from stilts_artifact.retrieval.encoder import SentenceEncoder, sign
 from stilts_artifact.retrieval.engines import backend_of, choose_engine
 from stilts_artifact.retrieval.knn import Search, nearest
 
 METRIC = "accuracy"
-METRIC_VERSION = "xtreme-838c13b"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,18 +32,6 @@ class TatoebaScore:
         """Accuracy in points."""
         sums = accuracy_counts(self.predictions, self.labels).sum(axis=0)
         return {name: value.item() for name, value in accuracy(sums).items()}
-
-
-def english_order(pairs: Sequence[SentencePair]) -> list[int]:
-    """Lines in the order of XTREME's English file: sorted by text, so that position gives nothing away.
-
-    The order is also the file of labels. Source: XTREME utils_preprocess.py:376-405 at 838c13b.
-
-    Example:
-        >>> english_order([SentencePair("zwei", "two"), SentencePair("eins", "one")])
-        [1, 0]
-    """
-    return sorted(range(len(pairs)), key=lambda line: pairs[line].target.strip())
 
 
 def find_translations(

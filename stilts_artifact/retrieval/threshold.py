@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stilts_artifact.errors import ConfigError
-from stilts_artifact.metrics.metrics import precision_recall_f1
+from stilts_artifact.metrics.ratios import precision_recall_f1
 from stilts_artifact.retrieval.rows import Float64
 
 

@@ -15,7 +15,8 @@ from stilts_artifact.data.files import FileStore
 from stilts_artifact.data.library import Library
 from stilts_artifact.domain.examples import ComparableCorpus, GoldPair, Sentence
 from stilts_artifact.domain.tasks import Split
-from stilts_artifact.metrics.submission import file_of, read_pairs, write_pairs
+from stilts_artifact.forms.mining import read_pairs, write_pairs
+from stilts_artifact.forms.submission import file_of
 from stilts_artifact.retrieval.bucc import BuccOptions, score_bucc
 from stilts_artifact.retrieval.calibration import MAX_LENGTH, calibrate
 from stilts_artifact.retrieval.embed import Batching, View

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from stilts_artifact.data.library import Library
 from stilts_artifact.documents import dump_json, write_atomically
 from stilts_artifact.domain.tasks import Split, Task, TaskForm
-from stilts_artifact.metrics.submission import write_indices, write_pairs
+from stilts_artifact.forms import MINING, SEARCH
 
 if TYPE_CHECKING:
     from stilts_artifact.retrieval.embed import Pooling
@@ -133,17 +133,16 @@ def _mine(
     place: _Place, encode: SentenceEncoder, options: Retrieving, library: Library, out: Path
 ) -> dict[str, Any]:
     from stilts_artifact.retrieval.bucc import BuccOptions, mine_split
-    from stilts_artifact.retrieval.calibration import read_corpus
     from stilts_artifact.retrieval.mine import Mining
 
     task, split, language = place
     mining = Mining(neighbours=options.neighbours, margin=options.margin, center=options.center)
 
     def read(wanted: Split) -> Any:
-        return read_corpus(task, wanted, language, library)
+        return MINING.read(task, wanted, language, library)
 
     mined = mine_split(split, read, encode, BuccOptions(mining=mining))
-    write_pairs(out, task.name, language, mined.predictions, split)
+    MINING.write_predictions(out, task, language, split, mined.predictions)
     cut = mined.cut
     return {
         "margin": mining.name,
@@ -158,10 +157,9 @@ def _mine(
 def _search(
     place: _Place, encode: SentenceEncoder, options: Retrieving, library: Library, out: Path
 ) -> dict[str, Any]:
-    from stilts_artifact.retrieval.calibration import read_pairs
     from stilts_artifact.retrieval.tatoeba import find_translations
 
     task, split, language = place
-    pairs = read_pairs(task, split, language, library)
-    write_indices(out, task.name, language, find_translations(pairs, encode), split)
+    pairs = SEARCH.read(task, split, language, library)
+    SEARCH.write_predictions(out, task, language, split, find_translations(pairs, encode))
     return {"sentences": len(pairs)}

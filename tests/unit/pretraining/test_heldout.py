@@ -6,7 +6,6 @@ import re
 from itertools import islice
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
@@ -14,36 +13,16 @@ from stilts_artifact.benchmark import load_benchmark
 from stilts_artifact.data.fetch import fetch
 from stilts_artifact.data.files import FileStore
 from stilts_artifact.data.library import Library
-from stilts_artifact.data.splits import read_split
 from stilts_artifact.domain.examples import (
-    Answer,
-    ChoiceExample,
-    ComparableCorpus,
     PairExample,
-    Sentence,
-    SentencePair,
-    SpanExample,
     TaggedSentence,
 )
 from stilts_artifact.domain.tasks import Split
+from stilts_artifact.forms import PAIR, TAGGING, form_of
+from stilts_artifact.forms.base import Form
 from stilts_artifact.miniworld import serve
-from stilts_artifact.pretraining import heldout
 from stilts_artifact.pretraining.corpus import key, windows
-from stilts_artifact.pretraining.heldout import evaluation_sentences, texts
-
-EXAMPLES: list[tuple[Any, list[str]]] = [
-    ([PairExample("1", "a b.", "c.", "x")], ["a b.", "c."]),
-    ([ChoiceExample("1", "a.", ("b.", "c."), 0)], ["a.", "b.", "c."]),
-    ([TaggedSentence(("a", "b", "."), ("X", "X", "X"))], ["a b ."]),
-    ([SpanExample("1", "a?", "b c.", (Answer("b", 0),))], ["b c.", "a?"]),
-    ([SentencePair("a.", "b.")], ["a.", "b."]),
-    (ComparableCorpus((Sentence("1", "a."),), (Sentence("2", "b."),), ()), ["a.", "b."]),
-]
-
-
-@pytest.mark.parametrize(("data", "expected"), EXAMPLES)
-def test_every_form_of_example_gives_all_its_text(data: Any, expected: list[str]) -> None:
-    assert list(texts(data)) == expected
+from stilts_artifact.pretraining.heldout import evaluation_sentences
 
 
 def test_training_sets_are_allowed_and_single_words_are_no_sentences(
@@ -54,9 +33,13 @@ def test_training_sets_are_allowed_and_single_words_are_no_sentences(
         Split.DEV: [PairExample("1", "Dev one. Dev two?  dev three.", "word", "x")],
         Split.TEST: [TaggedSentence(("test", "one", "."), ("X", "X", "X"))],
     }
-    task = SimpleNamespace(parts=dict.fromkeys((split, "qen") for split in Split))
-    monkeypatch.setattr(heldout, "read_split", lambda task, split, language, library: made[split])
-    found = evaluation_sentences(SimpleNamespace(tasks={"t": task}), None)  # type: ignore[arg-type]
+    forms = {Split.TRAIN: PAIR, Split.DEV: PAIR, Split.TEST: TAGGING}
+    tasks = {
+        split: SimpleNamespace(form=form.form, parts={(split, "qen"): ()})
+        for split, form in forms.items()
+    }
+    monkeypatch.setattr(Form, "read", lambda form, task, split, language, library: made[split])
+    found = evaluation_sentences(SimpleNamespace(tasks=tasks), None)  # type: ignore[arg-type]
     assert found == {"Devone", "Devtwo", "devthree", "testone"}
 
 
@@ -73,7 +56,9 @@ def test_no_sentence_of_the_mini_worlds_evaluation_sets_is_pretrained_on(tmp_pat
         for name in ("xnli", "tatoeba")
         for split, language in mini.tasks[name].parts
         if split is Split.TEST
-        for text in texts(read_split(mini.tasks[name], split, language, library))
+        for text in form_of(mini.tasks[name]).texts(
+            form_of(mini.tasks[name]).read(mini.tasks[name], split, language, library)
+        )
     }
 
     def pretrained(forbidden: frozenset[str]) -> set[str]:

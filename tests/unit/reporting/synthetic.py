@@ -6,11 +6,10 @@ import random
 from collections.abc import Iterable, Iterator
 from statistics import fmean, median
 
-from stilts_artifact.benchmark import load_benchmark
+from stilts_artifact.benchmark import GROUPS, load_benchmark
 from stilts_artifact.benchmark.experiments import (
     BEST,
     NONE,
-    columns,
     rows,
     scored_split,
     table_name,
@@ -25,7 +24,7 @@ from stilts_artifact.checking.results import (
     RowRecord,
 )
 from stilts_artifact.domain.cells import Verdict
-from stilts_artifact.metrics.averages import GROUPS
+from stilts_artifact.forms import form_of
 
 MINI = load_benchmark("mini")
 STAMP = "mini: not evidence about the paper"
@@ -164,7 +163,7 @@ def _row(name: str, table: int, seeds: tuple[int, ...]) -> Iterator[CellRecord]:
     by_task: dict[str, list[float]] = {}
     for task in targets(MINI):
         languages = task.languages_of(scored_split(task, table))
-        for column in columns(task):
+        for column in form_of(task).columns(task):
             runs = {
                 language: _runs(name, task.name, column, language, table, seeds)
                 for language in languages

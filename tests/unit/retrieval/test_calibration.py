@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 import pytest
 
@@ -13,9 +14,12 @@ from stilts_artifact.checking.expected import load_expected
 from stilts_artifact.data.files import FileStore
 from stilts_artifact.data.library import Library
 from stilts_artifact.domain.cells import CellKey, Measurement
-from stilts_artifact.domain.examples import ComparableCorpus, SentencePair
+from stilts_artifact.domain.examples import SentencePair
 from stilts_artifact.domain.signature import Signature
+from stilts_artifact.domain.tasks import Task
 from stilts_artifact.errors import MissingDataError
+from stilts_artifact.forms import MINING
+from stilts_artifact.forms.base import Form
 from stilts_artifact.metrics.tables import table_values
 from stilts_artifact.retrieval import calibration
 from tests.unit.retrieval.conftest import HashEncoder
@@ -32,18 +36,14 @@ def measured(
 ) -> list[Measurement]:
     """The calibration of trigrams on the same two problems in every language."""
 
-    def read_corpus(*_: object) -> ComparableCorpus:
-        return corpus(noise=" x y z")
-
-    def read_pairs(
-        task: object, split: object, language: str, library: object
-    ) -> list[SentencePair]:
+    def read(form: object, task: Task, split: object, language: str, library: object) -> Any:
+        if form is MINING:
+            return corpus(noise=" x y z")
         if language == absent:
             raise MissingDataError("tatoeba.cmn-eng.cmn is not on this machine")
         return [*PAIRS, SentencePair(PAIRS[0].source + " also", "nothing like it")]
 
-    monkeypatch.setattr(calibration, "read_corpus", read_corpus)
-    monkeypatch.setattr(calibration, "read_pairs", read_pairs)
+    monkeypatch.setattr(Form, "read", read)
     benchmark = load_benchmark("xtreme")
     library = Library(benchmark.sources, FileStore(tmp_path / "store"))
     return list(

@@ -11,11 +11,13 @@ from stilts_artifact.domain.examples import ComparableCorpus, GoldPair, Sentence
 from stilts_artifact.domain.signature import Signature
 from stilts_artifact.domain.tasks import Split
 from stilts_artifact.errors import ConfigError
-from stilts_artifact.metrics.submission import read_indices, read_pairs, write_indices, write_pairs
+from stilts_artifact.forms.mining import read_pairs, write_pairs
+from stilts_artifact.forms.search import english_order
+from stilts_artifact.forms.submission import read_indices, write_indices
 from stilts_artifact.retrieval.bucc import BuccOptions, choose_cut, find_candidates, score_bucc
 from stilts_artifact.retrieval.duplicates import distinct, expand
 from stilts_artifact.retrieval.mine import Mining, mine
-from stilts_artifact.retrieval.tatoeba import english_order, score_tatoeba
+from stilts_artifact.retrieval.tatoeba import score_tatoeba
 from stilts_artifact.retrieval.threshold import Threshold
 from tests.unit.retrieval.conftest import HashEncoder
 

@@ -13,12 +13,14 @@ from stilts_artifact.benchmark import load_benchmark
 from stilts_artifact.data.files import FileStore
 from stilts_artifact.data.library import Library
 from stilts_artifact.domain.examples import SentencePair
-from stilts_artifact.domain.tasks import Split
+from stilts_artifact.domain.tasks import Split, Task
 from stilts_artifact.errors import ConfigError, IntegrityError
-from stilts_artifact.metrics.submission import file_of, read_indices, read_predicted_pairs
+from stilts_artifact.forms import MINING
+from stilts_artifact.forms.base import Form
+from stilts_artifact.forms.mining import read_predicted_pairs
+from stilts_artifact.forms.submission import file_of, read_indices
 from stilts_artifact.model.manifest import WEIGHTS, write_manifest
 from stilts_artifact.pipeline.tasks.retrieve import Retrieving, retrieve, sentence_encoder
-from stilts_artifact.retrieval import calibration
 from stilts_artifact.retrieval.bucc import BuccOptions, BuccScore, score_bucc
 from stilts_artifact.retrieval.mine import Mining
 from stilts_artifact.retrieval.tatoeba import score_tatoeba
@@ -42,11 +44,11 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def made_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """Small corpora in the place of the world's; those for testing are larger."""
 
-    def read_corpus(task: object, split: Split, language: str, library: object) -> Any:
-        return corpus(SIZES[split], noise=f" {language}")
+    def read(form: object, task: Task, split: Split, language: str, library: object) -> Any:
+        corpora = corpus(SIZES[split], noise=f" {language}")
+        return corpora if form is MINING else PAIRS
 
-    monkeypatch.setattr(calibration, "read_corpus", read_corpus)
-    monkeypatch.setattr(calibration, "read_pairs", lambda *_: PAIRS)
+    monkeypatch.setattr(Form, "read", read)
 
 
 def run(
