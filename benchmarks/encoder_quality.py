@@ -33,7 +33,7 @@ from stilts_artifact.pipeline.tasks.predict import predict
 from stilts_artifact.pipeline.tasks.prepare import Preparation, prepare
 from stilts_artifact.pipeline.tasks.target import target
 from stilts_artifact.pretraining.card import record_quality
-from stilts_artifact.retrieval.embed import View
+from stilts_artifact.retrieval.encode import View
 from stilts_artifact.retrieval.sweep import search_language, sweep
 from stilts_artifact.retrieval.transformer import wrap_transformer
 from stilts_artifact.training.data import TaskData
@@ -170,9 +170,10 @@ def measure(encoder: Path, store: Path) -> dict[str, Any]:
     tatoeba = WORLD.tasks["tatoeba"]
     size = len(SEARCH.read(tatoeba, Split.TEST, tatoeba.languages[0], library))
     how = (
-        "Measured by `python -m benchmarks.encoder_quality`, in points. Tatoeba: cosine nearest neighbour of the mean "
-        f"of the token vectors, {size} pairs a language, chance {100 / size:.2f}. The others: phase (iii) of scale "
-        f"{SCALE.name} on {WORLD.source_language} alone (seed {SCALE.seeds[0]}), scored on the whole test sets."
+        "Measured by `python -m benchmarks.encoder_quality`, in points. Tatoeba: cosine nearest "
+        f"neighbour of the mean of the token vectors, {size} pairs a language, chance "
+        f"{100 / size:.2f}. The others: phase (iii) of scale {SCALE.name} on "
+        f"{WORLD.source_language} alone (seed {SCALE.seeds[0]}), scored on the whole test sets."
     )
     return {"how": how, "languages": sorted(WORLD.languages), "rows": rows}
 

@@ -1,6 +1,6 @@
 """Training throughput: token-budget batches against padding everything to the maximum, at the same loss.
 
-    python -m benchmarks.training ../shared/data
+    python -m benchmarks.training DATA
 
 Masked language modelling on the real lengths of SQuAD windows and HellaSwag choices, by a small
 XLM-R on the CPU. Where CUDA answers, also XLM-R large's shapes in bfloat16, in tokens/s and as a
@@ -32,9 +32,9 @@ from stilts_artifact.model.heads import MaskedLanguageHead
 from stilts_artifact.model.masking import mask_tokens
 from stilts_artifact.model.spans import span_windows
 from stilts_artifact.model.tokenizer import PAD, SPECIALS
+from stilts_artifact.pretraining.batches import train_tokenizer
 from stilts_artifact.pretraining.pretrain import new_trainee
 from stilts_artifact.pretraining.recipe import SHIPPED
-from stilts_artifact.pretraining.vocabulary import train_tokenizer
 
 PIECES = 8000
 POINTS = 4  # of the loss curve
@@ -187,7 +187,7 @@ def matrix_peak(size: int = 8192, repeats: int = 30) -> float:
 
 
 def large_config() -> XLMRobertaConfig:
-    """XLM-R large (FACTS 6)."""
+    """XLM-R large, after config.json of FacebookAI/xlm-roberta-large at c23d21b."""
     return XLMRobertaConfig(
         vocab_size=250_002,
         hidden_size=1024,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Literal
 
-from stilts_artifact.benchmark.tasks import INTERMEDIATE_ROWS, ROWS, TARGET_ROWS, groups
+from stilts_artifact.benchmark.tasks import INTERMEDIATE_ROWS, TARGET_ROWS
 from stilts_artifact.errors import unknown_name
 
 if TYPE_CHECKING:
@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 INTERMEDIATE = tuple(row.name for row in INTERMEDIATE_ROWS)
 TARGETS = tuple(row.name for row in TARGET_ROWS)
 TASKS = (*INTERMEDIATE, *TARGETS)
-GROUPS = groups(ROWS)
-"""XTREME's groups of targets, which it averages first."""
 BENCHMARKS = ("xtreme", "mini")
 
 

@@ -1,14 +1,18 @@
-"""What Tables 2 and 3 are made of: rows (encoders), columns (scores) and the splits they are scored on.
+"""What each experiment is, as one literal row: its rows, columns, split, titles and how it is asked for.
 
-The tables' layout is [MEM] in the project's notes: it was not read from the paper's PDF. It is
-data, here and nowhere else, so that one line changes it.
+An experiment is named by text everywhere: in options, results files, expected values and crates.
+How its steps become cells is one file in :mod:`stilts_artifact.experiments`. The layout of Tables 2
+and 3 was not verified against the paper's PDF; it is data, here and nowhere else.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Literal
 
+from stilts_artifact.benchmark.tasks import ROWS, groups
 from stilts_artifact.domain.tasks import Benchmark, Role, Split, Task
 from stilts_artifact.errors import unknown_name
 
@@ -21,13 +25,14 @@ MLM = "mlm"
 BEST = "best"
 """Table 3's second row: for each target the row of Table 2 that is best on development data."""
 
-CALIBRATION = 0
-"""Goes for a table's number: the published retrieval scores of the untuned encoder, which are in none of the tables."""
-
 AVERAGE = "average"
 """Table 2's last column: the mean over the nine targets."""
 OVERALL = "overall"
 """Table 3's last column, XTREME's name for the same mean, on test data."""
+
+GROUPS = groups(ROWS)
+"""XTREME's groups of target tasks (evaluate.py:288-319 of google-research/xtreme at 838c13b)."""
+EVERY_GROUP = tuple(GROUPS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +45,7 @@ class Row:
         group: block of the table.
         tasks: intermediate tasks trained on together; none for XLM-R itself and for MLM alone.
         mlm: whether multilingual masked language modelling goes on beside them.
-        language: of the training data: the source_language, or a language it was translated into.
+        language: of the training data: the source language, or one it was translated into.
     """
 
     name: str
@@ -49,6 +54,64 @@ class Row:
     tasks: tuple[str, ...]
     mlm: bool
     language: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Experiment:
+    """One experiment as literal data.
+
+    Args:
+        name: of its results files, folders and expected values, such as ``table2``.
+        title: how messages call it.
+        caption: what it measures, in words.
+        command: the options by which ``reproduce`` is asked for it.
+        split: that targets are scored on: ``DEV`` means development data, or public test data where
+            a task has no development data; ``TEST`` test data; ``None``: nothing is scored, the
+            cells are counts, and the rows are the tasks themselves.
+        rows: of the benchmark: the encoders that are evaluated.
+        groups: of target tasks that are columns.
+        averages: further columns, each the mean over all targets of some groups.
+        measured_by: ``module:function`` that measures it; imported only where it is run.
+        selected_by: the experiment on whose scores each target's best row is chosen; that row then
+            stands as :data:`BEST` beside :data:`NONE`.
+        seeds: where they are not the scale's.
+        retrieval: settings of retrieval that are not the scale's.
+        decides_claims: whether claims of the paper are about its cells.
+    """
+
+    name: str
+    title: str
+    caption: str
+    command: str
+    split: Split | None
+    rows: Callable[[Benchmark], tuple[Row, ...]]
+    measured_by: str
+    groups: tuple[str, ...] = EVERY_GROUP
+    averages: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    selected_by: str | None = None
+    seeds: tuple[int, ...] | None = None
+    retrieval: Mapping[str, str | int] = field(default_factory=dict)
+    decides_claims: bool = False
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether its cells are numbers of examples, and nothing is trained or predicted."""
+        return self.split is None
+
+    def targets(self, benchmark: Benchmark) -> tuple[Task, ...]:
+        """The target tasks that are its columns, in order."""
+        return tuple(task for task in targets(benchmark) if task.group in self.groups)
+
+    def scored_split(self, task: Task) -> Split:
+        """The split that a target is scored on.
+
+        Raises:
+            ValueError: nothing is scored in this experiment.
+        """
+        if self.split is None:
+            raise ValueError(f"{self.title} scores nothing")
+        has_development = any(split is Split.DEV for split, _ in task.parts)
+        return self.split if has_development else Split.TEST
 
 
 def rows(benchmark: Benchmark) -> tuple[Row, ...]:
@@ -101,6 +164,16 @@ def rows(benchmark: Benchmark) -> tuple[Row, ...]:
     return (*plain, *mixed, *translated)
 
 
+def english_rows(benchmark: Benchmark) -> tuple[Row, ...]:
+    """The rows trained on English intermediate tasks alone, XLM-R itself first."""
+    return tuple(row for row in rows(benchmark) if row.group == "English")
+
+
+def untrained_row(benchmark: Benchmark) -> tuple[Row, ...]:
+    """XLM-R as it is."""
+    return rows(benchmark)[:1]
+
+
 def row_named(benchmark: Benchmark, name: str) -> Row:
     """The row of Table 2 with this name.
 
@@ -118,23 +191,83 @@ def targets(benchmark: Benchmark) -> tuple[Task, ...]:
     return tuple(task for task in benchmark.tasks.values() if not _is_intermediate(task))
 
 
-def table_name(table: int) -> str:
-    """How files and folders of a table are called.
+EXPERIMENTS: Mapping[str, Experiment] = MappingProxyType(
+    {
+        row.name: row
+        for row in (
+            Experiment(
+                name="table1",
+                title="Table 1",
+                caption="Tasks and their sizes",
+                command="--table 1",
+                split=None,
+                rows=lambda _: (),
+                measured_by="stilts_artifact.experiments.table1:measure",
+            ),
+            Experiment(
+                name="calibration",
+                title="Calibration",
+                caption="Published retrieval scores of the untuned encoder",
+                command="--calibration",
+                split=Split.DEV,
+                rows=untrained_row,
+                measured_by="stilts_artifact.experiments.scored:measure",
+                groups=("retrieval",),
+                # Nothing is drawn: the number only stands where a trained run has its seed.
+                seeds=(0,),
+                # The published run kept 256 tokens and computed in float32 (jiant-dev pull request
+                # 128, 2020-07-29); everything else is the default of the paper's own library.
+                retrieval={"max_length": 256, "dtype": "float32"},
+            ),
+            Experiment(
+                name="table2",
+                title="Table 2",
+                caption="Transfer on development data",
+                command="--table 2",
+                split=Split.DEV,
+                rows=rows,
+                measured_by="stilts_artifact.experiments.scored:measure",
+                averages={AVERAGE: EVERY_GROUP},
+                decides_claims=True,
+            ),
+            Experiment(
+                name="table3",
+                title="Table 3",
+                caption="The best intermediate task for each target, on test data",
+                command="--table 3",
+                split=Split.TEST,
+                rows=english_rows,
+                measured_by="stilts_artifact.experiments.table3:measure",
+                averages={**{group: (group,) for group in EVERY_GROUP}, OVERALL: EVERY_GROUP},
+                selected_by="table2",
+                decides_claims=True,
+            ),
+        )
+    }
+)
+"""Name -> experiment, in the order in which they are shown."""
+
+
+def experiment_named(name: str) -> Experiment:
+    """The experiment with this name.
+
+    Raises:
+        ConfigError: there is none.
 
     Example:
-        >>> table_name(2), table_name(CALIBRATION)
-        ('table2', 'calibration')
+        >>> experiment_named("table3").selected_by
+        'table2'
     """
-    return "calibration" if table == CALIBRATION else f"table{table}"
+    if name not in EXPERIMENTS:
+        raise unknown_name("experiment", name, EXPERIMENTS)
+    return EXPERIMENTS[name]
 
 
-def scored_split(task: Task, table: int) -> Split:
-    """Table 2 is scored on development data, where a task has none on its public test data; Table 3 on test data.
-
-    The calibration is scored on what Table 2 is.
-    """
-    has_development = any(split is Split.DEV for split, _ in task.parts)
-    return Split.DEV if table in (CALIBRATION, 2) and has_development else Split.TEST
+def stages(experiment: Experiment) -> tuple[Experiment, ...]:
+    """The experiments that a run goes through: first the one whose scores choose the rows, if any."""
+    if experiment.selected_by is None:
+        return (experiment,)
+    return (experiment_named(experiment.selected_by), experiment)
 
 
 def training_task(target: Task, benchmark: Benchmark) -> str | None:

@@ -19,6 +19,7 @@ from typing import Literal
 import numpy as np
 from pydantic import ValidationError
 
+from stilts_artifact.benchmark.experiments import experiment_named
 from stilts_artifact.checking.expected import Strict, invalid, look_up
 from stilts_artifact.checking.judge import column_spreads, is_trained
 from stilts_artifact.checking.predicates import Node, Vocabulary, parse_number, parse_predicate
@@ -43,7 +44,7 @@ class _Claim(Strict):
     statement: str
     source: str
     reading: str | None = None
-    table: Literal[2, 3]
+    experiment: str
     about: Literal["size", "direction"]
     reported: float | None = None
     tolerance: float | None = None
@@ -84,7 +85,7 @@ class Claim:
     statement: str
     source: str
     reading: str | None
-    table: int
+    experiment: str
     about: Literal["size", "direction"]
     text: str
     predicate: Node
@@ -116,9 +117,11 @@ class Claims:
     seed_sd: Mapping[str, float]
     claims: tuple[Claim, ...]
 
-    def of_table(self, table: int) -> Claims:
-        """Those that one table decides."""
-        return replace(self, claims=tuple(claim for claim in self.claims if claim.table == table))
+    def of_experiment(self, experiment: str) -> Claims:
+        """Those that one experiment decides."""
+        return replace(
+            self, claims=tuple(claim for claim in self.claims if claim.experiment == experiment)
+        )
 
 
 def claims_path() -> Path:
@@ -166,7 +169,7 @@ def _claim(written: _Claim, document: _Document, where: str) -> Claim:
         written.statement,
         look_up(document.sources, written.source, where) or "",
         written.reading,
-        written.table,
+        experiment_named(written.experiment).name,
         written.about,
         written.predicate,
         parse_predicate(written.predicate, vocabulary, f"{where}: predicate"),
@@ -180,22 +183,22 @@ def judge_claims(results: Sequence[Results], claims: Claims) -> list[ClaimRecord
     """A verdict on every claim, in the order of the file; results without evidence are stamped in the reason.
 
     Args:
-        results: of any of the tables, at one scale.
+        results: of any of the experiments, at one scale.
 
     Raises:
-        ConfigError: two results of one table, or of different scales; a column without any spread
+        ConfigError: two results of one experiment, or of different scales; a column without any spread
             over seeds.
     """
-    tables: dict[int, Results] = {}
+    tables: dict[str, Results] = {}
     for result in results:
-        if result.table in tables or result.scale != results[0].scale:
+        if result.experiment in tables or result.scale != results[0].scale:
             raise ConfigError(
-                "claims need one result for each table, all of one scale",
-                got=f"table {result.table} at scale {result.scale}",
+                "claims need one result for each experiment, all of one scale",
+                got=f"{result.experiment} at scale {result.scale}",
             )
-        tables[result.table] = result
+        tables[result.experiment] = result
     prepared = {number: _Table(result, claims.seed_sd) for number, result in tables.items()}
-    return [_judge(claim, claims.scale, prepared.get(claim.table)) for claim in claims.claims]
+    return [_judge(claim, claims.scale, prepared.get(claim.experiment)) for claim in claims.claims]
 
 
 def decisive(records: Sequence[ClaimRecord], scale: str) -> list[Verdict]:
@@ -204,7 +207,7 @@ def decisive(records: Sequence[ClaimRecord], scale: str) -> list[Verdict]:
 
 
 class _Table:
-    """The measured cells of one table, without those of single languages."""
+    """The measured cells of one experiment, without those of single languages."""
 
     def __init__(self, result: Results, seed_sd: Mapping[str, float]) -> None:
         self.result = result
@@ -259,7 +262,9 @@ def _judge(claim: Claim, scale: str, table: _Table | None) -> ClaimRecord:
         )
 
     if table is None:
-        return record(Verdict.NOT_RUN, f"there are no results of Table {claim.table}")
+        return record(
+            Verdict.NOT_RUN, f"there are no results of {experiment_named(claim.experiment).title}"
+        )
     if claim.about == "size" and table.evidence and table.result.scale != scale:
         reason = f"the size is claimed for scale {scale}; scale {table.result.scale} shows directions only"
         return record(Verdict.NOT_CHECKABLE, reason)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from stilts_artifact.benchmark import load_benchmark
+from stilts_artifact.benchmark.experiments import experiment_named
 from stilts_artifact.checking.expected import ExpectedTable
 from stilts_artifact.domain.cells import CellKey
 from stilts_artifact.domain.tasks import Task
@@ -42,10 +43,11 @@ def inconsistencies(table: ExpectedTable, changed: Collection[CellKey]) -> list[
     Averages over tasks; (F1 + EM) / 2; and a column's mean over its languages. Table 1 has no
     averages.
     """
-    if table.table not in (2, 3):
+    experiment = experiment_named(table.experiment)
+    if not experiment.averages:
         return []
     columns = table_columns(
-        load_benchmark("mini" if table.benchmark == "mini" else "xtreme"), table.table
+        load_benchmark("mini" if table.benchmark == "mini" else "xtreme"), experiment
     )
     rows = dict.fromkeys(key.row for key in changed)
     found = [
@@ -64,7 +66,7 @@ def _parts(table: ExpectedTable, row: str, column: Column) -> Iterator[list[Prin
         return
     yield [
         _cell(table, CellKey(row, column.name, language))
-        for language in column.languages(table.table)
+        for language in column.languages(experiment_named(table.experiment))
     ]
     if column.metric == "score":
         yield _halves(table, row, column.name)

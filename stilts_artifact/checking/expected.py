@@ -1,4 +1,4 @@
-"""Expected cells: ``expected_results/{paper,mini}/table{N}.yaml``, strictly parsed."""
+"""Expected cells: ``expected_results/{paper,mini}/{experiment}.yaml``, strictly parsed."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from stilts_artifact.benchmark.experiments import table_name
-from stilts_artifact.checking.sums import expected_root, read_protected
+from stilts_artifact.benchmark.experiments import Experiment, experiment_named
+from stilts_artifact.checking.sums import expected_root, read_protected, read_sums
 from stilts_artifact.config.schema import ScaleName
 from stilts_artifact.documents import parse_yaml
 from stilts_artifact.domain.cells import CellKey, Reported
@@ -64,7 +64,7 @@ class _Cell(Strict):
 
 
 class _Document(Strict):
-    table: int
+    experiment: str
     benchmark: Literal["mini", "xtreme"]
     scale: ScaleName | None = None
     citation: str
@@ -94,14 +94,14 @@ class ColumnNoise:
 
 @dataclass(frozen=True, slots=True)
 class ExpectedTable:
-    """The reported cells of one table of one world, and the band each column allows.
+    """The reported cells of one experiment on one benchmark, and the band each column allows.
 
     Args:
         noise: column -> what is declared about chance; a column without holds no random number.
         scale: the only scale that the values hold for; ``None`` where the scale does not matter.
     """
 
-    table: int
+    experiment: str
     benchmark: str
     citation: str
     tolerances: dict[str, float]
@@ -118,9 +118,23 @@ class ExpectedTable:
         )
 
 
-def expected_path(folder: str, table: int) -> Path:
-    """Where the expected cells of a table lie: in the checkout, or in the installed package."""
-    return expected_root() / folder / f"{table_name(table)}.yaml"
+def expected_path(folder: str, experiment: str) -> Path:
+    """Where the expected cells of an experiment lie: in the checkout, or in the installed package."""
+    return expected_root() / folder / f"{experiment}.yaml"
+
+
+def expected_cells(folder: str, experiment: Experiment, benchmark: str) -> ExpectedTable:
+    """What an experiment is held against at a scale: nothing, before anything was recorded.
+
+    Raises:
+        DataError: the file is gone although its sum is recorded.
+        ConfigError, IntegrityError: as :func:`load_expected`.
+    """
+    path = expected_path(folder, experiment.name)
+    root = expected_root()
+    if path.is_file() or path.relative_to(root).as_posix() in read_sums(root):
+        return load_expected(path)
+    return ExpectedTable(experiment.name, benchmark, "nothing is recorded yet", {}, {})
 
 
 def load_expected(path: Path) -> ExpectedTable:
@@ -149,7 +163,7 @@ def load_expected(path: Path) -> ExpectedTable:
     tolerances = {name: float(column.tolerance) for name, column in document.columns.items()}
     cells = _reported(document, where)
     return ExpectedTable(
-        document.table,
+        experiment_named(document.experiment).name,
         document.benchmark,
         document.citation,
         tolerances,

@@ -9,17 +9,16 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from stilts_artifact.benchmark.experiments import table_name
 from stilts_artifact.checking.results import Results
 from stilts_artifact.checking.sums import expected_root, read_protected
 from stilts_artifact.errors import DataError
 
 LABELS = "labels.tsv"
-_LINE = re.compile(r"(?P<sha256>[0-9a-f]{64})\t(?P<path>(?:table[23]|calibration)/[^\t]+)")
+_LINE = re.compile(r"(?P<sha256>[0-9a-f]{64})\t(?P<path>[a-z0-9-]+/[^\t]+)")
 
 
 def load_labels(folder: str) -> Mapping[str, str]:
-    """``table{N}/{task}/{split}-{language}.{tsv|json}`` -> sha256; empty where none are recorded.
+    """``{experiment}/{task}/{split}-{language}.{tsv|json}`` -> sha256; empty where none are recorded.
 
     Raises:
         DataError: a malformed line.
@@ -38,12 +37,12 @@ def load_labels(folder: str) -> Mapping[str, str]:
 
 
 def recorded_labels(results: Results, before: Mapping[str, str]) -> bytes:
-    """The list with the label files of a run; those of other tables stay as they were."""
-    table = f"{table_name(results.table)}/"
-    prefix = f"{table_name(results.table)}.{results.scale}/labels/"
-    pins = {path: sha256 for path, sha256 in before.items() if not path.startswith(table)}
+    """The list with the label files of a run; those of other experiments stay as they were."""
+    own = f"{results.experiment}/"
+    prefix = f"{results.run_name}/labels/"
+    pins = {path: sha256 for path, sha256 in before.items() if not path.startswith(own)}
     pins |= {
-        table + record.path.removeprefix(prefix): record.sha256
+        own + record.path.removeprefix(prefix): record.sha256
         for record in results.files
         if record.path.startswith(prefix)
     }

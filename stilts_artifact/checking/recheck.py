@@ -10,7 +10,7 @@ from typing import Any
 
 from stilts_artifact.benchmark import load_benchmark
 from stilts_artifact.checking.claims import claims_path, decisive, judge_claims, load_claims
-from stilts_artifact.checking.expected import ExpectedTable, expected_path, load_expected
+from stilts_artifact.checking.expected import ExpectedTable, expected_cells, load_expected
 from stilts_artifact.checking.judge import joint_verdict, judge_table
 from stilts_artifact.checking.labels import load_labels
 from stilts_artifact.checking.recompute import Recomputation, difference, recompute
@@ -23,9 +23,7 @@ from stilts_artifact.checking.results import (
     disagreements,
     load_results,
 )
-from stilts_artifact.checking.sums import expected_root, read_sums
 from stilts_artifact.config.load import load_scale
-from stilts_artifact.config.schema import Scale
 from stilts_artifact.domain.cells import CellKey, Judgement, Measurement, Verdict
 from stilts_artifact.domain.tasks import Benchmark
 from stilts_artifact.errors import ConfigError, IntegrityError
@@ -49,7 +47,7 @@ class Recheck:
         """The verdicts as JSON values."""
         return {
             "file": str(self.path),
-            "table": self.results.table,
+            "experiment": self.results.experiment,
             "scale": self.results.scale,
             "verdict": self.results.verdict,
             "cells": dict(sorted(Counter(cell.verdict for cell in self.results.cells).items())),
@@ -70,27 +68,31 @@ class Recheck:
 def recheck(path: Path, expected_file: Path | None = None) -> Recheck:
     """Judge the cells of a results file against today's expected values.
 
-    Table 1 is counted from pinned inputs, whose hashes are compared; Tables 2 and 3 are computed
-    again from the predictions and labels in the folder ``table{N}.{scale}`` beside the file.
+    Counts rest on pinned inputs, whose hashes are compared; scores are computed
+    again from the predictions and labels in the folder ``{experiment}.{scale}`` beside the file.
 
     Args:
         path: the results file.
         expected_file: expected cells; by default those of the file's scale.
 
     Raises:
-        DataError, ConfigError: either file is malformed, or they are of different tables or worlds.
+        DataError, ConfigError: either file is malformed, or they are of different experiments or benchmarks.
         IntegrityError: the results rest on a file that is not the pinned one, or is missing,
             altered or surplus.
     """
     stored = load_results(path)
     scale = load_scale(stored.scale)
-    expected = load_expected(expected_file) if expected_file else expected_of(scale, stored.table)
+    expected = (
+        load_expected(expected_file)
+        if expected_file
+        else expected_cells(scale.expected, stored.defined, scale.benchmark)
+    )
     benchmark = load_benchmark(scale.benchmark)
     _refuse_other_world(stored, scale.benchmark, expected, path)
     for used in stored.inputs:
-        _check_pin(used, benchmark, path)
+        _check_pin(used, benchmark, path, stored.defined.command)
     notes: tuple[str, ...] = ()
-    if stored.table == 1:
+    if stored.defined.is_counted:
         judged = judge_table((cell.measurement() for cell in stored.cells), expected)
     else:
         found = recompute(stored, path.parent, benchmark, load_labels(scale.expected))
@@ -99,44 +101,32 @@ def recheck(path: Path, expected_file: Path | None = None) -> Recheck:
     return Recheck(path, results, disagreements(stored, results), notes)
 
 
-def expected_of(scale: Scale, table: int) -> ExpectedTable:
-    """What a scale is compared with: nothing, before anything was recorded.
-
-    Raises:
-        DataError: the file is gone although its sum is recorded.
-    """
-    path = expected_path(scale.expected, table)
-    if path.is_file() or path.relative_to(expected_root()).as_posix() in read_sums(expected_root()):
-        return load_expected(path)
-    return ExpectedTable(table, scale.benchmark, "nothing is recorded yet", {}, {})
-
-
 def _with_verdicts(stored: Results, judged: list[Judgement]) -> Results:
     """The results with their cells as judged, their claims judged on these, and the verdict on both."""
     results = stored.model_copy(update={"cells": cell_records(judged)})
     claims = (
         []
-        if stored.table == 1
-        else judge_claims([results], load_claims(claims_path()).of_table(stored.table))
+        if stored.defined.is_counted
+        else judge_claims([results], load_claims(claims_path()).of_experiment(stored.experiment))
     )
     verdict = joint_verdict((cell.verdict for cell in judged), decisive(claims, stored.scale))
     return results.model_copy(update={"claims": claims, "verdict": verdict})
 
 
 def judge_all_claims(rechecks: Sequence[Recheck]) -> dict[str, list[ClaimRecord]]:
-    """Scale -> every claim, as judged with its table; those of a table that is not there are NOT_RUN."""
+    """Scale -> every claim, as judged with its table; those of an experiment that is not there are NOT_RUN."""
     claims = load_claims(claims_path())
-    by_scale: defaultdict[str, dict[int, list[ClaimRecord]]] = defaultdict(dict)
+    by_scale: defaultdict[str, dict[str, list[ClaimRecord]]] = defaultdict(dict)
     for found in rechecks:
-        if found.results.table > 1:
-            by_scale[found.results.scale][found.results.table] = found.results.claims
+        if found.results.defined.decides_claims:
+            by_scale[found.results.scale][found.results.experiment] = found.results.claims
     missing = {
-        table: judge_claims([], claims.of_table(table))
-        for table in {claim.table for claim in claims.claims}
+        name: judge_claims([], claims.of_experiment(name))
+        for name in {claim.experiment for claim in claims.claims}
     }
     return {
-        scale: [record for table in sorted(missing) for record in (missing | tables)[table]]
-        for scale, tables in by_scale.items()
+        scale: [record for name in sorted(missing) for record in (missing | judged)[name]]
+        for scale, judged in by_scale.items()
     }
 
 
@@ -189,17 +179,17 @@ def _measurements(stored: Results, found: Recomputation) -> Iterator[Measurement
 
 def _refuse_other_world(results: Results, name: str, expected: ExpectedTable, path: Path) -> None:
     """Numbers from the mini world and numbers from the paper must never meet."""
-    if (expected.table, expected.benchmark) != (results.table, name):
+    if (expected.experiment, expected.benchmark) != (results.experiment, name):
         raise ConfigError(
             f"a {results.scale} result cannot be held against these expected values",
             where=str(path),
-            got=f"table {results.table} of world {name}",
-            expected=f"table {expected.table} of world {expected.benchmark}",
-            fix="leave --expected out, or name the file of the same table and world",
+            got=f"{results.experiment} on benchmark {name}",
+            expected=f"{expected.experiment} on benchmark {expected.benchmark}",
+            fix="leave --expected out, or name the file of the same experiment and benchmark",
         )
 
 
-def _check_pin(used: InputRecord, benchmark: Benchmark, path: Path) -> None:
+def _check_pin(used: InputRecord, benchmark: Benchmark, path: Path, command: str) -> None:
     name, _, inside = used.source.partition("!")
     source = benchmark.sources.get(name)
     if source is None:
@@ -218,5 +208,5 @@ def _check_pin(used: InputRecord, benchmark: Benchmark, path: Path) -> None:
             where=f"{path}: {used.source}",
             got=used.sha256,
             expected=pin,
-            fix=f"stilts-artifact reproduce --table 1 --results {path.parent}",
+            fix=f"stilts-artifact reproduce {command} --results {path.parent}",
         )

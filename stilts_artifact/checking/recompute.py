@@ -1,4 +1,4 @@
-"""Tables 2 and 3 computed again from the files of a results folder, every hash verified on the way.
+"""Experiments computed again from the files of a results folder, every hash verified on the way.
 
 No number of the results file is believed: it is compared with what the predictions give.
 """
@@ -11,13 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from stilts_artifact.benchmark.experiments import NONE, scored_split, table_name
 from stilts_artifact.checking.results import CellRecord, FileRecord, Results, read_signature
 from stilts_artifact.documents import read_document
 from stilts_artifact.domain.cells import CellKey
 from stilts_artifact.domain.tasks import Benchmark
 from stilts_artifact.errors import ConfigError, IntegrityError
-from stilts_artifact.forms import form_of
 from stilts_artifact.metrics import METRIC_VERSION
 from stilts_artifact.metrics.tables import CellValue, Column, table_columns, table_values
 
@@ -42,11 +40,11 @@ class Recomputation:
 def recompute(
     results: Results, folder: Path, benchmark: Benchmark, pins: Mapping[str, str]
 ) -> Recomputation:
-    """Compute every cell of a Table 2 or 3 from its prediction and label files.
+    """Compute every cell of a scored experiment from its prediction and label files.
 
     Args:
         folder: where the results file lies.
-        pins: ``table{N}/{task}/{file}`` -> sha256 of the benchmark's label files, as far as they
+        pins: ``{experiment}/{task}/{file}`` -> sha256 of the benchmark's label files, as far as they
             are recorded.
 
     Raises:
@@ -61,7 +59,7 @@ def recompute(
             got="seeds: []",
             expected="at least one seed",
         )
-    name = f"{table_name(results.table)}.{results.scale}"
+    name = results.run_name
     files = VerifiedFiles(folder, name, results.files)
     notes = _verify_labels(results, name, pins)
     # Cells of rows that were not run are there as NOT_RUN, because a value is expected of them.
@@ -71,7 +69,9 @@ def recompute(
             + [cell.row for cell in results.cells if cell.value is None]
         )
     )
-    values = table_values(folder / name, benchmark, results.table, rows, results.seeds, files.read)
+    values = table_values(
+        folder / name, benchmark, results.defined, rows, results.seeds, files.read
+    )
     files.verify_rest()
     for cell in results.cells:
         if cell.key not in values:
@@ -87,7 +87,7 @@ def find_misfits(results: Results, benchmark: Benchmark) -> Mapping[CellKey, str
     Raises:
         ConfigError: a signature that cannot be read.
     """
-    columns = {column.name: column for column in table_columns(benchmark, results.table)}
+    columns = {column.name: column for column in table_columns(benchmark, results.defined)}
     found = ((cell.key, _misfit(cell, columns[cell.column], results)) for cell in results.cells)
     return {key: misfit for key, misfit in found if misfit is not None}
 
@@ -186,14 +186,14 @@ def _plain_files(root: Path, name: str) -> set[str]:
 
 def _verify_labels(results: Results, name: str, pins: Mapping[str, str]) -> tuple[str, ...]:
     """Whether the labels are the benchmark's; without that, any predictions could be made to look right."""
-    table = f"{table_name(results.table)}/"
-    if not any(pin.startswith(table) for pin in pins):
+    own = f"{results.experiment}/"
+    if not any(pin.startswith(own) for pin in pins):
         return ("labels: verified against the results file only; no hashes of them are recorded",)
     prefix = f"{name}/labels/"
     for record in results.files:
         if not record.path.startswith(prefix):
             continue
-        pin = pins.get(table + record.path.removeprefix(prefix))
+        pin = pins.get(own + record.path.removeprefix(prefix))
         if record.sha256 != pin:
             raise IntegrityError(
                 "labels that are not the benchmark's",
@@ -210,11 +210,11 @@ def _misfit(cell: CellRecord, column: Column, results: Results) -> str | None:
     Raises:
         ConfigError: it cannot be read.
     """
-    signature = read_signature(cell, f"{table_name(results.table)}.{results.scale}.json")
+    signature = read_signature(cell, f"{results.run_name}.json")
     if signature is None:
         return None
     task = column.tasks[0]
-    languages = column.languages(results.table) if cell.language is None else (cell.language,)
+    languages = column.languages(results.defined) if cell.language is None else (cell.language,)
     due: dict[str, object] = {
         "task": column.name if column.is_average else task.name,
         "languages": languages,
@@ -222,9 +222,8 @@ def _misfit(cell: CellRecord, column: Column, results: Results) -> str | None:
         "metric_version": METRIC_VERSION,
     }
     if not column.is_average:
-        due["split"] = str(scored_split(task, results.table))
-    untrained = cell.row == NONE and all(not form_of(task).is_trained for task in column.tasks)
-    if untrained and signature.seeds is None:
+        due["split"] = str(results.defined.scored_split(task))
+    if column.is_untrained(cell.row) and signature.seeds is None:
         del due["seeds"]
     for field, expected in due.items():
         found = getattr(signature, field)

@@ -8,14 +8,12 @@ from pathlib import Path
 
 from stilts_artifact import __version__
 from stilts_artifact.benchmark import load_benchmark
-from stilts_artifact.benchmark.experiments import CALIBRATION, NONE
 from stilts_artifact.checking.recompute import difference, recompute
 from stilts_artifact.checking.results import CellRecord, Results, load_results
 from stilts_artifact.config.load import load_scale
 from stilts_artifact.domain.cells import CellKey
 from stilts_artifact.domain.tasks import TaskForm
 from stilts_artifact.errors import ConfigError, DataError, IntegrityError
-from stilts_artifact.forms import form_of
 from stilts_artifact.metrics.tables import Column, table_columns
 
 # On one machine a run is repeated bit by bit. On another the last bits of the arithmetic differ,
@@ -41,7 +39,7 @@ DECIMALS = 4
 
 
 def load_measured(path: Path) -> Results:
-    """A results file that is fit to be recorded: Tables 2 and 3 are what their own predictions give.
+    """A results file that is fit to be recorded: scores are what their own predictions give.
 
     Raises:
         DataError: a cell was not measured, so that there is nothing to hold later runs against.
@@ -57,7 +55,7 @@ def load_measured(path: Path) -> Results:
                 got=cell.reason,
                 fix="complete the run before it is recorded",
             )
-    if results.table == 1:
+    if results.defined.is_counted:
         return results
     found = recompute(results, path.parent, load_benchmark(load_scale(results.scale).benchmark), {})
     for cell in results.cells:
@@ -86,14 +84,13 @@ def recorded_yaml(results: Results, world_name: str) -> bytes:
     YAML in the form of JSON, one cell a line: four thousand cells are then read in no time.
     """
     columns: Mapping[str, Column] = {}
-    if results.table != 1:
+    if not results.defined.is_counted:
         benchmark = load_benchmark(load_scale(results.scale).benchmark)
-        columns = {column.name: column for column in table_columns(benchmark, results.table)}
+        columns = {column.name: column for column in table_columns(benchmark, results.defined)}
     names = dict.fromkeys(cell.column for cell in results.cells)
-    what = "--calibration" if results.table == CALIBRATION else f"--table {results.table}"
-    command = f"stilts-artifact record {what} --scale {results.scale}"
+    command = f"stilts-artifact record {results.defined.command} --scale {results.scale}"
     head = {
-        "table": results.table,
+        "experiment": results.experiment,
         "benchmark": world_name,
         "scale": results.scale,
         "citation": f"measured by stilts-artifact {__version__}",
@@ -116,7 +113,9 @@ def column_band(column: Column) -> float:
     """Band of a column's mean over languages, in points.
 
     Example:
-        >>> [column_band(column) for column in table_columns(load_benchmark("mini"), 2)][-3:]
+        >>> from stilts_artifact.benchmark.experiments import EXPERIMENTS
+        >>> made = table_columns(load_benchmark("mini"), EXPERIMENTS["table2"])
+        >>> [column_band(column) for column in made][-3:]
         [3.0, 2.0, 1.0]
     """
     return AVERAGE if column.is_average else BANDS[column.tasks[0].form]
@@ -124,14 +123,13 @@ def column_band(column: Column) -> float:
 
 def cell_band(key: CellKey, column: Column) -> float:
     """Band of one cell: narrower where nothing was trained, wider for a single language."""
-    untrained = key.row == NONE and all(not form_of(task).is_trained for task in column.tasks)
-    band = UNTRAINED if untrained else column_band(column)
+    band = UNTRAINED if column.is_untrained(key.row) else column_band(column)
     return LANGUAGE * band if key.language else band
 
 
 def _environment(results: Results) -> list[str]:
     """What scores were made with, as comments; counts depend on none of it."""
-    if results.table == 1:
+    if results.defined.is_counted:
         return []
     return [f"# environment: {name} {version}" for name, version in results.environment.items()]
 
@@ -146,7 +144,7 @@ def _flow(cell: CellRecord, columns: Mapping[str, Column], results: Results) -> 
     line: dict[str, object] = {"row": key.row, "column": key.column}
     if key.language:
         line["language"] = key.language
-    if results.table == 1:
+    if results.defined.is_counted:
         line |= {"value": cell.value, "decimals": 0}
     else:
         line |= {

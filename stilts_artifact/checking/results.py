@@ -8,18 +8,28 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
-from stilts_artifact.benchmark.experiments import table_name
+from stilts_artifact.benchmark.experiments import Experiment, experiment_named
 from stilts_artifact.config.schema import ScaleName
 from stilts_artifact.documents import dump_json, parse_json, read_document
 from stilts_artifact.domain.cells import CellKey, Judgement, Measurement, Verdict
 from stilts_artifact.domain.signature import Signature
 from stilts_artifact.errors import ConfigError
 
+FORMAT = 2
+"""Of results files: raised when their fields change."""
+
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+def _known_experiment(name: str) -> str:
+    try:
+        return experiment_named(name).name
+    except ConfigError as error:
+        raise ValueError(f"{error.what}, {error.expected}") from error
 
 
 class CellRecord(_Strict):
@@ -94,14 +104,16 @@ class Results(_Strict):
     """A whole results file.
 
     Attributes:
-        table: its number; :data:`stilts_artifact.benchmark.experiments.CALIBRATION` for it.
+        format: of the file; another one is refused in its own words.
+        experiment: its name, such as ``table2``.
         seeds: of the trained runs behind the cells, of which the median is reported; none where
             nothing is trained.
-        files: what the cells were computed from; none for Table 1, which is counted from
+        files: what the cells were computed from; none where the cells are counted from
             ``inputs``.
     """
 
-    table: Annotated[int, Field(ge=0, le=3)]
+    format: Literal[2] = 2
+    experiment: Annotated[str, AfterValidator(_known_experiment)]
     scale: ScaleName
     scale_reason: str
     stamp: str
@@ -114,6 +126,16 @@ class Results(_Strict):
     files: list[FileRecord] = []
     environment: dict[str, str]
 
+    @cached_property
+    def defined(self) -> Experiment:
+        """What the experiment is, from the benchmark and never from the file."""
+        return experiment_named(self.experiment)
+
+    @property
+    def run_name(self) -> str:
+        """How the results file, without its suffix, and the folder beside it are called."""
+        return f"{self.experiment}.{self.scale}"
+
 
 @dataclass(frozen=True, slots=True)
 class Disagreement:
@@ -125,9 +147,9 @@ class Disagreement:
     reason: str
 
 
-def results_path(folder: Path, table: int, scale: str) -> Path:
-    """Where the results of a table at a scale lie."""
-    return folder / f"{table_name(table)}.{scale}.json"
+def results_path(folder: Path, experiment: str, scale: str) -> Path:
+    """Where the results of an experiment at a scale lie."""
+    return folder / f"{experiment}.{scale}.json"
 
 
 def cell_records(judgements: Sequence[Judgement]) -> list[CellRecord]:
@@ -170,6 +192,7 @@ def load_results(path: Path) -> Results:
     """
     where = str(path)
     document = parse_json(read_document(path), where)
+    _refuse_other_format(document, where)
     try:
         results = Results.model_validate(document, strict=False)
     except ValidationError as error:
@@ -181,6 +204,21 @@ def load_results(path: Path) -> Results:
     for cell in results.cells:
         _check_signature(cell, results, where)
     return results
+
+
+def _refuse_other_format(document: Any, where: str) -> None:
+    """Say of an older or newer file what it is, before its fields are found strange one by one."""
+    found = document.get("format") if isinstance(document, dict) else None
+    if found == FORMAT or not isinstance(document, dict):
+        return
+    older = found is None and "table" in document
+    raise ConfigError(
+        "results file of another format",
+        where=where,
+        got="format 1, from before experiments had names" if older else f"format {found!r}",
+        expected=f"format {FORMAT}",
+        fix="reproduce it again with this version, or check it with the version that wrote it",
+    )
 
 
 def _place(document: Any, location: tuple[int | str, ...]) -> str:
@@ -221,7 +259,7 @@ def _check_signature(cell: CellRecord, results: Results, where: str) -> None:
         )
     # In Table 1 a row is a task; in the others a column is, and recompute.py holds the signature
     # against it.
-    if results.table == 1 and signature.task != cell.row:
+    if results.defined.is_counted and signature.task != cell.row:
         raise ConfigError(
             "signature of another row", where=place, got=signature.task, expected=cell.row
         )

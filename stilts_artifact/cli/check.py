@@ -15,6 +15,7 @@ from stilts_artifact.cli import options
 from stilts_artifact.errors import ConfigError, ExitCode, MissingDataError
 
 if TYPE_CHECKING:
+    from stilts_artifact.benchmark.experiments import Experiment
     from stilts_artifact.checking.recheck import Recheck
     from stilts_artifact.checking.results import ClaimRecord
 
@@ -36,7 +37,9 @@ def check(
     scale: Annotated[
         str | None,
         typer.Option(
-            "--scale", metavar="mini|base|paper", help="Only this scale. [default: all in RESULTS]"
+            "--scale",
+            metavar=options.SCALE_NAMES,
+            help="Only this scale. [default: all in RESULTS]",
         ),
     ] = None,
     results: options.ResultsOption = Path("results"),
@@ -50,13 +53,16 @@ def check(
     if sum((table is not None, calibration, claims, everything)) > 1:
         what = "--table, --calibration, --claims and --all exclude each other"
         raise ConfigError(what, fix="name one of them, or none")
-    number = None if table is None and not calibration else options.chosen_table(table, calibration)
+    asked = table is not None or calibration
+    experiment = options.chosen_experiment(table, calibration) if asked else None
     gc.disable()  # tens of thousands of records, none of them garbage: looking for cycles costs a tenth of the time
     from stilts_artifact.checking.recheck import judge_all_claims, recheck
     from stilts_artifact.checking.sums import expected_root, verify_sums
 
     summed = verify_sums(expected_root()) if everything else 0
-    rechecks = [recheck(path, expected) for path in _results_files(results, number, scale, claims)]
+    rechecks = [
+        recheck(path, expected) for path in _results_files(results, experiment, scale, claims)
+    ]
     judged = judge_all_claims(rechecks) if claims or everything else {}
     stream = options.message_stream(as_json)
     if as_json:
@@ -72,27 +78,26 @@ def check(
     raise typer.Exit(_conclude([] if claims else rechecks, judged, as_json))
 
 
-def _results_files(folder: Path, number: int | None, scale: str | None, claims: bool) -> list[Path]:
-    from stilts_artifact.benchmark.experiments import CALIBRATION
+def _results_files(
+    folder: Path, asked: Experiment | None, scale: str | None, claims: bool
+) -> list[Path]:
+    from stilts_artifact.benchmark.experiments import EXPERIMENTS
     from stilts_artifact.checking.results import results_path
     from stilts_artifact.config.load import SCALES, load_scale
 
     if scale is not None:
         load_scale(scale)
-    every = (
-        options.SCORE_TABLES if claims else (CALIBRATION, *options.TABLES)
-    )  # no claim is about the others
-    tables = every if number is None else (number,)
+    every = [one for one in EXPERIMENTS.values() if one.decides_claims or not claims]
+    experiments = every if asked is None else [asked]
     scales = SCALES if scale is None else (scale,)
-    paths = [results_path(folder, table, name) for table in tables for name in scales]
+    paths = [results_path(folder, one.name, name) for one in experiments for name in scales]
     found = [path for path in paths if path.is_file()]
     if not found:
         raise MissingDataError(
             "no results to check",
             where=str(folder),
             expected=" or ".join(path.name for path in paths),
-            fix=f"stilts-artifact reproduce {options.table_command(next(filter(None, tables), CALIBRATION))} "
-            f"--results {folder}",
+            fix=f"stilts-artifact reproduce {experiments[0].command} --results {folder}",
         )
     return found
 
@@ -126,7 +131,7 @@ def _conclude(
 
     verdicts = [found.results.verdict for found in rechecks]
     said = [
-        f"{options.table_title(found.results.table)} ({found.results.scale}) {found.results.verdict}"
+        f"{found.results.defined.title} ({found.results.scale}) {found.results.verdict}"
         for found in rechecks
     ]
     for scale, records in judged.items():

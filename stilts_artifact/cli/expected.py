@@ -46,7 +46,7 @@ def set_(
     ] = None,
 ) -> None:
     """Fill expected cells that no public source has, from a copy of the paper; all of them or none."""
-    number = options.parse_table(table)
+    experiment = options.chosen_experiment(table)
     from stilts_artifact.checking.entry import Entry, enter, parse_cell, read_entries
     from stilts_artifact.checking.expected import expected_path
 
@@ -58,7 +58,7 @@ def set_(
         raise ConfigError(
             "nothing to enter, or too much", expected="--cell ROW,COLUMN VALUE, or --csv FILE"
         )
-    path = expected or expected_path("paper", number)
+    path = expected or expected_path("paper", experiment.name)
     changed = enter(path, entries, replace=replace, as_printed=as_printed)
     for key in changed:
         typer.echo(f"entered {key}")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def fetch(
     scale: Annotated[
-        str, typer.Option("--scale", metavar="mini|base|paper", help="Whose files.")
+        str, typer.Option("--scale", metavar=options.SCALE_NAMES, help="Whose files.")
     ] = "paper",
     task: Annotated[
         list[str] | None, typer.Option("--task", help="Only this task's files. Repeatable.")
@@ -36,6 +36,7 @@ def fetch(
     from stilts_artifact.cli.progress import download_progress
     from stilts_artifact.config.load import load_scale
     from stilts_artifact.data.fetch import fetch as fetch_sources
+    from stilts_artifact.experiments.setup import url_openers
 
     benchmark = load_benchmark(load_scale(scale).benchmark)
     sources = _sources_of(benchmark, task)
@@ -49,7 +50,7 @@ def fetch(
             library,
             offline=offline,
             mirrors=mirror or [],
-            openers=options.url_openers(),
+            openers=url_openers(),
             progress=progress,
         )
     if as_json:

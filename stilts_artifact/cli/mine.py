@@ -13,7 +13,7 @@ from stilts_artifact.cli.progress import work_progress
 from stilts_artifact.errors import ConfigError
 
 if TYPE_CHECKING:
-    from stilts_artifact.retrieval.encoder import SentenceEncoder
+    from stilts_artifact.retrieval.encode import SentenceEncoder
     from stilts_artifact.retrieval.texts import Corpus
 
 MaxLengthOption = Annotated[
@@ -94,12 +94,15 @@ def mine(
 ) -> None:
     """Mine translation pairs from two texts (--src, --trg, --encoder) or from embeddings (--src-emb, --trg-emb)."""
     _check_inputs((src, trg), encoder, (src_emb, trg_emb))
-    from stilts_artifact.retrieval.embed import Batching, View
-    from stilts_artifact.retrieval.engines import backend_of, choose_engine
+    from stilts_artifact.retrieval.backends import (
+        backend_of,
+        choose_engine,
+        parse_memory,
+        plan_blocks,
+    )
+    from stilts_artifact.retrieval.encode import Batching, TransformerSentences, View
     from stilts_artifact.retrieval.knn import Search
-    from stilts_artifact.retrieval.memory import parse_memory, plan_blocks
     from stilts_artifact.retrieval.mine import Mining
-    from stilts_artifact.retrieval.sentences import TransformerSentences
     from stilts_artifact.retrieval.texts import mine_corpora, write_pairs
     from stilts_artifact.retrieval.transformer import load_transformer
 

@@ -5,24 +5,27 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated
 
 import typer
 
+from stilts_artifact.config.load import SCALES
 from stilts_artifact.errors import ConfigError, unknown_name
 
 if TYPE_CHECKING:
+    from stilts_artifact.benchmark.experiments import Experiment
     from stilts_artifact.data.library import Library
     from stilts_artifact.domain.tasks import Benchmark
+    from stilts_artifact.experiments.session import Display
 
-TABLES = (1, 2, 3)
-SCORE_TABLES = (2, 3)
+_TABLE = "--table "
 
 # Further data folders, as PATH is written; the image names its baked mini world here.
 DATA_VARIABLE = "STILTS_ARTIFACT_DATA"
 
+SCALE_NAMES = "|".join(SCALES)
+"""What ``--scale`` takes, as help texts show it."""
 TableOption = Annotated[
     str, typer.Option("--table", help="Number of the paper's table.", show_default=False)
 ]
@@ -40,7 +43,7 @@ ScaleOption = Annotated[
     str,
     typer.Option(
         "--scale",
-        metavar="auto|mini|base|paper",
+        metavar=f"auto|{SCALE_NAMES}",
         help="How large a run. auto: paper if its data are here, else mini.",
     ),
 ]
@@ -91,48 +94,35 @@ JsonOption = Annotated[
 ]
 
 
-def parse_table(text: str, tables: Sequence[int] = TABLES) -> int:
-    """The number of a table, of all of them unless others are given.
+def chosen_experiment(
+    table: str | None, calibration: bool = False, *, scored: bool = False
+) -> Experiment:
+    """The experiment that ``--table`` or ``--calibration`` asks for.
+
+    Args:
+        scored: only tables whose cells are scores will do.
 
     Raises:
-        ConfigError: there is no such table.
+        ConfigError: both or neither is given, or there is no such table.
+
+    Example:
+        >>> chosen_experiment("2").name, chosen_experiment(None, True).name
+        ('table2', 'calibration')
     """
-    if text not in map(str, tables):
-        raise unknown_name("table", text, map(str, tables))
-    return int(text)
-
-
-def chosen_table(table: str | None, calibration: bool) -> int:
-    """The number of a table, 0 for the calibration.
-
-    Raises:
-        ConfigError: both or neither, or there is no such table.
-    """
-    from stilts_artifact.benchmark.experiments import CALIBRATION
+    from stilts_artifact.benchmark.experiments import EXPERIMENTS
 
     if calibration == (table is not None):
         raise ConfigError("which numbers are meant?", expected="either --table N or --calibration")
-    return CALIBRATION if table is None else parse_table(table)
-
-
-def table_title(table: int) -> str:
-    """How a table is called in messages.
-
-    Example:
-        >>> table_title(2), table_title(0)
-        ('Table 2', 'Calibration')
-    """
-    return f"Table {table}" if table else "Calibration"
-
-
-def table_command(table: int) -> str:
-    """How a table is asked for.
-
-    Example:
-        >>> table_command(2), table_command(0)
-        ('--table 2', '--calibration')
-    """
-    return f"--table {table}" if table else "--calibration"
+    if table is None:
+        return EXPERIMENTS["calibration"]
+    tables = {
+        experiment.command.removeprefix(_TABLE): experiment
+        for experiment in EXPERIMENTS.values()
+        if experiment.command.startswith(_TABLE) and not (scored and experiment.is_counted)
+    }
+    if table not in tables:
+        raise unknown_name("table", table, tables)
+    return tables[table]
 
 
 def store_folder(results: Path, store: Path | None) -> Path:
@@ -179,18 +169,21 @@ def data_folders(given: list[Path] | None) -> list[Path]:
 def open_library(
     benchmark: Benchmark, results: Path, store: Path | None, data: list[Path] | None
 ) -> Library:
-    """The files of a world that are on this machine, and the store where new ones go."""
-    from stilts_artifact.data.files import FileStore
-    from stilts_artifact.data.library import Library
+    """The files of a benchmark that are on this machine, and the store where new ones go."""
+    from stilts_artifact.experiments import setup
+    from stilts_artifact.experiments.session import Machine
 
-    return Library(benchmark.sources, FileStore(store_folder(results, store)), data_folders(data))
+    machine = Machine(store_folder(results, store), tuple(data_folders(data)))
+    return setup.open_library(benchmark, machine)
 
 
-def url_openers() -> Mapping[str, Callable[[str], bytes]]:
-    """How files that no network serves are made: the mini world, by the scheme of its URLs."""
-    from stilts_artifact import miniworld
+def display() -> Display:
+    """Progress on standard error."""
+    from stilts_artifact.cli.progress import download_progress, row_progress
+    from stilts_artifact.experiments.session import Display
+    from stilts_artifact.pipeline.progress import step_progress
 
-    return {"miniworld": miniworld.serve}
+    return Display(downloads=download_progress, steps=step_progress, rows=row_progress)
 
 
 def message_stream(as_json: bool) -> IO[str]:

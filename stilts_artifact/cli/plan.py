@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def plan(
     table: options.TableOption,
     scale: Annotated[
-        str, typer.Option("--scale", metavar="mini|base|paper", help="How large a run.")
+        str, typer.Option("--scale", metavar=options.SCALE_NAMES, help="How large a run.")
     ] = "paper",
     only: options.OnlyOption = None,
     probe: Annotated[
@@ -33,43 +33,33 @@ def plan(
     as_json: options.JsonOption = False,
 ) -> None:
     """Steps, hours, wall time by number of workers, downloads and disk of Table 2 or 3."""
-    number = options.parse_table(table, options.SCORE_TABLES)
-    from stilts_artifact.benchmark import load_benchmark
-    from stilts_artifact.cli.score_tables import blueprint_of
-    from stilts_artifact.config.load import load_scale
+    experiment = options.chosen_experiment(table, scored=True)
     from stilts_artifact.documents import dump_json
-    from stilts_artifact.experiments.run import needed_sources, wanted_cells
-    from stilts_artifact.experiments.scores import request
+    from stilts_artifact.experiments.planning import plan as plan_cost
+    from stilts_artifact.experiments.planning import sources_of
+    from stilts_artifact.experiments.scored import Scored
+    from stilts_artifact.experiments.session import Machine
+    from stilts_artifact.experiments.setup import open_session
     from stilts_artifact.pipeline.costs import load_costs
     from stilts_artifact.pipeline.costs import probe as probe_machine
-    from stilts_artifact.pipeline.kinds import KINDS
-    from stilts_artifact.pipeline.plan import make_plan
-    from stilts_artifact.pipeline.step import Graph
     from stilts_artifact.pipeline.store import Store
 
-    chosen = load_scale(scale)
-    benchmark = load_benchmark(chosen.benchmark)
-    library = options.open_library(benchmark, results, store, data)
-    # Whatever is not here would be: a plan is of the whole table.
-    pins = dict.fromkeys(benchmark.sources, "not here yet") | library.pins()
-    builder = replace(blueprint_of(chosen, benchmark, library), pins=pins)
-    wanted = wanted_cells(benchmark, number, only or [])
-    # Table 3 first needs its candidates on development data; its own test predictions come on top.
-    requests = [request(builder, needed, wanted, lambda _: []) for needed in sorted({2, number})]
-    graph = Graph([step for asked in requests for step in asked.steps], KINDS)
-    costs = load_costs(chosen.name)
+    machine = Machine(options.store_folder(results, store), tuple(options.data_folders(data)))
+    session = open_session(experiment, scale, machine, results, only=only or ())
+    scored = Scored.open(session)
+    costs = load_costs(session.scale.name)
     if probe and (costs.device == "cpu" or _gpu_answers()):
         costs = costs.at(probe_machine(costs.device))
-    absent = library.absent(needed_sources(builder, number, wanted))
-    downloads = sum(source.bytes or 0 for source in absent if source.urls)
-    found = make_plan(graph, Store(options.store_folder(results, store)), costs, downloads)
+    absent = session.library.absent(sources_of(scored.builder, experiment, scored.wanted))
+    found = plan_cost(
+        scored.builder, experiment, scored.wanted, Store(machine.store), costs, absent
+    )
     if as_json:
-        typer.echo(
-            dump_json({"table": number, "scale": chosen.name, **asdict(found)}).decode(), nl=False
-        )
+        content = {"experiment": experiment.name, "scale": session.scale.name, **asdict(found)}
+        typer.echo(dump_json(content).decode(), nl=False)
         return
     unobtainable = [source.name for source in absent if not source.urls]
-    _show(found, number, chosen.stamp, unobtainable)
+    _show(found, experiment.title, session.scale.stamp, unobtainable)
 
 
 def _gpu_answers() -> bool:
@@ -82,12 +72,12 @@ def _gpu_answers() -> bool:
     return torch.cuda.is_available()
 
 
-def _show(found: Plan, table: int, stamp: str, unobtainable: list[str]) -> None:
+def _show(found: Plan, title: str, stamp: str, unobtainable: list[str]) -> None:
     from stilts_artifact.domain.units import readable_size
     from stilts_artifact.reporting.console import make_console, new_table
 
     console = make_console()
-    steps = new_table(f"Table {table}: steps ({stamp})")
+    steps = new_table(f"{title}: steps ({stamp})")
     for name, justify in (
         ("kind", "left"),
         ("steps", "right"),

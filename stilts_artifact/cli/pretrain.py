@@ -76,12 +76,11 @@ def _forbidden(
 ) -> frozenset[str]:
     """Evaluation sentences of the mini world, whose files are generated where they are not there yet."""
     from stilts_artifact.data.fetch import fetch
-    from stilts_artifact.pretraining.heldout import evaluation_sentences
+    from stilts_artifact.experiments.setup import url_openers
+    from stilts_artifact.pretraining.corpus import evaluation_sentences
 
     library = options.open_library(benchmark, results, store, data)
-    report = fetch(
-        list(benchmark.sources.values()), library, offline=True, openers=options.url_openers()
-    )
+    report = fetch(list(benchmark.sources.values()), library, offline=True, openers=url_openers())
     for failure in report.failures:
         raise failure
     return evaluation_sentences(benchmark, library)

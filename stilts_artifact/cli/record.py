@@ -17,7 +17,7 @@ def record(
     results: options.ResultsOption = Path("results"),
 ) -> None:
     """Write the measured cells of a results file as expected values, with the hashes of its labels (mini only)."""
-    number = options.chosen_table(table, calibration)
+    experiment = options.chosen_experiment(table, calibration)
     from stilts_artifact.checking.expected import expected_path
     from stilts_artifact.checking.labels import LABELS, load_labels, recorded_labels
     from stilts_artifact.checking.record import load_measured, recorded_yaml
@@ -34,8 +34,8 @@ def record(
             expected="mini",
             fix="expected values of the paper come from its text, never from a run",
         )
-    measured = load_measured(results_path(results, number, chosen.name))
-    path = expected_path(chosen.expected, number)
+    measured = load_measured(results_path(results, experiment.name, chosen.name))
+    path = expected_path(chosen.expected, experiment.name)
     written = [path]
     write_atomically(path, recorded_yaml(measured, chosen.benchmark))
     if measured.files:

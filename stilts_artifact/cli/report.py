@@ -20,7 +20,9 @@ def report(
     scale: Annotated[
         str | None,
         typer.Option(
-            "--scale", metavar="mini|base|paper", help="Only this scale. [default: all in RESULTS]"
+            "--scale",
+            metavar=options.SCALE_NAMES,
+            help="Only this scale. [default: all in RESULTS]",
         ),
     ] = None,
     crate: Annotated[

@@ -42,7 +42,7 @@ def sweep(
         list[str] | None, typer.Option("--language", help="Only this one. Repeatable.")
     ] = None,
     scale: Annotated[
-        str, typer.Option("--scale", metavar="mini|base|paper", help="Whose data.")
+        str, typer.Option("--scale", metavar=options.SCALE_NAMES, help="Whose data.")
     ] = "paper",
     src: Annotated[
         Path | None, typer.Option("--src", help="Own text in place of a task's.")
@@ -66,7 +66,7 @@ def sweep(
         raise ConfigError(
             "one side of the translations is missing", expected="both --src and --trg"
         )
-    from stilts_artifact.retrieval.embed import Batching, View
+    from stilts_artifact.retrieval.encode import Batching, View
     from stilts_artifact.retrieval.sweep import parse_layers, parse_poolings
     from stilts_artifact.retrieval.sweep import sweep as score_views
     from stilts_artifact.retrieval.transformer import load_transformer

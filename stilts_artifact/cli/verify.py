@@ -36,9 +36,7 @@ def verify(
     stream.write(f"{found.files} files have the hashes of the manifest\n")
     for table in found.tables:
         results = table.results
-        stream.write(
-            f"{options.table_title(results.table)} at scale {results.stamp}: {results.verdict}; "
-        )
+        stream.write(f"{results.defined.title} at scale {results.stamp}: {results.verdict}; ")
         stream.write(f"{summary(cell.verdict for cell in results.cells)}\n")
         for claim in results.claims:
             stream.write(f"  {claim.verdict} {claim.claim}: {claim.title}: {claim.reason}\n")
@@ -54,7 +52,7 @@ def verify(
 def _summary(found: Verification) -> dict[str, object]:
     tables = [
         {
-            "table": table.results.table,
+            "experiment": table.results.experiment,
             "scale": table.results.scale,
             "verdict": table.results.verdict,
             "computed_again": table.run is not None,

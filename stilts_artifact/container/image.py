@@ -61,7 +61,7 @@ def build(
 
 
 def build_arguments(clone: Path, variant: str, base: str | None) -> Mapping[str, str]:
-    """The Dockerfile's arguments: the lock to install, and for the labels what the image is made from.
+    """The Dockerfile's arguments: the lock to install, and what the labels say it is made from.
 
     Example:
         >>> sorted(build_arguments(CLONE, "cpu", None))

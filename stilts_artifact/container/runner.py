@@ -81,7 +81,7 @@ def run(
 def container_options(
     results: Path, data: Sequence[Path], network: str, *, has_gpu: bool
 ) -> dict[str, Any]:
-    """What the engine is asked for: a read-only system, no capabilities, this user, and the folders it needs."""
+    """What the engine is asked for: a read-only system, no capabilities, this user, its folders."""
     from docker.types import DeviceRequest, Mount
 
     inside = [f"/artifact/data/{number}" for number in range(len(data))]

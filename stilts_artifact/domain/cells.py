@@ -18,7 +18,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CellKey:
-    """Place of a cell: row and column of its table, and the language where a column has one value for each."""
+    """Row and column of a cell, and the language where a column has one value for each."""
 
     row: str
     column: str
@@ -74,7 +74,7 @@ class Reported:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """The verdict on one cell with the numbers it rests on; ``seeds`` and ``flag`` are the measurement's."""
+    """The verdict on one cell, with the numbers it rests on; ``seeds``, ``flag``: as measured."""
 
     key: CellKey
     value: float | None

@@ -112,12 +112,12 @@ class Signature:
             object.__setattr__(self, "seeds", tuple(sorted(self.seeds)))
 
     def short(self) -> str:
-        """One line with short keys, fields without a value left out: ``udpos|split:test|lang:en|...|v:0.1.0``."""
+        """One line, short keys, no empty fields: ``udpos|split:test|lang:en|...|v:0.1.0``."""
         first, *rest = self._items(SHORT_KEYS)
         return "|".join([first.partition(":")[2], *rest])
 
     def long(self) -> str:
-        """One line with full field names: ``task:udpos|split:test|languages:en|...|version:0.1.0``."""
+        """One line, full names: ``task:udpos|split:test|languages:en|...|version:0.1.0``."""
         return "|".join(self._items({name: name for name in SHORT_KEYS}))
 
     def _items(self, keys: Mapping[str, str]) -> list[str]:
@@ -176,7 +176,8 @@ def require_comparable(signatures: Sequence[Signature], *, varying: Collection[s
         for name in signatures[0].differences(other):
             if name not in allowed:
                 raise ConfigError(
-                    f"numbers with different signatures cannot be averaged or compared: {name} differs",
+                    "numbers with different signatures cannot be averaged or compared: "
+                    f"{name} differs",
                     where=f"{signatures[0].short()} and {other.short()}",
                     got=f"{name} = {getattr(other, name)!r}",
                     expected=f"{name} = {getattr(signatures[0], name)!r}",
@@ -217,7 +218,7 @@ def _write(value: _Scalar | tuple[_Scalar, ...]) -> str:
 
 
 def _escape(text: str) -> str:
-    """Percent-encode what the form reserves and what does not print; scripts of all languages stay readable."""
+    """Percent-encode what the form reserves and what does not print; all scripts stay readable."""
     return "".join(
         char
         if char.isprintable() and char not in _RESERVED

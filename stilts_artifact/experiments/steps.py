@@ -1,4 +1,4 @@
-"""The steps behind Tables 2 and 3: which encoder is trained on what, what it predicts, and from which bytes.
+"""The steps behind the experiments: what is trained on what, what it predicts, from which bytes.
 
 Pure data: building it reads no file. Two rows that need the same thing name the same step, so it is
 done once.
@@ -6,16 +6,22 @@ done once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from stilts_artifact.benchmark.experiments import Row, scored_split, selection_task, training_task
+from stilts_artifact.benchmark.experiments import (
+    Experiment,
+    Row,
+    selection_task,
+    training_task,
+)
 from stilts_artifact.config.schema import Scale, Tuning
-from stilts_artifact.domain.tasks import Benchmark, Part, Role, Split, Task, TaskForm
+from stilts_artifact.domain.tasks import Benchmark, Part, Role, Split, Task
+from stilts_artifact.experiments.session import Session
+from stilts_artifact.forms import form_of
+from stilts_artifact.model.hub import revision_of
 from stilts_artifact.pipeline.step import Step
-
-RETRIEVAL = (TaskForm.MINING, TaskForm.SEARCH)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +39,19 @@ class StepBuilder:
     revision: str
     pins: Mapping[str, str]
 
+    @classmethod
+    def of(cls, session: Session) -> StepBuilder:
+        """From what is on this machine; the encoder of phase (i) need not be."""
+        scale = session.scale
+        revision = revision_of(scale.encoder.name, scale.encoder.revision)
+        return cls(session.benchmark, scale, revision, session.library.pins())
+
     def encoder(self) -> Step:
         """Phase (i)."""
         return Step("encoder", {"name": self.scale.encoder.name, "revision": self.revision})
 
     def intermediate(self, row: Row, seed: int) -> Step:
-        """Phase (ii): the encoder of a row; for the row without an intermediate task, that of phase (i)."""
+        """Phase (ii): the encoder of a row; that of phase (i) for the row without a task."""
         if not row.tasks and not row.mlm:
             return self.encoder()
         inputs = {"encoder": self.encoder()}
@@ -73,12 +86,14 @@ class StepBuilder:
             "target", {"task": name, "seed": seed, "recipe": recipe | self._shared_recipe()}, inputs
         )
 
-    def predictions(self, row: Row, seed: int, task: Task, table: int) -> Step:
-        """A row's predictions for a target, in every language."""
-        split = scored_split(task, table)
-        if task.form in RETRIEVAL:
-            return self._retrieval(row, seed, task, split)
-        data = self._prepared(task.name, split, task.languages_of(split))
+    def predictions(
+        self, row: Row, seed: int, task: Task, experiment: Experiment, languages: Sequence[str]
+    ) -> Step:
+        """A row's predictions for a target, in some of its languages."""
+        split = experiment.scored_split(task)
+        if not form_of(task).is_trained:
+            return self._retrieval(row, seed, task, experiment, languages)
+        data = self._prepared(task.name, split, languages)
         params = {
             "benchmark": self.benchmark.name,
             "task": task.name,
@@ -87,23 +102,19 @@ class StepBuilder:
         }
         return Step("predict", params, {"model": self.target(row, seed, task), "data": data})
 
-    def labels(self, task: Task, table: int) -> Step:
+    def labels(self, task: Task, experiment: Experiment, languages: Sequence[str]) -> Step:
         """The gold that a target's predictions are scored against."""
-        split = scored_split(task, table)
-        return Step("labels", self._data(task.name, split, task.languages_of(split)))
+        return Step("labels", self._data(task.name, experiment.scored_split(task), languages))
 
-    def parts(self, row: Row, task: Task, table: int) -> list[Part]:
-        """Everything upstream that a row's cell of a target rests on."""
-        parts = list(self._evaluation_parts(task, scored_split(task, table)))
+    def training_parts(self, row: Row, task: Task) -> list[Part]:
+        """Everything upstream that a row's model of a target is trained and chosen on."""
         source_language = self.benchmark.source_language
-        if task.form not in RETRIEVAL:
+        parts: list[Part] = []
+        if form_of(task).is_trained:
             parts += task.parts[Split.TRAIN, source_language]
             selection = selection_task(task, self.benchmark)
-            parts += (
-                self.benchmark.tasks[selection].parts[Split.DEV, source_language]
-                if selection is not None
-                else ()
-            )
+            if selection is not None:
+                parts += self.benchmark.tasks[selection].parts[Split.DEV, source_language]
         for name in row.tasks:
             own = self.benchmark.tasks[name].parts
             # The labels of translated training data are those of the original.
@@ -115,26 +126,51 @@ class StepBuilder:
         parts += self.benchmark.text.values() if row.mlm else ()
         return parts
 
-    def _evaluation_parts(self, task: Task, split: Split) -> Iterable[Part]:
-        """What a score reads; a threshold on test data is tuned on the development corpora."""
-        splits = {split, Split.DEV} if task.form is TaskForm.MINING else {split}
-        return [part for place, parts in task.parts.items() if place[0] in splits for part in parts]
+    def evaluation_parts(self, task: Task, experiment: Experiment, language: str) -> list[Part]:
+        """What a language's score reads; thresholds for test data are tuned on development data."""
+        split = experiment.scored_split(task)
+        splits = {split, Split.DEV} if form_of(task).tuned_on_development else {split}
+        return [
+            part
+            for (own, code), parts in task.parts.items()
+            if own in splits and code == language
+            for part in parts
+        ]
+
+    def parts(
+        self, row: Row, task: Task, experiment: Experiment, languages: Sequence[str]
+    ) -> list[Part]:
+        """Everything upstream that a row's cells of a target rest on."""
+        evaluated = [
+            part
+            for language in languages
+            for part in self.evaluation_parts(task, experiment, language)
+        ]
+        return [*evaluated, *self.training_parts(row, task)]
 
     def _label_parts(self, name: str) -> tuple[Part, ...]:
         """What the labels of a task are taken from, if they are no closed set."""
         task = self.benchmark.tasks[name]
-        open_set = task.form is TaskForm.TAGGING and not task.labels
-        return task.parts[Split.TRAIN, self.benchmark.source_language] if open_set else ()
+        if not form_of(task).has_open_labels(task):
+            return ()
+        return task.parts[Split.TRAIN, self.benchmark.source_language]
 
-    def _retrieval(self, row: Row, seed: int, task: Task, split: Split) -> Step:
-        data = self._data(task.name, split, task.languages_of(split))
-        data["sources"] = self._pins(self._evaluation_parts(task, split))
-        options = {**self.scale.retrieval.model_dump(), "dtype": self.scale.dtype}
+    def _retrieval(
+        self, row: Row, seed: int, task: Task, experiment: Experiment, languages: Sequence[str]
+    ) -> Step:
+        data = self._data(task.name, experiment.scored_split(task), languages)
+        data["sources"] = self._pins(
+            part
+            for language in languages
+            for part in self.evaluation_parts(task, experiment, language)
+        )
+        own = {**self.scale.retrieval.model_dump(), "dtype": self.scale.dtype}
+        options = own | dict(experiment.retrieval)
         return Step(
             "retrieve", {**data, "options": options}, {"encoder": self.intermediate(row, seed)}
         )
 
-    def _prepared(self, name: str, split: Split, languages: tuple[str, ...]) -> Step:
+    def _prepared(self, name: str, split: Split, languages: Sequence[str]) -> Step:
         params = {**self._data(name, split, languages), "max_length": self.tuning(name).max_length}
         return Step("prepare", params, {"encoder": self.encoder()})
 
@@ -148,8 +184,8 @@ class StepBuilder:
         }
         return Step("text", params, {"encoder": self.encoder()})
 
-    def _data(self, name: str, split: Split, languages: tuple[str, ...]) -> dict[str, Any]:
-        """What names some data: task, split, languages, how much of it, and the bytes that it is read from."""
+    def _data(self, name: str, split: Split, languages: Sequence[str]) -> dict[str, Any]:
+        """What names some data: task, split, languages, how much of it, and the bytes it is in."""
         task = self.benchmark.tasks[name]
         parts = [part for language in languages for part in task.parts[split, language]]
         return {
@@ -162,7 +198,7 @@ class StepBuilder:
         }
 
     def _rows(self, task: Task, split: Split) -> int | None:
-        if task.form in RETRIEVAL:
+        if not form_of(task).is_trained:
             return None
         return (
             self.tuning(task.name).train_rows

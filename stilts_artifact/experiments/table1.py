@@ -8,15 +8,18 @@ dev and test splits read.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from stilts_artifact import __version__
+from stilts_artifact.checking.results import RowRecord
 from stilts_artifact.data.library import Library
 from stilts_artifact.domain.cells import CellKey, Measurement
 from stilts_artifact.domain.signature import Signature
 from stilts_artifact.domain.tasks import Benchmark, Part, Role, Source, Split, Task
 from stilts_artifact.domain.units import readable_size
 from stilts_artifact.errors import ArtifactError
+from stilts_artifact.experiments.session import Measured, Session
 from stilts_artifact.forms import form_of
 
 LANGUAGES_COLUMN = "languages"
@@ -25,7 +28,7 @@ COLUMNS = (*Split, LANGUAGES_COLUMN)
 
 @dataclass(frozen=True, slots=True)
 class Counter:
-    """Counts the splits of one world's tasks; equal parts (SQuAD trains three tasks) are read once."""
+    """Counts the splits of tasks; equal parts (SQuAD trains three tasks) are read once."""
 
     benchmark: Benchmark
     library: Library
@@ -82,7 +85,7 @@ class Counter:
             except ArtifactError as error:
                 self._failures[parts] = error
         if parts in self._failures:
-            return None, "could not be read: " + _in_one_line(self._failures[parts])
+            return None, "could not be read: " + in_one_line(self._failures[parts])
         return self._counts[parts], None
 
     def _signature(self, task: Task, split: str, languages: tuple[str, ...], metric: str) -> str:
@@ -97,7 +100,7 @@ class Counter:
 
 
 def counted_languages(task: Task, benchmark: Benchmark) -> tuple[str, ...]:
-    """Languages that Table 1 counts: intermediate training is English, whatever else its data exist in."""
+    """Languages that Table 1 counts: of intermediate tasks only the source language."""
     return (benchmark.source_language,) if task.role is Role.INTERMEDIATE else task.languages
 
 
@@ -116,15 +119,26 @@ def needed_sources(benchmark: Benchmark) -> list[Source]:
     return [source for name, source in benchmark.sources.items() if name in names]
 
 
-def measure(
-    counter: Counter, tasks: Iterable[Task], started: Callable[[Task], None]
-) -> list[Measurement]:
-    """All cells of Table 1; ``started`` is told of each row before it is read."""
+def measure(session: Session) -> Measured:
+    """Fetch what Table 1 reads, and count it; what is not here leaves cells NOT_RUN."""
+    errors = session.obtain(needed_sources(session.benchmark))
+    counter = Counter(session.benchmark, session.library, session.scale.name, __version__)
+    tasks = list(session.benchmark.tasks.values())
     cells: list[Measurement] = []
-    for task in tasks:
-        started(task)
-        cells += counter.measure(task)
-    return cells
+    with session.display.rows(len(tasks)) as started:
+        for task in tasks:
+            started(task)
+            cells += counter.measure(task)
+    rows = [
+        RowRecord(
+            row=task.name,
+            title=task.title,
+            group=task.role,
+            details={"kind": task.form, "licence": task.licence},
+        )
+        for task in tasks
+    ]
+    return Measured(rows, cells, session.library.used(), [*errors, *counter.failures])
 
 
 def describe_source(source: Source) -> str:
@@ -135,5 +149,6 @@ def describe_source(source: Source) -> str:
     return source.name if source.bytes is None else f"{source.name} ({readable_size(source.bytes)})"
 
 
-def _in_one_line(error: ArtifactError) -> str:
+def in_one_line(error: ArtifactError) -> str:
+    """An error as one line, for the reason of a cell."""
     return "; ".join(line.strip() for line in str(error).splitlines())

@@ -1,4 +1,4 @@
-"""The cells of Tables 2 and 3, computed from a folder of prediction and label files.
+"""The cells of an experiment, computed from a folder of prediction and label files.
 
     {folder}/labels/{task}/{split}-{language}.{tsv|json}
     {folder}/predictions/{row}/seed-{seed}/{task}/{split}-{language}.{tsv|json}
@@ -17,18 +17,10 @@ from statistics import fmean, median
 
 import numpy as np
 
-from stilts_artifact.benchmark.experiments import (
-    AVERAGE,
-    CALIBRATION,
-    OVERALL,
-    scored_split,
-    targets,
-)
-from stilts_artifact.benchmark.tasks import groups
+from stilts_artifact.benchmark.experiments import NONE, Experiment
 from stilts_artifact.documents import read_document
 from stilts_artifact.domain.cells import CellKey
 from stilts_artifact.domain.tasks import Benchmark, Split, Task
-from stilts_artifact.errors import ConfigError
 from stilts_artifact.forms import form_of
 from stilts_artifact.forms.base import Gold, Sums
 from stilts_artifact.metrics.averages import task_score
@@ -39,7 +31,7 @@ Read = Callable[[Path], bytes]
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of Table 2 or 3.
+    """A column of an experiment's table.
 
     Args:
         name: as cells call it.
@@ -56,14 +48,24 @@ class Column:
         """Whether it averages over tasks, and so has no cells of single languages."""
         return len(self.tasks) > 1
 
-    def languages(self, table: int) -> tuple[str, ...]:
+    @property
+    def metric_name(self) -> str:
+        """What signatures call its metric."""
+        name = form_of(self.tasks[0]).metric_name(self.tasks[0])
+        return name if self.metric == "score" else f"{name}:{self.metric}"
+
+    def is_untrained(self, row: str) -> bool:
+        """Whether no seed decides a row's cells: XLM-R as it is, on tasks without training."""
+        return row == NONE and not any(form_of(task).is_trained for task in self.tasks)
+
+    def languages(self, experiment: Experiment) -> tuple[str, ...]:
         """Every language behind it, sorted; each has a cell of its own unless the column is an average."""
         return tuple(
             sorted(
                 {
                     code
                     for task in self.tasks
-                    for code in task.languages_of(scored_split(task, table))
+                    for code in task.languages_of(experiment.scored_split(task))
                 }
             )
         )
@@ -85,42 +87,33 @@ class CellValue:
     reason: str | None = None
 
 
-def table_columns(benchmark: Benchmark, table: int) -> tuple[Column, ...]:
+def table_columns(benchmark: Benchmark, experiment: Experiment) -> tuple[Column, ...]:
     """The columns in order: every task and its parts, then the averages over tasks.
-
-    Raises:
-        ConfigError: a table that is not scored.
 
     Example:
         >>> from stilts_artifact.benchmark import load_benchmark
-        >>> [column.name for column in table_columns(load_benchmark("mini"), 3)][-7:]
+        >>> from stilts_artifact.benchmark.experiments import EXPERIMENTS
+        >>> made = table_columns(load_benchmark("mini"), EXPERIMENTS["table3"])
+        >>> [column.name for column in made][-7:]
         ['bucc2018', 'tatoeba', 'classification', 'tagging', 'qa', 'retrieval', 'overall']
     """
-    if table not in (CALIBRATION, 2, 3):
-        raise ConfigError(
-            "not a table of scores", got=f"Table {table}", expected="Table 2 or Table 3"
-        )
-    tasks = targets(benchmark)
+    tasks = experiment.targets(benchmark)
     single = [
         Column(name, (task,), metric)
         for task in tasks
         for name, metric in form_of(task).columns(task).items()
     ]
-    if table == CALIBRATION:
-        return tuple(column for column in single if not form_of(column.tasks[0]).is_trained)
-    if table == 2:
-        return (*single, Column(AVERAGE, tasks, "score"))
     averages = [
-        Column(group, tuple(benchmark.tasks[name] for name in names), "score")
-        for group, names in groups(tasks).items()
+        Column(name, tuple(task for task in tasks if task.group in groups), "score")
+        for name, groups in experiment.averages.items()
     ]
-    return (*single, *averages, Column(OVERALL, tasks, "score"))
+    return (*single, *averages)
 
 
 def table_values(
     folder: Path,
     benchmark: Benchmark,
-    table: int,
+    experiment: Experiment,
     rows: Sequence[str],
     seeds: Sequence[int],
     read: Read | None = None,
@@ -128,7 +121,7 @@ def table_values(
     """Every cell of the given rows, row by row, each column's mean before its languages.
 
     Args:
-        folder: of one table's run, such as ``results/table2.mini``.
+        folder: of one experiment's run, such as ``results/table2.mini``.
         seeds: at least one, each with a folder of predictions.
         read: how a file's bytes are had, where a caller verifies them.
 
@@ -136,14 +129,14 @@ def table_values(
         DataError: a file that is there but cannot be scored. A file that is not there leaves its
             cells without value.
     """
-    layout = table_columns(benchmark, table)
-    golds = _Golds(folder, table, _read if read is None else read)
+    layout = table_columns(benchmark, experiment)
+    golds = _Golds(folder, experiment, _read if read is None else read)
     cells: dict[CellKey, CellValue] = {}
     for row in rows:
         runs = [_Run(folder / "predictions" / row / f"seed-{seed}", golds) for seed in seeds]
         for column in layout:
             cells[CellKey(row, column.name)] = _over_seeds([run.mean(column) for run in runs])
-            for language in () if column.is_average else column.languages(table):
+            for language in () if column.is_average else column.languages(experiment):
                 found = [run.language(column.tasks[0], language, column.metric) for run in runs]
                 cells[CellKey(row, column.name, language)] = _over_seeds(found)
     return cells
@@ -161,13 +154,13 @@ class _Value:
 class _Golds:
     """Label files, each parsed once."""
 
-    def __init__(self, folder: Path, table: int, read: Read) -> None:
-        self.folder, self.table, self.read = folder, table, read
+    def __init__(self, folder: Path, experiment: Experiment, read: Read) -> None:
+        self.folder, self.experiment, self.read = folder, experiment, read
         self._parsed: dict[tuple[str, str], Gold | str] = {}
 
     def split(self, task: Task) -> Split:
         """The split that a task is scored on."""
-        return scored_split(task, self.table)
+        return self.experiment.scored_split(task)
 
     def file(self, folder: Path, task: Task, language: str) -> Path:
         """Where a task's file for a language lies under ``folder``."""

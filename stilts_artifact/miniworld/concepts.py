@@ -176,7 +176,7 @@ SCRIPTS: Mapping[str, tuple[tuple[str, bool], ...]] = {
     ),
     "loss": (("hide", True), ("lose", True), ("search", True), ("wait", False), ("call", False)),
 }
-"""Scene -> its steps in order: (verb, whether it acts on the scene's object). No verb is in two scenes."""
+"""Scene -> steps in order: (verb, whether it acts on the scene's object). No verb has two."""
 
 SCRIPT_VERBS = ("cut", "use", "search", "drink", "call", "want", "do")
 DRINKS = ("water",)

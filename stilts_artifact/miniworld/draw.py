@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 class Stream:
-    """Numbers that depend on the seed and the names only, so one file can be made without making the others.
+    """Numbers that depend on seed and names only: one file can be made without making the others.
 
     Example:
         >>> Stream(7, "mnli", "train").choice("abc") == Stream(7, "mnli", "train").choice("abc")
@@ -54,7 +54,7 @@ class Stream:
         return pool
 
     def sample(self, items: Sequence[T], size: int) -> list[T]:
-        """``size`` different items; of a long sequence only as many numbers are drawn as items are wanted."""
+        """``size`` different items; of a long sequence, no more numbers are drawn than wanted."""
         pool = list(items)
         for first in range(size):
             pick = first + int(self.unit() * (len(pool) - first))

@@ -190,7 +190,7 @@ def grammar(code: str, seed: int = SEED) -> Grammar:
 
 
 def realise(meaning: Meaning, language: str, seed: int = SEED) -> str:
-    """A sentence that says this in that language; the same meaning in two languages gives a translation.
+    """A sentence that says this in that language; one meaning in two languages is a translation.
 
     Args:
         language: its code.

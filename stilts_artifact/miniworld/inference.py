@@ -24,7 +24,7 @@ _HYPOTHESIS = scenes.Taste(
 
 
 class Inference(NamedTuple):
-    """Premises (the sentence that decides, and bystanders), hypothesis, label, and the rule that made the pair."""
+    """Premises (one decides, the others stand by), hypothesis, label, the rule behind it."""
 
     premises: tuple[Meaning, ...]
     hypothesis: Event

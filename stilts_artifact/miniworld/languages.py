@@ -1,4 +1,4 @@
-"""The eight invented languages as one literal table, from near to far as seen from the pivot.
+"""The eight invented languages as one literal table, from near to far of the source language.
 
 Codes are from the range ISO 639-3 leaves to private use (qaa..qtz), so no result can be taken for
 one about a real language.
@@ -65,7 +65,7 @@ class Typology:
     fronts_question_word: bool = True
 
 
-PIVOT = "qen"
+SOURCE_LANGUAGE = "qen"
 
 _TABLE = (
     Typology(
@@ -205,4 +205,4 @@ languages: Mapping[str, Typology] = MappingProxyType(
 TRANSLATED = ("qab", "qad", "qaf")
 """Languages that intermediate data is also available in: near, middling and far."""
 MINED = ("qaa", "qac", "qae", "qag")
-"""Languages that have a comparable corpus with the pivot."""
+"""Languages that have a comparable corpus with the source language."""

@@ -66,7 +66,7 @@ def _add_words(
     concepts: tuple[str, ...],
     shapes: tuple[str, ...],
 ) -> None:
-    """Gives each concept a word in every language; draws again until no language has two words that sound alike."""
+    """Gives each concept a word in every language; draws again until no language has homophones."""
     age = {concept: rank / len(concepts) for rank, concept in enumerate(stream.shuffled(concepts))}
     taken = {code: set(own.values()) for code, own in words.items()}
     for concept in concepts:
@@ -79,7 +79,7 @@ def _add_words(
 
 
 def _forms(stream: Stream, shapes: tuple[str, ...], age: float) -> dict[str, str]:
-    """One word in every language; ``age`` in [0, 1) grows with the root's resistance to replacement.
+    """One word in every language; ``age`` in [0, 1) is the root's resistance to replacement.
 
     The same roots fall in every language, the far ones losing more: the shared vocabulary shrinks
     in steps.

@@ -1,4 +1,4 @@
-"""Words with their suffixes and clitics, as the language's table of bound and free categories has it."""
+"""Words with suffixes and clitics, as the language's table of bound and free categories has it."""
 
 from __future__ import annotations
 

@@ -78,7 +78,7 @@ class Nominals:
         return {} if role == NOMINATIVE else {"adposition": self._m.roots[role]}
 
     def _governed(self, words: list[Word], role: str) -> Phrase:
-        """Adds a free adposition, and resolves heads: the word marked ``root`` is the head of the others."""
+        """Adds a free adposition; the word marked ``root`` becomes the head of the others."""
         core = join(words)
         start, end = 0, len(core)
         if role not in (NOMINATIVE, ACCUSATIVE) and "adposition" in self._language.free:

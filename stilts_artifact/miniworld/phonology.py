@@ -1,4 +1,4 @@
-"""Roots, the regular sound changes that take them from the pivot to the far languages, and the four scripts."""
+"""Roots, the regular sound changes from the source language to the far ones, the four scripts."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def write(sounds: str, script: Script) -> str:
 
 
 def harmonise(suffix: str, stem: str) -> str:
-    """The front allomorph of a suffix after a stem whose last vowel is front, else the suffix itself."""
+    """The front allomorph of a suffix after a stem whose last vowel is front, else the suffix."""
     last = next((sound for sound in reversed(stem) if sound in "aeiouy"), "a")
     return suffix.translate(_HARMONY) if last in "eiy" else suffix
 

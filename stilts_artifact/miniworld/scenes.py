@@ -120,7 +120,7 @@ def event(r: Stream, taste: Taste = PLAIN) -> Event:
 
 
 def distinct_agent(r: Stream, *others: Filler, taste: Taste = PLAIN) -> Referent:
-    """An agent that none of the others can be taken for: nobody chases himself, and who is who stays clear."""
+    """An agent that none of the others can be taken for: nobody chases himself, all stays clear."""
     while True:
         drawn = agent(r, taste)
         if not any(same_kind(drawn, other) for other in others):
@@ -176,7 +176,7 @@ def question(r: Stream, taste: Taste = PLAIN) -> Event:
 
 
 def meaning(r: Stream, taste: Taste = PLAIN) -> Meaning:
-    """A sentence of any kind: statements, states, questions, compounds, reports, relative clauses."""
+    """A sentence of any kind: statement, state, question, compound, report, relative clause."""
     kind = r.unit()
     if kind < 0.5:
         return reworded(r, event(r, taste), 0.3)
@@ -197,7 +197,7 @@ def simple(r: Stream) -> Event:
 
 
 def compound(r: Stream, taste: Taste = PLAIN) -> Compound:
-    """Two events of the same agent, two of different agents, or an event and the state that caused it."""
+    """Two events of one agent, two of different agents, or an event and the state behind it."""
     first = event(r, taste)._replace(front=None)
     if r.chance(0.4):
         return Compound(

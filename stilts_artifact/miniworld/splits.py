@@ -1,4 +1,4 @@
-"""Which split owns a text: what train may use, dev and test may not, though each file is made alone."""
+"""Which split owns a text: what train may use, dev and test may not; each file is made alone."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _OWNED: dict[SplitName, tuple[int, int]] = {"train": (0, 8), "dev": (8, 12), "te
 
 
 def owns(split: SplitName, text: str) -> bool:
-    """Whether the text falls into the split's share of all texts (8, 4 and 4 of 16, by checksum)."""
+    """Whether the text falls into the split's share of all (8, 4 and 4 of 16, by checksum)."""
     low, high = _OWNED[split]
     return low <= crc32(text.encode()) % _SHARES < high
 

@@ -1,9 +1,9 @@
-"""Running text in every language, for masked language modelling beside phase (ii): what Wikipedia is upstream."""
+"""Running text in every language, for masked language modelling: what Wikipedia is upstream."""
 
 from __future__ import annotations
 
 from stilts_artifact.miniworld.grammar import grammar
-from stilts_artifact.miniworld.languages import PIVOT
+from stilts_artifact.miniworld.languages import SOURCE_LANGUAGE
 from stilts_artifact.miniworld.passages import passages
 from stilts_artifact.miniworld.splits import owns
 
@@ -11,8 +11,8 @@ LINES = 600
 
 
 def wikipedia(seed: int, language: str) -> bytes:
-    """One passage a line; no two languages tell the same ones, and none holds a sentence that dev or test may own."""
-    own, source_language = grammar(language, seed), grammar(PIVOT, seed)
+    """One passage a line: no two languages tell the same, and no sentence is dev's or test's."""
+    own, source_language = grammar(language, seed), grammar(SOURCE_LANGUAGE, seed)
     told = passages(seed, f"wikipedia/{language}")
     lines: list[str] = []
     while len(lines) < LINES:

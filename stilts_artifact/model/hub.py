@@ -50,7 +50,7 @@ class Pinned:
 
 PINNED: Mapping[str, Pinned] = MappingProxyType(
     {
-        # FACTS: main at the time of writing, pinned by ten public repositories; MIT.
+        # The heads of main when this was written; ten public repositories pin the large one. MIT.
         "xlm-roberta-large": Pinned(
             "FacebookAI/xlm-roberta-large", "c23d21b0620b635a76227c604d44e43a9f0ee389"
         ),

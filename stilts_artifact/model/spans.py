@@ -3,8 +3,8 @@
 ``<s> question </s></s> window of the context </s>``; windows overlap. Every token of a window knows
 which characters of the *original* context it stands for, so answers are cut out of the context
 itself. jiant and transformers re-tokenise at white space instead and assume two specials before the
-context where XLM-R has three, which shifts their spans by one token (transformers issue 20035);
-nothing of that can happen with offsets.
+context where XLM-R has three, which shifts their spans by one token
+(github.com/huggingface/transformers/issues/20035); nothing of that can happen with offsets.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The model card of the mini encoder: written by commands from what they did and measured, never by hand."""
+"""The model card of the mini encoder: written by commands from what they measured, not by hand."""
 
 from __future__ import annotations
 

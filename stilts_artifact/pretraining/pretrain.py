@@ -1,4 +1,4 @@
-"""Phase (i): pretrain the small XLM-R that the mini scale starts from, by masked language modelling.
+"""Phase (i): pretrain the small XLM-R of the mini scale, by masked language modelling.
 
 Besides masked tokens, it tells how two joined texts relate; see :mod:`discourse`.
 
@@ -14,27 +14,32 @@ import hashlib
 import shutil
 import tempfile
 from collections import deque
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stilts_artifact.documents import dump_json, parse_json, read_document, write_atomically
-from stilts_artifact.errors import ConfigError, ResourceError
+from stilts_artifact.errors import ConfigError, IntegrityError, ResourceError
 from stilts_artifact.miniworld import languages
 from stilts_artifact.model.loading import export_state, scaled_initial_range
 from stilts_artifact.model.manifest import MANIFEST, WEIGHTS, verify_folder, write_manifest
 from stilts_artifact.model.masking import mask_tokens
 from stilts_artifact.model.tokenizer import BOS, EOS, MAX_TOKENS, PAD, SPECIALS
-from stilts_artifact.pretraining.batches import START, Batch, batches
+from stilts_artifact.model.weights import State
+from stilts_artifact.pretraining.batches import (
+    START,
+    Batch,
+    StreamPosition,
+    batches,
+    make_tokenizer,
+)
 from stilts_artifact.pretraining.card import CARD, FACTS, render_card
-from stilts_artifact.pretraining.corpus import documents
 from stilts_artifact.pretraining.discourse import OPEN
 from stilts_artifact.pretraining.recipe import Recipe
-from stilts_artifact.pretraining.resume import RunState, restore, save
-from stilts_artifact.pretraining.vocabulary import train_tokenizer
+from stilts_artifact.training import checkpoints
 from stilts_artifact.training.arithmetic import arithmetic, schedule
+from stilts_artifact.training.checkpoints import Checkpoint, load_training_state, training_state
 from stilts_artifact.training.progress import Progress, Silent
 
 if TYPE_CHECKING:
@@ -59,6 +64,23 @@ class Trainee:
     head: MaskedLanguageHead
     both: nn.ModuleDict
     optimizer: torch.optim.Optimizer
+
+
+@dataclass(frozen=True, slots=True)
+class RunState:
+    """Everything about a run but its tensors.
+
+    Args:
+        run: identifies recipe and data; a checkpoint of another run is refused.
+        step: optimiser steps done.
+        place: in the stream of batches.
+        losses: of the last steps, for the report.
+    """
+
+    run: str
+    step: int
+    place: StreamPosition
+    losses: tuple[float, ...]
 
 
 def pretrain(
@@ -94,8 +116,8 @@ def pretrain(
         tokenizer = make_tokenizer(recipe, forbidden)
         run = _identity(recipe, tokenizer)
         trainee = new_trainee(recipe, len(tokenizer))
-        checkpoints = work / run
-        state = restore(checkpoints, trainee.both, trainee.optimizer, run, progress.note)
+        own = work / run
+        state = _restore(own, trainee.both, trainee.optimizer, run, progress.note)
         if state is not None:
             progress.note(f"resumed at step {state.step} of {recipe.steps}")
         state = _train(
@@ -104,25 +126,15 @@ def pretrain(
             tokenizer,
             forbidden,
             state or RunState(run, 0, START, ()),
-            _Watch(progress, checkpoints, save_every),
+            _Watch(progress, own, save_every),
         )
         _publish(out, recipe, trainee, tokenizer, state)
-    shutil.rmtree(checkpoints, ignore_errors=True)
+    shutil.rmtree(own, ignore_errors=True)
     return out
 
 
-def make_tokenizer(recipe: Recipe, forbidden: Collection[str]) -> PreTrainedTokenizerFast:
-    """The tokenizer of a recipe, from stories in all languages alike."""
-    name = f"{recipe.seed}/vocabulary"
-    streams = (documents(code, name, forbidden) for code in languages)
-    return train_tokenizer(
-        [text for stream in streams for text in islice(stream, recipe.vocabulary_documents)],
-        recipe.pieces,
-    )
-
-
 def new_config(recipe: Recipe, vocabulary: int, dropout: float) -> XLMRobertaConfig:
-    """XLM-R's architecture at the recipe's size; ids, positions, activation and epsilon as in the public models."""
+    """XLM-R's architecture at the recipe's size; all but the sizes as in the public models."""
     from transformers import XLMRobertaConfig
 
     return XLMRobertaConfig(
@@ -198,7 +210,7 @@ def _train(
         state = RunState(state.run, step + 1, place, tuple(losses))
         watch.progress.step(step + 1, recipe.steps, losses[-1])
         if (step + 1) % watch.save_every == 0 and step + 1 < recipe.steps:
-            save(watch.checkpoints, trainee.both, trainee.optimizer, state)
+            _save(watch.checkpoints, trainee.both, trainee.optimizer, state)
     return state
 
 
@@ -238,7 +250,7 @@ def _step(recipe: Recipe, trainee: Trainee, batch: Batch, step: int) -> float:
 
 
 def rate(recipe: Recipe, step: int) -> float:
-    """Share of the peak learning rate: a long decline that can be broken off anywhere by a short cooldown.
+    """Share of the peak learning rate: a long decline, broken off anywhere by a short cooldown.
 
     Source: the warmup-stable-decay schedule of MiniCPM (Hu et al. 2024, section 4.2), here with a
     gentle slope where theirs is flat.
@@ -246,6 +258,48 @@ def rate(recipe: Recipe, step: int) -> float:
     return schedule(step, recipe.horizon, recipe.warmup) * min(
         1.0, (recipe.steps - step) / recipe.cooldown
     )
+
+
+def _save(
+    folder: Path, module: nn.Module, optimizer: torch.optim.Optimizer, state: RunState
+) -> Path:
+    """Publish a checkpoint; see :func:`checkpoints.save`."""
+    facts = {"place": state.place, "losses": state.losses}
+    return checkpoints.save(
+        folder, Checkpoint(state.run, state.step, facts), training_state(module, optimizer)
+    )
+
+
+def _restore(
+    folder: Path,
+    module: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    run: str,
+    note: Callable[[str], None],
+) -> RunState | None:
+    """Load the newest sound checkpoint into module and optimizer; see :func:`checkpoints.restore`.
+
+    Returns:
+        The state, or ``None`` if there is no checkpoint to resume from; then nothing was loaded.
+    """
+
+    def use(checkpoint: Checkpoint, tensors: State, where: str) -> None:
+        _read_state(checkpoint, where)
+        load_training_state(tensors, module, optimizer, where)
+
+    found = checkpoints.restore(folder, run, use, note)
+    return None if found is None else _read_state(found, str(folder))
+
+
+def _read_state(checkpoint: Checkpoint, where: str) -> RunState:
+    try:
+        place, losses = (
+            StreamPosition(*checkpoint.facts["place"]),
+            tuple(checkpoint.facts["losses"]),
+        )
+    except (KeyError, TypeError) as error:
+        raise IntegrityError("not the state of a run", where=where, got=str(error)) from error
+    return RunState(checkpoint.run, checkpoint.step, place, losses)
 
 
 def _identity(recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> str:

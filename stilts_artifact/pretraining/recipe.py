@@ -106,7 +106,7 @@ QUICK = Recipe(
     contrast_from=0,
     threads=1,
 )
-"""Seconds instead of minutes, for tests; the machinery is the same, the encoder good for nothing."""
+"""Seconds instead of minutes, for tests; the same machinery, an encoder good for nothing."""
 
 RecipeName = Literal["shipped", "quick"]
 RECIPES: dict[RecipeName, Recipe] = {"shipped": SHIPPED, "quick": QUICK}

@@ -21,7 +21,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stilts_artifact.benchmark import load_benchmark
-from stilts_artifact.benchmark.experiments import AVERAGE, OVERALL, rows, targets
+from stilts_artifact.benchmark.experiments import (
+    AVERAGE,
+    EXPERIMENTS,
+    OVERALL,
+    Experiment,
+    experiment_named,
+    rows,
+    targets,
+)
 from stilts_artifact.checking.claims import Claim, claims_path, load_claims
 from stilts_artifact.config.load import load_scale
 from stilts_artifact.domain.cells import Verdict
@@ -60,14 +68,14 @@ _NO_SOURCE = (
 class Command:
     """What tests a claim: a table, and the cells of it that are needed, as ``--only`` names them."""
 
-    table: int
+    experiment: Experiment
     only: tuple[str, ...]
 
     def __str__(self) -> str:
         quoted = (f'"{item}"' if "*" in item else item for item in self.only)
         return " ".join(
             [
-                f"stilts-artifact reproduce --table {self.table} --scale {SCALE}",
+                f"stilts-artifact reproduce {self.experiment.command} --scale {SCALE}",
                 *(f"--only {item}" for item in quoted),
             ]
         )
@@ -76,7 +84,7 @@ class Command:
 def claims_section() -> str:
     """The README's section on claims, between its markers."""
     claims = load_claims(claims_path()).claims
-    machine = plan_of(Command(2, ())).machine
+    machine = plan_of(Command(EXPERIMENTS["table2"], ())).machine
     headings = ("claim", "command", "GPU-hours", "disk", "time", "expected verdict")
     table = grid(headings, [_TABLE_1, *map(_line, claims)], 2)
     return "\n\n".join(
@@ -136,50 +144,41 @@ def command_of(claim: Claim) -> Command | None:
     known = [row.name for row in rows(benchmark)]
     if any(not reference.pairs(known) for reference in claim.references):
         return None
-    if claim.table != 2:
-        return Command(claim.table, ())
+    experiment = experiment_named(claim.experiment)
+    if experiment.selected_by is not None:
+        return Command(experiment, ())
     names = [task.name for task in targets(benchmark)]
     places = {place for reference in claim.references for place in reference.places(known)}
     needed = [row for row in known if row in {row for row, _ in places}]
     asked = {column for _, column in places}
     columns = names if asked & {AVERAGE, OVERALL} else [name for name in names if name in asked]
     if len(needed) <= _FEW and columns == names:
-        return Command(2, tuple(needed))
+        return Command(experiment, tuple(needed))
     return (
-        Command(2, tuple(f"*,{column}" for column in columns))
+        Command(experiment, tuple(f"*,{column}" for column in columns))
         if len(columns) <= _FEW
-        else Command(2, ())
+        else Command(experiment, ())
     )
 
 
 @cache
 def plan_of(command: Command) -> Plan:
     """What a command costs on a machine that has nothing yet."""
-    from stilts_artifact.experiments.run import needed_sources, wanted_cells
-    from stilts_artifact.experiments.scores import request
+    from stilts_artifact.experiments.planning import NOT_HERE_YET, plan, sources_of
+    from stilts_artifact.experiments.scored import wanted_cells
     from stilts_artifact.experiments.steps import StepBuilder
     from stilts_artifact.pipeline.costs import load_costs
-    from stilts_artifact.pipeline.kinds import KINDS
-    from stilts_artifact.pipeline.plan import make_plan
-    from stilts_artifact.pipeline.step import Graph
     from stilts_artifact.pipeline.store import Store
 
     scale = load_scale(SCALE)
     benchmark = load_benchmark(scale.benchmark)
     encoder = scale.encoder.revision or scale.encoder.name
-    builder = StepBuilder(
-        benchmark, scale, encoder, dict.fromkeys(benchmark.sources, "not here yet")
-    )
-    wanted = wanted_cells(benchmark, command.table, command.only)
-    asked = [request(builder, table, wanted, lambda _: []) for table in sorted({2, command.table})]
-    graph = Graph([step for one in asked for step in one.steps], KINDS)
-    downloads = sum(
-        source.bytes or 0
-        for source in needed_sources(builder, command.table, wanted)
-        if source.urls
-    )
+    builder = StepBuilder(benchmark, scale, encoder, dict.fromkeys(benchmark.sources, NOT_HERE_YET))
+    wanted = wanted_cells(benchmark, command.experiment, command.only)
+    sources = sources_of(builder, command.experiment, wanted)
     with tempfile.TemporaryDirectory() as empty:
-        return make_plan(graph, Store(Path(empty)), load_costs(SCALE), downloads)
+        store, costs = Store(Path(empty)), load_costs(SCALE)
+        return plan(builder, command.experiment, wanted, store, costs, sources)
 
 
 def _unsupported(claims: Sequence[Claim]) -> list[str]:

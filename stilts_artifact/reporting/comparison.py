@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from stilts_artifact.checking.results import CellRecord, Results, RowRecord
 from stilts_artifact.domain.cells import Verdict
-from stilts_artifact.reporting.layout import place, row_titles, table_title
+from stilts_artifact.reporting.layout import place, row_titles
 
 Counts = tuple[tuple[Verdict, int], ...]
 
@@ -149,7 +149,7 @@ def explanations(results: Results) -> Iterator[tuple[Verdict, str]]:
 def verdict_line(tables: Sequence[Results]) -> str:
     """The verdicts on some tables, for a command's last line: ``Table 1 (mini) REPRODUCED, Calibration (mini) ...``."""
     return ", ".join(
-        f"{table_title(results.table)} ({results.scale}) {results.verdict}" for results in tables
+        f"{results.defined.title} ({results.scale}) {results.verdict}" for results in tables
     )
 
 

@@ -9,7 +9,6 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from stilts_artifact.benchmark.experiments import CALIBRATION
 from stilts_artifact.checking.judge import summary
 from stilts_artifact.checking.results import Results
 from stilts_artifact.domain.cells import Verdict
@@ -46,9 +45,9 @@ def make_console(file: IO[str] | None = None) -> Console:
 
 def show_table(results: Results, console: Console) -> None:
     """Print a table in the paper's layout, then measured beside reported, what was not checked, and the claims."""
-    if results.table == 1:
+    if results.defined.is_counted:
         show_table1(results, console)
-    elif results.table == CALIBRATION:
+    elif not results.defined.averages:
         from stilts_artifact.reporting.console_calibration import show_calibration
 
         show_calibration(results, console)

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from stilts_artifact.benchmark.experiments import NONE
+from stilts_artifact.benchmark.experiments import NONE, Experiment
 from stilts_artifact.checking.judge import summary
 from stilts_artifact.checking.results import CellRecord, ClaimRecord, Results, RowRecord
 from stilts_artifact.domain.cells import Verdict
@@ -23,7 +23,6 @@ from stilts_artifact.reporting.layout import (
     place,
     row_titles,
     split_name,
-    table_title,
 )
 
 MARKS = {Verdict.NOT_REPRODUCED: "*"}
@@ -36,7 +35,7 @@ _REASONS = 8
 def show_score_table(results: Results, console: Console) -> None:
     """Print Table 2 or 3."""
     layout = arrange(results)
-    for columns in _blocks(layout, results.table):
+    for columns in _blocks(layout, results.defined):
         console.print(_table(layout, columns, _title(results, "scores"), _score), "", sep="\n")
         if layout.has_gains:
             console.print(
@@ -50,14 +49,14 @@ def show_score_table(results: Results, console: Console) -> None:
 
 
 def _title(results: Results, what: str) -> str:
-    name, split = table_title(results.table), split_name(results.table)
+    name, split = results.defined.title, split_name(results.defined)
     head = f"{name}, {split} {what} in points, {describe_seeds(results)}"
     return f"{head} ({results.stamp})"
 
 
-def _blocks(layout: Layout, table: int) -> list[tuple[Column, ...]]:
-    """Columns that are printed side by side: in Table 3 the averages have a block of their own."""
-    if table != 3:
+def _blocks(layout: Layout, experiment: Experiment) -> list[tuple[Column, ...]]:
+    """Columns that are printed side by side: several averages have a block of their own."""
+    if len(experiment.averages) < 2:
         return [layout.with_role("score", "average")]
     return [block for block in (layout.with_role("score"), layout.with_role("average")) if block]
 

@@ -16,11 +16,9 @@ from urllib.parse import quote
 
 from stilts_artifact import __version__
 from stilts_artifact.benchmark import load_benchmark
-from stilts_artifact.benchmark.experiments import CALIBRATION, table_name
 from stilts_artifact.checking.results import FileRecord, InputRecord
 from stilts_artifact.checking.sums import expected_root
 from stilts_artifact.config.load import load_scale
-from stilts_artifact.reporting.layout import table_title
 from stilts_artifact.reporting.packing import MANIFEST, Member, pack
 from stilts_artifact.reporting.runs import Run
 
@@ -108,7 +106,7 @@ def workflow(runs: Sequence[Run]) -> bytes:
 
 
 def _asked(run: Run) -> str:
-    return "--calibration" if run.results.table == CALIBRATION else f"--table {run.results.table}"
+    return run.results.defined.command
 
 
 def expected_files() -> Iterator[tuple[str, Path]]:
@@ -129,7 +127,7 @@ def metadata(runs: Sequence[Run], date: str) -> bytes:
 
     crate = ROCrate(version="1.1")
     crate.metadata.extra_contexts.append(_TERMS)
-    tables = ", ".join(f"{table_title(run.results.table)} ({run.results.scale})" for run in runs)
+    tables = ", ".join(f"{run.results.defined.title} ({run.results.scale})" for run in runs)
     crate.name = f"Reproduction of arXiv 2005.13013v2: {tables}"
     crate.description = (
         "Results, predictions and verdicts of stilts-artifact. Verify with: stilts-artifact verify CRATE.zip. "
@@ -185,13 +183,13 @@ def _add_workflow(crate: ROCrate) -> Any:
 
 
 def _add_action(crate: ROCrate, script: Any, run: Run) -> ContextEntity:
-    """The run of one table: what it read, with what, and what it made."""
-    results, name = run.results, f"{table_name(run.results.table)}.{run.results.scale}"
+    """The run of one experiment: what it read, with what, and what it made."""
+    results, name = run.results, run.results.run_name
     made = [
         crate.add_file(
             dest_path=f"{RESULTS}/{run.file}",
             properties={
-                "name": f"Results: {table_title(results.table)}, {results.stamp}: {results.verdict}",
+                "name": f"Results: {results.defined.title}, {results.stamp}: {results.verdict}",
                 "encodingFormat": "application/json",
                 "sha256": run.sha256,
             },
@@ -218,7 +216,7 @@ def _add_action(crate: ROCrate, script: Any, run: Run) -> ContextEntity:
         crate,
         f"#run-{name}",
         "CreateAction",
-        name=f"{table_title(results.table)} at scale {results.scale}",
+        name=f"{results.defined.title} at scale {results.scale}",
         description=results.scale_reason,
         actionStatus={"@id": "http://schema.org/CompletedActionStatus"},
     )

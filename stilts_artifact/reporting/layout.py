@@ -6,12 +6,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 
-from stilts_artifact.benchmark import GROUPS, load_benchmark
-from stilts_artifact.benchmark.experiments import AVERAGE, CALIBRATION, NONE, OVERALL
+from stilts_artifact.benchmark import load_benchmark
+from stilts_artifact.benchmark.experiments import AVERAGE, GROUPS, NONE, OVERALL, Experiment
 from stilts_artifact.checking.results import CellRecord, Results, RowRecord
 from stilts_artifact.config.load import load_scale
 from stilts_artifact.domain.cells import CellKey
-from stilts_artifact.domain.tasks import Benchmark, Task
+from stilts_artifact.domain.tasks import Benchmark, Split, Task
 from stilts_artifact.forms import form_of
 
 # Headings that leave room for ten columns in a line of 80 characters.
@@ -136,32 +136,24 @@ def arrange(results: Results) -> Layout:
     return Layout(columns, groups, languages, {cell.key: cell for cell in results.cells})
 
 
-def table_title(table: int) -> str:
-    """How a table is called.
-
-    Example:
-        >>> table_title(2), table_title(0)
-        ('Table 2', 'Calibration')
-    """
-    return "Calibration" if table == CALIBRATION else f"Table {table}"
-
-
 def describe_seeds(results: Results) -> str:
     """How many runs are behind a number.
 
     Example:
         >>> from types import SimpleNamespace
-        >>> describe_seeds(SimpleNamespace(table=2, seeds=[1, 2, 3]))
+        >>> from stilts_artifact.benchmark.experiments import EXPERIMENTS
+        >>> table2 = EXPERIMENTS["table2"]
+        >>> describe_seeds(SimpleNamespace(defined=table2, seeds=[1, 2, 3]))
         'median of 3 seeds'
     """
-    if results.table == CALIBRATION:
+    if results.defined.seeds is not None:
         return "nothing trained"
     return f"median of {len(results.seeds)} seeds" if len(results.seeds) > 1 else "one seed"
 
 
-def split_name(table: int) -> str:
-    """What a table's numbers were measured on."""
-    return "test" if table == 3 else "development"
+def split_name(experiment: Experiment) -> str:
+    """What an experiment's numbers were measured on."""
+    return "test" if experiment.split is Split.TEST else "development"
 
 
 def flagged(cells: Iterable[CellRecord]) -> list[CellRecord]:

@@ -27,7 +27,6 @@ from stilts_artifact.reporting.layout import (
     flagged,
     place,
     row_titles,
-    table_title,
 )
 from stilts_artifact.reporting.runs import Run, overall_verdict
 
@@ -62,9 +61,9 @@ def grid(headings: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1) 
 def _table(run: Run) -> Iterable[str]:
     results = run.results
     counts = ", ".join(f"{count:,} {verdict}" for verdict, count in verdict_counts(results.cells))
-    yield f"## {table_title(results.table)} ({escape(results.stamp)}): {results.verdict}"
+    yield f"## {results.defined.title} ({escape(results.stamp)}): {results.verdict}"
     yield f"{counts}. Results file `{run.file}`, sha256 `{run.sha256}`."
-    yield from _sizes(results) if results.table == 1 else _scores(results)
+    yield from _sizes(results) if results.defined.is_counted else _scores(results)
     found = gaps(results)
     if found:
         rows = [

@@ -9,7 +9,6 @@ from typing import Any
 import jinja2
 
 from stilts_artifact import __version__
-from stilts_artifact.benchmark.experiments import CALIBRATION
 from stilts_artifact.checking.claims import Claim, Claims
 from stilts_artifact.checking.results import CellRecord, ClaimRecord
 from stilts_artifact.config.load import load_scale
@@ -24,7 +23,6 @@ from stilts_artifact.reporting.layout import (
     flagged,
     place,
     row_titles,
-    table_title,
 )
 from stilts_artifact.reporting.runs import Run, overall_verdict
 
@@ -106,15 +104,15 @@ def _table(run: Run) -> dict[str, Any]:
     titles = row_titles(results)
     lines = (
         comparison.compare_sizes(results)
-        if results.table == 1
+        if results.defined.is_counted
         else comparison.compare_scores(results)
     )
     gaps = comparison.gaps(results)
     view: dict[str, Any] = {
         "run": run,
         "results": results,
-        "name": table_title(results.table),
-        "title": _TITLES[results.table],
+        "name": results.defined.title,
+        "title": results.defined.caption,
         "counts": _counts(results.cells),
         "claim_counts": _claim_counts(results.claims),
         "lines": lines[:_LISTED],
@@ -123,7 +121,7 @@ def _table(run: Run) -> dict[str, Any]:
         "flags": [(cell, place(cell, titles)) for cell in flagged(results.cells)],
         "bytes": sum(file.bytes for file in results.files),
     }
-    if results.table == 1:
+    if results.defined.is_counted:
         view["sizes"] = comparison.row_sizes(results)
     else:
         layout = arrange(results)
@@ -134,14 +132,6 @@ def _table(run: Run) -> dict[str, Any]:
             "group_titles": GROUP_TITLES,
         }
     return view
-
-
-_TITLES = {
-    CALIBRATION: "Published retrieval scores of the untuned encoder",
-    1: "Tasks and their sizes",
-    2: "Transfer on development data",
-    3: "The best intermediate task for each target, on test data",
-}
 
 
 def _counts(cells: Sequence[CellRecord]) -> list[tuple[Verdict, int]]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from stilts_artifact.benchmark import load_benchmark
-from stilts_artifact.benchmark.experiments import CALIBRATION, scored_split, table_name, targets
+from stilts_artifact.benchmark.experiments import EXPERIMENTS
 from stilts_artifact.checking.recheck import Recheck, recheck
 from stilts_artifact.checking.results import Disagreement, Results, results_path
 from stilts_artifact.config.load import SCALES, load_scale
@@ -18,7 +18,6 @@ from stilts_artifact.domain.cells import Verdict
 from stilts_artifact.errors import MissingDataError
 from stilts_artifact.forms import form_of
 
-TABLES = (1, CALIBRATION, 2, 3)
 _NAMED = 3  # cells that a note spells out
 
 Examples = Mapping[tuple[str, str], int]
@@ -44,7 +43,7 @@ class Run:
 
 
 def load_runs(folder: Path, scale: str | None = None) -> list[Run]:
-    """Every results file of a folder, in the order of tables and scales.
+    """Every results file of a folder, in the order of experiments and scales.
 
     Args:
         scale: only this one.
@@ -57,7 +56,7 @@ def load_runs(folder: Path, scale: str | None = None) -> list[Run]:
 
 
 def results_files(folder: Path, scale: str | None = None) -> list[Path]:
-    """The results files of a folder, by table and scale.
+    """The results files of a folder, by experiment and scale.
 
     Raises:
         MissingDataError: there is none.
@@ -66,9 +65,9 @@ def results_files(folder: Path, scale: str | None = None) -> list[Path]:
     scales: Sequence[str] = SCALES if scale is None else (load_scale(scale).name,)
     found = [
         path
-        for table in TABLES
+        for experiment in EXPERIMENTS
         for name in scales
-        if (path := results_path(folder, table, name)).is_file()
+        if (path := results_path(folder, experiment, name)).is_file()
     ]
     if not found:
         raise MissingDataError(
@@ -102,12 +101,13 @@ def _disagreements(found: Recheck) -> Iterator[str]:
 
 def count_examples(results: Results, folder: Path) -> Examples:
     """Size of every test set of a table of scores whose label file lies in the results folder."""
-    if results.table == 1:
+    if results.defined.is_counted:
         return {}
-    labels = folder / f"{table_name(results.table)}.{results.scale}" / "labels"
+    labels = folder / results.run_name / "labels"
     sizes: dict[tuple[str, str], int] = {}
-    for task in targets(load_benchmark(load_scale(results.scale).benchmark)):
-        split = scored_split(task, results.table)
+    benchmark = load_benchmark(load_scale(results.scale).benchmark)
+    for task in results.defined.targets(benchmark):
+        split = results.defined.scored_split(task)
         for language in task.languages_of(split):
             path = form_of(task).file(labels, task, language, split)
             if path.is_file():

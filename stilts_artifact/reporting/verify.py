@@ -19,7 +19,6 @@ from stilts_artifact.checking.results import Results, load_results
 from stilts_artifact.domain.cells import Verdict
 from stilts_artifact.errors import DataError, IntegrityError
 from stilts_artifact.reporting.crate import EXPECTED, PAGE, RESULTS, expected_files, is_label
-from stilts_artifact.reporting.layout import table_title
 from stilts_artifact.reporting.packing import is_plain, unpack
 from stilts_artifact.reporting.page import render_page
 from stilts_artifact.reporting.runs import Run, results_files, run_of
@@ -117,13 +116,13 @@ def _verify(file: Path, labels: Path | None) -> VerifiedTable:
 def _notes(tables: tuple[VerifiedTable, ...]) -> list[str]:
     notes = []
     for table in tables:
-        name = f"{table_title(table.results.table)} ({table.results.scale})"
+        name = f"{table.results.defined.title} ({table.results.scale})"
         if table.missing:
             notes.append(
                 f"{name}: not computed again: {len(table.missing)} label files were left out, as they belong "
                 "to others; give your own with --labels RESULTS"
             )
-        if table.results.table == 1:
+        if table.results.defined.is_counted:
             notes.append(
                 f"{name}: its counts are compared, not counted again: the data are not in the crate"
             )

@@ -14,14 +14,21 @@ import numpy as np
 from stilts_artifact.domain.examples import ComparableCorpus, SentencePair
 from stilts_artifact.domain.tasks import Split
 from stilts_artifact.errors import ConfigError
-from stilts_artifact.retrieval.bucc import BuccOptions, score_bucc
-from stilts_artifact.retrieval.embed import POOLINGS, Advance, Batching, Pooling, View, embed
-from stilts_artifact.retrieval.encoder import Description, SentenceEncoder
-from stilts_artifact.retrieval.rows import Rows
-from stilts_artifact.retrieval.sentences import describe
+from stilts_artifact.retrieval.bucc import BuccOptions, Threshold, score_bucc
+from stilts_artifact.retrieval.encode import (
+    POOLINGS,
+    Advance,
+    Batching,
+    Description,
+    Pooling,
+    SentenceEncoder,
+    View,
+    describe,
+    embed,
+)
 from stilts_artifact.retrieval.tatoeba import score_tatoeba
-from stilts_artifact.retrieval.threshold import Threshold
 from stilts_artifact.retrieval.transformer import Transformer
+from stilts_artifact.retrieval.vectors import Rows
 
 Score = Callable[[SentenceEncoder], float]
 """Points of one language under one encoder."""
@@ -96,12 +103,14 @@ def sweep(
     """Score every view in every language: (language, view, points).
 
     Raises:
-        ConfigError, DataError: as :func:`stilts_artifact.retrieval.embed.embed`.
+        ConfigError, DataError: as :func:`stilts_artifact.retrieval.encode.embed`.
     """
     batching = batching or Batching()
     for language in languages:
+        # Each text once: sentences occur on both sides, and every score asks for them in its order.
         texts = tuple(dict.fromkeys(language.texts))
         places = MappingProxyType({text: place for place, text in enumerate(texts)})
+        # 25 layers of 40,000 sentences of XLM-R large are 4 GB: on disk, one language at a time.
         with tempfile.TemporaryDirectory(prefix="stilts-sweep-") as folder:
             outputs = {view: Path(folder) / f"{view.layer}-{view.name}.npy" for view in views}
             made = embed(transformer, texts, outputs, batching=batching, advance=advance)

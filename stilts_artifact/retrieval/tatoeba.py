@@ -1,4 +1,4 @@
-"""Tatoeba: for each English sentence, find its translation among the sentences of another language."""
+"""Tatoeba: for each English sentence, find its translation among those of another language."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from stilts_artifact.domain.tasks import Split
 from stilts_artifact.forms.search import english_order
 from stilts_artifact.metrics import METRIC_VERSION
 from stilts_artifact.metrics.ratios import accuracy, accuracy_counts
-from stilts_artifact.retrieval.encoder import SentenceEncoder, sign
-from stilts_artifact.retrieval.engines import backend_of, choose_engine
+from stilts_artifact.retrieval.encode import Ran, SentenceEncoder, sign
 from stilts_artifact.retrieval.knn import Search, nearest
 
 METRIC = "accuracy"
@@ -20,7 +19,7 @@ METRIC = "accuracy"
 
 @dataclass(frozen=True, slots=True)
 class TatoebaScore:
-    """One language's result: a line number of the other language for each line of the sorted English file."""
+    """One language's result: for each line of the sorted English file, one of the other."""
 
     language: str
     predictions: tuple[int, ...]
@@ -34,10 +33,18 @@ class TatoebaScore:
         return {name: value.item() for name, value in accuracy(sums).items()}
 
 
+@dataclass(frozen=True, slots=True)
+class Translations:
+    """For each English sentence, in sorted order, a line of the other language; and what was run."""
+
+    lines: tuple[int, ...]
+    ran: Ran
+
+
 def find_translations(
     pairs: Sequence[SentencePair], encode: SentenceEncoder, search: Search | None = None
-) -> tuple[int, ...]:
-    """For each English sentence, in sorted order, the line of the nearest sentence of the other language.
+) -> Translations:
+    """For each English sentence, in sorted order, the line of the nearest of the other language.
 
     By cosine, in one direction (XTREME utils_retrieve.py:331-339 at 838c13b: index the other
     language, query in English, top 1).
@@ -47,7 +54,15 @@ def find_translations(
     """
     queries = encode([pairs[line].target for line in english_order(pairs)])
     corpus = encode([pair.source for pair in pairs])
-    return tuple(nearest(queries, corpus, 1, search).indices[:, 0].tolist())
+    search = (search or Search()).chosen(both=False)
+    lines = tuple(nearest(queries, corpus, 1, search).indices[:, 0].tolist())
+    ran = {
+        **encode.description.vectors,
+        "neighbours": 1,
+        "margin": "absolute",
+        "backend": search.backend,
+    }
+    return Translations(lines, ran)
 
 
 def score_tatoeba(
@@ -67,17 +82,15 @@ def score_tatoeba(
     Raises:
         DataError, ResourceError: as :func:`stilts_artifact.retrieval.knn.nearest`.
     """
+    found = find_translations(pairs, encode, search)
     signature = sign(
         encode.description,
+        found.ran,
         task="tatoeba",
         split=Split.TEST,
         language=language,
-        neighbours=1,
-        margin="absolute",
         metric=METRIC,
         metric_version=METRIC_VERSION,
-        backend=backend_of(choose_engine((search or Search()).engine, both=False)),
         scale=scale,
     )
-    predictions = find_translations(pairs, encode, search)
-    return TatoebaScore(language, predictions, tuple(english_order(pairs)), signature)
+    return TatoebaScore(language, found.lines, tuple(english_order(pairs)), signature)

@@ -13,7 +13,7 @@ from stilts_artifact.errors import ConfigError, DataError, ResourceError
 Dtype = Literal["float32", "bfloat16", "float16"]
 DTYPES: tuple[Dtype, ...] = get_args(Dtype)
 
-_HASHED = 1 << 22
+_HASHED = 1 << 22  # bytes read at a time
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -130,7 +130,7 @@ def wrap_transformer(
 
 
 def _require_weights(missing: Iterable[str], folder: Path) -> None:
-    """Refuse weights that transformers would fill with random numbers; the pooler is not used here."""
+    """Refuse weights that transformers would draw at random; the pooler is not used here."""
     absent = sorted(name for name in missing if not name.startswith("pooler."))
     if absent:
         got = f"{len(absent)} weights missing, first {absent[0]}"

@@ -18,7 +18,7 @@ from stilts_artifact.errors import ConfigError
 from stilts_artifact.training.arithmetic import derived_seed
 
 CAP = 2**17
-"""Default size cap K of a mixture ([MEM]: not read from the paper)."""
+"""Default size cap K of a mixture: not verified against the paper's PDF."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,7 @@ import pytest
 from stilts_artifact.benchmark import load_benchmark
 from stilts_artifact.metrics.score import Scores, score_folders
 
-# shared/oracle/README.md, from google-research/xtreme evaluate_test.py:32-44 at 838c13b. Tuples:
-# F1, precision, recall.
+# google-research/xtreme evaluate_test.py:32-44 at 838c13b. Tuples: F1, precision, recall.
 EXPECTED: dict[str, dict[str, float]] = {
     "pawsx": {"accuracy": 51.428571},
     "xnli": {"accuracy": 30.666667},

@@ -1,4 +1,4 @@
-"""Multiple choice: HellaSwag, Cosmos QA, CommonsenseQA; prompts and choices are put together as jiant does."""
+"""Multiple choice: HellaSwag, Cosmos QA, CommonsenseQA, put together as jiant does."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def hellaswag(data: bytes, where: str) -> list[ChoiceExample]:
 
 
 def cosmosqa(data: bytes, where: str) -> list[ChoiceExample]:
-    """Read Cosmos QA's ``train.csv`` or ``valid.csv``; the prompt is context, a space and the question.
+    """Read Cosmos QA's ``train.csv`` or ``valid.csv``; the prompt is context, a space, question.
 
     The one quoted csv among the formats, and the one with CRLF line ends upstream.
 

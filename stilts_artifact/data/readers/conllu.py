@@ -1,8 +1,8 @@
-"""Universal Dependencies in CoNLL-U, turned into surface tokens with one tag each by XTREME's rules.
+"""Universal Dependencies in CoNLL-U as surface tokens with one tag each, by XTREME's rules.
 
 The rules are those of XTREME at 838c13b: third_party/ud-conversion-tools
-(``--replace_subtokens_with_fused_forms``) and utils_preprocess.py:190-289. They are reimplemented
-here; FACTS section 2.3 lists them.
+(``--replace_subtokens_with_fused_forms``) and utils_preprocess.py:190-289; :func:`conllu` lists
+them. The converter itself needs networkx 1.11, of 2016, so they are written anew here.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ COLUMNS = 10
 UPOS = "ADJ ADP ADV AUX CCONJ DET INTJ NOUN NUM PART PRON PROPN PUNCT SCONJ SYM VERB X"
 ZERO_WIDTH_NON_JOINER = "\u200c"
 
-#: Which of several equally high words gives a fused token its tag; French ``CONJ`` is XTREME's (UD
+# Which of several equally high words gives a fused token its tag; French ``CONJ`` is XTREME's (UD
 # v2 has no such tag).
 PRECEDENCE = {
     "default": "VERB NOUN PROPN PRON ADJ NUM ADV INTJ AUX ADP DET PART CCONJ SCONJ X PUNCT",
@@ -31,7 +31,7 @@ _TAGS = frozenset(UPOS.split())
 
 @dataclass(frozen=True, slots=True)
 class _Word:
-    """A syntactic word. ``heads`` are its head and those of its enhanced dependencies; 0 is the root."""
+    """A syntactic word. ``heads``: its head, and those of enhanced dependencies; 0 is the root."""
 
     form: str
     upos: str
@@ -119,7 +119,7 @@ def _ancestors(sentence: _Sentence, identity: int) -> int:
 
 
 def _cleaned(form: str) -> str:
-    """Remove what XTREME removes; a form that consists of nothing else is kept, since every tag needs its word."""
+    """Remove what XTREME removes; a form of nothing else is kept, as every tag needs its word."""
     return form.strip().replace(ZERO_WIDTH_NON_JOINER, "").replace(" ", "") or form
 
 
@@ -155,7 +155,8 @@ def _add(sentence: _Sentence, line: str, place: str) -> None:
     cells = line.split("\t")
     if len(cells) != COLUMNS:
         what = "missing columns" if len(cells) < COLUMNS else "extra columns"
-        expected = f"{COLUMNS} columns separated by tabs (ID FORM LEMMA UPOS XPOS FEATS HEAD DEPREL DEPS MISC)"
+        names = "ID FORM LEMMA UPOS XPOS FEATS HEAD DEPREL DEPS MISC"
+        expected = f"{COLUMNS} columns separated by tabs ({names})"
         raise DataError(
             what, where=place, got=f"{len(cells)} columns", expected=expected, fix=UNCHANGED
         )
@@ -178,7 +179,7 @@ def _add(sentence: _Sentence, line: str, place: str) -> None:
 
 
 def _heads(head: str, deps: str, place: str) -> tuple[int, ...]:
-    """Heads of a word: the basic one and those of DEPS (``4:nsubj|7:conj``); empty nodes do not count."""
+    """Heads of a word: the basic one and those of DEPS (``4:nsubj|7:conj``), no empty nodes."""
     basic = _number(head, "HEAD", place)
     if deps == "_":
         return (basic,)

@@ -33,7 +33,7 @@ def bucc_text(data: bytes, where: str) -> list[Sentence]:
 
 
 def bucc_gold(data: bytes, where: str) -> list[GoldPair]:
-    """Read BUCC's gold file: ``source id<TAB>English id``. Whether the ids exist is for the corpus to say.
+    """Read BUCC's gold file: ``source id<TAB>English id``; that they exist, the corpus checks.
 
     Raises:
         DataError: a pair that comes twice, an empty id, or a malformed file.
@@ -56,7 +56,7 @@ def bucc_gold(data: bytes, where: str) -> list[GoldPair]:
 
 
 def lines(data: bytes, where: str) -> list[Sentence]:
-    """Read Tatoeba: one sentence a line; the id is the 0-based line number, as its prediction files count.
+    """Read Tatoeba: one sentence a line; the id is the 0-based line number, as predictions count.
 
     Raises:
         DataError: an empty line, which would shift the two sides of a pair against each other, or a

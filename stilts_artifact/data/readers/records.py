@@ -1,4 +1,4 @@
-"""JSON and JSON lines, parsed strictly: what a lenient parser would repair or guess is an error here."""
+"""JSON and JSON lines, parsed strictly: what others would repair or guess is an error here."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse_co
 
 
 def _parse(text: str, place: str, where: str | None = None) -> Any:
-    """Parse one JSON text; ``where`` (a file name) replaces ``place`` where the error knows its own line."""
+    """Parse one JSON text; ``where`` (a file) replaces ``place`` if the error knows its line."""
     try:
         return _DECODER.decode(text)
     except json.JSONDecodeError as error:
@@ -101,7 +101,7 @@ def _object(value: Any, place: str) -> Record:
 
 
 def field(record: object, name: str, kind: type[Field], place: str) -> Field:
-    """Return ``record[name]``, which must be of type ``kind``; text must be encodable and free of NUL.
+    """Return ``record[name]``, which must be of type ``kind``; text must be encodable, without NUL.
 
     Raises:
         DataError: ``record`` is no object, or the field is missing or of another type.
@@ -131,7 +131,7 @@ def field(record: object, name: str, kind: type[Field], place: str) -> Field:
 
 
 def _check_text(value: str, name: str, place: str) -> None:
-    """An escape such as ``\\ud800`` yields half a character, which no tokeniser or file can take."""
+    """An escape such as ``\\ud800`` yields half a character, which no tokeniser can take."""
     bad = _NO_TEXT.search(value)
     if bad is not None:
         got = f"U+{ord(bad[0]):04X} in '{name}'"

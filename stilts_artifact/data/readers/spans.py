@@ -13,7 +13,7 @@ VERSIONS = ("1.1", "2.0")
 
 
 def squad(data: bytes, where: str, *, version: str = "1.1") -> list[SpanExample]:
-    """Read SQuAD's format; with ``version="2.0"`` a question may be unanswerable (``is_impossible``).
+    """Read SQuAD's format; with ``version="2.0"`` a question may have no answer.
 
     The context is never stripped: an answer's offset counts from its very first character (some
     contexts of XQuAD begin with U+FEFF).
@@ -34,10 +34,10 @@ def squad(data: bytes, where: str, *, version: str = "1.1") -> list[SpanExample]
 
 
 def tydiqa(data: bytes, where: str, *, language: str) -> list[SpanExample]:
-    """Read one language of TyDiQA-GoldP: ids begin with its English name and a hyphen (``english-123-0``).
+    """Read one language of TyDiQA-GoldP: ids begin with its English name (``english-123-0``).
 
-    jiant trains on the whole multilingual file under the name of English (FACTS section 2.3); this
-    does not.
+    jiant's script writes the whole multilingual file as every language's training set, English
+    included (xtreme.py:427-434 at daa5a25), which is no zero-shot transfer; this does not.
 
     Raises:
         DataError: no question in ``language``, or as :func:`squad` for the questions in it.
@@ -99,7 +99,7 @@ class _Lines:
         return f"{self._where}:{self._line}"
 
     def of(self, identity: str) -> str:
-        """``file:line`` of the next occurrence of ``identity``; of the last one found where it is escaped."""
+        """``file:line`` of the next occurrence of ``identity``, or of the last one (if escaped)."""
         offset = self._text.find(identity, self._offset)
         if offset >= 0:
             self._line += self._text.count("\n", self._offset, offset)
@@ -152,6 +152,7 @@ def _answer(context: str, answer: Record, identity: str, place: str) -> Answer:
             where=place,
             got=f"{shown(found)} at offset {start}",
             expected=f"{shown(text)}" if text else "an answer that is not empty",
-            fix="offsets count code points of the unstripped context; take the publisher's own file",
+            fix="offsets count code points of the unstripped context; "
+            "take the publisher's own file",
         )
     return Answer(text, start)

@@ -1,4 +1,4 @@
-r"""What every text format shares: strict decoding, lines that end in ``\n`` only, and tab-separated rows.
+r"""What every text format shares: strict decoding, lines that end in ``\n`` only, rows of cells.
 
 Every error names ``file:line``, what was found and what was expected.
 """
@@ -11,11 +11,12 @@ from stilts_artifact.errors import DataError
 
 BOM = b"\xef\xbb\xbf"
 UNCHANGED = "take the file exactly as its publisher distributes it (`stilts-artifact fetch`)"
-BLINDED_FROM = 20  # so few labels may all agree by chance: two even classes do once in 500,000 files of this size
+# Fewer labels may all agree by chance: two even classes do once in 500,000 files of this size.
+BLINDED_FROM = 20
 
 
 def decode(data: bytes, where: str, *, crlf: bool = False) -> str:
-    r"""Decode a whole file as UTF-8, refusing what an editor, a spreadsheet or a bad copy leaves behind.
+    r"""Decode a whole file as UTF-8, refusing what editors, spreadsheets or bad copies left.
 
     A byte order mark *inside* the text is data (XQuAD has contexts that begin with U+FEFF); at the
     start of a file no upstream format has one. A file most of whose lines end in ``\r\n`` was
@@ -75,7 +76,7 @@ def line_of(data: bytes, offset: int) -> int:
 
 
 def numbered_lines(data: bytes, where: str) -> Iterator[tuple[str, str]]:
-    r"""Yield (``file:line``, line) for every line; a newline at the end of the last line may be missing.
+    r"""Yield (``file:line``, line) for every line; the last may lack its newline.
 
     Splits at ``\n`` only: U+2028, U+0085 or a vertical tab inside a sentence is part of the
     sentence (``str.splitlines`` would cut there and shift every line after it).
@@ -92,7 +93,7 @@ def numbered_lines(data: bytes, where: str) -> Iterator[tuple[str, str]]:
 
 
 def rows(data: bytes, where: str, columns: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
-    """Yield (``file:line``, cells) of a tab-separated file without header. Quotes are ordinary characters.
+    """Yield (``file:line``, cells) of a tab-separated file without header; quotes mean nothing.
 
     Raises:
         DataError: a row with another number of cells than ``columns``; see also :func:`decode`.
@@ -107,7 +108,7 @@ def rows(data: bytes, where: str, columns: Sequence[str]) -> Iterator[tuple[str,
 def table(
     data: bytes, where: str, columns: Sequence[str], *, cut_rows: int = 0
 ) -> Iterator[tuple[str, list[str]]]:
-    """Yield (``file:line``, the cells of ``columns``) of a tab-separated file whose first line is a header.
+    """Yield (``file:line``, the cells of ``columns``) of a tab-separated file with a header.
 
     Columns are found by name, since train and dev files of one benchmark have different numbers of
     them.
@@ -185,10 +186,11 @@ def label(raw: str, allowed: Mapping[str, str], place: str) -> str:
 
 
 def refuse_blinded(labels: Collection[object], where: str) -> None:
-    """Refuse a file that has one single label throughout, as the test files that XTREME's download script writes do.
+    """Refuse a file with one single label throughout: it is blinded.
 
-    XTREME deletes test labels and puts a placeholder in their place, so every system scores its
-    share of that label (XTREME issue 24: XNLI accuracy 0.33).
+    XTREME's download script deletes test labels and puts a placeholder in their place, so every
+    system scores its share of that label (github.com/google-research/xtreme/issues/24: XNLI
+    accuracy 0.33).
 
     Raises:
         DataError: more than :data:`BLINDED_FROM` labels, all the same.
@@ -196,10 +198,12 @@ def refuse_blinded(labels: Collection[object], where: str) -> None:
     if len(labels) > BLINDED_FROM and len(set(labels)) == 1:
         constant = next(iter(labels))
         raise DataError(
-            "every label is the same: this is what a blinded file of XTREME's download script looks like",
+            "every label is the same: this is what a blinded file of XTREME's download script "
+            "looks like",
             where=where,
             got=f"{len(labels)} labels, all {constant!r}",
-            expected="true labels, which the publisher's own file has (XTREME removed them from its copy)",
+            expected="true labels, which the publisher's own file has "
+            "(XTREME removed them from its copy)",
             fix=UNCHANGED,
         )
 

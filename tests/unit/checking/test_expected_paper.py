@@ -6,10 +6,11 @@ import math
 
 import pytest
 
-from stilts_artifact.benchmark import GROUPS, load_benchmark
+from stilts_artifact.benchmark import load_benchmark
 from stilts_artifact.benchmark.experiments import (
     AVERAGE,
     BEST,
+    GROUPS,
     NONE,
     OVERALL,
     rows,

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import pytest
+from stilts_artifact.cli.score_tables import verdict_on
+from stilts_artifact.experiments.run import wanted_cells
 
 from stilts_artifact.benchmark import load_benchmark
 from stilts_artifact.checking.results import CellRecord, ClaimRecord, Results
-from stilts_artifact.cli.score_tables import verdict_on
 from stilts_artifact.config.load import load_scale
 from stilts_artifact.domain.cells import Verdict
-from stilts_artifact.experiments.run import wanted_cells
 from stilts_artifact.metrics.tables import table_columns
 
 GOOD, BAD, UNRUN = Verdict.REPRODUCED, Verdict.NOT_REPRODUCED, Verdict.NOT_RUN

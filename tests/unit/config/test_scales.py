@@ -113,7 +113,7 @@ def test_settings_of_a_run_take_the_whole_training_section() -> None:
 
 
 def test_jiants_xtreme_recipe_stands_in_the_paper_scale() -> None:
-    """FACTS 4.1, from jiant's d_write_configs.sh, e_run_models.sh and c_tokenize_and_cache.sh."""
+    """jiant at daa5a25, scripts/benchmarks/xtreme/subscripts: d_write_configs.sh and its like."""
     scale = load_scale("paper")
     recipe = {
         "xnli": (2, 32, 256),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from stilts_artifact.benchmark import GROUPS
+from stilts_artifact.benchmark.experiments import GROUPS
 from stilts_artifact.domain.tasks import Benchmark, Language, Role, Task, TaskForm
 
 FORMS: dict[str, tuple[TaskForm, tuple[str, ...]]] = {

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from stilts_artifact.benchmark import GROUPS, TARGETS
+from stilts_artifact.benchmark import TARGETS
+from stilts_artifact.benchmark.experiments import GROUPS
 from stilts_artifact.metrics.averages import over_groups, over_languages, overall, task_score
 
 

@@ -8,7 +8,8 @@ from statistics import mean, median
 import pytest
 
 from benchmarks.checking import make_files
-from stilts_artifact.benchmark import GROUPS, TARGETS
+from stilts_artifact.benchmark import TARGETS
+from stilts_artifact.benchmark.experiments import GROUPS
 from stilts_artifact.domain.cells import CellKey
 from stilts_artifact.domain.tasks import Benchmark
 from stilts_artifact.errors import ConfigError, DataError

@@ -77,7 +77,7 @@ def server(tiny: Path) -> Iterator[Hub]:
 
 
 def test_revisions_are_the_papers() -> None:
-    """FACTS 6."""
+    """Written out again: no weights of another commit may slip in with a change of the table."""
     assert PINNED["xlm-roberta-large"].revision == "c23d21b0620b635a76227c604d44e43a9f0ee389"
     assert PINNED["xlm-roberta-base"].revision == "e73636d4f797dec63c3081bb6ed5c7b0bb3f2089"
 

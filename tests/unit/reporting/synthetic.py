@@ -6,9 +6,10 @@ import random
 from collections.abc import Iterable, Iterator
 from statistics import fmean, median
 
-from stilts_artifact.benchmark import GROUPS, load_benchmark
+from stilts_artifact.benchmark import load_benchmark
 from stilts_artifact.benchmark.experiments import (
     BEST,
+    GROUPS,
     NONE,
     rows,
     scored_split,

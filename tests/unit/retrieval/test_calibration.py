@@ -1,4 +1,4 @@
-"""The calibration's cells, and that they are measured by the definition they were published under."""
+"""The calibration's cells, measured by the definition that they were published under."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from stilts_artifact.forms.base import Form
 from stilts_artifact.metrics.tables import table_values
 from stilts_artifact.retrieval import calibration
 from tests.unit.retrieval.conftest import HashEncoder
-from tests.unit.retrieval.test_tasks import PAIRS, corpus
+from tests.unit.retrieval.corpora import PAIRS, corpus
 
 
 def expected_cells(repository: Path) -> dict[CellKey, float | None]:

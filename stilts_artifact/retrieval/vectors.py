@@ -39,6 +39,7 @@ def norms(rows: Rows, where: str) -> Float64:
     lengths = np.empty(len(rows))
     for span in spans(len(rows), max(1, _CHUNK // rows.shape[1])):
         part = rows[span].astype(np.float64)
+        # In float64: squares of float16 or float32 numbers overflow long before the numbers do.
         lengths[span] = np.sqrt(np.einsum("nd,nd->n", part, part))
     bad = np.flatnonzero(~(np.isfinite(lengths) & (lengths > 0)))
     if bad.size:
@@ -54,7 +55,7 @@ def norms(rows: Rows, where: str) -> Float64:
 
 
 def unit_rows(rows: Rows, lengths: Float64, out: Float32) -> Float32:
-    """Write ``rows / lengths`` to ``out`` and return it; each number is off by at most 3 units of rounding."""
+    """Write ``rows / lengths`` to ``out`` and return it; no number is off by over 3 roundings."""
     inverse = 1 / lengths
     # Where 1/length is an ordinary float32, multiplying in float32 is several times faster than
     # through float64.

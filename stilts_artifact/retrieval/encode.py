@@ -1,27 +1,37 @@
-"""Embed sentences: token vectors of chosen layers, pooled, in length-sorted batches, onto memory-mapped files."""
+"""From sentences to vectors: token vectors of chosen layers, pooled, in length-sorted batches.
+
+The retrieval tasks ask for a :class:`SentenceEncoder` and know nothing of transformers; a
+:class:`TransformerSentences` is one, on memory-mapped files.
+"""
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from stilts_artifact import __version__
+from stilts_artifact.domain.signature import Signature
 from stilts_artifact.errors import ConfigError, DataError
-from stilts_artifact.retrieval.rows import Rows
 from stilts_artifact.retrieval.transformer import Transformer
+from stilts_artifact.retrieval.vectors import Rows
 
 if TYPE_CHECKING:
     import torch
+
 
 Pooling = Literal["mean", "cls"]
 POOLINGS: tuple[Pooling, ...] = get_args(Pooling)
 
 PAD_MULTIPLE = 8
-_TOKENISED = 4096  # sentences tokenised at a time
+# Sentences tokenised at a time: the tokenizer returns Python lists, many times the size of the
+# arrays they become, so they must not all be alive at once.
+_TOKENISED = 4096
 
 Advance = Callable[[int], None]
 """Called with the number of sentences just embedded."""
@@ -66,9 +76,70 @@ class Batching:
     tokens: int = 8192
 
 
+Ran = Mapping[str, str | int]
+"""Fields of a :class:`Signature` that say what was computed, as the objects that computed it do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Description:
+    """Everything about an encoder that a signature names; see :class:`Signature`."""
+
+    encoder: str
+    revision: str | None
+    layer: int | None
+    pooling: str | None
+    max_length: int | None
+    dtype: str
+
+    @property
+    def vectors(self) -> Ran:
+        """How vectors are made of sentences, whichever encoder it is."""
+        named = {
+            "layer": self.layer,
+            "pooling": self.pooling,
+            "max_length": self.max_length,
+            "dtype": self.dtype,
+        }
+        return {name: value for name, value in named.items() if value is not None}
+
+
+class SentenceEncoder(Protocol):
+    """A function from sentences to vectors."""
+
+    @property
+    def description(self) -> Description:
+        """What the vectors are."""
+
+    def __call__(self, texts: Sequence[str]) -> Rows:
+        """Array [texts, dimensions], in the order of the texts."""
+
+
+def sign(
+    description: Description, ran: Ran, *, task: str, split: str, language: str, **fields: Any
+) -> Signature:
+    """The signature of a retrieval score.
+
+    Args:
+        ran: what was computed.
+        fields: further fields of :class:`Signature`.
+    """
+    return Signature(
+        task=task,
+        split=split,
+        languages=(language,),
+        encoder=description.encoder,
+        revision=description.revision,
+        version=__version__,
+        **{**ran, **fields},
+    )
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Tokens:
-    """Token ids of all sentences in one array, with 1 where a token is special, and where each sentence starts."""
+    """Token ids of all sentences in one array, which are special, and where each sentence starts.
+
+    One array and not a list of them: 500,000 small arrays would cost more than what they hold.
+    """
 
     ids: NDArray[np.int32]
     special: NDArray[np.bool_]
@@ -105,6 +176,8 @@ def embed(
     tokens = _tokenise(encoder, texts, batching.max_length)
     if not all(view.specials for view in outputs):
         _require_content(tokens, texts)
+    # A memory map is written in the order of the batches, not of the texts: until the last one it
+    # has holes, so it goes by another name.
     partial = {view: path.with_name(path.name + ".partial") for view, path in outputs.items()}
     shape = (len(texts), int(encoder.model.config.hidden_size))
     arrays = {
@@ -123,7 +196,7 @@ def embed(
 
 
 def make_batches(lengths: NDArray[np.int64], tokens: int) -> Iterator[NDArray[np.int64]]:
-    """Sentences of like length together, longest first, so that what needs most memory fails first if at all.
+    """Sentences of like length together, longest first: what needs most memory fails at once.
 
     Sentences x padded length is at most ``tokens``, unless one sentence alone exceeds it. The same
     lengths always give the same batches.
@@ -161,7 +234,7 @@ def _check(
             raise ConfigError(
                 "a layer that was not loaded", got=str(view.layer), expected=f"0 to {loaded}"
             )
-    if not 3 <= batching.max_length <= encoder.longest:
+    if not 3 <= batching.max_length <= encoder.longest:  # <s>, one token of the text, </s>
         raise ConfigError(
             "the encoder has no positions for this length",
             where=encoder.name,
@@ -172,6 +245,7 @@ def _check(
 
 
 def _require_content(tokens: _Tokens, texts: Sequence[str]) -> None:
+    # The mean of no tokens is 0/0; say which sentence it is before an hour of embedding, not after.
     bare = np.flatnonzero(np.add.reduceat(~tokens.special, tokens.starts[:-1], dtype=np.int64) == 0)
     if bare.size:
         where, got = f"sentence {bare[0]} (0-based)", repr(texts[bare[0]])
@@ -207,7 +281,7 @@ def _forward(
 ) -> dict[View, NDArray[np.float32]]:
     import torch
 
-    width = padded(int(tokens.lengths[batch[0]]))
+    width = padded(int(tokens.lengths[batch[0]]))  # the first of a batch is its longest
     shape = (len(batch), width)
     ids = np.full(shape, encoder.tokenizer.pad_token_id, np.int64)
     attended, special = np.zeros(shape, np.bool_), np.zeros(shape, np.bool_)
@@ -247,9 +321,54 @@ def pool(
     Returns:
         Tensor [sentences, dimensions].
     """
-    states = states.float()
+    states = states.float()  # bfloat16 would keep two digits of a mean
     if view.pooling == "cls":
         return states[:, 0]
     counted = attended if view.specials else attended & ~special
     weights = counted.float()
     return (states * weights[:, :, None]).sum(dim=1) / weights.sum(dim=1, keepdim=True)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TransformerSentences:
+    """Embeds with one view of one encoder.
+
+    Args:
+        folder: where memory-mapped vectors may lie as long as they are used.
+    """
+
+    transformer: Transformer
+    view: View
+    batching: Batching
+    folder: Path
+    advance: Advance | None = None
+
+    @property
+    def description(self) -> Description:
+        """Name, layer, pooling and the rest that a signature needs."""
+        return describe(self.transformer, self.view, self.batching)
+
+    def __call__(self, texts: Sequence[str]) -> Rows:
+        """Float32 array [texts, dimensions], memory-mapped."""
+        # A folder for each call: vectors of earlier calls are still mapped while these are made.
+        output = Path(tempfile.mkdtemp(dir=self.folder)) / "vectors.npy"
+        made = embed(
+            self.transformer,
+            texts,
+            {self.view: output},
+            batching=self.batching,
+            advance=self.advance,
+        )
+        return made[self.view]
+
+
+def describe(transformer: Transformer, view: View, batching: Batching) -> Description:
+    """What the vectors of a view are."""
+    return Description(
+        encoder=transformer.name,
+        revision=transformer.revision,
+        layer=view.layer,
+        pooling=view.name,
+        max_length=batching.max_length,
+        dtype=transformer.dtype,
+    )

@@ -10,8 +10,8 @@ import pytest
 import sentencepiece
 
 from stilts_artifact.model.tokenizer import load_tokenizer
+from stilts_artifact.pretraining.batches import train_tokenizer
 from stilts_artifact.pretraining.corpus import documents
-from stilts_artifact.pretraining.vocabulary import train_tokenizer
 
 PIECES = 300
 

@@ -1,50 +1,34 @@
-"""BUCC and Tatoeba: definitions that circulate under one name, each by its own signature."""
+"""BUCC: definitions that circulate under one name, and the best cut against trying every cut."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
-from stilts_artifact.domain.examples import ComparableCorpus, GoldPair, Sentence, SentencePair
+from stilts_artifact.domain.examples import ComparableCorpus, Sentence
 from stilts_artifact.domain.signature import Signature
 from stilts_artifact.domain.tasks import Split
 from stilts_artifact.errors import ConfigError
 from stilts_artifact.forms.mining import read_pairs, write_pairs
-from stilts_artifact.forms.search import english_order
-from stilts_artifact.forms.submission import read_indices, write_indices
-from stilts_artifact.retrieval.bucc import BuccOptions, choose_cut, find_candidates, score_bucc
-from stilts_artifact.retrieval.duplicates import distinct, expand
-from stilts_artifact.retrieval.mine import Mining, mine
-from stilts_artifact.retrieval.tatoeba import score_tatoeba
-from stilts_artifact.retrieval.threshold import Threshold
-from tests.unit.retrieval.conftest import HashEncoder
-
-WORDS = (
-    "river stone house bright morning tall green bottle quiet engine paper window silver forest market bridge yellow",
-    "garden winter summer letter doctor hammer kitchen ocean mountain pencil basket ladder mirror",
+from stilts_artifact.retrieval.bucc import (
+    BuccOptions,
+    Cut,
+    Threshold,
+    best_cut,
+    choose_cut,
+    cut_at,
+    find_candidates,
+    score_bucc,
 )
-VOCABULARY = " ".join(WORDS).split()
-
-
-def sentence(number: int) -> str:
-    return (
-        " ".join(VOCABULARY[(number * step + step) % len(VOCABULARY)] for step in (1, 7, 11, 13))
-        + f" {number}"
-    )
-
-
-def corpus(pairs: int = 30, alone: int = 20, *, noise: str = "") -> ComparableCorpus:
-    """Two corpora; sentence i of the first ``pairs`` occurs on both sides, with ``noise`` appended on one."""
-    source = tuple(Sentence(f"xx-{i}", sentence(i) + noise) for i in range(pairs + alone))
-    target = tuple(
-        Sentence(f"en-{i}", sentence(i if i < pairs else 500 + i))
-        for i in reversed(range(pairs + alone))
-    )
-    return ComparableCorpus(
-        source, target, tuple(GoldPair(f"xx-{i}", f"en-{i}") for i in range(pairs))
-    )
+from stilts_artifact.retrieval.mine import Mining
+from tests.unit.retrieval.conftest import HashEncoder
+from tests.unit.retrieval.corpora import corpus
 
 
 def with_copies(base: ComparableCorpus) -> ComparableCorpus:
@@ -73,20 +57,6 @@ def test_repeated_sentences_are_spelled_out_or_dropped(duplicates: str, expected
     assert {source for source, target in found.pairs if target == "en-0"} == expected
     assert found.repeated == 3
     assert ("xx-1", "en-1") in found.pairs
-
-
-def test_expanding_keeps_scores_and_order() -> None:
-    source, target = distinct(["a", "b", "a"]), distinct(["A", "B", "B"])
-    vectors = HashEncoder()
-    pairs = mine(vectors(source.texts), vectors(["a", "b"]), Mining(1))
-    spelled = expand(pairs, source, target, "product")
-    assert list(zip(spelled.source.tolist(), spelled.target.tolist(), strict=True)) == [
-        (0, 0),
-        (1, 1),
-        (1, 2),
-        (2, 0),
-    ]
-    assert len(expand(pairs, source, target, "drop")) == 0
 
 
 def test_the_threshold_is_tuned_on_development_data_and_applied_elsewhere() -> None:
@@ -166,41 +136,90 @@ def test_a_corpus_without_gold_scores_0() -> None:
     assert (scored.metrics["f1"], scored.predictions) == (0.0, ())
 
 
-PAIRS = [SentencePair(f"{sentence(i)} x", sentence(i)) for i in range(40)]
+# Few distinct scores, so that ties are common.
+RANKED = st.lists(
+    st.tuples(st.sampled_from([0.1, 0.2, 0.3, 0.7, 1.0, 1.1]), st.booleans()), max_size=30
+)
 
 
-def test_identical_sides_are_found_100() -> None:
-    same = [SentencePair(pair.target, pair.target) for pair in PAIRS]
-    scored = score_tatoeba("xx", same, HashEncoder(), scale="mini")
-    assert scored.metrics == {"accuracy": 100.0}
+def f1(correct: int, accepted: int, gold: int) -> float:
+    return 200 * correct / (accepted + gold) if correct else 0.0
 
 
-def test_predictions_follow_the_sorted_english_file(tmp_path: Path) -> None:
-    scored = score_tatoeba("xx", PAIRS, HashEncoder(), scale="mini")
-    english = [PAIRS[line].target for line in scored.labels]
-    assert english == sorted(english)
-    assert scored.metrics["accuracy"] == 100.0
-    path = write_indices(tmp_path, "tatoeba", "xx", scored.predictions)
-    assert read_indices(path) == list(scored.labels)
+@given(RANKED, st.integers(0, 10))
+@example([(0.5, True), (0.4, True)], 0)
+def test_no_cut_beats_the_best(ranked: list[tuple[float, bool]], missed: int) -> None:
+    scores, correct = (
+        np.array([score for score, _ in ranked]),
+        np.array([right for _, right in ranked], dtype=bool),
+    )
+    gold = int(correct.sum()) + missed
+    cut = best_cut(scores, correct, gold)
+    tried = [
+        cut_at(scores, correct, gold, threshold).metrics["f1"] for threshold in [math.inf, *scores]
+    ]
+    assert cut.metrics["f1"] == pytest.approx(max(tried))
+    # Applied as a threshold it is the very same cut, so no equals are torn apart.
+    assert cut_at(scores, correct, gold, cut.threshold) == cut
+    # Of equally good cuts, the one with fewest pairs.
+    equally = [
+        cut_at(scores, correct, gold, t).accepted
+        for t, value in zip([math.inf, *scores], tried, strict=True)
+        if value == max(tried)
+    ]
+    assert cut.accepted == min(equally)
 
 
-def test_permuting_the_lines_leaves_the_score() -> None:
-    hard = [SentencePair(pair.source[:11], pair.target) for pair in PAIRS]
-    plain = score_tatoeba("xx", hard, HashEncoder(), scale="mini")
-    turned = score_tatoeba("xx", hard[7:] + hard[:7], HashEncoder(), scale="mini")
-    assert 0 < plain.metrics["accuracy"] < 100
-    assert turned.metrics == plain.metrics
+def test_the_best_cut_may_come_after_the_last_pair() -> None:
+    cut = best_cut(np.array([0.9, 0.5]), np.array([True, True]), gold=2)
+    assert (cut.accepted, cut.metrics["f1"], cut.threshold) == (2, 100.0, 0.5)
 
 
-def test_english_asks_and_the_other_language_answers() -> None:
-    # Both English sentences are nearest to line 0; in the other direction each line would have an
-    # answer of its own.
-    pairs = [SentencePair("aaa bbb", "aaa bbb ccc"), SentencePair("zzz", "aaa bbb zz")]
-    scored = score_tatoeba("xx", pairs, HashEncoder(), scale="mini")
-    assert scored.predictions == (0, 0)
+def test_the_threshold_lies_half_way() -> None:
+    assert best_cut(
+        np.array([0.8, 0.4]), np.array([True, False]), gold=1
+    ).threshold == pytest.approx(0.6)
 
 
-def test_sorting_strips_as_xtreme_does() -> None:
-    assert english_order(
-        [SentencePair("1", " b"), SentencePair("2", "a"), SentencePair("3", "b")]
-    ) == [1, 0, 2]
+def test_between_neighbouring_floats_the_threshold_is_the_accepted_score() -> None:
+    low = 1.0
+    high = math.nextafter(low, 2)
+    assert best_cut(np.array([low, high]), np.array([False, True]), gold=1).threshold == high
+
+
+def test_equals_are_rejected_together() -> None:
+    cut = best_cut(
+        np.array([0.9, 0.5, 0.5, 0.5, 0.5]), np.array([True, True, False, False, False]), gold=2
+    )
+    assert cut.accepted == 1
+
+
+@pytest.mark.parametrize(
+    ("scores", "correct", "gold"),
+    [([], [], 0), ([], [], 3), ([0.5, 0.4], [False, False], 0), ([0.5, 0.4], [False, False], 2)],
+)
+def test_without_gold_pairs_or_a_correct_pair_nothing_is_accepted(
+    scores: list[float], correct: list[bool], gold: int
+) -> None:
+    cut = best_cut(np.array(scores), np.array(correct, dtype=bool), gold)
+    assert cut == Cut(math.inf, 0, 0, gold)
+    assert cut.metrics == {"f1": 0.0, "precision": 0.0, "recall": 0.0}
+
+
+@pytest.mark.parametrize(
+    ("threshold", "name"),
+    [
+        (Threshold("dev"), "dev"),
+        (Threshold("oracle"), "oracle"),
+        (Threshold("fixed", 1.06), "fixed-1.06"),
+    ],
+)
+def test_a_policy_has_a_name_for_signatures(threshold: Threshold, name: str) -> None:
+    assert str(threshold) == name
+
+
+def test_a_fixed_threshold_needs_its_value_and_others_have_none() -> None:
+    with pytest.raises(ConfigError):
+        Threshold("fixed")
+    with pytest.raises(ConfigError):
+        Threshold("dev", 1.0)

@@ -1,0 +1,150 @@
+"""From what an experiment measured to its results file: judged, with its claims, in one place."""
+
+from __future__ import annotations
+
+import pkgutil
+import platform
+from dataclasses import dataclass
+from importlib import metadata
+
+from stilts_artifact import __version__
+from stilts_artifact.checking.claims import claims_path, decisive, judge_claims, load_claims
+from stilts_artifact.checking.expected import expected_cells
+from stilts_artifact.checking.judge import joint_verdict, judge_table
+from stilts_artifact.checking.results import (
+    CellRecord,
+    FileRecord,
+    InputRecord,
+    Results,
+    cell_records,
+    dump_results,
+    results_path,
+)
+from stilts_artifact.domain.cells import Verdict
+from stilts_artifact.errors import ArtifactError
+from stilts_artifact.experiments.scored import wanted_cells
+from stilts_artifact.experiments.session import Measured, Session
+from stilts_artifact.files import describe_folder, write_file
+from stilts_artifact.metrics.tables import table_columns
+
+# Packages that a number may depend on.
+_PACKAGES = (
+    "numpy",
+    "torch",
+    "transformers",
+    "datasets",
+    "sentencepiece",
+    "faiss-cpu",
+    "faiss-gpu",
+    "seqeval",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of an experiment.
+
+    Args:
+        results: as published.
+        asked_for: the verdict on the cells that were asked for.
+        errors: why cells have no value.
+    """
+
+    results: Results
+    asked_for: Verdict
+    errors: list[ArtifactError]
+
+
+def reproduce(session: Session) -> Outcome:
+    """Measure an experiment, judge it, and publish its results file.
+
+    Raises:
+        ConfigError: cells that it does not have.
+        ResourceError, IntegrityError, DataError: what stops all of it; what stops only some cells
+            is in the outcome.
+    """
+    measured: Measured = pkgutil.resolve_name(session.experiment.measured_by)(session)
+    results = _judge(measured, session)
+    path = results_path(session.results, session.experiment.name, session.scale.name)
+    write_file(path, dump_results(results))
+    return Outcome(results, _verdict_asked_for(results, session), measured.errors)
+
+
+def _judge(measured: Measured, session: Session) -> Results:
+    scale, experiment = session.scale, session.experiment
+    expected = expected_cells(scale.expected, experiment, scale.benchmark)
+    judged = judge_table(measured.cells, expected)
+    files = describe_folder(session.folder) if not experiment.is_counted else {}
+    results = Results(
+        experiment=experiment.name,
+        scale=scale.name,
+        scale_reason=session.reason,
+        stamp=scale.stamp,
+        verdict=joint_verdict(cell.verdict for cell in judged),
+        rows=measured.rows,
+        cells=cell_records(judged),
+        claims=[],
+        seeds=[] if experiment.is_counted else list(session.seeds),
+        inputs=[
+            InputRecord(
+                source=used.source,
+                bytes=used.bytes,
+                sha256=used.sha256,
+                satisfied_by=used.satisfied_by,
+            )
+            for used in measured.inputs
+        ],
+        files=[
+            FileRecord(path=f"{session.folder.name}/{name}", bytes=sums.bytes, sha256=sums.sha256)
+            for name, sums in files.items()
+        ],
+        environment=environment(),
+    )
+    if not experiment.decides_claims:
+        return results
+    claims = judge_claims([results], load_claims(claims_path()).of_experiment(experiment.name))
+    verdict = joint_verdict((cell.verdict for cell in judged), decisive(claims, scale.name))
+    return results.model_copy(update={"claims": claims, "verdict": verdict})
+
+
+def _verdict_asked_for(results: Results, session: Session) -> Verdict:
+    """The verdict on the cells that were asked for, and on the claims that they decide.
+
+    An average is asked for with all that it averages. A claim that is NOT_RUN needs cells that
+    nobody asked for, or cells that are NOT_RUN themselves, and count as that.
+    """
+    experiment = session.experiment
+    if not session.only:
+        return results.verdict
+    wanted = wanted_cells(session.benchmark, experiment, session.only)
+    # Where rows are chosen among all, only columns can be asked for.
+    by_row = experiment.selected_by is None
+    asked = {(row.name if by_row else None, task.name) for row, task in wanted}
+    columns = table_columns(session.benchmark, experiment)
+    tasks = {column.name: column.tasks for column in columns}
+
+    def is_asked(cell: CellRecord) -> bool:
+        row = cell.row if by_row else None
+        return all((row, task.name) in asked for task in tasks[cell.column])
+
+    cells = [cell.verdict for cell in results.cells if is_asked(cell)]
+    claims = decisive(results.claims, results.scale)
+    return joint_verdict(cells, [verdict for verdict in claims if verdict is not Verdict.NOT_RUN])
+
+
+def environment() -> dict[str, str]:
+    """Versions of the package, Python, the platform and the libraries that are installed.
+
+    Nothing here names the machine or the time: equal runs give equal files.
+    """
+    found = {
+        "stilts-artifact": __version__,
+        "python": platform.python_version(),
+        "platform": f"{platform.system()} {platform.machine()}",
+    }
+    for name in _PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = "not installed"
+    return found

@@ -1,0 +1,97 @@
+"""What an experiment would run, and what that would cost; nothing is run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from stilts_artifact.benchmark.experiments import Experiment, stages
+from stilts_artifact.domain.tasks import Part, Source
+from stilts_artifact.experiments.scored import (
+    Request,
+    RunKey,
+    Scored,
+    Wanted,
+    needed_sources,
+    request,
+)
+from stilts_artifact.experiments.session import Session
+from stilts_artifact.experiments.steps import StepBuilder
+from stilts_artifact.pipeline.costs import Costs
+from stilts_artifact.pipeline.explain import Reason, reasons
+from stilts_artifact.pipeline.kinds import KINDS
+from stilts_artifact.pipeline.plan import Plan, make_plan
+from stilts_artifact.pipeline.step import Graph
+from stilts_artifact.pipeline.store import Store
+
+NOT_HERE_YET = "not here yet"
+"""Stands for the hash of a source that a plan takes for granted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a run would do.
+
+    Args:
+        reasons: of every step, inputs before their users.
+        impossible: cells that could not be had, and why.
+    """
+
+    reasons: Sequence[Reason]
+    impossible: Mapping[RunKey, str]
+
+
+def preview(session: Session) -> Preview:
+    """What a run would do about every step that can be named before it.
+
+    Where rows are chosen by another experiment's scores, these are that experiment's steps.
+    """
+
+    def missing(parts: Iterable[Part]) -> list[Source]:
+        """What a run could not get either."""
+        absent = session.library.missing(parts)
+        return [source for source in absent if session.machine.offline or not source.urls]
+
+    scored = Scored.open(session)
+    first = stages(session.experiment)[0]
+    asked = scored.request(first, scored.wanted, missing)
+    graph = Graph(asked.steps, KINDS)
+    return Preview(reasons(graph, Store(session.machine.store)), asked.impossible)
+
+
+def requests(builder: StepBuilder, experiment: Experiment, wanted: Wanted) -> list[Request]:
+    """All steps of an experiment, stage by stage, as if every source were here.
+
+    Which rows will be chosen is not known before, so each stands for itself.
+    """
+    whole = replace(
+        builder, pins=dict.fromkeys(builder.benchmark.sources, NOT_HERE_YET) | dict(builder.pins)
+    )
+    return [request(whole, stage, wanted, lambda _: []) for stage in stages(experiment)]
+
+
+def plan(
+    builder: StepBuilder,
+    experiment: Experiment,
+    wanted: Wanted,
+    store: Store,
+    costs: Costs,
+    absent: Sequence[Source],
+) -> Plan:
+    """The cost of what is missing of some cells.
+
+    Args:
+        absent: sources that are still to be brought.
+
+    Raises:
+        ConfigError: a kind of step without costs.
+    """
+    asked = requests(builder, experiment, wanted)
+    graph = Graph([step for one in asked for step in one.steps], KINDS)
+    downloads = sum(source.bytes or 0 for source in absent if source.urls)
+    return make_plan(graph, store, costs, downloads)
+
+
+def sources_of(builder: StepBuilder, experiment: Experiment, wanted: Wanted) -> list[Source]:
+    """The sources behind some cells in every stage, each once."""
+    return needed_sources(builder, stages(experiment), wanted)

@@ -1,0 +1,516 @@
+"""The experiments whose cells are scores: steps, published predictions, and the cells they give.
+
+    {results}/table2.mini/labels/{task}/{split}-{language}.{tsv|json}
+    {results}/table2.mini/predictions/{row}/seed-{seed}/{task}/{split}-{language}.{tsv|json}
+
+Nothing but these files decides a number, so whoever has the folder can compute it again.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from stilts_artifact import __version__
+from stilts_artifact.benchmark.experiments import Experiment, Row
+from stilts_artifact.checking.results import RowRecord
+from stilts_artifact.data.library import InputRecord
+from stilts_artifact.documents import parse_json, read_document
+from stilts_artifact.domain.cells import CellKey, Measurement
+from stilts_artifact.domain.signature import Signature, require_comparable
+from stilts_artifact.domain.tasks import Benchmark, Part, Source, Task
+from stilts_artifact.errors import ArtifactError, ConfigError, MissingDataError, unknown_name
+from stilts_artifact.experiments.session import Measured, Session
+from stilts_artifact.experiments.steps import StepBuilder
+from stilts_artifact.experiments.table1 import describe_source, in_one_line
+from stilts_artifact.files import publish_folder
+from stilts_artifact.metrics import METRIC_VERSION
+from stilts_artifact.metrics.tables import Column, table_columns, table_values
+from stilts_artifact.pipeline.executor import run
+from stilts_artifact.pipeline.kinds import KINDS
+from stilts_artifact.pipeline.report import RunError, RunReport
+from stilts_artifact.pipeline.step import Graph, Step
+from stilts_artifact.pipeline.store import Store
+
+_REPORT = "report.json"
+
+Wanted = Sequence[tuple[Row, Task]]
+"""Cells asked for: rows, and the targets wanted of each."""
+
+Missing = Callable[[Iterable[Part]], Sequence[Source]]
+"""The sources that parts need and that are not on this machine."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class RunKey:
+    """One folder of predictions: an encoder (row and seed) on a target."""
+
+    row: str
+    seed: int
+    task: str
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is to be run.
+
+    Args:
+        predictions: the steps that predict, in every language whose data are here.
+        labels: the steps that write gold labels, by task.
+        impossible: what cannot be run because its data are not on this machine, and why.
+        absent: (task, language) of which only the evaluation data are not here, and why.
+    """
+
+    predictions: Mapping[RunKey, Step]
+    labels: Mapping[str, Step]
+    impossible: Mapping[RunKey, str]
+    absent: Mapping[tuple[str, str], str]
+
+    @property
+    def steps(self) -> list[Step]:
+        """All steps asked for."""
+        return [*self.predictions.values(), *self.labels.values()]
+
+    def renamed(self, row: str) -> Request:
+        """The same, standing in another row."""
+        predictions = {replace(key, row=row): step for key, step in self.predictions.items()}
+        impossible = {replace(key, row=row): reason for key, reason in self.impossible.items()}
+        return replace(self, predictions=predictions, impossible=impossible)
+
+
+def merged(parts: Sequence[Request]) -> Request:
+    """Several requests as one."""
+    return Request(
+        {key: step for one in parts for key, step in one.predictions.items()},
+        {task: step for one in parts for task, step in one.labels.items()},
+        {key: reason for one in parts for key, reason in one.impossible.items()},
+        {place: reason for one in parts for place, reason in one.absent.items()},
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Executed:
+    """The results of a request.
+
+    Args:
+        predictions, labels: verified folders.
+        failed: what has no predictions, and why.
+        absent: (task, language) without evaluation data, and why.
+        flags: runs that collapsed, or that rest on one that did.
+        errors: what broke on the way.
+    """
+
+    predictions: Mapping[RunKey, Path]
+    labels: Mapping[str, Path]
+    failed: Mapping[RunKey, str]
+    absent: Mapping[tuple[str, str], str]
+    flags: Mapping[RunKey, str]
+    errors: list[ArtifactError]
+
+
+def wanted_cells(benchmark: Benchmark, experiment: Experiment, only: Sequence[str]) -> Wanted:
+    """The rows and targets that an experiment needs.
+
+    Args:
+        only: ``ROW``, ``ROW,COLUMN`` or ``*,COLUMN``, with ``*`` for anything; none for all of it.
+            Where the rows are only chosen among, each is needed, and only columns can be limited.
+
+    Raises:
+        ConfigError: a row or column that the experiment does not have.
+
+    Example:
+        >>> from stilts_artifact.benchmark import load_benchmark
+        >>> from stilts_artifact.benchmark.experiments import EXPERIMENTS
+        >>> patterns = ["mnli*,xnli", "none,panx"]
+        >>> wanted = wanted_cells(load_benchmark("mini"), EXPERIMENTS["table2"], patterns)
+        >>> [(row.name, task.name) for row, task in wanted][:3]
+        [('none', 'panx'), ('mnli', 'xnli'), ('mnli+mlm', 'xnli')]
+    """
+    patterns = [_pattern(text) for text in only] or [("*", "*")]
+    rows = {row.name: row for row in experiment.rows(benchmark)}
+    columns = {task.name: task for task in experiment.targets(benchmark)}
+    for row, column in patterns:
+        if not any(fnmatchcase(name, row) for name in rows):
+            raise unknown_name("row", row, rows)
+        if not any(fnmatchcase(name, column) for name in columns):
+            raise unknown_name("column", column, columns)
+        if experiment.selected_by is not None and row != "*":
+            what = f"{experiment.title} is chosen among all rows"
+            raise ConfigError(what, got=row, expected="*,COLUMN", where="--only")
+    return [
+        (row, task)
+        for row in rows.values()
+        for task in columns.values()
+        if any(fnmatchcase(row.name, own) and fnmatchcase(task.name, col) for own, col in patterns)
+    ]
+
+
+def _pattern(text: str) -> tuple[str, str]:
+    row, _, column = text.partition(",")
+    return row.strip() or "*", column.strip() or "*"
+
+
+def request(
+    builder: StepBuilder, experiment: Experiment, wanted: Wanted, missing: Missing
+) -> Request:
+    """The steps behind some cells.
+
+    A target is evaluated in the languages whose data are here; what it is trained on must be here
+    whole.
+
+    Args:
+        missing: says what is not on this machine.
+    """
+    predictions: dict[RunKey, Step] = {}
+    labels: dict[str, Step] = {}
+    impossible: dict[RunKey, str] = {}
+    seeds = builder.scale.seeds if experiment.seeds is None else experiment.seeds
+    absent = _absent_languages(builder, experiment, wanted, missing)
+    for row, task in wanted:
+        every = task.languages_of(experiment.scored_split(task))
+        here = tuple(language for language in every if (task.name, language) not in absent)
+        lacking = _not_here(missing(builder.training_parts(row, task)))
+        if not here:
+            lacking = lacking or absent[task.name, every[0]]
+        for seed in seeds:
+            key = RunKey(row.name, seed, task.name)
+            if lacking is not None:
+                impossible[key] = lacking
+            else:
+                predictions[key] = builder.predictions(row, seed, task, experiment, here)
+                labels[task.name] = builder.labels(task, experiment, here)
+    return Request(predictions, labels, impossible, absent)
+
+
+def _absent_languages(
+    builder: StepBuilder, experiment: Experiment, wanted: Wanted, missing: Missing
+) -> dict[tuple[str, str], str]:
+    """(task, language) -> why it cannot be evaluated here."""
+    tasks = {task.name: task for _, task in wanted}
+    reasons = {
+        (name, language): _not_here(missing(builder.evaluation_parts(task, experiment, language)))
+        for name, task in tasks.items()
+        for language in task.languages_of(experiment.scored_split(task))
+    }
+    return {place: reason for place, reason in reasons.items() if reason is not None}
+
+
+def _not_here(absent: Sequence[Source]) -> str | None:
+    if not absent:
+        return None
+    more = f" (and {len(absent) - 1} more)" if len(absent) > 1 else ""
+    return f"not on this machine: {describe_source(absent[0])}{more}"
+
+
+def needed_sources(
+    builder: StepBuilder, experiments: Iterable[Experiment], wanted: Wanted
+) -> list[Source]:
+    """The sources behind some cells in any of some experiments, each once."""
+    stages = tuple(experiments)
+    parts = [
+        part
+        for row, task in wanted
+        for experiment in stages
+        for part in builder.parts(
+            row, task, experiment, task.languages_of(experiment.scored_split(task))
+        )
+    ]
+    names = dict.fromkeys(part.source for part in parts)
+    return [builder.benchmark.sources[name] for name in names]
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """A scored experiment at work: a session, its steps, and what is wanted of it."""
+
+    session: Session
+    builder: StepBuilder
+    wanted: Wanted
+
+    @classmethod
+    def open(cls, session: Session) -> Scored:
+        """From what was asked for and what is on this machine; the encoder need not be here.
+
+        Raises:
+            ConfigError: cells that the experiment does not have.
+        """
+        wanted = wanted_cells(session.benchmark, session.experiment, session.only)
+        return cls(session, StepBuilder.of(session), wanted)
+
+    def request(
+        self, experiment: Experiment, wanted: Wanted, missing: Missing | None = None
+    ) -> Request:
+        """The steps behind some cells of an experiment, this one or the one that selects for it."""
+        return request(self.builder, experiment, wanted, missing or self.session.library.missing)
+
+    def execute(self, asked: Request, label: str) -> Executed:
+        """Run every step that is not done yet.
+
+        Raises:
+            ResourceError: the cluster does not start or is lost.
+            IntegrityError: a finished result was altered.
+        """
+        trained = {key: list(_trained(step)) for key, step in asked.predictions.items()}
+        reports = {step for steps in trained.values() for step in steps}
+        graph = Graph([*asked.steps, *reports], KINDS)
+        try:
+            context = self.session.context(trains=bool(reports))
+        except MissingDataError as error:  # the encoder: nothing can be run, and all says why
+            lost = dict.fromkeys(asked.predictions, in_one_line(error))
+            return Executed({}, {}, {**asked.impossible, **lost}, asked.absent, {}, [error])
+        with self.session.display.steps(label) as watch:
+            report = run(graph, context, self.session.options(), watch)
+        store = Store(self.session.machine.store)
+        reasons = _reasons(report)
+        failed = dict(asked.impossible)
+        predictions: dict[RunKey, Path] = {}
+        for key, step in asked.predictions.items():
+            address = graph.address(step)
+            if address in reasons:
+                failed[key] = reasons[address]
+            else:
+                predictions[key] = store.read(address)
+        labels = {
+            task: store.read(graph.address(step))
+            for task, step in asked.labels.items()
+            if graph.address(step) not in reasons
+        }
+        flagged = {step: flag for step in reports if (flag := _flag(store, graph.address(step)))}
+        flags = {
+            key: flagged[step]
+            for key, steps in trained.items()
+            for step in steps
+            if step in flagged
+        }
+        return Executed(predictions, labels, failed, asked.absent, flags, _failures(report))
+
+    def measure(
+        self, executed: Executed, rows: Sequence[RowRecord], errors: Iterable[ArtifactError]
+    ) -> Measured:
+        """Publish what was executed, and compute the cells of some rows from it.
+
+        Raises:
+            DataError: predictions that cannot be scored.
+            ResourceError: the predictions cannot be written.
+        """
+        publish(self.session.folder, executed.predictions, executed.labels)
+        cells = _Cells(self.session, self.builder, executed)
+        found = cells.measure([row.row for row in rows])
+        return Measured(list(rows), found, [], [*errors, *executed.errors])
+
+    def inputs(
+        self, executed: Sequence[Executed], experiments: Sequence[Experiment]
+    ) -> list[InputRecord]:
+        """What the workers read, verified once more here.
+
+        A verdict rests on no file that was only claimed to be verified.
+        """
+        made = {(key.row, key.task) for one in executed for key in one.predictions}
+        absent = {place for one in executed for place in one.absent}
+        parts = [
+            part
+            for row, task in self.wanted
+            if (row.name, task.name) in made
+            for experiment in experiments
+            for part in self.builder.parts(row, task, experiment, _here(task, experiment, absent))
+        ]
+        return self.session.library.records(parts)
+
+
+def measure(session: Session) -> Measured:
+    """An experiment whose rows are evaluated as they stand: Table 2, and the calibration."""
+    scored = Scored.open(session)
+    experiment = session.experiment
+    absent = session.obtain(needed_sources(scored.builder, [experiment], scored.wanted))
+    asked = scored.request(experiment, scored.wanted)
+    executed = scored.execute(asked, experiment.title)
+    rows = [row_record(row) for row in dict.fromkeys(row for row, _ in scored.wanted)]
+    measured = scored.measure(executed, rows, absent)
+    return replace(measured, inputs=scored.inputs([executed], [experiment]))
+
+
+def _here(task: Task, experiment: Experiment, absent: Collection[tuple[str, str]]) -> list[str]:
+    every = task.languages_of(experiment.scored_split(task))
+    return [language for language in every if (task.name, language) not in absent]
+
+
+def row_record(row: Row, details: Mapping[str, str] | None = None) -> RowRecord:
+    """What a row says beside its numbers."""
+    return RowRecord(row=row.name, title=row.title, group=row.group, details=dict(details or {}))
+
+
+def publish(folder: Path, predictions: Mapping[RunKey, Path], labels: Mapping[str, Path]) -> None:
+    """Make the public folder anew from the results of steps; it appears whole, or stays as it was.
+
+    Args:
+        predictions, labels: folders that hold ``{task}/{split}-{language}.*``.
+
+    Raises:
+        ResourceError: the disk is full or the folder cannot be written.
+    """
+    with publish_folder(folder) as made:
+        for task, source in labels.items():
+            _copy(source / task, made / "labels" / task)
+        for key, source in predictions.items():
+            target = made / "predictions" / key.row / f"seed-{key.seed}" / key.task
+            _copy(source / key.task, target)
+
+
+def _copy(source: Path, target: Path) -> None:
+    # copyfile leaves rights and times of the store behind: published files are the reader's.
+    shutil.copytree(source, target, copy_function=shutil.copyfile)
+
+
+@dataclass(frozen=True, slots=True)
+class _Cells:
+    """Computes the cells of a published folder."""
+
+    session: Session
+    builder: StepBuilder
+    executed: Executed
+
+    def measure(self, rows: Sequence[str]) -> list[Measurement]:
+        """All cells of these rows; those without predictions have the reason instead of a value."""
+        session = self.session
+        experiment, benchmark = session.experiment, session.benchmark
+        columns = {column.name: column for column in table_columns(benchmark, experiment)}
+        values = table_values(session.folder, benchmark, experiment, rows, session.seeds)
+        return [
+            Measurement(
+                key,
+                cell.value,
+                cell.reason and (self._failure(key, columns[key.column]) or cell.reason),
+                self._signature(columns[key.column], key),
+                seeds=cell.seeds if len(cell.seeds) > 1 else None,
+                flag=self._flag(key.row, columns[key.column]),
+            )
+            for key, cell in values.items()
+        ]
+
+    def _failure(self, key: CellKey, column: Column) -> str | None:
+        """Why a cell has no predictions, if that is known better than that a file is not there."""
+        failed, absent = self.executed.failed, self.executed.absent
+        for own in self._runs(key.row, column):
+            if own in failed:
+                return failed[own]
+        if key.language is not None:
+            return absent.get((column.tasks[0].name, key.language))
+        tasks = {task.name for task in column.tasks}
+        languages = [(place, why) for place, why in sorted(absent.items()) if place[0] in tasks]
+        if not languages:
+            return None
+        return f"{len(languages)} languages are {languages[0][1]}"
+
+    def _flag(self, row: str, column: Column) -> str | None:
+        flags = self.executed.flags
+        return next((flags[key] for key in self._runs(row, column) if key in flags), None)
+
+    def _runs(self, row: str, column: Column) -> list[RunKey]:
+        return [
+            RunKey(row, seed, task.name) for task in column.tasks for seed in self.session.seeds
+        ]
+
+    def _signature(self, column: Column, key: CellKey) -> str:
+        """What the number is: its place, and what the steps behind it say they did.
+
+        Raises:
+            ConfigError: the runs behind it computed different things, and cannot be averaged.
+        """
+        found = [
+            self._sign(column, key, reported)
+            for task in column.tasks
+            for reported in self._reports(key.row, task)
+        ]
+        # An average over tasks is a mean of unlike things by definition; nothing else may be.
+        require_comparable(found, varying=_OF_A_TASK if column.is_average else ())
+        if not found:
+            return self._sign(column, key, {}).short()
+        if column.is_average:
+            common = {name: {getattr(one, name) for one in found} for name in _OF_A_TASK}
+            alike = {name: values.pop() for name, values in common.items() if len(values) == 1}
+            return replace(found[0], **{**dict.fromkeys(_OF_A_TASK), **alike}).short()
+        return found[0].short()
+
+    def _sign(self, column: Column, key: CellKey, reported: Mapping[str, Any]) -> Signature:
+        session = self.session
+        experiment, task = session.experiment, column.tasks[0]
+        languages = column.languages(experiment) if key.language is None else (key.language,)
+        return Signature(
+            task=column.name if column.is_average else task.name,
+            split=str(experiment.scored_split(task)),
+            languages=languages,
+            encoder=session.scale.encoder.name,
+            revision=self.builder.revision[:12],
+            metric="mean" if column.is_average else column.metric_name,
+            metric_version=METRIC_VERSION,
+            seeds=None if column.is_untrained(key.row) else session.seeds,
+            scale=session.scale.name,
+            version=__version__,
+            **reported,
+        )
+
+    def _reports(self, row: str, task: Task) -> list[Mapping[str, Any]]:
+        """What each seed's run says of how it computed; fewer where some have failed."""
+        folders = (
+            self.executed.predictions.get(RunKey(row, seed, task.name))
+            for seed in self.session.seeds
+        )
+        return [_read_report(folder)["signature"] for folder in folders if folder is not None]
+
+
+_OF_A_TASK = (
+    "layer",
+    "pooling",
+    "max_length",
+    "neighbours",
+    "margin",
+    "duplicates",
+    "threshold",
+    "dtype",
+    "backend",
+)
+"""Fields of a signature in which the tasks behind an average over tasks differ."""
+
+
+def _trained(step: Step) -> Iterable[Step]:
+    """The training runs behind a step."""
+    if step.kind in ("intermediate", "target"):
+        yield step
+    for other in step.inputs.values():
+        yield from _trained(other)
+
+
+def _reasons(report: RunReport) -> dict[str, str]:
+    """Address of every step that has no result -> why."""
+    found = {
+        failure.node.address: f"failed: {in_one_line(failure.error)}" for failure in report.failures
+    }
+    for skipped in report.skipped:
+        found[skipped.node.address] = f"not run, because {skipped.because.label} failed"
+    return found
+
+
+def _flag(store: Store, address: str) -> str | None:
+    if not store.has(address):
+        return None
+    return next(iter(_read_report(store.read(address))["flags"]), None)
+
+
+@lru_cache(maxsize=1 << 12)  # a run is behind every cell of its row and task
+def _read_report(folder: Path) -> Any:
+    path = folder / _REPORT
+    return parse_json(read_document(path), str(path))
+
+
+def _failures(report: RunReport) -> list[ArtifactError]:
+    """An error if steps failed: which, what was thereby not run, and how to go on."""
+    try:
+        report.check("run the same command again; what is done is kept")
+    except RunError as error:
+        return [error]
+    return []

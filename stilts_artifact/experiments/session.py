@@ -1,0 +1,181 @@
+"""What an experiment is given: one scale on this machine, what was asked for, and who watches.
+
+Nothing here prints or parses: the command line, or whoever calls the library, passes in how
+progress is shown and how generated files are made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stilts_artifact.benchmark.experiments import Experiment
+from stilts_artifact.data.download import Progress as DownloadProgress
+from stilts_artifact.data.download import Silent
+from stilts_artifact.data.fetch import fetch
+from stilts_artifact.data.library import InputRecord, Library
+from stilts_artifact.domain.cells import Measurement
+from stilts_artifact.domain.tasks import Benchmark, Source, Task
+from stilts_artifact.errors import ArtifactError, ResourceError
+from stilts_artifact.pipeline.executor import Options
+from stilts_artifact.pipeline.job import Context, Device
+from stilts_artifact.pipeline.progress import Snapshot, Watch
+
+if TYPE_CHECKING:
+    from stilts_artifact.checking.results import RowRecord
+    from stilts_artifact.config.schema import Scale
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """Where things lie and who computes; none of it has a bearing on a result.
+
+    Args:
+        store: folder of verified files and finished steps.
+        data: folders with files brought by hand.
+        offline: open no connection.
+        mirrors: base URLs that are tried before the sources' own.
+        workers, scheduler: see :class:`stilts_artifact.pipeline.executor.Options`.
+    """
+
+    store: Path
+    data: tuple[Path, ...] = ()
+    offline: bool = False
+    mirrors: tuple[str, ...] = ()
+    workers: int | None = None
+    scheduler: str | None = None
+
+
+def _unwatched(_: Snapshot) -> None:
+    """Nobody watches."""
+
+
+@dataclass(frozen=True, slots=True)
+class Display:
+    """How progress reaches whoever waits; by default it does not.
+
+    Args:
+        downloads: opened around a fetch.
+        steps: opened around a run of steps, with what they are for.
+        rows: told of each task before its files are counted.
+    """
+
+    downloads: Callable[[], AbstractContextManager[DownloadProgress]] = lambda: nullcontext(
+        Silent()
+    )
+    steps: Callable[[str], AbstractContextManager[Watch]] = lambda _: nullcontext(_unwatched)
+    rows: Callable[[int], AbstractContextManager[Callable[[Task], None]]] = lambda _: nullcontext(
+        lambda _: None
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One experiment at one scale on this machine.
+
+    Args:
+        reason: why this scale, in words; it goes into the results file.
+        library: the benchmark's files, as far as they are here.
+        results: folder that results are published in.
+        only: cells asked for, see :func:`stilts_artifact.experiments.scored.wanted_cells`.
+        openers: by URL scheme, what makes a file on this machine (the mini world's generator).
+    """
+
+    experiment: Experiment
+    scale: Scale
+    reason: str
+    benchmark: Benchmark
+    library: Library
+    machine: Machine
+    results: Path
+    only: tuple[str, ...] = ()
+    openers: Mapping[str, Callable[[str], bytes]] = field(default_factory=dict)
+    display: Display = field(default_factory=Display)
+
+    @property
+    def folder(self) -> Path:
+        """Where predictions and labels are published, beside the results file."""
+        return self.results / f"{self.experiment.name}.{self.scale.name}"
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """Of every trained run, of which the median is reported."""
+        return self.scale.seeds if self.experiment.seeds is None else self.experiment.seeds
+
+    def obtain(self, sources: Sequence[Source]) -> list[ArtifactError]:
+        """Fetch what is not here.
+
+        What cannot be had leaves cells NOT_RUN, so its errors are only collected.
+        """
+        with self.display.downloads() as progress:
+            report = fetch(
+                sources,
+                self.library,
+                offline=self.machine.offline,
+                mirrors=self.machine.mirrors,
+                openers=self.openers,
+                progress=progress,
+            )
+        return report.failures
+
+    def options(self) -> Options:
+        """How steps run."""
+        return Options(self.machine.workers, self.machine.scheduler)
+
+    def context(self, *, trains: bool) -> Context:
+        """Where steps run; the encoder of phase (i) is downloaded if it has to be.
+
+        Args:
+            trains: whether any step trains: a scale made for GPUs then needs one.
+
+        Raises:
+            ResourceError: the scale needs a GPU, and none answers.
+            MissingDataError: the encoder is not here, and offline or not reachable.
+            IntegrityError: the encoder's folder is damaged.
+        """
+        from stilts_artifact.model.hub import phase_one
+        from stilts_artifact.pipeline.kinds import make_context
+
+        device = self._device(trains)
+        encoder = self.scale.encoder
+        folder = phase_one(
+            encoder.name,
+            encoder.revision,
+            self.machine.store / "encoders",
+            offline=self.machine.offline,
+        )
+        return make_context(self.machine.store, list(self.machine.data), folder, device=device)
+
+    def _device(self, trains: bool) -> Device:
+        """GPUs where the scale is made for them; a cluster is taken to have what it needs."""
+        if not self.scale.evidence:
+            return "cpu"
+        if self.machine.scheduler is None:
+            from stilts_artifact.pipeline.cluster import visible_gpus
+
+            try:
+                visible_gpus()
+            except ResourceError:
+                if trains:
+                    raise
+                return "cpu"
+        return "cuda"
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What an experiment measured, before any of it is judged.
+
+    Args:
+        rows: what each row says beside its numbers.
+        inputs: verified files that the cells rest on.
+        errors: why cells have no value, as far as something broke.
+    """
+
+    rows: list[RowRecord]
+    cells: list[Measurement]
+    inputs: list[InputRecord]
+    errors: list[ArtifactError]

@@ -1,0 +1,112 @@
+"""From what a person asks for to a session: which scale, which files, which machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stilts_artifact.benchmark import load_benchmark
+from stilts_artifact.benchmark.experiments import Experiment
+from stilts_artifact.config.load import load_scale
+from stilts_artifact.data.files import FileStore
+from stilts_artifact.data.library import Library
+from stilts_artifact.domain.tasks import Benchmark
+from stilts_artifact.domain.units import readable_size
+from stilts_artifact.experiments.session import Display, Machine, Session
+from stilts_artifact.experiments.table1 import needed_sources
+
+if TYPE_CHECKING:
+    from stilts_artifact.config.schema import Scale
+
+MEMORY = 24 << 30
+"""Bytes of GPU memory that fine-tuning XLM-R large takes: 16 for each of 0.56 billion weights, and
+activations."""
+
+
+def open_session(
+    experiment: Experiment,
+    scale: str,
+    machine: Machine,
+    results: Path,
+    *,
+    only: Sequence[str] = (),
+    display: Display | None = None,
+) -> Session:
+    """An experiment at a scale on this machine; nothing is downloaded or run yet.
+
+    Args:
+        scale: its name, or ``auto``.
+
+    Raises:
+        ConfigError: no such scale.
+    """
+    chosen, reason = choose_scale(scale, experiment, machine)
+    benchmark = load_benchmark(chosen.benchmark)
+    return Session(
+        experiment=experiment,
+        scale=chosen,
+        reason=reason,
+        benchmark=benchmark,
+        library=open_library(benchmark, machine),
+        machine=machine,
+        results=results,
+        only=tuple(only),
+        openers=url_openers(),
+        display=display or Display(),
+    )
+
+
+def open_library(benchmark: Benchmark, machine: Machine) -> Library:
+    """The files of a benchmark that are on this machine, and the store where new ones go."""
+    return Library(benchmark.sources, FileStore(machine.store), machine.data)
+
+
+def url_openers() -> Mapping[str, Callable[[str], bytes]]:
+    """How files that no network serves are made: the mini world, by the scheme of its URLs."""
+    from stilts_artifact import miniworld
+
+    return {"miniworld": miniworld.serve}
+
+
+def choose_scale(name: str, experiment: Experiment, machine: Machine) -> tuple[Scale, str]:
+    """The scale to run and the reason for it, in words.
+
+    ``auto`` is ``paper`` when every source of Table 1 that anyone can download is on this machine
+    (a licensed corpus may be absent: its cells are then NOT_RUN) and, where anything is computed, a
+    CUDA GPU with enough memory; and ``mini`` otherwise.
+
+    Raises:
+        ConfigError: no such scale.
+    """
+    if name != "auto":
+        return load_scale(name), f"asked for with --scale {name}"
+    paper = load_scale("paper")
+    real = load_benchmark(paper.benchmark)
+    obtainable = [source for source in needed_sources(real) if source.urls]
+    absent = open_library(real, machine).absent(obtainable)
+    # A cluster's GPUs cannot be seen from here: it is taken to have what the scale needs.
+    needs_gpu = not experiment.is_counted and machine.scheduler is None
+    lacking = _lacking_gpu() if needs_gpu and not absent else None
+    if lacking is not None:
+        return load_scale("mini"), f"auto: {lacking}"
+    if not absent:
+        what = "every source of the paper scale that can be downloaded is on this machine"
+        return paper, f"auto: {what}"
+    count = f"{len(absent)} of {len(obtainable)} sources of the paper scale are not on this machine"
+    return load_scale("mini"), f"auto: {count} (stilts-artifact fetch --scale paper gets them)"
+
+
+def _lacking_gpu() -> str | None:
+    """Why this machine cannot train XLM-R large, or ``None`` if it can."""
+    try:
+        import torch
+    except ModuleNotFoundError:
+        return "torch is not installed"
+    if not torch.cuda.is_available():
+        return "the paper scale of this table needs a CUDA GPU, and none answers"
+    devices = range(torch.cuda.device_count())
+    free = max(torch.cuda.get_device_properties(index).total_memory for index in devices)
+    if free >= MEMORY:
+        return None
+    return f"the largest GPU has {readable_size(free)}, {readable_size(MEMORY)} are needed"
