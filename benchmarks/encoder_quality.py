@@ -24,7 +24,8 @@ from stilts_artifact.data.fetch import fetch
 from stilts_artifact.data.files import FileStore
 from stilts_artifact.data.library import Library
 from stilts_artifact.domain.tasks import Split
-from stilts_artifact.metrics.scores import score_folders
+from stilts_artifact.forms import SEARCH
+from stilts_artifact.metrics.score import score_folders
 from stilts_artifact.miniworld import serve
 from stilts_artifact.model.loading import load_encoder
 from stilts_artifact.pipeline.tasks.labels import labels
@@ -32,7 +33,6 @@ from stilts_artifact.pipeline.tasks.predict import predict
 from stilts_artifact.pipeline.tasks.prepare import Preparation, prepare
 from stilts_artifact.pipeline.tasks.target import target
 from stilts_artifact.pretraining.card import record_quality
-from stilts_artifact.retrieval.calibration import read_pairs
 from stilts_artifact.retrieval.encode import View
 from stilts_artifact.retrieval.sweep import search_language, sweep
 from stilts_artifact.retrieval.transformer import wrap_transformer
@@ -78,7 +78,7 @@ def measure_search(encoder: Path, library: Library) -> list[Points]:
         device="cpu",
     )
     languages = [
-        search_language(code, read_pairs(task, Split.TEST, code, library), SCALE.name)
+        search_language(code, SEARCH.read(task, Split.TEST, code, library), SCALE.name)
         for code in task.languages
     ]
     found: list[Points] = [{} for _ in views]
@@ -166,7 +166,7 @@ def measure(encoder: Path, store: Path) -> dict[str, Any]:
             )
         print(f"  {time.monotonic() - began:.0f} s", flush=True)
     tatoeba = WORLD.tasks["tatoeba"]
-    size = len(read_pairs(tatoeba, Split.TEST, tatoeba.languages[0], library))
+    size = len(SEARCH.read(tatoeba, Split.TEST, tatoeba.languages[0], library))
     how = (
         "Measured by `python -m benchmarks.encoder_quality`, in points. Tatoeba: cosine nearest "
         f"neighbour of the mean of the token vectors, {size} pairs a language, chance "

@@ -118,7 +118,7 @@ def _languages(
     from stilts_artifact.benchmark import load_benchmark
     from stilts_artifact.config.load import load_scale
     from stilts_artifact.domain.tasks import Split
-    from stilts_artifact.retrieval.calibration import read_corpus, read_pairs
+    from stilts_artifact.forms import MINING, SEARCH
     from stilts_artifact.retrieval.sweep import mining_language, search_language
 
     benchmark = load_benchmark(load_scale(scale).benchmark)
@@ -130,11 +130,11 @@ def _languages(
     names = only or chosen.languages
     if task == "tatoeba":
         return [
-            search_language(name, read_pairs(chosen, Split.TEST, name, library), scale)
+            search_language(name, SEARCH.read(chosen, Split.TEST, name, library), scale)
             for name in names
         ]
     return [
-        mining_language(name, read_corpus(chosen, Split.DEV, name, library), scale)
+        mining_language(name, MINING.read(chosen, Split.DEV, name, library), scale)
         for name in names
     ]
 

@@ -29,7 +29,7 @@ from stilts_artifact.experiments.session import Measured, Session
 from stilts_artifact.experiments.steps import StepBuilder
 from stilts_artifact.experiments.table1 import describe_source, in_one_line
 from stilts_artifact.files import publish_folder
-from stilts_artifact.metrics.scores import METRIC_VERSION
+from stilts_artifact.metrics import METRIC_VERSION
 from stilts_artifact.metrics.tables import Column, table_columns, table_values
 from stilts_artifact.pipeline.executor import run
 from stilts_artifact.pipeline.kinds import KINDS

@@ -17,12 +17,11 @@ from stilts_artifact.benchmark.experiments import (
     training_task,
 )
 from stilts_artifact.config.schema import Scale, TaskTraining
-from stilts_artifact.domain.tasks import Benchmark, Part, Role, Split, Task, TaskForm
+from stilts_artifact.domain.tasks import Benchmark, Part, Role, Split, Task
 from stilts_artifact.experiments.session import Session
+from stilts_artifact.forms import form_of
 from stilts_artifact.model.hub import revision_of
 from stilts_artifact.pipeline.step import Step
-
-RETRIEVAL = (TaskForm.MINING, TaskForm.SEARCH)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +90,7 @@ class StepBuilder:
     ) -> Step:
         """A row's predictions for a target, in some of its languages."""
         split = experiment.scored_split(task)
-        if task.form in RETRIEVAL:
+        if not form_of(task).is_trained:
             return self._retrieval(row, seed, task, experiment, languages)
         data = self._prepared(task.name, split, languages)
         params = {
@@ -110,7 +109,7 @@ class StepBuilder:
         """Everything upstream that a row's model of a target is trained and chosen on."""
         source_language = self.benchmark.source_language
         parts: list[Part] = []
-        if task.form not in RETRIEVAL:
+        if form_of(task).is_trained:
             parts += task.parts[Split.TRAIN, source_language]
             selection = selection_task(task, self.benchmark)
             if selection is not None:
@@ -129,7 +128,7 @@ class StepBuilder:
     def evaluation_parts(self, task: Task, experiment: Experiment, language: str) -> list[Part]:
         """What a language's score reads; thresholds for test data are tuned on development data."""
         split = experiment.scored_split(task)
-        splits = {split, Split.DEV} if task.form is TaskForm.MINING else {split}
+        splits = {split, Split.DEV} if form_of(task).tuned_on_development else {split}
         return [
             part
             for (own, code), parts in task.parts.items()
@@ -151,8 +150,9 @@ class StepBuilder:
     def _label_parts(self, name: str) -> tuple[Part, ...]:
         """What the labels of a task are taken from, if they are no closed set."""
         task = self.benchmark.tasks[name]
-        open_set = task.form is TaskForm.TAGGING and not task.labels
-        return task.parts[Split.TRAIN, self.benchmark.source_language] if open_set else ()
+        if not form_of(task).has_open_labels(task):
+            return ()
+        return task.parts[Split.TRAIN, self.benchmark.source_language]
 
     def _retrieval(
         self, row: Row, seed: int, task: Task, experiment: Experiment, languages: Sequence[str]
@@ -197,7 +197,7 @@ class StepBuilder:
         }
 
     def _rows(self, task: Task, split: Split) -> int | None:
-        if task.form in RETRIEVAL:
+        if not form_of(task).is_trained:
             return None
         return (
             self.tuning(task.name).train_rows

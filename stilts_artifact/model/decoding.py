@@ -9,9 +9,9 @@ import numpy as np
 
 from stilts_artifact.domain.tasks import TaskForm
 from stilts_artifact.errors import DataError
-from stilts_artifact.metrics.answers import answer_counts, squad_tokens
-from stilts_artifact.metrics.chunks import chunk_counts
-from stilts_artifact.metrics.metrics import precision_recall_f1
+from stilts_artifact.metrics.chunk_f1 import chunk_counts
+from stilts_artifact.metrics.ratios import precision_recall_f1
+from stilts_artifact.metrics.squad import answer_counts, squad_tokens
 from stilts_artifact.model.prepared import chunks_of, spans_of, windows_of
 from stilts_artifact.model.spans import answers, best_spans
 from stilts_artifact.model.tags import join_tags

@@ -47,7 +47,7 @@ KINDS: Kinds = MappingProxyType(
         "intermediate": _kind("intermediate", gpu=True),
         "target": _kind("target", gpu=True),
         "predict": _kind("predict", gpu=True),
-        "retrieve": _kind("retrieve", gpu=True),
+        "retrieve": _kind("retrieve", 2, gpu=True),
     }
 )
 

@@ -76,6 +76,10 @@ class Batching:
     tokens: int = 8192
 
 
+Ran = Mapping[str, str | int]
+"""Fields of a :class:`Signature` that say what was computed, as the objects that computed it do."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Description:
     """Everything about an encoder that a signature names; see :class:`Signature`."""
@@ -86,6 +90,17 @@ class Description:
     pooling: str | None
     max_length: int | None
     dtype: str
+
+    @property
+    def vectors(self) -> Ran:
+        """How vectors are made of sentences, whichever encoder it is."""
+        named = {
+            "layer": self.layer,
+            "pooling": self.pooling,
+            "max_length": self.max_length,
+            "dtype": self.dtype,
+        }
+        return {name: value for name, value in named.items() if value is not None}
 
 
 class SentenceEncoder(Protocol):
@@ -100,21 +115,22 @@ class SentenceEncoder(Protocol):
 
 
 def sign(
-    description: Description, *, task: str, split: str, language: str, **fields: Any
+    description: Description, ran: Ran, *, task: str, split: str, language: str, **fields: Any
 ) -> Signature:
-    """The signature of a retrieval score; ``fields`` are further fields of :class:`Signature`."""
+    """The signature of a retrieval score.
+
+    Args:
+        ran: what was computed.
+        fields: further fields of :class:`Signature`.
+    """
     return Signature(
         task=task,
         split=split,
         languages=(language,),
         encoder=description.encoder,
         revision=description.revision,
-        layer=description.layer,
-        pooling=description.pooling,
-        max_length=description.max_length,
-        dtype=description.dtype,
         version=__version__,
-        **fields,
+        **{**ran, **fields},
     )
 
 

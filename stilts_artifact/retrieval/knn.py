@@ -9,7 +9,7 @@ comparison of the whole block. :mod:`stilts_artifact.retrieval.exact` then settl
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -21,6 +21,7 @@ from stilts_artifact.retrieval.backends import (
     BlockSearch,
     Engine,
     EngineName,
+    backend_of,
     choose_engine,
     plan_blocks,
 )
@@ -57,6 +58,28 @@ class Search:
     memory: int = 4 << 30
     progress: Progress | None = None
     blocks: tuple[int, int] | None = None
+
+    def chosen(self, *, both: bool) -> Search:
+        """The same with the library that serves in place of ``auto``.
+
+        Args:
+            both: whether one search answers both directions.
+
+        Raises:
+            ResourceError: the library was asked for by name and is not there.
+        """
+        return replace(self, engine=choose_engine(self.engine, both=both))
+
+    @property
+    def backend(self) -> str:
+        """Name and version of the library, as a signature has it.
+
+        Raises:
+            ConfigError: none is :meth:`chosen` yet.
+        """
+        if self.engine == "auto":
+            raise ConfigError("which library searches is not decided yet", got=self.engine)
+        return backend_of(self.engine)
 
 
 def nearest(queries: Rows, corpus: Rows, k: int, search: Search | None = None) -> Neighbours:

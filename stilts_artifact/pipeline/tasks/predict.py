@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-from stilts_artifact.domain.tasks import Split, Task, TaskForm
-from stilts_artifact.metrics.submission import write_answers, write_lines, write_tags
-
-if TYPE_CHECKING:
-    from stilts_artifact.model.decoding import Predictions
+from stilts_artifact.domain.tasks import Split, Task
+from stilts_artifact.forms import form_of
 
 
 def predict(
@@ -45,13 +42,4 @@ def predict(
     for folder in sorted(data.iterdir()):
         prepared = load_prepared(folder)
         predictions = decode(prepared, outputs(encoder.model, head, prepared, dtype=dtype))
-        _write(out, task, split, folder.name, predictions)
-
-
-def _write(out: Path, task: Task, split: Split, language: str, predictions: Predictions) -> None:
-    if task.form is TaskForm.SPAN:
-        write_answers(out, task.name, language, predictions, split)  # type: ignore[arg-type]
-    elif task.form is TaskForm.TAGGING:
-        write_tags(out, task.name, language, predictions, split)  # type: ignore[arg-type]
-    else:
-        write_lines(out, task.name, language, predictions, split)  # type: ignore[arg-type]
+        form_of(task).write_predictions(out, task, folder.name, split, predictions)

@@ -8,11 +8,12 @@ from statistics import mean, median
 import pytest
 
 from benchmarks.checking import make_files
+from stilts_artifact.benchmark import TARGETS
+from stilts_artifact.benchmark.experiments import GROUPS
 from stilts_artifact.domain.cells import CellKey
 from stilts_artifact.domain.tasks import Benchmark
 from stilts_artifact.errors import ConfigError, DataError
-from stilts_artifact.metrics.averages import GROUPS, TASKS
-from stilts_artifact.metrics.scores import score_folders
+from stilts_artifact.metrics.score import score_folders
 from stilts_artifact.metrics.tables import CellValue, table_columns, table_values
 from tests.unit.checking.small import SIZES, small_benchmark
 
@@ -49,7 +50,7 @@ def test_every_cell_is_the_median_of_what_the_score_command_gives(
         )
         for seed in SEEDS
     ]
-    for task in TASKS:
+    for task in TARGETS:
         scores = [run.tasks[task].score.value for run in runs]
         assert cells[CellKey(row, task)].seeds == pytest.approx(scores)
         assert cells[CellKey(row, task)].value == pytest.approx(median(scores))

@@ -24,8 +24,8 @@ from stilts_artifact.domain.examples import (
 )
 from stilts_artifact.domain.tasks import Part, Split, Task
 from stilts_artifact.errors import ConfigError, DataError
-from stilts_artifact.metrics.counting import count_files
-from stilts_artifact.metrics.submission import file_of, suffix_of
+from stilts_artifact.forms import form_of
+from stilts_artifact.forms.base import Form
 from stilts_artifact.model.heads import task_head
 from stilts_artifact.model.loading import load_encoder
 from stilts_artifact.model.prepared import load_prepared
@@ -80,11 +80,10 @@ def examples_of(task: str, language: str, count: int = 12) -> Any:
 def splits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every split is made up."""
 
-    def read_split(task: Task, split: Split, language: str, library: Library) -> Any:
+    def read(form: object, task: Task, split: Split, language: str, library: Library) -> Any:
         return examples_of(task.name, language)
 
-    for phase in (prepare_phase, labels_phase):
-        monkeypatch.setattr(phase, "read_split", read_split)
+    monkeypatch.setattr(Form, "read", read)
 
 
 def prepare(
@@ -195,11 +194,8 @@ def test_predictions_fit_the_label_files(
         out=places["labels"],
     )
     for language in LANGUAGES:
-        files = [
-            file_of(place, task, language, suffix_of(chosen.form), "dev")
-            for place in places.values()
-        ]
-        assert len(count_files(chosen, language, *files).counts) == (rows or 12)
+        files = [form_of(chosen).file(place, chosen, language, "dev") for place in places.values()]
+        assert len(form_of(chosen).count(chosen, language, *files).counts) == (rows or 12)
     assert (
         len(list(places["predictions"].rglob("*.*")))
         == len(list(places["labels"].rglob("*.*")))

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stilts_artifact.metrics.answers import answer_counts, mlqa_tokens, squad_tokens, token_f1
+from stilts_artifact.metrics.squad import answer_counts, mlqa_tokens, squad_tokens, token_f1
 
 unhurried = settings(deadline=None)  # tests share the machine with others
 

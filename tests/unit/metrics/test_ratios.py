@@ -1,4 +1,4 @@
-"""Metrics against sums and sets spelled out, and XTREME's averages."""
+"""Metrics against sums and sets spelled out."""
 
 from __future__ import annotations
 
@@ -7,15 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stilts_artifact.metrics.averages import (
-    GROUPS,
-    TASKS,
-    over_groups,
-    over_languages,
-    overall,
-    task_score,
-)
-from stilts_artifact.metrics.metrics import (
+from stilts_artifact.metrics.ratios import (
     accuracy,
     accuracy_counts,
     exact_match_f1,
@@ -60,34 +52,3 @@ def test_points_are_computed_for_every_row_at_once() -> None:
     points = exact_match_f1(sums)
     assert points["exact_match"].tolist() == [50.0, 100.0]
     assert points["f1"].tolist() == [75.0, 100.0]
-
-
-def test_the_score_of_a_task_depends_on_its_metrics() -> None:
-    f1, other = np.array(60.0), np.array(20.0)
-    assert task_score({"f1": f1, "precision": other, "recall": other}) == 60.0
-    assert task_score({"exact_match": other, "f1": f1}) == 40.0
-    assert task_score({"accuracy": other}) == 20.0
-
-
-def test_languages_weigh_alike_in_any_order() -> None:
-    values = {"de": {"f1": np.array(0.1)}, "en": {"f1": np.array(0.2)}, "zh": {"f1": np.array(0.3)}}
-    turned = dict(reversed(values.items()))
-    assert over_languages(values)["f1"] == over_languages(turned)["f1"] == pytest.approx(0.2)
-
-
-def test_groups_need_all_their_tasks() -> None:
-    scores = {task: np.array(float(rank)) for rank, task in enumerate(TASKS)}
-    assert set(over_groups(scores)) == set(GROUPS)
-    assert over_groups(scores)["qa"] == np.mean(
-        [scores[task] for task in ("xquad", "mlqa", "tydiqa")]
-    )
-    del scores["mlqa"]
-    assert set(over_groups(scores)) == {"classification", "tagging", "retrieval"}
-
-
-def test_overall_is_over_nine_tasks_not_four_groups() -> None:
-    scores = {task: np.array(0.0) for task in TASKS} | {"bucc2018": np.array(90.0)}
-    assert len(TASKS) == 9
-    assert overall(scores) == 10.0
-    for task in TASKS:
-        assert overall({name: value for name, value in scores.items() if name != task}) is None

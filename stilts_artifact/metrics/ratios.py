@@ -6,14 +6,12 @@ the column sums. That one form gives the score, and by resampling rows its sampl
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
-Points = Callable[[Array], Mapping[str, Array]]
-"""From sums [..., columns] to metric name -> points [...]."""
 
 
 def accuracy_counts(predicted: Sequence[object], gold: Sequence[object]) -> Array:

@@ -1,22 +1,27 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from stilts_artifact.data import library as module
 from stilts_artifact.data.files import FileStore
 from stilts_artifact.data.library import Library
-from stilts_artifact.data.splits import count, read_split
 from stilts_artifact.domain.examples import (
+    Answer,
+    ChoiceExample,
     ComparableCorpus,
     GoldPair,
+    PairExample,
     Sentence,
     SentencePair,
+    SpanExample,
     TaggedSentence,
 )
 from stilts_artifact.domain.tasks import Part, Role, Split, Task, TaskForm
 from stilts_artifact.errors import ConfigError, DataError, MissingDataError
+from stilts_artifact.forms import FORMS, MINING, TAGGING, form_of
 from tests.unit.data.archives import packed
 from tests.unit.data.pins import pinned
 
@@ -28,6 +33,10 @@ GOLD = b"de-2\ten-2\n"
 def task(kind: TaskForm, *parts: Part, languages: tuple[str, ...] = ("de",)) -> Task:
     splits = {(Split.TEST, "de"): parts}
     return Task("sample", "Sample", Role.TARGET, kind, ("f1",), (), languages, "CC0", splits)
+
+
+def read_split(sample: Task, split: Split, language: str, library: Library) -> Any:
+    return form_of(sample).read(sample, split, language, library)
 
 
 def library_of(tmp_path: Path, **files: bytes) -> Library:
@@ -70,7 +79,7 @@ def test_parts_and_their_files_are_joined_in_order(tmp_path: Path) -> None:
     )
     data = read_split(task(TaskForm.TAGGING, *parts), Split.TEST, "de", library)
     assert data == [TaggedSentence((word,), ("NOUN",)) for word in "zabc"]
-    assert count(data) == 4
+    assert TAGGING.size(data) == 4
 
 
 def test_search_pairs_line_with_line(tmp_path: Path) -> None:
@@ -93,7 +102,7 @@ def test_mining_gives_the_corpus_and_counts_gold_pairs(tmp_path: Path) -> None:
         (GoldPair("de-2", "en-2"),),
     )
     assert isinstance(data, ComparableCorpus)
-    assert count(data) == 1
+    assert MINING.size(data) == 1
 
 
 def test_files_of_a_split_in_one_tar_are_read_in_one_pass(
@@ -115,7 +124,7 @@ def test_files_of_a_split_in_one_tar_are_read_in_one_pass(
         Part("tar", "bucc_text", "x.en"),
         Part("tar", "bucc_gold", "x.gold"),
     )
-    assert count(read_split(task(TaskForm.MINING, *parts), Split.TEST, "de", library)) == 1
+    assert MINING.size(read_split(task(TaskForm.MINING, *parts), Split.TEST, "de", library)) == 1
     assert passes == [{"x.de", "x.en", "x.gold"}]
 
 
@@ -161,7 +170,28 @@ def test_missing_source_is_named(tmp_path: Path) -> None:
 def test_split_without_an_example_is_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("stilts_artifact.data.splits.READERS", {"nothing": lambda data, where: []})
+    monkeypatch.setattr("stilts_artifact.forms.base.READERS", {"nothing": lambda data, where: []})
     library = library_of(tmp_path, source=b"x\n")
     with pytest.raises(DataError, match="empty test split in de"):
         read_split(task(TaskForm.PAIR, Part("source", "nothing")), Split.TEST, "de", library)
+
+
+EXAMPLES: list[tuple[TaskForm, Any, list[str]]] = [
+    (TaskForm.PAIR, [PairExample("1", "a b.", "c.", "x")], ["a b.", "c."]),
+    (TaskForm.CHOICE, [ChoiceExample("1", "a.", ("b.", "c."), 0)], ["a.", "b.", "c."]),
+    (TaskForm.TAGGING, [TaggedSentence(("a", "b", "."), ("X", "X", "X"))], ["a b ."]),
+    (TaskForm.SPAN, [SpanExample("1", "a?", "b c.", (Answer("b", 0),))], ["b c.", "a?"]),
+    (TaskForm.SEARCH, [SentencePair("a.", "b.")], ["a.", "b."]),
+    (
+        TaskForm.MINING,
+        ComparableCorpus((Sentence("1", "a."),), (Sentence("2", "b."),), ()),
+        ["a.", "b."],
+    ),
+]
+
+
+@pytest.mark.parametrize(("form", "data", "expected"), EXAMPLES)
+def test_every_form_of_example_gives_all_its_text(
+    form: TaskForm, data: Any, expected: list[str]
+) -> None:
+    assert list(FORMS[form].texts(data)) == expected

@@ -12,13 +12,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from benchmarks.checking import gold_items, guess, written
+from stilts_artifact.benchmark import TARGETS
 from stilts_artifact.domain.tasks import Benchmark
 from stilts_artifact.errors import DataError
-from stilts_artifact.metrics.counting import count_files
-from stilts_artifact.metrics.submission import suffix_of
-from stilts_artifact.metrics.tally import read_gold
+from stilts_artifact.forms import PAIR, form_of
 
-TARGETS = ("xnli", "pawsx", "udpos", "panx", "xquad", "mlqa", "tydiqa", "bucc2018", "tatoeba")
 reuse = settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=25
 )
@@ -30,14 +28,14 @@ def compare(
     """Score one file both ways; whether it was accepted."""
     task = benchmark.tasks[name]
     gold_file, file = (
-        folder / f"gold{suffix_of(task.form)}",
-        folder / f"predicted{suffix_of(task.form)}",
+        folder / f"gold{form_of(task).suffix}",
+        folder / f"predicted{form_of(task).suffix}",
     )
     gold_file.write_text(gold)
     file.write_bytes(predicted)
-    scorer = read_gold(task, language, gold_file)
+    scorer = form_of(task).read_gold(task, language, gold_file)
     try:
-        expected = count_files(task, language, file, gold_file).counts.sum(axis=0)
+        expected = form_of(task).count(task, language, file, gold_file).counts.sum(axis=0)
     except DataError as error:
         with pytest.raises(DataError) as caught:
             scorer.tally(file, predicted)
@@ -152,10 +150,11 @@ def test_examples_are_counted(
     benchmark: Benchmark, name: str, gold: str, examples: int, tmp_path: Path
 ) -> None:
     (tmp_path / "gold").write_text(gold)
-    assert read_gold(benchmark.tasks[name], "de", tmp_path / "gold").examples == examples
+    task = benchmark.tasks[name]
+    assert form_of(task).read_gold(task, "de", tmp_path / "gold").examples == examples
 
 
 def test_blinded_labels_are_refused(benchmark: Benchmark, tmp_path: Path) -> None:
     (tmp_path / "gold").write_text("neutral\n" * 100)
     with pytest.raises(DataError, match="blinded"):
-        read_gold(benchmark.tasks["xnli"], "de", tmp_path / "gold")
+        PAIR.read_gold(benchmark.tasks["xnli"], "de", tmp_path / "gold")

@@ -12,7 +12,9 @@ import pytest
 from stilts_artifact.domain.examples import Answer, SpanExample
 from stilts_artifact.domain.tasks import Benchmark, TaskForm
 from stilts_artifact.errors import DataError, MissingDataError
-from stilts_artifact.metrics import Scores, score_folders, submission
+from stilts_artifact.forms import FORMS as ALL_FORMS
+from stilts_artifact.forms import mining, span, submission, tagging
+from stilts_artifact.metrics.score import Scores, score_folders
 from tests.unit.metrics.conftest import CODES, FORMS
 
 WORDS = ["电池", "Nile", "river", "Katze", "ที่นี่"]
@@ -31,7 +33,7 @@ class Folders:
     def put(self, task: str, language: str, predicted: str, gold: str) -> None:
         kind = FORMS[task][0]
         for folder, content in ((self.predictions, predicted), (self.labels, gold)):
-            path = submission.file_of(folder, task, language, submission.suffix_of(kind))
+            path = submission.file_of(folder, task, language, ALL_FORMS[kind].suffix)
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(content)
 
@@ -45,7 +47,7 @@ class Folders:
 
     def prediction(self, task: str, language: str = "de") -> Path:
         return submission.file_of(
-            self.predictions, task, language, submission.suffix_of(FORMS[task][0])
+            self.predictions, task, language, ALL_FORMS[FORMS[task][0]].suffix
         )
 
 
@@ -70,9 +72,9 @@ def write_gold(folder: Path, task: str, language: str, size: int = 12) -> None:
     elif kind is TaskForm.TAGGING:
         inside = [label for label in labels if label != "O"]
         sentences = [[rng.choice(inside) for _ in range(rng.randint(1, 5))] for _ in range(size)]
-        submission.write_tags(folder, task, language, sentences)
+        tagging.write_tags(folder, task, language, sentences)
     elif kind is TaskForm.MINING:
-        submission.write_pairs(
+        mining.write_pairs(
             folder, task, language, [(f"{language}-{i}", f"en-{i}") for i in range(size)]
         )
     elif kind is TaskForm.SEARCH:
@@ -82,16 +84,16 @@ def write_gold(folder: Path, task: str, language: str, size: int = 12) -> None:
         questions = [
             SpanExample(f"q{i}", "?", text, (Answer(text, 0),)) for i, text in enumerate(texts)
         ]
-        submission.write_gold_answers(folder, task, language, questions)
+        span.write_gold_answers(folder, task, language, questions)
 
 
 def predict_gold(folders: Folders, task: str, language: str) -> None:
     """Predictions that repeat the gold."""
-    suffix = submission.suffix_of(FORMS[task][0])
+    suffix = ALL_FORMS[FORMS[task][0]].suffix
     gold = submission.file_of(folders.labels, task, language, suffix)
     if suffix == ".json":
-        answers = {key: texts[0] for key, texts in submission.read_gold_answers(gold).items()}
-        submission.write_answers(folders.predictions, task, language, answers)
+        answers = {key: texts[0] for key, texts in span.read_gold_answers(gold).items()}
+        span.write_answers(folders.predictions, task, language, answers)
     else:
         target = submission.file_of(folders.predictions, task, language, suffix)
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -125,7 +125,7 @@ def chunk_counts(
 
     A predicted chunk is correct if a gold chunk has its type, start and end. Micro precision,
     recall and F1 follow from the sums over sentences
-    (:func:`~stilts_artifact.metrics.metrics.precision_recall_f1`).
+    (:func:`~stilts_artifact.metrics.ratios.precision_recall_f1`).
 
     Args:
         predicted, gold: tags of the same sentences; lengths must agree, and no tag may be empty.
@@ -135,7 +135,8 @@ def chunk_counts(
 
     Example:
         >>> gold = [["B-PER", "O", "O"], ["B-LOC"]]
-        >>> chunk_counts([["B-PER", "I-PER", "O"], ["B-LOC"]], gold).tolist() [[0.0, 1.0, 1.0], [1.0, 1.0, 1.0]]
+        >>> chunk_counts([["B-PER", "I-PER", "O"], ["B-LOC"]], gold).tolist()
+        [[0.0, 1.0, 1.0], [1.0, 1.0, 1.0]]
     """
     rule = ChunkRule(chain.from_iterable(chain(predicted, gold)))
     predicted_starts, predicted_types = rule.by_end(_codes(predicted, rule))

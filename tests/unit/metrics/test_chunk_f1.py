@@ -9,8 +9,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from stilts_artifact.metrics.chunks import chunk_counts, chunks
-from stilts_artifact.metrics.metrics import precision_recall_f1
+from stilts_artifact.metrics.chunk_f1 import chunk_counts, chunks
+from stilts_artifact.metrics.ratios import precision_recall_f1
 
 unhurried = settings(deadline=None)  # tests share the machine with others
 

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from stilts_artifact import __version__
+from stilts_artifact.benchmark.tasks import groups
 from stilts_artifact.domain.signature import Signature
-from stilts_artifact.domain.tasks import Benchmark, Split, Task, TaskForm
-from stilts_artifact.metrics.averages import TASKS, over_groups, over_languages, overall, task_score
+from stilts_artifact.domain.tasks import Benchmark, Role, Split, Task
+from stilts_artifact.errors import DataError, MissingDataError
+from stilts_artifact.forms import form_of
+from stilts_artifact.metrics import METRIC_VERSION
+from stilts_artifact.metrics.averages import over_groups, over_languages, overall, task_score
 from stilts_artifact.metrics.bootstrap import (
     RESAMPLES,
     SEED,
@@ -19,32 +24,10 @@ from stilts_artifact.metrics.bootstrap import (
     estimate,
     resample_task,
 )
-from stilts_artifact.metrics.counting import count_files
-from stilts_artifact.metrics.finding import find_files
-from stilts_artifact.metrics.metrics import (
-    Array,
-    Points,
-    accuracy,
-    exact_match_f1,
-    precision_recall_f1,
-)
+from stilts_artifact.metrics.ratios import Array
 
-METRIC_VERSION = "xtreme-838c13b"
-"""The definition behind every score here: evaluate.py of google-research/xtreme at this commit."""
-
-METRICS: Mapping[TaskForm, tuple[str, Points]] = {
-    TaskForm.PAIR: ("accuracy", accuracy),
-    TaskForm.TAGGING: ("chunk-f1", precision_recall_f1),
-    TaskForm.MINING: ("pair-f1", precision_recall_f1),
-    TaskForm.SEARCH: ("accuracy", accuracy),
-    TaskForm.SPAN: ("squad-em-f1", exact_match_f1),
-}
-"""Kind of task -> name of its metric, and its points from sums."""
-
-
-def metric_name(task: Task) -> str:
-    """Name of a task's metric, as signatures have it: MLQA has its own normalisation of answers."""
-    return "mlqa-em-f1" if task.name == "mlqa" else METRICS[task.form][0]
+Files = Mapping[str, tuple[Path, Path]]
+"""Language -> its prediction file and its label file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +65,7 @@ class Scores:
     Args:
         tasks: in XTREME's order, those that were found.
         groups: those whose tasks are all there.
-        overall: mean over the nine tasks, ``None`` unless all are there.
+        overall: mean over all tasks, ``None`` unless all are there.
         notes: what was left out and why; a score without them could be taken for more than it is.
     """
 
@@ -115,6 +98,13 @@ class Scores:
             yield ScoreRow("overall", None, "score", self.overall)
 
 
+class _Found(NamedTuple):
+    """Task -> its files, in the order of the tasks given; and a note for everything left out."""
+
+    files: Mapping[str, Files]
+    notes: tuple[str, ...]
+
+
 class _Resampled(NamedTuple):
     """A task's numbers as arrays [1 + resamples]: the score, then what it would be on each resample."""
 
@@ -144,27 +134,28 @@ def score_folders(
             its line.
         MissingDataError: a folder that is not there.
     """
-    tasks = {name: benchmark.tasks[name] for name in TASKS}
-    found = find_files(predictions, labels, tasks)
+    tasks = {name: task for name, task in benchmark.tasks.items() if task.role is Role.TARGET}
+    found = _find_files(predictions, labels, tasks)
     resampled: dict[str, _Resampled] = {}
     notes = list(found.notes)
     for name, files in found.files.items():
         samples = {
-            language: count_files(tasks[name], language, *pair) for language, pair in files.items()
+            language: form_of(tasks[name]).count(tasks[name], language, *pair)
+            for language, pair in files.items()
         }
         resampled[name] = _resample(tasks[name], samples, resamples, seed)
     scores = {name: task.score for name, task in resampled.items()}
-    mean = overall(scores)
+    mean = overall(scores, tasks)
     return Scores(
         tasks={name: _task_scores(tasks[name], task) for name, task in resampled.items()},
-        groups=_estimates(over_groups(scores)),
+        groups=_estimates(over_groups(scores, groups(tasks.values()))),
         overall=None if mean is None else estimate(mean),
         notes=tuple(notes),
     )
 
 
 def _resample(task: Task, samples: Mapping[str, Sample], resamples: int, seed: int) -> _Resampled:
-    _, points = METRICS[task.form]
+    points = form_of(task).points
     sums = resample_task(samples, task=task.name, resamples=resamples, seed=seed)
     languages = {
         language: points(sums[language]) for language in task.languages if language in sums
@@ -187,7 +178,7 @@ def _task_scores(task: Task, resampled: _Resampled) -> TaskScores:
             task=task.name,
             split=Split.TEST,
             languages=tuple(resampled.languages),
-            metric=metric_name(task),
+            metric=form_of(task).metric_name(task),
             metric_version=METRIC_VERSION,
             scale="unstated",
             version=__version__,
@@ -209,3 +200,85 @@ def _values(estimates: Mapping[str, Estimate]) -> dict[str, float]:
 
 def _estimates(values: Mapping[str, Array]) -> dict[str, Estimate]:
     return {name: estimate(value) for name, value in values.items()}
+
+
+def _find_files(predictions: Path, labels: Path, tasks: Mapping[str, Task]) -> _Found:
+    """Pair prediction files with label files.
+
+    Raises:
+        MissingDataError: a folder that is not there.
+        DataError: a file for a language that the task does not have, or no pair of files at all.
+    """
+    for folder in (predictions, labels):
+        if not folder.is_dir():
+            raise MissingDataError(
+                "no such folder", where=str(folder), expected="{task}/test-{language}.{tsv,json}"
+            )
+    notes = [*_strangers(predictions, tasks)]
+    files: dict[str, Files] = {}
+    for name, task in tasks.items():
+        predicted = _predicted(predictions / name, task, notes)
+        gold = {
+            language: form_of(task).file(labels, task, language, Split.TEST)
+            for language in predicted
+        }
+        pairs = {
+            language: (path, gold[language])
+            for language, path in predicted.items()
+            if gold[language].is_file()
+        }
+        if pairs:
+            files[name] = pairs
+        notes += [
+            f"{name}, {language}: not scored, no {gold[language]}"
+            for language in predicted
+            if language not in pairs
+        ]
+        notes += _incomplete(task, pairs, predicted)
+    if not files:
+        raise DataError(
+            "nothing to score",
+            where=f"{predictions} and {labels}",
+            got="; ".join(notes) or "no task folder",
+            expected=f"files {{task}}/test-{{language}}.tsv or .json in both, task one of {', '.join(tasks)}",
+        )
+    return _Found(files, tuple(notes))
+
+
+def _predicted(folder: Path, task: Task, notes: list[str]) -> dict[str, Path]:
+    """The task's prediction files by language, in the task's order."""
+    suffix = form_of(task).suffix
+    found: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        language = path.stem.removeprefix("test-")
+        if path.name.startswith("."):
+            continue
+        if not path.name.startswith("test-") or not path.is_file():
+            notes.append(f"{task.name}: ignored {path.name}, not named test-{{language}}{suffix}")
+        elif language not in task.languages:
+            expected = f"one of {', '.join(task.languages)}"
+            raise DataError("unknown language", where=f"{path}:1", got=language, expected=expected)
+        elif path.suffix != suffix:
+            raise DataError(
+                "wrong kind of file", where=f"{path}:1", got=path.suffix, expected=suffix
+            )
+        else:
+            found[language] = path
+    return {language: found[language] for language in task.languages if language in found}
+
+
+def _incomplete(task: Task, scored: Files, predicted: Mapping[str, Path]) -> Iterator[str]:
+    """Say where an average is over fewer languages than XTREME's."""
+    missing = [language for language in task.languages if language not in predicted]
+    if scored and missing:
+        languages = f"{len(scored)} of {len(task.languages)} languages"
+        yield f"{task.name}: average over {languages} only; no predictions for {', '.join(missing)}"
+
+
+def _strangers(predictions: Path, tasks: Mapping[str, Task]) -> Iterator[str]:
+    for path in sorted(predictions.iterdir()):
+        if path.is_dir() and path.name not in tasks and not path.name.startswith("."):
+            close = get_close_matches(path.name, tasks, n=1)
+            yield f"ignored {path.name}, not a task" + (
+                f" (did you mean {close[0]}?)" if close else ""
+            )
