@@ -21,6 +21,7 @@ from stilts_artifact.errors import ResourceError
 from stilts_artifact.training.batches import MicroBatch
 from stilts_artifact.training.checkpoints import Checkpointing, clear_leftovers
 from stilts_artifact.training.determinism import THREADS, derived_seed, fixed_arithmetic
+from stilts_artifact.training.evaluate import evaluate
 from stilts_artifact.training.schedule import linear_rate
 from stilts_artifact.training.state import Evaluation, TrainingState, TrainingTask
 
@@ -139,12 +140,12 @@ def _run_steps(state: TrainingState, checkpoints: Checkpointing, progress: Progr
         at_end = state.done == planned
         evaluates = at_end or state.done % state.config.evaluate_every == 0
         saves = state.done % checkpoints.every == 0
-        # Before an evaluation and a checkpoint, so that a diverged run never gets as far as that.
+        # Always before an evaluation or a checkpoint: a diverged run is to leave neither.
         if evaluates or saves or len(losses) >= FLUSH:
             _look_at(losses, state, progress)
         if evaluates:
             _evaluate(state)
-        if state.history.exhausted:
+        if state.history.exhausted:  # patience
             break
         if saves and not at_end:
             state.save(checkpoints.folder)
@@ -153,10 +154,14 @@ def _run_steps(state: TrainingState, checkpoints: Checkpointing, progress: Progr
 def _optimise(
     state: TrainingState, step: int, task: str, batches: Sequence[MicroBatch]
 ) -> torch.Tensor:
-    """One optimiser step; the mean loss over its examples, a scalar on the model's device."""
+    """One optimiser step; the mean loss over its examples, a scalar on the model's device.
+
+    The loss stays there: reading it would make the CPU wait for the GPU at every step.
+    """
     config, model, optimizer = state.config, state.model, state.optimizer
     kind = state.device.type
-    torch.manual_seed(derived_seed(config.seed, "step", step))  # for dropout
+    # Dropout of a seed of the step's own: a resumed run draws what the killed one would have drawn.
+    torch.manual_seed(derived_seed(config.seed, "step", step))
     total = torch.zeros((), device=state.device)
     for batch in batches:
         with torch.autocast(kind, torch.bfloat16, enabled=_is_mixed(kind, config)):
@@ -165,8 +170,8 @@ def _optimise(
         loss.backward()
         total += loss.detach()
     torch.nn.utils.clip_grad_norm_(model.parameters(), config.clip)
+    rate = linear_rate(step, state.schedule.steps, config.warmup)
     for group in optimizer.param_groups:
-        rate = linear_rate(step, state.schedule.steps, config.warmup)
         group["lr"] = config.learning_rate * rate
     optimizer.step()
     # To none, not to zero: AdamW then leaves the heads alone that the next step does not use.
@@ -194,13 +199,7 @@ def _look_at(losses: Losses, state: TrainingState, progress: Progress) -> None:
 
 def _evaluate(state: TrainingState) -> None:
     """Score the model on all development data, and keep its weights if they are the best so far."""
-    state.model.train(False)
-    scores = {
-        task.name: task.development.score(state.model.encoder, task.head)
-        for task in state.tasks
-        if task.development is not None
-    }
-    state.model.train(True)
+    scores = evaluate(state.model, state.tasks)
     if not scores:
         return
     mean = sum(scores.values()) / len(scores)

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
@@ -39,23 +39,14 @@ from stilts_artifact.training.schedule import Schedule, Share
 if TYPE_CHECKING:
     from transformers import XLMRobertaModel
 
+    from stilts_artifact.training.evaluate import Development
+
 _POINTS = 20
 """Of a loss curve in a report."""
 _BEST = "best."
 """Before the names of a checkpoint's tensors that are the best weights so far."""
 
 Head = TaskHead | MaskedLanguageHead
-
-
-class Development(Protocol):
-    """Development data of a task."""
-
-    @property
-    def floor(self) -> float:
-        """Points for always giving the commonest answer."""
-
-    def score(self, encoder: XLMRobertaModel, head: Head) -> float:
-        """Points of a model in evaluation mode."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

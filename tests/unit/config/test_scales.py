@@ -134,7 +134,7 @@ def test_settings_out_of_range_are_refused(field: str, value: object) -> None:
 
 
 def test_jiants_xtreme_recipe_stands_in_the_paper_scale() -> None:
-    """jiant at daa5a25, scripts/benchmarks/xtreme/subscripts: d_write_configs.sh and its like."""
+    """From jiant's d_write_configs.sh, e_run_models.sh and c_tokenize_and_cache.sh."""
     scale = load_scale("paper")
     recipe = {
         "xnli": (2, 32, 256),

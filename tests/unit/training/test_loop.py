@@ -107,6 +107,19 @@ def test_the_same_seed_gives_the_same_bits_and_another_does_not(
     assert not same(trained(tmp_path, seed=2), whole)
 
 
+def test_the_environment_decides_nothing(
+    whole: dict[str, torch.Tensor], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """These change what transformers' Trainer computes, and are set on many clusters."""
+    for name, value in (
+        ("ACCELERATE_MIXED_PRECISION", "bf16"),
+        ("ACCELERATE_GRADIENT_ACCUMULATION_STEPS", "2"),
+        ("ACCELERATE_USE_FSDP", "true"),
+    ):
+        monkeypatch.setenv(name, value)
+    assert same(trained(tmp_path), whole)
+
+
 def test_dropout_is_drawn_anew_in_every_step_and_for_every_seed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
