@@ -27,7 +27,7 @@ import numpy as np
 
 from stilts_artifact import __version__
 from stilts_artifact.benchmark import load_benchmark
-from stilts_artifact.benchmark.experiments import NONE, rows, scored_split
+from stilts_artifact.benchmark.experiments import NONE, experiment_named, rows
 from stilts_artifact.checking.results import (
     CellRecord,
     FileRecord,
@@ -133,14 +133,14 @@ def quality(row: str, task: str, language: str, seed: int) -> float:
 def make_files(
     folder: Path,
     benchmark: Benchmark,
-    table: int,
+    experiment: str,
     row_names: Sequence[str],
     seeds: Sequence[int],
     sizes: Mapping[str, int],
 ) -> None:
     """Label and prediction files of a whole run, under ``folder``."""
     for task in (task for task in benchmark.tasks.values() if task.name in sizes):
-        split = scored_split(task, table)
+        split = experiment_named(experiment).scored_split(task)
         for language in task.languages_of(split):
             chance = random.Random(f"{task.name} {split} {language}")  # noqa: S311  made-up data
             items = gold_items(task, sizes[task.name], chance)
@@ -167,43 +167,45 @@ def _write(folder: Path, task: Task, language: str, split: Split, text: str) -> 
 def make_run(
     results: Path,
     benchmark: Benchmark,
-    table: int = 2,
+    experiment: str = "table2",
     row_names: Sequence[str] | None = None,
     seeds: Sequence[int] = (0,),
     sizes: Mapping[str, int] = SIZES,
 ) -> Results:
     """A results folder with its files and a results file that fits them, not yet judged."""
-    folder = results / f"table{table}.mini"
+    folder = results / f"{experiment}.mini"
     names = [row.name for row in rows(benchmark)] if row_names is None else list(row_names)
-    make_files(folder, benchmark, table, names, seeds, sizes)
-    values = table_values(folder, benchmark, table, names, seeds)
+    make_files(folder, benchmark, experiment, names, seeds, sizes)
+    values = table_values(folder, benchmark, experiment_named(experiment), names, seeds)
     made = Results(
-        table=table,
+        experiment=experiment,
         scale="mini",
         scale_reason="made up",
         stamp="mini: made up",
         verdict=Verdict.INCONCLUSIVE,
         rows=[RowRecord(row=name, title=name, group="English") for name in names],
-        cells=[cell_of(benchmark, table, key, value, seeds) for key, value in values.items()],
+        cells=[cell_of(benchmark, experiment, key, value, seeds) for key, value in values.items()],
         claims=[],
         seeds=list(seeds),
         inputs=[],
         files=file_records(results, folder),
         environment={"python": "any"},
     )
-    results_path(results, table, "mini").write_bytes(dump_results(made))
+    results_path(results, experiment, "mini").write_bytes(dump_results(made))
     return made
 
 
 def cell_of(
-    benchmark: Benchmark, table: int, key: CellKey, value: CellValue, seeds: Sequence[int]
+    benchmark: Benchmark, name: str, key: CellKey, value: CellValue, seeds: Sequence[int]
 ) -> CellRecord:
     """A computed cell as a results file has it."""
-    column = next(column for column in table_columns(benchmark, table) if column.name == key.column)
+    experiment = experiment_named(name)
+    columns = table_columns(benchmark, experiment)
+    column = next(column for column in columns if column.name == key.column)
     signature = Signature(
         task=column.name if column.is_average else column.tasks[0].name,
-        split=Split.TEST if table == 3 else scored_split(column.tasks[0], table),
-        languages=column.languages(table) if key.language is None else (key.language,),
+        split=experiment.split if column.is_average else experiment.scored_split(column.tasks[0]),
+        languages=column.languages(experiment) if key.language is None else (key.language,),
         encoder="made-up",
         metric=column.metric.replace("_", "-"),
         metric_version=METRIC_VERSION,
@@ -242,12 +244,13 @@ def file_records(results: Path, folder: Path) -> list[FileRecord]:
 def one_by_one(folder: Path, benchmark: Benchmark, names: Sequence[str]) -> dict[CellKey, float]:
     """The plain way: each pair of files read and counted for itself."""
     found: dict[CellKey, float] = {}
+    table2 = experiment_named("table2")
     for row in names:
-        for column in table_columns(benchmark, 2):
+        for column in table_columns(benchmark, table2):
             if column.is_average or column.metric != "score":
                 continue
             task = column.tasks[0]
-            split, suffix = scored_split(task, 2), suffix_of(task.form)
+            split, suffix = table2.scored_split(task), suffix_of(task.form)
             for language in task.languages_of(split):
                 predicted = file_of(
                     folder / "predictions" / row / "seed-0", task.name, language, suffix, split
@@ -289,14 +292,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         results = Path(scratch)
         made = make_run(results, benchmark)
-        folder = results / "table2.mini"
+        folder, experiment = results / "table2.mini", experiment_named("table2")
         fast, slow = (
-            table_values(folder, benchmark, 2, names, [0]),
+            table_values(folder, benchmark, experiment, names, [0]),
             one_by_one(folder, benchmark, names),
         )
         apart = max(abs((fast[key].value or 0) - value) for key, value in slow.items())
         works: dict[str, Callable[[], object]] = {
-            "one pass": lambda: table_values(folder, benchmark, 2, names, [0]),
+            "one pass": lambda: table_values(folder, benchmark, experiment, names, [0]),
             "one by one": lambda: one_by_one(folder, benchmark, names),
             "check --all": lambda: check_command(results),
         }
