@@ -2,7 +2,7 @@
 
     python -m benchmarks.encoder_quality stilts_artifact/miniencoder --store STORE
 
-Untuned: Tatoeba accuracy at every layer. Tuned on the pivot language alone, by phase (iii) as the
+Untuned: Tatoeba accuracy at every layer. Tuned on the source language alone, by phase (iii) as the
 mini scale has it: part-of-speech F1, natural language inference and paraphrase accuracy, and span
 question answering F1, on the whole test set of every language.
 """
@@ -88,7 +88,7 @@ def measure_search(encoder: Path, library: Library) -> list[Points]:
 
 
 def measure_tuned(name: str, encoder: Path, library: Library, folder: Path) -> Points:
-    """Points in each language after phase (iii) on the pivot.
+    """Points in each language after phase (iii) on the source language.
 
     Args:
         folder: an empty one, for all that is made on the way.
@@ -138,7 +138,7 @@ def measure_tuned(name: str, encoder: Path, library: Library, folder: Path) -> P
 
 
 def zero_shot(found: Points) -> float:
-    """Mean over the languages other than the pivot."""
+    """Mean over the languages other than the source language."""
     return float(np.mean([score for code, score in found.items() if code != WORLD.source_language]))
 
 

@@ -148,7 +148,9 @@ def new_config(recipe: Recipe, vocabulary: int, dropout: float) -> XLMRobertaCon
         hidden_act="gelu",
         hidden_dropout_prob=dropout,
         attention_probs_dropout_prob=dropout,
+        # The RoBERTa family counts positions from the padding id, 1, on.
         max_position_embeddings=MAX_TOKENS + 2,
+        # No segments: `</s></s>` alone stands between two texts.
         type_vocab_size=1,
         layer_norm_eps=1e-5,
         initializer_range=scaled_initial_range(recipe.hidden),
@@ -212,6 +214,7 @@ def _train(
         losses.append(_step(recipe, trainee, batch, step))
         state = RunState(state.run, step + 1, place, tuple(losses))
         watch.progress.step(step + 1, recipe.steps, losses[-1])
+        # Not after the last step: the result itself comes next.
         if (step + 1) % watch.save_every == 0 and step + 1 < recipe.steps:
             _save(watch.checkpoints, trainee.both, trainee.optimizer, state)
     return state
@@ -289,6 +292,7 @@ def _restore(
     """
 
     def use(checkpoint: Checkpoint, tensors: State, where: str) -> None:
+        # Before any tensor is loaded: what cannot be read must leave nothing behind.
         _read_state(checkpoint, where)
         load_training_state(tensors, module, optimizer, where)
 
