@@ -87,7 +87,7 @@ def new_table(title: str) -> Table:
 
 
 def show_table(results: Results, console: Console) -> None:
-    """Print results in the paper's layout, measured beside expected, what is missing, the claims."""
+    """Print results: in the paper's layout, beside expected values, what is missing, the claims."""
     if results.defined.is_counted:
         _show_counts(results, console)
     elif results.defined.averages:
@@ -272,7 +272,7 @@ def _show_claims(claims: Sequence[ClaimRecord], console: Console) -> None:
 
 
 def _show_single_scores(results: Results, console: Console) -> None:
-    """Every cell beside its expected value, each task's mean first, and why cells have no verdict."""
+    """Every cell beside its expected value, each task's mean first, and why some lack a verdict."""
     title = (
         f"{results.defined.title}: retrieval with the untuned {results.rows[0].title}, points "
         f"({results.stamp})"
@@ -316,7 +316,7 @@ def _verdicts(line: Comparison) -> Text:
 
 
 def show_scores(scores: Scores, console: Console) -> None:
-    """Print every task and language, the averages, the groups and the overall score, with errors."""
+    """Print every task and language, the averages, groups and overall score, with their errors."""
     table = new_table("Scores (points)")
     for name in ("task", "language", "metric"):
         table.add_column(name, no_wrap=True)

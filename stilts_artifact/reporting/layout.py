@@ -124,7 +124,7 @@ class Layout:
         return None if self._difference(row, column, language) else value - base
 
     def gain_notes(self) -> list[str]:
-        """Why gains are not shown although both scores were measured: a line for each difference."""
+        """Why gains are not shown although both scores were measured, a line a difference."""
         titles = {row.row: row.title for row in self.rows}
         apart: defaultdict[str, list[str]] = defaultdict(list)
         for row in self.rows:

@@ -24,8 +24,8 @@ from stilts_artifact.reporting.layout import (
     Column,
     Layout,
     arrange,
-    flagged,
     cell_title,
+    flagged,
     row_titles,
 )
 from stilts_artifact.reporting.runs import Run, overall_verdict

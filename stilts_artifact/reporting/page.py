@@ -19,9 +19,9 @@ from stilts_artifact.reporting.differences import known_differences
 from stilts_artifact.reporting.layout import (
     GROUP_TITLES,
     arrange,
+    cell_title,
     describe_seeds,
     flagged,
-    cell_title,
     row_titles,
 )
 from stilts_artifact.reporting.runs import Run, overall_verdict
