@@ -42,6 +42,7 @@ _FIELDS: Mapping[str, str] = {
 }
 _INTEGERS = frozenset({"layer", "max_length", "neighbours", "seeds"})
 _SEQUENCES = frozenset({"languages", "seeds"})
+# Separators of the form, and the escape itself.
 _RESERVED = "%|:+"
 
 _Scalar = str | int
@@ -107,6 +108,7 @@ class Signature:
             value = getattr(self, name)
             if value is not None or name in _REQUIRED:
                 _check(name, value)
+        # Sorted, so that two signatures of the same set are equal as text too.
         object.__setattr__(self, "languages", tuple(sorted(self.languages)))
         if self.seeds is not None:
             object.__setattr__(self, "seeds", tuple(sorted(self.seeds)))
@@ -221,6 +223,7 @@ def _escape(text: str) -> str:
     """Percent-encode what the form reserves and what does not print; all scripts stay readable."""
     return "".join(
         char
+        # Control and bidirectional characters could make one signature look like another.
         if char.isprintable() and char not in _RESERVED
         else quote(char, safe="", errors="surrogatepass")
         for char in text

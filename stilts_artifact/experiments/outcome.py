@@ -67,7 +67,7 @@ def reproduce(session: Session) -> Outcome:
     results = _judge(measured, session)
     path = results_path(session.results, session.experiment.name, session.scale.name)
     write_file(path, dump_results(results))
-    return Outcome(results, _verdict_asked_for(results, session), measured.errors)
+    return Outcome(results, verdict_asked_for(results, session), measured.errors)
 
 
 def _judge(measured: Measured, session: Session) -> Results:
@@ -107,7 +107,7 @@ def _judge(measured: Measured, session: Session) -> Results:
     return results.model_copy(update={"claims": claims, "verdict": verdict})
 
 
-def _verdict_asked_for(results: Results, session: Session) -> Verdict:
+def verdict_asked_for(results: Results, session: Session) -> Verdict:
     """The verdict on the cells that were asked for, and on the claims that they decide.
 
     An average is asked for with all that it averages. A claim that is NOT_RUN needs cells that

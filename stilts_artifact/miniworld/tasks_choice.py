@@ -103,6 +103,7 @@ def _hellaswag_row(own: Grammar, index: int, item: Item, split: SplitName) -> di
     context = " ".join([own.text(step) for step in item.told])
     endings = [own.text(candidate) for candidate in item.candidates]
     begun = ""
+    # With the verb first, the beginning would be the answer.
     if own.language.order != "VSO":
         begun = own.clause(item.candidates[0])[0][1].text
         endings = [ending[len(begun) + 1 :] for ending in endings]
@@ -159,6 +160,7 @@ def cosmosqa(seed: int, split: SplitName) -> bytes:
     """Cosmos QA as comma-separated values."""
     own = grammar(SOURCE_LANGUAGE, seed)
     buffer = io.StringIO()
+    # Line feeds, where upstream has CRLF: the reader takes both.
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(
         ["id", "context", "question", "answer0", "answer1", "answer2", "answer3", "label"]

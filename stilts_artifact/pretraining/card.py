@@ -80,6 +80,7 @@ def record_quality(folder: Path, quality: Mapping[str, Any]) -> None:
     Raises:
         IntegrityError: the folder was not sound before.
     """
+    # Or a damaged folder would get a manifest that vouches for it.
     verify_folder(folder)
     facts = parse_json(read_document(folder / FACTS), str(folder / FACTS))
     write_atomically(folder / QUALITY, dump_json(dict(quality)))

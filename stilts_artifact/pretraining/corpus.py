@@ -61,6 +61,7 @@ def windows(name: str, parallel_share: float, forbidden: Collection[str]) -> Ite
     A parallel window holds one sentence in two languages. A monolingual one holds a passage, split
     in two as often as not, so that a separator does not always mean translation.
     """
+    # A stream of its own: how passages are shown must not change which come next.
     r = Stream(SEED, "windows", name)
     codes = tuple(languages)
     for passage in _told(name):
@@ -69,6 +70,7 @@ def windows(name: str, parallel_share: float, forbidden: Collection[str]) -> Ite
             sentences = [realise(meaning, code) for code in pair]
             cut = 1
         else:
+            # Never two languages but as translations: other pairs would have nothing in common.
             code = r.choice(codes)
             sentences = [realise(meaning, code) for meaning in passage]
             cut = (

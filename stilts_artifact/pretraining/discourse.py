@@ -158,6 +158,7 @@ def joined_rows(
     drawn = list(islice(joined_windows(name, forbidden, contrast), size))
     if not drawn:
         return []
+    # A stream of its own, so that tokens do not change which windows are drawn.
     r = Stream(SEED, "told", name)
     firsts = pieces(tokenizer, [window.first for window in drawn])
     seconds = tokenizer(
@@ -183,6 +184,7 @@ def joined_rows(
             CLOSED,
             CLOSED,
         ]
+        # A token tells the word of the first span it overlaps: pieces may cross its border.
         for token, (begin, stop) in zip(second, offsets, strict=True):
             word = next(
                 (word for start, end, word in window.spans if begin < end and stop > start), None

@@ -169,12 +169,14 @@ def new_trainee(recipe: Recipe, vocabulary: int) -> Trainee:
     encoder = XLMRobertaModel(
         new_config(recipe, vocabulary, recipe.dropout), add_pooling_layer=True
     )
+    # It is there so that every later phase loads the same set of weights as from XLM-R.
     if encoder.pooler is not None:
         encoder.pooler.requires_grad_(False)  # masked language modelling does not touch it
     head = MaskedLanguageHead(encoder)
     both = nn.ModuleDict({"encoder": encoder, "head": head}).train()
     trained = [parameter for parameter in both.parameters() if parameter.requires_grad]
     weights = [parameter for parameter in trained if parameter.ndim > 1]
+    # Biases and layer norms are not decayed, as in BERT.
     others = [parameter for parameter in trained if parameter.ndim < 2]
     groups = [
         {"params": weights, "weight_decay": _WEIGHT_DECAY},
@@ -218,6 +220,7 @@ def _step(recipe: Recipe, trainee: Trainee, batch: Batch, step: int) -> float:
     """One optimiser step. All randomness is a function of seed and step."""
     import torch
 
+    # A prime beyond any number of steps: runs of neighbouring seeds share no draw.
     seed = recipe.seed * 10_000_019 + step
     torch.manual_seed(seed)  # for dropout
     masked = mask_tokens(
@@ -230,6 +233,7 @@ def _step(recipe: Recipe, trainee: Trainee, batch: Batch, step: int) -> float:
     for group in trainee.optimizer.param_groups:
         group["lr"] = recipe.learning_rate * rate(recipe, step)
     is_open = batch.told == OPEN
+    # At closed and told positions the text is shown as it is; only open ones are masked.
     seen = torch.where(is_open, masked.input_ids, batch.input_ids)
     wanted = torch.where(is_open & masked.chosen, batch.input_ids, batch.told)
     states = trainee.encoder(input_ids=seen, attention_mask=(seen != PAD).long()).last_hidden_state
@@ -338,6 +342,7 @@ def _publish(
     }
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
+        # On the same file system, or the rename could not be atomic.
         made = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
         try:
             config = new_config(recipe, len(tokenizer), _DROPOUT).to_dict()
@@ -350,6 +355,7 @@ def _publish(
             tokenizer.save_pretrained(made)
             write_atomically(made / FACTS, dump_json(facts))
             write_atomically(made / CARD, render_card(facts, None))
+            # Last: a folder without it is not whole.
             write_manifest(made)
             for path in made.iterdir():
                 path.chmod(0o644)  # some of the writers make private files

@@ -118,9 +118,8 @@ def _texts(values: list[object], count: int, name: str, place: str) -> list[str]
 def _csv_rows(data: bytes, where: str) -> Iterator[tuple[str, list[str]]]:
     """Yield (``file:line`` of the row's last line, cells) below the header."""
     text = decode(data, where, crlf=True)
-    reader = csv.reader(
-        io.StringIO(text), strict=True
-    )  # StringIO leaves line ends, some of them quoted, as they are
+    # StringIO leaves line ends, some of them quoted, as they are.
+    reader = csv.reader(io.StringIO(text), strict=True)
     rows = 0
     try:
         for row in reader:

@@ -64,6 +64,7 @@ def lines(data: bytes, where: str) -> list[Sentence]:
     """
     sentences = []
     for number, (place, text) in enumerate(numbered_lines(data, where)):
+        # One empty line too many, and every pair after it is wrong.
         if not text.strip():
             raise DataError(
                 "empty line", where=place, got=repr(text), expected="one sentence on every line"

@@ -22,6 +22,7 @@ _NAMES = {
 }
 
 
+# NUL ends a string in C code; half of a surrogate pair is no character.
 _NO_TEXT = re.compile("[\0\ud800-\udfff]")
 
 
@@ -59,6 +60,7 @@ def _parse(text: str, place: str, where: str | None = None) -> Any:
             expected="one complete JSON value",
             fix=UNCHANGED,
         ) from error
+    # A few thousand brackets are enough, in a file of a few kilobytes.
     except RecursionError:
         got, expected = "more levels than the parser follows", "the few levels of its format"
         raise DataError("JSON nested too deeply", where=place, got=got, expected=expected) from None

@@ -12,30 +12,30 @@ from tests.unit.checking.small import SmallSet, make_set, small_benchmark
 
 
 @pytest.fixture(scope="session")
-def small_sets(tmp_path_factory: pytest.TempPathFactory) -> dict[int, SmallSet]:
+def small_sets(tmp_path_factory: pytest.TempPathFactory) -> dict[str, SmallSet]:
     """Table 2 with one seed and Table 3 with three, which pass."""
     benchmark = small_benchmark()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(record, "load_benchmark", lambda _: benchmark)
         return {
-            2: make_set(tmp_path_factory.mktemp("table2"), 2),
-            3: make_set(tmp_path_factory.mktemp("table3"), 3, seeds=(0, 1, 2)),
+            "table2": make_set(tmp_path_factory.mktemp("table2"), "table2"),
+            "table3": make_set(tmp_path_factory.mktemp("table3"), "table3", seeds=(0, 1, 2)),
         }
 
 
-@pytest.fixture(params=[2, 3], ids=["table2", "table3"])
+@pytest.fixture(params=["table2", "table3"])
 def small(
     request: pytest.FixtureRequest,
-    small_sets: dict[int, SmallSet],
+    small_sets: dict[str, SmallSet],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> SmallSet:
     """A copy of a small set, and a package that believes in its small world and its expected values."""
-    table: int = request.param
+    experiment: str = request.param
     base = tmp_path / "set"
-    shutil.copytree(small_sets[table].folder.parent, base)
+    shutil.copytree(small_sets[experiment].folder.parent, base)
     benchmark = small_benchmark()
     monkeypatch.setattr(recheck, "load_benchmark", lambda _: benchmark)
-    for module in (expected, labels, recheck):
+    for module in (expected, labels):
         monkeypatch.setattr(module, "expected_root", lambda: base / "expected")
-    return SmallSet(base / "results", base / "expected", table)
+    return SmallSet(base / "results", base / "expected", experiment)

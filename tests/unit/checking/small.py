@@ -16,7 +16,7 @@ from stilts_artifact.domain.cells import Verdict
 from stilts_artifact.domain.tasks import Benchmark, Task
 
 LANGUAGES = ("qaa", "qac", "qen")
-ROWS: Mapping[int, Sequence[str]] = {2: ("none", "mnli"), 3: ("none", "best")}
+ROWS: Mapping[str, Sequence[str]] = {"table2": ("none", "mnli"), "table3": ("none", "best")}
 _COMMON = {
     "udpos": 30,
     "panx": 31,
@@ -26,7 +26,10 @@ _COMMON = {
     "bucc2018": 55,
     "tatoeba": 81,
 }
-SIZES = {2: {"xnli": 90, "pawsx": 92, **_COMMON}, 3: {"xnli": 91, "pawsx": 94, **_COMMON}}
+SIZES = {
+    "table2": {"xnli": 90, "pawsx": 92, **_COMMON},
+    "table3": {"xnli": 91, "pawsx": 94, **_COMMON},
+}
 """Examples of each language."""
 
 
@@ -46,28 +49,28 @@ def _small(task: Task) -> Task:
 
 @dataclass(frozen=True, slots=True)
 class SmallSet:
-    """A folder of results of one table, and the folder of expected values that it passes against."""
+    """A folder of results of one experiment, and the folder of expected values that it passes against."""
 
     folder: Path
     expected: Path
-    table: int
+    experiment: str
 
     @property
     def results_file(self) -> Path:
-        return self.folder / f"table{self.table}.mini.json"
+        return self.folder / f"{self.experiment}.mini.json"
 
     @property
     def run(self) -> Path:
-        return self.folder / f"table{self.table}.mini"
+        return self.folder / f"{self.experiment}.mini"
 
 
-def make_set(base: Path, table: int, seeds: Sequence[int] = (0,)) -> SmallSet:
+def make_set(base: Path, experiment: str, seeds: Sequence[int] = (0,)) -> SmallSet:
     """Needs :func:`small_world` in place of the mini world (the fixture ``small``)."""
-    made = SmallSet(base / "results", base / "expected", table)
-    make_run(made.folder, small_benchmark(), table, ROWS[table], seeds, SIZES[table])
+    made = SmallSet(base / "results", base / "expected", experiment)
+    make_run(made.folder, small_benchmark(), experiment, ROWS[experiment], seeds, SIZES[experiment])
     measured = load_measured(made.results_file)
     (made.expected / "mini").mkdir(parents=True)
-    (made.expected / "mini" / f"table{table}.yaml").write_bytes(recorded_yaml(measured, "mini"))
+    (made.expected / "mini" / f"{experiment}.yaml").write_bytes(recorded_yaml(measured, "mini"))
     (made.expected / "mini" / LABELS).write_bytes(recorded_labels(measured, {}))
     refresh_sums(made.expected)
     mark_reproduced(made.results_file)

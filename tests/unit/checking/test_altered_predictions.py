@@ -16,7 +16,7 @@ from tests.unit.checking.small import SmallSet
 
 def prediction_files(small: SmallSet) -> list[Path]:
     """Every file of one seed (with three, a median may stand; the values of the seeds do not)."""
-    seed = "seed-0" if small.table == 2 else "seed-1"
+    seed = "seed-0" if small.experiment == "table2" else "seed-1"
     return sorted(
         path for path in (small.run / "predictions").rglob(f"{seed}/*/*") if path.is_file()
     )
@@ -68,7 +68,7 @@ def test_altered_predictions_under_an_old_score_are_named_by_cell(small: SmallSe
         for key in cells_of(path, small):
             mean, everything = (
                 CellKey(key.row, key.column),
-                "average" if small.table == 2 else "overall",
+                "average" if small.experiment == "table2" else "overall",
             )
             assert verdicts[key] is verdicts[mean] is Verdict.NOT_REPRODUCED, path
             if "_" not in key.column:
@@ -126,10 +126,10 @@ def test_two_tasks_swapped_are_noticed(small: SmallSet) -> None:
 
 
 def test_the_other_split_copied_over_is_noticed(
-    small: SmallSet, small_sets: dict[int, SmallSet], tmp_path: Path
+    small: SmallSet, small_sets: dict[str, SmallSet], tmp_path: Path
 ) -> None:
     """Predictions and labels of dev in the place of test (and the reverse), files of the same number of examples."""
-    other = small_sets[5 - small.table]
+    other = small_sets["table3" if small.experiment == "table2" else "table2"]
     tasks = ("xnli", "pawsx", "udpos", "panx", "mlqa", "bucc2018")  # the others have one split only
     for task in tasks:
         for path in sorted((small.run / "labels" / task).iterdir()):
@@ -151,9 +151,9 @@ def test_the_other_split_copied_over_is_noticed(
 
 
 def test_dev_predictions_copied_to_test_are_noticed(
-    small: SmallSet, small_sets: dict[int, SmallSet]
+    small: SmallSet, small_sets: dict[str, SmallSet]
 ) -> None:
-    other = small_sets[5 - small.table]
+    other = small_sets["table3" if small.experiment == "table2" else "table2"]
     source_row = {"mnli": "none", "best": "none", "none": "none"}
     for path in prediction_files(small):
         row, _, task, name = path.relative_to(small.run / "predictions").parts

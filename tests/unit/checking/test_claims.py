@@ -57,7 +57,7 @@ def signed(scale: str, column: str, seeds: tuple[int, ...] | None) -> str:
 
 
 def results(
-    table: int,
+    experiment: str,
     changed: Values,
     *,
     scale: str = "paper",
@@ -65,9 +65,14 @@ def results(
     spread: float = 0.3,
 ) -> Results:
     """A table in which every cell is 50 but for those that are changed; three seeds, ``spread`` apart."""
-    columns = (*TARGETS, AVERAGE) if table == 2 else (*TARGETS, OVERALL)
+    columns = (*TARGETS, AVERAGE) if experiment == "table2" else (*TARGETS, OVERALL)
     names = tuple(
-        rows or ((NONE, *PLAIN, "mlm", *WITH_MLM, *TRANSLATED) if table == 2 else (NONE, BEST))
+        rows
+        or (
+            (NONE, *PLAIN, "mlm", *WITH_MLM, *TRANSLATED)
+            if experiment == "table2"
+            else (NONE, BEST)
+        )
     )
     cells = []
     for row in names:
@@ -87,7 +92,7 @@ def results(
                 )
             )
     return Results(
-        table=table,
+        experiment=experiment,
         scale=scale,
         scale_reason="",
         stamp=f"{scale}: stamped",
@@ -195,7 +200,7 @@ def judge(name: str, result: Results) -> ClaimRecord:
 def test_every_claim_reaches_every_verdict(claim: Claim, verdict: Verdict) -> None:
     order = (Verdict.REPRODUCED, Verdict.NOT_REPRODUCED, Verdict.INCONCLUSIVE)
     data = EXAMPLES[claim.id][order.index(verdict)]
-    record = judge(claim.id, results(claim.table, data))
+    record = judge(claim.id, results(claim.experiment, data))
     assert record.verdict is verdict, record.reason
     assert record.numbers
     assert record.cells
@@ -206,8 +211,11 @@ def test_the_shipped_claims_are_those_of_the_paper() -> None:
     assert {claim.id for claim in CLAIMS.claims} == set(EXAMPLES)
     sizes = {claim.id: claim.text for claim in CLAIMS.claims if claim.about == "size"}
     assert len(sizes) == 5
-    assert CLAIMS.of_table(3).claims == (claim_named("best-gain"), claim_named("best-improves"))
-    assert len(CLAIMS.of_table(2).claims) == len(CLAIMS.claims) - 2
+    assert CLAIMS.of_experiment("table3").claims == (
+        claim_named("best-gain"),
+        claim_named("best-improves"),
+    )
+    assert len(CLAIMS.of_experiment("table2").claims) == len(CLAIMS.claims) - 2
 
 
 @pytest.mark.parametrize(
@@ -221,8 +229,8 @@ def test_the_shipped_claims_are_those_of_the_paper() -> None:
     ],
 )
 def test_sizes_are_the_reported_ones(claim: str, size: float) -> None:
-    table = claim_named(claim).table
-    assert judge(claim, results(table, {})).numbers["reported"] == size
+    experiment = claim_named(claim).experiment
+    assert judge(claim, results(experiment, {})).numbers["reported"] == size
 
 
 @pytest.mark.parametrize("world_name", ["xtreme", "mini"])
@@ -234,9 +242,9 @@ def test_every_cell_a_claim_needs_is_a_cell_of_its_table(world_name: str) -> Non
     benchmark = load_benchmark(world_name)
     names = [row.name for row in rows(benchmark)]
     scores = {column for task in targets(benchmark) for column in form_of(task).columns(task)}
-    known = {2: (names, scores | {AVERAGE}), 3: ([NONE, BEST], scores | {OVERALL})}
+    known = {"table2": (names, scores | {AVERAGE}), "table3": ([NONE, BEST], scores | {OVERALL})}
     for claim in CLAIMS.claims:
-        known_rows, known_columns = known[claim.table]
+        known_rows, known_columns = known[claim.experiment]
         for reference in claim.references:
             for row, column in reference.places(known_rows):
                 assert row in known_rows, claim.id
@@ -246,7 +254,7 @@ def test_every_cell_a_claim_needs_is_a_cell_of_its_table(world_name: str) -> Non
 
 
 def test_a_missing_cell_is_named_and_the_claim_not_run() -> None:
-    table = results(2, {})
+    table = results("table2", {})
     kept = [cell for cell in table.cells if (cell.row, cell.column) != ("qqp", AVERAGE)]
     unmeasured = [
         cell.model_copy(update={"value": None, "seeds": None})
@@ -257,12 +265,12 @@ def test_a_missing_cell_is_named_and_the_claim_not_run() -> None:
     for cells in (kept, unmeasured):
         record = judge("improves", table.model_copy(update={"cells": cells}))
         assert (record.verdict, record.reason) == (Verdict.NOT_RUN, "not measured: qqp/average")
-    record = judge("improves", results(2, {}, rows=["none"]))
+    record = judge("improves", results("table2", {}, rows=["none"]))
     assert "and 4 more" in record.reason
 
 
 def test_without_the_table_a_claim_is_not_run() -> None:
-    records = judge_claims([results(3, {})], CLAIMS)
+    records = judge_claims([results("table3", {})], CLAIMS)
     without = [
         record.verdict for record in records if record.reason == "there are no results of Table 2"
     ]
@@ -271,20 +279,24 @@ def test_without_the_table_a_claim_is_not_run() -> None:
 
 
 def test_translated_rows_that_nobody_has_are_a_known_gap() -> None:
-    record = judge("english-over-translated", results(2, {}, rows=(NONE, *PLAIN, "mlm", *WITH_MLM)))
+    record = judge(
+        "english-over-translated", results("table2", {}, rows=(NONE, *PLAIN, "mlm", *WITH_MLM))
+    )
     assert record.verdict is Verdict.NOT_CHECKABLE
     assert "known gap" in record.reason
 
 
 def test_a_cell_outside_its_band_does_not_sink_a_claim() -> None:
     data = {**EXAMPLES["improves"][0], ("qqp", AVERAGE): 44.0}
-    assert judge("improves", results(2, data)).verdict is Verdict.REPRODUCED
+    assert judge("improves", results("table2", data)).verdict is Verdict.REPRODUCED
 
 
 def test_more_spread_makes_a_claim_inconclusive_and_a_collapsed_run_does_not() -> None:
     data = EXAMPLES["best-improves"][0]
-    assert judge("best-improves", results(3, data, spread=4.0)).verdict is Verdict.INCONCLUSIVE
-    table = results(3, data)
+    assert (
+        judge("best-improves", results("table3", data, spread=4.0)).verdict is Verdict.INCONCLUSIVE
+    )
+    table = results("table3", data)
     collapsed = [
         cell.model_copy(update={"seeds": [1.0, 53.0, 53.2], "flag": "DEGENERATE"})
         if (cell.row, cell.column) == (BEST, OVERALL)
@@ -308,7 +320,7 @@ def with_one_seed(table: Results, seeds: tuple[int, ...] | None) -> Results:
 
 
 def test_one_seed_has_the_declared_spread_and_no_seed_has_none() -> None:
-    table = results(3, {(BEST, OVERALL): 51.0})
+    table = results("table3", {(BEST, OVERALL): 51.0})
     assert judge("best-improves", table).verdict is Verdict.REPRODUCED
     assert judge("best-improves", with_one_seed(table, (1,))).verdict is Verdict.INCONCLUSIVE
     assert judge("best-improves", with_one_seed(table, None)).verdict is Verdict.REPRODUCED
@@ -318,7 +330,7 @@ def test_one_seed_has_the_declared_spread_and_no_seed_has_none() -> None:
 
 
 def test_mini_claims_are_judged_and_stamped_but_decide_nothing() -> None:
-    record = judge("mnli-gain", results(2, single("mnli", 57), scale="mini"))
+    record = judge("mnli-gain", results("table2", single("mnli", 57), scale="mini"))
     assert record.verdict is Verdict.REPRODUCED
     assert record.reason.endswith("[mini: stamped]")
     assert decisive([record], "mini") == []
@@ -326,26 +338,26 @@ def test_mini_claims_are_judged_and_stamped_but_decide_nothing() -> None:
 
 
 def test_a_smaller_encoder_is_no_evidence_on_sizes() -> None:
-    table = results(2, {**single("mnli", 57), **single("multi", 60)}, scale="base")
+    table = results("table2", {**single("mnli", 57), **single("multi", 60)}, scale="base")
     assert judge("mnli-gain", table).verdict is Verdict.NOT_CHECKABLE
     assert judge("multi-best", table).verdict is Verdict.REPRODUCED
 
 
 def test_results_of_two_scales_or_twice_one_table_are_refused() -> None:
     with pytest.raises(ConfigError, match="one scale"):
-        judge_claims([results(2, {}), results(3, {}, scale="mini")], CLAIMS)
-    with pytest.raises(ConfigError, match="each table"):
-        judge_claims([results(2, {}), results(2, {})], CLAIMS)
+        judge_claims([results("table2", {}), results("table3", {}, scale="mini")], CLAIMS)
+    with pytest.raises(ConfigError, match="each experiment"):
+        judge_claims([results("table2", {}), results("table2", {})], CLAIMS)
 
 
 def test_verdicts_do_not_depend_on_the_order_of_cells() -> None:
-    table = results(2, EXAMPLES["multi-best"][2])
+    table = results("table2", EXAMPLES["multi-best"][2])
     turned = table.model_copy(update={"cells": table.cells[::-1]})
     assert judge_claims([table], CLAIMS) == judge_claims([turned], CLAIMS)
 
 
 def test_cells_of_single_languages_are_left_aside() -> None:
-    table = results(3, EXAMPLES["best-improves"][0])
+    table = results("table3", EXAMPLES["best-improves"][0])
     german = [cell.model_copy(update={"language": "de", "value": 1.0}) for cell in table.cells]
     both = table.model_copy(update={"cells": [*table.cells, *german]})
     assert judge("best-improves", both) == judge("best-improves", table)
@@ -363,7 +375,7 @@ claims:
     title: t
     statement: what it says
     source: s
-    table: 2
+    experiment: table2
     about: direction
     predicate: mean(gain(both, average)) > 0
     numbers: {gain: "mean(gain(both, average))"}
@@ -379,7 +391,7 @@ def write(folder: Path, text: str) -> Path:
 
 def test_a_claim_carries_its_source_in_words(tmp_path: Path) -> None:
     [claim] = load_claims(write(tmp_path, GOOD)).claims
-    assert (claim.id, claim.source, claim.table) == ("one", "the source", 2)
+    assert (claim.id, claim.source, claim.experiment) == ("one", "the source", "table2")
 
 
 @pytest.mark.parametrize(
@@ -388,7 +400,7 @@ def test_a_claim_carries_its_source_in_words(tmp_path: Path) -> None:
         ("source: s", "source: z", "one"),
         ("> 0", "> zero", r"one: predicate:29"),
         ('average))"}', 'average)"}', r"one: gain:25"),
-        ("table: 2", "table: 1", "table"),
+        ("experiment: table2", "experiment: table9", "table9"),
         ("about: direction", "about: both", "about"),
         ("title: t", "titel: t", "titel|title"),
         ("scale: paper", "scale: huge", "scale"),

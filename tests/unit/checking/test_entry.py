@@ -239,7 +239,7 @@ def test_a_source_is_added_in_the_style_of_the_file(tmp_path: Path, style: str) 
     )
     path = tmp_path / "table2.yaml"
     path.write_text(
-        "# A comment.\ntable: 2\nbenchmark: xtreme\ncitation: c\ncolumns: {xnli: {tolerance: 1}, pawsx: {tolerance: 1}}\n"
+        "# A comment.\nexperiment: table2\nbenchmark: xtreme\ncitation: c\ncolumns: {xnli: {tolerance: 1}, pawsx: {tolerance: 1}}\n"
         + STYLES[style]
         + "reasons: {r: unknown}\ncells:\n"
         + known
@@ -254,7 +254,7 @@ def test_a_source_is_added_in_the_style_of_the_file(tmp_path: Path, style: str) 
 def test_a_cell_spread_over_lines_is_left_to_a_person(tmp_path: Path) -> None:
     path = tmp_path / "table2.yaml"
     path.write_text(
-        "table: 2\nbenchmark: xtreme\ncitation: c\ncolumns: {xnli: {tolerance: 1}}\nsources: {}\nreasons: {r: unknown}\n"
+        "experiment: table2\nbenchmark: xtreme\ncitation: c\ncolumns: {xnli: {tolerance: 1}}\nsources: {}\nreasons: {r: unknown}\n"
         "cells:\n  - row: none\n    column: xnli\n    value: null\n    decimals: 1\n    reason: r\n"
     )
     with pytest.raises(ArtifactError, match="not on one line"):

@@ -11,7 +11,7 @@ from stilts_artifact.domain.cells import CellKey
 from stilts_artifact.errors import ArtifactError
 
 GOOD = """\
-table: 1
+experiment: table1
 benchmark: xtreme
 citation: c
 columns: {train: {tolerance: 0}}
@@ -52,7 +52,7 @@ def test_a_cell_carries_its_value_and_its_source_in_words(tmp_path: Path) -> Non
             "column: dev, language: en, value: 5",
         ),  # column without tolerance
         ("decimals: 0, source", "decimls: 0, source"),
-        ("table: 1", "table: one"),
+        ("experiment: table1", "experiment: table9"),
         ("benchmark: xtreme", "benchmark: moon"),
         ("citation: c", "citation: c\ncitation: d"),
     ],
@@ -101,6 +101,6 @@ def test_what_is_declared_about_noise_is_strict_too(tmp_path: Path, old: str, ne
 
 @pytest.mark.parametrize(("folder", "benchmark"), [("paper", "xtreme"), ("mini", "mini")])
 def test_the_shipped_tables_load(folder: str, benchmark: str) -> None:
-    table = load_expected(expected_path(folder, 1))
-    assert (table.table, table.benchmark) == (1, benchmark)
+    table = load_expected(expected_path(folder, "table1"))
+    assert (table.experiment, table.benchmark) == ("table1", benchmark)
     assert any(cell.value is not None for cell in table.cells.values())

@@ -19,7 +19,7 @@ KEY = CellKey("mnli", "train", "en")
 def expected_with(value: float | None, tolerance: float = 0, decimals: int = 0) -> ExpectedTable:
     reason = None if value is not None else "no public source"
     reported = Reported(KEY, value, decimals, None if value is None else "source", reason)
-    return ExpectedTable(1, "xtreme", "citation", {"train": tolerance}, {KEY: reported})
+    return ExpectedTable("table1", "xtreme", "citation", {"train": tolerance}, {KEY: reported})
 
 
 def judge_one(value: float | None, expected: ExpectedTable) -> Judgement:
@@ -100,7 +100,13 @@ def expected_score(
 ) -> ExpectedTable:
     reported = Reported(SCORE, 80.0, 1, "source", None, 3, tolerance, signature)
     return ExpectedTable(
-        2, "xtreme", "c", {"xnli": 3.0}, {SCORE: reported}, {"xnli": noise} if noise else {}, scale
+        "table2",
+        "xtreme",
+        "c",
+        {"xnli": 3.0},
+        {SCORE: reported},
+        {"xnli": noise} if noise else {},
+        scale,
     )
 
 
@@ -152,7 +158,7 @@ def test_an_untrained_cell_has_no_noise() -> None:
 def test_the_declared_examples_are_of_the_mean_and_not_of_one_language() -> None:
     key = CellKey("mnli", "xnli", "de")
     table = ExpectedTable(
-        2,
+        "table2",
         "xtreme",
         "c",
         {"xnli": 3.0},
@@ -166,7 +172,7 @@ def test_the_declared_examples_are_of_the_mean_and_not_of_one_language() -> None
 def test_more_cells_in_a_table_widen_each_so_that_the_table_has_its_false_alarms() -> None:
     keys = [CellKey(f"row{number}", "xnli") for number in range(120)]
     cells = {key: Reported(key, 80.0, 1, "s", None, 3) for key in keys}
-    many = ExpectedTable(2, "xtreme", "c", {"xnli": 3.0}, cells, {"xnli": NOISE}, "paper")
+    many = ExpectedTable("table2", "xtreme", "c", {"xnli": 3.0}, cells, {"xnli": NOISE}, "paper")
     judged = judge_table([Measurement(key, 80.0, None, signed()) for key in keys], many)
     alone = judge_score(80.0, expected_score()).tolerance
     assert alone is not None

@@ -90,7 +90,7 @@ def bench_of(
 
 @pytest.fixture
 def bench(small: SmallSet, tmp_path: Path) -> Bench:
-    expected = load_expected(small.expected / "mini" / f"table{small.table}.yaml")
+    expected = load_expected(small.expected / "mini" / f"{small.experiment}.yaml")
     return bench_of(
         small.results_file, small.folder, small_benchmark(), expected, tmp_path / "mutated.json"
     )

@@ -17,7 +17,7 @@ from stilts_artifact.domain.cells import Verdict
 from stilts_artifact.errors import ArtifactError, ConfigError, IntegrityError
 from tests.unit.checking.small import SmallSet
 
-pytestmark = pytest.mark.parametrize("small", [2], indirect=True, ids=["table2"])
+pytestmark = pytest.mark.parametrize("small", ["table2"], indirect=True)
 FILE = "predictions/mnli/seed-0/xnli/dev-qaa.tsv"
 
 
@@ -237,7 +237,7 @@ def test_two_runs_are_not_mixed(small: SmallSet) -> None:
     from tests.unit.checking.small import ROWS, SIZES, small_benchmark
 
     own = small.run.rename(small.folder / "own")
-    make_run(small.folder, small_benchmark(), 2, ROWS[2], (5,), SIZES[2])
+    make_run(small.folder, small_benchmark(), "table2", ROWS["table2"], (5,), SIZES["table2"])
     text = small.results_file.read_text()
     own_files = json.dumps([record.model_dump() for record in file_records(small.folder, own)])
     assert '"seed-5' not in own_files

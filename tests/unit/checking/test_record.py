@@ -30,7 +30,7 @@ def edit(small: SmallSet, **values: Any) -> None:
 
 
 def test_every_cell_is_recorded_with_band_seeds_and_signature(small: SmallSet) -> None:
-    table = load_expected(small.expected / "mini" / f"table{small.table}.yaml")
+    table = load_expected(small.expected / "mini" / f"{small.experiment}.yaml")
     results = load_results(small.results_file)
     assert (table.scale, table.benchmark) == ("mini", "mini")
     assert list(table.cells) == [cell.key for cell in results.cells]
@@ -45,8 +45,8 @@ def test_every_cell_is_recorded_with_band_seeds_and_signature(small: SmallSet) -
 
 
 def test_bands_are_declared_once_by_kind_of_task(small: SmallSet) -> None:
-    table = load_expected(small.expected / "mini" / f"table{small.table}.yaml")
-    trained = "mnli" if small.table == 2 else "best"
+    table = load_expected(small.expected / "mini" / f"{small.experiment}.yaml")
+    trained = "mnli" if small.experiment == "table2" else "best"
     assert table.tolerances["bucc2018"] == BANDS[TaskForm.MINING]
     for key, band in {
         CellKey(trained, "bucc2018"): BANDS[TaskForm.MINING],
@@ -54,20 +54,20 @@ def test_bands_are_declared_once_by_kind_of_task(small: SmallSet) -> None:
         CellKey("none", "bucc2018"): UNTRAINED,
         CellKey("none", "tatoeba", "qaa"): LANGUAGE * UNTRAINED,
         CellKey("none", "xnli"): BANDS[TaskForm.PAIR],
-        CellKey("none", "average" if small.table == 2 else "overall"): AVERAGE,
+        CellKey("none", "average" if small.experiment == "table2" else "overall"): AVERAGE,
     }.items():
         assert table.band(table.cells[key]) == band
 
 
 def test_the_environment_stands_in_the_file(small: SmallSet) -> None:
-    text = (small.expected / "mini" / f"table{small.table}.yaml").read_text()
+    text = (small.expected / "mini" / f"{small.experiment}.yaml").read_text()
     assert "# environment: python any\n" in text
 
 
 def test_the_labels_of_other_tables_are_kept(small: SmallSet) -> None:
     results = load_results(small.results_file)
     before = {"table2/xnli/x.tsv": "0" * 64, "table3/xnli/x.tsv": "1" * 64}
-    kept = "table3/xnli/x.tsv" if small.table == 2 else "table2/xnli/x.tsv"
+    kept = "table3/xnli/x.tsv" if small.experiment == "table2" else "table2/xnli/x.tsv"
     lines = recorded_labels(results, before).decode().splitlines()
     assert [line for line in lines if line.endswith("x.tsv")] == [f"{before[kept]}\t{kept}"]
     assert len(lines) == 1 + len(load_labels("mini")) == 1 + 25

@@ -47,7 +47,7 @@ def shown() -> str:
         cell("xnli", "test", "fr", None, 5_010),
     ]
     results = Results(
-        table=1,
+        experiment="table1",
         scale="paper",
         scale_reason="",
         stamp="paper: stamp",

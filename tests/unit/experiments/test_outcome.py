@@ -1,17 +1,19 @@
-"""The exit code of a run with ``--only`` is that of what was asked for, no more and no less."""
+"""From cells to a verdict: with ``--only`` it is that of what was asked for, no more, no less."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import pytest
-from stilts_artifact.cli.score_tables import verdict_on
-from stilts_artifact.experiments.run import wanted_cells
 
 from stilts_artifact.benchmark import load_benchmark
+from stilts_artifact.benchmark.experiments import EXPERIMENTS
 from stilts_artifact.checking.results import CellRecord, ClaimRecord, Results
 from stilts_artifact.config.load import load_scale
 from stilts_artifact.domain.cells import Verdict
+from stilts_artifact.experiments.outcome import verdict_asked_for
+from stilts_artifact.experiments.session import Session
 from stilts_artifact.metrics.tables import table_columns
 
 GOOD, BAD, UNRUN = Verdict.REPRODUCED, Verdict.NOT_REPRODUCED, Verdict.NOT_RUN
@@ -20,19 +22,19 @@ GOOD, BAD, UNRUN = Verdict.REPRODUCED, Verdict.NOT_REPRODUCED, Verdict.NOT_RUN
 def outcome(
     cells: Mapping[tuple[str, str], Verdict],
     *,
-    table: int = 2,
+    experiment: str = "table2",
     scale: str = "mini",
     claims: tuple[Verdict, ...] = (),
 ) -> Results:
     """Results in which every cell of two rows is NOT_RUN but these."""
-    columns = table_columns(load_benchmark(load_scale(scale).benchmark), table)
+    columns = table_columns(load_benchmark(load_scale(scale).benchmark), EXPERIMENTS[experiment])
     places = [
         (row, column.name)
-        for row in ("none", "mnli" if table == 2 else "best")
+        for row in ("none", "mnli" if experiment == "table2" else "best")
         for column in columns
     ]
     return Results(
-        table=table,
+        experiment=experiment,
         scale=scale,  # type: ignore[arg-type]
         scale_reason="",
         stamp="",
@@ -60,16 +62,30 @@ def outcome(
     )
 
 
-def asked(found: Results, *only: str) -> Verdict:
-    benchmark = load_benchmark(load_scale(found.scale).benchmark)
-    return verdict_on(found, wanted_cells(benchmark, found.table, only), benchmark)
+Asked = Callable[..., Verdict]
+
+
+@pytest.fixture
+def asked(session: Session) -> Asked:
+    """The verdict on some cells of made-up results."""
+
+    def verdict(results: Results, *only: str) -> Verdict:
+        scale = load_scale(results.scale)
+        benchmark = load_benchmark(scale.benchmark)
+        run = replace(
+            session, experiment=results.defined, scale=scale, benchmark=benchmark, only=only
+        )
+        return verdict_asked_for(results, run)
+
+    return verdict
 
 
 def row_of(name: str, verdict: Verdict = GOOD) -> dict[tuple[str, str], Verdict]:
-    return {(name, column.name): verdict for column in table_columns(load_benchmark("mini"), 2)}
+    columns = table_columns(load_benchmark("mini"), EXPERIMENTS["table2"])
+    return {(name, column.name): verdict for column in columns}
 
 
-def test_cells_that_nobody_asked_for_do_not_matter() -> None:
+def test_cells_that_nobody_asked_for_do_not_matter(asked: Asked) -> None:
     found = outcome({("mnli", "xnli"): GOOD, ("none", "xnli"): BAD})
     assert asked(found, "mnli,xnli") is GOOD
     assert asked(found, "*,xnli") is BAD
@@ -77,20 +93,20 @@ def test_cells_that_nobody_asked_for_do_not_matter() -> None:
 
 
 @pytest.mark.parametrize("part", ["xquad", "xquad_f1", "xquad_em"])
-def test_every_part_of_a_column_is_asked_for_with_it(part: str) -> None:
+def test_every_part_of_a_column_is_asked_for_with_it(asked: Asked, part: str) -> None:
     found = {("mnli", name): GOOD for name in ("xquad", "xquad_f1", "xquad_em")}
     assert asked(outcome(found | {("mnli", part): BAD}), "mnli,xquad") is BAD
     assert asked(outcome(found), "mnli,xquad") is GOOD
 
 
-def test_an_average_is_asked_for_with_all_that_it_averages() -> None:
+def test_an_average_is_asked_for_with_all_that_it_averages(asked: Asked) -> None:
     spoilt = row_of("mnli") | {("mnli", "average"): BAD}
     assert ("mnli", "average") in row_of("mnli")
     assert asked(outcome(spoilt), "mnli") is BAD
     assert asked(outcome(spoilt), "mnli,xnli", "mnli,udpos") is GOOD
 
 
-def test_claims_count_unless_they_need_more_than_was_asked_for() -> None:
+def test_claims_count_unless_they_need_more_than_was_asked_for(asked: Asked) -> None:
     cells = row_of("none", Verdict.NOT_CHECKABLE) | row_of("mnli", Verdict.NOT_CHECKABLE)
 
     def with_claims(*claims: Verdict) -> Verdict:
@@ -101,9 +117,9 @@ def test_claims_count_unless_they_need_more_than_was_asked_for() -> None:
     assert with_claims(UNRUN) is Verdict.INCONCLUSIVE, "nothing was compared"
 
 
-def test_of_table_3_only_columns_can_be_asked_for() -> None:
+def test_of_table_3_only_columns_can_be_asked_for(asked: Asked) -> None:
     found = outcome(
-        {("none", "xnli"): GOOD, ("best", "xnli"): GOOD, ("best", "panx"): BAD}, table=3
+        {("none", "xnli"): GOOD, ("best", "xnli"): GOOD, ("best", "panx"): BAD}, experiment="table3"
     )
     assert asked(found, "*,xnli") is GOOD
     assert asked(found, "*,xnli", "*,panx") is BAD
