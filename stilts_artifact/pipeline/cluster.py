@@ -143,7 +143,8 @@ def _worker_specs(scratch: Path, workers: int | None, gpus: list[str]) -> dict[i
         "memory_limit": 0,  # Dask would pause or kill a worker by a limit of its own; the system's is enough.
         "local_directory": str(scratch),
         "silence_logs": logging.CRITICAL,
-        "env": THREADS,
+        # A scale that is made for the CPU computes there, whatever else the machine has.
+        "env": {**THREADS, "CUDA_VISIBLE_DEVICES": ""},
     }
     if not gpus:
         return {
