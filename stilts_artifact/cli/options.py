@@ -180,8 +180,8 @@ def open_library(
     benchmark: Benchmark, results: Path, store: Path | None, data: list[Path] | None
 ) -> Library:
     """The files of a world that are on this machine, and the store where new ones go."""
-    from stilts_artifact.data.files import FileStore
     from stilts_artifact.data.library import Library
+    from stilts_artifact.data.store import FileStore
 
     return Library(benchmark.sources, FileStore(store_folder(results, store)), data_folders(data))
 

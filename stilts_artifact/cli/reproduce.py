@@ -68,7 +68,7 @@ def reproduce(
     from stilts_artifact.checking.results import dump_results, results_path
     from stilts_artifact.cli.scale_choice import choose_scale
     from stilts_artifact.cli.score_tables import Machine
-    from stilts_artifact.documents import write_atomically
+    from stilts_artifact.files import write_file
 
     def library_of(benchmark: Benchmark) -> Library:
         return options.open_library(benchmark, results, store, data)
@@ -95,7 +95,7 @@ def reproduce(
     outcome, errors = measure(run)
     path = results_path(results, number, chosen.name)
     content = dump_results(outcome)
-    write_atomically(path, content)
+    write_file(path, content)
     if as_json:
         typer.echo(content, nl=False)
     raise typer.Exit(_report(run, outcome, errors, as_json))
@@ -205,7 +205,7 @@ def _list_steps(run: _Run) -> None:
     graph = Graph(asked.steps, KINDS)
     found = reasons(graph, Store(run.machine.store))
     for reason in found:
-        typer.echo(f"{'run ' if reason.run else 'done'}  {reason.node.label}: {reason.why}")
+        typer.echo(f"{'run ' if reason.run else 'done'}  {reason.step.label}: {reason.why}")
     for place, why in sorted(asked.impossible.items()):
         typer.echo(f"cannot run  {place.row} {place.task} seed {place.seed}: {why}")
     count = sum(reason.run for reason in found)

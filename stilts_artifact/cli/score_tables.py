@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from stilts_artifact.cli import options
 from stilts_artifact.errors import ArtifactError
-from stilts_artifact.pipeline.report import RunError
+from stilts_artifact.pipeline.errors import RunError
 
 if TYPE_CHECKING:
     from stilts_artifact.checking.expected import ExpectedTable

@@ -9,11 +9,11 @@ from typing import Any
 
 from stilts_artifact.documents import parse_json, read_document
 from stilts_artifact.experiments.scores import Request, RunKey
+from stilts_artifact.pipeline.errors import RunReport
 from stilts_artifact.pipeline.executor import Options, run
 from stilts_artifact.pipeline.job import Context
 from stilts_artifact.pipeline.kinds import KINDS
 from stilts_artifact.pipeline.progress import Watch
-from stilts_artifact.pipeline.report import RunReport
 from stilts_artifact.pipeline.step import Graph, Step
 from stilts_artifact.pipeline.store import Store
 
@@ -85,11 +85,11 @@ def _trained(step: Step) -> Iterable[Step]:
 def _reasons(report: RunReport) -> dict[str, str]:
     """Address of every step that has no result -> why."""
     found = {
-        failure.node.address: f"failed: {_in_one_line(failure.error)}"
+        failure.step.address: f"failed: {_in_one_line(failure.error)}"
         for failure in report.failures
     }
     for skipped in report.skipped:
-        found[skipped.node.address] = f"not run, because {skipped.because.label} failed"
+        found[skipped.step.address] = f"not run, because {skipped.because.label} failed"
     return found
 
 

@@ -19,10 +19,10 @@ from stilts_artifact.experiments.execution import Executed, execute
 from stilts_artifact.experiments.scores import Measuring, Request, RunKey, merged, publish, request
 from stilts_artifact.experiments.steps import StepBuilder
 from stilts_artifact.metrics.tables import table_values
+from stilts_artifact.pipeline.errors import RunReport
 from stilts_artifact.pipeline.executor import Options
 from stilts_artifact.pipeline.job import Context
 from stilts_artifact.pipeline.progress import Watch
-from stilts_artifact.pipeline.report import RunReport
 
 Wanted = Sequence[tuple[Row, Task]]
 Progress = Callable[[str], AbstractContextManager[Watch]]

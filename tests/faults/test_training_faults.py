@@ -16,7 +16,8 @@ from safetensors.torch import load_file, save_file
 
 from stilts_artifact.domain.tasks import TaskForm
 from stilts_artifact.errors import ConfigError, ResourceError
-from stilts_artifact.model.manifest import MANIFEST, WEIGHTS, write_manifest
+from stilts_artifact.files import MANIFEST
+from stilts_artifact.model.manifest import WEIGHTS, write_manifest
 from stilts_artifact.training import run as running
 from stilts_artifact.training.checkpoints import STATE
 from tests.faults.test_checkpoints import Bomb

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from stilts_artifact.documents import dump_json, write_atomically
+from stilts_artifact.documents import dump_json
+from stilts_artifact.files import write_file
 from stilts_artifact.model.loading import load_encoder, load_language_head
 from stilts_artifact.pipeline.tasks.export import ENCODER, REPORT, export_encoder
 from stilts_artifact.training.data import TaskData, TextData
@@ -54,5 +55,5 @@ def intermediate(
         loaded.model, made, settings, work=work, origin=loaded.revision, progress=progress
     )
     export_encoder(encoder, out / ENCODER, loaded.model, language_head)
-    write_atomically(out / REPORT, dump_json({"encoder": loaded.revision, **report.as_dict()}))
+    write_file(out / REPORT, dump_json({"encoder": loaded.revision, **report.as_dict()}))
     return out

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stilts_artifact.data.library import Library
-from stilts_artifact.documents import dump_json, write_atomically
+from stilts_artifact.documents import dump_json
 from stilts_artifact.domain.tasks import Split, Task, TaskForm
+from stilts_artifact.files import write_file
 from stilts_artifact.metrics.submission import write_indices, write_pairs
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def retrieve(
         "options": asdict(options),
         "languages": found,
     }
-    write_atomically(out / REPORT, dump_json(report))
+    write_file(out / REPORT, dump_json(report))
 
 
 def sentence_encoder(

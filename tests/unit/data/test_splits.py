@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from stilts_artifact.data import library as module
-from stilts_artifact.data.files import FileStore
 from stilts_artifact.data.library import Library
 from stilts_artifact.data.splits import count, read_split
+from stilts_artifact.data.store import FileStore
 from stilts_artifact.domain.examples import (
     ComparableCorpus,
     GoldPair,

@@ -12,9 +12,9 @@ import pytest
 
 from stilts_artifact.benchmark import load_benchmark
 from stilts_artifact.data.fetch import fetch
-from stilts_artifact.data.files import FileStore
 from stilts_artifact.data.library import Library
 from stilts_artifact.data.splits import read_split
+from stilts_artifact.data.store import FileStore
 from stilts_artifact.domain.examples import (
     Answer,
     ChoiceExample,

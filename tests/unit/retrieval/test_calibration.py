@@ -10,8 +10,8 @@ import pytest
 from stilts_artifact.benchmark import load_benchmark
 from stilts_artifact.benchmark.experiments import CALIBRATION, NONE
 from stilts_artifact.checking.expected import load_expected
-from stilts_artifact.data.files import FileStore
 from stilts_artifact.data.library import Library
+from stilts_artifact.data.store import FileStore
 from stilts_artifact.domain.cells import CellKey, Measurement
 from stilts_artifact.domain.examples import ComparableCorpus, SentencePair
 from stilts_artifact.domain.signature import Signature
