@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stilts_artifact.documents import dump_json, parse_json, read_document, write_atomically
+from stilts_artifact.documents import dump_json, parse_json, read_document
 from stilts_artifact.domain.examples import (
     Answer,
     ChoiceExample,
@@ -21,6 +21,7 @@ from stilts_artifact.domain.examples import (
 )
 from stilts_artifact.domain.tasks import Task, TaskForm
 from stilts_artifact.errors import DataError, IntegrityError
+from stilts_artifact.files import write_file
 from stilts_artifact.model.arrow import FORMS, Columns, read_columns, write_columns
 from stilts_artifact.model.features import choice_features, pair_features, pieces
 from stilts_artifact.model.heads import IGNORED
@@ -148,7 +149,7 @@ def save_prepared(
     write_columns(folder / _FEATURES, features, FORMS[kind].features)
     write_columns(folder / _EXAMPLES, examples, FORMS[kind].examples)
     form = {"kind": kind and kind.value, "metrics": list(metrics), "labels": list(labels)}
-    write_atomically(folder / _FORM, dump_json(form))
+    write_file(folder / _FORM, dump_json(form))
 
 
 def load_prepared(folder: Path) -> Prepared:

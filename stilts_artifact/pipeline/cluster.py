@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stilts_artifact.errors import ResourceError
-from stilts_artifact.pipeline.claims import claim
+from stilts_artifact.files import LockedFolder, disk_errors
 from stilts_artifact.pipeline.job import Device
 from stilts_artifact.pipeline.worker import THREADS
 
@@ -63,7 +63,8 @@ def local_client(folder: Path, workers: int | None, device: Device) -> Iterator[
         # Python's own process for this frees what Dask leaves of its queues, and would print that
         # it did.
         sys.warnoptions.append("ignore:resource_tracker:UserWarning")
-        scratch = claim(folder, "dask")
+        with disk_errors(folder, instead="another --store"):
+            scratch = LockedFolder.take(folder, "dask")
         stack.callback(scratch.remove)
         stack.enter_context(
             dask.config.set({**_SETTINGS, "temporary-directory": str(scratch.path)})

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from stilts_artifact.data.library import Library
-from stilts_artifact.documents import dump_json, write_atomically
+from stilts_artifact.documents import dump_json
 from stilts_artifact.domain.tasks import Split, Task
+from stilts_artifact.files import write_file
 from stilts_artifact.forms import MINING, SEARCH
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def retrieve(
         "signature": dict(next(iter(answers.values())).ran),
         "languages": {language: dict(found.details) for language, found in answers.items()},
     }
-    write_atomically(out / REPORT, dump_json(report))
+    write_file(out / REPORT, dump_json(report))
 
 
 def sentence_encoder(folder: Path, options: Retrieving, work: Path) -> SentenceEncoder:

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from stilts_artifact.benchmark import load_benchmark
-from stilts_artifact.data.files import FileStore
 from stilts_artifact.data.library import Library
+from stilts_artifact.data.store import FileStore
 from stilts_artifact.domain.examples import SentencePair
 from stilts_artifact.domain.tasks import Split, Task
 from stilts_artifact.errors import ConfigError, IntegrityError
