@@ -1,4 +1,4 @@
-"""Load an XLM-R from a verified folder: architecture from ``config.json``, weights from safetensors, nothing else."""
+"""Load an XLM-R from a verified folder: its ``config.json``, its safetensors, nothing else."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Encoder:
 
 
 def load_encoder(folder: Path, *, may_initialise: Collection[str] = ()) -> Encoder:
-    """The encoder in a checkpoint folder, pooler included; its masked-language head, if any, is left aside.
+    """The encoder in a checkpoint folder, pooler included, masked-language head left aside.
 
     Args:
         may_initialise: prefixes of parameters that the checkpoint may lack, such as ``"pooler."``.
@@ -84,7 +84,7 @@ def load_encoder_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
 
 
 def load_language_head(folder: Path, encoder: XLMRobertaModel) -> MaskedLanguageHead:
-    """The masked-language head of a checkpoint, its output embeddings tied to the encoder's input embeddings.
+    """The masked-language head of a checkpoint, its output tied to the encoder's embeddings.
 
     Raises:
         IntegrityError: as :func:`load_encoder`.
@@ -164,7 +164,7 @@ def export_state(
 
 
 def scaled_initial_range(hidden: int) -> float:
-    """Standard deviation of initial weights that gives a small XLM-R activations of the large one's size.
+    """Standard deviation of initial weights that keeps the size of XLM-R large's activations.
 
     XLM-R large draws from N(0, 0.02) with 1024 inputs to each unit; variance adds up over inputs.
 
@@ -176,7 +176,7 @@ def scaled_initial_range(hidden: int) -> float:
 
 
 def _split(tensors: State) -> tuple[State, State]:
-    """Encoder and language head, without the prefixes that the class they were saved from gave them."""
+    """Encoder and language head, without the prefixes of the class they were saved from."""
     head = {
         name.removeprefix(_HEAD): tensor
         for name, tensor in tensors.items()

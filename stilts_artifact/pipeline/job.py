@@ -12,7 +12,7 @@ Device = Literal["cpu", "cuda"]
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a machine has to offer. It decides where things lie and what computes them, never what comes out.
+    """What a machine has to offer: where things lie, what computes them, never what comes out.
 
     Args:
         root: the store's folder, shared by all workers.

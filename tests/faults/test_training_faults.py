@@ -1,4 +1,4 @@
-"""A training process killed with SIGKILL at any moment resumes to the same bits, and never from a broken checkpoint."""
+"""A training process killed at any moment resumes to the same bits, from no broken checkpoint."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def train(
 
 
 def slow_down_saving() -> None:
-    """Let the test kill in the middle of a checkpoint: the tensors are written, the manifest is not."""
+    """Let the test kill in the middle of a checkpoint: tensors written, the manifest not."""
     original = checkpoints.write_manifest
 
     def slow(folder: Path) -> None:
