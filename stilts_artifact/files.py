@@ -279,7 +279,7 @@ def sync_below(folder: Path) -> None:
 
 
 def _sync_names(folder: Path) -> None:
-    """Have the disk hold a rename, if it can: what was published is verified at its next use anyway."""
+    """Have the disk hold a rename, if it can; what it loses is made again."""
     with contextlib.suppress(OSError):  # Some network file systems refuse to sync a folder.
         sync(folder)
 

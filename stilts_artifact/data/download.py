@@ -164,7 +164,8 @@ def _failure(source: Source, attempts: Sequence[Attempt]) -> ArtifactError:
         where=f"{len(attempts)} attempts",
         got="".join(f"\n    {attempt}" for attempt in attempts),
         expected=describe(source.bytes, source.sha256),
-        fix=f"stilts-artifact fetch again, name a --mirror, or put the file into a --data folder. {source.obtain}",
+        fix="stilts-artifact fetch again, name a --mirror, or put the file into a --data folder. "
+        f"{source.obtain}",
     )
 
 

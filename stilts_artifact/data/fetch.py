@@ -39,7 +39,9 @@ def fetch(
     openers: Openers | None = None,
     progress: Progress | None = None,
 ) -> FetchReport:
-    """Bring every source that is not here yet into the library's store; a failure does not stop the others.
+    """Bring every source that is not here yet into the library's store.
+
+    A failure does not stop the others.
 
     Args:
         offline: open no socket; what no opener makes is reported as missing, all of it at once.
@@ -113,7 +115,7 @@ class _Fetcher:
             self.progress.finish()
 
     def _mirrored(self, source: Source) -> list[str]:
-        """Where the mirrors would have the file: by the name in its own URLs, then by its sha256."""
+        """Where the mirrors would have the file: by the name in its URLs, then by its sha256."""
         names = [urlsplit(url).path.rpartition("/")[2] for url in source.urls] or [
             quote(source.name)
         ]

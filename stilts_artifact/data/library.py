@@ -83,7 +83,7 @@ class Library:
         return [self._from_member(source, member, found) for member, found in members]
 
     def prefetch(self, parts: Iterable[Part]) -> None:
-        """Read the members of all these parts in one pass over each tar archive, and hold them until they are read.
+        """Read the members of these parts in one pass over each tar archive, and hold them.
 
         Spares a pass for each part; costs the memory of the members. A zip archive needs no such
         help.
@@ -129,7 +129,7 @@ class Library:
         return None if held is None else held.record.satisfied_by
 
     def pins(self) -> dict[str, str]:
-        """Sha256 of each source, as it is pinned or else as it is here; what is neither is left out.
+        """Sha256 of each source, as pinned or else as it is here; what is neither is left out.
 
         Raises:
             DataError: an unpinned source is here in two versions.
@@ -147,7 +147,9 @@ class Library:
         return sorted(self._used)
 
     def records(self, parts: Iterable[Part]) -> list[InputRecord]:
-        """The files that these parts are read from, each verified in this process, sorted; absent ones are left out.
+        """The files that these parts are read from, each verified in this process, sorted.
+
+        Absent ones are left out.
 
         Raises:
             IntegrityError: a file of the store was changed.
@@ -216,7 +218,10 @@ class Library:
         return self.store.has(source) or self.folders.find(source.bytes, source.sha256) is not None
 
     def _members(self, source: Source, part: Part) -> list[tuple[Member, Brought]] | None:
-        """The single files that stand in for a part of an archive; ``None`` unless they are known and all here."""
+        """The single files that stand in for a part of an archive.
+
+        ``None`` unless they are known and all here.
+        """
         if part.member is None or ("*" in part.member and part.member not in source.complete):
             return None
         matches = member_pattern(part.member).fullmatch

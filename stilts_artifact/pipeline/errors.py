@@ -125,7 +125,8 @@ def _resource(error: BaseException, label: str, root: Path, written: int) -> Res
                 where=str(root),
                 got=f"{free:,} bytes free ({text})",
                 expected=f"room for more than the {written:,} bytes it had written",
-                fix=f"free at least {max(written, 1 << 20):,} bytes there, or choose another --store",
+                fix=f"free at least {max(written, 1 << 20):,} bytes there, "
+                "or choose another --store",
             )
         gpu = "OutOfMemoryError" in text or "CUDA out of memory" in text
         if isinstance(cause, MemoryError) or gpu or any(sign in text for sign in _NO_MEMORY_TEXT):

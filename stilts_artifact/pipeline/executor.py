@@ -166,7 +166,7 @@ class _Run:
             future.add_done_callback(lambda ended: self._ended.put(str(ended.key)))
 
     def _wait(self) -> None:
-        """Wait for the end of a step, or for the next tick; then take note of all that have ended."""
+        """Wait for the end of a step, or the next tick; then take note of all that have ended."""
         try:
             name = self._ended.get(timeout=_TICK_SECONDS)
             while True:

@@ -123,7 +123,7 @@ def test_wrong_body_is_refused_and_named(
 def test_file_labelled_as_gzip_is_taken_as_its_bytes_are(
     server: FaultServer, store: FileStore
 ) -> None:
-    """Some servers call a .tar.gz an encoding of a tar; decoded, it would not be the pinned file."""
+    """Some servers call a .tar.gz an encoding of a tar; decoded, it is not the pinned file."""
     packed = gzip.compress(DATA)
 
     def answer(handler: faults.Handler) -> None:

@@ -404,6 +404,29 @@ def test_several_publishers_at_once(tmp_path: Path) -> None:
     assert names(tmp_path) == ["run"]
 
 
+def test_publishers_that_come_between_the_two_renames_of_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "run"
+    publish(target, "old")
+    original, others = files.move_into_place, ["second", "first"]
+
+    def late(made: Path, place: Path) -> bool:
+        if not place.exists() and others:
+            monkeypatch.setattr(files, "move_into_place", original)
+            publish(target, others.pop())
+            monkeypatch.setattr(files, "move_into_place", late)
+        return original(made, place)
+
+    monkeypatch.setattr(files, "_exchange", lambda one, other: False)
+    monkeypatch.setattr(files, "_SWAP_SECONDS", 0.0)
+    monkeypatch.setattr(files, "move_into_place", late)
+    publish(target, "last")
+    assert not others
+    assert version(target) == "last"
+    assert names(tmp_path) == ["run"]
+
+
 def test_a_reader_finds_a_folder_at_every_instant_of_an_exchange(tmp_path: Path) -> None:
     target = tmp_path / "run"
     publish(target, "old")
@@ -430,10 +453,12 @@ def test_a_disk_that_fills_up_keeps_the_old_folder_and_says_how_much_is_needed(
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    with pytest.raises(ResourceError, match="free 12,345 bytes"):
-        with publish_folder(tmp_path / "run") as made:
-            (made / "one").write_bytes(bytes(12_345))
-            monkeypatch.setattr(os, "fsync", full)
+    with (
+        pytest.raises(ResourceError, match="free 12,345 bytes"),
+        publish_folder(tmp_path / "run") as made,
+    ):
+        (made / "one").write_bytes(bytes(12_345))
+        monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(ResourceError, match="no room left"), publish_folder(tmp_path / "run"):
         full()
     assert version(tmp_path / "run") == "old"
