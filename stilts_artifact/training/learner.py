@@ -9,7 +9,8 @@ import torch
 from torch import nn
 
 from stilts_artifact.domain.tasks import TaskForm
-from stilts_artifact.model.heads import MaskedLanguageHead, SpanHead, TaskHead, task_head
+from stilts_artifact.model.forms import task_head
+from stilts_artifact.model.heads import MaskedLanguageHead, SpanHead, TaskHead
 from stilts_artifact.model.tokenizer import PAD
 from stilts_artifact.training.arithmetic import derived_seed
 

@@ -13,6 +13,7 @@ from stilts_artifact.data.library import Library
 from stilts_artifact.documents import dump_json, write_atomically
 from stilts_artifact.domain.tasks import Split, Task
 from stilts_artifact.forms import MINING, SEARCH
+from stilts_artifact.pipeline.tasks.export import REPORT
 
 if TYPE_CHECKING:
     from stilts_artifact.domain.examples import ComparableCorpus
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from stilts_artifact.retrieval.encode import Pooling, Ran, SentenceEncoder
     from stilts_artifact.retrieval.mine import Margin
     from stilts_artifact.retrieval.transformer import Dtype
-
-REPORT = "report.json"
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,7 +75,7 @@ def load_target(folder: Path) -> tuple[Encoder, TaskHead]:
         MissingDataError: no such folder.
         IntegrityError: anything in it that is not as it was written.
     """
-    from stilts_artifact.model.heads import task_head
+    from stilts_artifact.model.forms import task_head
 
     encoder = load_encoder(folder / ENCODER)
     verify_folder(folder / HEAD)

@@ -17,7 +17,8 @@ from stilts_artifact.domain.examples import (
 )
 from stilts_artifact.domain.tasks import TaskForm
 from stilts_artifact.model.loading import load_encoder
-from stilts_artifact.model.prepared import prepare_examples, prepare_lines, save_prepared
+from stilts_artifact.model.forms import trained_form
+from stilts_artifact.model.prepared import prepare_lines, save_prepared
 
 WORDS = ("ka", "lo", "mi", "ne", "pu", "ra", "si", "to", "vu", "ze")
 TAGS = ("N/N", "S\\NP", "NP")

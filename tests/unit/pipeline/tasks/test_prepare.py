@@ -26,7 +26,7 @@ from stilts_artifact.domain.tasks import Part, Split, Task
 from stilts_artifact.errors import ConfigError, DataError
 from stilts_artifact.forms import form_of
 from stilts_artifact.forms.base import Form
-from stilts_artifact.model.heads import task_head
+from stilts_artifact.model.forms import task_head
 from stilts_artifact.model.loading import load_encoder
 from stilts_artifact.model.prepared import load_prepared
 from stilts_artifact.pipeline.tasks import labels as labels_phase
@@ -158,7 +158,7 @@ def test_text_of_each_language_is_prepared(
         prepare_phase.Preparation(WORLD, library, LANGUAGES, 4, 64, tiny, tmp_path / "text")
     )
     prepared = load_prepared(tmp_path / "text" / "qaa")
-    assert (prepared.kind, len(prepared.features), len(prepared.examples)) == (None, 4, 0)
+    assert (prepared.form, len(prepared.features), len(prepared.examples)) == (None, 4, 0)
 
 
 @pytest.mark.usefixtures("splits")

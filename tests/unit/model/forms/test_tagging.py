@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stilts_artifact.errors import ConfigError
-from stilts_artifact.model.tags import join_tags, tag_chunks, tag_labels
+from stilts_artifact.model.forms.tagging import join_tags, tag_chunks, tag_labels
 from stilts_artifact.model.tokenizer import UNK
 
 if TYPE_CHECKING:
