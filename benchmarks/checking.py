@@ -200,7 +200,7 @@ def cell_of(
     column = next(column for column in columns if column.name == key.column)
     signature = Signature(
         task=column.name if column.is_average else column.tasks[0].name,
-        split=experiment.split if column.is_average else experiment.scored_split(column.tasks[0]),
+        split=str(experiment.scored_split(column.tasks[0])),
         languages=column.languages(experiment) if key.language is None else (key.language,),
         encoder="made-up",
         metric=column.metric.replace("_", "-"),

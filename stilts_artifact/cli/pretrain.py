@@ -16,7 +16,7 @@ from stilts_artifact.errors import ResourceError
 
 if TYPE_CHECKING:
     from stilts_artifact.domain.tasks import Benchmark
-    from stilts_artifact.training.progress import Progress
+    from stilts_artifact.training.loop import Progress
 
 _LINES = 20  # at most so many lines of progress where there is no terminal
 

@@ -115,6 +115,7 @@ class Signature:
 
     def short(self) -> str:
         """One line, short keys, no empty fields: ``udpos|split:test|lang:en|...|v:0.1.0``."""
+        # The task stands without its key, as the metric does in sacrebleu's signatures.
         first, *rest = self._items(SHORT_KEYS)
         return "|".join([first.partition(":")[2], *rest])
 
@@ -127,9 +128,8 @@ class Signature:
         return [f"{key}:{_write(value)}" for key, value in values if value is not None]
 
     @classmethod
-    @lru_cache(
-        maxsize=1 << 14
-    )  # a table is judged cell by cell, and each reads a few signatures more than once
+    # A table is judged cell by cell, and each reads a few signatures more than once.
+    @lru_cache(maxsize=1 << 14)
     def parse(cls, text: str) -> Signature:
         """Read either form back; ``parse(s.short()) == parse(s.long()) == s``.
 

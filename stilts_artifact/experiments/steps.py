@@ -16,7 +16,7 @@ from stilts_artifact.benchmark.experiments import (
     selection_task,
     training_task,
 )
-from stilts_artifact.config.schema import Scale, Tuning
+from stilts_artifact.config.schema import Scale, TaskTraining
 from stilts_artifact.domain.tasks import Benchmark, Part, Role, Split, Task
 from stilts_artifact.experiments.session import Session
 from stilts_artifact.forms import form_of
@@ -63,7 +63,8 @@ class StepBuilder:
         if row.mlm:
             inputs["text"] = self._text()
         params = {"tasks": list(row.tasks), "mlm": row.mlm, "language": row.language, "seed": seed}
-        return Step("intermediate", {**params, "recipe": self._intermediate_recipe(row)}, inputs)
+        recipe = self._intermediate_recipe(row, seed)
+        return Step("intermediate", {**params, "recipe": recipe}, inputs)
 
     def target(self, row: Row, seed: int, task: Task) -> Step:
         """Phase (iii), training: a row's encoder fine-tuned on the pivot's data of a target."""
@@ -80,11 +81,9 @@ class StepBuilder:
         recipe = {
             "epochs": tuning.epochs,
             "batch": tuning.batch,
-            "learning_rate": tuning.learning_rate,
+            "training": self._training(seed, tuning.learning_rate),
         }
-        return Step(
-            "target", {"task": name, "seed": seed, "recipe": recipe | self._shared_recipe()}, inputs
-        )
+        return Step("target", {"task": name, "seed": seed, "recipe": recipe}, inputs)
 
     def predictions(
         self, row: Row, seed: int, task: Task, experiment: Experiment, languages: Sequence[str]
@@ -206,13 +205,13 @@ class StepBuilder:
             else self.scale.evaluation_rows
         )
 
-    def tuning(self, name: str) -> Tuning:
+    def tuning(self, name: str) -> TaskTraining:
         """How a task is trained; a target that another one is trained for, as that one."""
         task = self.benchmark.tasks[name]
         shared = training_task(task, self.benchmark) if task.role is Role.TARGET else None
         return self.scale.tuning(shared or name)
 
-    def _intermediate_recipe(self, row: Row) -> dict[str, Any]:
+    def _intermediate_recipe(self, row: Row, seed: int) -> dict[str, Any]:
         scale = self.scale
         cap = scale.cap(row.tasks, row.mlm)
         tasks = {
@@ -229,15 +228,12 @@ class StepBuilder:
             "batch": scale.mlm.batch,
             "cap": cap,
         }
-        recipe = {
-            "tasks": tasks,
-            "learning_rate": scale.learning_rate(row.tasks, row.mlm),
-            **self._shared_recipe(),
-        }
-        return recipe | ({"mlm": text} if row.mlm else {})
+        training = self._training(seed, scale.learning_rate(row.tasks, row.mlm))
+        return {"tasks": tasks, "training": training} | ({"mlm": text} if row.mlm else {})
 
-    def _shared_recipe(self) -> dict[str, Any]:
-        return {"training": self.scale.training.model_dump(), "dtype": self.scale.dtype}
+    def _training(self, seed: int, learning_rate: float) -> dict[str, Any]:
+        """A :class:`TrainingConfig`; but its seed is a step's own parameter, to be in its label."""
+        return self.scale.training_config(seed, learning_rate).model_dump(exclude={"seed"})
 
     def _pins(self, parts: Iterable[Part]) -> dict[str, str]:
         return {name: self.pins[name] for name in sorted({part.source for part in parts})}

@@ -53,9 +53,8 @@ class Nominals:
                 else self._thing(referent, role)
             )
             found = self._governed(words, role)
-            if (
-                isinstance(referent, Name) or referent.clause is None
-            ):  # relative clauses are hardly met twice
+            # Relative clauses are hardly met twice.
+            if isinstance(referent, Name) or referent.clause is None:
                 self._known[key] = found
         return found
 

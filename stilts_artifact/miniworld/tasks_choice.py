@@ -79,9 +79,8 @@ def _endings(r: Stream, who: Referent, what: Thing, right: tuple[str, int]) -> l
             for thing in (what, other)
         ]
     if not acts and r.chance(_TWO_BY_TWO * len(_ACTING) / (len(_LATER) - len(_ACTING))):
-        others = [
-            place for place in others if place not in _ACTING
-        ]  # makes up for the endings above, which all act
+        # Makes up for the endings above, which all act.
+        others = [place for place in others if place not in _ACTING]
     return [_step(who, what, scene, step, None) for scene, step in (right, *r.sample(others, 3))]
 
 

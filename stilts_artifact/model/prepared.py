@@ -70,9 +70,7 @@ class Prepared:
         rows = count
         if "example" in self.features.column_names:
             rows = int((self.features.with_format("numpy")["example"][:] < count).sum())
-        return replace(
-            self, features=self.features.take(rows), examples=self.examples.take(count)
-        )
+        return replace(self, features=self.features.take(rows), examples=self.examples.take(count))
 
 
 def prepare_lines(

@@ -100,6 +100,7 @@ def _answer(own: Grammar, drawn: Exchange, second: Sequence[str]) -> Iterator[Sp
     index, slot = drawn.answer
     told, question = drawn.second[index], drawn.first[0]
     if isinstance(told, Event) and isinstance(question, Event):
+        # Sentences stand one space apart.
         begin = sum(len(sentence) + 1 for sentence in second[:index])
         start, end = own.spans(told)[1][slot]
         yield begin + start, begin + end, dict(own.segments(question))[slot].text
@@ -178,6 +179,7 @@ def joined_rows(
     for window, first, second, offsets in zip(
         drawn, firsts, seconds["input_ids"], seconds["offset_mapping"], strict=True
     ):
+        # `<s>` tells the joining word; the separators `</s></s>` tell nothing.
         told = [
             ids[window.joined],
             *(_perhaps(r, OPEN, _OPEN_SHARE) for _ in first),

@@ -38,9 +38,10 @@ from stilts_artifact.pretraining.card import CARD, FACTS, render_card
 from stilts_artifact.pretraining.discourse import OPEN
 from stilts_artifact.pretraining.recipe import Recipe
 from stilts_artifact.training import checkpoints
-from stilts_artifact.training.arithmetic import arithmetic, schedule
 from stilts_artifact.training.checkpoints import Checkpoint, load_training_state, training_state
-from stilts_artifact.training.progress import Progress, Silent
+from stilts_artifact.training.determinism import fixed_arithmetic
+from stilts_artifact.training.loop import Progress, Silent
+from stilts_artifact.training.schedule import linear_rate
 
 if TYPE_CHECKING:
     import torch
@@ -112,7 +113,7 @@ def pretrain(
     if out.exists():
         _require_same(out, recipe)
         return out
-    with arithmetic(recipe.threads):
+    with fixed_arithmetic(recipe.threads):
         tokenizer = make_tokenizer(recipe, forbidden)
         run = _identity(recipe, tokenizer)
         trainee = new_trainee(recipe, len(tokenizer))
@@ -147,7 +148,9 @@ def new_config(recipe: Recipe, vocabulary: int, dropout: float) -> XLMRobertaCon
         hidden_act="gelu",
         hidden_dropout_prob=dropout,
         attention_probs_dropout_prob=dropout,
+        # The RoBERTa family counts positions from the padding id, 1, on.
         max_position_embeddings=MAX_TOKENS + 2,
+        # No segments: `</s></s>` alone stands between two texts.
         type_vocab_size=1,
         layer_norm_eps=1e-5,
         initializer_range=scaled_initial_range(recipe.hidden),
@@ -211,6 +214,7 @@ def _train(
         losses.append(_step(recipe, trainee, batch, step))
         state = RunState(state.run, step + 1, place, tuple(losses))
         watch.progress.step(step + 1, recipe.steps, losses[-1])
+        # Not after the last step: the result itself comes next.
         if (step + 1) % watch.save_every == 0 and step + 1 < recipe.steps:
             _save(watch.checkpoints, trainee.both, trainee.optimizer, state)
     return state
@@ -259,7 +263,7 @@ def rate(recipe: Recipe, step: int) -> float:
     Source: the warmup-stable-decay schedule of MiniCPM (Hu et al. 2024, section 4.2), here with a
     gentle slope where theirs is flat.
     """
-    return schedule(step, recipe.horizon, recipe.warmup) * min(
+    return linear_rate(step, recipe.horizon, recipe.warmup) * min(
         1.0, (recipe.steps - step) / recipe.cooldown
     )
 
@@ -288,6 +292,7 @@ def _restore(
     """
 
     def use(checkpoint: Checkpoint, tensors: State, where: str) -> None:
+        # Before any tensor is loaded: what cannot be read must leave nothing behind.
         _read_state(checkpoint, where)
         load_training_state(tensors, module, optimizer, where)
 

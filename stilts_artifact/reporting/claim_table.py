@@ -1,4 +1,4 @@
-"""The README's claims: for each the command that tests it, what that costs, and the verdict to expect.
+"""The README's claims: the command that tests each, what that costs, and the verdict to expect.
 
     python -m stilts_artifact.reporting.claim_table README.md            # write the section anew
     python -m stilts_artifact.reporting.claim_table README.md --check    # fail if it is not up to
@@ -66,7 +66,7 @@ _NO_SOURCE = (
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """What tests a claim: a table, and the cells of it that are needed, as ``--only`` names them."""
+    """What tests a claim: an experiment, and which of its cells, as ``--only`` names them."""
 
     experiment: Experiment
     only: tuple[str, ...]

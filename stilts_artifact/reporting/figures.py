@@ -25,11 +25,12 @@ HEAT_STEPS = (0.5, 2.0, 5.0, 10.0, 20.0)
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """One score with its error bar; ``low`` and ``high`` are ``None`` where the test set's size is unknown.
+    """One score with its error bar.
 
     Args:
         x, y: position in the drawing.
-        bar, low, high: height and ends of the error bar, which stands beside the mark.
+        bar, low, high: height and ends of the error bar, which stands beside the mark; no ends
+            where the test set's size is unknown.
         seeds: positions of single seeds, where there are several.
         value: in points.
     """
@@ -73,7 +74,7 @@ class Figure:
 
 
 def heat(gain: float | None) -> str:
-    """Class of a gain in a heat map: ``p0`` .. ``p5`` for gains, ``n0`` .. ``n5`` for losses, ``none`` if unknown.
+    """Class of a gain in a heat map: ``p0`` .. ``p5``, ``n0`` .. ``n5`` for losses, or ``none``.
 
     Example:
         >>> heat(0.2), heat(3.0), heat(-11.0), heat(None)
@@ -152,10 +153,9 @@ def _figure(layout: Layout, column: Column, row: str, title: str, examples: Exam
         y = _round(TOP + STEP * (number + 0.5))
         marks = axis.mark(base, error[0], y, -BAR), axis.mark(other, error[1], y, BAR)
         lines.append(Line(code, layout.languages.get(code, code), y, *marks))
-    baseline = next(row.title for row in layout.rows if row.row == NONE)
     height = TOP + STEP * len(languages) + BOTTOM
     known = any(error is not None for pair in errors for error in pair)
-    return Figure(column, baseline, title, tuple(lines), axis.ticks(), height, known)
+    return Figure(column, layout.baseline.title, title, tuple(lines), axis.ticks(), height, known)
 
 
 def _errors(pair: Sequence[CellRecord | None], examples: int | None) -> list[float | None]:

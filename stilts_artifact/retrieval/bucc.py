@@ -216,6 +216,7 @@ class Mined:
     @property
     def predictions(self) -> tuple[tuple[str, str], ...]:
         """The accepted pairs of ids, best first."""
+        # Candidates are in order of score, so what a cut accepts is the first so many.
         return self.candidates.pairs[: self.cut.accepted]
 
 

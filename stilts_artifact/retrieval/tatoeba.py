@@ -52,6 +52,7 @@ def find_translations(
     Raises:
         DataError, ResourceError: as :func:`stilts_artifact.retrieval.knn.nearest`.
     """
+    # Two calls: each side is embedded as one corpus, in its own order.
     queries = encode([pairs[line].target for line in english_order(pairs)])
     corpus = encode([pair.source for pair in pairs])
     search = (search or Search()).chosen(both=False)

@@ -68,6 +68,7 @@ def read_texts(path: Path) -> tuple[str, ...]:
         raise DataError(
             "not UTF-8", where=place, got=error.reason, fix="convert the file to UTF-8"
         ) from error
+    # A newline at the end closes the last line and opens none.
     texts = tuple(line.removesuffix("\r") for line in (lines if lines[-1] else lines[:-1]))
     for number, text in enumerate(texts, 1):
         if not text.strip():
@@ -91,6 +92,7 @@ def read_embeddings(path: Path) -> Rows:
         DataError: no such file, or not a plain .npy matrix.
     """
     try:
+        # Mapped, as matrices may exceed memory; no pickle, which would run code.
         rows = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         got = str(error).splitlines()[0]

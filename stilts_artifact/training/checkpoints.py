@@ -1,4 +1,4 @@
-"""Checkpoints of a run: tensors in safetensors, the rest in JSON, each folder published by one rename.
+"""Checkpoints of a run: tensors in safetensors, the rest in JSON, published by one rename.
 
 The two newest are kept. A run resumes from the newest that is sound; one that is not is set aside
 by name, and the one before it serves. No pickle is ever written or read.
@@ -29,6 +29,21 @@ _PREFIX = "step-"
 _MODEL = "model"
 _MOMENTS = ("exp_avg", "exp_avg_sq", "step")
 """What AdamW keeps for each parameter; a head that was not trained yet has none of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpointing:
+    """Where runs keep their checkpoints until they end, and how often they write one.
+
+    Neither has any influence on a result.
+
+    Args:
+        folder: of all runs; each has a folder of its own in it, which is gone at its end.
+        every: optimiser steps.
+    """
+
+    folder: Path
+    every: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +134,7 @@ def restore(
 
 
 def clear_leftovers(folder: Path) -> None:
-    """Remove what a killed process was writing. Only for the one process that works in this folder."""
+    """Remove what a killed process was writing; only for the one process that works here."""
     for path in folder.glob(".writing-*"):
         shutil.rmtree(path, ignore_errors=True)
 

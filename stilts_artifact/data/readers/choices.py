@@ -147,6 +147,7 @@ def _csv_rows(data: bytes, where: str) -> Iterator[tuple[str, list[str]]]:
         raise DataError(
             "invalid csv", where=place, got=str(error), expected=expected, fix=UNCHANGED
         ) from error
+    # The header is the first of them.
     if rows < 2:
         raise DataError(
             "the table has no rows", where=f"{where}:1", got="0 rows", expected="at least one row"

@@ -111,6 +111,7 @@ def _ancestors(sentence: _Sentence, identity: int) -> int:
 
     Example: in *a -> b -> c* with *a* under the root, ``c`` has 3.
     """
+    # With memory: enhanced dependencies may run in circles.
     seen, open_nodes = {identity}, [identity]
     while open_nodes:
         node = open_nodes.pop()
@@ -168,6 +169,7 @@ def _add(sentence: _Sentence, line: str, place: str) -> None:
         raise DataError(
             "empty FORM", where=place, got=repr(form), expected="a word, or _ where it is withheld"
         )
+    # A multiword token stands before the words that it spans.
     if "-" in identity:
         first, last = (_number(part, "ID", place) for part in identity.split("-", 1))
         if first != len(sentence.words) + 1 or last <= first:

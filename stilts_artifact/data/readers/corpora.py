@@ -22,6 +22,7 @@ def bucc_text(data: bytes, where: str) -> list[Sentence]:
                 got=shown(f"{identity}\t{text}"),
                 expected="id<TAB>text",
             )
+        # Gold names ids: of two sentences with one id, either would be right.
         if identity in lines:
             got = f"{shown(identity)}, as in {lines[identity]}"
             raise DataError(

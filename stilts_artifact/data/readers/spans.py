@@ -73,6 +73,7 @@ def _read(
         seen.add(identity)
         answers = _answers(context, qa, impossible=impossible, place=place)
         examples.append(SpanExample(identity, field(qa, "question", str, place), context, answers))
+    # A file of other languages' questions is not empty; tydiqa says what it lacks.
     if not seen and not lines.found:
         raise DataError(
             "the file has no questions",

@@ -88,6 +88,7 @@ def numbered_lines(data: bytes, where: str) -> Iterator[tuple[str, str]]:
         [('f:1', 'a\u2028b'), ('f:2', 'c')]
     """
     lines = decode(data, where).split("\n")
+    # A newline at the end closes the last line and opens none.
     if not lines[-1]:
         lines.pop()
     for number, line in enumerate(lines, start=1):
@@ -143,6 +144,7 @@ def table(
     empty = True
     for place, line in lines:
         cells = line.split("\t")
+        # Only rows that are too short: one too long was never cut.
         if len(cells) < len(header) and cut_rows > 0:
             cut_rows -= 1
             continue

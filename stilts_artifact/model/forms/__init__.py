@@ -1,4 +1,4 @@
-"""The heavy halves of the forms that are trained; see :mod:`stilts_artifact.forms` for the light ones."""
+"""The heavy halves of the forms that are trained; the light ones: :mod:`stilts_artifact.forms`."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from stilts_artifact.model.forms.span import TrainedSpan
 from stilts_artifact.model.forms.tagging import TrainedTagging
 
 if TYPE_CHECKING:
+    from torch import nn
     from transformers import XLMRobertaConfig
 
     from stilts_artifact.model.heads import TaskHead
@@ -43,3 +44,15 @@ def task_head(form: TaskForm, config: XLMRobertaConfig, labels: int) -> TaskHead
         ConfigError: retrieval, which trains nothing.
     """
     return trained_form(form).head(config, labels)
+
+
+def describe_head(head: nn.Module) -> tuple[TaskForm, int]:
+    """Form of a head and its number of labels, from which it can be made again.
+
+    Raises:
+        TypeError: a language head, which belongs into its encoder's checkpoint.
+    """
+    for form, trained in TRAINED.items():
+        if type(head) is trained.head_class():
+            return form, trained.labels_in(head)
+    raise TypeError(f"{type(head).__name__} is the head of no task")

@@ -65,12 +65,20 @@ class TrainedForm(ABC, Generic[Example, Predictions]):
         """
 
     @abstractmethod
+    def head_class(self) -> type[TaskHead]:
+        """The class of its heads."""
+
+    @abstractmethod
     def head(self, config: XLMRobertaConfig, labels: int) -> TaskHead:
         """A fresh head.
 
         Args:
-            labels: number of labels, of tags, or of choices; a span head has no use for it.
+            labels: number of labels, of tags, or of choices.
         """
+
+    def labels_in(self, head: TaskHead) -> int:
+        """Number of labels that a head was made for."""
+        return head.out.out_features
 
     def labels_of(self, prepared: Prepared) -> int:
         """Number of labels that a head for this data needs."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast, XLMRobertaConfig
 
     from stilts_artifact.model.forms.base import Outputs
-    from stilts_artifact.model.heads import ChoiceHead
+    from stilts_artifact.model.heads import ChoiceHead, TaskHead
     from stilts_artifact.model.prepared import Prepared
 
 
@@ -49,15 +49,23 @@ class TrainedChoice(TrainedForm[ChoiceExample, Sequence[int]]):
         right = [item.label for item in items]
         return {"choices": [list(item.choices) for item in items], "label": right}, {"label": right}
 
-    def head(self, config: XLMRobertaConfig, labels: int) -> ChoiceHead:
+    def head_class(self) -> type[ChoiceHead]:
         """One score a choice."""
         from stilts_artifact.model.heads import ChoiceHead
 
-        return ChoiceHead(config, labels)
+        return ChoiceHead
+
+    def head(self, config: XLMRobertaConfig, labels: int) -> ChoiceHead:
+        """A fresh head."""
+        return self.head_class()(config, labels)
 
     def labels_of(self, prepared: Prepared) -> int:
         """Number of choices, the same in every example."""
         return len(prepared.features[0]["choices"])
+
+    def labels_in(self, head: TaskHead) -> int:
+        """Number of choices: its one output scores them all."""
+        return head.choices if isinstance(head, self.head_class()) else super().labels_in(head)
 
     def inputs(self, prepared: Prepared) -> list[list[list[int]]]:
         """A row for each choice."""

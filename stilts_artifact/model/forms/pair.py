@@ -51,11 +51,15 @@ class TrainedPair(TrainedForm[PairExample, Sequence[str]]):
         }
         return features, {"label": [labels[pair.label] for pair in pairs]}
 
-    def head(self, config: XLMRobertaConfig, labels: int) -> ClassificationHead:
+    def head_class(self) -> type[ClassificationHead]:
         """One score for each label."""
         from stilts_artifact.model.heads import ClassificationHead
 
-        return ClassificationHead(config, labels)
+        return ClassificationHead
+
+    def head(self, config: XLMRobertaConfig, labels: int) -> ClassificationHead:
+        """A fresh head."""
+        return self.head_class()(config, labels)
 
     def decode(self, prepared: Prepared, outputs: Outputs) -> list[str]:
         """The label with the best score of each pair."""

@@ -82,11 +82,15 @@ class TrainedSpan(TrainedForm[SpanExample, Mapping[str, str]]):
         }
         return features, gold
 
-    def head(self, config: XLMRobertaConfig, labels: int) -> SpanHead:
+    def head_class(self) -> type[SpanHead]:
         """Two scores a token: of the first and of the last one of the answer."""
         from stilts_artifact.model.heads import SpanHead
 
-        return SpanHead(config)
+        return SpanHead
+
+    def head(self, config: XLMRobertaConfig, labels: int) -> SpanHead:
+        """A fresh head, which has no labels."""
+        return self.head_class()(config)
 
     def decode(self, prepared: Prepared, outputs: Outputs) -> dict[str, str]:
         """Answers by question id.

@@ -79,11 +79,15 @@ class TrainedTagging(TrainedForm[TaggedSentence, Tags]):
         }
         return features, {"tags": [list(example.tags) for example in examples]}
 
-    def head(self, config: XLMRobertaConfig, labels: int) -> TaggingHead:
+    def head_class(self) -> type[TaggingHead]:
         """One score for each tag of each token."""
         from stilts_artifact.model.heads import TaggingHead
 
-        return TaggingHead(config, labels)
+        return TaggingHead
+
+    def head(self, config: XLMRobertaConfig, labels: int) -> TaggingHead:
+        """A fresh head."""
+        return self.head_class()(config, labels)
 
     def kept(self, scores: torch.Tensor) -> torch.Tensor:
         """The best tag of each token, int64 [rows, length].

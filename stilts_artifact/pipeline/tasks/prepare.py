@@ -43,8 +43,8 @@ def prepare(task: Task, split: Split, how: Preparation) -> None:
         DataError, MissingDataError, IntegrityError: the data, or the encoder's folder.
         ConfigError: no such split, or a length without room for text.
     """
-    from stilts_artifact.model.loading import load_encoder_tokenizer
     from stilts_artifact.model.forms import trained_form
+    from stilts_artifact.model.loading import load_encoder_tokenizer
     from stilts_artifact.model.prepared import save_prepared
 
     tokenizer = load_encoder_tokenizer(how.encoder)

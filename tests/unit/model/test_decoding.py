@@ -80,7 +80,9 @@ def test_question_pairs_are_scored_by_accuracy_and_f1(
 ) -> None:
     data = prepared(tokenizer, tmp_path, "qqp", pairs("11000"), ("0", "1"))
     # One right 1, one missed, one false: accuracy 60, F1 of the ones 50.
-    assert data.trained_form.development_score(data, ["1", "0", "1", "0", "0"]) == pytest.approx(55.0)
+    assert data.trained_form.development_score(data, ["1", "0", "1", "0", "0"]) == pytest.approx(
+        55.0
+    )
     assert data.trained_form.development_score(data, ["0"] * 5) == pytest.approx(30.0)
 
 
@@ -93,14 +95,8 @@ def test_supertags_are_scored_by_accuracy_and_names_by_chunks(
     ]
     labels = ("B-LOC", "I-LOC", "O")
     found = [["B-LOC", "O", "O"], ["O"]]
-    assert (
-        score(prepared(tokenizer, tmp_path / "a", "ccg", sentences, labels), found)
-        == 75.0
-    )
-    assert (
-        score(prepared(tokenizer, tmp_path / "b", "panx", sentences, labels), found)
-        == 0.0
-    )
+    assert score(prepared(tokenizer, tmp_path / "a", "ccg", sentences, labels), found) == 75.0
+    assert score(prepared(tokenizer, tmp_path / "b", "panx", sentences, labels), found) == 0.0
 
 
 def questions(count: int, answered: bool = True) -> list[SpanExample]:
@@ -233,7 +229,10 @@ def test_unanswered_is_right_where_there_is_no_answer(
 ) -> None:
     data = prepared(tokenizer, tmp_path, "squad_v2", questions(4, answered=False))
     assert data.trained_form.development_score(data, dict.fromkeys("0123", "")) == 50.0
-    assert data.trained_form.development_score(data, {"0": "", "1": WORDS[1], "2": "", "3": WORDS[3]}) == 100.0
+    assert (
+        data.trained_form.development_score(data, {"0": "", "1": WORDS[1], "2": "", "3": WORDS[3]})
+        == 100.0
+    )
 
 
 @pytest.mark.parametrize("kind", [TaskForm.PAIR, TaskForm.CHOICE, TaskForm.TAGGING, TaskForm.SPAN])

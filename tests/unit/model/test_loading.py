@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import shutil
 import warnings
@@ -54,6 +55,17 @@ def hidden_states(encoder: Encoder, rows: list[list[int]]) -> tuple[torch.Tensor
 def mean(states: torch.Tensor, rows: list[list[int]]) -> torch.Tensor:
     """Mean over each row's own tokens, specials included."""
     return torch.stack([state[: len(row)].mean(0) for state, row in zip(states, rows, strict=True)])
+
+
+@pytest.mark.parametrize("collects", [True, False])
+def test_the_garbage_collector_is_left_as_it_was(tiny: Path, collects: bool) -> None:
+    before = gc.isenabled()
+    try:
+        gc.enable() if collects else gc.disable()
+        load_encoder(tiny)
+        assert gc.isenabled() is collects
+    finally:
+        gc.enable() if before else gc.disable()
 
 
 def test_all_weights_are_loaded_and_none_initialised(encoder: Encoder, tiny: Path) -> None:

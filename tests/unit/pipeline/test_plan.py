@@ -7,9 +7,11 @@ import math
 import pytest
 
 from stilts_artifact.benchmark import load_benchmark
-from stilts_artifact.benchmark.experiments import rows, targets
+from stilts_artifact.benchmark.experiments import EXPERIMENTS
 from stilts_artifact.config.load import SCALES, load_scale
 from stilts_artifact.errors import ConfigError
+from stilts_artifact.experiments.planning import requests
+from stilts_artifact.experiments.scored import wanted_cells
 from stilts_artifact.experiments.steps import StepBuilder
 from stilts_artifact.pipeline.costs import Costs, Extent, Probe, Speed, load_costs, probe
 from stilts_artifact.pipeline.explain import reasons
@@ -148,13 +150,10 @@ def test_every_scale_has_costs_for_every_step_of_table_2(name: str, store: Store
     benchmark = load_benchmark(scale.benchmark)
     pins = {source: "0" * 64 for source in benchmark.sources}
     builder = StepBuilder(benchmark, scale, "a" * 40, pins)
+    whole = wanted_cells(benchmark, EXPERIMENTS["table2"], [])
     steps = [
-        builder.predictions(row, seed, task, 2)
-        for row in rows(benchmark)
-        for task in targets(benchmark)
-        for seed in scale.seeds
+        step for asked in requests(builder, EXPERIMENTS["table2"], whole) for step in asked.steps
     ]
-    steps += [builder.labels(task, 2) for task in targets(benchmark)]
     graph = Graph(steps, REAL_KINDS)
     costs = load_costs(name)
     assert set(costs.kinds) == {node.kind for node in graph.nodes.values()} == set(REAL_KINDS)

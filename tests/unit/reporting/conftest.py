@@ -20,7 +20,7 @@ def passing(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Callable[[str], Path]:
-    """Makes results of Table 2 or 3 that pass, and a package that believes their expected values."""
+    """Makes results that pass, of Table 2 or 3, and a package that believes their values."""
 
     def make(experiment: str) -> Path:
         base = tmp_path / f"set {experiment}"

@@ -62,6 +62,12 @@ def examples_of(task: str, language: str, count: int = 12) -> Any:
                 TaggedSentence(tuple(text.split()), tags if n % 2 else tags[::-1])
                 for n, text in enumerate(texts)
             ]
+        case "panx":
+            names = ("B-LOC", "I-LOC", "O", "B-PER")
+            return [
+                TaggedSentence(tuple(text.split()), names if n % 2 else names[::-1])
+                for n, text in enumerate(texts)
+            ]
         case "mlqa":
             return [
                 SpanExample(f"q{n}", "merfa?", text, (Answer("sudi", text.index("sudi")),))
@@ -162,7 +168,7 @@ def test_text_of_each_language_is_prepared(
 
 
 @pytest.mark.usefixtures("splits")
-@pytest.mark.parametrize("task", ["xnli", "udpos", "mlqa"])
+@pytest.mark.parametrize("task", ["xnli", "udpos", "panx", "mlqa"])
 @pytest.mark.parametrize("rows", [None, 7])
 def test_predictions_fit_the_label_files(
     tiny: Path,
@@ -182,7 +188,7 @@ def test_predictions_fit_the_label_files(
         split=Split.DEV,
         model=tiny,
         data=data,
-        dtype="float32",
+        dtype="bfloat16",  # which a CPU does not compute in
         out=places["predictions"],
     )
     labels_phase.labels(
@@ -197,10 +203,12 @@ def test_predictions_fit_the_label_files(
         files = [form_of(chosen).file(place, chosen, language, "dev") for place in places.values()]
         assert len(form_of(chosen).count(chosen, language, *files).counts) == (rows or 12)
     assert (
-        len(list(places["predictions"].rglob("*.*")))
-        == len(list(places["labels"].rglob("*.*")))
+        len(list((places["predictions"] / task).iterdir()))
+        == len(list((places["labels"] / task).iterdir()))
         == 2
     )
+    report = json.loads((places["predictions"] / "report.json").read_text())
+    assert report == {"signature": {"max_length": 200, "dtype": "float32"}}
 
 
 @pytest.mark.usefixtures("splits")

@@ -1,4 +1,4 @@
-"""Which examples of which task each step trains on: a pure function of the seed, open at any step.
+"""Which examples each step trains on, and how fast: a pure function of the seed, open at any step.
 
 Sampling and step counts as in jiant (components/task_sampler.py, configurator.py:355-411 at
 daa5a25): a task is drawn with probability proportional to min(examples, cap), and there are as many
@@ -15,15 +15,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stilts_artifact.errors import ConfigError
-from stilts_artifact.training.arithmetic import derived_seed
+from stilts_artifact.training.determinism import derived_seed
 
-CAP = 2**17
-"""Default size cap K of a mixture: not verified against the paper's PDF."""
+
+def linear_rate(step: int, steps: int, warmup: float) -> float:
+    """Share of the peak learning rate: linear up over the first ``warmup`` of the steps, then down.
+
+    The last step's rate is the last above zero; no step is wasted on a rate of zero.
+
+    Args:
+        step: 0-based.
+
+    Example:
+        >>> [round(linear_rate(step, 10, 0.2), 2) for step in (0, 1, 2, 6, 9)]
+        [0.5, 1.0, 1.0, 0.5, 0.12]
+    """
+    rising = max(1, round(warmup * steps))
+    return min((step + 1) / rising, (steps - step) / max(1, steps - rising))
 
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """One task of a plan.
+    """One task of a run.
 
     Args:
         examples: it has.
@@ -57,7 +70,7 @@ class Draw(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Plan:
+class Schedule:
     """Every step of a run.
 
     Every task goes through its examples in an order of its own, shuffled anew each epoch; an
@@ -73,8 +86,8 @@ class Plan:
         ConfigError: no task, two of one name, or a number below one.
 
     Example:
-        >>> plan = Plan((Share("a", 5, epochs=2, batch=2),), seed=1)
-        >>> plan.steps, [len(plan.draw(step).examples) for step in range(6)]
+        >>> schedule = Schedule((Share("a", 5, epochs=2, batch=2),), seed=1)
+        >>> schedule.steps, [len(schedule.draw(step).examples) for step in range(6)]
         (6, [2, 2, 1, 2, 2, 1])
     """
 
@@ -143,7 +156,7 @@ def _pooled(
     pool: int,
     generator: np.random.Generator,
 ) -> NDArray[np.int64]:
-    """The order with examples of like length in each batch; what does not fill a batch stays at the end."""
+    """The order with examples of like length in each batch; what fills no batch stays last."""
     full = len(order) // batch * batch
     parts = []
     for start in range(0, full, pool * batch):

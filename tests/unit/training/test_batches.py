@@ -12,17 +12,18 @@ from hypothesis import strategies as st
 from stilts_artifact.domain.tasks import TaskForm
 from stilts_artifact.errors import DataError
 from stilts_artifact.model.heads import IGNORED
-from stilts_artifact.training.arithmetic import derived_seed
-from stilts_artifact.training.learner import MultiTaskModel
-from stilts_artifact.training.microbatches import (
+from stilts_artifact.training.batches import (
     Fit,
     Masking,
     MicroBatch,
+    Rows,
     cut,
+    join_rows,
     masked_batches,
     micro_batches,
+    read_rows,
 )
-from stilts_artifact.training.rows import Rows, join_rows, read_rows
+from stilts_artifact.training.state import MultiTaskModel
 from tests.unit.training.helpers import VOCABULARY, rows_of, task_of, tiny_encoder
 
 WHOLE, CUT = Fit(100_000, overhead=100_000), Fit(64, overhead=1)
@@ -191,11 +192,3 @@ def test_the_digest_knows_every_part() -> None:
     }
     assert len(digests) == 5
     assert read_rows(one, "x").digest in digests
-
-
-def test_seeds_are_derived_from_all_parts_and_not_from_their_glue() -> None:
-    assert (
-        len({derived_seed(1, 2), derived_seed(12), derived_seed(2, 1), derived_seed("1", "2", "")})
-        == 4
-    )
-    assert derived_seed(1, "order", 0) < 2**63

@@ -1,4 +1,4 @@
-"""The training function: it learns, repeats itself to the bit, resumes, keeps the best and owns up to collapse."""
+"""The loop learns, repeats itself to the bit, resumes, keeps the best and owns up to collapse."""
 
 from __future__ import annotations
 
@@ -14,12 +14,14 @@ import torch
 
 from stilts_artifact.domain.tasks import TaskForm
 from stilts_artifact.errors import ConfigError, ResourceError
-from stilts_artifact.training import run as module
-from stilts_artifact.training import train as training
-from stilts_artifact.training.run import TrainingTask
+from stilts_artifact.training import loop
+from stilts_artifact.training.batches import FITS
+from stilts_artifact.training.checkpoints import Checkpointing
+from stilts_artifact.training.state import TrainingTask
 from tests.recorder import Killed, Recorder
 from tests.unit.training.helpers import (
     Scripted,
+    config,
     rows_of,
     run,
     same,
@@ -105,6 +107,19 @@ def test_the_same_seed_gives_the_same_bits_and_another_does_not(
     assert not same(trained(tmp_path, seed=2), whole)
 
 
+def test_the_environment_decides_nothing(
+    whole: dict[str, torch.Tensor], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """These change what transformers' Trainer computes, and are set on many clusters."""
+    for name, value in (
+        ("ACCELERATE_MIXED_PRECISION", "bf16"),
+        ("ACCELERATE_GRADIENT_ACCUMULATION_STEPS", "2"),
+        ("ACCELERATE_USE_FSDP", "true"),
+    ):
+        monkeypatch.setenv(name, value)
+    assert same(trained(tmp_path), whole)
+
+
 def test_dropout_is_drawn_anew_in_every_step_and_for_every_seed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -119,7 +134,7 @@ def test_dropout_is_drawn_anew_in_every_step_and_for_every_seed(
         encoder = tiny_encoder()
         task = task_of(encoder, TaskForm.PAIR)
         with monkeypatch.context() as patch:
-            patch.setattr(training.torch, "manual_seed", listening)
+            patch.setattr(loop.torch, "manual_seed", listening)
             run(encoder, [task], tmp_path, seed=seed)
     per_step = [seed for seed in seeds if seed > 2]
     assert len(set(per_step)) == len(per_step) == 10
@@ -137,38 +152,20 @@ def test_another_dropout_holds_in_all_layers_and_only_while_training(tmp_path: P
     assert not same(found[1], found[2])
 
 
-def test_the_callers_threads_and_random_numbers_are_left_alone(tmp_path: Path) -> None:
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    try:
-        found = []
-        for training in (False, True):
-            torch.manual_seed(5), random.seed(5), np.random.seed(5)
-            if training:
-                encoder = tiny_encoder()
-                torch.manual_seed(5)
-                run(encoder, [task_of(encoder, TaskForm.SPAN)], tmp_path)
-            found.append((torch.rand(3).tolist(), random.random(), np.random.rand()))
-        assert found[0] == found[1]
-        assert torch.get_num_threads() == 2
-    finally:
-        torch.set_num_threads(before)
-
-
-@pytest.mark.parametrize(("kill_after", "save_every"), [(10, 20), (10, 4), (10, 1)])
+@pytest.mark.parametrize(("kill_after", "checkpoint_every"), [(10, 20), (10, 4), (10, 1)])
 def test_a_killed_run_resumes_to_the_same_bits(
     whole: dict[str, torch.Tensor],
     tmp_path: Path,
     kill_after: int,
-    save_every: int,
+    checkpoint_every: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(module, "_FLUSH", 1)
+    monkeypatch.setattr(loop, "FLUSH", 1)
     with pytest.raises(Killed):
-        trained(tmp_path, save_every=save_every, progress=Recorder(kill_after))
+        trained(tmp_path, checkpoint_every=checkpoint_every, progress=Recorder(kill_after))
     again = Recorder()
-    assert same(trained(tmp_path, save_every=save_every, progress=again), whole)
-    saved = (kill_after - 1) // save_every * save_every
+    assert same(trained(tmp_path, checkpoint_every=checkpoint_every, progress=again), whole)
+    saved = (kill_after - 1) // checkpoint_every * checkpoint_every
     assert again.notes == ([f"resumed at step {saved} of 11"] if saved else [])
     assert len(again.losses) == 11 - saved
     assert list(tmp_path.iterdir()) == []
@@ -178,8 +175,8 @@ def test_a_resumed_run_knows_its_best_weights_its_patience_and_its_losses(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scores = [10.0, 50.0, 40.0, 50.0, 30.0, 20.0, 10.0, 5.0]
-    how: dict[str, Any] = {"evaluate_every": 2, "patience": 4, "save_every": 3}
-    monkeypatch.setattr(module, "_FLUSH", 1)
+    how: dict[str, Any] = {"evaluate_every": 2, "patience": 4, "checkpoint_every": 3}
+    monkeypatch.setattr(loop, "FLUSH", 1)
 
     def attempt(scores: list[float], progress: Any) -> tuple[Any, dict[str, torch.Tensor]]:
         encoder = tiny_encoder()
@@ -275,7 +272,7 @@ def test_a_task_alone_changes_nothing_that_it_does_not_use(tmp_path: Path) -> No
 
 
 def test_one_step_is_adamw_on_the_mean_of_its_examples_clipped_and_warmed_up(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Against the same steps written out with torch alone."""
     encoder, other = tiny_encoder(dropout=0.0), tiny_encoder(dropout=0.0)
@@ -284,6 +281,7 @@ def test_one_step_is_adamw_on_the_mean_of_its_examples_clipped_and_warmed_up(
         task_of(encoder, TaskForm.PAIR, rows=rows, epochs=3),
         task_of(other, TaskForm.PAIR, rows=rows),
     )
+    monkeypatch.setitem(FITS, "cpu", FITS["cpu"]._replace(tokens=40))
     run(
         encoder,
         [task],
@@ -292,7 +290,6 @@ def test_one_step_is_adamw_on_the_mean_of_its_examples_clipped_and_warmed_up(
         clip=0.05,
         warmup=0.67,
         weight_decay=0.1,
-        micro_tokens=40,
     )
     parameters = [*other.parameters(), *twin.head.parameters()]
     groups = [
@@ -306,20 +303,25 @@ def test_one_step_is_adamw_on_the_mean_of_its_examples_clipped_and_warmed_up(
             group["lr"] = rate
         optimizer.zero_grad()
         encoded = other(input_ids=ids, attention_mask=(ids != 1).long())
-        twin.head.loss(twin.head(encoded), torch.from_numpy(rows.labels)).backward()  # type: ignore[operator, arg-type]
+        labels = torch.from_numpy(rows.labels)  # type: ignore[arg-type]
+        twin.head.loss(twin.head(encoded), labels).backward()  # type: ignore[operator]
         assert torch.nn.utils.clip_grad_norm_(parameters, 0.05) > 0.05
         optimizer.step()
     for name, tensor in weights(other, [twin]).items():
         if name.endswith("key.bias"):
-            continue  # a softmax does not feel it: its gradient is rounding, which AdamW makes as large as any other
+            # A softmax does not feel it: its gradient is rounding, which AdamW makes as large as
+            # any other.
+            continue
         assert torch.allclose(weights(encoder, [task])[name], tensor, atol=2e-5), name
 
 
 def test_a_loss_that_is_not_a_number_is_an_error_and_leaves_no_checkpoint(tmp_path: Path) -> None:
     encoder = tiny_encoder()
     task = task_of(encoder, TaskForm.PAIR, epochs=4)
+    # Past what a scale may say: no learning rate that it allows makes so small a model diverge.
+    wild = config(clip=1e30, warmup=0.0).model_copy(update={"learning_rate": 1e30})
     with pytest.raises(ConfigError, match="training diverged") as caught:
-        run(encoder, [task], tmp_path, learning_rate=1e30, clip=1e30, save_every=4, warmup=0)
+        loop.train(encoder, [task], wild, checkpoints=Checkpointing(tmp_path, 4), origin="tiny")
     assert "learning rate" in str(caught.value.fix)
     for path in tmp_path.rglob("*.safetensors"):
         assert "step-00000004" not in str(path)
@@ -330,7 +332,8 @@ def test_running_out_of_memory_is_a_resource_error(
 ) -> None:
     def full(*_: object, **__: object) -> None:
         raise RuntimeError(
-            "[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes."
+            "[enforce fail] DefaultCPUAllocator: can't allocate memory: "
+            "you tried to allocate 9 bytes."
         )
 
     encoder = tiny_encoder()
@@ -348,12 +351,12 @@ def test_running_out_of_memory_is_a_resource_error(
 def test_a_checkpoint_of_other_data_or_settings_is_not_taken_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_FLUSH", 1)
+    monkeypatch.setattr(loop, "FLUSH", 1)
 
     def attempt(work: Path, progress: Any, data: int = 0, **how: Any) -> None:
         encoder = tiny_encoder()
         task = task_of(encoder, TaskForm.PAIR, rows=rows_of(TaskForm.PAIR, 40, data))
-        run(encoder, [task], work, progress=progress, save_every=2, **how)
+        run(encoder, [task], work, progress=progress, checkpoint_every=2, **how)
 
     with pytest.raises(Killed):
         attempt(tmp_path / "a", Recorder(5))
@@ -364,7 +367,8 @@ def test_a_checkpoint_of_other_data_or_settings_is_not_taken_up(
         attempt(Path(shutil.copytree(tmp_path / "a", tmp_path / str(number))), recorder, **how)
         assert recorder.notes == []
     recorder = Recorder()
-    attempt(tmp_path / "a", recorder, micro_tokens=99)
+    monkeypatch.setitem(FITS, "cpu", FITS["cpu"]._replace(tokens=99))
+    attempt(tmp_path / "a", recorder)
     assert recorder.notes == ["resumed at step 4 of 5"]
 
 
@@ -378,5 +382,3 @@ def test_a_work_folder_that_cannot_be_made_is_a_resource_error(tmp_path: Path) -
 def test_a_run_of_nothing_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="nothing to train on"):
         run(tiny_encoder(), [], tmp_path)
-    with pytest.raises(ConfigError, match="learning_rate"):
-        run(tiny_encoder(), [], tmp_path, learning_rate=0.0)
