@@ -21,8 +21,8 @@ import numpy as np
 from stilts_artifact.benchmark import load_benchmark
 from stilts_artifact.config.load import load_scale
 from stilts_artifact.data.fetch import fetch
-from stilts_artifact.data.files import FileStore
 from stilts_artifact.data.library import Library
+from stilts_artifact.data.store import FileStore
 from stilts_artifact.domain.tasks import Split
 from stilts_artifact.forms import SEARCH
 from stilts_artifact.metrics.score import score_folders

@@ -22,9 +22,10 @@ from stilts_artifact.benchmark.experiments import experiment_named
 from stilts_artifact.checking.consistency import inconsistencies
 from stilts_artifact.checking.expected import ExpectedTable, load_expected
 from stilts_artifact.checking.sums import read_protected, refresh_sums, sums_root
-from stilts_artifact.documents import parse_yaml, read_document, write_atomically
+from stilts_artifact.documents import parse_yaml, read_document
 from stilts_artifact.domain.cells import CellKey, Reported
 from stilts_artifact.errors import ConfigError, DataError, unknown_name
+from stilts_artifact.files import write_file
 
 _PRINTED = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,4})?")
 _CELL_LINE = re.compile(r"\s*-\s+(?P<flow>\{.*\})\s*(?:#.*)?")
@@ -150,7 +151,7 @@ def enter(
     if not as_printed:
         _require_consistent(after, changes, path)
     if changes:
-        write_atomically(path, edited.encode())
+        write_file(path, edited.encode())
         root = sums_root(path)
         if root is not None:
             refresh_sums(root, [path])

@@ -57,8 +57,8 @@ def pretrain(
 
 def _against_shipped(out: Path) -> str:
     """How an encoder relates to the one that ships; the latter's card also tells what was measured since."""
+    from stilts_artifact.model.hub import shipped_encoder
     from stilts_artifact.model.manifest import WEIGHTS, verify_folder
-    from stilts_artifact.model.shipped import shipped_encoder
     from stilts_artifact.pretraining.card import CARD, FACTS
 
     made, shipped = verify_folder(out), verify_folder(shipped_encoder())

@@ -24,7 +24,7 @@ def record(
     from stilts_artifact.checking.results import results_path
     from stilts_artifact.checking.sums import expected_root, refresh_sums
     from stilts_artifact.config.load import load_scale
-    from stilts_artifact.documents import write_atomically
+    from stilts_artifact.files import write_file
 
     chosen = load_scale(scale)
     if chosen.evidence:
@@ -37,9 +37,9 @@ def record(
     measured = load_measured(results_path(results, experiment.name, chosen.name))
     path = expected_path(chosen.expected, experiment.name)
     written = [path]
-    write_atomically(path, recorded_yaml(measured, chosen.benchmark))
+    write_file(path, recorded_yaml(measured, chosen.benchmark))
     if measured.files:
         written.append(path.with_name(LABELS))
-        write_atomically(written[-1], recorded_labels(measured, load_labels(chosen.expected)))
+        write_file(written[-1], recorded_labels(measured, load_labels(chosen.expected)))
     refresh_sums(expected_root(), written)
     typer.echo(f"verdict: recorded {len(measured.cells)} cells in {path}")

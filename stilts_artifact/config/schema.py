@@ -48,6 +48,8 @@ class Retrieval(_Section):
     Attributes:
         layer: index into ``hidden_states``, 0 being the embeddings.
         neighbours: k of the margin.
+        engine: which library searches; ``auto`` takes what is fastest where it runs. Named where
+            recorded values must not depend on that.
     """
 
     layer: Annotated[int, Field(ge=0)]
@@ -55,6 +57,7 @@ class Retrieval(_Section):
     max_length: Positive
     neighbours: Positive
     margin: Literal["ratio", "distance", "absolute"]
+    engine: Literal["auto", "shared", "faiss", "faiss-gpu"]
 
 
 class TaskTraining(_Section):

@@ -14,10 +14,11 @@ from pathlib import Path
 from zipfile import is_zipfile
 
 from stilts_artifact.data.archive import member_pattern, read_members, read_plain
-from stilts_artifact.data.files import FileStore, describe
 from stilts_artifact.data.folders import Brought, DataFolders
+from stilts_artifact.data.store import FileStore
 from stilts_artifact.domain.tasks import Member, Part, Source
 from stilts_artifact.errors import DataError, MissingDataError
+from stilts_artifact.files import describe
 
 IN_STORE = "store"
 BY_HASH = "data folder, by sha256"
@@ -204,8 +205,8 @@ class Library:
                 expected="one version in all data folders",
                 fix="remove the one you do not mean",
             )
-        for (size, sha256), path in versions.items():
-            return _Held(path, InputRecord(source.name, sha256, size, BY_NAME))
+        for sums, path in versions.items():
+            return _Held(path, InputRecord(source.name, sums.sha256, sums.bytes, BY_NAME))
         return None
 
     def _seems_held(self, source: Source) -> bool:

@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
 from stilts_artifact import __version__
-from stilts_artifact.data.incoming import Incoming
+from stilts_artifact.data.store import Incoming
 
 if TYPE_CHECKING:
     import requests

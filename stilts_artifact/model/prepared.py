@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stilts_artifact.documents import dump_json, parse_json, read_document, write_atomically
+from stilts_artifact.documents import dump_json, parse_json, read_document
 from stilts_artifact.domain.tasks import Task, TaskForm
 from stilts_artifact.errors import DataError, IntegrityError
+from stilts_artifact.files import write_file
 from stilts_artifact.model.features import pieces
 from stilts_artifact.model.forms import trained_form
 from stilts_artifact.model.forms.base import Columns, ColumnType, Schema, TrainedForm
@@ -109,7 +110,7 @@ def save_prepared(
         "labels": list(labels),
         "max_length": max_length,
     }
-    write_atomically(folder / _FORM, dump_json(described))
+    write_file(folder / _FORM, dump_json(described))
 
 
 def load_prepared(folder: Path) -> Prepared:

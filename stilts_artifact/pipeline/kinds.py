@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from stilts_artifact.benchmark import load_benchmark
 from stilts_artifact.benchmark.experiments import MLM
-from stilts_artifact.data.files import FileStore
 from stilts_artifact.data.library import Library
+from stilts_artifact.data.store import FileStore
 from stilts_artifact.domain.tasks import Benchmark, Split
 from stilts_artifact.errors import IntegrityError
 from stilts_artifact.pipeline.job import Context, Device, Job

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from stilts_artifact.documents import dump_json, parse_json, read_document, write_atomically
+from stilts_artifact.documents import dump_json, parse_json, read_document
+from stilts_artifact.files import write_file
 from stilts_artifact.model.manifest import verify_folder, write_manifest
 
 CARD = "README.md"
@@ -83,6 +84,6 @@ def record_quality(folder: Path, quality: Mapping[str, Any]) -> None:
     # Or a damaged folder would get a manifest that vouches for it.
     verify_folder(folder)
     facts = parse_json(read_document(folder / FACTS), str(folder / FACTS))
-    write_atomically(folder / QUALITY, dump_json(dict(quality)))
-    write_atomically(folder / CARD, render_card(facts, quality))
+    write_file(folder / QUALITY, dump_json(dict(quality)))
+    write_file(folder / CARD, render_card(facts, quality))
     write_manifest(folder)

@@ -19,11 +19,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stilts_artifact.documents import dump_json, parse_json, read_document, write_atomically
+from stilts_artifact.documents import dump_json, parse_json, read_document
 from stilts_artifact.errors import ConfigError, IntegrityError, ResourceError
+from stilts_artifact.files import MANIFEST, write_file
 from stilts_artifact.miniworld import languages
 from stilts_artifact.model.loading import export_state, scaled_initial_range
-from stilts_artifact.model.manifest import MANIFEST, WEIGHTS, verify_folder, write_manifest
+from stilts_artifact.model.manifest import WEIGHTS, verify_folder, write_manifest
 from stilts_artifact.model.masking import mask_tokens
 from stilts_artifact.model.tokenizer import BOS, EOS, MAX_TOKENS, PAD, SPECIALS
 from stilts_artifact.model.weights import State
@@ -351,15 +352,15 @@ def _publish(
         made = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
         try:
             config = new_config(recipe, len(tokenizer), _DROPOUT).to_dict()
-            write_atomically(made / "config.json", dump_json(dict(sorted(config.items()))))
+            write_file(made / "config.json", dump_json(dict(sorted(config.items()))))
             save_file(
                 export_state(trainee.encoder, trainee.head),
                 made / WEIGHTS,
                 metadata={"format": "pt"},
             )
             tokenizer.save_pretrained(made)
-            write_atomically(made / FACTS, dump_json(facts))
-            write_atomically(made / CARD, render_card(facts, None))
+            write_file(made / FACTS, dump_json(facts))
+            write_file(made / CARD, render_card(facts, None))
             # Last: a folder without it is not whole.
             write_manifest(made)
             for path in made.iterdir():

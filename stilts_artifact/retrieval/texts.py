@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from stilts_artifact.documents import write_atomically
 from stilts_artifact.errors import DataError
+from stilts_artifact.files import write_file
 from stilts_artifact.retrieval.encode import SentenceEncoder
 from stilts_artifact.retrieval.knn import Search
 from stilts_artifact.retrieval.mine import (
@@ -171,4 +171,4 @@ def write_pairs(
         if source is not None and target is not None:
             columns += (text.replace("\t", " ") for text in (source[left], target[right]))
         lines.append("\t".join(columns) + "\n")
-    write_atomically(path, "".join(lines).encode())
+    write_file(path, "".join(lines).encode())

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stilts_artifact.documents import dump_json, parse_json, read_document, write_atomically
+from stilts_artifact.documents import dump_json, parse_json, read_document
 from stilts_artifact.errors import DataError, IntegrityError, ResourceError
-from stilts_artifact.model.manifest import MANIFEST, WEIGHTS, verify_folder, write_manifest
+from stilts_artifact.files import MANIFEST, write_file
+from stilts_artifact.model.manifest import WEIGHTS, verify_folder, write_manifest
 from stilts_artifact.model.weights import State, fill, read_tensors
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def save(folder: Path, checkpoint: Checkpoint, tensors: State) -> Path:
         made = Path(tempfile.mkdtemp(dir=folder, prefix=".writing-"))
         try:
             save_file(tensors, made / WEIGHTS)
-            write_atomically(made / STATE, dump_json(state))
+            write_file(made / STATE, dump_json(state))
             write_manifest(made)
             shutil.rmtree(target, ignore_errors=True)
             made.rename(target)

@@ -16,8 +16,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from stilts_artifact.errors import ExitCode, IntegrityError
+from stilts_artifact.files import MANIFEST
 from stilts_artifact.model.loading import load_encoder
-from stilts_artifact.model.manifest import MANIFEST, WEIGHTS, verify_folder, write_manifest
+from stilts_artifact.model.manifest import WEIGHTS, verify_folder, write_manifest
 from tests.unit.model.tiny import make_tiny
 
 

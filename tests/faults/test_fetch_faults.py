@@ -9,7 +9,7 @@ import time
 import pytest
 
 from stilts_artifact.data.download import Downloader, Patience
-from stilts_artifact.data.files import FileStore
+from stilts_artifact.data.store import FileStore
 from stilts_artifact.errors import IntegrityError, MissingDataError
 from tests.faults import server as faults
 from tests.faults.fetching import (

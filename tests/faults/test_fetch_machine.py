@@ -16,8 +16,8 @@ import pytest
 
 from stilts_artifact.data import incoming
 from stilts_artifact.data.fetch import fetch
-from stilts_artifact.data.files import FileStore
 from stilts_artifact.data.library import Library
+from stilts_artifact.data.store import FileStore
 from stilts_artifact.domain.tasks import Part, Source
 from stilts_artifact.errors import IntegrityError, ResourceError
 from tests.faults import server as faults

@@ -14,11 +14,11 @@ from stilts_artifact.benchmark import load_benchmark
 from stilts_artifact.benchmark.experiments import scored_split
 from stilts_artifact.config.load import load_scale
 from stilts_artifact.data.fetch import fetch
-from stilts_artifact.data.files import FileStore
 from stilts_artifact.data.library import Library
+from stilts_artifact.data.store import FileStore
 from stilts_artifact.domain.tasks import Split, TaskForm
 from stilts_artifact.miniworld import serve
-from stilts_artifact.model.shipped import shipped_encoder
+from stilts_artifact.model.hub import shipped_encoder
 
 pytestmark = pytest.mark.slow
 

@@ -12,8 +12,8 @@ import pytest
 from stilts_artifact.retrieval.calibration import MAX_LENGTH, calibrate
 
 from stilts_artifact.benchmark import load_benchmark
-from stilts_artifact.data.files import FileStore
 from stilts_artifact.data.library import Library
+from stilts_artifact.data.store import FileStore
 from stilts_artifact.domain.examples import ComparableCorpus, GoldPair, Sentence
 from stilts_artifact.domain.tasks import Split
 from stilts_artifact.forms.mining import read_pairs, write_pairs

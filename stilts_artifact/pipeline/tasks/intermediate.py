@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from stilts_artifact.config.schema import TrainingConfig
-from stilts_artifact.documents import dump_json, write_atomically
+from stilts_artifact.documents import dump_json
+from stilts_artifact.files import write_file
 from stilts_artifact.model.loading import load_encoder, load_language_head
 from stilts_artifact.pipeline.tasks.export import ENCODER, REPORT, export_encoder
 from stilts_artifact.training.checkpoints import Checkpointing
@@ -56,5 +57,5 @@ def intermediate(
         progress=progress,
     )
     export_encoder(encoder, out / ENCODER, loaded.model, language_head)
-    write_atomically(out / REPORT, dump_json({"encoder": loaded.revision, **report.as_dict()}))
+    write_file(out / REPORT, dump_json({"encoder": loaded.revision, **report.as_dict()}))
     return out

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from stilts_artifact.documents import dump_json, write_atomically
+from stilts_artifact.documents import dump_json
 from stilts_artifact.domain.tasks import Split, Task
+from stilts_artifact.files import write_file
 from stilts_artifact.forms import form_of
 from stilts_artifact.pipeline.tasks.export import REPORT
 
@@ -53,4 +54,4 @@ def predict(
         lengths.add(prepared.max_length)
     (max_length,) = lengths  # one step prepared all languages
     signature = {"max_length": max_length, "dtype": computed_dtype(device, dtype)}
-    write_atomically(out / REPORT, dump_json({"signature": signature}))
+    write_file(out / REPORT, dump_json({"signature": signature}))

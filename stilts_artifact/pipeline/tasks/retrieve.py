@@ -7,11 +7,12 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from stilts_artifact.data.library import Library
-from stilts_artifact.documents import dump_json, write_atomically
+from stilts_artifact.documents import dump_json
 from stilts_artifact.domain.tasks import Split, Task
+from stilts_artifact.files import write_file
 from stilts_artifact.forms import MINING, SEARCH
 from stilts_artifact.pipeline.tasks.export import REPORT
 
@@ -31,7 +32,6 @@ class Retrieving:
         dtype: of the arithmetic on a GPU; a CPU computes in float32.
         center: whether the languages' means are aligned before mining.
         engine: which library searches; see :mod:`stilts_artifact.retrieval.backends`.
-        device: ``auto`` takes a GPU if there is one.
     """
 
     layer: int
@@ -42,7 +42,6 @@ class Retrieving:
     dtype: Dtype
     center: bool = False
     engine: EngineName = "auto"
-    device: Literal["auto", "cpu"] = "auto"
 
 
 def retrieve(
@@ -88,7 +87,7 @@ def retrieve(
         "signature": dict(next(iter(answers.values())).ran),
         "languages": {language: dict(found.details) for language, found in answers.items()},
     }
-    write_atomically(out / REPORT, dump_json(report))
+    write_file(out / REPORT, dump_json(report))
 
 
 def sentence_encoder(folder: Path, options: Retrieving, work: Path) -> SentenceEncoder:
@@ -105,7 +104,7 @@ def sentence_encoder(folder: Path, options: Retrieving, work: Path) -> SentenceE
     from stilts_artifact.retrieval.encode import Batching, TransformerSentences, View
     from stilts_artifact.retrieval.transformer import wrap_transformer
 
-    device = "cuda" if options.device == "auto" and torch.cuda.is_available() else "cpu"
+    device = "cuda" if torch.cuda.is_available() else "cpu"
     loaded = load_encoder(folder, may_initialise=("pooler.",))
     transformer = wrap_transformer(
         (folder.name, loaded.revision),

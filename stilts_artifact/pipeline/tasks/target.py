@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stilts_artifact.config.schema import TrainingConfig
-from stilts_artifact.documents import dump_json, parse_json, read_document, write_atomically
+from stilts_artifact.documents import dump_json, parse_json, read_document
 from stilts_artifact.domain.tasks import TaskForm
 from stilts_artifact.errors import DataError, IntegrityError
+from stilts_artifact.files import write_file
 from stilts_artifact.model.loading import Encoder, load_encoder
 from stilts_artifact.model.manifest import WEIGHTS, verify_folder
 from stilts_artifact.model.weights import fill, read_tensors
@@ -66,7 +67,7 @@ def target(
     )
     export_encoder(encoder, out / ENCODER, loaded.model)
     _export_head(out / HEAD, task.head)
-    write_atomically(out / REPORT, dump_json({"encoder": loaded.revision, **report.as_dict()}))
+    write_file(out / REPORT, dump_json({"encoder": loaded.revision, **report.as_dict()}))
     return out
 
 
@@ -96,5 +97,5 @@ def _export_head(out: Path, head: Head) -> None:
     from stilts_artifact.model.forms import describe_head
 
     form, labels = describe_head(head)
-    write_atomically(out / _HEAD_FORM, dump_json({"kind": form.value, "labels": labels}))
+    write_file(out / _HEAD_FORM, dump_json({"kind": form.value, "labels": labels}))
     write_weights(out, {name: tensor.contiguous() for name, tensor in head.state_dict().items()})

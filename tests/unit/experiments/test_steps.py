@@ -56,7 +56,7 @@ def all_steps(builder: StepBuilder, some: tuple[Row, ...]) -> Graph:
 
 
 def count(graph: Graph, kind: str) -> int:
-    return sum(node.kind == kind for node in graph.nodes.values())
+    return sum(node.kind == kind for node in graph.steps.values())
 
 
 def test_there_are_thirty_one_encoders() -> None:

@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from stilts_artifact.data import library as module
-from stilts_artifact.data.files import FileStore
 from stilts_artifact.data.library import Library
 from stilts_artifact.domain.examples import (
     Answer,

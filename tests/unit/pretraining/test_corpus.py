@@ -11,8 +11,8 @@ import pytest
 
 from stilts_artifact.benchmark import load_benchmark
 from stilts_artifact.data.fetch import fetch
-from stilts_artifact.data.files import FileStore
 from stilts_artifact.data.library import Library
+from stilts_artifact.data.store import FileStore
 from stilts_artifact.domain.examples import PairExample, TaggedSentence
 from stilts_artifact.domain.tasks import Split
 from stilts_artifact.forms import PAIR, TAGGING, form_of

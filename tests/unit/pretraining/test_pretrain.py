@@ -14,8 +14,9 @@ import torch
 from safetensors.torch import load_file
 
 from stilts_artifact.errors import ConfigError, IntegrityError, ResourceError
+from stilts_artifact.files import hash_file
 from stilts_artifact.model.loading import load_encoder
-from stilts_artifact.model.manifest import WEIGHTS, describe, verify_folder
+from stilts_artifact.model.manifest import WEIGHTS, verify_folder
 from stilts_artifact.pretraining import pretrain as phase
 from stilts_artifact.pretraining.card import CARD, FACTS, QUALITY, record_quality
 from stilts_artifact.pretraining.pretrain import pretrain, rate
@@ -55,7 +56,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, list
 
 
 def weights(folder: Path) -> str:
-    return describe(folder / WEIGHTS).sha256
+    return hash_file(folder / WEIGHTS).sha256
 
 
 def interrupted(folder: Path, kill_after: int, save_every: int) -> None:

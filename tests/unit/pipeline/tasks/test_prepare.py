@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from stilts_artifact.benchmark import load_benchmark
-from stilts_artifact.data.files import FileStore
 from stilts_artifact.data.library import Document, Library
+from stilts_artifact.data.store import FileStore
 from stilts_artifact.domain.examples import (
     Answer,
     ComparableCorpus,

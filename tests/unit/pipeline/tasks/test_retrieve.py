@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from stilts_artifact.benchmark import load_benchmark
-from stilts_artifact.data.files import FileStore
 from stilts_artifact.data.library import Library
+from stilts_artifact.data.store import FileStore
 from stilts_artifact.domain.examples import SentencePair
 from stilts_artifact.domain.tasks import Split, Task
 from stilts_artifact.errors import ConfigError, IntegrityError
@@ -138,9 +138,10 @@ def test_found_lines_are_those_of_the_task(tiny: Path, tmp_path: Path) -> None:
 
 
 def test_the_signature_is_of_what_ran_and_not_of_what_was_asked_for(
-    tiny: Path, tmp_path: Path
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = replace(OPTIONS, dtype="bfloat16", engine="shared", device="cpu")
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    asked = replace(OPTIONS, dtype="bfloat16", engine="shared")
     report = run(tiny, tmp_path / "shared", "tatoeba", Split.TEST, asked)
     assert report["signature"]["dtype"] == "float32", "a CPU computes in float32"
     assert report["signature"]["backend"].startswith("numpy-")

@@ -13,10 +13,11 @@ from safetensors.torch import load_file
 
 from stilts_artifact.domain.tasks import TaskForm
 from stilts_artifact.errors import DataError, IntegrityError, MissingDataError
+from stilts_artifact.files import hash_file
 from stilts_artifact.model.heads import ChoiceHead, ClassificationHead, SpanHead, TaggingHead
 from stilts_artifact.model.inference import outputs
 from stilts_artifact.model.loading import load_encoder
-from stilts_artifact.model.manifest import WEIGHTS, describe, write_manifest
+from stilts_artifact.model.manifest import WEIGHTS, write_manifest
 from stilts_artifact.model.prepared import load_prepared
 from stilts_artifact.pipeline.tasks.target import load_target, target
 from stilts_artifact.training.checkpoints import Checkpointing
@@ -82,7 +83,7 @@ def test_what_is_written_is_what_was_trained(
     assert encoder.weights.initialised == ()
     report = json.loads((out / "report.json").read_text())
     assert (report["steps"], report["planned"], report["examples"]) == (6, 6, {"target": 96})
-    assert report["encoder"] == describe(tiny / WEIGHTS).sha256
+    assert report["encoder"] == hash_file(tiny / WEIGHTS).sha256
     dev = load_prepared(data[kind, "dev"]).first(20)
     score = dev.trained_form.score_outputs(dev, outputs(encoder.model, head, dev))
     assert report["best"] == {"step": 6, "score": score, "tasks": {"target": score}}

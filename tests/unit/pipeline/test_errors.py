@@ -16,10 +16,19 @@ from stilts_artifact.errors import (
     MissingDataError,
     ResourceError,
 )
-from stilts_artifact.pipeline import memory
-from stilts_artifact.pipeline.memory import lost_workers, memory_kills
-from stilts_artifact.pipeline.outcome import Fault, Outcome, StepError, describe
-from stilts_artifact.pipeline.report import Failure, RunError, RunReport, Skipped
+from stilts_artifact.pipeline import errors
+from stilts_artifact.pipeline.errors import (
+    Failure,
+    Fault,
+    Outcome,
+    RunError,
+    RunReport,
+    Skipped,
+    StepError,
+    describe,
+    lost_workers,
+    memory_kills,
+)
 from stilts_artifact.pipeline.step import KeyedStep
 
 
@@ -53,9 +62,7 @@ def test_an_unforeseen_error_names_its_place_and_carries_what_was_printed() -> N
     error = sent.error()
     assert isinstance(error, StepError) and error.exit_code == ExitCode.INCOMPLETE
     assert (
-        error.got == "KeyError: 'x'"
-        and error.where is not None
-        and "test_outcome.py" in error.where
+        error.got == "KeyError: 'x'" and error.where is not None and "test_errors.py" in error.where
     )
     assert "Traceback" in sent.details and sent.details.endswith("last line")
 
@@ -103,21 +110,21 @@ def test_kills_for_lack_of_memory_are_counted(
     counters = (tmp_path / "memory.events", tmp_path / "vmstat", tmp_path / "absent")
     counters[0].write_text("low 0\noom 9\noom_kill 3\noom_group_kill 5\n")
     counters[1].write_text("nr_free_pages 10\n")
-    monkeypatch.setattr(memory, "_COUNTERS", counters)
+    monkeypatch.setattr(errors, "_COUNTERS", counters)
     assert memory_kills() == 3
 
 
-def node(name: str) -> KeyedStep:
+def keyed(name: str) -> KeyedStep:
     return KeyedStep("make", name * 8, 1, {"name": name}, {})
 
 
 def test_a_failed_run_says_what_failed_why_what_was_not_run_and_how_to_go_on() -> None:
     first = Failure(
-        node("a"), DataError("label outside its set", where="dev.tsv:7", fix="mend the file")
+        keyed("a"), DataError("label outside its set", where="dev.tsv:7", fix="mend the file")
     )
-    second = Failure(node("b"), ResourceError("no room"))
+    second = Failure(keyed("b"), ResourceError("no room"))
     report = RunReport(
-        (node("f"),), (node("m"),), (first, second), (Skipped(node("s"), node("a")),), 1.0
+        (keyed("f"),), (keyed("m"),), (first, second), (Skipped(keyed("s"), keyed("a")),), 1.0
     )
     with pytest.raises(RunError) as caught:
         report.check("stilts-artifact reproduce --table 2")
@@ -137,4 +144,4 @@ def test_a_failed_run_says_what_failed_why_what_was_not_run_and_how_to_go_on() -
 
 
 def test_a_run_without_failures_passes() -> None:
-    RunReport((), (node("m"),), (), (), 1.0).check("again")
+    RunReport((), (keyed("m"),), (), (), 1.0).check("again")

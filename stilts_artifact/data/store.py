@@ -8,39 +8,129 @@ a file of its own, and one rename publishes it.
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
+import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
-from stilts_artifact.data.incoming import (
-    Incoming,
-    IncomingLostError,
-    copy,
-    disk_errors,
-    orphans,
-    remove,
-)
 from stilts_artifact.domain.tasks import Source
 from stilts_artifact.errors import IntegrityError, ResourceError
+from stilts_artifact.files import (
+    LockedFile,
+    describe,
+    disk_errors,
+    hash_file,
+    orphaned_files,
+    remove_file,
+)
+
+_INSTEAD = "another --store"
 
 
-def hash_file(path: Path) -> tuple[int, str]:
-    """Size in bytes and sha256 of a file, read once.
+class IncomingLostError(ResourceError):
+    """Another process took a file still being written for orphaned.
 
-    Raises:
-        OSError: the file cannot be opened or read.
+    Which can happen where locks do nothing.
     """
-    with path.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
-        return stream.tell(), digest
 
 
-def describe(size: int | None, sha256: str | None) -> str:
-    """The two sums of a file as every message shows them: ``1,234 bytes, sha256 ab12...``."""
-    length = "unknown size" if size is None else f"{size:,} bytes"
-    return f"{length}, sha256 {sha256 or 'not pinned'}"
+class Incoming:
+    """A file on its way into the store, hashed as it is written.
+
+    No other process writes it. Where locks do nothing, a writer can find its file gone; it then
+    starts again, and nothing wrong is published.
+    """
+
+    def __init__(self, folder: Path, source: Source) -> None:
+        self._needed = source.bytes or 0
+        self.size = 0
+        self._digest = hashlib.sha256()
+        with self._disk_errors(folder, self._needed):
+            self._locked = LockedFile(folder, str(source.sha256))
+
+    @property
+    def path(self) -> Path:
+        """Where it lies until it is published."""
+        return self._locked.path
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the bytes written so far."""
+        return self._digest.hexdigest()
+
+    def check_room(self) -> None:
+        """Find a disk that is too small before it is filled.
+
+        Raises:
+            ResourceError: the missing bytes do not fit; the file is removed.
+        """
+        missing = self._needed - self.size
+        with self._disk_errors(self.path, missing):
+            free = shutil.disk_usage(self.path.parent).free
+        if free < missing:
+            self.discard()
+            with self._disk_errors(self.path, missing):
+                raise OSError(errno.ENOSPC, f"{free:,} bytes free")
+
+    def write(self, chunk: bytes) -> None:
+        """Append ``chunk``.
+
+        Raises:
+            ResourceError: the disk is full or refuses; the file is removed, so that it frees its
+                room.
+        """
+        try:
+            with self._disk_errors(self.path, self._needed - self.size):
+                self._locked.write(chunk)
+        except ResourceError:
+            self.discard()
+            raise
+        self._digest.update(chunk)
+        self.size += len(chunk)
+
+    def append(self, path: Path) -> None:
+        """Append the content of another file, unless another process just removed it."""
+        with (
+            self._disk_errors(path, 0),
+            contextlib.suppress(FileNotFoundError),
+            path.open("rb") as stream,
+        ):
+            while chunk := stream.read(1 << 20):
+                self.write(chunk)
+
+    def restart(self) -> None:
+        """Drop what was written."""
+        with self._disk_errors(self.path, self._needed):
+            os.ftruncate(self._locked.file, 0)
+            os.lseek(self._locked.file, 0, os.SEEK_SET)
+        self.size = 0
+        self._digest = hashlib.sha256()
+
+    def publish(self, target: Path) -> bool:
+        """Make it ``target``; ``False`` if another process removed it.
+
+        Raises:
+            ResourceError: the disk refuses.
+        """
+        with self._disk_errors(target, self.size):
+            published = self._locked.publish(target)
+        self.keep()
+        return published
+
+    def keep(self) -> None:
+        """Stop writing and leave the bytes for the next run to resume from."""
+        self._locked.release()
+
+    def discard(self) -> None:
+        """Stop writing and remove the file."""
+        self._locked.remove()
+
+    @staticmethod
+    def _disk_errors(path: Path, needed: int) -> AbstractContextManager[None]:
+        return disk_errors(path, needed, _INSTEAD)
 
 
 class FileStore:
@@ -60,7 +150,9 @@ class FileStore:
             return source.sha256 is not None and self.path(source).is_file()
 
     def get(self, source: Source) -> Path | None:
-        """The source's file, hashed at its first use in this process; ``None`` if it is not here or has no pin.
+        """The source's file, hashed at its first use in this process.
+
+        ``None`` if it is not here or has no pin.
 
         Raises:
             IntegrityError: the content is not what was published. The file is moved aside to
@@ -99,12 +191,12 @@ class FileStore:
         They are copied, not taken over: should their writer live after all, it writes to a file
         that nobody reads.
         """
-        left = orphans(self.folder, source)
+        left = orphaned_files(self.folder, str(source.sha256))
         incoming = self.incoming(source)
         for path in left[:1]:
-            copy(path, incoming)
+            incoming.append(path)
         for path in left:
-            remove(path)
+            remove_file(path)
         if incoming.size > (source.bytes or 0):
             incoming.restart()
         return incoming
@@ -126,26 +218,21 @@ class FileStore:
                 fix=f"try again, or bring the file yourself: {source.obtain}",
             )
         path = self.path(source)
-        with disk_errors(path, incoming.size):
-            incoming.sync()
-            lost = not _rename(incoming.path, path)
-            _sync_folder(self.folder)
-            incoming.keep()
-        if lost and self.get(source) is None:
+        if not incoming.publish(path) and self.get(source) is None:
             where = str(incoming.path)
             raise IncomingLostError(
                 "another process removed the unfinished file", where=where, fix="run it again"
             )
         self._verified.add(incoming.sha256)
-        for orphan in orphans(self.folder, source):
-            remove(orphan)
+        for orphan in orphaned_files(self.folder, str(source.sha256)):
+            remove_file(orphan)
         return path
 
     def _verify(self, path: Path, source: Source) -> None:
         with _read_errors(path):
-            size, sha256 = hash_file(path)
-        if sha256 == source.sha256:
-            self._verified.add(sha256)
+            found = hash_file(path)
+        if found.sha256 == source.sha256:
+            self._verified.add(found.sha256)
             return
         aside = path.with_name(f"{source.sha256}.corrupt")
         # A store that may not be written keeps the bad file; the error is the same.
@@ -154,7 +241,7 @@ class FileStore:
         raise IntegrityError(
             f"{source.name} was changed after it was published",
             where=str(aside if aside.exists() else path),
-            got=describe(size, sha256),
+            got=str(found),
             expected=describe(source.bytes, source.sha256),
             fix="stilts-artifact fetch",
         )
@@ -169,24 +256,3 @@ def _read_errors(path: Path) -> Iterator[None]:
         raise ResourceError(
             "a file of the store cannot be read", where=str(path), got=error.strerror, fix=fix
         ) from error
-
-
-def _rename(old: Path, new: Path) -> bool:
-    """Atomic rename; ``False`` if ``old`` is gone."""
-    try:
-        old.replace(new)
-    except FileNotFoundError:
-        return False
-    return True
-
-
-def _sync_folder(folder: Path) -> None:
-    """Have the disk hold the rename itself."""
-    file = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        # Some network file systems refuse this call; there the file is hashed again at its next use
-        # anyway.
-        with contextlib.suppress(OSError):
-            os.fsync(file)
-    finally:
-        os.close(file)

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from stilts_artifact.data.files import FileStore, hash_file
-from stilts_artifact.data.incoming import IncomingLostError
+from stilts_artifact.data.store import FileStore, IncomingLostError
 from stilts_artifact.errors import IntegrityError, ResourceError
+from stilts_artifact.files import FileSum, hash_file
 from tests.unit.data.pins import pinned, sha256, unpinned
 
 DATA = b"one\ntwo\n" * 1_000
@@ -25,11 +25,6 @@ def store(tmp_path: Path) -> FileStore:
 
 def names(store: FileStore) -> list[str]:
     return sorted(path.name for path in store.folder.iterdir())
-
-
-def test_hash_file_gives_size_and_sha256(tmp_path: Path) -> None:
-    (tmp_path / "file").write_bytes(DATA)
-    assert hash_file(tmp_path / "file") == (len(DATA), sha256(DATA))
 
 
 def test_published_file_lies_under_its_sha256_alone(store: FileStore) -> None:
@@ -102,11 +97,11 @@ def test_file_is_hashed_at_first_use_and_then_trusted_for_this_process(
     store.publish(SOURCE, [DATA])
     hashed: list[Path] = []
 
-    def counting(path: Path) -> tuple[int, str]:
+    def counting(path: Path) -> FileSum:
         hashed.append(path)
         return hash_file(path)
 
-    monkeypatch.setattr("stilts_artifact.data.files.hash_file", counting)
+    monkeypatch.setattr("stilts_artifact.data.store.hash_file", counting)
     later = FileStore(store.folder.parent)
     assert [later.get(SOURCE), later.get(SOURCE)] == [store.path(SOURCE)] * 2
     assert hashed == [store.path(SOURCE)]
@@ -144,10 +139,10 @@ def test_file_that_cannot_be_read_is_a_resource_error(
     store.folder.mkdir(parents=True)
     store.path(SOURCE).write_bytes(DATA)
 
-    def refuse(path: Path) -> tuple[int, str]:
+    def refuse(path: Path) -> FileSum:
         raise PermissionError(errno.EACCES, "Permission denied")
 
-    monkeypatch.setattr("stilts_artifact.data.files.hash_file", refuse)
+    monkeypatch.setattr("stilts_artifact.data.store.hash_file", refuse)
     with pytest.raises(ResourceError, match="Permission denied"):
         store.get(SOURCE)
 
@@ -217,7 +212,7 @@ def test_writer_robbed_of_its_file_says_so_unless_the_file_is_published(
     robbed.write(DATA)
     robber = store.resume(SOURCE)
     assert robber.size == len(DATA)
-    os.pwrite(robbed._file, b"late", 0)  # what it still writes reaches nobody
+    os.pwrite(robbed._locked.file, b"late", 0)  # what it still writes reaches nobody
     with pytest.raises(IncomingLostError):
         store.commit(robbed, SOURCE)
     assert store.commit(robber, SOURCE).read_bytes() == DATA
