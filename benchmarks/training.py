@@ -27,10 +27,10 @@ from transformers import XLMRobertaConfig, XLMRobertaModel
 from stilts_artifact.data.readers import READERS
 from stilts_artifact.miniworld.draw import Stream
 from stilts_artifact.model.batching import padded, token_batches
-from stilts_artifact.model.features import choice_features
+from stilts_artifact.model.forms.choice import choice_features
+from stilts_artifact.model.forms.span import span_windows
 from stilts_artifact.model.heads import MaskedLanguageHead
 from stilts_artifact.model.masking import mask_tokens
-from stilts_artifact.model.spans import span_windows
 from stilts_artifact.model.tokenizer import PAD, SPECIALS
 from stilts_artifact.pretraining.batches import train_tokenizer
 from stilts_artifact.pretraining.pretrain import new_trainee

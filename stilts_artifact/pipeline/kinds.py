@@ -41,12 +41,12 @@ def _kind(function: str, version: int = 1, *, gpu: bool = False) -> KindSpec:
 KINDS: Kinds = MappingProxyType(
     {
         "encoder": _kind("encoder"),
-        "prepare": _kind("prepare"),
-        "text": _kind("text"),
+        "prepare": _kind("prepare", 2),
+        "text": _kind("text", 2),
         "labels": _kind("labels"),
         "intermediate": _kind("intermediate", gpu=True),
         "target": _kind("target", gpu=True),
-        "predict": _kind("predict", gpu=True),
+        "predict": _kind("predict", 2, gpu=True),
         "retrieve": _kind("retrieve", 2, gpu=True),
     }
 )

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stilts_artifact.config.schema import TrainingConfig
-from stilts_artifact.domain.tasks import TaskForm
 from stilts_artifact.errors import DataError
 from stilts_artifact.model.heads import MaskedLanguageHead
 from stilts_artifact.model.prepared import load_prepared
@@ -62,25 +61,25 @@ def labelled_task(
             task's.
     """
     prepared = load_prepared(data.train)
-    if prepared.kind is None:
+    if prepared.form is None:
         raise DataError("text without labels in the place of a task", where=str(data.train))
     rows = read_rows(prepared.features, str(data.train))
-    labels = rows.choices if prepared.kind is TaskForm.CHOICE else len(prepared.labels)
+    labels = prepared.trained_form.labels_of(prepared)
     judge = None
     if data.development is not None:
         held_out = load_prepared(data.development)
-        if (held_out.kind, held_out.labels) != (prepared.kind, prepared.labels):
+        if (held_out.form, held_out.labels) != (prepared.form, prepared.labels):
             raise DataError(
                 "development data of another task than the training data",
                 where=str(data.development),
-                got=f"{held_out.kind}, {len(held_out.labels)} labels",
-                expected=f"{prepared.kind}, {len(prepared.labels)} labels",
+                got=f"{held_out.form}, {len(held_out.labels)} labels",
+                expected=f"{prepared.form}, {len(prepared.labels)} labels",
             )
         judge = development(held_out, config.development_rows, config.dtype)
     return TrainingTask(
         name=name,
         rows=rows,
-        head=fresh_head(prepared.kind, encoder, labels, config.seed, name),
+        head=fresh_head(prepared.form, encoder, labels, config.seed, name),
         epochs=data.epochs,
         batch=data.batch,
         cap=data.cap,

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, cast
 
 from stilts_artifact.config.schema import Dtype
-from stilts_artifact.domain.tasks import TaskForm
-from stilts_artifact.model.decoding import development_score, score_outputs
 from stilts_artifact.model.inference import outputs
 
 if TYPE_CHECKING:
     from transformers import XLMRobertaModel
 
-    from stilts_artifact.model.decoding import Predictions
     from stilts_artifact.model.heads import TaskHead
     from stilts_artifact.model.prepared import Prepared
     from stilts_artifact.training.state import Head, MultiTaskModel, TrainingTask
@@ -38,7 +34,7 @@ class PreparedDevelopment:
 
     Args:
         dtype: of the arithmetic on a GPU.
-        floor: points of the best constant answer; see :func:`constant_score`.
+        floor: points of the best constant answer; see :meth:`TrainedForm.constant_score`.
     """
 
     prepared: Prepared
@@ -47,9 +43,8 @@ class PreparedDevelopment:
 
     def score(self, encoder: XLMRobertaModel, head: Head) -> float:
         """Points of a model in evaluation mode."""
-        return score_outputs(
-            self.prepared, outputs(encoder, cast("TaskHead", head), self.prepared, dtype=self.dtype)
-        )
+        made = outputs(encoder, cast("TaskHead", head), self.prepared, dtype=self.dtype)
+        return self.prepared.trained_form.score_outputs(self.prepared, made)
 
 
 def evaluate(model: MultiTaskModel, tasks: Sequence[TrainingTask]) -> dict[str, float]:
@@ -67,24 +62,4 @@ def evaluate(model: MultiTaskModel, tasks: Sequence[TrainingTask]) -> dict[str, 
 def development(prepared: Prepared, rows: int, dtype: Dtype) -> PreparedDevelopment:
     """The first examples of a development set."""
     first = prepared.first(rows)
-    return PreparedDevelopment(first, dtype, constant_score(first))
-
-
-def constant_score(prepared: Prepared) -> float:
-    """Points of the best constant answer, to which a collapsed model keeps.
-
-    One label or one place for all; the commonest tag for every word; no answer to any question.
-    """
-    gold = prepared.examples
-    constants: list[Predictions]
-    match prepared.kind:
-        case TaskForm.SPAN:
-            constants = [dict.fromkeys(gold["id"][:], "")]
-        case TaskForm.TAGGING:
-            sentences: list[list[str]] = gold["tags"][:]
-            ((commonest, _),) = Counter(tag for tags in sentences for tag in tags).most_common(1)
-            constants = [[[commonest] * len(tags) for tags in sentences]]
-        case _:
-            labels = gold["label"][:]
-            constants = [[label] * len(labels) for label in sorted(set(labels))]
-    return max(development_score(prepared, constant) for constant in constants)
+    return PreparedDevelopment(first, dtype, first.trained_form.constant_score(first))

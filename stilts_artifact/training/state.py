@@ -15,7 +15,8 @@ from torch import nn
 from stilts_artifact.config.schema import TrainingConfig
 from stilts_artifact.domain.tasks import TaskForm
 from stilts_artifact.errors import ConfigError, IntegrityError
-from stilts_artifact.model.heads import MaskedLanguageHead, SpanHead, TaskHead, task_head
+from stilts_artifact.model.forms import task_head
+from stilts_artifact.model.heads import MaskedLanguageHead, SpanHead, TaskHead
 from stilts_artifact.model.tokenizer import PAD
 from stilts_artifact.model.weights import State, fill
 from stilts_artifact.training.batches import (

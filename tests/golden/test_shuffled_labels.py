@@ -66,7 +66,6 @@ def shuffled(columns: dict[str, list[Any]], kind: TaskForm, seed: int) -> dict[s
 
 def pivot_score(name: str, library: Library, folder: Path, shuffle: int | None = None) -> float:
     """Points on the pivot after the mini scale's own training."""
-    from stilts_artifact.model.decoding import decode, development_score
     from stilts_artifact.model.inference import outputs
     from stilts_artifact.model.prepared import load_prepared, save_prepared
     from stilts_artifact.pipeline.tasks.prepare import Preparation, prepare
@@ -92,7 +91,14 @@ def pivot_score(name: str, library: Library, folder: Path, shuffle: int | None =
         whole = load_prepared(train)
         train = folder / "spoilt"
         features = shuffled(whole.features.to_dict(), task.form, shuffle)
-        save_prepared(train, task, whole.labels, features, whole.examples.to_dict())
+        save_prepared(
+            train,
+            task,
+            whole.labels,
+            features,
+            whole.examples.to_dict(),
+            max_length=whole.max_length,
+        )
     data = TaskData(train, None, tuning.epochs, tuning.batch)
     target(
         encoder=shipped_encoder(),
@@ -103,7 +109,9 @@ def pivot_score(name: str, library: Library, folder: Path, shuffle: int | None =
     )
     encoder, head = load_target(folder / "out")
     held_out = load_prepared(folder / "dev" / WORLD.source_language)
-    return development_score(held_out, decode(held_out, outputs(encoder.model, head, held_out)))
+    form = held_out.trained_form
+    made = form.decode(held_out, outputs(encoder.model, head, held_out))
+    return form.development_score(held_out, made)
 
 
 @pytest.mark.parametrize("name", CHANCE)

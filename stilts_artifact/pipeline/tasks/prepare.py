@@ -43,15 +43,16 @@ def prepare(task: Task, split: Split, how: Preparation) -> None:
         DataError, MissingDataError, IntegrityError: the data, or the encoder's folder.
         ConfigError: no such split, or a length without room for text.
     """
+    from stilts_artifact.model.forms import trained_form
     from stilts_artifact.model.loading import load_encoder_tokenizer
-    from stilts_artifact.model.prepared import prepare_examples, save_prepared
+    from stilts_artifact.model.prepared import save_prepared
 
     tokenizer = load_encoder_tokenizer(how.encoder)
     labels = task_labels(task, how.benchmark, how.library)
     for language in how.languages:
         examples = chosen(labelled(task, split, language, how.library), split, how.rows)
-        features, gold = prepare_examples(tokenizer, task.form, labels, examples, how.max_length)
-        save_prepared(how.out / language, task, labels, features, gold)
+        columns = trained_form(task.form).prepare(tokenizer, labels, examples, how.max_length)
+        save_prepared(how.out / language, task, labels, *columns, max_length=how.max_length)
 
 
 def prepare_text(how: Preparation) -> None:
@@ -68,7 +69,7 @@ def prepare_text(how: Preparation) -> None:
             for sentence in READERS[part.reader](document.data, document.where)
         ]
         features = prepare_lines(tokenizer, chosen(lines, Split.TRAIN, how.rows), how.max_length)
-        save_prepared(how.out / language, None, (), features, {})
+        save_prepared(how.out / language, None, (), features, {}, max_length=how.max_length)
 
 
 def labelled(task: Task, split: Split, language: str, library: Library) -> list[Any]:

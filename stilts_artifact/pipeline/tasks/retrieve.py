@@ -14,6 +14,7 @@ from stilts_artifact.documents import dump_json
 from stilts_artifact.domain.tasks import Split, Task
 from stilts_artifact.files import write_file
 from stilts_artifact.forms import MINING, SEARCH
+from stilts_artifact.pipeline.tasks.export import REPORT
 
 if TYPE_CHECKING:
     from stilts_artifact.domain.examples import ComparableCorpus
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from stilts_artifact.retrieval.encode import Pooling, Ran, SentenceEncoder
     from stilts_artifact.retrieval.mine import Margin
     from stilts_artifact.retrieval.transformer import Dtype
-
-REPORT = "report.json"
 
 
 @dataclass(frozen=True, slots=True)

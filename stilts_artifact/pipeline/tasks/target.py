@@ -78,7 +78,7 @@ def load_target(folder: Path) -> tuple[Encoder, TaskHead]:
         MissingDataError: no such folder.
         IntegrityError: anything in it that is not as it was written.
     """
-    from stilts_artifact.model.heads import task_head
+    from stilts_artifact.model.forms import task_head
 
     encoder = load_encoder(folder / ENCODER)
     verify_folder(folder / HEAD)
@@ -94,21 +94,8 @@ def load_target(folder: Path) -> tuple[Encoder, TaskHead]:
 
 def _export_head(out: Path, head: Head) -> None:
     """What is needed to build it again, and its weights."""
-    write_file(out / _HEAD_FORM, dump_json(_form(head)))
+    from stilts_artifact.model.forms import describe_head
+
+    form, labels = describe_head(head)
+    write_file(out / _HEAD_FORM, dump_json({"kind": form.value, "labels": labels}))
     write_weights(out, {name: tensor.contiguous() for name, tensor in head.state_dict().items()})
-
-
-def _form(head: Head) -> dict[str, str | int]:
-    from stilts_artifact.model.heads import ChoiceHead, ClassificationHead, SpanHead, TaggingHead
-
-    match head:
-        case ChoiceHead():
-            return {"kind": TaskForm.CHOICE.value, "labels": head.choices}
-        case ClassificationHead():
-            return {"kind": TaskForm.PAIR.value, "labels": head.out.out_features}
-        case TaggingHead():
-            return {"kind": TaskForm.TAGGING.value, "labels": head.out.out_features}
-        case SpanHead():
-            return {"kind": TaskForm.SPAN.value, "labels": head.out.out_features}
-        case _:
-            raise TypeError("a language head belongs into its encoder's checkpoint")

@@ -26,7 +26,7 @@ from stilts_artifact.domain.tasks import Part, Split, Task
 from stilts_artifact.errors import ConfigError, DataError
 from stilts_artifact.forms import form_of
 from stilts_artifact.forms.base import Form
-from stilts_artifact.model.heads import task_head
+from stilts_artifact.model.forms import task_head
 from stilts_artifact.model.loading import load_encoder
 from stilts_artifact.model.prepared import load_prepared
 from stilts_artifact.pipeline.tasks import labels as labels_phase
@@ -60,6 +60,12 @@ def examples_of(task: str, language: str, count: int = 12) -> Any:
             tags = ("NOUN", "VERB", "ADP", "NUM")
             return [
                 TaggedSentence(tuple(text.split()), tags if n % 2 else tags[::-1])
+                for n, text in enumerate(texts)
+            ]
+        case "panx":
+            names = ("B-LOC", "I-LOC", "O", "B-PER")
+            return [
+                TaggedSentence(tuple(text.split()), names if n % 2 else names[::-1])
                 for n, text in enumerate(texts)
             ]
         case "mlqa":
@@ -158,11 +164,11 @@ def test_text_of_each_language_is_prepared(
         prepare_phase.Preparation(WORLD, library, LANGUAGES, 4, 64, tiny, tmp_path / "text")
     )
     prepared = load_prepared(tmp_path / "text" / "qaa")
-    assert (prepared.kind, len(prepared.features), len(prepared.examples)) == (None, 4, 0)
+    assert (prepared.form, len(prepared.features), len(prepared.examples)) == (None, 4, 0)
 
 
 @pytest.mark.usefixtures("splits")
-@pytest.mark.parametrize("task", ["xnli", "udpos", "mlqa"])
+@pytest.mark.parametrize("task", ["xnli", "udpos", "panx", "mlqa"])
 @pytest.mark.parametrize("rows", [None, 7])
 def test_predictions_fit_the_label_files(
     tiny: Path,
@@ -182,7 +188,7 @@ def test_predictions_fit_the_label_files(
         split=Split.DEV,
         model=tiny,
         data=data,
-        dtype="float32",
+        dtype="bfloat16",  # which a CPU does not compute in
         out=places["predictions"],
     )
     labels_phase.labels(
@@ -197,10 +203,12 @@ def test_predictions_fit_the_label_files(
         files = [form_of(chosen).file(place, chosen, language, "dev") for place in places.values()]
         assert len(form_of(chosen).count(chosen, language, *files).counts) == (rows or 12)
     assert (
-        len(list(places["predictions"].rglob("*.*")))
-        == len(list(places["labels"].rglob("*.*")))
+        len(list((places["predictions"] / task).iterdir()))
+        == len(list((places["labels"] / task).iterdir()))
         == 2
     )
+    report = json.loads((places["predictions"] / "report.json").read_text())
+    assert report == {"signature": {"max_length": 200, "dtype": "float32"}}
 
 
 @pytest.mark.usefixtures("splits")

@@ -14,7 +14,6 @@ from safetensors.torch import load_file
 from stilts_artifact.domain.tasks import TaskForm
 from stilts_artifact.errors import DataError, IntegrityError, MissingDataError
 from stilts_artifact.files import hash_file
-from stilts_artifact.model.decoding import decode, development_score
 from stilts_artifact.model.heads import ChoiceHead, ClassificationHead, SpanHead, TaggingHead
 from stilts_artifact.model.inference import outputs
 from stilts_artifact.model.loading import load_encoder
@@ -86,7 +85,7 @@ def test_what_is_written_is_what_was_trained(
     assert (report["steps"], report["planned"], report["examples"]) == (6, 6, {"target": 96})
     assert report["encoder"] == hash_file(tiny / WEIGHTS).sha256
     dev = load_prepared(data[kind, "dev"]).first(20)
-    score = development_score(dev, decode(dev, outputs(encoder.model, head, dev)))
+    score = dev.trained_form.score_outputs(dev, outputs(encoder.model, head, dev))
     assert report["best"] == {"step": 6, "score": score, "tasks": {"target": score}}
     assert sorted(path.name for path in out.iterdir()) == ["encoder", "head", "report.json"]
     assert list((tmp_path / "work").iterdir()) == []

@@ -9,17 +9,25 @@ context where XLM-R has three, which shifts their spans by one token
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
-from stilts_artifact.domain.examples import SpanExample
+import numpy as np
+
+from stilts_artifact.domain.examples import Answer, SpanExample
+from stilts_artifact.domain.tasks import TaskForm
 from stilts_artifact.errors import ConfigError
+from stilts_artifact.metrics.squad import answer_counts, squad_tokens
 from stilts_artifact.model.features import PAIR_SPECIALS, Ids, join, pieces
+from stilts_artifact.model.forms.base import Columns, Schema, TrainedForm
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
-    from transformers import PreTrainedTokenizerFast
+    from transformers import PreTrainedTokenizerFast, XLMRobertaConfig
+
+    from stilts_artifact.model.forms.base import Outputs
+    from stilts_artifact.model.heads import SpanHead
+    from stilts_artifact.model.prepared import Prepared
 
 QUESTION_TOKENS = 64
 STRIDE = 128
@@ -32,6 +40,93 @@ NO_ANSWER = 0
 """Token position, that of ``<s>``, which stands for "the answer is not in this window"."""
 
 Offset = tuple[int, int]
+
+
+class TrainedSpan(TrainedForm[SpanExample, Mapping[str, str]]):
+    """SQuAD and its kin; scored by SQuAD v1.1's rules, with v2.0's for questions without answer."""
+
+    form = TaskForm.SPAN
+    # "offsets" are first and last character by turns, "example" the index of the question, of which
+    # a long context has several rows.
+    features: ClassVar[Schema] = {
+        "input_ids": "numbers",
+        "start": "number",
+        "end": "number",
+        "context_start": "number",
+        "offsets": "numbers",
+        "example": "number",
+    }
+    examples: ClassVar[Schema] = {"id": "text", "context": "text", "answers": "texts"}
+
+    def prepare(
+        self,
+        tokenizer: PreTrainedTokenizerFast,
+        labels: Sequence[str],
+        examples: Sequence[SpanExample],
+        max_length: int,
+    ) -> tuple[Columns, Columns]:
+        """A row for each window of each context; there are no ``labels``."""
+        windows = span_windows(tokenizer, examples, max_length=max_length)
+        features: Columns = {
+            "input_ids": [window.input_ids for window in windows],
+            "start": [window.start for window in windows],
+            "end": [window.end for window in windows],
+            "context_start": [window.context_start for window in windows],
+            "offsets": [[at for offset in window.offsets for at in offset] for window in windows],
+            "example": [window.example for window in windows],
+        }
+        gold: Columns = {
+            "id": [example.id for example in examples],
+            "context": [example.context for example in examples],
+            "answers": [[answer.text for answer in example.answers] for example in examples],
+        }
+        return features, gold
+
+    def head_class(self) -> type[SpanHead]:
+        """Two scores a token: of the first and of the last one of the answer."""
+        from stilts_artifact.model.heads import SpanHead
+
+        return SpanHead
+
+    def head(self, config: XLMRobertaConfig, labels: int) -> SpanHead:
+        """A fresh head, which has no labels."""
+        return self.head_class()(config)
+
+    def decode(self, prepared: Prepared, outputs: Outputs) -> dict[str, str]:
+        """Answers by question id.
+
+        A question may stay unanswered only where some have no answer (null threshold 0, as jiant's
+        squad_style/core.py at daa5a25).
+        """
+        asked = spans_of(prepared)
+        null = None if all(example.answers for example in asked) else 0.0
+        texts = answers(windows_of(prepared), outputs, asked, null_threshold=null)
+        return {example.id: text for example, text in zip(asked, texts, strict=True)}
+
+    def development_score(self, prepared: Prepared, predictions: Mapping[str, str]) -> float:
+        """The mean of exact match and F1."""
+        gold = prepared.examples
+        texts = [predictions[identity] for identity in gold["id"][:]]
+        return 100 * float(_answer_counts(texts, gold["answers"][:])[:, :2].mean())
+
+    def score_outputs(self, prepared: Prepared, outputs: Outputs) -> float:
+        """Where some questions have no answer, the best threshold of "no answer" is taken.
+
+        For either metric by itself, as in SQuAD v2.0's own evaluation script (``best_exact`` and
+        ``best_f1``).
+        """
+        gold: list[list[str]] = prepared.examples["answers"][:]
+        if all(gold):
+            return super().score_outputs(prepared, outputs)
+        spans = best_spans(windows_of(prepared), outputs, spans_of(prepared))
+        counts = _answer_counts([span.text for span in spans], gold)
+        doubts = np.array([span.doubt for span in spans])
+        best = [_best_threshold(counts[:, column], doubts, gold) for column in (0, 1)]
+        return 100 * float(np.mean(best))
+
+    def constants(self, prepared: Prepared) -> Iterable[dict[str, str]]:
+        """No answer to any question."""
+        return [dict.fromkeys(prepared.examples["id"][:], "")]
 
 
 class SpanWindow(NamedTuple):
@@ -193,7 +288,7 @@ class BestSpan(NamedTuple):
 
 def best_spans(
     windows: Sequence[SpanWindow],
-    scores: Sequence[NDArray[np.float32]],
+    scores: Sequence[NDArray[np.generic]],
     examples: Sequence[SpanExample],
     *,
     n_best: int = N_BEST,
@@ -220,7 +315,7 @@ def best_spans(
 
 def answers(
     windows: Sequence[SpanWindow],
-    scores: Sequence[NDArray[np.float32]],
+    scores: Sequence[NDArray[np.generic]],
     examples: Sequence[SpanExample],
     *,
     n_best: int = N_BEST,
@@ -251,8 +346,6 @@ def _best_span(
     answer_tokens: int,
 ) -> tuple[float, Offset | None]:
     """Score and characters of the best admissible span of a window."""
-    import numpy as np
-
     first, size = window.context_start, len(window.offsets)
     if size == 0:
         return float("-inf"), None
@@ -272,3 +365,54 @@ def _best_span(
         window.offsets[begins[begin]][0],
         window.offsets[lasts[last]][1],
     )
+
+
+def windows_of(prepared: Prepared) -> list[SpanWindow]:
+    """The windows behind the features, in order; their ``input_ids`` are left empty."""
+    columns = prepared.features.select_columns(
+        ["example", "context_start", "offsets", "start", "end"]
+    ).to_dict()
+    return [
+        SpanWindow(example, [], first, list(zip(flat[::2], flat[1::2], strict=True)), start, end)
+        for example, first, flat, start, end in zip(*columns.values(), strict=True)
+    ]
+
+
+def spans_of(prepared: Prepared) -> list[SpanExample]:
+    """The examples of a span task, without their questions; answers without their places."""
+    columns = prepared.examples.to_dict()
+    return [
+        SpanExample(identity, "", context, tuple(Answer(text, 0) for text in answers))
+        for identity, context, answers in zip(
+            columns["id"], columns["context"], columns["answers"], strict=True
+        )
+    ]
+
+
+def _answer_counts(texts: Sequence[str], gold: Sequence[Sequence[str]]) -> NDArray[np.float64]:
+    """Exact match and F1 of each answer, and 1.
+
+    Where a question has no answer, "" is right (SQuAD v2.0's script).
+    """
+    counts = answer_counts(texts, [list(own) or [""] for own in gold], squad_tokens)
+    silent = [number for number, own in enumerate(gold) if not own]
+    counts[silent, 1] = counts[silent, 0]
+    return counts
+
+
+def _best_threshold(
+    points: NDArray[np.float64], doubts: NDArray[np.float64], gold: Sequence[Sequence[str]]
+) -> float:
+    """Mean over questions at the best threshold: those with less doubt are answered.
+
+    Args:
+        points: of each answer if it is given.
+        doubts: by how much each question would rather not be answered.
+    """
+    unanswered = np.array([float(not own) for own in gold])
+    order = np.argsort(doubts, kind="stable")
+    gains = np.concatenate([[0.0], np.cumsum((points - unanswered)[order])])
+    # Questions of equal doubt are answered together.
+    ranked = doubts[order]
+    cuts = np.concatenate([[True], ranked[1:] > ranked[:-1], [True]])
+    return float((unanswered.sum() + gains[cuts].max()) / len(gold))

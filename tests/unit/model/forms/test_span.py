@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from stilts_artifact.domain.examples import Answer, SpanExample
 from stilts_artifact.errors import ConfigError
 from stilts_artifact.model.features import pieces
-from stilts_artifact.model.spans import NO_ANSWER, SpanWindow, answers, span_windows
+from stilts_artifact.model.forms.span import NO_ANSWER, SpanWindow, answers, span_windows
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
