@@ -65,9 +65,9 @@ def compare_sizes(results: Results) -> list[Comparison]:
             titles.get(row, row),
             column,
             span([cell.value for cell in cells]),
-            span([cell.reported for cell in cells]),
+            span([cell.expected for cell in cells]),
             _largest_difference(cells),
-            span([cell.tolerance for cell in cells if cell.tolerance is not None]),
+            span([cell.limit for cell in cells if cell.limit is not None]),
             verdict_counts(cells),
             len(cells),
         )
@@ -95,20 +95,20 @@ def compare_scores(results: Results) -> list[Comparison]:
     Where these are many, cells of single languages have one only if they fail.
     """
     titles = row_titles(results)
-    few = sum(cell.reported is not None for cell in results.cells) <= _FEW
+    few = sum(cell.expected is not None for cell in results.cells) <= _FEW
     return [
         Comparison(
             titles.get(cell.row, cell.row),
             cell.column + (f" {cell.language}" if cell.language else ""),
             points(cell.value),
-            points(cell.reported),
-            signed(cell.value - cell.reported) if cell.value is not None else "-",
-            "-" if cell.tolerance is None else f"{cell.tolerance:.2f}",
+            points(cell.expected),
+            signed(cell.value - cell.expected) if cell.value is not None else "-",
+            "-" if cell.limit is None else f"{cell.limit:.2f}",
             ((cell.verdict, 1),),
             1,
         )
         for cell in results.cells
-        if cell.reported is not None
+        if cell.expected is not None
         and (few or cell.language is None or cell.verdict is Verdict.NOT_REPRODUCED)
     ]
 
@@ -214,9 +214,9 @@ def signed(value: float | None, digits: int = 1) -> str:
 
 def _largest_difference(cells: Sequence[CellRecord]) -> str:
     differences = [
-        cell.value - cell.reported
+        cell.value - cell.expected
         for cell in cells
-        if cell.value is not None and cell.reported is not None
+        if cell.value is not None and cell.expected is not None
     ]
     if not differences:
         return "-"

@@ -33,14 +33,14 @@ def _mean_first(cells: list[CellRecord]) -> list[CellRecord]:
 
 
 def _line(cell: CellRecord) -> Comparison:
-    known = cell.value is not None and cell.reported is not None
+    known = cell.value is not None and cell.expected is not None
     return Comparison(
         row=cell.column,
         column=cell.language or "mean",
         measured=points(cell.value),
-        reported=points(cell.reported),
-        difference=signed(cell.value - cell.reported) if known else "-",  # type: ignore[operator]
-        band="-" if cell.tolerance is None else f"{cell.tolerance:.2f}",
+        reported=points(cell.expected),
+        difference=signed(cell.value - cell.expected) if known else "-",  # type: ignore[operator]
+        band="-" if cell.limit is None else f"{cell.limit:.2f}",
         counts=((cell.verdict, 1),),
         cells=1,
     )

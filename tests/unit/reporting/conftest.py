@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from stilts_artifact.checking import expected, labels, recheck
+from stilts_artifact.checking import expected, recheck, recompute
 from stilts_artifact.reporting import runs
 from tests.unit.checking.conftest import small_sets  # noqa: F401  (a fixture)
 from tests.unit.checking.small import SmallSet, small_benchmark
@@ -16,7 +16,7 @@ from tests.unit.checking.small import SmallSet, small_benchmark
 
 @pytest.fixture
 def passing(
-    small_sets: dict[int, SmallSet],  # noqa: F811
+    small_sets: dict[str, SmallSet],  # noqa: F811
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Callable[[int], Path]:
@@ -24,11 +24,11 @@ def passing(
 
     def make(table: int) -> Path:
         base = tmp_path / f"table {table}"
-        shutil.copytree(small_sets[table].folder.parent, base)
+        shutil.copytree(small_sets[f"table{table}"].folder.parent, base)
         benchmark = small_benchmark()
         for module in (recheck, runs):
             monkeypatch.setattr(module, "load_benchmark", lambda _: benchmark)
-        for module in (expected, labels):
+        for module in (expected, recompute):
             monkeypatch.setattr(module, "expected_root", lambda: base / "expected")
         return base / "results"
 

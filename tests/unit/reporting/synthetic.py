@@ -80,12 +80,12 @@ def calibration() -> Results:
     """The calibration: two targets of the untuned encoder, each language reported, one of them not met."""
     cells = [
         cell.model_copy(
-            update={"reported": cell.value, "verdict": Verdict.REPRODUCED, "reason": "equal"}
+            update={"expected": cell.value, "verdict": Verdict.REPRODUCED, "reason": "equal"}
         )
         for cell in _row(NONE, 2, (0,))
         if cell.column in ("bucc2018", "tatoeba")
     ]
-    missed = {"reported": 12.0, "verdict": Verdict.NOT_REPRODUCED, "reason": "differs"}
+    missed = {"expected": 12.0, "verdict": Verdict.NOT_REPRODUCED, "reason": "differs"}
     cells[-1] = cells[-1].model_copy(update=missed)
     record = RowRecord(row=NONE, title="mini encoder", group="untuned")
     return _results(0, [record], cells, [], (0,))
@@ -228,8 +228,8 @@ def _cell(
         column=column,
         language=language,
         value=value,
-        reported=reported,
-        tolerance=4.0 if reported is not None else None,
+        expected=reported,
+        limit=4.0 if reported is not None else None,
         verdict=verdict,
         reason=reason,
         signature=""
@@ -256,8 +256,8 @@ def _count(
         column=column,
         language=language,
         value=value,
-        reported=reported,
-        tolerance=0.0,
+        expected=reported,
+        limit=0.0,
         verdict=verdict,
         reason=reason,
         signature="" if value is None else "s",

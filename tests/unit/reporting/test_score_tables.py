@@ -133,8 +133,8 @@ def test_claims_are_shown_with_verdict_and_numbers(results: Results) -> None:
 
 def test_a_long_comparison_names_the_failures_and_counts_the_rest(results: Results) -> None:
     cells = [
-        cell.model_copy(update={"reported": cell.value, "verdict": Verdict.REPRODUCED})
-        if cell.reported is None and cell.value is not None
+        cell.model_copy(update={"expected": cell.value, "verdict": Verdict.REPRODUCED})
+        if cell.expected is None and cell.value is not None
         else cell
         for cell in results.cells
     ]
