@@ -1,6 +1,4 @@
-"""``expected_results/SHA256SUMS``: sums of the expected values.
-
-One edited digit in an expected value would decide a verdict, so it is noticed.
+"""``expected_results/SHA256SUMS``: an edited digit would decide a verdict, so it is noticed.
 
 The file has the form of sha256sum(1); ``sha256sum -c SHA256SUMS`` in its folder checks it without
 this package.

@@ -9,6 +9,7 @@ import pytest
 
 from stilts_artifact.benchmark.experiments import AVERAGE, BEST, NONE, OVERALL
 from stilts_artifact.checking.claims import (
+    RULES,
     Claim,
     Claims,
     claims_path,
@@ -83,12 +84,12 @@ def results(
                     row=row,
                     column=column,
                     value=value,
-                    reported=None,
-                    tolerance=None,
+                    expected=None,
+                    limit=None,
                     verdict=Verdict.NOT_CHECKABLE,
                     reason="",
                     signature=signed(scale, column, (1, 2, 3)),
-                    seeds=[value - spread, value, value + spread],
+                    seeds=(value - spread, value, value + spread),
                 )
             )
     return Results(
@@ -209,8 +210,8 @@ def test_every_claim_reaches_every_verdict(claim: Claim, verdict: Verdict) -> No
 
 def test_the_shipped_claims_are_those_of_the_paper() -> None:
     assert {claim.id for claim in CLAIMS.claims} == set(EXAMPLES)
-    sizes = {claim.id: claim.text for claim in CLAIMS.claims if claim.about == "size"}
-    assert len(sizes) == 5
+    assert {claim.id for claim in CLAIMS.claims} == set(RULES)
+    assert sum(claim.about == "size" for claim in CLAIMS.claims) == 5
     assert CLAIMS.of_experiment("table3").claims == (
         claim_named("best-gain"),
         claim_named("best-improves"),
@@ -245,10 +246,9 @@ def test_every_cell_a_claim_needs_is_a_cell_of_its_table(world_name: str) -> Non
     known = {"table2": (names, scores | {AVERAGE}), "table3": ([NONE, BEST], scores | {OVERALL})}
     for claim in CLAIMS.claims:
         known_rows, known_columns = known[claim.experiment]
-        for reference in claim.references:
-            for row, column in reference.places(known_rows):
-                assert row in known_rows, claim.id
-                assert column in known_columns, claim.id
+        for row, column in claim.needs(known_rows).cells:
+            assert row in known_rows, claim.id
+            assert column in known_columns, claim.id
     translated = [claim.id for claim in CLAIMS.claims if claim.gap]
     assert translated == ["translated-no-consistent-gain", "english-over-translated"]
 
@@ -371,14 +371,13 @@ sets: {both: [mnli, qqp]}
 seed_sd: {average: 0.5}
 seed_sd_reason: assumed
 claims:
-  - id: one
+  - id: mnli-gain
     title: t
     statement: what it says
     source: s
     experiment: table2
     about: direction
-    predicate: mean(gain(both, average)) > 0
-    numbers: {gain: "mean(gain(both, average))"}
+    numbers: {reported: 7.5, tolerance: 3}
     inconclusive: within noise
 """
 
@@ -391,15 +390,20 @@ def write(folder: Path, text: str) -> Path:
 
 def test_a_claim_carries_its_source_in_words(tmp_path: Path) -> None:
     [claim] = load_claims(write(tmp_path, GOOD)).claims
-    assert (claim.id, claim.source, claim.experiment) == ("one", "the source", "table2")
+    assert (claim.id, claim.source, claim.experiment) == ("mnli-gain", "the source", "table2")
+    assert claim.numbers == {"reported": 7.5, "tolerance": 3.0}
 
 
 @pytest.mark.parametrize(
     ("old", "new", "place"),
     [
-        ("source: s", "source: z", "one"),
-        ("> 0", "> zero", r"one: predicate:29"),
-        ('average))"}', 'average)"}', r"one: gain:25"),
+        ("source: s", "source: z", "mnli-gain"),
+        ("id: mnli-gain", "id: mnly-gain", "did you mean 'mnli-gain'"),
+        (", tolerance: 3", "", "mnli-gain"),
+        ("tolerance: 3", "tolerence: 3", "numbers that decide"),
+        ("tolerance: 3", "tolerance: 3, at_least: 5", "numbers that decide"),
+        ("tolerance: 3", "tolerance: '3'", "tolerance"),
+        ("tolerance: 3", "tolerance: .inf", "finite"),
         ("experiment: table2", "experiment: table9", "table9"),
         ("about: direction", "about: both", "about"),
         ("title: t", "titel: t", "titel|title"),

@@ -75,7 +75,12 @@ def test_noise_scale_seeds_and_bands_of_cells_are_read(tmp_path: Path) -> None:
     assert table.noise == {"train": ColumnNoise(0.5, "the reason", (10, 20))}
     assert table.scale == "paper"
     first, second = table.cells.values()
-    assert (first.n, table.band(first), second.n, table.band(second)) == (3, 1.0, None, 2.5)
+    assert (first.n, table.tolerance_of(first), second.n, table.tolerance_of(second)) == (
+        3,
+        1.0,
+        None,
+        2.5,
+    )
 
 
 @pytest.mark.parametrize(

@@ -100,7 +100,7 @@ def test_printed_groups_are_the_means_of_their_tasks_or_within_their_wider_band(
     reported = expected.cells[CellKey(row, group)]
     tasks = [expected.cells[CellKey(row, task)].value or 0 for task in GROUPS[group]]
     difference = abs((reported.value or 0) - sum(tasks) / len(tasks))
-    widened = expected.band(reported) - expected.tolerances[group]
+    widened = expected.tolerance_of(reported) - expected.tolerances[group]
     assert difference <= max(0.1, widened + 1e-9)
     assert bool(widened) is (difference > 0.1)
 

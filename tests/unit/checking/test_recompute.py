@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from benchmarks.checking import file_records, make_run
-from stilts_artifact.checking.labels import load_labels
 from stilts_artifact.checking.recheck import judge_all_claims, recheck
+from stilts_artifact.checking.recompute import load_labels
 from stilts_artifact.checking.sums import refresh_sums
 from stilts_artifact.domain.cells import Verdict
 from stilts_artifact.errors import ArtifactError, ConfigError, IntegrityError
@@ -233,7 +233,7 @@ def test_a_malformed_list_of_labels_is_refused(small: SmallSet, line: str) -> No
 
 
 def test_two_runs_are_not_mixed(small: SmallSet) -> None:
-    """A results file of other seeds beside these predictions: its cells are not what the predictions give."""
+    """A results file of other seeds beside these predictions: they do not give its cells."""
     from tests.unit.checking.small import ROWS, SIZES, small_benchmark
 
     own = small.run.rename(small.folder / "own")
