@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bars
     from rich.progress import TaskID
 
-    from stilts_artifact.data.download import Progress
+    from stilts_artifact.data.receive import Progress
     from stilts_artifact.domain.tasks import Task
 
 
