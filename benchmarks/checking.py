@@ -15,8 +15,6 @@ import os
 import platform
 import random
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -39,11 +37,9 @@ from stilts_artifact.checking.results import (
 from stilts_artifact.domain.cells import CellKey, Verdict
 from stilts_artifact.domain.signature import Signature
 from stilts_artifact.domain.tasks import Benchmark, Split, Task, TaskForm
+from stilts_artifact.forms import form_of
 from stilts_artifact.metrics import METRIC_VERSION
 from stilts_artifact.metrics.averages import task_score
-from stilts_artifact.metrics.counting import count_files
-from stilts_artifact.metrics.scores import METRICS
-from stilts_artifact.metrics.submission import file_of, suffix_of
 from stilts_artifact.metrics.tables import CellValue, table_columns, table_values
 
 SIZES = {
@@ -159,7 +155,7 @@ def make_files(
 
 
 def _write(folder: Path, task: Task, language: str, split: Split, text: str) -> None:
-    path = file_of(folder, task.name, language, suffix_of(task.form), split)
+    path = form_of(task).file(folder, task, language, split)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
 
@@ -250,27 +246,16 @@ def one_by_one(folder: Path, benchmark: Benchmark, names: Sequence[str]) -> dict
             if column.is_average or column.metric != "score":
                 continue
             task = column.tasks[0]
-            split, suffix = table2.scored_split(task), suffix_of(task.form)
+            form, split = form_of(task), table2.scored_split(task)
             for language in task.languages_of(split):
-                predicted = file_of(
-                    folder / "predictions" / row / "seed-0", task.name, language, suffix, split
+                predicted = form.file(
+                    folder / "predictions" / row / "seed-0", task, language, split
                 )
-                gold = file_of(folder / "labels", task.name, language, suffix, split)
-                sums = count_files(task, language, predicted, gold).counts.sum(axis=0)
-                found[CellKey(row, task.name, language)] = float(
-                    task_score(METRICS[task.form][1](sums))
-                )
+                gold = form.file(folder / "labels", task, language, split)
+                sums = form.count(task, language, predicted, gold).counts.sum(axis=0)
+                points = task_score(form.points(sums))
+                found[CellKey(row, task.name, language)] = float(points)
     return found
-
-
-def check_command(results: Path) -> None:
-    """``check --all`` as a user runs it, interpreter start included."""
-    command = [sys.executable, "-m", "stilts_artifact", "check", "--all", "--results", str(results)]
-    finished = subprocess.run(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False
-    )
-    if finished.returncode not in (0, 1, 6):
-        sys.exit(finished.stderr)
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -281,7 +266,7 @@ def seconds(work: Callable[[], object]) -> float:
 
 
 def main() -> None:
-    """Run all three in turn and print medians and the ratio."""
+    """Run both in turn and print medians and the ratio."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -301,7 +286,6 @@ def main() -> None:
         works: dict[str, Callable[[], object]] = {
             "one pass": lambda: table_values(folder, benchmark, experiment, names, [0]),
             "one by one": lambda: one_by_one(folder, benchmark, names),
-            "check --all": lambda: check_command(results),
         }
         times = {
             name: [seconds(work) for _ in range(options.rounds)] for name, work in works.items()

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from stilts_artifact.checking.recheck import Recheck
     from stilts_artifact.checking.results import Results
     from stilts_artifact.experiments.outcome import Outcome
-    from stilts_artifact.metrics import Scores
+    from stilts_artifact.metrics.score import Scores
     from stilts_artifact.retrieval.mine import Pairs
 
 
@@ -130,7 +130,7 @@ def score_folders(
         MissingDataError: a folder that is not there.
         DataError: nothing to score, an unknown language, or a file that cannot be vouched for.
     """
-    from stilts_artifact.metrics import score_folders as score
+    from stilts_artifact.metrics.score import score_folders as score
 
     return score(predictions, labels, benchmark=load_benchmark(benchmark))
 

@@ -23,6 +23,7 @@ def read_pins(table: str) -> dict[str, Pin]:
     Raises:
         ConfigError: the file is absent, or :func:`parse_pins` refuses it.
     """
+    # Imported where it is used: the command line starts without it.
     from importlib.resources import files
 
     try:

@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 
 from stilts_artifact.benchmark.languages import XTREME
 from stilts_artifact.benchmark.pins import Pin, read_pins
-from stilts_artifact.benchmark.targets import treebanks
+from stilts_artifact.benchmark.tasks import treebanks
 from stilts_artifact.domain.tasks import Member, Source
 from stilts_artifact.errors import ConfigError
 

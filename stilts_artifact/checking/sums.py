@@ -11,8 +11,9 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from stilts_artifact.documents import read_document, write_atomically
+from stilts_artifact.documents import read_document
 from stilts_artifact.errors import DataError, IntegrityError
+from stilts_artifact.files import write_file
 
 SUMS = "SHA256SUMS"
 REFRESH = "stilts-artifact expected sums"
@@ -94,7 +95,7 @@ def refresh_sums(root: Path, changed: Iterable[Path] | None = None) -> list[str]
             path.resolve().relative_to(root.resolve()).as_posix(): _sum(path) for path in changed
         }
     content = "".join(f"{new[name]}  {name}\n" for name in sorted(new))
-    write_atomically(root / SUMS, content.encode())
+    write_file(root / SUMS, content.encode())
     return sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from stilts_artifact.data.download import Progress as DownloadProgress
     from stilts_artifact.domain.tasks import Task
-    from stilts_artifact.training.progress import Progress as TrainingProgress
+    from stilts_artifact.training.loop import Progress as TrainingProgress
 
 _TRAINING_LINES = 20  # at most so many lines of a training run where there is no terminal
 

@@ -32,7 +32,7 @@ def score(
 
     if benchmark not in BENCHMARKS:
         raise unknown_name("benchmark", benchmark, BENCHMARKS)
-    from stilts_artifact.metrics import score_folders
+    from stilts_artifact.metrics.score import score_folders
     from stilts_artifact.reporting.console import make_console, show_scores
 
     scores = score_folders(predictions, labels, benchmark=load_benchmark(benchmark))

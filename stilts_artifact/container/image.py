@@ -45,6 +45,7 @@ def build(
             expected="a folder with the Dockerfile",
             fix="clone the repository and run ./reproduce.sh container build there",
         )
+    # So that a missing engine is told in this package's words, and before anything is read.
     connect().close()
     command = [find_builder(), "build", "--network", network, "--tag", tag]
     for name, value in build_arguments(CLONE, variant, base).items():

@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
-from stilts_artifact.data.files import FileStore, describe
-from stilts_artifact.data.incoming import Incoming, IncomingLostError
 from stilts_artifact.data.receive import (
     FailedAttempt,
     Outcome,
@@ -20,8 +18,10 @@ from stilts_artifact.data.receive import (
     Silent,
     open_session,
 )
+from stilts_artifact.data.store import FileStore, Incoming, IncomingLostError
 from stilts_artifact.domain.tasks import Source
 from stilts_artifact.errors import ArtifactError, IntegrityError, MissingDataError
+from stilts_artifact.files import describe
 
 if TYPE_CHECKING:
     import requests
@@ -164,7 +164,8 @@ def _failure(source: Source, attempts: Sequence[Attempt]) -> ArtifactError:
         where=f"{len(attempts)} attempts",
         got="".join(f"\n    {attempt}" for attempt in attempts),
         expected=describe(source.bytes, source.sha256),
-        fix=f"stilts-artifact fetch again, name a --mirror, or put the file into a --data folder. {source.obtain}",
+        fix="stilts-artifact fetch again, name a --mirror, or put the file into a --data folder. "
+        f"{source.obtain}",
     )
 
 

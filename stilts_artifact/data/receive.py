@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
 from stilts_artifact import __version__
-from stilts_artifact.data.incoming import Incoming
+from stilts_artifact.data.store import Incoming
 
 if TYPE_CHECKING:
     import requests
@@ -108,7 +108,7 @@ class Receiver:
     progress: Progress
 
     def receive(self, url: str, incoming: Incoming) -> bool:
-        """Complete ``incoming`` to ``size`` bytes; ``True`` if they continue bytes of an earlier response.
+        """Complete ``incoming`` to ``size`` bytes; ``True`` if they continue earlier ones.
 
         Raises:
             FailedAttempt: it is not complete. Bytes worth resuming from stay in ``incoming``.
@@ -202,7 +202,7 @@ class Receiver:
             self._end_too_soon(response, incoming, first)
 
     def _end_too_soon(self, response: requests.Response, incoming: Incoming, first: bytes) -> None:
-        """A body ended early: cut off, or complete and another file (only a chunked one says so)."""
+        """A body ended early: cut off, or complete and another file (if chunked, it says so)."""
         whole = response.status_code == http.client.OK and "Transfer-Encoding" in response.headers
         happened = f"{_kind(response, first)} of {incoming.size:,} bytes instead of {self.size:,}"
         if whole:

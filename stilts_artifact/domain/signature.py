@@ -42,6 +42,7 @@ _FIELDS: Mapping[str, str] = {
 }
 _INTEGERS = frozenset({"layer", "max_length", "neighbours", "seeds"})
 _SEQUENCES = frozenset({"languages", "seeds"})
+# Separators of the form, and the escape itself.
 _RESERVED = "%|:+"
 
 _Scalar = str | int
@@ -107,12 +108,14 @@ class Signature:
             value = getattr(self, name)
             if value is not None or name in _REQUIRED:
                 _check(name, value)
+        # Sorted, so that two signatures of the same set are equal as text too.
         object.__setattr__(self, "languages", tuple(sorted(self.languages)))
         if self.seeds is not None:
             object.__setattr__(self, "seeds", tuple(sorted(self.seeds)))
 
     def short(self) -> str:
         """One line, short keys, no empty fields: ``udpos|split:test|lang:en|...|v:0.1.0``."""
+        # The task stands without its key, as the metric does in sacrebleu's signatures.
         first, *rest = self._items(SHORT_KEYS)
         return "|".join([first.partition(":")[2], *rest])
 
@@ -125,9 +128,8 @@ class Signature:
         return [f"{key}:{_write(value)}" for key, value in values if value is not None]
 
     @classmethod
-    @lru_cache(
-        maxsize=1 << 14
-    )  # a table is judged cell by cell, and each reads a few signatures more than once
+    # A table is judged cell by cell, and each reads a few signatures more than once.
+    @lru_cache(maxsize=1 << 14)
     def parse(cls, text: str) -> Signature:
         """Read either form back; ``parse(s.short()) == parse(s.long()) == s``.
 
@@ -221,6 +223,7 @@ def _escape(text: str) -> str:
     """Percent-encode what the form reserves and what does not print; all scripts stay readable."""
     return "".join(
         char
+        # Control and bidirectional characters could make one signature look like another.
         if char.isprintable() and char not in _RESERVED
         else quote(char, safe="", errors="surrogatepass")
         for char in text

@@ -23,7 +23,7 @@ from stilts_artifact.domain.cells import Verdict
 from stilts_artifact.errors import ArtifactError
 from stilts_artifact.experiments.scored import wanted_cells
 from stilts_artifact.experiments.session import Measured, Session
-from stilts_artifact.files import describe_folder, write_file
+from stilts_artifact.files import FileManifest, plain_files, write_file
 from stilts_artifact.metrics.tables import table_columns
 
 # Packages that a number may depend on.
@@ -73,7 +73,8 @@ def _judge(measured: Measured, session: Session) -> Results:
     scale, experiment = session.scale, session.experiment
     expected = expected_cells(scale.expected, experiment, scale.benchmark)
     judged = judge_table(measured.cells, expected)
-    files = describe_folder(session.folder) if not experiment.is_counted else {}
+    present = {} if experiment.is_counted else plain_files(session.folder)
+    files = FileManifest.of(present).files
     results = Results(
         experiment=experiment.name,
         scale=scale.name,

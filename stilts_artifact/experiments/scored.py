@@ -29,11 +29,11 @@ from stilts_artifact.experiments.session import Measured, Session
 from stilts_artifact.experiments.steps import StepBuilder
 from stilts_artifact.experiments.table1 import describe_source, in_one_line
 from stilts_artifact.files import publish_folder
-from stilts_artifact.metrics.scores import METRIC_VERSION
+from stilts_artifact.metrics import METRIC_VERSION
 from stilts_artifact.metrics.tables import Column, table_columns, table_values
+from stilts_artifact.pipeline.errors import RunError, RunReport
 from stilts_artifact.pipeline.executor import run
 from stilts_artifact.pipeline.kinds import KINDS
-from stilts_artifact.pipeline.report import RunError, RunReport
 from stilts_artifact.pipeline.step import Graph, Step
 from stilts_artifact.pipeline.store import Store
 
@@ -488,10 +488,10 @@ def _trained(step: Step) -> Iterable[Step]:
 def _reasons(report: RunReport) -> dict[str, str]:
     """Address of every step that has no result -> why."""
     found = {
-        failure.node.address: f"failed: {in_one_line(failure.error)}" for failure in report.failures
+        failure.step.address: f"failed: {in_one_line(failure.error)}" for failure in report.failures
     }
     for skipped in report.skipped:
-        found[skipped.node.address] = f"not run, because {skipped.because.label} failed"
+        found[skipped.step.address] = f"not run, because {skipped.because.label} failed"
     return found
 
 

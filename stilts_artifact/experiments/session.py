@@ -147,7 +147,13 @@ class Session:
             self.machine.store / "encoders",
             offline=self.machine.offline,
         )
-        return make_context(self.machine.store, list(self.machine.data), folder, device=device)
+        return make_context(
+            self.machine.store,
+            list(self.machine.data),
+            folder,
+            device=device,
+            checkpoint_every=self.scale.checkpoint_every,
+        )
 
     def _device(self, trains: bool) -> Device:
         """GPUs where the scale is made for them; a cluster is taken to have what it needs."""

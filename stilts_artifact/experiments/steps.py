@@ -16,13 +16,12 @@ from stilts_artifact.benchmark.experiments import (
     selection_task,
     training_task,
 )
-from stilts_artifact.config.schema import Scale, Tuning
-from stilts_artifact.domain.tasks import Benchmark, Part, Role, Split, Task, TaskForm
+from stilts_artifact.config.schema import Scale, TaskTraining
+from stilts_artifact.domain.tasks import Benchmark, Part, Role, Split, Task
 from stilts_artifact.experiments.session import Session
+from stilts_artifact.forms import form_of
 from stilts_artifact.model.hub import revision_of
 from stilts_artifact.pipeline.step import Step
-
-RETRIEVAL = (TaskForm.MINING, TaskForm.SEARCH)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +63,8 @@ class StepBuilder:
         if row.mlm:
             inputs["text"] = self._text()
         params = {"tasks": list(row.tasks), "mlm": row.mlm, "language": row.language, "seed": seed}
-        return Step("intermediate", {**params, "recipe": self._intermediate_recipe(row)}, inputs)
+        recipe = self._intermediate_recipe(row, seed)
+        return Step("intermediate", {**params, "recipe": recipe}, inputs)
 
     def target(self, row: Row, seed: int, task: Task) -> Step:
         """Phase (iii), training: a row's encoder fine-tuned on the pivot's data of a target."""
@@ -81,18 +81,16 @@ class StepBuilder:
         recipe = {
             "epochs": tuning.epochs,
             "batch": tuning.batch,
-            "learning_rate": tuning.learning_rate,
+            "training": self._training(seed, tuning.learning_rate),
         }
-        return Step(
-            "target", {"task": name, "seed": seed, "recipe": recipe | self._shared_recipe()}, inputs
-        )
+        return Step("target", {"task": name, "seed": seed, "recipe": recipe}, inputs)
 
     def predictions(
         self, row: Row, seed: int, task: Task, experiment: Experiment, languages: Sequence[str]
     ) -> Step:
         """A row's predictions for a target, in some of its languages."""
         split = experiment.scored_split(task)
-        if task.form in RETRIEVAL:
+        if not form_of(task).is_trained:
             return self._retrieval(row, seed, task, experiment, languages)
         data = self._prepared(task.name, split, languages)
         params = {
@@ -111,7 +109,7 @@ class StepBuilder:
         """Everything upstream that a row's model of a target is trained and chosen on."""
         source_language = self.benchmark.source_language
         parts: list[Part] = []
-        if task.form not in RETRIEVAL:
+        if form_of(task).is_trained:
             parts += task.parts[Split.TRAIN, source_language]
             selection = selection_task(task, self.benchmark)
             if selection is not None:
@@ -130,7 +128,7 @@ class StepBuilder:
     def evaluation_parts(self, task: Task, experiment: Experiment, language: str) -> list[Part]:
         """What a language's score reads; thresholds for test data are tuned on development data."""
         split = experiment.scored_split(task)
-        splits = {split, Split.DEV} if task.form is TaskForm.MINING else {split}
+        splits = {split, Split.DEV} if form_of(task).tuned_on_development else {split}
         return [
             part
             for (own, code), parts in task.parts.items()
@@ -152,8 +150,9 @@ class StepBuilder:
     def _label_parts(self, name: str) -> tuple[Part, ...]:
         """What the labels of a task are taken from, if they are no closed set."""
         task = self.benchmark.tasks[name]
-        open_set = task.form is TaskForm.TAGGING and not task.labels
-        return task.parts[Split.TRAIN, self.benchmark.source_language] if open_set else ()
+        if not form_of(task).has_open_labels(task):
+            return ()
+        return task.parts[Split.TRAIN, self.benchmark.source_language]
 
     def _retrieval(
         self, row: Row, seed: int, task: Task, experiment: Experiment, languages: Sequence[str]
@@ -198,7 +197,7 @@ class StepBuilder:
         }
 
     def _rows(self, task: Task, split: Split) -> int | None:
-        if task.form in RETRIEVAL:
+        if not form_of(task).is_trained:
             return None
         return (
             self.tuning(task.name).train_rows
@@ -206,13 +205,13 @@ class StepBuilder:
             else self.scale.evaluation_rows
         )
 
-    def tuning(self, name: str) -> Tuning:
+    def tuning(self, name: str) -> TaskTraining:
         """How a task is trained; a target that another one is trained for, as that one."""
         task = self.benchmark.tasks[name]
         shared = training_task(task, self.benchmark) if task.role is Role.TARGET else None
         return self.scale.tuning(shared or name)
 
-    def _intermediate_recipe(self, row: Row) -> dict[str, Any]:
+    def _intermediate_recipe(self, row: Row, seed: int) -> dict[str, Any]:
         scale = self.scale
         cap = scale.cap(row.tasks, row.mlm)
         tasks = {
@@ -229,15 +228,12 @@ class StepBuilder:
             "batch": scale.mlm.batch,
             "cap": cap,
         }
-        recipe = {
-            "tasks": tasks,
-            "learning_rate": scale.learning_rate(row.tasks, row.mlm),
-            **self._shared_recipe(),
-        }
-        return recipe | ({"mlm": text} if row.mlm else {})
+        training = self._training(seed, scale.learning_rate(row.tasks, row.mlm))
+        return {"tasks": tasks, "training": training} | ({"mlm": text} if row.mlm else {})
 
-    def _shared_recipe(self) -> dict[str, Any]:
-        return {"training": self.scale.training.model_dump(), "dtype": self.scale.dtype}
+    def _training(self, seed: int, learning_rate: float) -> dict[str, Any]:
+        """A :class:`TrainingConfig`; but its seed is a step's own parameter, to be in its label."""
+        return self.scale.training_config(seed, learning_rate).model_dump(exclude={"seed"})
 
     def _pins(self, parts: Iterable[Part]) -> dict[str, str]:
         return {name: self.pins[name] for name in sorted({part.source for part in parts})}

@@ -22,6 +22,7 @@ from stilts_artifact.miniworld.wording import plain
 
 YES, NO, ALSO = "be", "not", "and"
 """Concepts whose words join two texts: the second is so, is not so, or is another matter."""
+# In the order of LABELS: entailment, neutral, contradiction.
 _JOINING = dict(zip(LABELS, (YES, ALSO, NO), strict=True))
 
 
@@ -131,6 +132,7 @@ def _lore(r: Stream) -> Exchange:
     )
 
 
+# A form that stands twice is drawn twice as often; questions and inference need the most text.
 _FORMS: tuple[Callable[[Stream], Exchange], ...] = (
     _conclusion,
     _conclusion,

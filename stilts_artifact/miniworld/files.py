@@ -23,6 +23,7 @@ Maker = Callable[[int], bytes]
 SCHEME = "miniworld:"
 
 
+# Functions and not bytes: a run that needs three files generates three.
 def _makers() -> dict[str, Maker]:
     return {
         "anli_v0.1.zip": nli.anli,
@@ -95,6 +96,7 @@ def build(name: str, seed: int = SEED) -> bytes:
     """
     maker = _MAKERS.get(name)
     if maker is None:
+        # A mistyped name is likelier than one that never was.
         close = get_close_matches(name, FILES, 1)
         raise ConfigError(
             "no such file in the mini world",

@@ -9,6 +9,7 @@ from zlib import crc32
 SplitName = Literal["train", "dev", "test"]
 T = TypeVar("T")
 
+# A text's own checksum decides, so files made alone, in any order, agree on who owns it.
 _SHARES = 16
 _OWNED: dict[SplitName, tuple[int, int]] = {"train": (0, 8), "dev": (8, 12), "test": (12, 16)}
 
@@ -39,6 +40,7 @@ def distinct(
     wanted = size // labels
     counts: dict[str, int] = {}
     left = wanted * labels
+    # Ends because far more can be said than any file asks for.
     while left:
         item = draw()
         own = text(item)

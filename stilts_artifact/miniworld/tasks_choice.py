@@ -79,9 +79,8 @@ def _endings(r: Stream, who: Referent, what: Thing, right: tuple[str, int]) -> l
             for thing in (what, other)
         ]
     if not acts and r.chance(_TWO_BY_TWO * len(_ACTING) / (len(_LATER) - len(_ACTING))):
-        others = [
-            place for place in others if place not in _ACTING
-        ]  # makes up for the endings above, which all act
+        # Makes up for the endings above, which all act.
+        others = [place for place in others if place not in _ACTING]
     return [_step(who, what, scene, step, None) for scene, step in (right, *r.sample(others, 3))]
 
 
@@ -103,6 +102,7 @@ def _hellaswag_row(own: Grammar, index: int, item: Item, split: SplitName) -> di
     context = " ".join([own.text(step) for step in item.told])
     endings = [own.text(candidate) for candidate in item.candidates]
     begun = ""
+    # With the verb first, the beginning would be the answer.
     if own.language.order != "VSO":
         begun = own.clause(item.candidates[0])[0][1].text
         endings = [ending[len(begun) + 1 :] for ending in endings]
@@ -159,6 +159,7 @@ def cosmosqa(seed: int, split: SplitName) -> bytes:
     """Cosmos QA as comma-separated values."""
     own = grammar(SOURCE_LANGUAGE, seed)
     buffer = io.StringIO()
+    # Line feeds, where upstream has CRLF: the reader takes both.
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(
         ["id", "context", "question", "answer0", "answer1", "answer2", "answer3", "label"]

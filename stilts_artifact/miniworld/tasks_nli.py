@@ -41,6 +41,7 @@ def pairs(
     turn = count()
 
     def draw() -> Inference:
+        # Labels in turn: a label that lags behind would make the others draw in vain.
         return infer(r, LABELS[next(turn) % 3], bystanders)
 
     # The hypothesis alone decides: then no split has met another's hypotheses, whatever the
@@ -121,6 +122,7 @@ def anli(seed: int) -> bytes:
                         "tag": f"r{number}_{split}",
                     }
                 )
+            # Round, split: as upstream, whose rounds grow harder.
             members[f"anli_v0.1/R{number}/{split}.jsonl"] = jsonl(rows)
     return zip_archive(members)
 

@@ -96,6 +96,7 @@ def with_denials(r: Stream, pair: Pair) -> Pair:
 
 
 def _paws_rules(event: Event) -> list[str]:
+    # Roles most often, as in PAWS, where word order is what tells two sentences apart.
     rules = ["roles", "roles", "roles", "verb", "verb", "adjunct"]
     agent, patient = event.agent, event.patient
     if isinstance(agent, Thing) and isinstance(patient, Thing) and agent.quality != patient.quality:
@@ -160,6 +161,7 @@ def pairs(seed: int, name: str, split: SplitName, size: int) -> tuple[Pair, ...]
     r = Stream(seed, name, split)
     source_language = grammar(SOURCE_LANGUAGE, seed)
     turn = count()
+    # A stream beside the other, so that the pairs drawn there are the same with and without.
     denials = Stream(seed, name, split, DENIALS)
 
     def draw() -> Pair:

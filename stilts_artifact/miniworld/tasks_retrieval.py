@@ -34,6 +34,7 @@ def _unique(r: Stream, seed: int, taken: set[str], taste: scenes.Taste) -> Itera
     source_language = grammar(SOURCE_LANGUAGE, seed)
     while True:
         drawn = scenes.event(r, taste)
+        # Without what stands in front: in another order it would be a second translation.
         text = source_language.text(drawn._replace(front=None))
         if text not in taken:
             taken.add(text)
@@ -69,6 +70,7 @@ def corpora(seed: int, language: str, part: str) -> Corpora:
             taken.add(text)
             misses.append(miss)
     sides = []
+    # Look-alikes stand on one side only: on the other is the sentence they are mistaken for.
     for extra in ([], misses):
         others = [next(fresh) for _ in range(size - pairs - len(extra))]
         sides.append(

@@ -92,6 +92,7 @@ def _answerable(events: Sequence[Event], index: int, slot: Slot) -> Asked:
 
 def _unanswerable(r: Stream, events: Sequence[Event], index: int, slot: Slot) -> Asked:
     """A question that takes a participant of one event for one of another."""
+    # Any event but this one.
     told, other = events[index], events[(index + 1 + r.below(len(events) - 1)) % len(events)]
     wrong = (
         told._replace(agent=other.agent)
@@ -108,6 +109,7 @@ def paragraphs(
     """``size`` different paragraphs of the split; ``names`` are the stream's."""
     r = Stream(seed, *names, split)
     source_language = grammar(SOURCE_LANGUAGE, seed)
+    # As upstream: TyDiQA-GoldP has one question for each passage.
     questions = 1 if names[0] == "tydiqa" else QUESTIONS
 
     # One event decides which split owns the paragraph that is built around it.

@@ -79,7 +79,9 @@ def conllu(own: Grammar, meaning: Meaning, name: str) -> str:
                 f"{numbers[at]}\t_\t_\t{word.upos}\t_\t_\t_\t_\t{numbers[word.head]}:{word.deprel}\t_"
             )
             continue
+        # CoNLL-U counts from 1; 0 is the root's head.
         head = "0" if word.head < 0 else numbers[word.head]
+        # Only the final punctuation mark leans on the word before it.
         space = "SpaceAfter=No" if at == last - 1 and word.kind == "word" else "_"
         rows.append(
             f"{numbers[at]}\t{word.form}\t{word.lemma}\t{word.upos}\t_\t_\t{head}\t{word.deprel}\t_\t{space}"

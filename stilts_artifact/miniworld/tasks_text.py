@@ -17,6 +17,7 @@ def wikipedia(seed: int, language: str) -> bytes:
     lines: list[str] = []
     while len(lines) < LINES:
         passage = next(told)
+        # Whatever the language, the source language's text decides, as it does for every task.
         if all(owns("train", source_language.text(meaning)) for meaning in passage):
             lines.append(" ".join([own.text(meaning) for meaning in passage]))
     return "".join(f"{line}\n" for line in lines).encode()

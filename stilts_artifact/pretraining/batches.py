@@ -72,6 +72,7 @@ def train_tokenizer(texts: Iterable[str], pieces: int) -> PreTrainedTokenizerFas
         vocab_size=pieces,
         model_type="unigram",
         character_coverage=1.0,
+        # The ids of <unk>, <s>, </s> inside SentencePiece, before fairseq's layout is put on top.
         unk_id=0,
         bos_id=1,
         eos_id=2,
@@ -108,6 +109,7 @@ def batches(
 def _pool(
     recipe: Recipe, tokenizer: PreTrainedTokenizerFast, forbidden: Collection[str], number: int
 ) -> list[Batch]:
+    # A pool is made anew from its number alone, so a resumed run needs no state but that.
     size = POOL_BATCHES * recipe.batch_tokens // _TYPICAL_TOKENS
     name = f"{recipe.seed}/{number}"
     joined = joined_rows(
@@ -126,6 +128,7 @@ def _pool(
     if paired:
         firsts, seconds = zip(*paired, strict=True)
         ids += tokenizer(list(firsts), list(seconds), truncation=True)["input_ids"]
+    # Windows of plain text tell what is masked, whatever is; joined ones know better.
     told = [[OPEN] * len(row) for row in ids] + [row.told for row in joined]
     ids += [row.input_ids for row in joined]
     order = token_batches([len(row) for row in ids], recipe.batch_tokens, seed=number)

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from stilts_artifact.documents import dump_json, parse_json, read_document, write_atomically
+from stilts_artifact.documents import dump_json, parse_json, read_document
+from stilts_artifact.files import write_file
+from stilts_artifact.model.hub import shipped_encoder
 from stilts_artifact.model.manifest import WEIGHTS, verify_folder, write_manifest
-from stilts_artifact.model.shipped import shipped_encoder
 
 CARD = "README.md"
 FACTS = "pretraining.json"
@@ -102,8 +103,9 @@ def record_quality(folder: Path, quality: Mapping[str, Any]) -> None:
     Raises:
         IntegrityError: the folder was not sound before.
     """
+    # Or a damaged folder would get a manifest that vouches for it.
     verify_folder(folder)
     facts = parse_json(read_document(folder / FACTS), str(folder / FACTS))
-    write_atomically(folder / QUALITY, dump_json(dict(quality)))
-    write_atomically(folder / CARD, render_card(facts, quality))
+    write_file(folder / QUALITY, dump_json(dict(quality)))
+    write_file(folder / CARD, render_card(facts, quality))
     write_manifest(folder)

@@ -12,16 +12,8 @@ from typing import NamedTuple
 
 from stilts_artifact.data.fetch import Openers, fetch
 from stilts_artifact.data.library import Library
-from stilts_artifact.data.splits import SplitData, read_split
-from stilts_artifact.domain.examples import (
-    ChoiceExample,
-    ComparableCorpus,
-    PairExample,
-    SentencePair,
-    SpanExample,
-    TaggedSentence,
-)
 from stilts_artifact.domain.tasks import Benchmark, Split
+from stilts_artifact.forms import form_of
 from stilts_artifact.miniworld import SEED, languages, passages, realise
 from stilts_artifact.miniworld.draw import Stream
 from stilts_artifact.miniworld.meanings import Meaning
@@ -70,6 +62,7 @@ def windows(name: str, parallel_share: float, forbidden: Collection[str]) -> Ite
     A parallel window holds one sentence in two languages. A monolingual one holds a passage, split
     in two as often as not, so that a separator does not always mean translation.
     """
+    # A stream of its own: how passages are shown must not change which come next.
     r = Stream(SEED, "windows", name)
     codes = tuple(languages)
     for passage in _told(name):
@@ -78,6 +71,7 @@ def windows(name: str, parallel_share: float, forbidden: Collection[str]) -> Ite
             sentences = [realise(meaning, code) for code in pair]
             cut = 1
         else:
+            # Never two languages but as translations: other pairs would have nothing in common.
             code = r.choice(codes)
             sentences = [realise(meaning, code) for meaning in passage]
             cut = (
@@ -127,26 +121,7 @@ def evaluation_sentences(benchmark: Benchmark, library: Library) -> frozenset[st
         for task in benchmark.tasks.values()
         for split, language in task.parts
         if split is not Split.TRAIN
-        for text in texts(read_split(task, split, language, library))
+        for text in form_of(task).texts(form_of(task).read(task, split, language, library))
         for sentence in _BREAK.split(text)
         if sentence.rstrip().endswith(_STOPS)
     )
-
-
-def texts(data: SplitData) -> Iterator[str]:
-    """All running text of a split."""
-    if isinstance(data, ComparableCorpus):
-        yield from (sentence.text for side in (data.source, data.target) for sentence in side)
-        return
-    for example in data:
-        match example:
-            case PairExample():
-                yield from (example.first, example.second)
-            case ChoiceExample():
-                yield from (example.prompt, *example.choices)
-            case TaggedSentence():
-                yield " ".join(example.words)
-            case SpanExample():
-                yield from (example.context, example.question)
-            case SentencePair():
-                yield from (example.source, example.target)

@@ -100,6 +100,7 @@ def _answer(own: Grammar, drawn: Exchange, second: Sequence[str]) -> Iterator[Sp
     index, slot = drawn.answer
     told, question = drawn.second[index], drawn.first[0]
     if isinstance(told, Event) and isinstance(question, Event):
+        # Sentences stand one space apart.
         begin = sum(len(sentence) + 1 for sentence in second[:index])
         start, end = own.spans(told)[1][slot]
         yield begin + start, begin + end, dict(own.segments(question))[slot].text
@@ -158,6 +159,7 @@ def joined_rows(
     drawn = list(islice(joined_windows(name, forbidden, contrast), size))
     if not drawn:
         return []
+    # A stream of its own, so that tokens do not change which windows are drawn.
     r = Stream(SEED, "told", name)
     firsts = pieces(tokenizer, [window.first for window in drawn])
     seconds = tokenizer(
@@ -177,12 +179,14 @@ def joined_rows(
     for window, first, second, offsets in zip(
         drawn, firsts, seconds["input_ids"], seconds["offset_mapping"], strict=True
     ):
+        # `<s>` tells the joining word; the separators `</s></s>` tell nothing.
         told = [
             ids[window.joined],
             *(_perhaps(r, OPEN, _OPEN_SHARE) for _ in first),
             CLOSED,
             CLOSED,
         ]
+        # A token tells the word of the first span it overlaps: pieces may cross its border.
         for token, (begin, stop) in zip(second, offsets, strict=True):
             word = next(
                 (word for start, end, word in window.spans if begin < end and stop > start), None

@@ -221,7 +221,7 @@ def replace_section(readme: str, section: str) -> str:
 
 def main(arguments: Sequence[str]) -> int:
     """Write the section anew, or with ``--check`` see whether it is up to date."""
-    from stilts_artifact.documents import write_atomically
+    from stilts_artifact.files import write_file
 
     check = "--check" in arguments
     paths = [Path(argument) for argument in arguments if argument != "--check"]
@@ -232,7 +232,7 @@ def main(arguments: Sequence[str]) -> int:
     if check and new != old:
         raise ConfigError("the claims are not up to date", where=str(paths[0]), fix=REGENERATE)
     if new != old:
-        write_atomically(paths[0], new.encode())
+        write_file(paths[0], new.encode())
     return 0
 
 

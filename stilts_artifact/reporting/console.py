@@ -43,7 +43,7 @@ from stilts_artifact.reporting.layout import (
 )
 
 if TYPE_CHECKING:
-    from stilts_artifact.metrics import Scores
+    from stilts_artifact.metrics.score import Scores
 
 # A pipe has no width; the tables need this much to keep each row on one line.
 PIPE_WIDTH = 132

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from stilts_artifact.benchmark import load_benchmark
-from stilts_artifact.benchmark.experiments import AVERAGE, NONE, OVERALL, Experiment
+from stilts_artifact.benchmark.experiments import AVERAGE, GROUPS, NONE, OVERALL, Experiment
 from stilts_artifact.checking.results import CellRecord, Results, RowRecord
 from stilts_artifact.config.load import load_scale
 from stilts_artifact.domain.cells import CellKey
 from stilts_artifact.domain.signature import Signature, require_comparable
-from stilts_artifact.domain.tasks import Benchmark, Split, Task, TaskForm
+from stilts_artifact.domain.tasks import Benchmark, Split, Task
 from stilts_artifact.errors import ConfigError
-from stilts_artifact.metrics.averages import GROUPS
+from stilts_artifact.forms import form_of
 
 # Headings that leave room for ten columns in a line of 80 characters.
 _SHORT = {
@@ -29,13 +29,6 @@ _SHORT = {
     "retrieval": "Retr",
     AVERAGE: "Avg",
     OVERALL: "All",
-}
-_METRICS = {
-    TaskForm.PAIR: "accuracy",
-    TaskForm.TAGGING: "F1",
-    TaskForm.SPAN: "F1, EM mean",
-    TaskForm.MINING: "F1",
-    TaskForm.SEARCH: "accuracy",
 }
 _PARTS = {"_f1": "F1", "_em": "EM"}
 _AVERAGES = {
@@ -241,7 +234,7 @@ def _column(name: str, benchmark: Benchmark) -> Column:
     if name in benchmark.tasks:
         task = benchmark.tasks[name]
         return Column(
-            name, _title(task), _SHORT.get(name, task.title), _METRICS[task.form], "score"
+            name, _title(task), _SHORT.get(name, task.title), form_of(task).score_label, "score"
         )
     task_name, metric = name[:-3], _PARTS.get(name[-3:])
     if task_name in benchmark.tasks and metric:

@@ -16,8 +16,7 @@ from stilts_artifact.config.load import SCALES, load_scale
 from stilts_artifact.documents import read_document
 from stilts_artifact.domain.cells import Verdict
 from stilts_artifact.errors import MissingDataError
-from stilts_artifact.metrics.submission import file_of, suffix_of
-from stilts_artifact.metrics.tally import read_gold
+from stilts_artifact.forms import form_of
 
 _NAMED = 3  # cells that a note spells out
 
@@ -112,9 +111,10 @@ def count_examples(results: Results, folder: Path) -> Examples:
     for task in results.defined.targets(benchmark):
         split = results.defined.scored_split(task)
         for language in task.languages_of(split):
-            path = file_of(labels, task.name, language, suffix_of(task.form), split)
+            path = form_of(task).file(labels, task, language, split)
             if path.is_file():
-                sizes[task.name, language] = read_gold(task, language, path).examples
+                gold = form_of(task).read_gold(task, language, path)
+                sizes[task.name, language] = gold.examples
     return sizes
 
 

@@ -25,6 +25,7 @@ from stilts_artifact.retrieval.vectors import Float32
 EngineName = Literal["auto", "shared", "faiss", "faiss-gpu"]
 Engine = Literal["shared", "faiss", "faiss-gpu"]
 
+# Importing FAISS and waking CUDA takes seconds; what is silent after a minute hangs.
 WATCHDOG_SECONDS = 60.0
 
 # Searches random rows on the GPU and compares with NumPy: a GPU that answers must also be right, to
@@ -68,6 +69,7 @@ def choose_engine(name: EngineName, *, both: bool) -> Engine:
     if name == "auto":
         if gpu_answers().works:
             return "faiss-gpu"
+        # In one direction there is nothing to share.
         return "shared" if both or not installed else "faiss"
     if name == "faiss" and not installed:
         raise ResourceError(
@@ -97,6 +99,7 @@ class BlockSearch:
     def __init__(self, engine: Literal["faiss", "faiss-gpu"]) -> None:
         import faiss
 
+        # Kept, and imported no earlier: a search with NumPy needs no FAISS.
         self._faiss: Any = faiss
         self._gpu: Any = faiss.StandardGpuResources() if engine == "faiss-gpu" else None
 
@@ -143,6 +146,7 @@ def run_self_test(program: str, seconds: float) -> GpuAnswer:
         return GpuAnswer(False, f"the self-test did not end within {seconds:g} s")
     if child.returncode == 0:
         return GpuAnswer(True, "the self-test passed")
+    # The last line of a traceback is the error itself.
     last = child.stderr.strip().splitlines()[-1:] or [f"exit status {child.returncode}"]
     return GpuAnswer(False, last[0])
 
@@ -188,6 +192,7 @@ def plan_blocks(shape: tuple[int, int, int], k: int, memory: int, *, both: bool)
         ResourceError: not even the smallest blocks fit.
     """
     rows, columns, dimensions = shape
+    # A side that is only searched in needs no shortlist.
     owners = rows + columns if both else rows
     # Shortlists (float32, int32, bound and its float64 copies), lengths, results (float64, int64).
     fixed = _SCRATCH + owners * ((k + SPARE) * 8 + 4 + 48) + (rows + columns) * 8 + owners * k * 16
@@ -205,5 +210,6 @@ def plan_blocks(shape: tuple[int, int, int], k: int, memory: int, *, both: bool)
         where=f"{rows:,} x {columns:,} rows of {dimensions} dimensions, k = {k}",
         got=f"{memory / 2**20:,.0f} MiB",
         expected=f"at least {-(-needed // 2**20):,} MiB beside the embeddings",
+        # Rounded up: what is advised must be enough.
         fix=f"--memory {-(-needed // 2**20)}MiB",
     )

@@ -14,15 +14,14 @@ from stilts_artifact.domain.examples import ComparableCorpus
 from stilts_artifact.domain.signature import Signature
 from stilts_artifact.domain.tasks import Split
 from stilts_artifact.errors import ConfigError
-from stilts_artifact.metrics.metrics import precision_recall_f1
-from stilts_artifact.retrieval.backends import backend_of, choose_engine
-from stilts_artifact.retrieval.encode import SentenceEncoder, sign
+from stilts_artifact.metrics import METRIC_VERSION
+from stilts_artifact.metrics.ratios import precision_recall_f1
+from stilts_artifact.retrieval.encode import Ran, SentenceEncoder, sign
 from stilts_artifact.retrieval.knn import Search
 from stilts_artifact.retrieval.mine import Duplicates, Mining, distinct, expand, mine
 from stilts_artifact.retrieval.vectors import Float64
 
 METRIC = "pair-f1"
-METRIC_VERSION = "xtreme-838c13b"
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,15 +203,20 @@ def _between(ranked: Float64, last: int) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Mined:
-    """Candidates and the cut through them; ``threshold`` is the policy that really chose it."""
+    """Candidates and the cut through them.
+
+    Args:
+        ran: what was computed; its ``threshold`` is the policy that really chose the cut.
+    """
 
     candidates: Candidates
     cut: Cut
-    threshold: Threshold
+    ran: Ran
 
     @property
     def predictions(self) -> tuple[tuple[str, str], ...]:
         """The accepted pairs of ids, best first."""
+        # Candidates are in order of score, so what a cut accepts is the first so many.
         return self.candidates.pairs[: self.cut.accepted]
 
 
@@ -229,6 +233,8 @@ def mine_split(
         read: the corpus of a split; asked for development data only if the threshold is tuned
             there.
     """
+    # Centring searches each direction by itself, so that another library may serve.
+    search = (search or Search()).chosen(both=not options.mining.center)
     candidates = find_candidates(read(split), encode, options, search)
     threshold = options.threshold
     tuning = None
@@ -236,7 +242,15 @@ def mine_split(
         threshold = Threshold("oracle")  # tuned on what it is scored on
     elif threshold.policy == "dev":
         tuning = find_candidates(read(Split.DEV), encode, options, search)
-    return Mined(candidates, choose_cut(candidates, threshold, tuning), threshold)
+    ran = {
+        **encode.description.vectors,
+        "neighbours": options.mining.neighbours,
+        "margin": options.mining.name,
+        "duplicates": options.duplicates,
+        "threshold": str(threshold),
+        "backend": search.backend,
+    }
+    return Mined(candidates, choose_cut(candidates, threshold, tuning), ran)
 
 
 def score_bucc(
@@ -261,16 +275,12 @@ def score_bucc(
     mined = mine_split(split, read, encode, options, search)
     signature = sign(
         encode.description,
+        mined.ran,
         task="bucc2018",
         split=split,
         language=language,
-        neighbours=options.mining.neighbours,
-        margin=options.mining.name,
-        duplicates=options.duplicates,
-        threshold=str(mined.threshold),
         metric=METRIC,
         metric_version=METRIC_VERSION,
-        backend=backend_of(choose_engine((search or Search()).engine, both=True)),
         scale=scale,
     )
     return BuccScore(language, mined.predictions, mined.cut, mined.candidates.repeated, signature)

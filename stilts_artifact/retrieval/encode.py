@@ -47,6 +47,7 @@ class View:
         specials: whether the mean includes the special tokens.
     """
 
+    # hidden_states[14] of 24: jiant's xtreme_runconfig_writer.py:56,119-124 at daa5a25.
     layer: int = 14
     pooling: Pooling = "mean"
     specials: bool = True
@@ -72,8 +73,13 @@ class Batching:
         tokens: padded tokens in a batch; more use more memory.
     """
 
+    # jiant's c_tokenize_and_cache.sh:135-156 at daa5a25.
     max_length: int = 512
     tokens: int = 8192
+
+
+Ran = Mapping[str, str | int]
+"""Fields of a :class:`Signature` that say what was computed, as the objects that computed it do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +92,17 @@ class Description:
     pooling: str | None
     max_length: int | None
     dtype: str
+
+    @property
+    def vectors(self) -> Ran:
+        """How vectors are made of sentences, whichever encoder it is."""
+        named = {
+            "layer": self.layer,
+            "pooling": self.pooling,
+            "max_length": self.max_length,
+            "dtype": self.dtype,
+        }
+        return {name: value for name, value in named.items() if value is not None}
 
 
 class SentenceEncoder(Protocol):
@@ -100,21 +117,22 @@ class SentenceEncoder(Protocol):
 
 
 def sign(
-    description: Description, *, task: str, split: str, language: str, **fields: Any
+    description: Description, ran: Ran, *, task: str, split: str, language: str, **fields: Any
 ) -> Signature:
-    """The signature of a retrieval score; ``fields`` are further fields of :class:`Signature`."""
+    """The signature of a retrieval score.
+
+    Args:
+        ran: what was computed.
+        fields: further fields of :class:`Signature`.
+    """
     return Signature(
         task=task,
         split=split,
         languages=(language,),
         encoder=description.encoder,
         revision=description.revision,
-        layer=description.layer,
-        pooling=description.pooling,
-        max_length=description.max_length,
-        dtype=description.dtype,
         version=__version__,
-        **fields,
+        **{**ran, **fields},
     )
 
 
@@ -189,6 +207,8 @@ def make_batches(lengths: NDArray[np.int64], tokens: int) -> Iterator[NDArray[np
         >>> [batch.tolist() for batch in make_batches(np.array([3, 20, 5, 4]), tokens=24)]
         [[1], [2, 3, 0]]
     """
+    # Stable: equal lengths in the order of the texts, so that batches, and with them the last bits
+    # of every vector, are the same in each run.
     order = np.argsort(-lengths, kind="stable")
     start = 0
     while start < len(order):
@@ -254,6 +274,7 @@ def _tokenise(encoder: Transformer, texts: Sequence[str], max_length: int) -> _T
             return_special_tokens_mask=True,
         )
         lengths += map(len, made["input_ids"])
+        # 32 bits hold every id; torch gets its 64 a batch at a time.
         ids += (np.array(row, dtype=np.int32) for row in made["input_ids"])
         special += (np.array(row, dtype=np.bool_) for row in made["special_tokens_mask"])
     starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)

@@ -86,6 +86,7 @@ def settle(queries: Side, corpus: Side, shortlist: Shortlist, k: int) -> Neighbo
     kth = np.partition(shortlist.scores, -k, axis=1)[:, -k].astype(np.float64)
     certain = shortlist.bound < kth - doubt
     rows = np.flatnonzero(certain)
+    # The most candidates that a row has to settle bounds what is gathered at a time.
     widest = int((shortlist.scores >= (kth - doubt)[:, None]).sum(axis=1)[rows].max(initial=k))
     for part in spans(len(rows), max(1, _GATHERED // (widest * queries.rows.shape[1]))):
         chosen = rows[part]
@@ -104,6 +105,7 @@ def _settle_part(
 ) -> tuple[Float64, Int64]:
     floor, k = limit
     listed = shortlist.scores[chosen]
+    # Below the floor nothing can be among the k best, whatever rounding did to it.
     width = int((listed >= floor[chosen, None]).sum(axis=1).max())
     order = np.argsort(-listed, axis=1)[:, :width]
     found = np.take_along_axis(shortlist.indices[chosen], order, axis=1).astype(np.int64)
@@ -113,6 +115,7 @@ def _settle_part(
     exact = np.where(
         held, _cosines(dots, queries.lengths[chosen][:, None], corpus.lengths[found]), -np.inf
     )
+    # The last key decides first: by score, then by index.
     best = np.lexsort((found, -exact), axis=1)[:, :k]
     return np.take_along_axis(exact, best, axis=1), np.take_along_axis(found, best, axis=1)
 

@@ -9,7 +9,7 @@ comparison of the whole block. :mod:`stilts_artifact.retrieval.exact` then settl
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -21,6 +21,7 @@ from stilts_artifact.retrieval.backends import (
     BlockSearch,
     Engine,
     EngineName,
+    backend_of,
     choose_engine,
     plan_blocks,
 )
@@ -57,6 +58,28 @@ class Search:
     memory: int = 4 << 30
     progress: Progress | None = None
     blocks: tuple[int, int] | None = None
+
+    def chosen(self, *, both: bool) -> Search:
+        """The same with the library that serves in place of ``auto``.
+
+        Args:
+            both: whether one search answers both directions.
+
+        Raises:
+            ResourceError: the library was asked for by name and is not there.
+        """
+        return replace(self, engine=choose_engine(self.engine, both=both))
+
+    @property
+    def backend(self) -> str:
+        """Name and version of the library, as a signature has it.
+
+        Raises:
+            ConfigError: none is :meth:`chosen` yet.
+        """
+        if self.engine == "auto":
+            raise ConfigError("which library searches is not decided yet", got=self.engine)
+        return backend_of(self.engine)
 
 
 def nearest(queries: Rows, corpus: Rows, k: int, search: Search | None = None) -> Neighbours:
@@ -197,6 +220,7 @@ class RunningShortlist(Shortlist):
             row, column = np.divmod(np.flatnonzero(above[strip]), block.shape[1])
             row += strip.start
             owner, other = (row, column) if axis == 0 else (column, row)
+            # Newcomers come row by row, and merging wants its owners ascending.
             order = slice(None) if axis == 0 else np.argsort(owner, kind="stable")
             scores = block[row, column][order]
             self._merge(owner[order] + corner[axis], other[order] + corner[1 - axis], scores)
@@ -223,6 +247,7 @@ class RunningShortlist(Shortlist):
         if not starts.size:
             return
         width = self.scores.shape[1] + int(counts.max())
+        # One owner with many newcomers makes the table wide for all: fewer owners at a time then.
         for part in spans(len(starts), max(1, _MERGED // width)):
             news = slice(starts[part.start], starts[part.stop - 1] + counts[part.stop - 1])
             self._merge_part(owner[starts[part]], counts[part], other[news], scores[news])
@@ -237,6 +262,8 @@ class RunningShortlist(Shortlist):
         wide_indices = np.full(wide_scores.shape, -1, np.int32)
         wide_scores[:, :size], wide_indices[:, :size] = self.scores[owners], self.indices[owners]
         wide_scores[line, place], wide_indices[line, place] = scores, other
+        # Which of equals is dropped does not matter: the bound then equals them, and settling
+        # knows.
         best = np.argpartition(wide_scores, -size, axis=1)[:, -size:]
         kept = np.take_along_axis(wide_scores, best, axis=1)
         self.scores[owners] = kept
@@ -265,6 +292,7 @@ _Offer = Callable[[dict[Axis, RunningShortlist], Float32, Float32, tuple[int, in
 
 def _offer_products(blocks: Blocks) -> _Offer:
     """One multiplication for all directions: the matrix is the same, read by rows or by columns."""
+    # Taken once: every block, whatever its shape, fits into it.
     room = np.empty(blocks.rows * blocks.columns, np.float32)
     mask = np.empty(blocks.rows * blocks.columns, np.bool_)
 

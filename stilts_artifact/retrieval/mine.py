@@ -119,6 +119,7 @@ def select_pairs(forward: Neighbours, backward: Neighbours, mining: Mining) -> P
         case "backward":
             return back.ordered()
         case "intersect":
+            # Each other's best.
             return ahead.take(source[target] == ahead.source).ordered()
         case "max":
             return _greedy(ahead, back)
@@ -262,6 +263,7 @@ def expand(pairs: Pairs, source: Distinct, target: Distinct, policy: Duplicates)
         pairs.scores.tolist(), pairs.source.tolist(), pairs.target.tolist(), strict=True
     ):
         combinations = list(product(source.places[left], target.places[right]))
+        # One combination means that neither text is repeated.
         if len(combinations) == 1 or policy == "product":
             scores += [score] * len(combinations)
             sources += [one for one, _ in combinations]

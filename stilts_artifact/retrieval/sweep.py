@@ -17,8 +17,8 @@ from stilts_artifact.data.library import Library
 from stilts_artifact.domain.examples import ComparableCorpus, SentencePair
 from stilts_artifact.domain.tasks import Split, Task, TaskForm
 from stilts_artifact.errors import ConfigError, DataError, unknown_name
+from stilts_artifact.forms import MINING, SEARCH
 from stilts_artifact.retrieval.bucc import BuccOptions, Threshold, score_bucc
-from stilts_artifact.retrieval.calibration import read_corpus, read_pairs
 from stilts_artifact.retrieval.encode import (
     POOLINGS,
     Advance,
@@ -207,11 +207,11 @@ def task_languages(
     names = only or task.languages
     if task.form is TaskForm.SEARCH:
         return [
-            search_language(name, read_pairs(task, Split.TEST, name, library), scale)
+            search_language(name, SEARCH.read(task, Split.TEST, name, library), scale)
             for name in names
         ]
     return [
-        mining_language(name, read_corpus(task, Split.DEV, name, library), scale) for name in names
+        mining_language(name, MINING.read(task, Split.DEV, name, library), scale) for name in names
     ]
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from stilts_artifact.documents import write_atomically
 from stilts_artifact.errors import DataError
+from stilts_artifact.files import write_file
 from stilts_artifact.retrieval.encode import SentenceEncoder
 from stilts_artifact.retrieval.knn import Search
 from stilts_artifact.retrieval.mine import (
@@ -68,6 +68,7 @@ def read_texts(path: Path) -> tuple[str, ...]:
         raise DataError(
             "not UTF-8", where=place, got=error.reason, fix="convert the file to UTF-8"
         ) from error
+    # A newline at the end closes the last line and opens none.
     texts = tuple(line.removesuffix("\r") for line in (lines if lines[-1] else lines[:-1]))
     for number, text in enumerate(texts, 1):
         if not text.strip():
@@ -91,6 +92,7 @@ def read_embeddings(path: Path) -> Rows:
         DataError: no such file, or not a plain .npy matrix.
     """
     try:
+        # Mapped, as matrices may exceed memory; no pickle, which would run code.
         rows = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         got = str(error).splitlines()[0]
@@ -185,4 +187,4 @@ def write_pairs(
         if source is not None and target is not None:
             columns += (text.replace("\t", " ") for text in (source[left], target[right]))
         lines.append("\t".join(columns) + "\n")
-    write_atomically(path, "".join(lines).encode())
+    write_file(path, "".join(lines).encode())

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 from stilts_artifact.data.download import Downloader, Patience
-from stilts_artifact.data.files import FileStore
+from stilts_artifact.data.store import FileStore
 from stilts_artifact.domain.tasks import Source
 from stilts_artifact.errors import ArtifactError
 

@@ -15,9 +15,9 @@ from typer.testing import CliRunner
 
 from stilts_artifact.cli.app import app
 from stilts_artifact.miniworld import languages
+from stilts_artifact.model.hub import shipped_encoder
 from stilts_artifact.model.loading import load_encoder, load_language_head
 from stilts_artifact.model.manifest import WEIGHTS, verify_folder, write_manifest
-from stilts_artifact.model.shipped import shipped_encoder
 from stilts_artifact.pretraining.batches import make_tokenizer
 from stilts_artifact.pretraining.card import CARD, FACTS, QUALITY, render_card
 from stilts_artifact.pretraining.corpus import evaluation_sentences

@@ -9,15 +9,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from stilts_artifact.retrieval.calibration import MAX_LENGTH, calibrate
 
 from stilts_artifact.benchmark import load_benchmark
-from stilts_artifact.data.files import FileStore
 from stilts_artifact.data.library import Library
+from stilts_artifact.data.store import FileStore
 from stilts_artifact.domain.examples import ComparableCorpus, GoldPair, Sentence
 from stilts_artifact.domain.tasks import Split
-from stilts_artifact.metrics.submission import file_of, read_pairs, write_pairs
+from stilts_artifact.forms.mining import read_pairs, write_pairs
+from stilts_artifact.forms.submission import file_of
 from stilts_artifact.retrieval.bucc import BuccOptions, Threshold, score_bucc
-from stilts_artifact.retrieval.calibration import MAX_LENGTH, calibrate
 from stilts_artifact.retrieval.encode import Batching, TransformerSentences, View
 from stilts_artifact.retrieval.knn import Search
 from stilts_artifact.retrieval.transformer import load_transformer

@@ -118,9 +118,8 @@ def _texts(values: list[object], count: int, name: str, place: str) -> list[str]
 def _csv_rows(data: bytes, where: str) -> Iterator[tuple[str, list[str]]]:
     """Yield (``file:line`` of the row's last line, cells) below the header."""
     text = decode(data, where, crlf=True)
-    reader = csv.reader(
-        io.StringIO(text), strict=True
-    )  # StringIO leaves line ends, some of them quoted, as they are
+    # StringIO leaves line ends, some of them quoted, as they are.
+    reader = csv.reader(io.StringIO(text), strict=True)
     rows = 0
     try:
         for row in reader:
@@ -148,6 +147,7 @@ def _csv_rows(data: bytes, where: str) -> Iterator[tuple[str, list[str]]]:
         raise DataError(
             "invalid csv", where=place, got=str(error), expected=expected, fix=UNCHANGED
         ) from error
+    # The header is the first of them.
     if rows < 2:
         raise DataError(
             "the table has no rows", where=f"{where}:1", got="0 rows", expected="at least one row"

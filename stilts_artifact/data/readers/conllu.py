@@ -74,6 +74,7 @@ def conllu(data: bytes, where: str, *, language: str = "default") -> list[Tagged
         if unknown == 0 or unknown < len(tokens) - 1:
             words = tuple(_cleaned(form) for form, _ in tokens)
             examples.append(TaggedSentence(words, tuple(_checked_tag(word) for _, word in tokens)))
+    # One sentence alone may well have one tag only.
     if len(examples) > 1:
         refuse_blinded([tag for example in examples for tag in example.tags], where)
     return examples
@@ -83,6 +84,7 @@ def _tokens(sentence: _Sentence, precedence: Sequence[str]) -> list[tuple[str, _
     """Return the surface tokens in order: (form, the word that gives the tag)."""
     tokens = []
     after = 0  # id of the last word already covered
+    # The last, empty span is a sentinel: words after the last multiword token.
     for first, last, form in [*sentence.spans, (len(sentence.words) + 1, 0, "")]:
         tokens += [(word.form, word) for word in sentence.words[after : first - 1]]
         if last:
@@ -99,6 +101,7 @@ def _head(sentence: _Sentence, span: range, precedence: Sequence[str]) -> _Word:
         for identity, depth in zip(span, depths, strict=True)
         if depth == least
     ]
+    # A tag that no list names comes last; min() then takes the leftmost word.
     rank = {tag: index for index, tag in enumerate(precedence)}
     return min(highest, key=lambda word: rank.get(word.upos, len(rank)))
 
@@ -108,6 +111,7 @@ def _ancestors(sentence: _Sentence, identity: int) -> int:
 
     Example: in *a -> b -> c* with *a* under the root, ``c`` has 3.
     """
+    # With memory: enhanced dependencies may run in circles.
     seen, open_nodes = {identity}, [identity]
     while open_nodes:
         node = open_nodes.pop()
@@ -165,6 +169,7 @@ def _add(sentence: _Sentence, line: str, place: str) -> None:
         raise DataError(
             "empty FORM", where=place, got=repr(form), expected="a word, or _ where it is withheld"
         )
+    # A multiword token stands before the words that it spans.
     if "-" in identity:
         first, last = (_number(part, "ID", place) for part in identity.split("-", 1))
         if first != len(sentence.words) + 1 or last <= first:
@@ -203,6 +208,7 @@ def _complete(sentence: _Sentence, place: str) -> _Sentence:
 
 
 def _number(text: str, column: str, place: str) -> int:
+    # isdecimal() alone takes the digits of all scripts, and int() stops at 4,300 of them.
     if not (text.isascii() and text.isdecimal() and len(text) < 7):
         raise DataError(
             f"{column} is not a number", where=place, got=shown(text), expected="a number"

@@ -22,6 +22,7 @@ def bucc_text(data: bytes, where: str) -> list[Sentence]:
                 got=shown(f"{identity}\t{text}"),
                 expected="id<TAB>text",
             )
+        # Gold names ids: of two sentences with one id, either would be right.
         if identity in lines:
             got = f"{shown(identity)}, as in {lines[identity]}"
             raise DataError(
@@ -64,6 +65,7 @@ def lines(data: bytes, where: str) -> list[Sentence]:
     """
     sentences = []
     for number, (place, text) in enumerate(numbered_lines(data, where)):
+        # One empty line too many, and every pair after it is wrong.
         if not text.strip():
             raise DataError(
                 "empty line", where=place, got=repr(text), expected="one sentence on every line"

@@ -27,6 +27,7 @@ def xnli(data: bytes, where: str, *, language: str) -> list[PairExample]:
     examples, seen = [], set()
     columns = ("language", "gold_label", "sentence1", "sentence2", "pairID")
     for place, (row_language, gold, first, second, pair) in table(data, where, columns):
+        # For the error: which languages the file has instead.
         seen.add(row_language)
         if row_language == language:
             examples.append(PairExample(pair, first, second, label(gold, NLI, place)))
@@ -66,8 +67,9 @@ def pawsx(data: bytes, where: str) -> list[PairExample]:
     """Read a file of PAWS-X (``train.tsv``, ``dev_2k.tsv``, ``test_2k.tsv``).
 
     Cells are split at tabs alone; csv quoting loses rows: 49,175 of 49,401 are left in the copy
-    that huggingface/datasets made so (datasets/xtreme/dataset_infos.json at 8803c182e6^). Where the translators had no sentence the file says ``NS``; those rows count upstream, so
-    they are kept.
+    that huggingface/datasets made so (datasets/xtreme/dataset_infos.json at 8803c182e6^).
+    Where the translators had no sentence the file says ``NS``; those rows count upstream, so they
+    are kept.
 
     Raises:
         DataError: a label outside ``0`` and ``1``, or a blinded or malformed file.

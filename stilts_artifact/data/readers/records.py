@@ -22,6 +22,7 @@ _NAMES = {
 }
 
 
+# NUL ends a string in C code; half of a surrogate pair is no character.
 _NO_TEXT = re.compile("[\0\ud800-\udfff]")
 
 
@@ -30,6 +31,7 @@ class _NotStrict(ValueError):
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> Record:
+    # Of two equal keys json would keep the last, without a word.
     record = dict(pairs)
     if len(record) != len(pairs):
         keys = [key for key, _ in pairs]
@@ -40,6 +42,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> Record:
 
 
 def _refuse_constant(name: str) -> NoReturn:
+    # NaN and Infinity are an extension that other parsers refuse.
     raise _NotStrict(f"the constant {name}, which is not JSON")
 
 
@@ -51,6 +54,7 @@ def _parse(text: str, place: str, where: str | None = None) -> Any:
     try:
         return _DECODER.decode(text)
     except json.JSONDecodeError as error:
+        # An error at the very end means that the rest was lost.
         cut = "; the end of the text is missing" if error.pos >= len(text.rstrip()) else ""
         raise DataError(
             "invalid JSON",
@@ -59,6 +63,7 @@ def _parse(text: str, place: str, where: str | None = None) -> Any:
             expected="one complete JSON value",
             fix=UNCHANGED,
         ) from error
+    # A few thousand brackets are enough, in a file of a few kilobytes.
     except RecursionError:
         got, expected = "more levels than the parser follows", "the few levels of its format"
         raise DataError("JSON nested too deeply", where=place, got=got, expected=expected) from None

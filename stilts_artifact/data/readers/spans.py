@@ -73,6 +73,7 @@ def _read(
         seen.add(identity)
         answers = _answers(context, qa, impossible=impossible, place=place)
         examples.append(SpanExample(identity, field(qa, "question", str, place), context, answers))
+    # A file of other languages' questions is not empty; tydiqa says what it lacks.
     if not seen and not lines.found:
         raise DataError(
             "the file has no questions",
@@ -120,6 +121,7 @@ def _answers(context: str, qa: Record, *, impossible: bool, place: str) -> tuple
     answers = tuple(
         _answer(context, answer, qa["id"], place) for answer in field(qa, "answers", list, place)
     )
+    # In SQuAD 2.0 an empty list and the flag say the same; where they differ, one is wrong.
     unanswerable = impossible and field(qa, "is_impossible", bool, place)
     if unanswerable == bool(answers):
         raise DataError(
@@ -145,6 +147,7 @@ def _answer(context: str, answer: Record, identity: str, place: str) -> Answer:
         Answer(text='cat', start=2)
     """
     text, start = field(answer, "text", str, place), field(answer, "answer_start", int, place)
+    # A negative start would count from the end.
     found = context[start : start + len(text)] if start >= 0 else ""
     if not text or found != text:
         raise DataError(

@@ -128,6 +128,7 @@ def _derivation(line: str, place: str) -> TaggedSentence:
     """``(<T NP 0 2> (<L NP/N DT DT a NP_1/N_1>) (<L N NN NN cat N>) )``: a/``NP/N`` cat/``N``."""
     leaves = _CCG_LEAF.findall(line)
     branches = len(_CCG_BRANCH.findall(line))
+    # What is left when leaves and branches are gone must be one closing bracket a branch.
     rest = _CCG_BRANCH.sub("", _CCG_LEAF.sub("", line)).replace(" ", "")
     if not leaves or rest != ")" * branches:
         got = f"{len(leaves)} leaves, {branches} branches, {shown(rest)} besides"

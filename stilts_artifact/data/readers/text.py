@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from stilts_artifact.errors import DataError
 
+# Spreadsheets put it in front of what they save.
 BOM = b"\xef\xbb\xbf"
 UNCHANGED = "take the file exactly as its publisher distributes it (`stilts-artifact fetch`)"
 # Fewer labels may all agree by chance: two even classes do once in 500,000 files of this size.
@@ -47,6 +48,7 @@ def decode(data: bytes, where: str, *, crlf: bool = False) -> str:
             fix=UNCHANGED,
         )
     _refuse_byte(data, b"\0", where, "NUL byte in a text file")
+    # Most lines, not any: a sentence may hold a stray CRLF of its own.
     if not crlf and 2 * data.count(b"\r\n") > data.count(b"\n"):
         _refuse_byte(data, b"\r\n", where, "the file was converted to Windows line ends (CRLF)")
     try:
@@ -86,6 +88,7 @@ def numbered_lines(data: bytes, where: str) -> Iterator[tuple[str, str]]:
         [('f:1', 'a\u2028b'), ('f:2', 'c')]
     """
     lines = decode(data, where).split("\n")
+    # A newline at the end closes the last line and opens none.
     if not lines[-1]:
         lines.pop()
     for number, line in enumerate(lines, start=1):
@@ -127,6 +130,7 @@ def table(
     lines = numbered_lines(data, where)
     place, first = next(lines)
     header = first.split("\t")
+    # Exactly one: of two columns with one name, neither can be trusted.
     missing = [name for name in columns if header.count(name) != 1]
     if missing:
         raise DataError(
@@ -140,6 +144,7 @@ def table(
     empty = True
     for place, line in lines:
         cells = line.split("\t")
+        # Only rows that are too short: one too long was never cut.
         if len(cells) < len(header) and cut_rows > 0:
             cut_rows -= 1
             continue

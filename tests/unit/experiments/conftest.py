@@ -10,8 +10,8 @@ import pytest
 from stilts_artifact.benchmark import load_benchmark
 from stilts_artifact.benchmark.experiments import EXPERIMENTS
 from stilts_artifact.config.load import load_scale
-from stilts_artifact.data.files import FileStore
 from stilts_artifact.data.library import Library
+from stilts_artifact.data.store import FileStore
 from stilts_artifact.domain.tasks import Part, Source
 from stilts_artifact.experiments.session import Machine, Session
 from stilts_artifact.experiments.steps import StepBuilder

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from importlib import resources
 
 import pytest
 
@@ -15,6 +17,8 @@ from stilts_artifact.benchmark.experiments import (
     rows,
     targets,
 )
+from stilts_artifact.config.load import parse_scale
+from stilts_artifact.config.schema import Scale, TrainingConfig
 from stilts_artifact.domain.tasks import Split, Task, TaskForm
 from stilts_artifact.experiments.steps import StepBuilder
 from stilts_artifact.pipeline.kinds import KINDS
@@ -52,7 +56,7 @@ def all_steps(builder: StepBuilder, some: tuple[Row, ...]) -> Graph:
 
 
 def count(graph: Graph, kind: str) -> int:
-    return sum(node.kind == kind for node in graph.nodes.values())
+    return sum(node.kind == kind for node in graph.steps.values())
 
 
 def test_there_are_thirty_one_encoders() -> None:
@@ -140,6 +144,38 @@ def test_seed_and_encoder_are_part_of_every_trained_step(builder: StepBuilder) -
         step = predictions(builder, row, 1, task)
         assert step != predictions(builder, row, 2, task)
         assert step != predictions(other, row, 1, task)
+
+
+def keys(builder: StepBuilder) -> dict[str, str]:
+    """Key and kind of every step of a row that has steps of every kind."""
+    graph = all_steps(builder, (row_named(WORLD, "multi+mlm"),))
+    return {key: node.kind for key, node in graph.nodes.items()}
+
+
+def scale_with(old: bytes, new: bytes) -> Scale:
+    content = resources.files("stilts_artifact.config").joinpath("mini.yaml").read_bytes()
+    assert content.count(old) == 1
+    return parse_scale(content.replace(old, new), "mini.yaml")
+
+
+def test_how_often_checkpoints_are_written_is_in_no_key(builder: StepBuilder) -> None:
+    """Nothing is trained anew for what cannot change a result, and all is for what can."""
+    often = scale_with(b"checkpoint_every: 200", b"checkpoint_every: 201")
+    assert often.checkpoint_every == 201
+    assert keys(replace(builder, scale=often)) == keys(builder)
+    clipped = keys(replace(builder, scale=scale_with(b"clip: 1.0", b"clip: 1.5")))
+    trained = {"intermediate", "target", "predict", "retrieve"}
+    assert {kind for key, kind in clipped.items() if key not in keys(builder)} == trained
+
+
+def test_a_trained_steps_settings_are_what_its_worker_takes(builder: StepBuilder) -> None:
+    row, task = row_named(WORLD, "multi+mlm"), TASKS["xnli"]
+    for step, rate in (
+        (builder.intermediate(row, 3), builder.scale.mlm.learning_rate),
+        (builder.target(row, 3, task), builder.scale.tuning("xnli").learning_rate),
+    ):
+        config = TrainingConfig(seed=step.params["seed"], **step.params["recipe"]["training"])
+        assert config == builder.scale.training_config(3, rate)
 
 
 @pytest.mark.parametrize("name", ["MNLI.zip", "XNLI-1.0.zip", "wikipedia.qaf.txt"])

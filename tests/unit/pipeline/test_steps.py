@@ -31,7 +31,7 @@ params = st.dictionaries(st.sampled_from(["task", "seed", "rate", "rows"]), valu
 
 
 def key(step: Step, kinds: dict[str, KindSpec] = KINDS) -> str:
-    return Graph([step], kinds).node(step).key
+    return Graph([step], kinds).keyed(step).key
 
 
 def leaves(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
@@ -162,10 +162,10 @@ def test_graph_holds_each_step_once_inputs_first() -> None:
 
     steps = [Step("train", {"seed": seed}, {"data": data(), "again": data()}) for seed in range(3)]
     graph = Graph([*steps, steps[0]], KINDS)
-    assert [node.kind for node in graph.nodes.values()] == ["prepare", "train", "train", "train"]
+    assert [step.kind for step in graph.steps.values()] == ["prepare", "train", "train", "train"]
     assert graph.targets == tuple(graph.address(step) for step in steps)
     assert graph.users()[graph.address(data())] == list(graph.targets)
-    assert graph.node(steps[1]).inputs == {
+    assert graph.keyed(steps[1]).inputs == {
         "again": graph.address(data()),
         "data": graph.address(data()),
     }
@@ -175,7 +175,7 @@ def test_a_chain_longer_than_the_recursion_limit() -> None:
     step = Step("prepare")
     for number in range(3000):
         step = Step("train", {"number": number}, {"before": step})
-    assert len(Graph([step], KINDS).nodes) == 3001
+    assert len(Graph([step], KINDS).steps) == 3001
 
 
 def test_an_unknown_kind_is_named_with_a_suggestion() -> None:
@@ -185,6 +185,6 @@ def test_an_unknown_kind_is_named_with_a_suggestion() -> None:
 
 def test_a_node_travels_to_a_worker() -> None:
     step = Step("train", {"deep": {"list": [1, {"a": None}]}}, {"data": Step("prepare")})
-    node = Graph([step], KINDS).node(step)
-    assert pickle.loads(pickle.dumps(node)) == node
-    assert isinstance(node, KeyedStep) and node.params == {"deep": {"list": [1, {"a": None}]}}
+    step = Graph([step], KINDS).keyed(step)
+    assert pickle.loads(pickle.dumps(step)) == step
+    assert isinstance(step, KeyedStep) and step.params == {"deep": {"list": [1, {"a": None}]}}

@@ -6,30 +6,21 @@ import re
 from itertools import islice
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
 from stilts_artifact.benchmark import load_benchmark
 from stilts_artifact.data.fetch import fetch
-from stilts_artifact.data.files import FileStore
 from stilts_artifact.data.library import Library
-from stilts_artifact.data.splits import read_split
-from stilts_artifact.domain.examples import (
-    Answer,
-    ChoiceExample,
-    ComparableCorpus,
-    PairExample,
-    Sentence,
-    SentencePair,
-    SpanExample,
-    TaggedSentence,
-)
+from stilts_artifact.data.store import FileStore
+from stilts_artifact.domain.examples import PairExample, TaggedSentence
 from stilts_artifact.domain.tasks import Split
+from stilts_artifact.forms import PAIR, TAGGING, form_of
+from stilts_artifact.forms.base import Form
 from stilts_artifact.miniworld import SEED, grammar, languages, passages, realise, serve
 from stilts_artifact.miniworld.concepts import CONTENT
 from stilts_artifact.pretraining import corpus
-from stilts_artifact.pretraining.corpus import documents, evaluation_sentences, key, texts, windows
+from stilts_artifact.pretraining.corpus import documents, evaluation_sentences, key, windows
 
 
 def _script(text: str) -> str:
@@ -110,21 +101,6 @@ def test_forbidden_sentences_do_not_occur() -> None:
     assert found & sentences, "the rest of the stream is the same"
 
 
-EXAMPLES: list[tuple[Any, list[str]]] = [
-    ([PairExample("1", "a b.", "c.", "x")], ["a b.", "c."]),
-    ([ChoiceExample("1", "a.", ("b.", "c."), 0)], ["a.", "b.", "c."]),
-    ([TaggedSentence(("a", "b", "."), ("X", "X", "X"))], ["a b ."]),
-    ([SpanExample("1", "a?", "b c.", (Answer("b", 0),))], ["b c.", "a?"]),
-    ([SentencePair("a.", "b.")], ["a.", "b."]),
-    (ComparableCorpus((Sentence("1", "a."),), (Sentence("2", "b."),), ()), ["a.", "b."]),
-]
-
-
-@pytest.mark.parametrize(("data", "expected"), EXAMPLES)
-def test_every_form_of_example_gives_all_its_text(data: Any, expected: list[str]) -> None:
-    assert list(texts(data)) == expected
-
-
 def test_training_sets_are_allowed_and_single_words_are_no_sentences(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -133,9 +109,13 @@ def test_training_sets_are_allowed_and_single_words_are_no_sentences(
         Split.DEV: [PairExample("1", "Dev one. Dev two?  dev three.", "word", "x")],
         Split.TEST: [TaggedSentence(("test", "one", "."), ("X", "X", "X"))],
     }
-    task = SimpleNamespace(parts=dict.fromkeys((split, "qen") for split in Split))
-    monkeypatch.setattr(corpus, "read_split", lambda task, split, language, library: made[split])
-    found = evaluation_sentences(SimpleNamespace(tasks={"t": task}), None)  # type: ignore[arg-type]
+    forms = {Split.TRAIN: PAIR, Split.DEV: PAIR, Split.TEST: TAGGING}
+    tasks = {
+        split: SimpleNamespace(form=form.form, parts={(split, "qen"): ()})
+        for split, form in forms.items()
+    }
+    monkeypatch.setattr(Form, "read", lambda form, task, split, language, library: made[split])
+    found = evaluation_sentences(SimpleNamespace(tasks=tasks), None)  # type: ignore[arg-type]
     assert found == {"Devone", "Devtwo", "devthree", "testone"}
 
 
@@ -152,7 +132,9 @@ def test_no_sentence_of_the_mini_worlds_evaluation_sets_is_pretrained_on(tmp_pat
         for name in ("xnli", "tatoeba")
         for split, language in mini.tasks[name].parts
         if split is Split.TEST
-        for text in texts(read_split(mini.tasks[name], split, language, library))
+        for text in form_of(mini.tasks[name]).texts(
+            form_of(mini.tasks[name]).read(mini.tasks[name], split, language, library)
+        )
     }
 
     def pretrained(forbidden: frozenset[str]) -> set[str]:

@@ -13,7 +13,6 @@ from stilts_artifact.benchmark.experiments import (
     GROUPS,
     NONE,
     Experiment,
-    columns,
     rows,
     targets,
 )
@@ -26,6 +25,7 @@ from stilts_artifact.checking.results import (
     RowRecord,
 )
 from stilts_artifact.domain.cells import Verdict
+from stilts_artifact.forms import form_of
 
 MINI = load_benchmark("mini")
 STAMP = "mini: not evidence about the paper"
@@ -162,7 +162,7 @@ def _row(name: str, experiment: Experiment, seeds: tuple[int, ...]) -> Iterator[
     by_task: dict[str, list[float]] = {}
     for task in experiment.targets(MINI):
         languages = task.languages_of(experiment.scored_split(task))
-        for column in columns(task):
+        for column in form_of(task).columns(task):
             runs = {
                 language: _runs(name, task.name, column, language, experiment, seeds)
                 for language in languages

@@ -15,7 +15,7 @@ from stilts_artifact.domain.examples import ComparableCorpus, Sentence
 from stilts_artifact.domain.signature import Signature
 from stilts_artifact.domain.tasks import Split
 from stilts_artifact.errors import ConfigError
-from stilts_artifact.metrics.submission import read_pairs, write_pairs
+from stilts_artifact.forms.mining import read_pairs, write_pairs
 from stilts_artifact.retrieval.bucc import (
     BuccOptions,
     Cut,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from stilts_artifact.domain.examples import SentencePair
-from stilts_artifact.metrics.submission import read_indices, write_indices
+from stilts_artifact.forms.submission import read_indices, write_indices
 from stilts_artifact.retrieval.tatoeba import english_order, score_tatoeba
 from tests.unit.retrieval.conftest import HashEncoder
 from tests.unit.retrieval.corpora import PAIRS
