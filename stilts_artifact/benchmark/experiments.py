@@ -120,7 +120,7 @@ def rows(benchmark: Benchmark) -> tuple[Row, ...]:
     Example:
         >>> from stilts_artifact.benchmark import load_benchmark
         >>> [row.name for row in rows(load_benchmark("mini"))][::7]
-        ['none', 'ccg', 'qqp+mlm', 'cosmosqa+mlm', 'qqp@qad']
+        ['none', 'ccg', 'qqp+mlm', 'multi+mlm', 'hellaswag@qab']
     """
     source_language = benchmark.source_language
     singles = [
