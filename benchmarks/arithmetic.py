@@ -66,7 +66,7 @@ def farthest(cells: Iterable[dict[str, Any]]) -> dict[str, tuple[float, float]]:
     found: defaultdict[str, list[float]] = defaultdict(lambda: [0.0, 0.0])
     for cell in cells:
         column, place = found[cell["column"]], int("language" in cell)
-        column[place] = max(column[place], abs(cell["value"] - cell["reported"]))
+        column[place] = max(column[place], abs(cell["value"] - cell["expected"]))
     return {name: (mean, language) for name, (mean, language) in found.items()}
 
 

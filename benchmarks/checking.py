@@ -1,4 +1,4 @@
-"""Checking a whole Table 2: every cell from its files in one pass, against one pair of files after the other.
+"""Checking a whole Table 2: every cell from its files in one pass, or one pair after the other.
 
 python benchmarks/checking.py --rounds 3
 
@@ -200,7 +200,7 @@ def cell_of(
     column = next(column for column in columns if column.name == key.column)
     signature = Signature(
         task=column.name if column.is_average else column.tasks[0].name,
-        split=str(experiment.scored_split(column.tasks[0])),
+        split=experiment.scored_split(column.tasks[0]),
         languages=column.languages(experiment) if key.language is None else (key.language,),
         encoder="made-up",
         metric=column.metric.replace("_", "-"),
@@ -215,12 +215,12 @@ def cell_of(
         column=key.column,
         language=key.language,
         value=value.value,
-        reported=None,
-        tolerance=None,
+        expected=None,
+        limit=None,
         verdict=Verdict.NOT_CHECKABLE,
         reason="made up",
         signature=signature.short(),
-        seeds=list(value.seeds) if len(seeds) > 1 else None,
+        seeds=value.seeds if len(seeds) > 1 else None,
     )
 
 
@@ -292,14 +292,12 @@ def main() -> None:
         }
     medians = {name: statistics.median(found) for name, found in times.items()}
     print(f"machine: {platform.machine()}, {os.cpu_count()} cores, numpy {np.__version__}")
-    print(
-        f"{NONE} and {len(names) - 1} more rows, {len(made.files):,} files, {len(made.cells):,} cells"
-    )
+    size = f"{len(made.files):,} files, {len(made.cells):,} cells"
+    print(f"{NONE} and {len(names) - 1} more rows, {size}")
     for name, found in medians.items():
         print(f"{name:<11} {found:.2f} s (median of {options.rounds})")
-    print(
-        f"ratio       {medians['one by one'] / medians['one pass']:.1f}; scores differ by at most {apart:.1e} points"
-    )
+    ratio = medians["one by one"] / medians["one pass"]
+    print(f"ratio       {ratio:.1f}; scores differ by at most {apart:.1e} points")
 
 
 if __name__ == "__main__":

@@ -1,24 +1,56 @@
-"""Expected cells: ``expected_results/{paper,mini}/{experiment}.yaml``, strictly parsed."""
+"""Expected cells: ``expected_results/{paper,mini}/{experiment}.yaml``, strictly parsed.
+
+Beside the YAML files may lie ``entered.csv``: values that somebody entered from a copy of the paper
+(:mod:`stilts_artifact.checking.entered`). They are laid over the cells of the YAML, which stays as
+it was shipped.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import csv
+import io
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 from stilts_artifact.benchmark.experiments import Experiment, experiment_named
-from stilts_artifact.checking.sums import expected_root, read_protected, read_sums
+from stilts_artifact.checking.sums import expected_root, read_protected, read_sums, sums_root
 from stilts_artifact.config.schema import ScaleName
 from stilts_artifact.documents import parse_yaml
-from stilts_artifact.domain.cells import CellKey, Reported
+from stilts_artifact.domain.cells import CellKey, ExpectedCell
 from stilts_artifact.domain.signature import Signature
-from stilts_artifact.errors import ConfigError
+from stilts_artifact.errors import ConfigError, DataError
+
+ENTERED = "entered.csv"
+ENTERED_HEADER = ("experiment", "row", "column", "language", "value", "replaces", "source")
+"""``value`` in the digits that the paper prints; ``replaces``: that of the YAML cell, if any."""
+_PRINTED = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,4})?")
+_LONGEST_SOURCE = 500
 
 _Size = Annotated[int | float, Field(ge=0)]
 _Count = Annotated[int, Field(ge=1)]
+
+
+def _known_experiment(name: str) -> str:
+    try:
+        return experiment_named(name).name
+    except ConfigError as error:
+        raise ValueError(f"{error.what}, {error.expected}") from error
+
+
+ExperimentName = Annotated[str, AfterValidator(_known_experiment)]
+"""In a document: the name of an experiment of the benchmark."""
 
 
 class Strict(BaseModel):
@@ -64,7 +96,7 @@ class _Cell(Strict):
 
 
 class _Document(Strict):
-    experiment: str
+    experiment: ExperimentName
     benchmark: Literal["mini", "xtreme"]
     scale: ScaleName | None = None
     citation: str
@@ -94,9 +126,10 @@ class ColumnNoise:
 
 @dataclass(frozen=True, slots=True)
 class ExpectedTable:
-    """The reported cells of one experiment on one benchmark, and the band each column allows.
+    """The expected cells of one experiment on one benchmark, and the tolerance of each column.
 
     Args:
+        tolerances: column -> up to how far apart a measured and an expected value count as equal.
         noise: column -> what is declared about chance; a column without holds no random number.
         scale: the only scale that the values hold for; ``None`` where the scale does not matter.
     """
@@ -105,21 +138,40 @@ class ExpectedTable:
     benchmark: str
     citation: str
     tolerances: dict[str, float]
-    cells: dict[CellKey, Reported]
+    cells: dict[CellKey, ExpectedCell]
     noise: Mapping[str, ColumnNoise] = field(default_factory=dict)
     scale: str | None = None
 
-    def band(self, reported: Reported) -> float:
+    def tolerance_of(self, cell: ExpectedCell) -> float:
         """The declared tolerance of a cell: its own, else its column's."""
-        return (
-            self.tolerances[reported.key.column]
-            if reported.tolerance is None
-            else reported.tolerance
-        )
+        return self.tolerances[cell.key.column] if cell.tolerance is None else cell.tolerance
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One value that somebody entered.
+
+    Args:
+        printed: digits as the paper prints them; ``71.50`` is not ``71.5``.
+        source: where it is printed.
+        where: what a message calls the entry.
+        replaces: the value that the YAML cell has; empty for one that had none.
+    """
+
+    key: CellKey
+    printed: str
+    source: str
+    where: str
+    replaces: str = ""
+
+    @property
+    def decimals(self) -> int:
+        """Digits after the point."""
+        return len(self.printed.partition(".")[2])
 
 
 def expected_path(folder: str, experiment: str) -> Path:
-    """Where the expected cells of an experiment lie: in the checkout, or in the installed package."""
+    """Where an experiment's expected cells lie: in the checkout, or in the installed package."""
     return expected_root() / folder / f"{experiment}.yaml"
 
 
@@ -138,14 +190,146 @@ def expected_cells(folder: str, experiment: Experiment, benchmark: str) -> Expec
 
 
 def load_expected(path: Path) -> ExpectedTable:
-    """The expected table in a file.
+    """The expected table in a file, with the values that were entered for it.
 
     Raises:
-        DataError: the file cannot be read or is not strict YAML.
+        DataError: the file cannot be read or is not strict YAML; or the entered values cannot, or
+            are gone although their sum is recorded.
         ConfigError: an unknown or missing key, a value without source, a null without reason, a
-            column without tolerance, a cell given twice, a signature that cannot be read.
+            column without tolerance, a cell given twice, a signature that cannot be read; an
+            entered value that the table has no cell for, or another cell than when it was entered.
+        IntegrityError: either file is not the one that was summed.
+    """
+    table = load_shipped(path)
+    entries = load_entered(path.with_name(ENTERED)).get(table.experiment, {})
+    return with_entries(table, entries)
+
+
+def with_entries(table: ExpectedTable, entries: Mapping[CellKey, Entry]) -> ExpectedTable:
+    """A table with entered values laid over its cells.
+
+    Raises:
+        ConfigError: there is no such cell, or it does not have the value that was replaced.
+    """
+    return replace(
+        table, cells=table.cells | {key: _laid_over(table, entries[key]) for key in entries}
+    )
+
+
+def _laid_over(table: ExpectedTable, entry: Entry) -> ExpectedCell:
+    cell = table.cells.get(entry.key)
+    if cell is None or cell.signature is not None or entry.decimals != cell.decimals:
+        found = "no such cell" if cell is None else f"a cell with {cell.decimals} decimals"
+        found = "a recorded one" if cell is not None and cell.signature is not None else found
+        raise ConfigError(
+            "a value entered for a cell that cannot hold it", where=entry.where, got=found
+        )
+    if entry.replaces != value_text(cell):
+        raise ConfigError(
+            "a value entered for a cell that has changed since",
+            where=f"{entry.where}: {entry.key}",
+            got=value_text(cell) or "null",
+            expected=entry.replaces or "null",
+            fix="enter it again, with --replace",
+        )
+    return replace(cell, value=float(entry.printed), source=entry.source, reason=None)
+
+
+def value_text(cell: ExpectedCell) -> str:
+    """A cell's value as the YAML file has it, empty if it has none.
+
+    Example:
+        >>> value_text(ExpectedCell(CellKey("none", "xnli"), 71.5, 1, "s", None))
+        '71.5'
+    """
+    return "" if cell.value is None else str(cell.value)
+
+
+def load_entered(path: Path) -> dict[str, dict[CellKey, Entry]]:
+    """Experiment -> the values entered for its cells; empty where nobody has entered any.
+
+    Raises:
+        DataError: the file cannot be read, is not strict CSV, or is gone although its sum is
+            recorded; an experiment, a printed number or a source that is none; a cell entered
+            twice.
         IntegrityError: the file is not the one that was summed.
     """
+    root = sums_root(path)
+    recorded = root is not None and path.resolve().relative_to(root).as_posix() in read_sums(root)
+    if not path.is_file() and not recorded:
+        return {}
+    entered: dict[str, dict[CellKey, Entry]] = {}
+    for where, line in csv_lines(read_protected(path), str(path), ENTERED_HEADER):
+        key = CellKey(line["row"], line["column"], line["language"] or None)
+        entry = Entry(key, line["value"], line["source"], where, line["replaces"])
+        cells = entered.setdefault(_experiment_of(line["experiment"], where), {})
+        if key in cells:
+            raise DataError("cell entered twice", where=f"{where}: {key}")
+        if not is_printed_number(entry.printed) or not is_source(entry.source):
+            raise DataError("not an entered value", where=f"{where}: {key}", got=str(line))
+        cells[key] = entry
+    return entered
+
+
+def _experiment_of(name: str, where: str) -> str:
+    try:
+        return experiment_named(name).name
+    except ConfigError as error:
+        raise DataError(error.what, where=where, got=error.got, expected=error.expected) from error
+
+
+def is_printed_number(text: str) -> bool:
+    """Whether these are digits as a paper prints them: without sign and exponent, in ASCII."""
+    return _PRINTED.fullmatch(text) is not None
+
+
+def is_source(text: str) -> bool:
+    """Whether a text can stand as a source: something printable, and not a page of it."""
+    return 1 <= len(text.strip()) <= _LONGEST_SOURCE and text.isprintable()
+
+
+def csv_lines(
+    data: bytes, where: str, header: Sequence[str], optional: Sequence[str] = ()
+) -> Iterator[tuple[str, dict[str, str]]]:
+    """The lines of a CSV file by field, each with its place for a message.
+
+    Args:
+        header: the fields; all of them, each once, in any order.
+        optional: those of them that may be absent.
+
+    Raises:
+        DataError: not UTF-8, not CSV, another header, or a line that does not have its fields.
+    """
+    try:
+        text = data.decode("utf-8-sig")  # as spreadsheets write it
+    except UnicodeDecodeError as error:
+        raise DataError("bytes that are not UTF-8", where=where, got=str(error)) from error
+    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+    fields = list(reader.fieldnames or [])
+    missing = set(header) - set(optional) - set(fields)
+    if missing or set(fields) - set(header) or len(set(fields)) < len(fields):
+        raise DataError(
+            "not a table of entries",
+            where=f"{where}:1",
+            got=",".join(fields),
+            expected=",".join(header),
+        )
+    try:
+        for line in reader:
+            place = f"{where}:{reader.line_num}"
+            if None in line or None in line.values():
+                raise DataError(
+                    "line of another length", where=place, expected=f"{len(fields)} fields"
+                )
+            yield place, line
+    except csv.Error as error:
+        raise DataError(
+            "not CSV", where=f"{where}:{reader.reader.line_num}", got=str(error)
+        ) from error
+
+
+def load_shipped(path: Path) -> ExpectedTable:
+    """The expected table of a YAML file alone; the same errors as :func:`load_expected`."""
     where = str(path)
     try:
         document = _Document.model_validate(parse_yaml(read_protected(path), where))
@@ -161,20 +345,19 @@ def load_expected(path: Path) -> ExpectedTable:
         if column.seed_sd is not None
     }
     tolerances = {name: float(column.tolerance) for name, column in document.columns.items()}
-    cells = _reported(document, where)
     return ExpectedTable(
-        experiment_named(document.experiment).name,
+        document.experiment,
         document.benchmark,
         document.citation,
         tolerances,
-        cells,
+        _cells(document, where),
         noise,
         document.scale,
     )
 
 
-def _reported(document: _Document, where: str) -> dict[CellKey, Reported]:
-    cells: dict[CellKey, Reported] = {}
+def _cells(document: _Document, where: str) -> dict[CellKey, ExpectedCell]:
+    cells: dict[CellKey, ExpectedCell] = {}
     for cell in document.cells:
         key = CellKey(cell.row, cell.column, cell.language)
         place = f"{where}: {key}"
@@ -187,7 +370,7 @@ def _reported(document: _Document, where: str) -> dict[CellKey, Reported]:
         source = look_up(document.sources, cell.source, place)
         reason = look_up(document.reasons, cell.reason, place)
         tolerance = None if cell.tolerance is None else float(cell.tolerance)
-        cells[key] = Reported(
+        cells[key] = ExpectedCell(
             key, cell.value, cell.decimals, source, reason, cell.n, tolerance, cell.signature
         )
     return cells

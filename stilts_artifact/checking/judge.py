@@ -1,12 +1,12 @@
-"""From measured and reported cells to verdicts."""
+"""From measured and expected cells to verdicts."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 
 from stilts_artifact.checking.expected import ColumnNoise, ExpectedTable
+from stilts_artifact.checking.results import CellRecord
 from stilts_artifact.checking.statistics import (
     NO_NOISE,
     Noise,
@@ -17,19 +17,20 @@ from stilts_artifact.checking.statistics import (
     mean_error,
     pooled_spread,
 )
-from stilts_artifact.domain.cells import CellKey, Judgement, Measurement, Reported, Verdict
+from stilts_artifact.domain.cells import CellKey, ExpectedCell, Measurement, Verdict
 from stilts_artifact.domain.signature import Signature
 from stilts_artifact.errors import ConfigError, ExitCode
 
-Spreads = Mapping[tuple[str, str | None], Spread]
-"""(column, language) -> spread over seeds, pooled over the rows."""
+SpreadKey = tuple[str, str | None, Signature]
+"""Column, language and signature: what cells have in common that share a spread over seeds."""
+Spreads = Mapping[SpreadKey, Spread]
 
 
-def judge_table(measured: Iterable[Measurement], expected: ExpectedTable) -> list[Judgement]:
+def judge_table(measured: Iterable[Measurement], expected: ExpectedTable) -> list[CellRecord]:
     """A verdict for every cell that was measured or is expected, in the order measured.
 
     Raises:
-        ConfigError: a cell was measured twice.
+        ConfigError: a cell was measured twice, or has a signature that cannot be read.
     """
     by_key: dict[CellKey, Measurement] = {}
     for cell in measured:
@@ -45,63 +46,77 @@ def judge_table(measured: Iterable[Measurement], expected: ExpectedTable) -> lis
     judge = _Judge(
         expected, column_spreads(cells), sum(_has_both(cell, expected) for cell in cells)
     )
-    return [replace(judge.judge(cell), seeds=cell.seeds, flag=cell.flag) for cell in cells]
+    return [judge.judge(cell) for cell in cells]
 
 
-def column_spreads(cells: Iterable[Measurement]) -> dict[tuple[str, str | None], Spread]:
+def column_spreads(cells: Iterable[Measurement]) -> Spreads:
     """Spread over seeds of each column and language, pooled over its rows.
 
+    Only like numbers are pooled: rows of a column whose signatures differ have spreads of their
+    own. So an untrained row, which has no seeds and no spread, does not narrow the others'; and one
+    row that was computed otherwise costs the other rows nothing, where
+    :func:`stilts_artifact.domain.signature.require_comparable` would refuse the whole column.
     Collapsed runs are left out: what they add to the spread would excuse every other cell of the
     column.
     """
-    samples: dict[tuple[str, str | None], list[tuple[float, ...]]] = defaultdict(list)
+    samples: dict[SpreadKey, list[tuple[float, ...]]] = defaultdict(list)
     for cell in cells:
         if cell.seeds is not None and cell.flag is None:
-            samples[cell.key.column, cell.key.language].append(cell.seeds)
-    pooled = {place: pooled_spread(values) for place, values in samples.items()}
-    return {place: spread for place, spread in pooled.items() if spread is not None}
+            samples[spread_key(cell)].append(cell.seeds)
+    pooled = {key: pooled_spread(values) for key, values in samples.items()}
+    return {key: spread for key, spread in pooled.items() if spread is not None}
 
 
-def is_trained(signature: str) -> bool:
-    """Whether chance has a part in a number: an untrained encoder's scores depend on no seed."""
-    return Signature.parse(signature).seeds is not None
+def spread_key(cell: Measurement) -> SpreadKey:
+    """Where the spread of a measured cell stands among those of its table."""
+    return cell.key.column, cell.key.language, Signature.parse(cell.signature)
 
 
-def _has_both(cell: Measurement, expected: ExpectedTable) -> bool:
-    reported = expected.cells.get(cell.key)
-    return cell.value is not None and reported is not None and reported.value is not None
+def _has_both(cell: Measurement, table: ExpectedTable) -> bool:
+    expected = table.cells.get(cell.key)
+    return cell.value is not None and expected is not None and expected.value is not None
 
 
 class _Judge:
-    """Judges the cells of one table, which share its false alarms."""
+    """Judges the cells of one table, which share its false alarms.
 
-    def __init__(self, expected: ExpectedTable, spreads: Spreads, compared: int) -> None:
-        self.expected = expected
+    Args:
+        compared: number of cells that have both a measured and an expected value.
+    """
+
+    def __init__(self, table: ExpectedTable, spreads: Spreads, compared: int) -> None:
+        self.table = table
         self.spreads = spreads
         self.compared = compared
 
-    def judge(self, cell: Measurement) -> Judgement:
-        reported = self.expected.cells.get(cell.key)
-        value = reported.value if reported is not None else None
+    def judge(self, cell: Measurement) -> CellRecord:
+        expected = self.table.cells.get(cell.key)
+        value = expected.value if expected is not None else None
         if cell.value is None:
-            return _judgement(cell, value, Verdict.NOT_RUN, cell.reason or "not measured")
-        if reported is None or reported.value is None:
-            reason = (reported and reported.reason) or "no expected value is recorded for this cell"
-            return _judgement(cell, None, Verdict.NOT_CHECKABLE, reason)
-        if self.expected.scale is not None:
+            return _record(cell, value, Verdict.NOT_RUN, cell.reason or "not measured")
+        if expected is None or expected.value is None:
+            reason = (expected and expected.reason) or "no expected value is recorded for this cell"
+            return _record(cell, None, Verdict.NOT_CHECKABLE, reason)
+        if self.table.scale is not None:
             scale = Signature.parse(cell.signature).scale
-            if scale != self.expected.scale:
-                reason = f"reported for scale {self.expected.scale}, measured at scale {scale}: only the claims apply"
-                return _judgement(cell, value, Verdict.NOT_CHECKABLE, reason)
-        stale = _difference_in_meaning(cell, reported)
+            if scale != self.table.scale:
+                places = f"reported for scale {self.table.scale}, measured at scale {scale}"
+                return _record(
+                    cell, value, Verdict.NOT_CHECKABLE, f"{places}: only the claims apply"
+                )
+        stale = _difference_in_meaning(cell, expected)
         if stale is not None:
-            return _judgement(cell, value, Verdict.INCONCLUSIVE, stale)
-        return self._compare(cell, reported, cell.value - reported.value)
+            return _record(cell, value, Verdict.INCONCLUSIVE, stale)
+        return self._compare(cell, expected, cell.value - expected.value)
 
-    def _compare(self, cell: Measurement, reported: Reported, difference: float) -> Judgement:
-        noise = self._noise(cell, reported)
+    def _compare(self, cell: Measurement, expected: ExpectedCell, difference: float) -> CellRecord:
+        noise = self._noise(cell, expected)
         decision = decide(
-            difference, self.expected.band(reported), _rounding(reported), noise, self.compared
+            difference,
+            self.table.tolerance_of(expected),
+            _rounding(expected),
+            noise,
+            self.compared,
         )
         reason = (
             f"differs by {difference:+g}, tolerance {decision.tolerance:g}"
@@ -109,37 +124,60 @@ class _Judge:
             else "equal"
         )
         if decision.verdict is Verdict.INCONCLUSIVE:
+            error = f"standard error {noise.error:.3g}"
             reason += (
-                f"; only up to {decision.proven:.3g} would it be proven equal (noise: standard error {noise.error:.3g})"
+                f"; only up to {decision.proven:.3g} would it be proven equal (noise: {error})"
                 if decision.proven > 0
-                else f"; the noise (standard error {noise.error:.3g}) hides a difference that matters"
+                else f"; the noise ({error}) hides a difference that matters"
             )
-        return replace(
-            _judgement(cell, reported.value, decision.verdict, reason), tolerance=decision.tolerance
-        )
+        return _record(cell, expected.value, decision.verdict, reason, decision.tolerance)
 
-    def _noise(self, cell: Measurement, reported: Reported) -> Noise:
-        """Chance in measured minus reported: none against a recorded run, whose seeds and data were the same."""
-        declared = self.expected.noise.get(cell.key.column)
-        if declared is None or reported.signature is not None or not is_trained(cell.signature):
+    def _noise(self, cell: Measurement, expected: ExpectedCell) -> Noise:
+        """Chance in measured minus expected."""
+        declared = self.table.noise.get(cell.key.column)
+        # A baseline is met with the same seeds and the same data: nothing is left to chance. And an
+        # untrained encoder's scores depend on no seed.
+        if declared is None or expected.signature is not None:
             return NO_NOISE
-        spread = self.spreads.get((cell.key.column, cell.key.language), Spread(declared.seed_sd))
+        if Signature.parse(cell.signature).seeds is None:
+            return NO_NOISE
+        spread = self.spreads.get(spread_key(cell), Spread(declared.seed_sd))
         return difference_noise(
-            spread, len(cell.seeds or (0,)), reported.n, _sampling_error(cell, declared)
+            spread, len(cell.seeds or (0,)), expected.n, _sampling_error(cell, declared)
         )
 
 
-def _judgement(
-    cell: Measurement, reported: float | None, verdict: Verdict, reason: str
-) -> Judgement:
-    return Judgement(cell.key, cell.value, reported, None, verdict, reason, cell.signature)
+def _record(
+    cell: Measurement,
+    expected: float | None,
+    verdict: Verdict,
+    reason: str,
+    limit: float | None = None,
+) -> CellRecord:
+    return CellRecord(
+        row=cell.key.row,
+        column=cell.key.column,
+        language=cell.key.language,
+        value=cell.value,
+        expected=expected,
+        limit=limit,
+        verdict=verdict,
+        reason=reason,
+        signature=cell.signature,
+        seeds=cell.seeds,
+        flag=cell.flag,
+    )
 
 
-def _difference_in_meaning(cell: Measurement, reported: Reported) -> str | None:
-    """Why a measured cell is not what was recorded: another task, seed, encoder; the version may move on."""
-    if reported.signature is None:
+def _difference_in_meaning(cell: Measurement, expected: ExpectedCell) -> str | None:
+    """Why a measured cell is not what was recorded: another task, seed, encoder.
+
+    The package's version may move on. Of a stale baseline a reader wants every field that has
+    changed, where ``require_comparable`` would name the first.
+    """
+    if expected.signature is None:
         return None
-    recorded, now = Signature.parse(reported.signature), Signature.parse(cell.signature)
+    recorded, now = Signature.parse(expected.signature), Signature.parse(cell.signature)
     fields = [name for name in recorded.differences(now) if name != "version"]
     if not fields:
         return None
@@ -150,18 +188,21 @@ def _difference_in_meaning(cell: Measurement, reported: Reported) -> str | None:
 
 
 def _sampling_error(cell: Measurement, declared: ColumnNoise) -> float:
+    # The declared numbers of examples are of the mean over languages, not of one language.
     if not declared.examples or cell.value is None or cell.key.language is not None:
         return 0.0
     return mean_error([binomial_error(cell.value, examples) for examples in declared.examples])
 
 
-def _rounding(reported: Reported) -> float:
+def _rounding(expected: ExpectedCell) -> float:
     """Half a unit of the last printed digit; counts are printed in full and are not rounded."""
-    return float(0.5 * 10**-reported.decimals) if reported.decimals else 0.0
+    return float(0.5 * 10**-expected.decimals) if expected.decimals else 0.0
 
 
 def joint_verdict(cells: Iterable[Verdict], claims: Iterable[Verdict] = ()) -> Verdict:
-    """The verdict on several cells together: the worst of those checkable and of the claims; no pass if none was.
+    """The verdict on several cells together: the worst of those checkable and of the claims.
+
+    If none was checkable, that is no pass.
 
     Args:
         claims: verdicts of the claims that decide
@@ -180,7 +221,7 @@ def joint_verdict(cells: Iterable[Verdict], claims: Iterable[Verdict] = ()) -> V
 
 
 def exit_code(verdicts: Iterable[Verdict]) -> ExitCode:
-    """The exit code for the tables judged: the worst verdict decides; no table at all is not a pass."""
+    """The exit code for the tables judged: the worst verdict decides; no table is not a pass."""
     found = set(verdicts)
     if Verdict.NOT_REPRODUCED in found:
         return ExitCode.NOT_REPRODUCED

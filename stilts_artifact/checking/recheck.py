@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,19 +12,18 @@ from stilts_artifact.benchmark import load_benchmark
 from stilts_artifact.checking.claims import claims_path, decisive, judge_claims, load_claims
 from stilts_artifact.checking.expected import ExpectedTable, expected_cells, load_expected
 from stilts_artifact.checking.judge import joint_verdict, judge_table
-from stilts_artifact.checking.labels import load_labels
-from stilts_artifact.checking.recompute import Recomputation, difference, recompute
+from stilts_artifact.checking.recompute import Recomputation, difference, load_labels, recompute
 from stilts_artifact.checking.results import (
+    CellRecord,
     ClaimRecord,
     Disagreement,
     InputRecord,
     Results,
-    cell_records,
     disagreements,
     load_results,
 )
 from stilts_artifact.config.load import load_scale
-from stilts_artifact.domain.cells import CellKey, Judgement, Measurement, Verdict
+from stilts_artifact.domain.cells import CellKey, Measurement, Verdict
 from stilts_artifact.domain.tasks import Benchmark
 from stilts_artifact.errors import ConfigError, IntegrityError
 
@@ -76,7 +75,8 @@ def recheck(path: Path, expected_file: Path | None = None) -> Recheck:
         expected_file: expected cells; by default those of the file's scale.
 
     Raises:
-        DataError, ConfigError: either file is malformed, or they are of different experiments or benchmarks.
+        DataError, ConfigError: either file is malformed, or they are of different experiments or
+            benchmarks.
         IntegrityError: the results rest on a file that is not the pinned one, or is missing,
             altered or surplus.
     """
@@ -101,9 +101,9 @@ def recheck(path: Path, expected_file: Path | None = None) -> Recheck:
     return Recheck(path, results, disagreements(stored, results), notes)
 
 
-def _with_verdicts(stored: Results, judged: list[Judgement]) -> Results:
-    """The results with their cells as judged, their claims judged on these, and the verdict on both."""
-    results = stored.model_copy(update={"cells": cell_records(judged)})
+def _with_verdicts(stored: Results, judged: list[CellRecord]) -> Results:
+    """The results with cells as judged, their claims judged on these, and the verdict on both."""
+    results = stored.model_copy(update={"cells": judged})
     claims = (
         []
         if stored.defined.is_counted
@@ -114,7 +114,10 @@ def _with_verdicts(stored: Results, judged: list[Judgement]) -> Results:
 
 
 def judge_all_claims(rechecks: Sequence[Recheck]) -> dict[str, list[ClaimRecord]]:
-    """Scale -> every claim, as judged with its table; those of an experiment that is not there are NOT_RUN."""
+    """Scale -> every claim, as judged with its table.
+
+    Those of an experiment that is not there are NOT_RUN.
+    """
     claims = load_claims(claims_path())
     by_scale: defaultdict[str, dict[str, list[ClaimRecord]]] = defaultdict(dict)
     for found in rechecks:
@@ -132,8 +135,10 @@ def judge_all_claims(rechecks: Sequence[Recheck]) -> dict[str, list[ClaimRecord]
 
 def judge_recomputed(
     stored: Results, found: Recomputation, expected: ExpectedTable
-) -> list[Judgement]:
-    """Judge what the predictions give; a cell of which the file says something else is NOT_REPRODUCED.
+) -> list[CellRecord]:
+    """Judge what the predictions give.
+
+    A cell of which the file says something else is NOT_REPRODUCED.
 
     Raises:
         ConfigError: a cell stands in the file twice.
@@ -148,14 +153,18 @@ def judge_recomputed(
 
 
 def _spoil(
-    cell: Judgement, altered: Mapping[CellKey, str], misfits: Mapping[CellKey, str]
-) -> Judgement:
+    cell: CellRecord, altered: Mapping[CellKey, str], misfits: Mapping[CellKey, str]
+) -> CellRecord:
     """The worse verdict of a cell whose numbers or signature are not those of its files."""
     if cell.key in altered:
-        return replace(cell, verdict=Verdict.NOT_REPRODUCED, reason=altered[cell.key])
+        return _judged(cell, Verdict.NOT_REPRODUCED, altered[cell.key])
     if cell.key in misfits and cell.verdict is not Verdict.NOT_REPRODUCED:
-        return replace(cell, verdict=Verdict.INCONCLUSIVE, reason=misfits[cell.key])
+        return _judged(cell, Verdict.INCONCLUSIVE, misfits[cell.key])
     return cell
+
+
+def _judged(cell: CellRecord, verdict: Verdict, reason: str) -> CellRecord:
+    return cell.model_copy(update={"verdict": verdict, "reason": reason})
 
 
 def _measurements(stored: Results, found: Recomputation) -> Iterator[Measurement]:
@@ -163,17 +172,15 @@ def _measurements(stored: Results, found: Recomputation) -> Iterator[Measurement
     for cell in stored.cells:
         value = found.values[cell.key]
         seeds = value.seeds if len(value.seeds) > 1 else None
-        reason = (
-            value.reason if cell.value is not None else value.reason and cell.reason
-        )  # the run knew why
+        # Where the file has no value either, the run knew better than its files why.
+        reason = value.reason and (value.reason if cell.value is not None else cell.reason)
         yield Measurement(
             cell.key, value.value, reason, cell.signature, seeds=seeds, flag=cell.flag
         )
     present = {cell.key for cell in stored.cells}
     for key, value in found.values.items():
-        if (
-            key not in present and value.value is not None
-        ):  # the predictions are there, so it was left out on purpose
+        # The predictions are there, so it was left out on purpose.
+        if key not in present and value.value is not None:
             yield Measurement(key, None, "the results have no such cell", "")
 
 

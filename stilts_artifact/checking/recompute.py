@@ -7,19 +7,34 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from stilts_artifact.benchmark.experiments import EXPERIMENTS
 from stilts_artifact.checking.results import CellRecord, FileRecord, Results, read_signature
+from stilts_artifact.checking.sums import expected_root, read_protected
 from stilts_artifact.documents import read_document
 from stilts_artifact.domain.cells import CellKey
+from stilts_artifact.domain.signature import SHORT_KEYS, Signature, require_comparable
 from stilts_artifact.domain.tasks import Benchmark
-from stilts_artifact.errors import ConfigError, IntegrityError
+from stilts_artifact.errors import ConfigError, DataError, IntegrityError
 from stilts_artifact.metrics import METRIC_VERSION
 from stilts_artifact.metrics.tables import CellValue, Column, table_columns, table_values
 
-_SAME = 1e-6  # points; the same files give the same sums, but their order in a mean may change with the version
+# In points. The same files give the same sums, but their order in a mean may change with the
+# version.
+_SAME = 1e-6
+
+LABELS = "labels.tsv"
+_LABEL = re.compile(r"(?P<sha256>[0-9a-f]{64})\t(?P<path>(?P<experiment>[a-z0-9-]+)/[^\t]+)")
+
+# Of an average over tasks and of what it averages: the encoder and how scores are defined. In the
+# rest tasks differ; seeds are held against the run's, cell by cell.
+_SHARED_BY_TASKS = ("encoder", "revision", "metric_version", "scale", "version")
+_OF_A_TASK = tuple(name for name in SHORT_KEYS if name not in _SHARED_BY_TASKS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +59,7 @@ def recompute(
 
     Args:
         folder: where the results file lies.
-        pins: ``{experiment}/{task}/{file}`` -> sha256 of the benchmark's label files, as far as they
-            are recorded.
+        pins: sha256 of the benchmark's label files, as :func:`load_labels` has them.
 
     Raises:
         IntegrityError: a file is missing, altered or surplus, or labels are not the benchmark's.
@@ -88,8 +102,64 @@ def find_misfits(results: Results, benchmark: Benchmark) -> Mapping[CellKey, str
         ConfigError: a signature that cannot be read.
     """
     columns = {column.name: column for column in table_columns(benchmark, results.defined)}
-    found = ((cell.key, _misfit(cell, columns[cell.column], results)) for cell in results.cells)
-    return {key: misfit for key, misfit in found if misfit is not None}
+    signatures = {
+        cell.key: signature
+        for cell in results.cells
+        if (signature := read_signature(cell, f"{results.run_name}.json")) is not None
+    }
+    misplaced = dict(_misplaced(results, columns, signatures))
+    # What is in the wrong place is named itself, and not once more at each mean that has it.
+    placed = {
+        cell.key: signatures[cell.key]
+        for cell in results.cells
+        if cell.value is not None and cell.key not in misplaced
+    }
+    return {**misplaced, **dict(_unlike_parts(columns, placed))}
+
+
+def _misplaced(
+    results: Results, columns: Mapping[str, Column], signatures: Mapping[CellKey, Signature]
+) -> Iterator[tuple[CellKey, str]]:
+    """Cells whose signature is that of another task, language, seed, metric or split."""
+    for key, signature in signatures.items():
+        for field, due in _due(key, signature, columns[key.column], results).items():
+            found = getattr(signature, field)
+            if found != due:
+                reason = f"{field} {_shown(found)}, not {_shown(due)}"
+                yield key, f"its signature is of another cell or run: {reason}"
+                break
+
+
+def _unlike_parts(
+    columns: Mapping[str, Column], measured: Mapping[CellKey, Signature]
+) -> Iterator[tuple[CellKey, str]]:
+    """Means over languages and averages over tasks that are of unlike numbers."""
+    languages: defaultdict[CellKey, list[Signature]] = defaultdict(list)
+    for key, signature in measured.items():
+        if key.language is not None:
+            languages[CellKey(key.row, key.column)].append(signature)
+    for key, signature in measured.items():
+        if key.language is not None:
+            continue
+        column = columns[key.column]
+        tasks = [CellKey(key.row, task.name) for task in column.tasks]
+        averaged, varying = (
+            ([measured[task] for task in tasks if task in measured], _OF_A_TASK)
+            if column.is_average
+            else (languages[key], ("languages",))
+        )
+        refusal = _refusal([signature, *averaged], varying)
+        if refusal is not None:
+            yield key, f"it is no mean of like numbers: {refusal}"
+
+
+def _refusal(signatures: Sequence[Signature], varying: Sequence[str]) -> str | None:
+    """Why numbers with these signatures must not be averaged, ``None`` if they may be."""
+    try:
+        require_comparable(signatures, varying=varying)
+    except ConfigError as error:
+        return f"{error.what} ({error.got}; {error.expected})"
+    return None
 
 
 def difference(cell: CellRecord, value: CellValue) -> str | None:
@@ -105,7 +175,8 @@ def difference(cell: CellRecord, value: CellValue) -> str | None:
         abs(a - b) > _SAME for a, b in zip(stored, found, strict=True)
     ):
         shown = " ".join(f"{number:.6g}" for number in found)
-        return f"the file says {' '.join(f'{number:.6g}' for number in stored)} by seed; its predictions give {shown}"
+        said = " ".join(f"{number:.6g}" for number in stored)
+        return f"the file says {said} by seed; its predictions give {shown}"
     return None
 
 
@@ -126,7 +197,8 @@ class VerifiedFiles:
             sorted(self._records.keys() - present),
             sorted(present - self._records.keys()),
         )
-        fix = f"run stilts-artifact reproduce again for {name.partition('.')[0]}, with --results {root}"
+        experiment = name.partition(".")[0]
+        fix = f"run stilts-artifact reproduce again for {experiment}, with --results {root}"
         for fault, paths in (("missing", missing), ("that the results do not list", surplus)):
             if paths:
                 more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
@@ -165,7 +237,10 @@ class VerifiedFiles:
 
 
 def _plain_files(root: Path, name: str) -> set[str]:
-    """Every file below ``root/name``, by its path below ``root``; dot files (``.DS_Store``) are nobody's."""
+    """Every file below ``root/name``, by its path below ``root``.
+
+    Dot files (``.DS_Store``) are nobody's.
+    """
     found: set[str] = set()
     folders = [name] if (root / name).is_dir() else []
     while folders:
@@ -185,7 +260,11 @@ def _plain_files(root: Path, name: str) -> set[str]:
 
 
 def _verify_labels(results: Results, name: str, pins: Mapping[str, str]) -> tuple[str, ...]:
-    """Whether the labels are the benchmark's; without that, any predictions could be made to look right."""
+    """Hold the labels against the benchmark's; any others could make any predictions look right.
+
+    Returns:
+        What could not be verified.
+    """
     own = f"{results.experiment}/"
     if not any(pin.startswith(own) for pin in pins):
         return ("labels: verified against the results file only; no hashes of them are recorded",)
@@ -204,17 +283,40 @@ def _verify_labels(results: Results, name: str, pins: Mapping[str, str]) -> tupl
     return ()
 
 
-def _misfit(cell: CellRecord, column: Column, results: Results) -> str | None:
-    """How a cell's signature is not that of its place, ``None`` if it is.
+def load_labels(folder: str) -> Mapping[str, str]:
+    """Hashes of the benchmark's label files, ``expected_results/{folder}/labels.tsv``.
+
+    Whoever may choose the labels can make any predictions look right. At a scale whose labels are
+    the same on every machine, they are therefore held against this list, which is recorded with
+    the baseline.
+
+    Returns:
+        ``{experiment}/{task}/{split}-{language}.{tsv|json}`` -> sha256; empty where none are
+        recorded.
 
     Raises:
-        ConfigError: it cannot be read.
+        DataError: a malformed line, or one of an experiment that has no labels.
+        IntegrityError: the list was edited.
     """
-    signature = read_signature(cell, f"{results.run_name}.json")
-    if signature is None:
-        return None
+    path = expected_root() / folder / LABELS
+    if not path.is_file():
+        return {}
+    scored = {name for name, experiment in EXPERIMENTS.items() if not experiment.is_counted}
+    pins: dict[str, str] = {}
+    for number, line in enumerate(read_protected(path).decode().splitlines(), 1):
+        match = _LABEL.fullmatch(line)
+        if match is None or match["path"] in pins or match["experiment"] not in scored:
+            raise DataError("not a pinned label file", where=f"{path}:{number}", got=repr(line))
+        pins[match["path"]] = match["sha256"]
+    return pins
+
+
+def _due(
+    key: CellKey, signature: Signature, column: Column, results: Results
+) -> Mapping[str, object]:
+    """What a cell's place and run say of its signature."""
     task = column.tasks[0]
-    languages = column.languages(results.defined) if cell.language is None else (cell.language,)
+    languages = column.languages(results.defined) if key.language is None else (key.language,)
     due: dict[str, object] = {
         "task": column.name if column.is_average else task.name,
         "languages": languages,
@@ -223,13 +325,9 @@ def _misfit(cell: CellRecord, column: Column, results: Results) -> str | None:
     }
     if not column.is_average:
         due["split"] = str(results.defined.scored_split(task))
-    if column.is_untrained(cell.row) and signature.seeds is None:
+    if column.is_untrained(key.row) and signature.seeds is None:
         del due["seeds"]
-    for field, expected in due.items():
-        found = getattr(signature, field)
-        if found != expected:
-            return f"its signature is of another cell or run: {field} {_shown(found)}, not {_shown(expected)}"
-    return None
+    return due
 
 
 def _shown(value: object) -> str:

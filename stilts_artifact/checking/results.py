@@ -1,19 +1,19 @@
-"""Results files: ``results/table{N}.{scale}.json``, written by ``reproduce``, re-judged by ``check``."""
+"""Results files ``{experiment}.{scale}.json``: ``reproduce`` writes them, ``check`` re-judges."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from stilts_artifact.benchmark.experiments import Experiment, experiment_named
+from stilts_artifact.checking.expected import ExperimentName
 from stilts_artifact.config.schema import ScaleName
 from stilts_artifact.documents import dump_json, parse_json, read_document
-from stilts_artifact.domain.cells import CellKey, Judgement, Measurement, Verdict
+from stilts_artifact.domain.cells import CellKey, Measurement, Verdict
 from stilts_artifact.domain.signature import Signature
 from stilts_artifact.errors import ConfigError
 
@@ -25,29 +25,28 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-def _known_experiment(name: str) -> str:
-    try:
-        return experiment_named(name).name
-    except ConfigError as error:
-        raise ValueError(f"{error.what}, {error.expected}") from error
-
-
 class CellRecord(_Strict):
-    """One cell of a results file."""
+    """One cell of a results file: what was measured, what was expected, and the verdict.
+
+    Attributes:
+        expected: the value that it was held against, if one is known.
+        limit: how far the two may lie apart before the cell is NOT_REPRODUCED: the tolerance,
+            widened by rounding, seeds and sampling; ``None`` where nothing was compared.
+        seeds: value of each seed, in the order of the file's seeds, where there is more than one.
+        flag: such as ``DEGENERATE``: a run that collapsed is reported, never dropped.
+    """
 
     row: str
     column: str
     language: str | None = None
     value: int | float | None
-    reported: int | float | None
-    tolerance: float | None
+    expected: int | float | None
+    limit: float | None
     verdict: Verdict
     reason: str
     signature: str
-    seeds: list[float] | None = None
-    """Value of each seed, in the order of the file's seeds, where there is more than the one."""
+    seeds: tuple[float, ...] | None = None
     flag: str | None = None
-    """Such as ``DEGENERATE``: a run that collapsed is reported, never dropped."""
 
     @cached_property
     def key(self) -> CellKey:
@@ -57,9 +56,8 @@ class CellRecord(_Strict):
     def measurement(self) -> Measurement:
         """The measured part of the record, to be judged again."""
         reason = self.reason if self.value is None else None
-        seeds = tuple(self.seeds) if self.seeds else None
         return Measurement(
-            self.key, self.value, reason, self.signature, seeds=seeds, flag=self.flag
+            self.key, self.value, reason, self.signature, seeds=self.seeds or None, flag=self.flag
         )
 
 
@@ -73,7 +71,10 @@ class RowRecord(_Strict):
 
 
 class InputRecord(_Strict):
-    """One verified input file: ``source``, or ``source!member`` where members stood in for their archive."""
+    """One verified input file.
+
+    ``source``, or ``source!member`` where members stood in for their archive.
+    """
 
     source: str
     bytes: int
@@ -82,7 +83,10 @@ class InputRecord(_Strict):
 
 
 class FileRecord(_Strict):
-    """A file that cells were computed from (predictions, labels); ``path`` is relative to the results folder."""
+    """A file that cells were computed from: predictions, labels.
+
+    ``path`` is relative to the results folder.
+    """
 
     path: str
     bytes: int
@@ -113,7 +117,7 @@ class Results(_Strict):
     """
 
     format: Literal[2] = 2
-    experiment: Annotated[str, AfterValidator(_known_experiment)]
+    experiment: ExperimentName
     scale: ScaleName
     scale_reason: str
     stamp: str
@@ -139,7 +143,7 @@ class Results(_Strict):
 
 @dataclass(frozen=True, slots=True)
 class Disagreement:
-    """A cell or claim whose verdict in the file is not the verdict that its numbers deserve, and why."""
+    """A cell or claim whose verdict in the file is not what its numbers deserve, and why."""
 
     key: CellKey | str
     stored: Verdict
@@ -150,26 +154,6 @@ class Disagreement:
 def results_path(folder: Path, experiment: str, scale: str) -> Path:
     """Where the results of an experiment at a scale lie."""
     return folder / f"{experiment}.{scale}.json"
-
-
-def cell_records(judgements: Sequence[Judgement]) -> list[CellRecord]:
-    """Judgements as they stand in a results file."""
-    return [
-        CellRecord(
-            row=judgement.key.row,
-            column=judgement.key.column,
-            language=judgement.key.language,
-            value=judgement.value,
-            reported=judgement.reported,
-            tolerance=judgement.tolerance,
-            verdict=judgement.verdict,
-            reason=judgement.reason,
-            signature=judgement.signature,
-            seeds=list(judgement.seeds) if judgement.seeds else None,
-            flag=judgement.flag,
-        )
-        for judgement in judgements
-    ]
 
 
 def dump_results(results: Results) -> bytes:

@@ -31,7 +31,8 @@ from stilts_artifact.domain.cells import Verdict
 from stilts_artifact.errors import ConfigError
 
 FALSE_ALARMS = 0.05
-"""Probability that a table whose every cell truly lies within its band has a cell that is NOT_REPRODUCED."""
+"""Probability that a table whose every cell truly lies within its band has a cell that is
+NOT_REPRODUCED."""
 ERROR = 0.05
 """Probability that a cell truly ``MARGIN`` bands off is called REPRODUCED."""
 MARGIN = 2
@@ -54,7 +55,7 @@ class Spread:
 
 @dataclass(frozen=True, slots=True)
 class Noise:
-    """Standard error of a difference of two scores, in points, and the degrees of freedom behind it."""
+    """Standard error of a difference of two scores, in points, and its degrees of freedom."""
 
     error: float
     df: float = math.inf
@@ -133,8 +134,9 @@ def _even_variance(n: int) -> float:
 
 
 def pooled_spread(samples: Iterable[Sequence[float]]) -> Spread | None:
-    """Standard deviation over seeds, pooled over cells that have a common one: ``sqrt(sum SS_i / sum (n_i - 1))``.
+    """Standard deviation over seeds, pooled over cells that have a common one.
 
+    ``sqrt(sum SS_i / sum (n_i - 1))`` with the sum of squares ``SS_i`` and size ``n_i`` of a cell.
     Three seeds alone determine a standard deviation to a factor of five; all rows of a column
     together do well.
 
@@ -154,7 +156,7 @@ def pooled_spread(samples: Iterable[Sequence[float]]) -> Spread | None:
 
 
 def binomial_error(points: float, examples: int) -> float:
-    """Sampling error, in points, of a share of ``examples`` independent examples: ``100 sqrt(p (1 - p) / N)``.
+    """Sampling error of a share of independent examples, in points: ``100 sqrt(p (1 - p) / N)``.
 
     Exact for accuracies; an upper bound for a mean of F1 over questions, as no variable between 0
     and 1 with the mean ``p`` has a variance above ``p (1 - p)`` (Bhatia and Davis, Amer. Math.
@@ -174,7 +176,7 @@ def binomial_error(points: float, examples: int) -> float:
 
 
 def mean_error(errors: Sequence[float]) -> float:
-    """Error of the unweighted mean of independent numbers, such as languages with test sets of their own.
+    """Error of the unweighted mean of independent numbers, as languages with own test sets are.
 
     Example:
         >>> mean_error([3.0, 4.0])
@@ -251,7 +253,7 @@ def decide(difference: float, band: float, rounding: float, noise: Noise, cells:
 def probabilities(
     true_difference: float, band: float, rounding: float, noise: Noise, cells: int
 ) -> Mapping[Verdict, float]:
-    """Probability of each verdict on a cell whose true difference is known, for normal noise of known error.
+    """Probability of each verdict on a known true difference, for normal noise of known error.
 
     Tells before a run how many seeds it needs.
 
@@ -282,7 +284,10 @@ def probabilities(
 
 
 def _quantile(probability: float, noise: Noise) -> float:
-    """Of Student's t; of the normal where the degrees of freedom are infinite. Not needed, so 0, without noise."""
+    """Of Student's t; of the normal where the degrees of freedom are infinite.
+
+    Not needed, so 0, without noise.
+    """
     if noise.error == 0:
         return 0.0
     from scipy.special import ndtri, stdtrit

@@ -55,7 +55,9 @@ def check(
         raise ConfigError(what, fix="name one of them, or none")
     asked = table is not None or calibration
     experiment = options.chosen_experiment(table, calibration) if asked else None
-    gc.disable()  # tens of thousands of records, none of them garbage: looking for cycles costs a tenth of the time
+    # Tens of thousands of records, none of them garbage: looking for cycles costs a tenth of the
+    # time.
+    gc.disable()
     from stilts_artifact.checking.recheck import judge_all_claims, recheck
     from stilts_artifact.checking.sums import expected_root, verify_sums
 
@@ -110,9 +112,8 @@ def _show(found: Recheck, as_json: bool) -> None:
     for note in found.notes:
         stream.write(f"note: {note}\n")
     for said in found.disagreements:
-        stream.write(
-            f"note: the file says {said.stored} for {said.key}; judged {said.judged}: {said.reason}\n"
-        )
+        judged = f"judged {said.judged}: {said.reason}"
+        stream.write(f"note: the file says {said.stored} for {said.key}; {judged}\n")
 
 
 def _show_claims(scale: str, records: Sequence[ClaimRecord], as_json: bool) -> None:

@@ -1,4 +1,4 @@
-"""``stilts-artifact expected``: enter values from the paper, and keep the sums of the expected values."""
+"""``stilts-artifact expected``: enter values from the paper, and keep the expected values' sums."""
 
 from __future__ import annotations
 
@@ -45,10 +45,12 @@ def set_(
         typer.Option("--expected", help="File of expected cells. [default: the paper's]"),
     ] = None,
 ) -> None:
-    """Fill expected cells that no public source has, from a copy of the paper; all of them or none."""
+    """Fill expected cells that no public source has, from a copy of the paper; all of them or
+    none.
+    """
     experiment = options.chosen_experiment(table)
-    from stilts_artifact.checking.entry import Entry, enter, parse_cell, read_entries
-    from stilts_artifact.checking.expected import expected_path
+    from stilts_artifact.checking.entered import enter, parse_cell, read_entries
+    from stilts_artifact.checking.expected import Entry, expected_path
 
     if csv is not None and (cell, value) == (None, None):
         entries = read_entries(csv, source)

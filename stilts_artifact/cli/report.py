@@ -1,4 +1,4 @@
-"""``stilts-artifact report``: show the results of a folder as one page, and pack them as a research object."""
+"""``stilts-artifact report``: the results of a folder as one page, and as a research object."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ class DataFolders:
         return None
 
     def versions(self, name: str) -> dict[FileSum, Path]:
-        """Files called as the last part of ``name``: the first of each content, by size and sha256."""
+        """Files called as the last part of ``name``: the first of each content, by its sums."""
         versions: dict[FileSum, Path] = {}
         for path in self._index.by_name.get(name.rpartition("/")[2], ()):
             sums = self._sums_of(path, None)

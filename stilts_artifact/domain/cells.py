@@ -1,4 +1,4 @@
-"""Table cells: what was measured, what was reported, and the verdict on the two."""
+"""Cells of a table: what was measured, what was expected, and the verdicts on the two."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CellKey:
-    """Row and column of a cell, and the language where a column has one value for each."""
+    """Place of a cell: row, column, and the language where a column has one value for each."""
 
     row: str
     column: str
@@ -47,19 +47,21 @@ class Measurement:
 
 
 @dataclass(frozen=True, slots=True)
-class Reported:
-    """A reported value with its source, or the reason why none is known.
+class ExpectedCell:
+    """A value that a measured one is held against, or the reason why none is known.
+
+    It is what a public source reports, or, for a baseline, what this package measured before.
 
     Args:
         value: counts, or points 0-100; ``None`` where no public source has it.
-        decimals: digits after the point as printed; rounding widens the tolerance by half a unit of
-            the last.
+        decimals: digits after the point as printed: rounding adds half a unit of the last to the
+            limit.
         source: citation and place of the value.
         reason: why ``value`` is ``None``.
         n: number of seeds of which ``value`` is the median; ``None`` if unknown.
-        tolerance: band of this cell, where it is not its column's.
-        signature: of the recorded run, for values that this package measured; only a run with the
-            same signature (the version aside) can be held against them.
+        tolerance: of this cell, where it is not its column's.
+        signature: of a baseline's run; only a run with the same signature (the version aside) can
+            be held against it.
     """
 
     key: CellKey
@@ -70,18 +72,3 @@ class Reported:
     n: int | None = None
     tolerance: float | None = None
     signature: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Judgement:
-    """The verdict on one cell, with the numbers it rests on; ``seeds``, ``flag``: as measured."""
-
-    key: CellKey
-    value: float | None
-    reported: float | None
-    tolerance: float | None
-    verdict: Verdict
-    reason: str
-    signature: str
-    seeds: tuple[float, ...] | None = None
-    flag: str | None = None

@@ -16,7 +16,6 @@ from stilts_artifact.checking.results import (
     FileRecord,
     InputRecord,
     Results,
-    cell_records,
     dump_results,
     results_path,
 )
@@ -83,7 +82,7 @@ def _judge(measured: Measured, session: Session) -> Results:
         stamp=scale.stamp,
         verdict=joint_verdict(cell.verdict for cell in judged),
         rows=measured.rows,
-        cells=cell_records(judged),
+        cells=judged,
         claims=[],
         seeds=[] if experiment.is_counted else list(session.seeds),
         inputs=[

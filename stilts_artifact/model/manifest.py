@@ -1,4 +1,4 @@
-"""The manifest of a checkpoint folder: the sums of every file, written last, verified before use."""
+"""The manifest of a checkpoint folder: sums of every file, written last, verified before use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What steps cost: a shipped table of speeds, and a probe that says how fast this machine is against it."""
+"""What steps cost: a shipped table of speeds, and a probe of this machine's speed against it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Speed:
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """Examples of a task's training split and of one language of another, and tokens of an example."""
+    """Examples of a task's training split, of one language of another; tokens of an example."""
 
     train: int
     rows: int
@@ -48,7 +48,7 @@ class Extent:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """How fast one worker of this machine multiplies matrices, in floating-point operations per second."""
+    """How fast one worker of this machine multiplies matrices, in operations per second."""
 
     device: Device
     flops: float
@@ -75,7 +75,7 @@ class Costs:
     probed: bool = False
 
     def at(self, probe: Probe) -> Costs:
-        """The same for the machine that was probed; unchanged if it is another device than the table's."""
+        """The same for the machine that was probed; unchanged if its device is not the table's."""
         if probe.device != self.device:
             return self
         return replace(self, faster=probe.flops / self.flops, probed=True)
@@ -98,7 +98,7 @@ class Costs:
         return speed.bytes + speed.bytes_per_token * self.tokens(step, graph)
 
     def tokens(self, step: KeyedStep, graph: Graph) -> float:
-        """Tokens that a step works on, each time it sees them; 0 for a kind that has no such notion."""
+        """Tokens that a step works on, each time it sees them; 0 for a kind that reads none."""
         count = _TOKENS.get(step.kind)
         return 0.0 if count is None else count(self, step, graph)
 
@@ -132,7 +132,7 @@ def load_costs(scale: str) -> Costs:
 
 
 def probe(device: Device) -> Probe:
-    """Multiply matrices for half a second: on one CPU thread in float32, or on the GPU in bfloat16."""
+    """Multiply matrices for half a second: one CPU thread in float32, or the GPU in bfloat16."""
     import torch
 
     gpu = device == "cuda"
@@ -184,7 +184,7 @@ def _trained(costs: Costs, step: KeyedStep, graph: Graph) -> float:
 
 
 def _mixed(costs: Costs, step: KeyedStep, graph: Graph) -> float:
-    """Every task of a mixture, its rows capped; masked language modelling reads about as much as its cap says."""
+    """Every task of a mixture, its rows capped; masked language modelling reads about its cap."""
     recipe, total = step.params["recipe"], 0.0
     for task, how in recipe["tasks"].items():
         tokens = _prepared(costs, graph.steps[step.inputs[f"train:{task}"]], graph)

@@ -88,7 +88,7 @@ class Outcome:
     fault: Fault | None = None
 
 
-def describe(error: BaseException, label: str, root: Path, written: int, log: str = "") -> Fault:
+def fault_of(error: BaseException, label: str, root: Path, written: int, log: str = "") -> Fault:
     """The fault behind an exception of a step.
 
     Args:
@@ -125,7 +125,8 @@ def _resource(error: BaseException, label: str, root: Path, written: int) -> Res
                 where=str(root),
                 got=f"{free:,} bytes free ({text})",
                 expected=f"room for more than the {written:,} bytes it had written",
-                fix=f"free at least {max(written, 1 << 20):,} bytes there, or choose another --store",
+                fix=f"free at least {max(written, 1 << 20):,} bytes there, "
+                "or choose another --store",
             )
         gpu = "OutOfMemoryError" in text or "CUDA out of memory" in text
         if isinstance(cause, MemoryError) or gpu or any(sign in text for sign in _NO_MEMORY_TEXT):
@@ -203,7 +204,7 @@ class Failure:
     details: str = ""
 
 
-def failure(step: KeyedStep, fault: Fault, root: Path) -> Failure:
+def failure_of(step: KeyedStep, fault: Fault, root: Path) -> Failure:
     """A failure, with its details written to a file if only they can explain it."""
     error = fault.error()
     if isinstance(error, StepError):

@@ -64,7 +64,7 @@ class _History:
         return self._same.get(canonical(step.params), [])
 
     def nearest(self, step: KeyedStep) -> tuple[str, KeyedStep] | None:
-        """One that has the same inputs and names of parameters, and another value for one of them: this one."""
+        """One with the same inputs and parameters but for the value of one: this one."""
         for name in step.params:
             other = self._but_one.get((name, _without(step, name)))
             if other is not None:

@@ -110,7 +110,7 @@ def wall_seconds(
     seconds: Callable[[str], float],
     needs_gpu: Callable[[str], bool],
 ) -> float:
-    """Seconds until the last step ends, were the engine to run them: its own agenda, with a clock that jumps.
+    """Seconds until the last step ends: the engine's own scheduler, with a clock that jumps.
 
     Every worker takes any step: where GPUs are used, each worker has one.
     """

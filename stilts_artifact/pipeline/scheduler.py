@@ -30,7 +30,7 @@ def missing(graph: Graph, store: Store) -> list[str]:
 
 @dataclass(frozen=True, slots=True, order=True)
 class _Entry:
-    """Sorts by the seconds of the longest chain from here to a target, then by the order of the graph."""
+    """Sorts by the seconds of the longest chain from here to a target, then by graph order."""
 
     minus_seconds: float
     position: int

@@ -8,7 +8,8 @@ from typing import Any
 
 from stilts_artifact.documents import dump_json, parse_json, read_document
 from stilts_artifact.files import write_file
-from stilts_artifact.model.manifest import verify_folder, write_manifest
+from stilts_artifact.model.hub import shipped_encoder
+from stilts_artifact.model.manifest import WEIGHTS, verify_folder, write_manifest
 
 CARD = "README.md"
 FACTS = "pretraining.json"
@@ -73,6 +74,27 @@ def _render_quality(quality: Mapping[str, Any]) -> str:
         cells = [f"{row['scores'][code]:.1f}" if code in row["scores"] else "-" for code in codes]
         lines.append(f"| {row['measure']} | {' | '.join(cells)} | {row['zero_shot']:.1f} |")
     return "\n".join(lines) + "\n"
+
+
+def compare_with_shipped(out: Path) -> str:
+    """How an encoder relates to the one that ships, in words.
+
+    Cards are left out: the shipped one also tells what was measured since.
+
+    Raises:
+        IntegrityError: a folder is damaged.
+    """
+    made, shipped = verify_folder(out), verify_folder(shipped_encoder())
+    differing = [name for name in made if name != CARD and made[name] != shipped.get(name)]
+    if not differing:
+        return "the same as the encoder that ships with the package, bit for bit"
+    why = (
+        "another processor or version of torch computes other last bits, "
+        "and training magnifies them"
+    )
+    if not set(differing) <= {WEIGHTS, FACTS}:
+        why = "not the same text, recipe or version of this package"
+    return f"differs from the encoder that ships with the package in {', '.join(differing)}: {why}"
 
 
 def record_quality(folder: Path, quality: Mapping[str, Any]) -> None:

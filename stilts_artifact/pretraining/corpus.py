@@ -10,6 +10,7 @@ import re
 from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
+from stilts_artifact.data.fetch import Openers, fetch
 from stilts_artifact.data.library import Library
 from stilts_artifact.domain.tasks import Benchmark, Split
 from stilts_artifact.forms import form_of
@@ -92,6 +93,21 @@ def _told(name: str) -> Iterator[tuple[Meaning, ...]]:
 
 def _any_forbidden(sentences: list[str], forbidden: Collection[str]) -> bool:
     return any(key(sentence) in forbidden for sentence in sentences)
+
+
+def held_out_sentences(benchmark: Benchmark, library: Library, openers: Openers) -> frozenset[str]:
+    """:func:`evaluation_sentences`, whose files are generated first where they are not here yet.
+
+    Args:
+        openers: by URL scheme, what generates a file.
+
+    Raises:
+        ArtifactError: the first of the files that could not be had.
+    """
+    report = fetch(list(benchmark.sources.values()), library, offline=True, openers=openers)
+    for failure in report.failures:
+        raise failure
+    return evaluation_sentences(benchmark, library)
 
 
 def evaluation_sentences(benchmark: Benchmark, library: Library) -> frozenset[str]:

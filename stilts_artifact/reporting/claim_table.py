@@ -113,12 +113,7 @@ def _unless(claim: Claim) -> str:
     """Which data that nobody can download decide whether a claim is judged at all."""
     benchmark = load_benchmark(load_scale(SCALE).benchmark)
     known = {row.name: row for row in rows(benchmark)}
-    needed = [
-        known[row]
-        for reference in claim.references
-        for row, _ in reference.places(list(known))
-        if row in known
-    ]
+    needed = [known[row] for row, _ in claim.needs(list(known)).cells if row in known]
     tasks = {task for row in needed for task in row.tasks}
     sources = {
         part.source
@@ -136,21 +131,21 @@ def _unless(claim: Claim) -> str:
 
 
 def command_of(claim: Claim) -> Command | None:
-    """The shortest command that measures the cells of a claim; ``None`` if the real table has no such rows.
+    """The shortest command that measures the cells of a claim; ``None`` if there are no such rows.
 
     A few rows, or a few columns, are named; else the whole table is run.
     """
     benchmark = load_benchmark(load_scale(SCALE).benchmark)
     known = [row.name for row in rows(benchmark)]
-    if any(not reference.pairs(known) for reference in claim.references):
+    needs = claim.needs(known)
+    if needs.absent is not None:
         return None
     experiment = experiment_named(claim.experiment)
     if experiment.selected_by is not None:
         return Command(experiment, ())
     names = [task.name for task in targets(benchmark)]
-    places = {place for reference in claim.references for place in reference.places(known)}
-    needed = [row for row in known if row in {row for row, _ in places}]
-    asked = {column for _, column in places}
+    used, asked = {row for row, _ in needs.cells}, {column for _, column in needs.cells}
+    needed = [row for row in known if row in used]
     columns = names if asked & {AVERAGE, OVERALL} else [name for name in names if name in asked]
     if len(needed) <= _FEW and columns == names:
         return Command(experiment, tuple(needed))

@@ -66,9 +66,9 @@ def compare_sizes(results: Results) -> list[Comparison]:
             row=titles.get(row, row),
             column=column,
             measured=span([cell.value for cell in cells]),
-            expected=span([cell.reported for cell in cells]),
+            expected=span([cell.expected for cell in cells]),
             difference=_largest_difference(cells),
-            limit=span([cell.tolerance for cell in cells if cell.tolerance is not None]),
+            limit=span([cell.limit for cell in cells if cell.limit is not None]),
             counts=verdict_counts(cells),
             cells=len(cells),
         )
@@ -96,7 +96,7 @@ def compare_scores(results: Results) -> list[Comparison]:
     Where these are many, cells of single languages have one only if they fail.
     """
     titles = row_titles(results)
-    with_value = [cell for cell in results.cells if cell.reported is not None]
+    with_value = [cell for cell in results.cells if cell.expected is not None]
     return [
         _compare_score(
             cell,
@@ -120,12 +120,12 @@ def every_score(results: Results) -> list[Comparison]:
 
 
 def _compare_score(cell: CellRecord, row: str, column: str) -> Comparison:
-    limit = cell.tolerance
+    limit = cell.limit
     return Comparison(
         row=row,
         column=column,
         measured=points(cell.value),
-        expected=points(cell.reported),
+        expected=points(cell.expected),
         difference=signed(_difference(cell)),
         limit="-" if limit is None else f"{limit:.2f}",
         counts=((cell.verdict, 1),),
@@ -134,9 +134,9 @@ def _compare_score(cell: CellRecord, row: str, column: str) -> Comparison:
 
 
 def _difference(cell: CellRecord) -> float | None:
-    if cell.value is None or cell.reported is None:
+    if cell.value is None or cell.expected is None:
         return None
-    return cell.value - cell.reported
+    return cell.value - cell.expected
 
 
 def gaps(results: Results) -> list[Gap]:

@@ -1,16 +1,22 @@
-"""Geometry of the page's figures: numbers only, which a template draws as SVG."""
+"""Figures: the geometry of the page's, which a template draws as SVG, and the plot of a sweep."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from stilts_artifact.benchmark.experiments import BEST, NONE
 from stilts_artifact.checking.results import CellRecord
 from stilts_artifact.checking.statistics import binomial_error
+from stilts_artifact.errors import ConfigError, ResourceError
 from stilts_artifact.reporting.layout import Column, Layout
 from stilts_artifact.reporting.runs import Examples
+
+if TYPE_CHECKING:
+    from stilts_artifact.retrieval.sweep import SweepScores
 
 WIDTH, LEFT, RIGHT = 340.0, 44.0, 14.0
 TOP, STEP, BOTTOM = 8.0, 19.0, 22.0
@@ -187,3 +193,36 @@ def _axis(ends: Sequence[float]) -> _Axis:
 
 def _round(value: float) -> float:
     return round(value, 2)
+
+
+def draw_sweep(scores: SweepScores, path: Path, title: str) -> None:
+    """Draw one line for each pooling: mean over languages by layer.
+
+    Raises:
+        ResourceError: matplotlib is not installed.
+        ConfigError: not a suffix that it can draw.
+    """
+    try:
+        # The object-oriented face: pyplot would look for a display.
+        from matplotlib.figure import Figure as Drawing
+    except ModuleNotFoundError as error:
+        raise ResourceError(
+            "a plot needs matplotlib", got=str(error), fix="pip install matplotlib"
+        ) from error
+    drawing = Drawing(figsize=(7, 4), layout="constrained")
+    axes = drawing.subplots()
+    means = scores.means
+    for pooling in dict.fromkeys(name for name, _ in means):
+        points = {layer: mean for (name, layer), mean in means.items() if name == pooling}
+        axes.plot(list(points), list(points.values()), marker="o", label=pooling)
+    axes.set(title=title, xlabel="layer (0: embeddings)", ylabel="points, mean over languages")
+    axes.locator_params(axis="x", integer=True)
+    axes.grid(alpha=0.3)
+    axes.legend()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        drawing.savefig(path)
+    except ValueError as error:
+        raise ConfigError(
+            "not a format to draw in", got=path.suffix, expected=".png, .svg or .pdf"
+        ) from error

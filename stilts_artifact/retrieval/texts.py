@@ -108,6 +108,22 @@ def read_embeddings(path: Path) -> Rows:
     return rows
 
 
+def read_corpus(name: str, text: Path | None, rows: Path | None) -> Corpus:
+    """One side from its files.
+
+    Args:
+        name: for errors where there is no file.
+
+    Raises:
+        DataError: a file cannot be read, or the two differ in number.
+    """
+    return Corpus(
+        str(text or rows or name),
+        None if text is None else read_texts(text),
+        None if rows is None else read_embeddings(rows),
+    )
+
+
 def mine_corpora(
     source: Corpus,
     target: Corpus,

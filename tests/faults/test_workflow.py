@@ -1,4 +1,4 @@
-"""Runs on real worker processes, killed, crowded and starved: what is published is right, and nothing is lost twice."""
+"""Runs on real worker processes, killed, crowded, starved: all published is right, none lost."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ MOMENTS = ["before", "middle", "fsync:1", "fsync:4", "rename:1", "rename-after:1
 def test_a_worker_killed_at_any_moment_costs_one_steps_work(
     go: Go, root: Path, counts: Path
 ) -> None:
-    """Before and in the middle of the step, as its files are brought to the disk, before and after publication."""
+    """Before and in the step, as its files go to the disk, before and after publication."""
     steps = [Step("die", {"name": at, "at": at, "times": 1, "text": at}) for at in MOMENTS]
     end = Step("join", {"text": "end"}, {at: step for at, step in zip(MOMENTS, steps, strict=True)})
     report = go(end)

@@ -172,10 +172,10 @@ def test_checking_nothing_is_an_error(artifact: Run, tmp_path: Path) -> None:
 def test_recording_the_run_gives_the_shipped_expected_file(
     mini_run: MiniRun, repository: Path
 ) -> None:
-    from stilts_artifact.checking.record import recorded_yaml
+    from stilts_artifact.checking.baseline import baseline_yaml
     from stilts_artifact.checking.results import load_results
 
-    recorded = recorded_yaml(load_results(mini_run[0] / "table1.mini.json"), "mini")
+    recorded = baseline_yaml(load_results(mini_run[0] / "table1.mini.json"), "mini")
     assert recorded == (repository / "expected_results" / "mini" / "table1.yaml").read_bytes()
 
 

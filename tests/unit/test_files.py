@@ -382,25 +382,57 @@ def test_a_publisher_killed_after_one_that_was_killed_between_its_renames(tmp_pa
     assert instants(run) > 20
 
 
-@pytest.mark.usefixtures("exchange")
-def test_several_publishers_at_once(tmp_path: Path) -> None:
-    target = tmp_path / "run"
-    publish(target, "old")
+def at_once(write: Callable[[str], None], turns: int) -> None:
+    """Three processes that write ``"<process> <turn>"`` as fast as they can."""
     children = []
     for number in range(3):
         child = os.fork()
         if child == 0:
             status = 3
             try:
-                for turn in range(25):
-                    publish(target, f"{number} {turn}")
+                for turn in range(turns):
+                    write(f"{number} {turn}")
                 status = 0
             finally:
                 os._exit(status)
         children.append(child)
-    ended = [os.waitpid(child, 0)[1] for child in children]
-    assert ended == [0] * len(children)
+    assert [os.waitpid(child, 0)[1] for child in children] == [0] * 3
+
+
+def test_several_writers_of_one_file_at_once(tmp_path: Path) -> None:
+    at_once(lambda text: write_file(tmp_path / "f.json", text.encode()), turns=50)
+    assert (tmp_path / "f.json").read_text() in {f"{number} 49" for number in range(3)}
+    assert names(tmp_path) == ["f.json"]
+
+
+@pytest.mark.usefixtures("exchange")
+def test_several_publishers_at_once(tmp_path: Path) -> None:
+    target = tmp_path / "run"
+    at_once(lambda text: publish(target, text), turns=25)
     assert version(target) in {f"{number} 24" for number in range(3)}
+    assert names(tmp_path) == ["run"]
+
+
+def test_publishers_that_come_between_the_two_renames_of_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "run"
+    publish(target, "old")
+    original, others = files.move_into_place, ["second", "first"]
+
+    def late(made: Path, place: Path) -> bool:
+        if not place.exists() and others:
+            monkeypatch.setattr(files, "move_into_place", original)
+            publish(target, others.pop())
+            monkeypatch.setattr(files, "move_into_place", late)
+        return original(made, place)
+
+    monkeypatch.setattr(files, "_exchange", lambda one, other: False)
+    monkeypatch.setattr(files, "_SWAP_SECONDS", 0.0)
+    monkeypatch.setattr(files, "move_into_place", late)
+    publish(target, "last")
+    assert not others
+    assert version(target) == "last"
     assert names(tmp_path) == ["run"]
 
 
@@ -430,10 +462,12 @@ def test_a_disk_that_fills_up_keeps_the_old_folder_and_says_how_much_is_needed(
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    with pytest.raises(ResourceError, match="free 12,345 bytes"):
-        with publish_folder(tmp_path / "run") as made:
-            (made / "one").write_bytes(bytes(12_345))
-            monkeypatch.setattr(os, "fsync", full)
+    with (
+        pytest.raises(ResourceError, match="free 12,345 bytes"),
+        publish_folder(tmp_path / "run") as made,
+    ):
+        (made / "one").write_bytes(bytes(12_345))
+        monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(ResourceError, match="no room left"), publish_folder(tmp_path / "run"):
         full()
     assert version(tmp_path / "run") == "old"

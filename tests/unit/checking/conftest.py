@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from stilts_artifact.checking import expected, labels, recheck, record
+from stilts_artifact.checking import baseline, expected, recheck, recompute
 from tests.unit.checking.small import SmallSet, make_set, small_benchmark
 
 
@@ -16,7 +16,7 @@ def small_sets(tmp_path_factory: pytest.TempPathFactory) -> dict[str, SmallSet]:
     """Table 2 with one seed and Table 3 with three, which pass."""
     benchmark = small_benchmark()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(record, "load_benchmark", lambda _: benchmark)
+        patch.setattr(baseline, "load_benchmark", lambda _: benchmark)
         return {
             "table2": make_set(tmp_path_factory.mktemp("table2"), "table2"),
             "table3": make_set(tmp_path_factory.mktemp("table3"), "table3", seeds=(0, 1, 2)),
@@ -30,12 +30,12 @@ def small(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> SmallSet:
-    """A copy of a small set, and a package that believes in its small world and its expected values."""
+    """A copy of a small set, and a package that believes in its world and its expected values."""
     experiment: str = request.param
     base = tmp_path / "set"
     shutil.copytree(small_sets[experiment].folder.parent, base)
     benchmark = small_benchmark()
     monkeypatch.setattr(recheck, "load_benchmark", lambda _: benchmark)
-    for module in (expected, labels):
+    for module in (expected, recompute):
         monkeypatch.setattr(module, "expected_root", lambda: base / "expected")
     return SmallSet(base / "results", base / "expected", experiment)

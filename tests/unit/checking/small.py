@@ -1,4 +1,4 @@
-"""A small passing set: three languages, two rows, every kind of column, with its files and expected values."""
+"""A small passing set: three languages, two rows, every form of task, files and expected values."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 
 from benchmarks.checking import make_run
 from stilts_artifact.benchmark import load_benchmark
-from stilts_artifact.checking.labels import LABELS, recorded_labels
-from stilts_artifact.checking.record import load_measured, recorded_yaml
+from stilts_artifact.checking.baseline import baseline_yaml, load_measured, recorded_labels
+from stilts_artifact.checking.recompute import LABELS
 from stilts_artifact.checking.results import Results, dump_results, load_results
 from stilts_artifact.checking.sums import refresh_sums
 from stilts_artifact.domain.cells import Verdict
@@ -49,7 +49,7 @@ def _small(task: Task) -> Task:
 
 @dataclass(frozen=True, slots=True)
 class SmallSet:
-    """A folder of results of one experiment, and the folder of expected values that it passes against."""
+    """Results of one experiment, and the folder of expected values that they pass against."""
 
     folder: Path
     expected: Path
@@ -70,7 +70,7 @@ def make_set(base: Path, experiment: str, seeds: Sequence[int] = (0,)) -> SmallS
     make_run(made.folder, small_benchmark(), experiment, ROWS[experiment], seeds, SIZES[experiment])
     measured = load_measured(made.results_file)
     (made.expected / "mini").mkdir(parents=True)
-    (made.expected / "mini" / f"{experiment}.yaml").write_bytes(recorded_yaml(measured, "mini"))
+    (made.expected / "mini" / f"{experiment}.yaml").write_bytes(baseline_yaml(measured, "mini"))
     (made.expected / "mini" / LABELS).write_bytes(recorded_labels(measured, {}))
     refresh_sums(made.expected)
     mark_reproduced(made.results_file)

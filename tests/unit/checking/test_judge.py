@@ -8,8 +8,9 @@ import pytest
 
 from stilts_artifact.checking.expected import ColumnNoise, ExpectedTable
 from stilts_artifact.checking.judge import column_spreads, exit_code, joint_verdict, judge_table
+from stilts_artifact.checking.results import CellRecord
 from stilts_artifact.checking.statistics import Spread
-from stilts_artifact.domain.cells import CellKey, Judgement, Measurement, Reported, Verdict
+from stilts_artifact.domain.cells import CellKey, ExpectedCell, Measurement, Verdict
 from stilts_artifact.domain.signature import Signature
 from stilts_artifact.errors import ConfigError
 
@@ -18,11 +19,11 @@ KEY = CellKey("mnli", "train", "en")
 
 def expected_with(value: float | None, tolerance: float = 0, decimals: int = 0) -> ExpectedTable:
     reason = None if value is not None else "no public source"
-    reported = Reported(KEY, value, decimals, None if value is None else "source", reason)
-    return ExpectedTable("table1", "xtreme", "citation", {"train": tolerance}, {KEY: reported})
+    expected = ExpectedCell(KEY, value, decimals, None if value is None else "source", reason)
+    return ExpectedTable("table1", "xtreme", "citation", {"train": tolerance}, {KEY: expected})
 
 
-def judge_one(value: float | None, expected: ExpectedTable) -> Judgement:
+def judge_one(value: float | None, expected: ExpectedTable) -> CellRecord:
     [judgement] = judge_table(
         [Measurement(KEY, value, None if value is not None else "absent", "s")], expected
     )
@@ -50,7 +51,7 @@ def test_a_cell_is_held_to_its_band(
 
 def test_an_unmeasured_cell_is_not_run_and_keeps_its_reason() -> None:
     judgement = judge_one(None, expected_with(100))
-    assert (judgement.verdict, judgement.reason, judgement.reported) == (
+    assert (judgement.verdict, judgement.reason, judgement.expected) == (
         Verdict.NOT_RUN,
         "absent",
         100,
@@ -98,31 +99,32 @@ def expected_score(
     tolerance: float | None = None,
     signature: str | None = None,
 ) -> ExpectedTable:
-    reported = Reported(SCORE, 80.0, 1, "source", None, 3, tolerance, signature)
+    expected = ExpectedCell(SCORE, 80.0, 1, "source", None, 3, tolerance, signature)
     return ExpectedTable(
         "table2",
         "xtreme",
         "c",
         {"xnli": 3.0},
-        {SCORE: reported},
+        {SCORE: expected},
         {"xnli": noise} if noise else {},
         scale,
     )
 
 
-def judge_score(value: float, expected: ExpectedTable, **measured: object) -> Judgement:
+def judge_score(value: float, expected: ExpectedTable, **measured: object) -> CellRecord:
     cell = Measurement(SCORE, value, None, **({"signature": signed()} | measured))  # type: ignore[arg-type]
     [judgement] = judge_table([cell], expected)
     return judgement
 
 
 def test_a_band_is_widened_by_rounding_seeds_and_sampling() -> None:
-    """3.0 + 0.05 + 1.96 sqrt(0.5^2 (1 + 0.4487) + 100^2 0.8 0.2 / 2490): one seed against the median of three."""
-    assert judge_score(80.0, expected_score()).tolerance == pytest.approx(5.0146, abs=1e-3)
-    assert judge_score(80.0, expected_score(SEEDS_ALONE)).tolerance == pytest.approx(
-        4.2295, abs=1e-3
-    )
-    assert judge_score(80.0, expected_score(None)).tolerance == pytest.approx(3.05)
+    """3.0 + 0.05 + 1.96 sqrt(0.5^2 (1 + 0.4487) + 100^2 0.8 0.2 / 2490).
+
+    One seed against the median of three.
+    """
+    assert judge_score(80.0, expected_score()).limit == pytest.approx(5.0146, abs=1e-3)
+    assert judge_score(80.0, expected_score(SEEDS_ALONE)).limit == pytest.approx(4.2295, abs=1e-3)
+    assert judge_score(80.0, expected_score(None)).limit == pytest.approx(3.05)
 
 
 @pytest.mark.parametrize(
@@ -152,7 +154,7 @@ def test_noise_that_swamps_the_band_is_inconclusive_not_a_pass() -> None:
 
 def test_an_untrained_cell_has_no_noise() -> None:
     judgement = judge_score(83.1, expected_score(), signature=signed(seeds=None))
-    assert (judgement.verdict, judgement.tolerance) == (Verdict.NOT_REPRODUCED, pytest.approx(3.05))
+    assert (judgement.verdict, judgement.limit) == (Verdict.NOT_REPRODUCED, pytest.approx(3.05))
 
 
 def test_the_declared_examples_are_of_the_mean_and_not_of_one_language() -> None:
@@ -162,30 +164,30 @@ def test_the_declared_examples_are_of_the_mean_and_not_of_one_language() -> None
         "xtreme",
         "c",
         {"xnli": 3.0},
-        {key: Reported(key, 80.0, 1, "s", None, 3)},
+        {key: ExpectedCell(key, 80.0, 1, "s", None, 3)},
         {"xnli": NOISE},
     )
     [judgement] = judge_table([Measurement(key, 80.0, None, signed())], table)
-    assert judgement.tolerance == pytest.approx(4.2295, abs=1e-3)  # as above, without sampling
+    assert judgement.limit == pytest.approx(4.2295, abs=1e-3)  # as above, without sampling
 
 
 def test_more_cells_in_a_table_widen_each_so_that_the_table_has_its_false_alarms() -> None:
     keys = [CellKey(f"row{number}", "xnli") for number in range(120)]
-    cells = {key: Reported(key, 80.0, 1, "s", None, 3) for key in keys}
+    cells = {key: ExpectedCell(key, 80.0, 1, "s", None, 3) for key in keys}
     many = ExpectedTable("table2", "xtreme", "c", {"xnli": 3.0}, cells, {"xnli": NOISE}, "paper")
     judged = judge_table([Measurement(key, 80.0, None, signed()) for key in keys], many)
-    alone = judge_score(80.0, expected_score()).tolerance
+    alone = judge_score(80.0, expected_score()).limit
     assert alone is not None
     widened = (
         3.05 + (alone - 3.05) * 3.5226 / 1.95996
     )  # normal quantiles of 1 - 0.000427 / 2 and of 0.975
-    assert [judgement.tolerance for judgement in judged] == [pytest.approx(widened, abs=1e-3)] * 120
+    assert [judgement.limit for judgement in judged] == [pytest.approx(widened, abs=1e-3)] * 120
 
 
 def test_our_own_seeds_give_the_spread_of_the_column() -> None:
     calm = judge_score(80.0, expected_score(SEEDS_ALONE), seeds=(79.99, 80.0, 80.01))
     wild = judge_score(80.0, expected_score(SEEDS_ALONE), seeds=(75.0, 80.0, 85.0))
-    assert calm.tolerance == pytest.approx(3.05, abs=0.1)
+    assert calm.limit == pytest.approx(3.05, abs=0.1)
     assert wild.verdict is Verdict.INCONCLUSIVE
     assert calm.seeds == (79.99, 80.0, 80.01)
 
@@ -194,7 +196,8 @@ def test_spreads_are_pooled_over_rows_and_leave_collapsed_runs_out() -> None:
     def cell(
         row: str, language: str | None, seeds: tuple[float, ...], flag: str | None = None
     ) -> Measurement:
-        return Measurement(CellKey(row, "xnli", language), seeds[0], None, "s", seeds, flag)
+        signature = signed()
+        return Measurement(CellKey(row, "xnli", language), seeds[0], None, signature, seeds, flag)
 
     cells = [
         cell("a", None, (1.0, 3.0)),
@@ -202,7 +205,27 @@ def test_spreads_are_pooled_over_rows_and_leave_collapsed_runs_out() -> None:
         cell("c", None, (80.0, 33.3), "DEGENERATE"),
         cell("a", "de", (1.0, 1.0, 1.0)),
     ]
-    assert column_spreads(cells) == {("xnli", None): Spread(1.0, 2), ("xnli", "de"): Spread(0.0, 2)}
+    like = Signature.parse(signed())
+    assert column_spreads(cells) == {
+        ("xnli", None, like): Spread(1.0, 2),
+        ("xnli", "de", like): Spread(0.0, 2),
+    }
+
+
+@pytest.mark.parametrize("field", [{"dtype": "bfloat16"}, {"backend": "other"}, {"seeds": None}])
+def test_the_spreads_of_unlike_numbers_are_not_pooled(field: dict[str, object]) -> None:
+    def cell(row: str, seeds: tuple[float, ...], signature: str) -> Measurement:
+        return Measurement(CellKey(row, "xnli"), seeds[0], None, signature, seeds)
+
+    other = signed(**field)
+    cells = [
+        cell("a", (1.0, 3.0), signed()),
+        cell("b", (5.0, 5.0), other),
+        cell("c", (2.0, 4.0), signed()),
+    ]
+    found = column_spreads(cells)
+    assert found["xnli", None, Signature.parse(signed())] == Spread(pytest.approx(2**0.5), 2)
+    assert found["xnli", None, Signature.parse(other)] == Spread(0.0, 1)
 
 
 def test_a_flag_stays_on_the_judgement() -> None:
@@ -210,12 +233,12 @@ def test_a_flag_stays_on_the_judgement() -> None:
 
 
 def test_a_cell_may_have_a_band_of_its_own() -> None:
-    assert judge_score(80.0, expected_score(None, tolerance=1.0)).tolerance == pytest.approx(1.05)
+    assert judge_score(80.0, expected_score(None, tolerance=1.0)).limit == pytest.approx(1.05)
 
 
 def test_a_value_of_one_scale_says_nothing_about_another() -> None:
     judgement = judge_score(80.0, expected_score(), signature=signed(scale="base"))
-    assert (judgement.verdict, judgement.tolerance) == (Verdict.NOT_CHECKABLE, None)
+    assert (judgement.verdict, judgement.limit) == (Verdict.NOT_CHECKABLE, None)
     assert "base" in judgement.reason
     assert (
         judge_score(80.0, expected_score(scale=None), signature=signed(scale="base")).verdict
@@ -247,7 +270,7 @@ def test_a_value_of_one_scale_says_nothing_about_another() -> None:
 def test_a_stale_signature_is_not_comparable(field: str, value: object) -> None:
     recorded = expected_score(signature=signed())
     judgement = judge_score(80.0, recorded, signature=signed(**{field: value}))
-    assert (judgement.verdict, judgement.tolerance) == (Verdict.INCONCLUSIVE, None)
+    assert (judgement.verdict, judgement.limit) == (Verdict.INCONCLUSIVE, None)
     assert f"{field} is" in judgement.reason
 
 

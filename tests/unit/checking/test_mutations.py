@@ -1,4 +1,4 @@
-"""No wrong number passes: every cell of a passing set is spoilt in every way, and each time the check must say so.
+"""No wrong number passes: every cell of a passing set is spoilt in every way, and each is noticed.
 
 A mutation survives if its cell is still REPRODUCED and nothing that names the cell was raised.
 """
@@ -16,11 +16,11 @@ import pytest
 
 from benchmarks.checking import make_run
 from stilts_artifact.benchmark import load_benchmark
-from stilts_artifact.checking import record
+from stilts_artifact.checking import baseline
+from stilts_artifact.checking.baseline import baseline_yaml
 from stilts_artifact.checking.expected import ExpectedTable, load_expected
 from stilts_artifact.checking.recheck import judge_recomputed
 from stilts_artifact.checking.recompute import Recomputation, find_misfits, recompute
-from stilts_artifact.checking.record import recorded_yaml
 from stilts_artifact.checking.results import load_results
 from stilts_artifact.domain.cells import CellKey, Verdict
 from stilts_artifact.domain.tasks import Benchmark
@@ -42,7 +42,7 @@ class Bench:
     scratch: Path
 
     def near(self, key: CellKey) -> Bench:
-        """The set cut down to the cells that this one is mutated with: those of its column, or of its language."""
+        """The set cut down to the cells of this one's column, or of its row and language."""
 
         def kept(other: CellKey) -> bool:
             return other.column == key.column or (other.row, other.language) == (
@@ -82,7 +82,7 @@ def bench_of(
         "files": []
     }  # verified once, when the cells are computed
     for cell in document["cells"]:
-        cell["tolerance"] = expected.band(expected.cells[key_of(cell)]) + ROUNDING
+        cell["limit"] = expected.tolerance_of(expected.cells[key_of(cell)]) + ROUNDING
     return Bench(
         document, recompute(load_results(path), folder, benchmark, {}), expected, benchmark, scratch
     )
@@ -113,7 +113,7 @@ def edit_signature(old: str, new: str) -> Callable[[Cell, list[Cell]], None]:
 
 
 def off(cell: Cell, _: list[Cell]) -> None:
-    cell["value"] += 1.01 * cell["tolerance"]
+    cell["value"] += 1.01 * cell["limit"]
 
 
 def fraction(cell: Cell, _: list[Cell]) -> None:
@@ -242,7 +242,7 @@ def test_every_cell_is_held_to_its_band(bench: Bench, sign: int) -> None:
     def moved_by(factor: float) -> dict[CellKey, Verdict]:
         cells = {}
         for key, cell in bench.expected.cells.items():
-            band = bench.expected.band(cell) + ROUNDING
+            band = bench.expected.tolerance_of(cell) + ROUNDING
             cells[key] = replace(cell, value=(cell.value or 0) + sign * factor * band)
         judged = judge_recomputed(results, bench.found, replace(bench.expected, cells=cells))
         return {cell.key: cell.verdict for cell in judged}
@@ -253,11 +253,11 @@ def test_every_cell_is_held_to_its_band(bench: Bench, sign: int) -> None:
 
 @pytest.mark.slow
 def test_a_whole_table_sampled(tmp_path: Path) -> None:
-    """All 31 rows and eight languages at full size: each mutation of some cell drawn at random, nothing cut down."""
+    """All 31 rows and eight languages at full size: each mutation of some cell drawn at random."""
     benchmark = load_benchmark("mini")
     make_run(tmp_path / "results", benchmark)
     path = tmp_path / "results" / "table2.mini.json"
-    (tmp_path / "table2.yaml").write_bytes(recorded_yaml(record.load_measured(path), "mini"))
+    (tmp_path / "table2.yaml").write_bytes(baseline_yaml(baseline.load_measured(path), "mini"))
     mark_reproduced(path)
     bench = bench_of(
         path,

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from benchmarks.checking import file_records, make_run
-from stilts_artifact.checking.labels import load_labels
 from stilts_artifact.checking.recheck import judge_all_claims, recheck
+from stilts_artifact.checking.recompute import load_labels
 from stilts_artifact.checking.sums import refresh_sums
 from stilts_artifact.domain.cells import Verdict
 from stilts_artifact.errors import ArtifactError, ConfigError, IntegrityError
@@ -193,6 +193,33 @@ def test_a_signature_of_another_place_is_named_even_where_nothing_is_expected(
     assert "its signature is of another cell or run" in reason
 
 
+@pytest.mark.parametrize(
+    ("cell", "whole", "field", "old", "new"),
+    [
+        ("mnli/xnli/qaa", "mnli/xnli", "dtype", "dtype:float32", "dtype:bfloat16"),
+        ("mnli/tatoeba/qac", "mnli/tatoeba", "encoder", "enc:made-up", "enc:other"),
+        ("mnli/panx", "mnli/panx", "dtype", "dtype:float32", "dtype:bfloat16"),
+        ("mnli/panx", "mnli/average", "encoder", "enc:made-up", "enc:other"),
+    ],
+)
+def test_a_mean_of_unlike_numbers_is_refused(
+    unrecorded: SmallSet, cell: str, whole: str, field: str, old: str, new: str
+) -> None:
+    def change(document: dict[str, Any]) -> None:
+        for found in document["cells"]:
+            place = (found["row"], found["column"], found.get("language"))
+            if "/".join(filter(None, place)) == cell:
+                assert old in found["signature"]
+                found["signature"] = found["signature"].replace(old, new)
+
+    edit(unrecorded, change)
+    verdict, reason = judged(unrecorded)[whole]
+    assert verdict is Verdict.INCONCLUSIVE
+    assert reason.startswith("it is no mean of like numbers")
+    assert f"{field} differs" in reason
+    assert judged(unrecorded)["none/xnli"][0] is Verdict.NOT_CHECKABLE, "other rows go free"
+
+
 def test_results_without_seeds_are_refused(small: SmallSet) -> None:
     edit(small, lambda document: document.update(seeds=[]))
     with pytest.raises(ConfigError, match="without seeds"):
@@ -233,7 +260,7 @@ def test_a_malformed_list_of_labels_is_refused(small: SmallSet, line: str) -> No
 
 
 def test_two_runs_are_not_mixed(small: SmallSet) -> None:
-    """A results file of other seeds beside these predictions: its cells are not what the predictions give."""
+    """A results file of other seeds beside these predictions: they do not give its cells."""
     from tests.unit.checking.small import ROWS, SIZES, small_benchmark
 
     own = small.run.rename(small.folder / "own")

@@ -1,4 +1,4 @@
-"""Public encoders, from a local server that speaks as the hub does: verified, published whole, used offline."""
+"""Public encoders, from a server that speaks as the hub does: verified, whole, used offline."""
 
 from __future__ import annotations
 

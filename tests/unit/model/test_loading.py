@@ -1,4 +1,4 @@
-"""Loading: every weight accounted for, layers numbered from the embeddings, batches and padding without effect."""
+"""Loading: every weight accounted for, layers numbered from the embeddings, padding no matter."""
 
 from __future__ import annotations
 
@@ -169,7 +169,7 @@ def test_a_language_head_with_a_missing_tensor_is_refused(copy: Path) -> None:
 
 
 def test_checkpoints_of_older_and_bare_classes_load_alike(copy: Path, encoder: Encoder) -> None:
-    """Without the class prefix, with the position buffer and the tied decoder that transformers used to save."""
+    """No class prefix; the position buffer and tied decoder that transformers used to save."""
     tensors = load_file(copy / WEIGHTS)
     bare = {name.removeprefix("roberta."): tensor for name, tensor in tensors.items()}
     bare["embeddings.position_ids"] = torch.arange(514)[None]

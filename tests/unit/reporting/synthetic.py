@@ -80,11 +80,11 @@ def calibration() -> Results:
     """The calibration: the untuned encoder on two targets, each language expected, one not met."""
     cells = [
         cell.model_copy(
-            update={"reported": cell.value, "verdict": Verdict.REPRODUCED, "reason": "equal"}
+            update={"expected": cell.value, "verdict": Verdict.REPRODUCED, "reason": "equal"}
         )
         for cell in _row(NONE, EXPERIMENTS["calibration"], (0,))
     ]
-    missed = {"reported": 12.0, "verdict": Verdict.NOT_REPRODUCED, "reason": "differs"}
+    missed = {"expected": 12.0, "verdict": Verdict.NOT_REPRODUCED, "reason": "differs"}
     cells[-1] = cells[-1].model_copy(update=missed)
     record = RowRecord(row=NONE, title="mini encoder", group="untuned")
     return _results("calibration", [record], cells, [], (0,))
@@ -203,23 +203,23 @@ def _runs(
 
 def _cell(row: str, column: str, language: str | None, seeds: list[float]) -> CellRecord:
     value: float | None = round(median(seeds), 6)
-    reported, verdict, reason = None, Verdict.NOT_CHECKABLE, "no public source states this cell"
+    expected, verdict, reason = None, Verdict.NOT_CHECKABLE, "no public source states this cell"
     if row == UNMEASURED_ROW:
         value, verdict, reason = None, Verdict.NOT_RUN, f"no file predictions/{HOSTILE}"
     elif row == NONE and language is None and column in ("bucc2018", "tatoeba"):
-        reported = 71.5 if column == "bucc2018" else 31.0
+        expected = 71.5 if column == "bucc2018" else 31.0
         verdict = Verdict.NOT_REPRODUCED if column == "bucc2018" else Verdict.INCONCLUSIVE
-        reason = f"differs by {value - reported:+.2f}, tolerance 4"
+        reason = f"differs by {value - expected:+.2f}, tolerance 4"
     elif row == "mnli" and language is None and not column.endswith(("_f1", "_em")):
-        reported, verdict, reason = round(value or 0, 1), Verdict.REPRODUCED, "equal"
+        expected, verdict, reason = round(value or 0, 1), Verdict.REPRODUCED, "equal"
     flag = "DEGENERATE" if row == DEGENERATE_ROW and column == "xnli" else None
     return CellRecord(
         row=row,
         column=column,
         language=language,
         value=value,
-        reported=reported,
-        tolerance=4.0 if reported is not None else None,
+        expected=expected,
+        limit=4.0 if expected is not None else None,
         verdict=verdict,
         reason=reason,
         signature=""
@@ -231,23 +231,23 @@ def _cell(row: str, column: str, language: str | None, seeds: list[float]) -> Ce
 
 
 def _count(
-    row: str, column: str, language: str | None, value: int | None, reported: int | None
+    row: str, column: str, language: str | None, value: int | None, expected: int | None
 ) -> CellRecord:
     if value is None:
         verdict, reason = Verdict.NOT_RUN, "file xnli.zip is absent"
-    elif reported is None:
+    elif expected is None:
         verdict, reason = Verdict.NOT_CHECKABLE, f"no public count {HOSTILE}"
-    elif value == reported:
+    elif value == expected:
         verdict, reason = Verdict.REPRODUCED, "equal"
     else:
-        verdict, reason = Verdict.NOT_REPRODUCED, f"differs by {value - reported:+d}"
+        verdict, reason = Verdict.NOT_REPRODUCED, f"differs by {value - expected:+d}"
     return CellRecord(
         row=row,
         column=column,
         language=language,
         value=value,
-        reported=reported,
-        tolerance=0.0,
+        expected=expected,
+        limit=0.0,
         verdict=verdict,
         reason=reason,
         signature="" if value is None else "s",

@@ -24,17 +24,17 @@ from tests.unit.reporting.synthetic import (
 
 
 def cell(
-    row: str, column: str, language: str | None, value: int | None, reported: int | None
+    row: str, column: str, language: str | None, value: int | None, expected: int | None
 ) -> CellRecord:
-    measured = Verdict.REPRODUCED if value == reported else Verdict.NOT_REPRODUCED
+    measured = Verdict.REPRODUCED if value == expected else Verdict.NOT_REPRODUCED
     verdict = Verdict.NOT_RUN if value is None else measured
     return CellRecord(
         row=row,
         column=column,
         language=language,
         value=value,
-        reported=reported,
-        tolerance=0.0,
+        expected=expected,
+        limit=0.0,
         verdict=verdict,
         reason="the reason",
         signature="s",
@@ -202,7 +202,7 @@ def test_what_was_not_run_is_a_dash_with_a_reason(results: Results) -> None:
     )
 
 
-def test_a_reported_cell_is_compared(results: Results) -> None:
+def test_a_cell_with_an_expected_value_is_compared(results: Results) -> None:
     line = next(words for words in numbers(shown(results), "XLM-R") if words[0] == "bucc2018")
     measured = arrange(results).value("none", "bucc2018")
     assert measured is not None
@@ -223,8 +223,8 @@ def test_claims_are_shown_with_verdict_and_numbers(results: Results) -> None:
 
 def test_a_long_comparison_names_the_failures_and_counts_the_rest(results: Results) -> None:
     cells = [
-        cell.model_copy(update={"reported": cell.value, "verdict": Verdict.REPRODUCED})
-        if cell.reported is None and cell.value is not None
+        cell.model_copy(update={"expected": cell.value, "verdict": Verdict.REPRODUCED})
+        if cell.expected is None and cell.value is not None
         else cell
         for cell in results.cells
     ]

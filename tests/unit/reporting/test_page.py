@@ -261,7 +261,7 @@ def test_the_calibration_is_shown_by_its_name() -> None:
 
 def test_a_table_without_any_reported_value_says_so() -> None:
     cells = [
-        cell.model_copy(update={"reported": None, "verdict": Verdict.NOT_CHECKABLE})
+        cell.model_copy(update={"expected": None, "verdict": Verdict.NOT_CHECKABLE})
         for cell in table2().cells
     ]
     text = render_page(

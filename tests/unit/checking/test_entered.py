@@ -1,4 +1,4 @@
-"""Values entered from the paper: the right cell, once, as printed, and the file otherwise as it was."""
+"""Values entered from the paper: the right cell, once, as printed; the shipped file as it was."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from stilts_artifact.checking.entry import Entry, enter, parse_cell, read_entries
-from stilts_artifact.checking.expected import expected_root, load_expected
+from stilts_artifact.checking.entered import enter, parse_cell, read_entries
+from stilts_artifact.checking.expected import ENTERED, Entry, expected_root, load_expected
 from stilts_artifact.checking.sums import SUMS, refresh_sums, verify_sums
 from stilts_artifact.domain.cells import CellKey
 from stilts_artifact.errors import (
@@ -36,31 +36,34 @@ def entry(cell: str, printed: str, source: str = SOURCE) -> Entry:
     return Entry(parse_cell(cell), printed, source, "--cell")
 
 
-def changed_lines(before: str, after: str) -> list[str]:
-    old = before.splitlines()
-    return [line for line in after.splitlines() if line not in old]
+def overlay(folder: Path) -> list[str]:
+    """The lines of the entered values, without the header."""
+    return (folder / ENTERED).read_text().splitlines()[1:]
 
 
 def test_a_null_cell_is_filled_and_nothing_else_changes(paper: Path) -> None:
     path = paper / "table2.yaml"
-    before = path.read_text()
+    shipped, before = path.read_bytes(), load_expected(path)
     assert enter(path, [entry("mnli,xnli", "80.1")]) == [CellKey("mnli", "xnli")]
-    cell = load_expected(path).cells[CellKey("mnli", "xnli")]
+    after = load_expected(path)
+    cell = after.cells[CellKey("mnli", "xnli")]
     assert (cell.value, cell.decimals, cell.source, cell.reason) == (80.1, 1, SOURCE, None)
-    lines = changed_lines(before, path.read_text())
-    assert len(lines) == 2  # the cell and its source
-    assert len(path.read_text().splitlines()) == len(before.splitlines()) + 1
+    assert [key for key in after.cells if after.cells[key] != before.cells[key]] == [cell.key]
+    assert list(after.cells) == list(before.cells)
+    assert path.read_bytes() == shipped
+    assert overlay(paper) == [f'table2,mnli,xnli,,80.1,,"{SOURCE}"']
     assert verify_sums(paper.parent) > 0
 
 
-def test_a_source_is_written_once(paper: Path) -> None:
+def test_every_source_is_read_back_as_it_was(paper: Path) -> None:
     path = paper / "table2.yaml"
     enter(path, [entry("mnli,xnli", "80.1"), entry("mnli,pawsx", "80.2")])
     enter(
         path, [entry("mnli,udpos", "80.3"), entry("mnli,panx", "80.4", 'page 6: "Table 2" {x}, #y')]
     )
-    assert path.read_text().count(SOURCE) == 1
-    assert load_expected(path).cells[CellKey("mnli", "panx")].source == 'page 6: "Table 2" {x}, #y'
+    cells = load_expected(path).cells
+    assert cells[CellKey("mnli", "xnli")].source == SOURCE
+    assert cells[CellKey("mnli", "panx")].source == 'page 6: "Table 2" {x}, #y'
 
 
 @pytest.mark.parametrize(
@@ -88,10 +91,9 @@ def test_a_wrong_entry_is_refused_and_nothing_is_written(
     paper: Path, cell: str, printed: str, source: str, fault: str
 ) -> None:
     path = paper / "table2.yaml"
-    before = path.read_bytes()
     with pytest.raises(ConfigError, match=fault):
         enter(path, [entry("mnli,pawsx", "85.0"), entry(cell, printed, source)])
-    assert path.read_bytes() == before
+    assert not (paper / ENTERED).exists()
     verify_sums(paper.parent)
 
 
@@ -102,6 +104,25 @@ def test_a_value_is_replaced_only_on_request(paper: Path) -> None:
         CellKey("none", "bucc2018")
     ]
     assert load_expected(path).cells[CellKey("none", "bucc2018")].value == 71.4
+    assert overlay(paper) == [f'table2,none,bucc2018,,71.4,71.5,"{SOURCE}"'], "said to be replaced"
+
+
+def test_an_entered_value_is_replaced_only_on_request_too(paper: Path) -> None:
+    path = paper / "table2.yaml"
+    enter(path, [entry("mnli,xnli", "80.1"), entry("mnli,pawsx", "85.0")])
+    with pytest.raises(ConfigError, match="has another value"):
+        enter(path, [entry("mnli,xnli", "80.2")])
+    enter(path, [entry("mnli,xnli", "80.2")], replace=True)
+    assert [line.split(",")[4:6] for line in overlay(paper)] == [["80.2", ""], ["85.0", ""]]
+
+
+def test_experiments_share_the_file_and_do_not_meet(paper: Path) -> None:
+    # The groups that the table prints are not the means of its rounded tasks.
+    enter(paper / "table3.yaml", [entry("none,bucc2018", "66.0")], as_printed=True)
+    enter(paper / "table2.yaml", [entry("mnli,xnli", "80.1")])
+    assert [line.partition(",")[0] for line in overlay(paper)] == ["table2", "table3"]
+    assert load_expected(paper / "table3.yaml").cells[CellKey("none", "bucc2018")].value == 66.0
+    assert load_expected(paper / "table2.yaml").cells[CellKey("none", "bucc2018")].value == 71.5
 
 
 def test_a_cell_cannot_be_entered_twice(paper: Path) -> None:
@@ -123,11 +144,10 @@ def test_an_average_may_differ_by_rounding(paper: Path, average: str) -> None:
 @pytest.mark.parametrize("average", ["73.8", "74.2", "47.0"])
 def test_an_average_that_its_cells_do_not_give_is_an_error(paper: Path, average: str) -> None:
     path = paper / "table2.yaml"
-    before = path.read_bytes()
     with pytest.raises(ConfigError, match="not the mean") as caught:
         enter(path, whole_row(average))
     assert "mnli/average" in str(caught.value)
-    assert path.read_bytes() == before
+    assert not (paper / ENTERED).exists()
     assert len(enter(path, whole_row(average), as_printed=True)) == 10
 
 
@@ -161,6 +181,50 @@ def test_an_edited_file_is_not_summed_anew(paper: Path) -> None:
         enter(path, [entry("mnli,xnli", "80.1")])
 
 
+def test_an_edited_overlay_is_noticed_by_whoever_reads_it(paper: Path) -> None:
+    path, beside = paper / "table2.yaml", paper / ENTERED
+    enter(path, [entry("mnli,xnli", "80.1")])
+    beside.write_text(beside.read_text().replace("80.1", "80.9"))
+    for read in (load_expected, lambda path: enter(path, [entry("mnli,pawsx", "85.0")])):
+        with pytest.raises(IntegrityError):
+            read(path)
+    beside.unlink()
+    with pytest.raises(DataError, match="cannot read"):
+        load_expected(path)
+
+
+def test_an_overlay_that_nobody_summed_is_refused(paper: Path) -> None:
+    (paper / ENTERED).write_text(HEADER)
+    with pytest.raises(IntegrityError):
+        load_expected(paper / "table2.yaml")
+
+
+HEADER = "experiment,row,column,language,value,replaces,source\n"
+
+
+@pytest.mark.parametrize(
+    ("lines", "fault"),
+    [
+        ("table2,mnli,xnli,,80.1,,p. 5\n" * 2, "twice"),
+        ("table9,mnli,xnli,,80.1,,p. 5\n", "unknown experiment"),
+        ("table2,mnly,xnli,,80.1,,p. 5\n", "no such cell|cannot hold"),
+        ("table2,mnli,xnli,,80.12,,p. 5\n", "cannot hold"),
+        ("table2,mnli,xnli,,nan,,p. 5\n", "not an entered value"),
+        ("table2,mnli,xnli,,80.1,,\n", "not an entered value"),
+        ("table2,mnli,xnli,,80.1,79.9,p. 5\n", "changed since"),
+        ("table2,none,bucc2018,,71.4,,p. 5\n", "changed since"),
+        ("table2,mnli,xnli,80.1,,p. 5\n", "another length"),
+        ('table2,mnli,xnli,,80.1,,"p. 5\n', "not CSV"),
+    ],
+)
+def test_a_malformed_overlay_is_refused_by_line(paper: Path, lines: str, fault: str) -> None:
+    (paper / ENTERED).write_text(HEADER + lines)
+    refresh_sums(paper.parent)
+    with pytest.raises(ArtifactError, match=fault) as caught:
+        load_expected(paper / "table2.yaml")
+    assert f"{ENTERED}:" in str(caught.value)
+
+
 def test_recorded_values_are_not_entered(paper: Path) -> None:
     with pytest.raises(ConfigError, match="recorded values are not entered"):
         enter(paper.parent / "mini" / "table1.yaml", [entry("mnli,train,qen", "3")])
@@ -174,11 +238,12 @@ def test_a_full_disk_changes_nothing(paper: Path, monkeypatch: pytest.MonkeyPatc
         raise OSError(errno.ENOSPC, "No space left on device")
 
     path, sums = paper / "table2.yaml", paper.parent / SUMS
-    before = path.read_bytes(), sums.read_bytes()
+    enter(path, [entry("mnli,pawsx", "85.0")])
+    before = (paper / ENTERED).read_bytes(), sums.read_bytes()
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(ResourceError):
         enter(path, [entry("mnli,xnli", "80.1")])
-    assert (path.read_bytes(), sums.read_bytes()) == before
+    assert ((paper / ENTERED).read_bytes(), sums.read_bytes()) == before
 
 
 def test_many_values_come_from_csv(paper: Path, tmp_path: Path) -> None:
@@ -221,41 +286,3 @@ def test_a_wrong_line_of_a_csv_is_named(paper: Path, tmp_path: Path) -> None:
 def test_a_cell_has_a_row_and_a_column(text: str) -> None:
     with pytest.raises(ConfigError, match="not a cell"):
         parse_cell(text)
-
-
-STYLES = {
-    "block": "sources:\n  s: the source\n",
-    "inline": "sources: {s: the source}\n",
-    "empty": "sources: {}\n",
-}
-
-
-@pytest.mark.parametrize("style", STYLES)
-def test_a_source_is_added_in_the_style_of_the_file(tmp_path: Path, style: str) -> None:
-    known = (
-        ""
-        if style == "empty"
-        else "  - {row: none, column: pawsx, value: 80.0, decimals: 1, source: s}\n"
-    )
-    path = tmp_path / "table2.yaml"
-    path.write_text(
-        "# A comment.\nexperiment: table2\nbenchmark: xtreme\ncitation: c\ncolumns: {xnli: {tolerance: 1}, pawsx: {tolerance: 1}}\n"
-        + STYLES[style]
-        + "reasons: {r: unknown}\ncells:\n"
-        + known
-        + "  - {row: none, column: xnli, value: null, decimals: 1, reason: r}  # kept\n"
-    )
-    enter(path, [entry("none,xnli", "80.1")])
-    assert load_expected(path).cells[CellKey("none", "xnli")].source == SOURCE
-    assert "# A comment." in path.read_text()
-    assert "}  # kept" in path.read_text()
-
-
-def test_a_cell_spread_over_lines_is_left_to_a_person(tmp_path: Path) -> None:
-    path = tmp_path / "table2.yaml"
-    path.write_text(
-        "experiment: table2\nbenchmark: xtreme\ncitation: c\ncolumns: {xnli: {tolerance: 1}}\nsources: {}\nreasons: {r: unknown}\n"
-        "cells:\n  - row: none\n    column: xnli\n    value: null\n    decimals: 1\n    reason: r\n"
-    )
-    with pytest.raises(ArtifactError, match="not on one line"):
-        enter(path, [entry("none,xnli", "80.1")])

@@ -1,4 +1,4 @@
-"""Regression mode: a run's values become expected values, with the hashes of its labels, and it passes against them."""
+"""Regression mode: a run's values and the hashes of its labels become what later runs must meet."""
 
 from __future__ import annotations
 
@@ -7,10 +7,17 @@ from typing import Any
 
 import pytest
 
-from stilts_artifact.checking import record
+from stilts_artifact.checking import baseline
+from stilts_artifact.checking.baseline import (
+    AVERAGE,
+    LANGUAGE,
+    TOLERANCES,
+    UNTRAINED,
+    load_measured,
+    recorded_labels,
+)
 from stilts_artifact.checking.expected import load_expected
-from stilts_artifact.checking.labels import load_labels, recorded_labels
-from stilts_artifact.checking.record import AVERAGE, BANDS, LANGUAGE, UNTRAINED, load_measured
+from stilts_artifact.checking.recompute import load_labels
 from stilts_artifact.checking.results import load_results
 from stilts_artifact.domain.cells import CellKey
 from stilts_artifact.domain.tasks import TaskForm
@@ -20,7 +27,7 @@ from tests.unit.checking.small import SmallSet, small_benchmark
 
 @pytest.fixture(autouse=True)
 def _small_world(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(record, "load_benchmark", lambda _: small_benchmark())
+    monkeypatch.setattr(baseline, "load_benchmark", lambda _: small_benchmark())
 
 
 def edit(small: SmallSet, **values: Any) -> None:
@@ -29,7 +36,7 @@ def edit(small: SmallSet, **values: Any) -> None:
     small.results_file.write_text(json.dumps(document))
 
 
-def test_every_cell_is_recorded_with_band_seeds_and_signature(small: SmallSet) -> None:
+def test_every_cell_is_recorded_with_tolerance_seeds_and_signature(small: SmallSet) -> None:
     table = load_expected(small.expected / "mini" / f"{small.experiment}.yaml")
     results = load_results(small.results_file)
     assert (table.scale, table.benchmark) == ("mini", "mini")
@@ -44,19 +51,19 @@ def test_every_cell_is_recorded_with_band_seeds_and_signature(small: SmallSet) -
         )
 
 
-def test_bands_are_declared_once_by_kind_of_task(small: SmallSet) -> None:
+def test_tolerances_are_declared_once_by_form_of_task(small: SmallSet) -> None:
     table = load_expected(small.expected / "mini" / f"{small.experiment}.yaml")
     trained = "mnli" if small.experiment == "table2" else "best"
-    assert table.tolerances["bucc2018"] == BANDS[TaskForm.MINING]
-    for key, band in {
-        CellKey(trained, "bucc2018"): BANDS[TaskForm.MINING],
-        CellKey(trained, "bucc2018", "qaa"): LANGUAGE * BANDS[TaskForm.MINING],
+    assert table.tolerances["bucc2018"] == TOLERANCES[TaskForm.MINING]
+    for key, tolerance in {
+        CellKey(trained, "bucc2018"): TOLERANCES[TaskForm.MINING],
+        CellKey(trained, "bucc2018", "qaa"): LANGUAGE * TOLERANCES[TaskForm.MINING],
         CellKey("none", "bucc2018"): UNTRAINED,
         CellKey("none", "tatoeba", "qaa"): LANGUAGE * UNTRAINED,
-        CellKey("none", "xnli"): BANDS[TaskForm.PAIR],
+        CellKey("none", "xnli"): TOLERANCES[TaskForm.PAIR],
         CellKey("none", "average" if small.experiment == "table2" else "overall"): AVERAGE,
     }.items():
-        assert table.band(table.cells[key]) == band
+        assert table.tolerance_of(table.cells[key]) == tolerance
 
 
 def test_the_environment_stands_in_the_file(small: SmallSet) -> None:
@@ -80,7 +87,8 @@ def test_the_labels_of_other_tables_are_kept(small: SmallSet) -> None:
         ({"value": None}, DataError),
         (
             {
-                "signature": "xnli|split:train|lang:qaa|metric:m|mv:xtreme-838c13b|seed:0|scale:mini|v:0"
+                "signature": "xnli|split:train|lang:qaa|metric:m|mv:xtreme-838c13b|seed:0"
+                "|scale:mini|v:0"
             },
             ConfigError,
         ),

@@ -1,4 +1,4 @@
-"""Expected values recorded from a run, so that later runs are held against it (regression mode)."""
+"""A run's values recorded as the baseline that later runs are held against (regression mode)."""
 
 from __future__ import annotations
 
@@ -8,21 +8,25 @@ from pathlib import Path
 
 from stilts_artifact import __version__
 from stilts_artifact.benchmark import load_benchmark
-from stilts_artifact.checking.recompute import difference, recompute
+from stilts_artifact.checking.expected import expected_path
+from stilts_artifact.checking.recompute import LABELS, difference, load_labels, recompute
 from stilts_artifact.checking.results import CellRecord, Results, load_results
+from stilts_artifact.checking.sums import expected_root, refresh_sums
 from stilts_artifact.config.load import load_scale
+from stilts_artifact.config.schema import Scale
 from stilts_artifact.domain.cells import CellKey
 from stilts_artifact.domain.tasks import TaskForm
 from stilts_artifact.errors import ConfigError, DataError, IntegrityError
+from stilts_artifact.files import write_file
 from stilts_artifact.metrics.tables import Column, table_columns
 
 # On one machine a run is repeated bit by bit. On another the last bits of the arithmetic differ,
 # training takes a slightly different course, and some test items fall the other way. So much may a
 # mean over languages move, in points. With torch's own kernels at half the width
 # (benchmarks/arithmetic.py; matrix products as they were) no mean of Table 2 moved by more than
-# 0.31, no language by more than 1.7. The bands leave room for products that differ too, and for
-# processors that were not tried. Bitext mining has the fewest items.
-BANDS: Mapping[TaskForm, float] = {
+# 0.31, no language by more than 1.7. The tolerances leave room for products that differ too, and
+# for processors that were not tried. Bitext mining has the fewest items.
+TOLERANCES: Mapping[TaskForm, float] = {
     TaskForm.PAIR: 2.0,
     TaskForm.TAGGING: 1.5,
     TaskForm.SPAN: 2.0,
@@ -30,12 +34,40 @@ BANDS: Mapping[TaskForm, float] = {
     TaskForm.SEARCH: 2.0,
 }
 LANGUAGE = 2.5
-"""One language moves more than the mean over up to eight of them: this many times the band."""
+"""One language moves more than the mean over up to eight: this many times the tolerance."""
 AVERAGE = 1.0
-"""Band of averages over tasks."""
+"""Tolerance of averages over tasks."""
 UNTRAINED = 1.0
-"""Band of a mean where nothing was trained: rounding within one forward pass settles a near tie or two."""
+"""Of a mean where nothing was trained: rounding in one forward pass settles a near tie or two."""
 DECIMALS = 4
+
+
+def record_baseline(path: Path, scale: Scale) -> tuple[Path, int]:
+    """Make the values of a results file the expected ones of its scale, and its labels the pinned.
+
+    Returns:
+        The file of expected cells that was written, and how many it has.
+
+    Raises:
+        ConfigError: a scale with evidence: what the paper's cells are held against comes from its
+            text, never from a run. And as :func:`load_measured`.
+        DataError, IntegrityError: as :func:`load_measured`.
+    """
+    if scale.evidence:
+        raise ConfigError(
+            "only a regression scale can be recorded",
+            got=scale.name,
+            expected="mini",
+            fix="expected values of the paper come from its text, never from a run",
+        )
+    measured = load_measured(path)
+    written = [expected_path(scale.expected, measured.experiment)]
+    write_file(written[0], baseline_yaml(measured, scale.benchmark))
+    if measured.files:
+        written.append(written[0].with_name(LABELS))
+        write_file(written[1], recorded_labels(measured, load_labels(scale.expected)))
+    refresh_sums(expected_root(), written)
+    return written[0], len(measured.cells)
 
 
 def load_measured(path: Path) -> Results:
@@ -78,24 +110,24 @@ def load_measured(path: Path) -> Results:
     return results
 
 
-def recorded_yaml(results: Results, world_name: str) -> bytes:
-    """The measured cells as a file of expected cells: counts exactly, scores to :data:`DECIMALS` decimals.
+def baseline_yaml(results: Results, benchmark: str) -> bytes:
+    """The measured cells as a file of expected cells: counts exactly, scores to some decimals.
 
     YAML in the form of JSON, one cell a line: four thousand cells are then read in no time.
     """
     columns: Mapping[str, Column] = {}
     if not results.defined.is_counted:
-        benchmark = load_benchmark(load_scale(results.scale).benchmark)
-        columns = {column.name: column for column in table_columns(benchmark, results.defined)}
+        loaded = load_benchmark(load_scale(results.scale).benchmark)
+        columns = {column.name: column for column in table_columns(loaded, results.defined)}
     names = dict.fromkeys(cell.column for cell in results.cells)
     command = f"stilts-artifact record {results.defined.command} --scale {results.scale}"
     head = {
         "experiment": results.experiment,
-        "benchmark": world_name,
+        "benchmark": benchmark,
         "scale": results.scale,
         "citation": f"measured by stilts-artifact {__version__}",
         "columns": {
-            name: {"tolerance": column_band(columns[name]) if columns else 0} for name in names
+            name: {"tolerance": column_tolerance(columns[name]) if columns else 0} for name in names
         },
         "sources": {"recorded": f"{command}, stilts-artifact {__version__}"},
         "reasons": {},
@@ -109,22 +141,35 @@ def recorded_yaml(results: Results, world_name: str) -> bytes:
     return ("\n".join([*comments, "{", *fields, ' "cells": [', cells, " ]", "}"]) + "\n").encode()
 
 
-def column_band(column: Column) -> float:
-    """Band of a column's mean over languages, in points.
+def recorded_labels(results: Results, before: Mapping[str, str]) -> bytes:
+    """The list with the label files of a run; those of other experiments stay as they were."""
+    own = f"{results.experiment}/"
+    prefix = f"{results.run_name}/labels/"
+    pins = {path: sha256 for path, sha256 in before.items() if not path.startswith(own)}
+    pins |= {
+        own + record.path.removeprefix(prefix): record.sha256
+        for record in results.files
+        if record.path.startswith(prefix)
+    }
+    return "".join(f"{pins[path]}\t{path}\n" for path in sorted(pins)).encode()
+
+
+def column_tolerance(column: Column) -> float:
+    """Tolerance of a column's mean over languages, in points.
 
     Example:
         >>> from stilts_artifact.benchmark.experiments import EXPERIMENTS
         >>> made = table_columns(load_benchmark("mini"), EXPERIMENTS["table2"])
-        >>> [column_band(column) for column in made][-3:]
+        >>> [column_tolerance(column) for column in made][-3:]
         [3.0, 2.0, 1.0]
     """
-    return AVERAGE if column.is_average else BANDS[column.tasks[0].form]
+    return AVERAGE if column.is_average else TOLERANCES[column.tasks[0].form]
 
 
-def cell_band(key: CellKey, column: Column) -> float:
-    """Band of one cell: narrower where nothing was trained, wider for a single language."""
-    band = UNTRAINED if column.is_untrained(key.row) else column_band(column)
-    return LANGUAGE * band if key.language else band
+def cell_tolerance(key: CellKey, column: Column) -> float:
+    """Tolerance of one cell: less where nothing was trained, more for a single language."""
+    tolerance = UNTRAINED if column.is_untrained(key.row) else column_tolerance(column)
+    return LANGUAGE * tolerance if key.language else tolerance
 
 
 def _environment(results: Results) -> list[str]:
@@ -151,7 +196,7 @@ def _flow(cell: CellRecord, columns: Mapping[str, Column], results: Results) -> 
             "value": round(float(cell.value or 0), DECIMALS),
             "decimals": DECIMALS,
             "n": len(results.seeds),
-            "tolerance": cell_band(key, columns[key.column]),
+            "tolerance": cell_tolerance(key, columns[key.column]),
         }
     return json.dumps(
         line | {"signature": cell.signature, "source": "recorded"}, ensure_ascii=False

@@ -1,4 +1,4 @@
-"""The findings of ``doctor``."""
+"""What this machine has, and what a run on it would lack; nothing is changed or downloaded."""
 
 from __future__ import annotations
 
@@ -12,9 +12,13 @@ from importlib import metadata
 from pathlib import Path
 from typing import Literal
 
-from stilts_artifact.cli import options
+from stilts_artifact.benchmark import load_benchmark
+from stilts_artifact.config.load import load_scale
 from stilts_artifact.domain.units import readable_size
 from stilts_artifact.errors import ArtifactError
+from stilts_artifact.experiments.session import Machine
+from stilts_artifact.experiments.setup import open_library
+from stilts_artifact.experiments.table1 import needed_sources
 
 # The mini scale's store and results, rounded up.
 MINI_BYTES = 200_000_000
@@ -22,25 +26,32 @@ MINI_BYTES = 200_000_000
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing looked at. ``fail``: no run is possible; ``note``: some runs are not; ``ok``: as it should be."""
+    """One thing looked at.
+
+    Args:
+        level: ``ok``: as it should be; ``note``: some runs are not possible; ``fail``: none is.
+    """
 
     level: Literal["ok", "note", "fail"]
     subject: str
     detail: str
 
 
-def diagnose(results: Path, store: Path | None, data: list[Path] | None) -> list[Finding]:
-    """All findings, in the order in which a run would meet them."""
-    folder = store if store is not None else results / ".store"
+def diagnose(results: Path, machine: Machine) -> list[Finding]:
+    """All findings, in the order in which a run would meet them.
+
+    Args:
+        results: folder that results would be published in.
+    """
     return [
         _python(),
         _packages(),
         _writable("results folder", results),
-        _writable("store", folder),
-        _disk(folder),
+        _writable("store", machine.store),
+        _disk(machine.store),
         _gpu(),
         _engine(),
-        *(_data(scale, results, store, data) for scale in ("mini", "paper")),
+        *(_data(scale, machine) for scale in ("mini", "paper")),
     ]
 
 
@@ -54,21 +65,25 @@ def _python() -> Finding:
 
 
 def _packages() -> Finding:
-    """Which of the packages that training and retrieval need are here; checking and Table 1 need none of them."""
-    found = []
+    """Which of the packages that training and retrieval need are here.
+
+    Checking and Table 1 need none of them: that they are absent is no fault.
+    """
+    here = []
     for name in ("torch", "transformers", "datasets", "faiss-cpu", "faiss-gpu"):
         try:
-            found.append(f"{name} {metadata.version(name)}")
+            here.append(f"{name} {metadata.version(name)}")
         except metadata.PackageNotFoundError:
             continue
-    if not found:
+    if not here:
         return Finding(
             "note", "training packages", "not installed: checking and Table 1 only (extra: run)"
         )
-    return Finding("ok", "training packages", ", ".join(found))
+    return Finding("ok", "training packages", ", ".join(here))
 
 
 def _writable(subject: str, folder: Path) -> Finding:
+    # The folder itself may have yet to be made; looking must not make it.
     existing = _nearest_existing(folder)
     try:
         with tempfile.NamedTemporaryFile(dir=existing):
@@ -81,7 +96,8 @@ def _writable(subject: str, folder: Path) -> Finding:
 
 def _disk(folder: Path) -> Finding:
     free = shutil.disk_usage(_nearest_existing(folder)).free
-    detail = f"{readable_size(free)} free for the store; the mini scale needs {readable_size(MINI_BYTES)}"
+    needed = readable_size(MINI_BYTES)
+    detail = f"{readable_size(free)} free for the store; the mini scale needs {needed}"
     return Finding("ok" if free >= MINI_BYTES else "fail", "disk", detail)
 
 
@@ -115,15 +131,11 @@ def _engine() -> Finding:
     return Finding("ok", "container engine", f"Docker {version}")
 
 
-def _data(scale: str, results: Path, store: Path | None, data: list[Path] | None) -> Finding:
-    from stilts_artifact.benchmark import load_benchmark
-    from stilts_artifact.config.load import load_scale
-    from stilts_artifact.experiments.table1 import needed_sources
-
+def _data(scale: str, machine: Machine) -> Finding:
     benchmark = load_benchmark(load_scale(scale).benchmark)
     sources = needed_sources(benchmark)
     try:
-        absent = options.open_library(benchmark, results, store, data).absent(sources)
+        absent = open_library(benchmark, machine).absent(sources)
     except ArtifactError as error:
         return Finding("note", f"data ({scale})", error.what)
     if not absent:
