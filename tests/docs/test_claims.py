@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from stilts_artifact.benchmark.experiments import EXPERIMENTS
 from stilts_artifact.checking.claims import claims_path, load_claims
 from stilts_artifact.errors import ConfigError
 from stilts_artifact.reporting import claim_table
@@ -38,18 +39,21 @@ def test_a_readme_without_a_place_for_it_is_refused(tmp_path: Path) -> None:
 
 def test_each_claim_has_the_shortest_command_that_decides_it() -> None:
     claims = {claim.id: command_of(claim) for claim in load_claims(claims_path()).claims}
-    assert claims["mnli-gain"] == Command(2, ("none", "mnli"))
-    assert claims["xnli-from-none"] == Command(2, ("*,xnli",))
-    assert claims["improves"] == Command(2, ())
-    assert claims["best-gain"] == Command(3, ())
+    assert claims["mnli-gain"] == Command(EXPERIMENTS["table2"], ("none", "mnli"))
+    assert claims["xnli-from-none"] == Command(EXPERIMENTS["table2"], ("*,xnli",))
+    assert claims["improves"] == Command(EXPERIMENTS["table2"], ())
+    assert claims["best-gain"] == Command(EXPERIMENTS["table3"], ())
     assert claims["english-over-translated"] is None
 
 
 def test_costs_are_those_of_the_command() -> None:
-    part, whole = plan_of(Command(2, ("none", "mnli"))), plan_of(Command(2, ()))
+    part, whole = (
+        plan_of(Command(EXPERIMENTS["table2"], ("none", "mnli"))),
+        plan_of(Command(EXPERIMENTS["table2"], ())),
+    )
     assert 0 < part.gpu_seconds < whole.gpu_seconds
     assert (
-        str(Command(2, ("*,xnli",)))
+        str(Command(EXPERIMENTS["table2"], ("*,xnli",)))
         == 'stilts-artifact reproduce --table 2 --scale paper --only "*,xnli"'
     )
 

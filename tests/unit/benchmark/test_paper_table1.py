@@ -12,7 +12,7 @@ from stilts_artifact.domain.tasks import Split
 
 @pytest.fixture(scope="module")
 def table() -> ExpectedTable:
-    return load_expected(expected_path("paper", 1))
+    return load_expected(expected_path("paper", "table1"))
 
 
 def test_it_covers_exactly_the_cells_of_the_world(table: ExpectedTable) -> None:
@@ -21,7 +21,7 @@ def test_it_covers_exactly_the_cells_of_the_world(table: ExpectedTable) -> None:
         expected |= {CellKey(task.name, split, language) for split, language in task.parts}
         expected.add(CellKey(task.name, "languages"))
     assert set(table.cells) == expected
-    assert (table.table, table.benchmark) == (1, "xtreme")
+    assert (table.experiment, table.benchmark) == ("table1", "xtreme")
     assert set(table.tolerances) == {*Split, "languages"}
     assert set(table.tolerances.values()) == {0.0}, "a count is right or wrong"
 

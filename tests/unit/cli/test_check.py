@@ -22,7 +22,12 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A whole Table 2 of two rows with small files."""
     folder = tmp_path_factory.mktemp("run") / "results"
     make_run(
-        folder, load_benchmark("mini"), 2, ["none", "mnli"], (0,), {name: 30 for name in SIZES}
+        folder,
+        load_benchmark("mini"),
+        "table2",
+        ["none", "mnli"],
+        (0,),
+        {name: 30 for name in SIZES},
     )
     return folder
 
@@ -87,7 +92,7 @@ def test_claims_alone(artifact: Run, results: Path, bare: Path) -> None:
 def test_everything_at_once_includes_the_sums(artifact: Run, results: Path, bare: Path) -> None:
     run = artifact("check", "--all", "--results", results, "--json", cwd=bare)
     [summary] = json.loads(run.stdout)
-    assert (summary["table"], summary["scale"]) == (2, "mini")
+    assert (summary["experiment"], summary["scale"]) == ("table2", "mini")
     assert "improves" in summary["claims"]
     assert "files have their recorded sums" in run.stderr
 
