@@ -1,4 +1,6 @@
-"""How far Table 2 at mini scale moves with the last bits of the arithmetic: what the bands of recorded values rest on.
+"""How far Table 2 at mini scale moves with the last bits of the arithmetic.
+
+This is what the tolerances of the expected values at mini scale rest on.
 
     python -m benchmarks.arithmetic RESULTS [--only none]
 
@@ -60,7 +62,7 @@ def measured_with(arithmetic: str, results: Path, only: Sequence[str] = ()) -> l
 
 
 def farthest(cells: Iterable[dict[str, Any]]) -> dict[str, tuple[float, float]]:
-    """Column -> largest distance from the recorded value, in points: of a mean over languages, and of one language."""
+    """Column -> largest distance from the expected value, in points: of a mean, of one language."""
     found: defaultdict[str, list[float]] = defaultdict(lambda: [0.0, 0.0])
     for cell in cells:
         column, place = found[cell["column"]], int("language" in cell)

@@ -42,11 +42,9 @@ from stilts_artifact.checking.sums import expected_root
 from stilts_artifact.domain.cells import CellKey, Verdict
 from stilts_artifact.domain.signature import Signature
 from stilts_artifact.domain.tasks import Benchmark, Split, Task, TaskForm
+from stilts_artifact.forms import form_of
 from stilts_artifact.metrics import METRIC_VERSION
 from stilts_artifact.metrics.averages import task_score
-from stilts_artifact.metrics.counting import count_files
-from stilts_artifact.metrics.scores import METRICS
-from stilts_artifact.metrics.submission import file_of, suffix_of
 from stilts_artifact.metrics.tables import CellValue, table_columns, table_values
 
 SIZES = {
@@ -162,7 +160,7 @@ def make_files(
 
 
 def _write(folder: Path, task: Task, language: str, split: Split, text: str) -> None:
-    path = file_of(folder, task.name, language, suffix_of(task.form), split)
+    path = form_of(task).file(folder, task, language, split)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
 
@@ -253,16 +251,15 @@ def one_by_one(folder: Path, benchmark: Benchmark, names: Sequence[str]) -> dict
             if column.is_average or column.metric != "score":
                 continue
             task = column.tasks[0]
-            split, suffix = table2.scored_split(task), suffix_of(task.form)
+            form, split = form_of(task), table2.scored_split(task)
             for language in task.languages_of(split):
-                predicted = file_of(
-                    folder / "predictions" / row / "seed-0", task.name, language, suffix, split
+                predicted = form.file(
+                    folder / "predictions" / row / "seed-0", task, language, split
                 )
-                gold = file_of(folder / "labels", task.name, language, suffix, split)
-                sums = count_files(task, language, predicted, gold).counts.sum(axis=0)
-                found[CellKey(row, task.name, language)] = float(
-                    task_score(METRICS[task.form][1](sums))
-                )
+                gold = form.file(folder / "labels", task, language, split)
+                sums = form.count(task, language, predicted, gold).counts.sum(axis=0)
+                points = task_score(form.points(sums))
+                found[CellKey(row, task.name, language)] = float(points)
     return found
 
 

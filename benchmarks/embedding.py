@@ -1,11 +1,11 @@
-"""Embedding sentences of mixed length: batches of like length under a token budget, against the usual loops.
+"""Embedding sentences of mixed length: batches of like length against the usual loops.
 
-    python -m benchmarks.embedding stilts_artifact/miniencoder ../shared/data/tatoeba/*.eng
+    python -m benchmarks.embedding stilts_artifact/miniencoder DATA/tatoeba/*.eng
 
 The textbook loop takes sentences as they come, a fixed number at a time, and pads all of them to
 the maximum: what --max-length says, or the longest sentence if that is shorter. For comparison the
 same loop with padding to the longest of each batch. All give the same vectors, by the same layers.
-DESIGN section 9 asks for at least twice the textbook loop's speed. Sides run in turn, round after
+The target is at least twice the textbook loop's speed. Sides run in turn, round after
 round; the ratio is that of the medians.
 """
 
@@ -26,7 +26,7 @@ import torch
 from numpy.typing import NDArray
 
 from stilts_artifact.miniworld.draw import Stream
-from stilts_artifact.retrieval.embed import Batching, View, embed, pool
+from stilts_artifact.retrieval.encode import Batching, View, embed, pool
 from stilts_artifact.retrieval.transformer import Transformer, load_transformer
 
 SENTENCES = 5000
@@ -54,7 +54,7 @@ def read_sentences(paths: list[Path], count: int) -> list[str]:
 def textbook(
     encoder: Transformer, texts: list[str], view: View, maximum: int, *, always: bool
 ) -> Vectors:
-    """A fixed number of sentences at a time, padded to the maximum always, or to the longest of them."""
+    """A fixed number of sentences at a time, padded to the maximum, or to the longest of them."""
     found = []
     for start in range(0, len(texts), BATCH):
         made = encoder.tokenizer(
@@ -129,7 +129,8 @@ def main() -> None:
             vectors[name] = run()
             seconds[name].append(time.perf_counter() - began)
     print(
-        f"{len(texts):,} sentences, {lengths[len(lengths) // 2]} tokens in the median, {maximum} at most"
+        f"{len(texts):,} sentences, {lengths[len(lengths) // 2]} tokens in the median, "
+        f"{maximum} at most"
     )
     print(f"{encoder.name}, layer {view.layer}; {machine(encoder.device)}")
     reference = vectors["this package"]
@@ -141,7 +142,8 @@ def main() -> None:
         )
     ratio = median["padded to the maximum"] / median["this package"]
     print(
-        f"verdict: {ratio:.2f} times the textbook loop (target {TARGET:g}): {'met' if ratio >= TARGET else 'MISSED'}"
+        f"verdict: {ratio:.2f} times the textbook loop (target {TARGET:g}): "
+        f"{'met' if ratio >= TARGET else 'MISSED'}"
     )
 
 

@@ -2,7 +2,7 @@
 
     python -m benchmarks.encoder_quality stilts_artifact/miniencoder --store STORE
 
-Untuned: Tatoeba accuracy at every layer. Tuned on the pivot language alone, by phase (iii) as the
+Untuned: Tatoeba accuracy at every layer. Tuned on the source language alone, by phase (iii) as the
 mini scale has it: part-of-speech F1, natural language inference and paraphrase accuracy, and span
 question answering F1, on the whole test set of every language.
 """
@@ -21,10 +21,11 @@ import numpy as np
 from stilts_artifact.benchmark import load_benchmark
 from stilts_artifact.config.load import load_scale
 from stilts_artifact.data.fetch import fetch
-from stilts_artifact.data.files import FileStore
 from stilts_artifact.data.library import Library
+from stilts_artifact.data.store import FileStore
 from stilts_artifact.domain.tasks import Split
-from stilts_artifact.metrics.scores import score_folders
+from stilts_artifact.forms import SEARCH
+from stilts_artifact.metrics.score import score_folders
 from stilts_artifact.miniworld import serve
 from stilts_artifact.model.loading import load_encoder
 from stilts_artifact.pipeline.tasks.labels import labels
@@ -32,12 +33,11 @@ from stilts_artifact.pipeline.tasks.predict import predict
 from stilts_artifact.pipeline.tasks.prepare import Preparation, prepare
 from stilts_artifact.pipeline.tasks.target import target
 from stilts_artifact.pretraining.card import record_quality
-from stilts_artifact.retrieval.calibration import read_pairs
-from stilts_artifact.retrieval.embed import View
+from stilts_artifact.retrieval.encode import View
 from stilts_artifact.retrieval.sweep import search_language, sweep
 from stilts_artifact.retrieval.transformer import wrap_transformer
+from stilts_artifact.training.checkpoints import Checkpointing
 from stilts_artifact.training.data import TaskData
-from stilts_artifact.training.settings import Settings
 
 SCALE = load_scale("mini")
 WORLD = load_benchmark(SCALE.benchmark)
@@ -78,7 +78,7 @@ def measure_search(encoder: Path, library: Library) -> list[Points]:
         device="cpu",
     )
     languages = [
-        search_language(code, read_pairs(task, Split.TEST, code, library), SCALE.name)
+        search_language(code, SEARCH.read(task, Split.TEST, code, library), SCALE.name)
         for code in task.languages
     ]
     found: list[Points] = [{} for _ in views]
@@ -88,7 +88,7 @@ def measure_search(encoder: Path, library: Library) -> list[Points]:
 
 
 def measure_tuned(name: str, encoder: Path, library: Library, folder: Path) -> Points:
-    """Points in each language after phase (iii) on the pivot.
+    """Points in each language after phase (iii) on the source language.
 
     Args:
         folder: an empty one, for all that is made on the way.
@@ -108,15 +108,13 @@ def measure_tuned(name: str, encoder: Path, library: Library, folder: Path) -> P
         prepared(Split.TRAIN, [WORLD.source_language], tuning.train_rows) / WORLD.source_language
     )
     test = prepared(Split.TEST, task.languages, None)
-    settings = Settings(
-        seed=SCALE.seeds[0],
-        learning_rate=tuning.learning_rate,
-        dtype=SCALE.dtype,
-        **SCALE.training.model_dump(),
-    )
     data = TaskData(train, None, tuning.epochs, tuning.batch)
     model = target(
-        encoder=encoder, data=data, settings=settings, work=folder / "work", out=folder / "model"
+        encoder=encoder,
+        data=data,
+        config=SCALE.training_config(SCALE.seeds[0], tuning.learning_rate),
+        checkpoints=Checkpointing(folder / "work", SCALE.checkpoint_every),
+        out=folder / "model",
     )
     predict(
         task=task,
@@ -140,7 +138,7 @@ def measure_tuned(name: str, encoder: Path, library: Library, folder: Path) -> P
 
 
 def zero_shot(found: Points) -> float:
-    """Mean over the languages other than the pivot."""
+    """Mean over the languages other than the source language."""
     return float(np.mean([score for code, score in found.items() if code != WORLD.source_language]))
 
 
@@ -168,11 +166,12 @@ def measure(encoder: Path, store: Path) -> dict[str, Any]:
             )
         print(f"  {time.monotonic() - began:.0f} s", flush=True)
     tatoeba = WORLD.tasks["tatoeba"]
-    size = len(read_pairs(tatoeba, Split.TEST, tatoeba.languages[0], library))
+    size = len(SEARCH.read(tatoeba, Split.TEST, tatoeba.languages[0], library))
     how = (
-        "Measured by `python -m benchmarks.encoder_quality`, in points. Tatoeba: cosine nearest neighbour of the mean "
-        f"of the token vectors, {size} pairs a language, chance {100 / size:.2f}. The others: phase (iii) of scale "
-        f"{SCALE.name} on {WORLD.source_language} alone (seed {SCALE.seeds[0]}), scored on the whole test sets."
+        "Measured by `python -m benchmarks.encoder_quality`, in points. Tatoeba: cosine nearest "
+        f"neighbour of the mean of the token vectors, {size} pairs a language, chance "
+        f"{100 / size:.2f}. The others: phase (iii) of scale {SCALE.name} on "
+        f"{WORLD.source_language} alone (seed {SCALE.seeds[0]}), scored on the whole test sets."
     )
     return {"how": how, "languages": sorted(WORLD.languages), "rows": rows}
 

@@ -1,11 +1,11 @@
-"""Mining against the textbook: two FAISS flat searches, then one pair after the other scored in Python.
+"""Mining against the textbook: two FAISS flat searches, then one pair after the other in Python.
 
     python benchmarks/retrieval.py --rows 10000 30000 100000
 
 Every side runs in a child process of its own, in turn, on the same files. Prints times, ratios,
 peak memory (of the child, inputs included), whether the pairs are the same, and the limit: what one
-multiplication of the two matrices takes at the machine's measured peak. DESIGN section 9 sets the
-targets.
+multiplication of the two matrices takes at the machine's measured peak. ``TARGETS``
+hold at ``TARGET_SHAPE`` on a CPU.
 """
 
 from __future__ import annotations
@@ -83,14 +83,16 @@ def _print(
     limit = 2 * rows * rows * dimensions / peak
     inputs = 2 * rows * dimensions * 4 / 2**30
     print(
-        f"{rows:,} x {rows:,} x {dimensions} float32, k = {K}, both directions; inputs {inputs:.2f} GiB"
+        f"{rows:,} x {rows:,} x {dimensions} float32, k = {K}, both directions; "
+        f"inputs {inputs:.2f} GiB"
     )
     print(f"  one multiplication at the measured peak of {peak / 1e9:.0f} GFLOP/s: {limit:.1f} s")
     for name, runs in (("ours", ours), ("textbook", textbook)):
         for run in runs:
             total = run["search"] + run["after"]
             print(
-                f"  {name:<9} search {run['search']:8.2f} s  after {run['after']:6.2f} s  total {total:8.2f} s  "
+                f"  {name:<9} search {run['search']:8.2f} s  after {run['after']:6.2f} s  "
+                f"total {total:8.2f} s  "
                 f"{total / limit:5.2f} x limit  peak {run['peak']:.2f} GiB"
             )
     ratios = [
@@ -111,7 +113,8 @@ def _print(
             else "at {:,} x {}".format(*TARGET_SHAPE)
         )
         print(
-            f"  {name}: {value:.3f} (target {'>=' if name == 'speed-up' else '<'} {target}: {verdict})"
+            f"  {name}: {value:.3f} "
+            f"(target {'>=' if name == 'speed-up' else '<'} {target}: {verdict})"
         )
 
 
@@ -124,7 +127,7 @@ def _child(what: str, folder: Path, argument: str, threads: int) -> Any:
 
 
 def make_data(folder: Path, argument: str) -> None:
-    """Two sides around a common direction, as sentence embeddings lie; half of the rows translate each other."""
+    """Two sides around a common direction, as sentence embeddings lie; half of them translate."""
     import numpy as np
 
     rows, dimensions = map(int, argument.split(","))
@@ -180,7 +183,7 @@ def run_ours(folder: Path, _: str) -> None:
 
 
 def run_textbook(folder: Path, _: str) -> None:
-    """Normalise, search a flat index in each direction, score each candidate, take the best greedily."""
+    """Normalise, search a flat index each way, score each candidate, take the best greedily."""
     import faiss
     import numpy as np
 

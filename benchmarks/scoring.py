@@ -15,7 +15,7 @@ from collections.abc import Callable
 import numpy as np
 
 from stilts_artifact.metrics.bootstrap import resample_sums
-from stilts_artifact.metrics.metrics import Array
+from stilts_artifact.metrics.ratios import Array
 
 RESAMPLES = 1000
 

@@ -1,6 +1,6 @@
-"""Training throughput: token-budget batches against padding everything to the maximum, at the same loss.
+"""Training throughput: token-budget batches against padding all to the maximum, at the same loss.
 
-    python -m benchmarks.training ../shared/data
+    python -m benchmarks.training DATA
 
 Masked language modelling on the real lengths of SQuAD windows and HellaSwag choices, by a small
 XLM-R on the CPU. Where CUDA answers, also XLM-R large's shapes in bfloat16, in tokens/s and as a
@@ -27,14 +27,14 @@ from transformers import XLMRobertaConfig, XLMRobertaModel
 from stilts_artifact.data.readers import READERS
 from stilts_artifact.miniworld.draw import Stream
 from stilts_artifact.model.batching import padded, token_batches
-from stilts_artifact.model.features import choice_features
+from stilts_artifact.model.forms.choice import choice_features
+from stilts_artifact.model.forms.span import span_windows
 from stilts_artifact.model.heads import MaskedLanguageHead
 from stilts_artifact.model.masking import mask_tokens
-from stilts_artifact.model.spans import span_windows
 from stilts_artifact.model.tokenizer import PAD, SPECIALS
+from stilts_artifact.pretraining.batches import train_tokenizer
 from stilts_artifact.pretraining.pretrain import new_trainee
 from stilts_artifact.pretraining.recipe import SHIPPED
-from stilts_artifact.pretraining.vocabulary import train_tokenizer
 
 PIECES = 8000
 POINTS = 4  # of the loss curve
@@ -160,7 +160,8 @@ def compare(rows: Rows, vocabulary: int, size: int) -> float:
     test, training = range(count // 10), list(range(count // 10, count))
     lengths = sorted(map(len, rows.ids))
     print(
-        f"{rows.name}: {count} rows, length median {lengths[count // 2]}, 90 % {lengths[count * 9 // 10]}, "
+        f"{rows.name}: {count} rows, length median {lengths[count // 2]}, "
+        f"90 % {lengths[count * 9 // 10]}, "
         f"padded to {rows.maximum} or to a multiple of 8"
     )
     speeds = []
@@ -187,7 +188,7 @@ def matrix_peak(size: int = 8192, repeats: int = 30) -> float:
 
 
 def large_config() -> XLMRobertaConfig:
-    """XLM-R large (FACTS 6)."""
+    """XLM-R large, after config.json of FacebookAI/xlm-roberta-large at c23d21b."""
     return XLMRobertaConfig(
         vocab_size=250_002,
         hidden_size=1024,
@@ -240,8 +241,8 @@ def on_gpu(rows: Rows, budget: int = 32768, steps: int = 40, warming: int = 5) -
     seconds = time.perf_counter() - began
     rate = work / seconds
     print(
-        f"  XLM-R large, bfloat16: {tokens / seconds:,.0f} tokens/s (padding not counted), {rate / 1e12:.0f} "
-        f"of {peak / 1e12:.0f} TFLOP/s measured = {100 * rate / peak:.0f} %"
+        f"  XLM-R large, bfloat16: {tokens / seconds:,.0f} tokens/s (padding not counted), "
+        f"{rate / 1e12:.0f} of {peak / 1e12:.0f} TFLOP/s measured = {100 * rate / peak:.0f} %"
     )
 
 

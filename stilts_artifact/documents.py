@@ -1,24 +1,26 @@
-"""Strict reading and atomic writing of the project's JSON and YAML documents.
+"""Strict reading of the project's JSON, YAML and CSV documents, and the one form it writes JSON in.
 
-Python's own parsers let the last of two equal keys win, turn ``1e999`` into infinity and follow
-YAML aliases without end. A verdict must not rest on such a document, so all of that is refused
-here.
+Python's own parsers let the last of two equal keys win, turn ``1e999`` into infinity, follow YAML
+aliases without end, and raise beside their documented errors (an integer of 5,000 digits, the 13th
+month). A verdict must not rest on such a document, nor a crash look like one, so all of that is
+refused here: whatever these functions raise is a :class:`DataError`, and it names the line.
 """
 
 from __future__ import annotations
 
 import contextlib
-import errno
+import csv
+import io
 import json
 import math
-import os
 import re
-import tempfile
-from collections.abc import Iterable, Mapping
+import sys
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stilts_artifact.errors import DataError, ResourceError
+from stilts_artifact.errors import DataError
 
 # The largest document the project writes (a full Table 2 with its cells for each language) is under
 # 8 MiB.
@@ -26,6 +28,11 @@ MAX_BYTES = 32 * 1024 * 1024
 MAX_DEPTH = 64
 _SHORT, _NEIGHBOURS = 40, 3  # characters and number of the values by which a message names a place
 _LEADING_COMMENTS = re.compile(rb"\A(?:#[^\n]*\n)+")
+_JSON_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]:,]|[^\s{}\[\]:,"]+')
+# Half of a UTF-16 pair, as JSON and YAML escape it and as Python holds it: a character that no
+# UTF-8 file, hash or terminal takes.
+_HALF_PAIR_ESCAPE = re.compile(rb"\\[uU](?:0000)?[dD][89a-fA-F]")
+_HALF_PAIR = re.compile("[\ud800-\udfff]")
 
 
 def read_document(path: Path) -> bytes:
@@ -54,29 +61,38 @@ def parse_json(data: bytes, where: str) -> Any:
     """The value of a JSON document.
 
     Raises:
-        DataError: not UTF-8, not JSON, a duplicate key, a non-finite number, or nesting over
-            :data:`MAX_DEPTH`.
+        DataError: not UTF-8, not JSON, a duplicate key, a non-finite number, an integer of more
+            digits than Python converts, half a UTF-16 pair, or nesting over :data:`MAX_DEPTH`.
+
+    Example:
+        >>> parse_json(b'{"seeds": [1, 2]}', "a.json")
+        {'seeds': [1, 2]}
     """
-
-    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        for key, value in pairs:
-            if not _is_finite(value):
-                raise _not_finite(where, f"{_place(pairs, key)} is {value!r}")
-        return _unique_keys(pairs, where)
-
     try:
         text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise _not_json(f"{where}:{line}", str(error)) from error
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        for key, value in found.items():
+            if not _is_finite(value):
+                got = f"{_place(pairs, key)} is {value!r}"
+                raise _not_finite(_line_of(_is_no_number, text, where), got)
+        if len(found) < len(pairs):
+            _unique_keys(pairs, _line_of(lambda token: token.repeats, text, where))
+        return found
+
+    try:
         value = json.loads(text, object_pairs_hook=unique)
     except json.JSONDecodeError as error:
-        place = f"{where}:{error.lineno}"
-        raise DataError(
-            "not valid JSON", where=place, got=error.msg, expected="a JSON document"
-        ) from error
-    except (UnicodeDecodeError, RecursionError) as error:
-        raise DataError(
-            "not valid JSON", where=where, got=_first_line(error), expected="a JSON document"
-        ) from error
-    _check_depth(value, where)
+        raise _not_json(f"{where}:{error.lineno}", error.msg) from error
+    except RecursionError as error:
+        raise _too_deep(_line_of(_is_deep, text, where)) from error
+    except ValueError as error:  # An integer of more digits than Python converts.
+        raise _not_json(_line_of(_is_long_integer, text, where), _first_line(error)) from error
+    _check(value, where, halves=_HALF_PAIR_ESCAPE.search(data) is not None)
     return value
 
 
@@ -87,18 +103,27 @@ def parse_yaml(data: bytes, where: str) -> Any:
     parser, ten times faster.
 
     Raises:
-        DataError: not YAML, an alias, a duplicate key, a non-finite number, or nesting over
+        DataError: not YAML, a tag, an alias, a duplicate key, a date that is none, a non-finite
+            number, an integer of more digits than Python converts, or nesting over
             :data:`MAX_DEPTH`.
     """
     if (body := _LEADING_COMMENTS.sub(b"", data, count=1)).startswith(b"{"):
-        with contextlib.suppress(
-            DataError
-        ):  # flow style that is not JSON; or at fault, which YAML will say by line
+        # Flow style that is not JSON; or at fault, which YAML will say by line.
+        with contextlib.suppress(DataError):
             return parse_json(body, where)
     import yaml
 
     class StrictLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-        """SafeLoader that refuses duplicate keys."""
+        """SafeLoader that refuses duplicate keys, and has a line for every error."""
+
+        def construct_object(self, node: Any, deep: bool = False) -> Any:
+            # Beside its own errors yaml raises what int() and datetime.date() do.
+            try:
+                return super().construct_object(node, deep)
+            except (ValueError, OverflowError) as error:
+                raise yaml.constructor.ConstructorError(
+                    problem=_first_line(error), problem_mark=node.start_mark
+                ) from error
 
     def mapping(loader: Any, node: Any) -> dict[Any, Any]:
         pairs = [
@@ -117,59 +142,161 @@ def parse_yaml(data: bytes, where: str) -> Any:
         raise DataError(
             "not valid YAML", where=place, got=_first_line(error), expected="a YAML document"
         ) from error
-    _check_depth(value, where)
+    _check(value, where, halves=_HALF_PAIR_ESCAPE.search(data) is not None)
     return value
 
 
+@dataclass(frozen=True, slots=True)
+class CsvRow:
+    """A row of a CSV file: its cells by column, and ``file:line`` of its last line."""
+
+    where: str
+    cells: dict[str, str]
+
+
+def parse_csv(
+    data: bytes, where: str, columns: Collection[str], optional: Collection[str] = ()
+) -> list[CsvRow]:
+    """The rows of a CSV document (RFC 4180, UTF-8, a byte order mark allowed) below its header.
+
+    Args:
+        columns: that the header must have, in any order.
+        optional: that it may have beside them.
+
+    Raises:
+        DataError: not UTF-8, not CSV, another header, or a row of another length.
+
+    Example:
+        >>> [row] = parse_csv(b"row,value\\nmnli,71.5\\n", "a.csv", ["row", "value"])
+        >>> row.where, row.cells
+        ('a.csv:2', {'row': 'mnli', 'value': '71.5'})
+    """
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise DataError(
+            "bytes that are not UTF-8", where=f"{where}:{line}", got=str(error)
+        ) from error
+    # newline="" leaves the line ends inside quoted cells as they are.
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    rows: list[CsvRow] = []
+    try:
+        header = next(reader, [])
+        if not set(columns) <= set(header) <= {*columns, *optional} or _repeats(header):
+            raise DataError(
+                "not the columns of this table",
+                where=f"{where}:1",
+                got=",".join(header),
+                expected=",".join([*columns, *optional]),
+            )
+        for cells in filter(None, reader):  # An empty line is no row.
+            place = f"{where}:{reader.line_num}"
+            if len(cells) != len(header):
+                expected = f"{len(header)} fields"
+                raise DataError("line of another length", where=place, expected=expected)
+            rows.append(CsvRow(place, dict(zip(header, cells, strict=True))))
+    except csv.Error as error:
+        place = f"{where}:{max(1, reader.line_num)}"
+        raise DataError("not CSV", where=place, got=str(error)) from error
+    return rows
+
+
+def dump_json(value: Any) -> bytes:
+    """Readable JSON whose bytes depend on nothing but ``value``.
+
+    Keys in the order they have, one level of indentation a space, a final newline.
+    """
+    return (json.dumps(value, ensure_ascii=False, allow_nan=False, indent=1) + "\n").encode()
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    """A word of a JSON text.
+
+    Attributes:
+        depth: number of brackets open at it, its own included.
+        repeats: whether it ends a key that the same object had before.
+    """
+
+    text: str
+    line: int
+    depth: int
+    repeats: bool
+
+
+def _tokens(text: str) -> Iterator[_Token]:
+    """The words of a JSON text, with what Python's parser does not tell: where they stand.
+
+    Many times slower than that parser, hence asked only about a document that it refused.
+    """
+    line, position, previous = 1, 0, ""
+    keys: list[set[str]] = []
+    for match in _JSON_TOKEN.finditer(text):
+        line += text.count("\n", position, match.start())
+        position, word, repeats = match.start(), match[0], False
+        if word in "{[":
+            keys.append(set())
+        elif word == ":" and keys:
+            key = _unescaped(previous)
+            repeats = key in keys[-1]
+            keys[-1].add(key)
+        yield _Token(word, line, len(keys), repeats)
+        if word in "}]" and keys:
+            keys.pop()
+        previous = word
+
+
+def _line_of(is_fault: Callable[[_Token], bool], text: str, where: str) -> str:
+    """``where`` with the line of the first word of a JSON text that is at fault."""
+    faults = (f"{where}:{token.line}" for token in _tokens(text) if is_fault(token))
+    return next(faults, where)
+
+
+def _unescaped(word: str) -> str:
+    """The text that a JSON string stands for; the word itself if it is none."""
+    with contextlib.suppress(ValueError):
+        return str(json.loads(word))
+    return word
+
+
+def _is_no_number(token: _Token) -> bool:
+    with contextlib.suppress(ValueError):
+        return not math.isfinite(float(token.text))
+    return False
+
+
+def _is_deep(token: _Token) -> bool:
+    return token.depth > MAX_DEPTH
+
+
+def _is_long_integer(token: _Token) -> bool:
+    digits = token.text.lstrip("-")
+    return digits.isdecimal() and len(digits) > sys.get_int_max_str_digits()
+
+
 def _check_events(events: Iterable[Any], where: str) -> None:
-    """Refuse aliases, and depth before anything recursive sees it: libyaml's composer overflows the stack."""
+    """Refuse tags, aliases and depth before anything sees them that they could hurt.
+
+    libyaml's composer is recursive and overflows the stack; a tag chooses a constructor, some of
+    which raise whatever their input makes them.
+    """
     import yaml
 
     depth = 0
     for event in events:
+        place = f"{where}:{event.start_mark.line + 1}"
         if isinstance(event, yaml.AliasEvent):
             raise DataError(
-                "YAML alias", where=where, got=f"*{event.anchor}", expected="plain data"
+                "YAML alias", where=place, got=f"*{event.anchor}", expected="plain data"
             )
+        if getattr(event, "tag", None) is not None:
+            raise DataError("YAML tag", where=place, got=event.tag, expected="plain data")
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(
             event, yaml.CollectionEndEvent
         )
         if depth > MAX_DEPTH:
-            raise _too_deep(where)
-
-
-def dump_json(value: Any) -> bytes:
-    """Readable JSON whose bytes depend on nothing but ``value``: sorted nothing, fixed indent, final newline."""
-    return (json.dumps(value, ensure_ascii=False, allow_nan=False, indent=1) + "\n").encode()
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Publish ``data`` at ``path``: readers see the old file or the new one, never a part.
-
-    Raises:
-        ResourceError: the disk is full or the folder cannot be written.
-    """
-    temporary: str | None = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except OSError as error:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
-        fix = (
-            f"free {len(data)} bytes"
-            if error.errno == errno.ENOSPC
-            else "name a folder this user can write"
-        )
-        raise ResourceError(
-            "cannot write the file", where=str(path), got=error.strerror or str(error), fix=fix
-        ) from error
+            raise _too_deep(place)
 
 
 def _unique_keys(pairs: list[tuple[Any, Any]], where: str) -> dict[Any, Any]:
@@ -187,6 +314,10 @@ def _unique_keys(pairs: list[tuple[Any, Any]], where: str) -> dict[Any, Any]:
             )
         result[key] = value
     return result
+
+
+def _repeats(names: list[str]) -> bool:
+    return len(set(names)) < len(names)
 
 
 def _place(pairs: list[tuple[Any, Any]], key: Any) -> str:
@@ -209,6 +340,10 @@ def _is_finite(value: Any) -> bool:
     return not isinstance(value, float) or math.isfinite(value)
 
 
+def _not_json(where: str, got: str) -> DataError:
+    return DataError("not valid JSON", where=where, got=got, expected="a JSON document")
+
+
 def _too_deep(where: str) -> DataError:
     return DataError("nested too deeply", where=where, expected=f"at most {MAX_DEPTH} levels")
 
@@ -217,7 +352,12 @@ def _not_finite(where: str, got: str) -> DataError:
     return DataError("number that is not finite", where=where, got=got, expected="finite numbers")
 
 
-def _check_depth(value: Any, where: str) -> None:
+def _check(value: Any, where: str, *, halves: bool) -> None:
+    """Hold a parsed value against the rules that no parser has.
+
+    Args:
+        halves: look for half UTF-16 pairs, which only an escape can have brought in.
+    """
     level, depth = [value], 0
     while level:
         depth += 1
@@ -226,7 +366,17 @@ def _check_depth(value: Any, where: str) -> None:
         for item in level:
             if not _is_finite(item):
                 raise _not_finite(where, repr(item)[:_SHORT])
+            if halves and any(_HALF_PAIR.search(text) for text in _texts(item)):
+                got = ascii(item)[:_SHORT]
+                raise DataError("half a UTF-16 pair", where=where, got=got, expected="text")
         level = [child for item in level for child in _children(item)]
+
+
+def _texts(value: Any) -> list[str]:
+    """The texts of a value itself: its own, or its keys."""
+    if isinstance(value, Mapping):
+        return [key for key in value if isinstance(key, str)]
+    return [value] if isinstance(value, str) else []
 
 
 def _children(value: Any) -> list[Any]:

@@ -36,11 +36,11 @@ class ArtifactError(Exception):
         fix: the command or action that mends it.
 
     Example:
-        >>> print(DataError("label outside its set", where="dev.tsv:7", got="'maybe'", expected="'0' or '1'"))
+        >>> print(DataError("label outside its set", where="dev.tsv:7", got="'2'", expected="'0'"))
         label outside its set
           where:    dev.tsv:7
-          got:      'maybe'
-          expected: '0' or '1'
+          got:      '2'
+          expected: '0'
     """
 
     exit_code: ClassVar[ExitCode]
@@ -86,7 +86,7 @@ class DataError(ArtifactError):
 
 
 class MissingDataError(DataError):
-    """A source that is not on this machine; :attr:`what` names it, :attr:`fix` says how to get it."""
+    """A source that is not on this machine; ``what`` names it, ``fix`` says how to get it."""
 
 
 class IntegrityError(ArtifactError):

@@ -1,41 +1,700 @@
-"""PLACEHOLDER until helper `files` lands."""
+"""Files and folders on a disk that may fill up, written by processes that anything may kill.
+
+Four things, each done here once: sums of files and the manifest that holds a folder against them;
+files and folders that one process alone writes; publication by one rename, so that a reader finds
+the old content or the new one, whole; and the errors of a disk in words.
+
+Everything unfinished bears a name of its own, ``<name>.<unique>.part``, and holds a lock as long as
+its writer lives. The lock only tells others whose work is orphaned; taking a dead writer's work
+over, or removing it, starts with a rename that just one process can win. Where locks do nothing, a
+writer can thus find its work gone and fail, but it never shares it, and nothing wrong is published.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
+import errno
+import fcntl
 import hashlib
+import os
 import shutil
-import tempfile
-from collections.abc import Iterator
+import stat
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import asdict, dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal
 
-from stilts_artifact.documents import write_atomically as write_file
+from stilts_artifact.errors import IntegrityError, ResourceError
 
-__all__ = ["write_file"]
+MANIFEST = "manifest.json"
+"""The name every manifest goes by, in the folder that it stands for or above it."""
+
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_NO_RIGHT = {errno.EROFS, errno.EACCES, errno.EPERM}
+_SOME_ROOM = 1 << 20  # bytes that an error names where only names were to be written
+_ATTEMPTS = 100
+_SWAP_SECONDS = 10.0
+
+_LOCK, _CONTENT, _OLD = "lock", "content", "old"
+_NEW, _PART, _GONE = ".new", ".part", ".gone"
 
 
-@dataclass(frozen=True)
+# --- sums ---------------------------------------------------------------------------------------
+
+
+def describe_sums(size: int | None, sha256: str | None) -> str:
+    """The two sums of a file as every message shows them: ``1,234 bytes, sha256 ab12...``."""
+    length = "unknown size" if size is None else f"{size:,} bytes"
+    return f"{length}, sha256 {sha256 or 'not pinned'}"
+
+
+@dataclass(frozen=True, slots=True)
 class FileSum:
+    """Size in bytes and sha256 of one file."""
+
     bytes: int
     sha256: str
 
+    def __str__(self) -> str:
+        return describe_sums(self.bytes, self.sha256)
 
-def describe_folder(folder: Path) -> dict[str, FileSum]:
-    found = {}
-    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
-        data = path.read_bytes()
-        found[path.relative_to(folder).as_posix()] = FileSum(
-            len(data), hashlib.sha256(data).hexdigest()
-        )
-    return found
+
+def hash_bytes(data: bytes) -> FileSum:
+    """The sums of a file's content."""
+    return FileSum(len(data), hashlib.sha256(data).hexdigest())
+
+
+def hash_file(path: Path) -> FileSum:
+    """The sums of a file, read once.
+
+    Raises:
+        OSError: the file cannot be opened or read.
+    """
+    with path.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        return FileSum(stream.tell(), digest)
+
+
+def plain_files(folder: Path) -> dict[str, Path]:
+    """Every file below a folder by its relative name, sorted.
+
+    Raises:
+        IntegrityError: something there is neither a plain file nor a folder, or has a name that is
+            not UTF-8.
+    """
+    files = {}
+    for path in sorted(folder.rglob("*")):
+        mode = path.lstat().st_mode
+        if stat.S_ISDIR(mode):
+            continue
+        name = path.relative_to(folder).as_posix()
+        if not stat.S_ISREG(mode) or not _is_text(name):
+            got, expected = repr(name), "plain files with UTF-8 names"
+            raise IntegrityError(
+                "a result may hold plain files only", where=str(folder), got=got, expected=expected
+            )
+        files[name] = path
+    return files
+
+
+def size_below(*folders: Path) -> int:
+    """Bytes of all files below these folders."""
+    paths = [path for folder in folders for path in folder.rglob("*")]
+    return sum(path.lstat().st_size for path in paths if not path.is_dir())
+
+
+@dataclass(frozen=True, slots=True)
+class FileManifest:
+    """What a folder holds: the sums of each of its files.
+
+    Attributes:
+        files: path below the folder -> its sums.
+    """
+
+    files: Mapping[str, FileSum]
+
+    @classmethod
+    def of(cls, present: Mapping[str, Path]) -> FileManifest:
+        """The manifest of files as they are now.
+
+        Args:
+            present: name in the manifest -> where the file lies; see :func:`plain_files`.
+
+        Raises:
+            OSError: one cannot be read.
+        """
+        return cls({name: hash_file(path) for name, path in present.items()})
+
+    def verify(
+        self,
+        present: Mapping[str, Path],
+        folder: Path,
+        whole: str,
+        *,
+        measure: Callable[[Path], FileSum] = hash_file,
+        fix: str | None = None,
+    ) -> None:
+        """Hold the files that are there against the manifest: all, no others, unchanged.
+
+        Args:
+            present: name -> where the file lies.
+            folder: below which the manifest's names lie, for messages.
+            whole: what the files make up, such as ``checkpoint``.
+            measure: sums of a file; a caller may remember those it has taken.
+            fix: what mends a fault.
+
+        Raises:
+            IntegrityError: naming the first file that is missing, surplus or altered.
+            OSError: one cannot be read.
+        """
+        for name in sorted(self.files.keys() ^ present.keys()):
+            missing = name in self.files
+            what = f"file of the {whole} is missing"
+            raise IntegrityError(
+                what if missing else "file that the manifest does not know",
+                where=str(folder / name),
+                expected=str(self.files[name]) if missing else ", ".join(self.files),
+                fix=fix,
+            )
+        for name, expected in self.files.items():
+            compare(present[name], measure(present[name]), expected, fix=fix)
+
+    def to_json(self) -> dict[str, dict[str, Any]]:
+        """The ``files`` of a manifest document."""
+        return {name: asdict(sums) for name, sums in self.files.items()}
+
+    @classmethod
+    def from_json(cls, content: Any) -> FileManifest:
+        """The opposite of :meth:`to_json`.
+
+        Raises:
+            ValueError: it has another form, or a name that leads out of the folder.
+        """
+        if not isinstance(content, dict):
+            raise ValueError("not an object of files")
+        return cls({name: _read_sum(name, fields) for name, fields in content.items()})
+
+
+def compare(path: Path, found: FileSum, expected: FileSum, *, fix: str | None = None) -> None:
+    """Hold the sums of a file against those it should have.
+
+    Raises:
+        IntegrityError: they differ.
+    """
+    if found == expected:
+        return
+    if found.bytes == expected.bytes:
+        what = "file is altered"
+    else:
+        what = "file is truncated" if found.bytes < expected.bytes else "file is too long"
+    raise IntegrityError(what, where=str(path), got=str(found), expected=str(expected), fix=fix)
+
+
+def _read_sum(name: str, fields: Any) -> FileSum:
+    if not isinstance(fields, dict) or fields.keys() != {"bytes", "sha256"}:
+        raise ValueError("not the sums of a file")
+    size, sha256 = fields["bytes"], fields["sha256"]
+    parts = PurePosixPath(name).parts
+    inside = parts and "/".join(parts) == name and parts[0] != "/" and ".." not in parts
+    if not inside or type(size) is not int or not isinstance(sha256, str):
+        raise ValueError("not the sums of a file")
+    return FileSum(size, sha256)
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+# --- errors of the disk -------------------------------------------------------------------------
+
+
+def disk_error(
+    error: OSError, path: Path, needed: int, instead: str = "another folder"
+) -> ResourceError:
+    """A failed disk operation on ``path`` in words, with the room it needs.
+
+    Args:
+        needed: bytes that were still to be written.
+        instead: what else the person may choose, such as ``another --store``.
+    """
+    if error.errno in _NO_ROOM:
+        what, fix = "no room left to write a file", f"free {needed:,} bytes there"
+    elif error.errno in _NO_RIGHT:
+        what, fix = "no right to write a file", "give this user the right to write there"
+    else:
+        what, fix = "a file cannot be written", "mend the disk"
+    return ResourceError(
+        what,
+        where=str(path),
+        got=error.strerror or str(error),
+        expected=f"room for {needed:,} bytes",
+        fix=f"{fix}, or choose {instead}",
+    )
+
+
+@contextmanager
+def disk_errors(
+    path: Path, needed: int = _SOME_ROOM, instead: str = "another folder"
+) -> Iterator[None]:
+    """Turn a failing disk operation into :func:`disk_error`."""
+    try:
+        yield
+    except OSError as error:
+        raise disk_error(error, path, needed, instead) from error
+
+
+def sync(path: Path) -> None:
+    """Have the disk hold a file's bytes or a folder's names.
+
+    Raises:
+        OSError: the disk refuses.
+    """
+    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)
+
+
+def sync_below(folder: Path) -> None:
+    """Have the disk hold everything below a folder, the names in it last.
+
+    Raises:
+        OSError: the disk refuses.
+    """
+    paths = sorted(folder.rglob("*"))
+    for path in [path for path in paths if path.is_file() and not path.is_symlink()]:
+        sync(path)
+    for path in [path for path in paths if path.is_dir() and not path.is_symlink()]:
+        sync(path)
+    sync(folder)
+
+
+def _sync_names(folder: Path) -> None:
+    """Have the disk hold a rename, if it can; what it loses is made again."""
+    with contextlib.suppress(OSError):  # Some network file systems refuse to sync a folder.
+        sync(folder)
+
+
+# --- work that one process alone writes ---------------------------------------------------------
+
+
+class LockedFile:
+    """A file that this process alone writes: ``<name>.<unique>.part``, locked while it is open.
+
+    Attributes:
+        path: where it lies.
+        file: its descriptor; -1 once closed.
+
+    Raises:
+        OSError: the disk is full or refuses.
+    """
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self.path, self.file = _create(folder, name, _open_new)
+
+    def write(self, data: bytes) -> None:
+        """Append ``data``.
+
+        Raises:
+            OSError: the disk is full or refuses.
+        """
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(self.file, rest) :]
+
+    def release(self) -> None:
+        """Stop writing, and leave the bytes to whoever takes them up."""
+        if self.file >= 0:
+            os.close(self.file)
+            self.file = -1
+
+    def remove(self) -> None:
+        """Stop writing and remove the file."""
+        self.release()
+        remove_file(self.path)
+
+    def publish(self, target: Path) -> bool:
+        """Make it ``target`` by one rename, the bytes on the disk first; ``False`` if it is gone.
+
+        Raises:
+            OSError: the disk is full or refuses.
+        """
+        os.fsync(self.file)
+        try:
+            self.path.replace(target)
+        except FileNotFoundError:
+            return False
+        _sync_names(target.parent)
+        return True
+
+
+def orphaned_files(folder: Path, name: str) -> list[Path]:
+    """Unfinished files of that name whose writer is dead, as locks tell; the longest first."""
+    for path in _unfinished(folder, name, _NEW):
+        if _is_orphan(path):
+            remove_file(path)
+    paths = [path for path in _unfinished(folder, name, _PART) if _is_orphan(path)]
+    return sorted(paths, key=lambda path: (-_size(path), path.name))
+
+
+def remove_file(path: Path) -> None:
+    """Remove a leftover; one that stays harms nobody, for nothing is read by its name."""
+    with contextlib.suppress(OSError):
+        path.unlink()
+
+
+class LockedFolder:
+    """A folder that this process alone writes: ``<name>.<unique>.part``, its locked file inside."""
+
+    def __init__(self, path: Path, lock: int) -> None:
+        self.path = path
+        self._lock = lock
+
+    @classmethod
+    def create(cls, parent: Path, name: str) -> LockedFolder:
+        """A new one, empty but for its lock.
+
+        Raises:
+            OSError: the disk is full or refuses.
+        """
+        return cls(*_create(parent, name, _make_new))
+
+    @classmethod
+    def take(cls, parent: Path, name: str) -> LockedFolder:
+        """A dead writer's folder with all it holds, the one last changed; else a new one.
+
+        Raises:
+            OSError: the disk is full or refuses.
+        """
+        left = sorted(_unfinished(parent, name, _PART), key=_changed, reverse=True)
+        for path in left:
+            lock = _lock_dead(path)
+            if lock is None:
+                continue
+            own = parent / f"{name}.{uuid.uuid4().hex}{_PART}"
+            try:
+                path.rename(own)
+            except FileNotFoundError:  # Another process was faster.
+                os.close(lock)
+                continue
+            return cls(own, lock)
+        return cls.create(parent, name)
+
+    def release(self) -> None:
+        """Leave the folder to whoever takes it over."""
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+
+    def remove(self) -> None:
+        """Remove the folder and all in it."""
+        _remove_folder(self.path)
+        self.release()
+
+
+def remove_orphans(
+    parent: Path, name: str = "*", *, spare: Callable[[Path], bool] = lambda path: False
+) -> None:
+    """Remove folders whose writer is dead.
+
+    Args:
+        name: of the folders; ``*`` for any.
+        spare: asked of each while its lock is held, whether it stays.
+    """
+    for path in _unfinished(parent, name, _PART):
+        lock = _lock_dead(path)
+        if lock is not None:
+            if not spare(path):
+                _remove_folder(path)
+            os.close(lock)
+    for path in _unfinished(parent, name, _NEW):
+        # Killed before it had a lock, or about to get it: then :func:`_create` makes another.
+        with contextlib.suppress(OSError):
+            path.rmdir()
+        lock = _lock_dead(path)
+        if lock is not None:
+            _remove_folder(path)
+            os.close(lock)
+    for path in _unfinished(parent, name, _GONE):
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def orphaned_names(parent: Path) -> list[str]:
+    """Names of which a dead writer may have left a folder; a quick look that takes no lock."""
+    return sorted({path.name.rsplit(".", 2)[0] for path in _unfinished(parent, "*", _PART)})
+
+
+def _create(folder: Path, name: str, make: Callable[[Path], int]) -> tuple[Path, int]:
+    """Path and lock of something new, which others see under ``.part`` only once it is locked.
+
+    One that is made, but not locked yet, may be taken for orphaned; then another is made.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for _ in range(_ATTEMPTS):
+        unique = f"{name}.{uuid.uuid4().hex}"
+        hidden, path = folder / f"{unique}{_NEW}", folder / f"{unique}{_PART}"
+        lock = -1
+        try:
+            lock = make(hidden)
+            if _try_lock(lock) != "busy":
+                hidden.rename(path)
+                return path, lock
+        except FileNotFoundError:
+            pass
+        except BaseException:
+            _remove_folder(hidden) if hidden.is_dir() else remove_file(hidden)
+            if lock >= 0:
+                os.close(lock)
+            raise
+        if lock >= 0:
+            os.close(lock)
+    raise OSError(errno.EBUSY, "other processes remove what is being made", str(folder))
+
+
+def _open_new(path: Path) -> int:
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+
+
+def _make_new(path: Path) -> int:
+    path.mkdir()
+    return os.open(path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+
+
+def _unfinished(parent: Path, name: str, suffix: str) -> list[Path]:
+    """Files or folders ``<name>.<unique><suffix>``, sorted; ``*`` stands for any name."""
+    try:
+        paths = sorted(path for path in parent.iterdir() if path.suffix == suffix)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    return [path for path in paths if name in ("*", path.name.rsplit(".", 2)[0])]
+
+
+def _try_lock(file: int) -> Literal["held", "busy", "unsupported"]:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return "busy"
+    except OSError:
+        return "unsupported"
+    return "held"
+
+
+def _lock_dead(folder: Path) -> int | None:
+    """The lock of a folder whose writer is dead; ``None`` if it lives, or if nobody can tell."""
+    try:
+        file = os.open(folder / _LOCK, os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return None
+    if _try_lock(file) == "held":
+        return file
+    os.close(file)
+    return None
+
+
+def _is_orphan(path: Path) -> bool:
+    try:
+        file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except OSError:  # Published or removed meanwhile, or another user's.
+        return False
+    try:
+        return _try_lock(file) == "held"
+    finally:
+        os.close(file)
+
+
+def _remove_folder(path: Path) -> None:
+    # By a rename first: a writer that lives after all then fails at once, and publishes nothing
+    # half removed.
+    gone = path.with_suffix(_GONE)
+    try:
+        path.rename(gone)
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, *_NO_RIGHT):
+            raise
+        return
+    shutil.rmtree(gone, ignore_errors=True)
+
+
+def _size(path: Path) -> int:
+    with contextlib.suppress(FileNotFoundError):
+        return path.stat().st_size
+    return 0
+
+
+def _changed(path: Path) -> float:
+    with contextlib.suppress(FileNotFoundError):
+        return path.stat().st_mtime
+    return 0.0
+
+
+# --- publication --------------------------------------------------------------------------------
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Publish ``data`` at ``path``: readers see the old file or the new one, never a part.
+
+    Raises:
+        ResourceError: the disk is full or the folder cannot be written.
+    """
+    name = _hidden(path)
+    with disk_errors(path, len(data)):
+        incoming = LockedFile(path.parent, name)
+        try:
+            incoming.write(data)
+            if not incoming.publish(path):
+                raise FileNotFoundError(errno.ENOENT, "another process removed it")
+        finally:
+            incoming.remove()
+    for orphan in orphaned_files(path.parent, name):
+        remove_file(orphan)
 
 
 @contextmanager
 def publish_folder(target: Path) -> Iterator[Path]:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    made = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
-    yield made
-    made.chmod(0o755)
-    shutil.rmtree(target, ignore_errors=True)
-    made.rename(target)
+    """A new folder to fill, which becomes ``target`` at the end of the block, or never exists.
+
+    The content that ``target`` had is replaced in the same instant; a block that raises leaves it
+    alone. Of two publishers at once, the last one's content stays. A process killed at any instant
+    leaves the old content or the new one, whole, and beside it at most a hidden folder that the
+    next publication, or :func:`settle`, removes.
+
+    On Linux the exchange is one system call. A file system that does not offer it gets two renames,
+    between which nothing is there: readers that cannot bear that call :func:`settle` first.
+
+    Raises:
+        ResourceError: the disk is full or the folder cannot be written; says how much room is
+            needed. The room that was taken is free again.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as results:
+        ...     with publish_folder(Path(results) / "run") as made:
+        ...         _ = (made / "scores.tsv").write_text("mnli")
+        ...     [path.name for path in Path(results).iterdir()]
+        ['run']
+    """
+    target = Path(os.path.realpath(target))  # A link to another disk stays one.
+    settle(target)
+    with disk_errors(target):
+        owned = LockedFolder.create(target.parent, _hidden(target))
+    made = owned.path / _CONTENT
+    try:
+        with disk_errors(target):
+            made.mkdir()
+        with _own_disk_errors(made, target):
+            yield made
+        with disk_errors(target, size_below(made)):
+            sync_below(made)
+            _put(made, target, owned.path / _OLD)
+            _sync_names(target.parent)
+    finally:
+        owned.remove()
+
+
+def settle(target: Path) -> None:
+    """Finish what killed publishers of ``target`` left: put back what they moved, remove the rest.
+
+    Waits for a living publisher that is between its two renames. Changes nothing where this user
+    may not write.
+    """
+    target = Path(os.path.realpath(target))
+
+    def is_needed(path: Path) -> bool:
+        """Whether a dead publisher's folder has the only content, after trying to put it back."""
+        if (path / _OLD).exists() and not target.exists():
+            with contextlib.suppress(OSError):
+                move_into_place(path / _OLD, target)
+            return not target.exists()
+        return False
+
+    end = time.monotonic() + _SWAP_SECONDS
+    while True:
+        remove_orphans(target.parent, _hidden(target), spare=is_needed)
+        if target.exists() or not _is_being_swapped(target) or time.monotonic() > end:
+            return
+        time.sleep(0.01)
+
+
+def move_into_place(made: Path, target: Path) -> bool:
+    """Make a complete folder ``target`` by one rename; ``False`` if something is there already.
+
+    Raises:
+        OSError: the disk is full or refuses.
+    """
+    try:
+        made.rename(target)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+        return False
+    return True
+
+
+def _put(made: Path, target: Path, aside: Path) -> None:
+    """Make ``made`` the content of ``target``, whatever is or comes there meanwhile."""
+    for _ in range(_ATTEMPTS):
+        if move_into_place(made, target):
+            return
+        with contextlib.suppress(FileNotFoundError):  # Another publisher is between its renames.
+            if _exchange(made, target):
+                return
+            target.rename(aside)
+            if move_into_place(made, target):
+                return
+            # Another publisher was faster, so what lies aside is no longer the last content.
+            _remove_folder(aside)
+    raise OSError(errno.EBUSY, "other processes keep publishing there", str(target))
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Let two folders swap names in one instant (Linux, renameat2(2)); ``False`` if not offered.
+
+    Raises:
+        OSError: it is offered and fails.
+    """
+    here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
+    try:
+        call = ctypes.CDLL(None, use_errno=True).renameat2
+    except (AttributeError, OSError):
+        return False
+    if call(here, os.fsencode(one), here, os.fsencode(other), exchange) == 0:
+        return True
+    code = ctypes.get_errno()
+    if code in (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP):
+        return False
+    raise OSError(code, os.strerror(code), str(one), None, str(other))
+
+
+def _is_being_swapped(target: Path) -> bool:
+    parts = _unfinished(target.parent, _hidden(target), _PART)
+    return any((path / _OLD).exists() for path in parts)
+
+
+@contextmanager
+def _own_disk_errors(made: Path, target: Path) -> Iterator[None]:
+    """As :func:`disk_errors`, for a block whose errors may also come from files elsewhere."""
+    try:
+        yield
+    except OSError as error:
+        names = (error.filename, error.filename2)
+        own = any(
+            isinstance(name, str | os.PathLike) and Path(name).is_relative_to(made)
+            for name in names
+        )
+        if not own and error.errno not in _NO_ROOM:
+            raise
+        raise disk_error(error, target, max(size_below(made), _SOME_ROOM)) from error
+
+
+def _hidden(path: Path) -> str:
+    """The name under which what will be ``path`` lies beside it."""
+    return f".{path.name}"

@@ -5,23 +5,14 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Literal
 
+from stilts_artifact.benchmark.tasks import INTERMEDIATE_ROWS, TARGET_ROWS
 from stilts_artifact.errors import unknown_name
 
 if TYPE_CHECKING:
     from stilts_artifact.domain.tasks import Benchmark
 
-INTERMEDIATE = (
-    "anli_plus",
-    "mnli",
-    "qqp",
-    "squad_v2",
-    "squad_v1",
-    "hellaswag",
-    "ccg",
-    "cosmosqa",
-    "commonsenseqa",
-)
-TARGETS = ("xnli", "pawsx", "udpos", "panx", "xquad", "mlqa", "tydiqa", "bucc2018", "tatoeba")
+INTERMEDIATE = tuple(row.name for row in INTERMEDIATE_ROWS)
+TARGETS = tuple(row.name for row in TARGET_ROWS)
 TASKS = (*INTERMEDIATE, *TARGETS)
 BENCHMARKS = ("xtreme", "mini")
 

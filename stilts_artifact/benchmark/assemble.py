@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from stilts_artifact.benchmark import intermediate, targets
 from stilts_artifact.benchmark.languages import MINI, XTREME, Naming
 from stilts_artifact.benchmark.pins import Pin, read_pins
 from stilts_artifact.benchmark.sources import upstream_sources
+from stilts_artifact.benchmark.tasks import ROWS, make_task
 from stilts_artifact.domain.tasks import Benchmark, Language, Part, Source, Task
 from stilts_artifact.errors import ConfigError
 
@@ -65,7 +65,7 @@ def _assemble(name: str, naming: Naming, sources: Mapping[str, Source]) -> Bench
 
 
 def _tasks(naming: Naming) -> tuple[Task, ...]:
-    return (*intermediate.tasks(naming), *targets.tasks(naming))
+    return tuple(make_task(row, naming) for row in ROWS)
 
 
 def _licence(task: Task, sources: Mapping[str, Source]) -> str:

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal
 
-from stilts_artifact.domain.tasks import Benchmark, Role, Split, Task, TaskForm
+from stilts_artifact.benchmark.tasks import ROWS, groups
+from stilts_artifact.domain.tasks import Benchmark, Role, Split, Task
 from stilts_artifact.errors import unknown_name
 
 Group = Literal["English", "English + MLM", "translated"]
@@ -29,14 +30,7 @@ AVERAGE = "average"
 OVERALL = "overall"
 """Table 3's last column, XTREME's name for the same mean, on test data."""
 
-GROUPS: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {
-        "classification": ("xnli", "pawsx"),
-        "tagging": ("udpos", "panx"),
-        "qa": ("xquad", "mlqa", "tydiqa"),
-        "retrieval": ("bucc2018", "tatoeba"),
-    }
-)
+GROUPS = groups(ROWS)
 """XTREME's groups of target tasks (evaluate.py:288-319 of google-research/xtreme at 838c13b)."""
 EVERY_GROUP = tuple(GROUPS)
 
@@ -77,6 +71,7 @@ class Experiment:
         rows: of the benchmark: the encoders that are evaluated.
         groups: of target tasks that are columns.
         averages: further columns, each the mean over all targets of some groups.
+        measured_by: ``module:function`` that measures it; imported only where it is run.
         selected_by: the experiment on whose scores each target's best row is chosen; that row then
             stands as :data:`BEST` beside :data:`NONE`.
         seeds: where they are not the scale's.
@@ -90,6 +85,7 @@ class Experiment:
     command: str
     split: Split | None
     rows: Callable[[Benchmark], tuple[Row, ...]]
+    measured_by: str
     groups: tuple[str, ...] = EVERY_GROUP
     averages: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     selected_by: str | None = None
@@ -104,8 +100,7 @@ class Experiment:
 
     def targets(self, benchmark: Benchmark) -> tuple[Task, ...]:
         """The target tasks that are its columns, in order."""
-        names = {name for group in self.groups for name in GROUPS[group]}
-        return tuple(task for task in targets(benchmark) if task.name in names)
+        return tuple(task for task in targets(benchmark) if task.group in self.groups)
 
     def scored_split(self, task: Task) -> Split:
         """The split that a target is scored on.
@@ -207,6 +202,7 @@ EXPERIMENTS: Mapping[str, Experiment] = MappingProxyType(
                 command="--table 1",
                 split=None,
                 rows=lambda _: (),
+                measured_by="stilts_artifact.experiments.table1:measure",
             ),
             Experiment(
                 name="calibration",
@@ -215,6 +211,7 @@ EXPERIMENTS: Mapping[str, Experiment] = MappingProxyType(
                 command="--calibration",
                 split=Split.DEV,
                 rows=untrained_row,
+                measured_by="stilts_artifact.experiments.scored:measure",
                 groups=("retrieval",),
                 # Nothing is drawn: the number only stands where a trained run has its seed.
                 seeds=(0,),
@@ -229,6 +226,7 @@ EXPERIMENTS: Mapping[str, Experiment] = MappingProxyType(
                 command="--table 2",
                 split=Split.DEV,
                 rows=rows,
+                measured_by="stilts_artifact.experiments.scored:measure",
                 averages={AVERAGE: EVERY_GROUP},
                 decides_claims=True,
             ),
@@ -239,6 +237,7 @@ EXPERIMENTS: Mapping[str, Experiment] = MappingProxyType(
                 command="--table 3",
                 split=Split.TEST,
                 rows=english_rows,
+                measured_by="stilts_artifact.experiments.table3:measure",
                 averages={**{group: (group,) for group in EVERY_GROUP}, OVERALL: EVERY_GROUP},
                 selected_by="table2",
                 decides_claims=True,
@@ -271,22 +270,6 @@ def stages(experiment: Experiment) -> tuple[Experiment, ...]:
     return (experiment_named(experiment.selected_by), experiment)
 
 
-def columns(task: Task) -> dict[str, str]:
-    """Columns that a target has, and the metric each of them shows; ``"score"`` is the task's one number.
-
-    Example:
-        >>> from stilts_artifact.benchmark import load_benchmark
-        >>> columns(load_benchmark("mini").tasks["mlqa"]), columns(load_benchmark("mini").tasks["udpos"])
-        ({'mlqa': 'score', 'mlqa_f1': 'f1', 'mlqa_em': 'exact_match'}, {'udpos': 'score'})
-    """
-    parts = (
-        {f"{task.name}_f1": "f1", f"{task.name}_em": "exact_match"}
-        if task.form is TaskForm.SPAN
-        else {}
-    )
-    return {task.name: "score", **parts}
-
-
 def training_task(target: Task, benchmark: Benchmark) -> str | None:
     """Name of the first target with the same training data, so that two which share it are trained once.
 
@@ -307,9 +290,9 @@ def training_task(target: Task, benchmark: Benchmark) -> str | None:
 def selection_task(target: Task, benchmark: Benchmark) -> str | None:
     """Name of the task on whose pivot development data a target's best checkpoint is chosen.
 
-    The target itself where it has such data; else whichever task has the same training data (SQuAD
-    for XQuAD and MLQA). TyDiQA-GoldP has neither, and its public development set is its test set:
-    the last checkpoint is kept.
+    The target that is trained itself where it has such data; else whichever task has the same
+    training data (SQuAD for XQuAD and MLQA, which are one model). TyDiQA-GoldP has neither, and its
+    public development set is its test set: the last checkpoint is kept.
 
     Example:
         >>> from stilts_artifact.benchmark import load_benchmark
@@ -318,8 +301,11 @@ def selection_task(target: Task, benchmark: Benchmark) -> str | None:
         ['pawsx', 'squad_v1', None]
     """
     train, dev = (Split.TRAIN, benchmark.source_language), (Split.DEV, benchmark.source_language)
-    if target.form is not TaskForm.SPAN:
-        return target.name
+    trained = training_task(target, benchmark)
+    if trained is None:
+        return None
+    if dev in benchmark.tasks[trained].parts:
+        return trained
     same = (
         task.name
         for task in benchmark.tasks.values()

@@ -1,4 +1,4 @@
-"""Sizes and sha256 of upstream files: one tab-separated table for each world, read when it is needed."""
+"""Sizes and sha256 of upstream files: one tab-separated table a benchmark, read when needed."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ class Pin:
 
 
 def read_pins(table: str) -> dict[str, Pin]:
-    """The pins in the file ``table`` beside this module, by source name (``archive!member`` for a member).
+    """The pins in the file ``table`` beside this module, by source name or ``archive!member``.
 
     Raises:
         ConfigError: the file is absent, or :func:`parse_pins` refuses it.
     """
+    # Imported where it is used: the command line starts without it.
     from importlib.resources import files
 
     try:
@@ -46,7 +47,8 @@ def parse_pins(text: str, where: str) -> dict[str, Pin]:
         ConfigError: another header, a row of another form, a name given twice.
 
     Example:
-        >>> parse_pins("name\tbytes\tsha256\na.zip\t7\t" + 64 * "0" + "\n", "pins.tsv")["a.zip"].bytes
+        >>> table = "name\tbytes\tsha256\na.zip\t7\t" + 64 * "0" + "\n"
+        >>> parse_pins(table, "pins.tsv")["a.zip"].bytes
         7
     """
     header, *rows = (tuple(line.split("\t")) for line in text.splitlines())

@@ -1,4 +1,4 @@
-"""Every upstream file of the real benchmark: where it is, what its bytes must be, and under which licence."""
+"""Every upstream file of the real benchmark: where it is, what its bytes must be, its licence."""
 
 from __future__ import annotations
 
@@ -7,17 +7,21 @@ from fnmatch import fnmatchcase
 
 from stilts_artifact.benchmark.languages import XTREME
 from stilts_artifact.benchmark.pins import Pin, read_pins
-from stilts_artifact.benchmark.targets import treebanks
+from stilts_artifact.benchmark.tasks import treebanks
 from stilts_artifact.domain.tasks import Member, Source
 from stilts_artifact.errors import ConfigError
 
-BY_URL = "Download it from its url and put it into a --data folder; any file with this sha256 is taken, whatever its name."
+BY_URL = (
+    "Download it from its url and put it into a --data folder; any file with this sha256 is taken, "
+    "whatever its name."
+)
 
 _LASER = "https://github.com/facebookresearch/LASER/raw/main/data/tatoeba/v1/{file}"
 # Branches move; these commits have the pinned bytes (of Cosmos QA's, only valid.csv could be
 # compared).
 _RAW = "https://raw.githubusercontent.com"
-_LASER_PINNED = f"{_RAW}/facebookresearch/LASER/74bc6ae7ffb7cba670fe0f428d0ede9f666fb821/data/tatoeba/v1/{{file}}"
+_LASER_COMMIT = "74bc6ae7ffb7cba670fe0f428d0ede9f666fb821"
+_LASER_PINNED = f"{_RAW}/facebookresearch/LASER/{_LASER_COMMIT}/data/tatoeba/v1/{{file}}"
 _XQUAD_PINNED = f"{_RAW}/google-deepmind/xquad/7d30520c717524000f0d9d2f9c10a069acd9d285/{{file}}"
 _COSMOS_PINNED = f"{_RAW}/wilburOne/cosmosqa/b6eb99cca4e2a51dd28a9a6f562534872d851639/data/{{file}}"
 _SQUAD = (
@@ -97,16 +101,16 @@ ORIGINS = (
         ("https://lindat.mff.cuni.cz/repository/xmlui/bitstream/handle/11234/1-3105/{file}",),
         "Universal Dependencies v2.5: each treebank its own (CC BY-SA, CC BY-NC-SA, ...)",
         BY_URL
-        + " For English, and for the tests of some languages, the CoNLL-U files of tag r2.5 of the UD_* "
-        "repositories do as well.",
+        + " For English, and for the tests of some languages, the CoNLL-U files of tag r2.5 of the "
+        "UD_* repositories do as well.",
     ),
     Origin(
         "panx_dataset.zip",
         "wikiann",
         ("https://s3.amazonaws.com/datasets.huggingface.co/wikiann/1.1.0/{file}",),
         "none stated (Wikipedia text: CC BY-SA)",
-        "Its first home (AmazonPhotos.zip on Amazon Drive) is gone: download the mirror named here, or put any copy "
-        "with this sha256 into a --data folder, whatever its name.",
+        "Its first home (AmazonPhotos.zip on Amazon Drive) is gone: download the mirror named "
+        "here, or put any copy with this sha256 into a --data folder, whatever its name.",
     ),
     Origin(
         "xquad.*.json",
@@ -143,8 +147,8 @@ CCGBANK = Source(
     sha256=None,
     licence="LDC User Agreement",
     obtain="Order CCGbank 1.1 (LDC2005T13) from the Linguistic Data Consortium, "
-    "https://catalog.ldc.upenn.edu/LDC2005T13, and put its folder ccgbank_1_1/, packed as ccgbank_1_1.tgz, "
-    "into a --data folder.",
+    "https://catalog.ldc.upenn.edu/LDC2005T13, and put its folder ccgbank_1_1/, packed as "
+    "ccgbank_1_1.tgz, into a --data folder.",
     pinned_by="no public pin: the hash of the copy used is recorded with the result",
 )
 
@@ -157,8 +161,8 @@ def wikipedia(language: str) -> Source:
         bytes=None,
         sha256=None,
         licence="CC BY-SA 3.0 and later",
-        obtain=f"Extract plain text from a dump of the {language} Wikipedia, one paragraph a line, and put it into a "
-        f"--data folder as wikipedia.{language}.txt.",
+        obtain=f"Extract plain text from a dump of the {language} Wikipedia, one paragraph a line, "
+        f"and put it into a --data folder as wikipedia.{language}.txt.",
         pinned_by="no public pin: the hash of the copy used is recorded with the result",
     )
 
@@ -201,7 +205,8 @@ def _source(name: str, pin: Pin, members: tuple[Member, ...]) -> Source:
         sha256=pin.sha256,
         licence=origin.licence,
         obtain=origin.obtain,
-        pinned_by=f"huggingface/datasets at 8803c182e6^: datasets/{origin.pinned_in}/dataset_infos.json",
+        pinned_by="huggingface/datasets at 8803c182e6^: "
+        f"datasets/{origin.pinned_in}/dataset_infos.json",
         members=members,
         complete=_COMPLETE.get(name, ()),
     )

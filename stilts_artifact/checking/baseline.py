@@ -14,10 +14,10 @@ from stilts_artifact.checking.results import CellRecord, Results, load_results
 from stilts_artifact.checking.sums import expected_root, refresh_sums
 from stilts_artifact.config.load import load_scale
 from stilts_artifact.config.schema import Scale
-from stilts_artifact.documents import write_atomically
 from stilts_artifact.domain.cells import CellKey
 from stilts_artifact.domain.tasks import TaskForm
 from stilts_artifact.errors import ConfigError, DataError, IntegrityError
+from stilts_artifact.files import write_file
 from stilts_artifact.metrics.tables import Column, table_columns
 
 # On one machine a run is repeated bit by bit. On another the last bits of the arithmetic differ,
@@ -62,10 +62,10 @@ def record_baseline(path: Path, scale: Scale) -> tuple[Path, int]:
         )
     measured = load_measured(path)
     written = [expected_path(scale.expected, measured.experiment)]
-    write_atomically(written[0], baseline_yaml(measured, scale.benchmark))
+    write_file(written[0], baseline_yaml(measured, scale.benchmark))
     if measured.files:
         written.append(written[0].with_name(LABELS))
-        write_atomically(written[1], recorded_labels(measured, load_labels(scale.expected)))
+        write_file(written[1], recorded_labels(measured, load_labels(scale.expected)))
     refresh_sums(expected_root(), written)
     return written[0], len(measured.cells)
 

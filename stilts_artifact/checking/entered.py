@@ -32,10 +32,11 @@ from stilts_artifact.checking.expected import (
     with_entries,
 )
 from stilts_artifact.checking.sums import refresh_sums, sums_root
-from stilts_artifact.documents import read_document, write_atomically
+from stilts_artifact.documents import read_document
 from stilts_artifact.domain.cells import CellKey, ExpectedCell
 from stilts_artifact.domain.tasks import Task
 from stilts_artifact.errors import ConfigError, unknown_name
+from stilts_artifact.files import write_file
 from stilts_artifact.metrics.tables import Column, table_columns
 
 _HEADER = ("row", "column", "language", "value", "source")
@@ -112,7 +113,7 @@ def enter(
     if not as_printed:
         _require_consistent(with_entries(shipped, own), changes, path)
     if changes:
-        write_atomically(beside, _csv(entered))
+        write_file(beside, _csv(entered))
         root = sums_root(path)
         if root is not None:
             refresh_sums(root, [beside])

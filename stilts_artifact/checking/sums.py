@@ -6,13 +6,13 @@ this package.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from stilts_artifact.documents import read_document, write_atomically
+from stilts_artifact.documents import read_document
 from stilts_artifact.errors import DataError, IntegrityError
+from stilts_artifact.files import hash_bytes, write_file
 
 SUMS = "SHA256SUMS"
 REFRESH = "stilts-artifact expected sums"
@@ -41,7 +41,7 @@ def read_protected(path: Path) -> bytes:
     root = sums_root(path)
     if root is not None:
         name = path.resolve().relative_to(root).as_posix()
-        _verify(path, hashlib.sha256(data).hexdigest(), read_sums(root).get(name), root)
+        _verify(path, hash_bytes(data).sha256, read_sums(root).get(name), root)
     return data
 
 
@@ -94,7 +94,7 @@ def refresh_sums(root: Path, changed: Iterable[Path] | None = None) -> list[str]
             path.resolve().relative_to(root.resolve()).as_posix(): _sum(path) for path in changed
         }
     content = "".join(f"{new[name]}  {name}\n" for name in sorted(new))
-    write_atomically(root / SUMS, content.encode())
+    write_file(root / SUMS, content.encode())
     return sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
 
 
@@ -121,7 +121,7 @@ def _protected(root: Path) -> dict[str, Path]:
 
 
 def _sum(path: Path) -> str:
-    return hashlib.sha256(read_document(path)).hexdigest()
+    return hash_bytes(read_document(path)).sha256
 
 
 def _verify(path: Path, found: str, expected: str | None, root: Path) -> None:

@@ -6,7 +6,7 @@ import sys
 
 
 def main() -> None:
-    """Entry point of ``stilts-artifact``: every deliberate error becomes its message and its exit code."""
+    """Entry point of ``stilts-artifact``: a deliberate error becomes its message and exit code."""
     from stilts_artifact.cli.app import app
     from stilts_artifact.errors import ArtifactError, ExitCode
 

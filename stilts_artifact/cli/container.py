@@ -44,7 +44,7 @@ def run(
         str, typer.Option("--network", help="bridge for a command that downloads.")
     ] = "none",
 ) -> None:
-    """Run a command in the image: read-only, no capabilities, no network; its exit code is passed on."""
+    """Run a command in the image: read-only, no capabilities, no network; its exit code is ours."""
     from stilts_artifact import container
 
     raise typer.Exit(

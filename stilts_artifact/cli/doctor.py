@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import typer
@@ -18,23 +19,16 @@ def doctor(
     as_json: options.JsonOption = False,
 ) -> None:
     """Check Python, packages, disk, rights, container engine, GPU and data before any work."""
-    from stilts_artifact.cli.diagnosis import diagnose
+    from stilts_artifact.experiments.diagnosis import diagnose
+    from stilts_artifact.experiments.session import Machine
 
-    findings = diagnose(results, store, data)
+    machine = Machine(options.store_folder(results, store), tuple(options.data_folders(data)))
+    findings = diagnose(results, machine)
     failed = [finding for finding in findings if finding.level == "fail"]
     code = ExitCode.RESOURCE if failed else ExitCode.REPRODUCED
     stream = options.message_stream(as_json)
     if as_json:
-        typer.echo(
-            json.dumps(
-                [
-                    {"level": finding.level, "subject": finding.subject, "detail": finding.detail}
-                    for finding in findings
-                ],
-                indent=1,
-                ensure_ascii=False,
-            )
-        )
+        typer.echo(json.dumps([asdict(one) for one in findings], indent=1, ensure_ascii=False))
     for finding in findings:
         stream.write(f"{finding.level:<5} {finding.subject:<18} {finding.detail}\n")
     word = (

@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from stilts_artifact.cli import options
 from stilts_artifact.domain.units import readable_size
-from stilts_artifact.errors import ArtifactError, ExitCode, unknown_name
-
-if TYPE_CHECKING:
-    from stilts_artifact.data.fetch import FetchReport
-    from stilts_artifact.domain.tasks import Benchmark, Source
 
 
 def fetch(
@@ -36,10 +31,11 @@ def fetch(
     from stilts_artifact.cli.progress import download_progress
     from stilts_artifact.config.load import load_scale
     from stilts_artifact.data.fetch import fetch as fetch_sources
+    from stilts_artifact.data.fetch import sources_of
     from stilts_artifact.experiments.setup import url_openers
 
     benchmark = load_benchmark(load_scale(scale).benchmark)
-    sources = _sources_of(benchmark, task)
+    sources = sources_of(benchmark, task or [])
     library = options.open_library(benchmark, results, store, data)
     stream = options.message_stream(as_json)
     total = readable_size(sum(source.bytes or 0 for source in sources))
@@ -54,59 +50,12 @@ def fetch(
             progress=progress,
         )
     if as_json:
-        typer.echo(json.dumps(_as_json(report), indent=1, ensure_ascii=False))
+        typer.echo(json.dumps(report.to_json(), indent=1, ensure_ascii=False))
     for failure in report.failures:
         stream.write(f"{failure}\n")
-    code = _exit_code(report.failures)
-    word = (
-        "complete"
-        if not report.failures
-        else f"{len(report.failures)} of {len(sources)} files missing"
-    )
-    stream.write(
-        f"verdict: {word}; {len(report.present)} were here, {len(report.downloaded)} obtained now; exit {code:d}\n"
-    )
-    raise typer.Exit(code)
-
-
-def _sources_of(benchmark: Benchmark, tasks: list[str] | None) -> list[Source]:
-    """The sources of the named tasks, by default of everything, in the world's order."""
-    if not tasks:
-        return list(benchmark.sources.values())
-    for name in tasks:
-        if name not in benchmark.tasks:
-            raise unknown_name("task", name, benchmark.tasks)
-    names = {
-        part.source
-        for name in tasks
-        for parts in benchmark.tasks[name].parts.values()
-        for part in parts
-    }
-    return [source for name, source in benchmark.sources.items() if name in names]
-
-
-def _exit_code(failures: list[ArtifactError]) -> ExitCode:
-    """The gravest failure decides: wrong bytes and full disks before files that are merely absent."""
-    codes = {failure.exit_code for failure in failures}
-    for code in (ExitCode.INTEGRITY, ExitCode.RESOURCE, ExitCode.DATA):
-        if code in codes:
-            return code
-    return ExitCode.REPRODUCED
-
-
-def _as_json(report: FetchReport) -> dict[str, object]:
-    return {
-        "present": [{"source": name, "satisfied_by": how} for name, how in report.present],
-        "downloaded": list(report.downloaded),
-        "failures": [
-            {
-                "what": error.what,
-                "where": error.where,
-                "got": error.got,
-                "expected": error.expected,
-                "fix": error.fix,
-                "exit_code": int(error.exit_code),
-            }
-            for error in report.failures
-        ],
-    }
+    word = "complete"
+    if report.failures:
+        word = f"{len(report.failures)} of {len(sources)} files missing"
+    counts = f"{len(report.present)} were here, {len(report.downloaded)} obtained now"
+    stream.write(f"verdict: {word}; {counts}; exit {report.exit_code:d}\n")
+    raise typer.Exit(report.exit_code)

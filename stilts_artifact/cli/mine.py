@@ -13,8 +13,7 @@ from stilts_artifact.cli.progress import work_progress
 from stilts_artifact.errors import ConfigError
 
 if TYPE_CHECKING:
-    from stilts_artifact.retrieval.encoder import SentenceEncoder
-    from stilts_artifact.retrieval.texts import Corpus
+    from stilts_artifact.retrieval.encode import SentenceEncoder
 
 MaxLengthOption = Annotated[
     int, typer.Option("--max-length", min=3, help="Tokens kept of a sentence.")
@@ -92,19 +91,23 @@ def mine(
     engine: EngineOption = "auto",
     memory: MemoryOption = "4GiB",
 ) -> None:
-    """Mine translation pairs from two texts (--src, --trg, --encoder) or from embeddings (--src-emb, --trg-emb)."""
+    """Mine translation pairs from two texts and an encoder, or from embeddings of them."""
     _check_inputs((src, trg), encoder, (src_emb, trg_emb))
-    from stilts_artifact.retrieval.embed import Batching, View
-    from stilts_artifact.retrieval.engines import backend_of, choose_engine
+    from stilts_artifact.retrieval.backends import (
+        backend_of,
+        choose_engine,
+        parse_memory,
+        plan_blocks,
+    )
+    from stilts_artifact.retrieval.encode import Batching, TransformerSentences, View
     from stilts_artifact.retrieval.knn import Search
-    from stilts_artifact.retrieval.memory import parse_memory, plan_blocks
     from stilts_artifact.retrieval.mine import Mining
-    from stilts_artifact.retrieval.sentences import TransformerSentences
-    from stilts_artifact.retrieval.texts import mine_corpora, write_pairs
+    from stilts_artifact.retrieval.texts import mine_corpora, read_corpus, write_pairs
     from stilts_artifact.retrieval.transformer import load_transformer
 
     budget, backend = parse_memory(memory), backend_of(choose_engine(engine, both=True))
-    source, target = _read("source", src, src_emb), _read("target", trg, trg_emb)
+    source, target = read_corpus("source", src, src_emb), read_corpus("target", trg, trg_emb)
+    mining = Mining(neighbours, margin, retrieval, center)
     encode: SentenceEncoder | None = None
     out.parent.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
@@ -113,14 +116,13 @@ def mine(
             # Refuse too small a budget now, not after hours of embedding.
             shape = (len(source), len(target), int(loaded.model.config.hidden_size))
             plan_blocks(shape, neighbours, budget, both=True)
-            folder = Path(
-                stack.enter_context(TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent))
-            )
+            # Beside the result: a disk with room for it may have room for the vectors, /tmp not.
+            scratch = TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent)
+            folder = Path(stack.enter_context(scratch))
             advance = stack.enter_context(work_progress("embedding", len(source) + len(target)))
             view, batching = View(layer, pool, specials), Batching(max_length, batch_tokens)
             encode = TransformerSentences(loaded, view, batching, folder, advance)
         search = Search(engine, budget, stack.enter_context(work_progress("searching", 1)))
-        mining = Mining(neighbours, margin, retrieval, center)
         pairs, repeated = mine_corpora(
             source, target, encode, mining=mining, duplicates=duplicates, search=search
         )
@@ -149,15 +151,6 @@ def _check_inputs(
     if encoder is None and None in rows:
         raise ConfigError(
             "nothing says where the vectors come from",
-            expected="--src, --trg and --encoder; or --src-emb and --trg-emb (and the texts to see them)",
+            expected="--src, --trg and --encoder; "
+            "or --src-emb and --trg-emb (and the texts to see them)",
         )
-
-
-def _read(name: str, text: Path | None, rows: Path | None) -> Corpus:
-    from stilts_artifact.retrieval.texts import Corpus, read_embeddings, read_texts
-
-    return Corpus(
-        str(text or rows or name),
-        None if text is None else read_texts(text),
-        None if rows is None else read_embeddings(rows),
-    )

@@ -14,8 +14,11 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bars
     from rich.progress import TaskID
 
-    from stilts_artifact.data.download import Progress
+    from stilts_artifact.data.receive import Progress as DownloadProgress
     from stilts_artifact.domain.tasks import Task
+    from stilts_artifact.training.loop import Progress as TrainingProgress
+
+_TRAINING_LINES = 20  # at most so many lines of a training run where there is no terminal
 
 
 class _DownloadBars:
@@ -61,7 +64,7 @@ class _DownloadLines:
 
 
 @contextmanager
-def download_progress() -> Iterator[Progress]:
+def download_progress() -> Iterator[DownloadProgress]:
     """Progress of downloads."""
     if not sys.stderr.isatty():
         yield _DownloadLines()
@@ -148,3 +151,61 @@ def work_progress(label: str, total: float) -> Iterator[Callable[[float], None]]
     else:
         yield lambda _: None
     sys.stderr.write(f"{label}: {time.monotonic() - began:.1f} s\n")
+
+
+class _TrainingLines:
+    """A line now and then, for logs."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+        self._first: int | None = None
+
+    def step(self, done: int, total: int, loss: float) -> None:
+        if self._first is None:
+            self._first, self._began = done, time.monotonic()
+        if done % max(1, total // _TRAINING_LINES) and done != total:
+            return
+        left = (time.monotonic() - self._began) / max(1, done - self._first) * (total - done)
+        sys.stderr.write(f"step {done:,} of {total:,}, loss {loss:.3f}, {left / 60:.1f} min left\n")
+
+    def note(self, text: str) -> None:
+        sys.stderr.write(f"{text}\n")
+
+
+@contextmanager
+def training_progress(title: str) -> Iterator[TrainingProgress]:
+    """Progress through the steps of a training run, with the time left."""
+    if not sys.stderr.isatty():
+        yield _TrainingLines()
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        TextColumn("loss {task.fields[loss]:.3f}"),
+    )
+    with Progress(*columns, console=Console(file=sys.stderr)) as bars:
+        bar = bars.add_task(title, total=None, loss=float("nan"))
+
+        class OnScreen:
+            """The bar."""
+
+            def step(self, done: int, total: int, loss: float) -> None:
+                bars.update(bar, completed=done, total=total, loss=loss)
+
+            def note(self, text: str) -> None:
+                bars.console.print(text, markup=False)
+
+        yield OnScreen()

@@ -1,4 +1,4 @@
-"""``stilts-artifact report``: show the results of a folder as one page, and pack them as a research object."""
+"""``stilts-artifact report``: the results of a folder as one page, and as a research object."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def report(
         )
     from stilts_artifact.checking.claims import claims_path, load_claims
     from stilts_artifact.checking.judge import exit_code
-    from stilts_artifact.documents import write_atomically
+    from stilts_artifact.files import write_file
     from stilts_artifact.reporting.comparison import verdict_line
     from stilts_artifact.reporting.markdown import render_markdown
     from stilts_artifact.reporting.page import render_page
@@ -55,7 +55,7 @@ def report(
 
     runs = load_runs(results, scale)
     page = render_page(runs, load_claims(claims_path())).encode()
-    write_atomically(path, page if path.suffix == ".html" else render_markdown(runs).encode())
+    write_file(path, page if path.suffix == ".html" else render_markdown(runs).encode())
     typer.echo(f"report: {path}")
     if crate is not None:
         from stilts_artifact.reporting.crate import write_crate

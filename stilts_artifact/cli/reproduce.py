@@ -75,7 +75,7 @@ def _list_steps(session: Session) -> None:
 
     found = preview(session)
     for reason in found.reasons:
-        typer.echo(f"{'run ' if reason.run else 'done'}  {reason.node.label}: {reason.why}")
+        typer.echo(f"{'run ' if reason.run else 'done'}  {reason.step.label}: {reason.why}")
     for key, why in sorted(found.impossible.items()):
         typer.echo(f"cannot run  {key.row} {key.task} seed {key.seed}: {why}")
     count = sum(reason.run for reason in found.reasons)

@@ -27,12 +27,12 @@ def score(
     ] = "xtreme",
     as_json: options.JsonOption = False,
 ) -> None:
-    """Score every task and language found, with XTREME's averages and each score's sampling error."""
+    """Score every task and language found, with XTREME's averages and each sampling error."""
     from stilts_artifact.benchmark import BENCHMARKS, load_benchmark
 
     if benchmark not in BENCHMARKS:
         raise unknown_name("benchmark", benchmark, BENCHMARKS)
-    from stilts_artifact.metrics import score_folders
+    from stilts_artifact.metrics.score import score_folders
     from stilts_artifact.reporting.console import make_console, show_scores
 
     scores = score_folders(predictions, labels, benchmark=load_benchmark(benchmark))
@@ -43,9 +43,7 @@ def score(
         show_scores(scores, make_console(stream))
     for note in scores.notes:
         stream.write(f"note: {note}\n")
-    overall = (
-        "not all nine tasks are there"
-        if scores.overall is None
-        else f"overall {scores.overall.value:.2f}"
-    )
+    overall = "not all nine tasks are there"
+    if scores.overall is not None:
+        overall = f"overall {scores.overall.value:.2f}"
     stream.write(f"verdict: {len(scores.tasks)} tasks scored, {overall}; exit 0\n")

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from statistics import fmean
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -14,15 +11,12 @@ import typer
 from stilts_artifact.cli import options
 from stilts_artifact.cli.mine import BatchOption, DtypeOption, MaxLengthOption, SpecialsOption
 from stilts_artifact.cli.progress import work_progress
-from stilts_artifact.errors import ConfigError, ResourceError, unknown_name
+from stilts_artifact.errors import ConfigError
 
 if TYPE_CHECKING:
-    from stilts_artifact.retrieval.sweep import SweepLanguage
+    from stilts_artifact.retrieval.sweep import SweepScores
 
-Scores = Mapping[tuple[str, int], Mapping[str, float]]
-"""(pooling, layer) -> language -> points."""
-
-BAR = 40
+_BAR = 40  # characters that stand for 100 points
 
 
 def sweep(
@@ -61,13 +55,21 @@ def sweep(
     data: options.DataOption = None,
     as_json: options.JsonOption = False,
 ) -> None:
-    """Score layers and poolings of an encoder on translation search or mining; one pass over the sentences."""
+    """Score layers and poolings of an encoder on translation search or mining, in one pass."""
     if (src is None) != (trg is None):
         raise ConfigError(
             "one side of the translations is missing", expected="both --src and --trg"
         )
-    from stilts_artifact.retrieval.embed import Batching, View
-    from stilts_artifact.retrieval.sweep import parse_layers, parse_poolings
+    from stilts_artifact.benchmark import load_benchmark
+    from stilts_artifact.config.load import load_scale
+    from stilts_artifact.retrieval.encode import Batching, View
+    from stilts_artifact.retrieval.sweep import (
+        SweepScores,
+        own_language,
+        parse_layers,
+        parse_poolings,
+        task_languages,
+    )
     from stilts_artifact.retrieval.sweep import sweep as score_views
     from stilts_artifact.retrieval.transformer import load_transformer
 
@@ -78,116 +80,33 @@ def sweep(
         for layer in wanted
     ]
     if src is not None and trg is not None:
-        languages = [_own(src, trg)]
+        languages = [own_language(src, trg)]
     else:
-        languages = _languages(task, scale, language or [], (results, store, data))
+        benchmark = load_benchmark(load_scale(scale).benchmark)
+        library = options.open_library(benchmark, results, store, data)
+        languages = task_languages(benchmark.tasks[task], library, scale, language or ())
     loaded = load_transformer(encoder, deepest=wanted[-1], dtype=dtype)
-    scores: defaultdict[tuple[str, int], dict[str, float]] = defaultdict(dict)
-    total = sum(len(dict.fromkeys(entry.texts)) for entry in languages)
+    total = sum(len(dict.fromkeys(one.texts)) for one in languages)
     with work_progress("embedding and scoring", total) as advance:
         batching = Batching(max_length, batch_tokens)
-        for name, view, points in score_views(
-            loaded, views, languages, batching=batching, advance=advance
-        ):
-            scores[view.name, view.layer][name] = points
+        scored = score_views(loaded, views, languages, batching=batching, advance=advance)
+        scores = SweepScores.of(scored)
     _show(scores, as_json)
     if plot is not None:
-        _draw(scores, plot, title=f"{encoder.resolve().name}: {'own text' if src else task}")
+        from stilts_artifact.reporting.figures import draw_sweep
+
+        draw_sweep(scores, plot, title=f"{encoder.resolve().name}: {'own text' if src else task}")
 
 
-def _own(src: Path, trg: Path) -> SweepLanguage:
-    """Anyone's own aligned texts."""
-    from stilts_artifact.domain.examples import SentencePair
-    from stilts_artifact.errors import DataError
-    from stilts_artifact.retrieval.sweep import search_language
-    from stilts_artifact.retrieval.texts import read_texts
-
-    source, target = read_texts(src), read_texts(trg)
-    if len(source) != len(target):
-        got = f"{len(source):,} and {len(target):,} lines"
-        raise DataError(
-            "the two texts do not have the same number of lines", where=f"{src}, {trg}", got=got
-        )
-    return search_language("own text", list(map(SentencePair, source, target)), "own")
-
-
-def _languages(
-    task: str, scale: str, only: Sequence[str], places: tuple[Path, Path | None, list[Path] | None]
-) -> list[SweepLanguage]:
-    """The languages of a task, read from this machine's files."""
-    from stilts_artifact.benchmark import load_benchmark
-    from stilts_artifact.config.load import load_scale
-    from stilts_artifact.domain.tasks import Split
-    from stilts_artifact.retrieval.calibration import read_corpus, read_pairs
-    from stilts_artifact.retrieval.sweep import mining_language, search_language
-
-    benchmark = load_benchmark(load_scale(scale).benchmark)
-    library = options.open_library(benchmark, *places)
-    chosen = benchmark.tasks[task]
-    for name in only:
-        if name not in chosen.languages:
-            raise unknown_name("language", name, chosen.languages)
-    names = only or chosen.languages
-    if task == "tatoeba":
-        return [
-            search_language(name, read_pairs(chosen, Split.TEST, name, library), scale)
-            for name in names
-        ]
-    return [
-        mining_language(name, read_corpus(chosen, Split.DEV, name, library), scale)
-        for name in names
-    ]
-
-
-def _show(scores: Scores, as_json: bool) -> None:
+def _show(scores: SweepScores, as_json: bool) -> None:
     """Mean over languages for each view, with a bar; or every number as JSON."""
     if as_json:
-        rows = [
-            {
-                "pooling": pooling,
-                "layer": layer,
-                "languages": points,
-                "mean": fmean(points.values()),
-            }
-            for (pooling, layer), points in scores.items()
-        ]
-        typer.echo(json.dumps(rows, indent=1, ensure_ascii=False))
+        typer.echo(json.dumps(scores.to_json(), indent=1, ensure_ascii=False))
         return
-    for (pooling, layer), points in scores.items():
-        mean = fmean(points.values())
-        typer.echo(f"{pooling:<22} layer {layer:>2}  {mean:6.2f}  {'#' * round(mean * BAR / 100)}")
-    (pooling, layer), best = max(scores.items(), key=lambda item: fmean(item[1].values()))
-    languages = f"mean of {len(best)} languages" if len(best) > 1 else next(iter(best))
-    typer.echo(
-        f"verdict: best is {pooling}, layer {layer}: {fmean(best.values()):.2f} ({languages}); exit 0"
-    )
-
-
-def _draw(scores: Scores, path: Path, title: str) -> None:
-    """One line for each pooling: score by layer."""
-    try:
-        from matplotlib.figure import Figure
-    except ModuleNotFoundError as error:
-        raise ResourceError(
-            "a plot needs matplotlib", got=str(error), fix="pip install matplotlib"
-        ) from error
-    figure = Figure(figsize=(7, 4), layout="constrained")
-    axes = figure.subplots()
-    for pooling in dict.fromkeys(pooling for pooling, _ in scores):
-        points = {
-            layer: fmean(found.values())
-            for (kind, layer), found in scores.items()
-            if kind == pooling
-        }
-        axes.plot(list(points), list(points.values()), marker="o", label=pooling)
-    axes.set(title=title, xlabel="layer (0: embeddings)", ylabel="points, mean over languages")
-    axes.locator_params(axis="x", integer=True)
-    axes.grid(alpha=0.3)
-    axes.legend()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        figure.savefig(path)
-    except ValueError as error:
-        raise ConfigError(
-            "not a format to draw in", got=path.suffix, expected=".png, .svg or .pdf"
-        ) from error
+    for (pooling, layer), mean in scores.means.items():
+        typer.echo(f"{pooling:<22} layer {layer:>2}  {mean:6.2f}  {'#' * round(mean * _BAR / 100)}")
+    pooling, layer = scores.best
+    languages = list(scores.points[scores.best])
+    what = f"mean of {len(languages)} languages" if len(languages) > 1 else languages[0]
+    best = f"{pooling}, layer {layer}: {scores.means[scores.best]:.2f}"
+    typer.echo(f"verdict: best is {best} ({what}); exit 0")

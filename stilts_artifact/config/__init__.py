@@ -1,1 +1,1 @@
-"""Scales: one strict YAML file each, loaded, validated and frozen; their names are the directory listing."""
+"""Scales: one strict YAML file each, validated and frozen; the directory lists their names."""

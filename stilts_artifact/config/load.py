@@ -76,7 +76,7 @@ def parse_scale(data: bytes, where: str) -> Scale:
 
 
 def _refuse_unknown(content: dict[Any, Any], section: type[BaseModel], where: str) -> None:
-    """Unknown keys first: beside a misspelt key the right one is missing too, and that is the lesser news."""
+    """Unknown keys come first: the right key is missing too, and that is the lesser news."""
     from pydantic import BaseModel
 
     for key, value in content.items():

@@ -15,6 +15,7 @@ Positive = Annotated[int, Field(gt=0)]
 Cap = Positive | None
 """Most rows; ``None`` for all there are."""
 Rate = Annotated[float, Field(gt=0, lt=1)]
+Dtype = Literal["bfloat16", "float32"]
 
 
 def _distinct(seeds: tuple[int, ...]) -> tuple[int, ...]:
@@ -47,6 +48,8 @@ class Retrieval(_Section):
     Attributes:
         layer: index into ``hidden_states``, 0 being the embeddings.
         neighbours: k of the margin.
+        engine: which library searches; ``auto`` takes what is fastest where it runs. Named where
+            recorded values must not depend on that.
     """
 
     layer: Annotated[int, Field(ge=0)]
@@ -54,9 +57,10 @@ class Retrieval(_Section):
     max_length: Positive
     neighbours: Positive
     margin: Literal["ratio", "distance", "absolute"]
+    engine: Literal["auto", "shared", "faiss", "faiss-gpu"]
 
 
-class Tuning(_Section):
+class TaskTraining(_Section):
     """How one task is trained.
 
     Attributes:
@@ -73,17 +77,19 @@ class Tuning(_Section):
     train_rows: Cap
 
 
-class Training(_Section):
-    """What all training runs share.
+class SharedTraining(_Section):
+    """What all training runs of a scale share: its section ``training``.
 
     Attributes:
-        warmup: share of the steps.
+        warmup: share of the steps over which the learning rate rises to its peak, from which it
+            falls to zero at the end; both linearly.
+        weight_decay: of matrices; biases and layer norms have none.
         epsilon: AdamW's.
+        clip: most norm of a step's gradient.
         evaluate_every: optimiser steps; one more evaluation comes at the end.
         development_rows: the first ones of the English development set.
-        patience: evaluations without a new best.
-        save_every: optimiser steps between checkpoints; does not change the result.
-        dropout: of encoder and heads; ``None`` for the encoder's own.
+        patience: evaluations without a new best after which a run stops.
+        dropout: of encoder and heads while they are trained; ``None`` for the encoder's own.
         length_pool: batches whose examples are sorted by length together; 1 is plain random order.
     """
 
@@ -94,9 +100,24 @@ class Training(_Section):
     evaluate_every: Positive
     development_rows: Positive
     patience: Positive
-    save_every: Positive
     dropout: Annotated[float, Field(ge=0, lt=1)] | None
     length_pool: Positive
+
+
+class TrainingConfig(SharedTraining):
+    """Everything but tasks and encoder that decides the result of one training run.
+
+    It is part of the key of the run's step, and handed to the training loop as it is.
+
+    Attributes:
+        seed: of heads, order, dropout and masks.
+        learning_rate: its peak.
+        dtype: of the arithmetic on a GPU; a CPU computes in float32.
+    """
+
+    seed: int
+    learning_rate: Rate
+    dtype: Dtype
 
 
 class Mixture(_Section):
@@ -133,26 +154,26 @@ class MaskedLanguage(_Section):
 class Intermediate(_Section):
     """The nine intermediate tasks."""
 
-    anli_plus: Tuning
-    mnli: Tuning
-    qqp: Tuning
-    squad_v2: Tuning
-    squad_v1: Tuning
-    hellaswag: Tuning
-    ccg: Tuning
-    cosmosqa: Tuning
-    commonsenseqa: Tuning
+    anli_plus: TaskTraining
+    mnli: TaskTraining
+    qqp: TaskTraining
+    squad_v2: TaskTraining
+    squad_v1: TaskTraining
+    hellaswag: TaskTraining
+    ccg: TaskTraining
+    cosmosqa: TaskTraining
+    commonsenseqa: TaskTraining
 
 
 class Targets(_Section):
     """The six targets that are trained; MLQA is evaluated with XQuAD's model."""
 
-    xnli: Tuning
-    pawsx: Tuning
-    udpos: Tuning
-    panx: Tuning
-    xquad: Tuning
-    tydiqa: Tuning
+    xnli: TaskTraining
+    pawsx: TaskTraining
+    udpos: TaskTraining
+    panx: TaskTraining
+    xquad: TaskTraining
+    tydiqa: TaskTraining
 
 
 class Scale(_Section):
@@ -167,6 +188,8 @@ class Scale(_Section):
         seeds: every trained cell is the median over them.
         dtype: of training and inference on a GPU; a CPU computes in float32.
         evaluation_rows: most examples of each language that are predicted and scored.
+        checkpoint_every: optimiser steps between the checkpoints of a training run; no influence on
+            any result, and therefore in no step's key.
     """
 
     name: ScaleName
@@ -176,10 +199,11 @@ class Scale(_Section):
     meaning: str
     encoder: EncoderChoice
     seeds: Annotated[tuple[int, ...], Field(strict=False, min_length=1), AfterValidator(_distinct)]
-    dtype: Literal["bfloat16", "float32"]
+    dtype: Dtype
     evaluation_rows: Cap
     retrieval: Retrieval
-    training: Training
+    checkpoint_every: Positive
+    training: SharedTraining
     mixture: Mixture
     mlm: MaskedLanguage
     intermediate: Intermediate
@@ -190,7 +214,7 @@ class Scale(_Section):
         """The line that captions every table of this scale."""
         return f"{self.name}: {self.meaning}"
 
-    def tuning(self, task: str) -> Tuning:
+    def tuning(self, task: str) -> TaskTraining:
         """How a task is trained.
 
         Raises:
@@ -200,14 +224,27 @@ class Scale(_Section):
 
         for section in (self.intermediate, self.targets):
             if task in type(section).model_fields:
-                found: Tuning = getattr(section, task)
+                found: TaskTraining = getattr(section, task)
                 return found
         raise unknown_name(
             "trained task", task, [*Intermediate.model_fields, *Targets.model_fields]
         )
 
+    def training_config(self, seed: int, learning_rate: float) -> TrainingConfig:
+        """The settings of one training run."""
+        return TrainingConfig(
+            seed=seed,
+            learning_rate=learning_rate,
+            dtype=self.dtype,
+            **self.training.model_dump(),
+        )
+
     def learning_rate(self, tasks: tuple[str, ...], mlm: bool) -> float:
-        """Peak learning rate of an intermediate run on these tasks, with masked language modelling or without."""
+        """Peak learning rate of an intermediate run on these tasks.
+
+        Args:
+            mlm: masked language modelling is among them.
+        """
         if mlm:
             return self.mlm.learning_rate
         return (

@@ -45,6 +45,7 @@ def build(
             expected="a folder with the Dockerfile",
             fix="clone the repository and run ./reproduce.sh container build there",
         )
+    # So that a missing engine is told in this package's words, and before anything is read.
     connect().close()
     command = [find_builder(), "build", "--network", network, "--tag", tag]
     for name, value in build_arguments(CLONE, variant, base).items():
@@ -61,7 +62,7 @@ def build(
 
 
 def build_arguments(clone: Path, variant: str, base: str | None) -> Mapping[str, str]:
-    """The Dockerfile's arguments: the lock to install, and for the labels what the image is made from.
+    """The Dockerfile's arguments: the lock to install, and what the labels say it is made from.
 
     Example:
         >>> sorted(build_arguments(CLONE, "cpu", None))

@@ -65,6 +65,7 @@ def run(
         try:
             return _follow(container)
         finally:
+            # Also when it was interrupted before its end: no container stays behind.
             container.remove(force=True)
     except ImageNotFound as error:
         raise ResourceError(
@@ -81,7 +82,7 @@ def run(
 def container_options(
     results: Path, data: Sequence[Path], network: str, *, has_gpu: bool
 ) -> dict[str, Any]:
-    """What the engine is asked for: a read-only system, no capabilities, this user, and the folders it needs."""
+    """What the engine is asked for: a read-only system, no capabilities, this user, its folders."""
     from docker.types import DeviceRequest, Mount
 
     inside = [f"/artifact/data/{number}" for number in range(len(data))]
@@ -91,16 +92,22 @@ def container_options(
         for target, folder in zip(inside, data, strict=True)
     ]
     return {
+        # The mini world is baked into the image; files brought from outside are looked through
+        # first.
         "environment": {"STILTS_ARTIFACT_DATA": os.pathsep.join([*inside, MINI_WORLD])},
         "mounts": mounts,
         "network_mode": network,
+        # Results then belong to whoever called, and not to root.
         "user": f"{os.getuid()}:{os.getgid()}",
         "read_only": True,
+        # The root is read-only, and temporary files need a place.
         "tmpfs": {"/tmp": "rw,exec,nosuid,nodev"},  # noqa: S108  inside the container
+        # Docker's 64 MiB are too little for processes that pass tensors.
         "shm_size": "1g",
         "cap_drop": ["ALL"],
         "security_opt": ["no-new-privileges"],
         "device_requests": [DeviceRequest(count=-1, capabilities=[["gpu"]])] if has_gpu else [],
+        # Reaps orphans and passes signals on, which a first process does not do by itself.
         "init": True,
     }
 

@@ -1,1 +1,1 @@
-"""Upstream bytes: fetch and verify them, read named archive members, turn them into typed examples, prepare splits."""
+"""Upstream bytes: fetched, verified, read from archives, turned into typed examples and splits."""

@@ -1,4 +1,4 @@
-"""What may come out of an archive: names, sizes, ratios. Its limits, each with its reason, and the errors."""
+"""What may come out of an archive: names, sizes, ratios, each limit with its reason; the errors."""
 
 from __future__ import annotations
 
@@ -36,7 +36,9 @@ class Admission:
         self._folded: dict[str, str] = {}
 
     def admit(self, raw: str, folder: bool) -> str | None:
-        """Return the name of a file, without a leading ``./``; ``None`` for what is no file (folder, resource fork).
+        """Return the name of a file, without a leading ``./``.
+
+        ``None`` for what is no file (folder, resource fork).
 
         Raises:
             IntegrityError: an unsafe or repeated name, or too many of them.
@@ -131,7 +133,10 @@ def unsafe(what: str, place: str, got: str, expected: str) -> IntegrityError:
 
 def too_large(place: str, limit: int) -> IntegrityError:
     """The error for more bytes than ``limit``."""
-    expected = f"at most {limit} bytes: {MAX_RATIO} times the compressed size, and {MAX_MEMBER_BYTES} for one member"
+    expected = (
+        f"at most {limit} bytes: {MAX_RATIO} times the compressed size, "
+        f"and {MAX_MEMBER_BYTES} for one member"
+    )
     return unsafe(
         "too many bytes come out of the archive", place, f"more than {limit} bytes", expected
     )

@@ -51,7 +51,9 @@ _Member = tuple[str, Callable[[], bytes]]
 
 
 def list_members(archive: Path) -> list[str]:
-    """Return the names of all files in an archive, sorted; ``__MACOSX/`` and ``._*`` (resource forks) are no files.
+    """Return the names of all files in an archive, sorted.
+
+    ``__MACOSX/`` and ``._*`` (resource forks of a Macintosh) are no files.
 
     Raises:
         IntegrityError: a damaged or unsafe archive (see the module).
@@ -79,7 +81,7 @@ def read_members(archive: Path, names: Collection[str]) -> dict[str, bytes]:
 
 
 def read_plain(path: Path) -> bytes:
-    """Return the bytes of a file, decompressed if it begins like gzip, within the limits of this module.
+    """Return the bytes of a file, decompressed if it begins like gzip, within the limits.
 
     Raises:
         IntegrityError: damaged gzip, or more bytes than a limit.
@@ -95,7 +97,8 @@ def member_pattern(name: str) -> re.Pattern[str]:
     """The names that ``name`` stands for: itself, or with ``*`` all that differ from it only there.
 
     Example:
-        >>> bool(member_pattern("UD_*/en_*-ud-dev.conllu").fullmatch("UD_English-EWT/en_ewt-ud-dev.conllu"))
+        >>> pattern = member_pattern("UD_*/en_*-ud-dev.conllu")
+        >>> bool(pattern.fullmatch("UD_English-EWT/en_ewt-ud-dev.conllu"))
         True
         >>> bool(member_pattern("*.tsv").fullmatch("folder/a.tsv"))
         False
@@ -175,7 +178,10 @@ def _zip_members(file: IO[bytes], where: str, packed: int) -> Iterator[_Member]:
 
 
 def _zip_name(entry: zipfile.ZipInfo, where: str) -> str:
-    """The name as UTF-8; zipfile takes names without the UTF-8 flag for cp437, in which any bytes are a name."""
+    """The name as UTF-8.
+
+    zipfile takes names without the UTF-8 flag for cp437, in which any bytes are a name.
+    """
     if entry.flag_bits & 0x800:
         return entry.orig_filename
     raw = entry.orig_filename.encode("cp437")
@@ -219,7 +225,7 @@ def _read_zip_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, place: str
 
 
 class _StrictHeader(tarfile.TarInfo):
-    """tarfile takes a damaged or missing header for the end of the archive; only a block of zeros is."""
+    """tarfile takes a damaged or missing header for the archive's end; only a block of zeros is."""
 
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:

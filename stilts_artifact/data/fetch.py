@@ -7,10 +7,17 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from urllib.parse import quote, urlsplit
 
-from stilts_artifact.data.download import Downloader, Progress, Silent
+from stilts_artifact.data.download import Downloader
 from stilts_artifact.data.library import Library
-from stilts_artifact.domain.tasks import Source
-from stilts_artifact.errors import ArtifactError, ConfigError, IntegrityError
+from stilts_artifact.data.receive import Progress, Silent
+from stilts_artifact.domain.tasks import Benchmark, Source
+from stilts_artifact.errors import (
+    ArtifactError,
+    ConfigError,
+    ExitCode,
+    IntegrityError,
+    unknown_name,
+)
 
 Openers = Mapping[str, Callable[[str], bytes]]
 
@@ -29,6 +36,53 @@ class FetchReport:
     downloaded: list[str] = field(default_factory=list)
     failures: list[ArtifactError] = field(default_factory=list)
 
+    @property
+    def exit_code(self) -> ExitCode:
+        """Of the gravest failure: wrong bytes and full disks before files that are just absent."""
+        codes = {failure.exit_code for failure in self.failures}
+        for code in (ExitCode.INTEGRITY, ExitCode.RESOURCE, ExitCode.DATA):
+            if code in codes:
+                return code
+        return ExitCode.REPRODUCED
+
+    def to_json(self) -> dict[str, object]:
+        """As JSON, each failure with all that its message says."""
+        return {
+            "present": [{"source": name, "satisfied_by": how} for name, how in self.present],
+            "downloaded": list(self.downloaded),
+            "failures": [
+                {
+                    "what": error.what,
+                    "where": error.where,
+                    "got": error.got,
+                    "expected": error.expected,
+                    "fix": error.fix,
+                    "exit_code": int(error.exit_code),
+                }
+                for error in self.failures
+            ],
+        }
+
+
+def sources_of(benchmark: Benchmark, tasks: Sequence[str]) -> list[Source]:
+    """The sources of the named tasks, by default of everything, in the benchmark's order.
+
+    Raises:
+        ConfigError: no such task.
+    """
+    if not tasks:
+        return list(benchmark.sources.values())
+    for name in tasks:
+        if name not in benchmark.tasks:
+            raise unknown_name("task", name, benchmark.tasks)
+    names = {
+        part.source
+        for name in tasks
+        for parts in benchmark.tasks[name].parts.values()
+        for part in parts
+    }
+    return [source for name, source in benchmark.sources.items() if name in names]
+
 
 def fetch(
     sources: Sequence[Source],
@@ -39,7 +93,7 @@ def fetch(
     openers: Openers | None = None,
     progress: Progress | None = None,
 ) -> FetchReport:
-    """Bring every source that is not here yet into the library's store; a failure does not stop the others.
+    """Bring every source that is not here yet into the library's store; a failure stops no other.
 
     Args:
         offline: open no socket; what no opener makes is reported as missing, all of it at once.
@@ -113,7 +167,7 @@ class _Fetcher:
             self.progress.finish()
 
     def _mirrored(self, source: Source) -> list[str]:
-        """Where the mirrors would have the file: by the name in its own URLs, then by its sha256."""
+        """Where the mirrors would have the file: by the name in its URLs, then by its sha256."""
         names = [urlsplit(url).path.rpartition("/")[2] for url in source.urls] or [
             quote(source.name)
         ]

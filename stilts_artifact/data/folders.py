@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from stilts_artifact.data.files import describe, hash_file
 from stilts_artifact.errors import DataError
+from stilts_artifact.files import FileSum, hash_file
 
 _GZ = ".gz"
 
@@ -44,20 +44,20 @@ class DataFolders:
         self.folders = tuple(folders)
         #: Files and folders that could not be read, for messages about what is missing.
         self.unreadable: list[Path] = []
-        self._sums: dict[tuple[Path, int | None], tuple[int, str] | None] = {}
+        self._sums: dict[tuple[Path, int | None], FileSum | None] = {}
 
     def find(self, size: int, sha256: str) -> Brought | None:
         """The first file with this content, as it is or gzipped."""
         for packed, paths in ((False, self._index.by_size), (True, self._index.by_unpacked_size)):
             # A gzip file knows its content's size only modulo 2**32.
             for path in paths.get(size % 2**32 if packed else size, ()):
-                if self._sums_of(path, size if packed else None) == (size, sha256):
+                if self._sums_of(path, size if packed else None) == FileSum(size, sha256):
                     return Brought(path, packed)
         return None
 
-    def versions(self, name: str) -> dict[tuple[int, str], Path]:
-        """Files called as the last part of ``name``: the first of each content, by size and sha256."""
-        versions: dict[tuple[int, str], Path] = {}
+    def versions(self, name: str) -> dict[FileSum, Path]:
+        """Files called as the last part of ``name``: the first of each content, by its sums."""
+        versions: dict[FileSum, Path] = {}
         for path in self._index.by_name.get(name.rpartition("/")[2], ()):
             sums = self._sums_of(path, None)
             if sums is not None:
@@ -66,7 +66,7 @@ class DataFolders:
 
     def look_alikes(self, name: str) -> list[str]:
         """For messages: files with the right name, and what could not be read."""
-        found = [f"{path}: {describe(*sums)}" for sums, path in self.versions(name).items()]
+        found = [f"{path}: {sums}" for sums, path in self.versions(name).items()]
         return found + [f"{path}: cannot be read" for path in self.unreadable]
 
     @cached_property
@@ -110,8 +110,12 @@ class DataFolders:
             elif stat.S_ISREG(status.st_mode):
                 yield path, status.st_size
 
-    def _sums_of(self, path: Path, unpacked: int | None) -> tuple[int, str] | None:
-        """Size and sha256, taken once: of the file, or of what it unpacks to if that has ``unpacked`` bytes."""
+    def _sums_of(self, path: Path, unpacked: int | None) -> FileSum | None:
+        """The sums, taken once: of the file, or of what it unpacks to.
+
+        Args:
+            unpacked: bytes that it must unpack to; ``None`` for the file as it is.
+        """
         key = (path, unpacked)
         if key not in self._sums:
             try:
@@ -125,7 +129,7 @@ class DataFolders:
 
 
 def _unpacked_size(path: Path) -> int | None:
-    """Size of a gzip file's content modulo 2**32, as its last four bytes have it (RFC 1952, ISIZE)."""
+    """Size of a gzip file's content modulo 2**32: its last four bytes (RFC 1952, ISIZE)."""
     try:
         with path.open("rb") as stream:
             stream.seek(-4, os.SEEK_END)
@@ -134,8 +138,11 @@ def _unpacked_size(path: Path) -> int | None:
         return None
 
 
-def _hash_unpacked(path: Path, size: int) -> tuple[int, str] | None:
-    """Size and sha256 of the content; ``None`` once it exceeds ``size``, since a small file can unpack without end."""
+def _hash_unpacked(path: Path, size: int) -> FileSum | None:
+    """The sums of the content; ``None`` once it exceeds ``size``.
+
+    A small file can unpack without end.
+    """
     digest, total = hashlib.sha256(), 0
     with gzip.open(path) as stream:
         while chunk := stream.read(1 << 20):
@@ -143,4 +150,4 @@ def _hash_unpacked(path: Path, size: int) -> tuple[int, str] | None:
             if total > size:
                 return None
             digest.update(chunk)
-    return total, digest.hexdigest()
+    return FileSum(total, digest.hexdigest())

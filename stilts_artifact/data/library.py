@@ -14,10 +14,11 @@ from pathlib import Path
 from zipfile import is_zipfile
 
 from stilts_artifact.data.archive import member_pattern, read_members, read_plain
-from stilts_artifact.data.files import FileStore, describe
 from stilts_artifact.data.folders import Brought, DataFolders
+from stilts_artifact.data.store import FileStore
 from stilts_artifact.domain.tasks import Member, Part, Source
 from stilts_artifact.errors import DataError, MissingDataError
+from stilts_artifact.files import describe_sums
 
 IN_STORE = "store"
 BY_HASH = "data folder, by sha256"
@@ -82,7 +83,7 @@ class Library:
         return [self._from_member(source, member, found) for member, found in members]
 
     def prefetch(self, parts: Iterable[Part]) -> None:
-        """Read the members of all these parts in one pass over each tar archive, and hold them until they are read.
+        """Read the members of these parts in one pass over each tar archive, and hold them.
 
         Spares a pass for each part; costs the memory of the members. A zip archive needs no such
         help.
@@ -128,7 +129,7 @@ class Library:
         return None if held is None else held.record.satisfied_by
 
     def pins(self) -> dict[str, str]:
-        """Sha256 of each source, as it is pinned or else as it is here; what is neither is left out.
+        """Sha256 of each source, as pinned or else as it is here; what is neither is left out.
 
         Raises:
             DataError: an unpinned source is here in two versions.
@@ -146,7 +147,9 @@ class Library:
         return sorted(self._used)
 
     def records(self, parts: Iterable[Part]) -> list[InputRecord]:
-        """The files that these parts are read from, each verified in this process, sorted; absent ones are left out.
+        """The files that these parts are read from, each verified in this process, sorted.
+
+        Absent ones are left out.
 
         Raises:
             IntegrityError: a file of the store was changed.
@@ -176,7 +179,7 @@ class Library:
             f"{source.name} is not on this machine",
             where=" or ".join(source.urls) or None,
             got="".join(f"\n    {line}" for line in near) or None,
-            expected=describe(source.bytes, source.sha256),
+            expected=describe_sums(source.bytes, source.sha256),
             fix=f"{command}{source.obtain}",
         )
 
@@ -204,8 +207,8 @@ class Library:
                 expected="one version in all data folders",
                 fix="remove the one you do not mean",
             )
-        for (size, sha256), path in versions.items():
-            return _Held(path, InputRecord(source.name, sha256, size, BY_NAME))
+        for sums, path in versions.items():
+            return _Held(path, InputRecord(source.name, sums.sha256, sums.bytes, BY_NAME))
         return None
 
     def _seems_held(self, source: Source) -> bool:
@@ -215,7 +218,10 @@ class Library:
         return self.store.has(source) or self.folders.find(source.bytes, source.sha256) is not None
 
     def _members(self, source: Source, part: Part) -> list[tuple[Member, Brought]] | None:
-        """The single files that stand in for a part of an archive; ``None`` unless they are known and all here."""
+        """The single files that stand in for a part of an archive.
+
+        ``None`` unless they are known and all here.
+        """
         if part.member is None or ("*" in part.member and part.member not in source.complete):
             return None
         matches = member_pattern(part.member).fullmatch

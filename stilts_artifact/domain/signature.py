@@ -42,6 +42,7 @@ _FIELDS: Mapping[str, str] = {
 }
 _INTEGERS = frozenset({"layer", "max_length", "neighbours", "seeds"})
 _SEQUENCES = frozenset({"languages", "seeds"})
+# Separators of the form, and the escape itself.
 _RESERVED = "%|:+"
 
 _Scalar = str | int
@@ -107,17 +108,19 @@ class Signature:
             value = getattr(self, name)
             if value is not None or name in _REQUIRED:
                 _check(name, value)
+        # Sorted, so that two signatures of the same set are equal as text too.
         object.__setattr__(self, "languages", tuple(sorted(self.languages)))
         if self.seeds is not None:
             object.__setattr__(self, "seeds", tuple(sorted(self.seeds)))
 
     def short(self) -> str:
-        """One line with short keys, fields without a value left out: ``udpos|split:test|lang:en|...|v:0.1.0``."""
+        """One line, short keys, no empty fields: ``udpos|split:test|lang:en|...|v:0.1.0``."""
+        # The task stands without its key, as the metric does in sacrebleu's signatures.
         first, *rest = self._items(SHORT_KEYS)
         return "|".join([first.partition(":")[2], *rest])
 
     def long(self) -> str:
-        """One line with full field names: ``task:udpos|split:test|languages:en|...|version:0.1.0``."""
+        """One line, full names: ``task:udpos|split:test|languages:en|...|version:0.1.0``."""
         return "|".join(self._items({name: name for name in SHORT_KEYS}))
 
     def _items(self, keys: Mapping[str, str]) -> list[str]:
@@ -125,9 +128,8 @@ class Signature:
         return [f"{key}:{_write(value)}" for key, value in values if value is not None]
 
     @classmethod
-    @lru_cache(
-        maxsize=1 << 14
-    )  # a table is judged cell by cell, and each reads a few signatures more than once
+    # A table is judged cell by cell, and each reads a few signatures more than once.
+    @lru_cache(maxsize=1 << 14)
     def parse(cls, text: str) -> Signature:
         """Read either form back; ``parse(s.short()) == parse(s.long()) == s``.
 
@@ -176,7 +178,8 @@ def require_comparable(signatures: Sequence[Signature], *, varying: Collection[s
         for name in signatures[0].differences(other):
             if name not in allowed:
                 raise ConfigError(
-                    f"numbers with different signatures cannot be averaged or compared: {name} differs",
+                    "numbers with different signatures cannot be averaged or compared: "
+                    f"{name} differs",
                     where=f"{signatures[0].short()} and {other.short()}",
                     got=f"{name} = {getattr(other, name)!r}",
                     expected=f"{name} = {getattr(signatures[0], name)!r}",
@@ -217,9 +220,10 @@ def _write(value: _Scalar | tuple[_Scalar, ...]) -> str:
 
 
 def _escape(text: str) -> str:
-    """Percent-encode what the form reserves and what does not print; scripts of all languages stay readable."""
+    """Percent-encode what the form reserves and what does not print; all scripts stay readable."""
     return "".join(
         char
+        # Control and bidirectional characters could make one signature look like another.
         if char.isprintable() and char not in _RESERVED
         else quote(char, safe="", errors="surrogatepass")
         for char in text

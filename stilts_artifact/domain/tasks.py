@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Literal
 
 
 class Split(StrEnum):
@@ -33,6 +34,10 @@ class TaskForm(StrEnum):
     SEARCH = "translation search"
 
 
+Normalisation = Literal["squad", "mlqa"]
+"""Whose rules decide when two answers are the same: SQuAD v1.1's, or MLQA's own of each language."""
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """One stretch of upstream bytes that (part of) a split is read from.
@@ -56,9 +61,15 @@ class Part:
 class Task:
     """One task as literal data.
 
-    ``parts`` maps (split, language) to the parts whose examples, in order, make that split. For
-    :attr:`TaskForm.MINING` they are source text, target text and gold; for :attr:`TaskForm.SEARCH`
-    source and target.
+    Args:
+        metrics: the first one counts.
+        labels: in the order of the head's outputs; none where they are no closed set.
+        parts: (split, language) -> the parts whose examples, in order, make that split. For
+            :attr:`TaskForm.MINING` they are source text, target text and gold; for
+            :attr:`TaskForm.SEARCH` source and target.
+        group: of targets that XTREME averages first; ``None`` for intermediate tasks.
+        tuning: name of the training numbers in a scale file; ``None`` if nothing is trained.
+        normalisation: of answers.
     """
 
     name: str
@@ -70,6 +81,9 @@ class Task:
     languages: tuple[str, ...]
     licence: str
     parts: Mapping[tuple[Split, str], tuple[Part, ...]]
+    group: str | None = None
+    tuning: str | None = None
+    normalisation: Normalisation = "squad"
 
     def languages_of(self, split: Split) -> tuple[str, ...]:
         """Languages that have this split, in the task's order."""

@@ -7,7 +7,7 @@ def readable_size(count: float) -> str:
     """A number of bytes in decimal units, three digits.
 
     Example:
-        >>> readable_size(532), readable_size(36_779), readable_size(312_783_507), readable_size(1.8e9)
+        >>> tuple(map(readable_size, (532, 36_779, 312_783_507, 1.8e9)))
         ('532 B', '36.8 kB', '313 MB', '1.80 GB')
     """
     for unit in ("B", "kB", "MB", "GB"):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import pkgutil
 import platform
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import metadata
 
@@ -21,18 +21,10 @@ from stilts_artifact.checking.results import (
 )
 from stilts_artifact.domain.cells import Verdict
 from stilts_artifact.errors import ArtifactError
-from stilts_artifact.experiments import scored, table1, table3
+from stilts_artifact.experiments.scored import wanted_cells
 from stilts_artifact.experiments.session import Measured, Session
-from stilts_artifact.files import describe_folder, write_file
+from stilts_artifact.files import FileManifest, plain_files, write_file
 from stilts_artifact.metrics.tables import table_columns
-
-MEASURES: Mapping[str, Callable[[Session], Measured]] = {
-    "table1": table1.measure,
-    "calibration": scored.measure,
-    "table2": scored.measure,
-    "table3": table3.measure,
-}
-"""Name of each experiment of the benchmark -> how its cells are measured."""
 
 # Packages that a number may depend on.
 _PACKAGES = (
@@ -70,18 +62,19 @@ def reproduce(session: Session) -> Outcome:
         ResourceError, IntegrityError, DataError: what stops all of it; what stops only some cells
             is in the outcome.
     """
-    measured = MEASURES[session.experiment.name](session)
+    measured: Measured = pkgutil.resolve_name(session.experiment.measured_by)(session)
     results = _judge(measured, session)
     path = results_path(session.results, session.experiment.name, session.scale.name)
     write_file(path, dump_results(results))
-    return Outcome(results, _verdict_asked_for(results, session), measured.errors)
+    return Outcome(results, verdict_asked_for(results, session), measured.errors)
 
 
 def _judge(measured: Measured, session: Session) -> Results:
     scale, experiment = session.scale, session.experiment
     expected = expected_cells(scale.expected, experiment, scale.benchmark)
     judged = judge_table(measured.cells, expected)
-    files = describe_folder(session.folder) if not experiment.is_counted else {}
+    present = {} if experiment.is_counted else plain_files(session.folder)
+    files = FileManifest.of(present).files
     results = Results(
         experiment=experiment.name,
         scale=scale.name,
@@ -114,7 +107,7 @@ def _judge(measured: Measured, session: Session) -> Results:
     return results.model_copy(update={"claims": claims, "verdict": verdict})
 
 
-def _verdict_asked_for(results: Results, session: Session) -> Verdict:
+def verdict_asked_for(results: Results, session: Session) -> Verdict:
     """The verdict on the cells that were asked for, and on the claims that they decide.
 
     An average is asked for with all that it averages. A claim that is NOT_RUN needs cells that
@@ -123,7 +116,7 @@ def _verdict_asked_for(results: Results, session: Session) -> Verdict:
     experiment = session.experiment
     if not session.only:
         return results.verdict
-    wanted = scored.wanted_cells(session.benchmark, experiment, session.only)
+    wanted = wanted_cells(session.benchmark, experiment, session.only)
     # Where rows are chosen among all, only columns can be asked for.
     by_row = experiment.selected_by is None
     asked = {(row.name if by_row else None, task.name) for row, task in wanted}

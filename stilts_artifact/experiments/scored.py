@@ -9,7 +9,7 @@ Nothing but these files decides a number, so whoever has the folder can compute 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import lru_cache
@@ -24,16 +24,16 @@ from stilts_artifact.documents import parse_json, read_document
 from stilts_artifact.domain.cells import CellKey, Measurement
 from stilts_artifact.domain.signature import Signature, require_comparable
 from stilts_artifact.domain.tasks import Benchmark, Part, Source, Task
-from stilts_artifact.errors import ArtifactError, ConfigError, unknown_name
+from stilts_artifact.errors import ArtifactError, ConfigError, MissingDataError, unknown_name
 from stilts_artifact.experiments.session import Measured, Session
 from stilts_artifact.experiments.steps import StepBuilder
 from stilts_artifact.experiments.table1 import describe_source, in_one_line
 from stilts_artifact.files import publish_folder
-from stilts_artifact.metrics.scores import METRIC_VERSION
+from stilts_artifact.metrics import METRIC_VERSION
 from stilts_artifact.metrics.tables import Column, table_columns, table_values
+from stilts_artifact.pipeline.errors import RunError, RunReport
 from stilts_artifact.pipeline.executor import run
 from stilts_artifact.pipeline.kinds import KINDS
-from stilts_artifact.pipeline.report import RunError, RunReport
 from stilts_artifact.pipeline.step import Graph, Step
 from stilts_artifact.pipeline.store import Store
 
@@ -60,14 +60,16 @@ class Request:
     """What is to be run.
 
     Args:
-        predictions: the steps that predict.
+        predictions: the steps that predict, in every language whose data are here.
         labels: the steps that write gold labels, by task.
         impossible: what cannot be run because its data are not on this machine, and why.
+        absent: (task, language) of which only the evaluation data are not here, and why.
     """
 
     predictions: Mapping[RunKey, Step]
     labels: Mapping[str, Step]
     impossible: Mapping[RunKey, str]
+    absent: Mapping[tuple[str, str], str]
 
     @property
     def steps(self) -> list[Step]:
@@ -87,6 +89,7 @@ def merged(parts: Sequence[Request]) -> Request:
         {key: step for one in parts for key, step in one.predictions.items()},
         {task: step for one in parts for task, step in one.labels.items()},
         {key: reason for one in parts for key, reason in one.impossible.items()},
+        {place: reason for one in parts for place, reason in one.absent.items()},
     )
 
 
@@ -97,15 +100,17 @@ class Executed:
     Args:
         predictions, labels: verified folders.
         failed: what has no predictions, and why.
+        absent: (task, language) without evaluation data, and why.
         flags: runs that collapsed, or that rest on one that did.
-        report: of the engine.
+        errors: what broke on the way.
     """
 
     predictions: Mapping[RunKey, Path]
     labels: Mapping[str, Path]
     failed: Mapping[RunKey, str]
+    absent: Mapping[tuple[str, str], str]
     flags: Mapping[RunKey, str]
-    report: RunReport
+    errors: list[ArtifactError]
 
 
 def wanted_cells(benchmark: Benchmark, experiment: Experiment, only: Sequence[str]) -> Wanted:
@@ -155,6 +160,9 @@ def request(
 ) -> Request:
     """The steps behind some cells.
 
+    A target is evaluated in the languages whose data are here; what it is trained on must be here
+    whole.
+
     Args:
         missing: says what is not on this machine.
     """
@@ -162,17 +170,41 @@ def request(
     labels: dict[str, Step] = {}
     impossible: dict[RunKey, str] = {}
     seeds = builder.scale.seeds if experiment.seeds is None else experiment.seeds
+    absent = _absent_languages(builder, experiment, wanted, missing)
     for row, task in wanted:
-        absent = missing(builder.parts(row, task, experiment))
+        every = task.languages_of(experiment.scored_split(task))
+        here = tuple(language for language in every if (task.name, language) not in absent)
+        lacking = _not_here(missing(builder.training_parts(row, task)))
+        if not here:
+            lacking = lacking or absent[task.name, every[0]]
         for seed in seeds:
             key = RunKey(row.name, seed, task.name)
-            if absent:
-                more = f" (and {len(absent) - 1} more)" if len(absent) > 1 else ""
-                impossible[key] = f"not on this machine: {describe_source(absent[0])}{more}"
+            if lacking is not None:
+                impossible[key] = lacking
             else:
-                predictions[key] = builder.predictions(row, seed, task, experiment)
-                labels[task.name] = builder.labels(task, experiment)
-    return Request(predictions, labels, impossible)
+                predictions[key] = builder.predictions(row, seed, task, experiment, here)
+                labels[task.name] = builder.labels(task, experiment, here)
+    return Request(predictions, labels, impossible, absent)
+
+
+def _absent_languages(
+    builder: StepBuilder, experiment: Experiment, wanted: Wanted, missing: Missing
+) -> dict[tuple[str, str], str]:
+    """(task, language) -> why it cannot be evaluated here."""
+    tasks = {task.name: task for _, task in wanted}
+    reasons = {
+        (name, language): _not_here(missing(builder.evaluation_parts(task, experiment, language)))
+        for name, task in tasks.items()
+        for language in task.languages_of(experiment.scored_split(task))
+    }
+    return {place: reason for place, reason in reasons.items() if reason is not None}
+
+
+def _not_here(absent: Sequence[Source]) -> str | None:
+    if not absent:
+        return None
+    more = f" (and {len(absent) - 1} more)" if len(absent) > 1 else ""
+    return f"not on this machine: {describe_source(absent[0])}{more}"
 
 
 def needed_sources(
@@ -184,7 +216,9 @@ def needed_sources(
         part
         for row, task in wanted
         for experiment in stages
-        for part in builder.parts(row, task, experiment)
+        for part in builder.parts(
+            row, task, experiment, task.languages_of(experiment.scored_split(task))
+        )
     ]
     names = dict.fromkeys(part.source for part in parts)
     return [builder.benchmark.sources[name] for name in names]
@@ -224,8 +258,13 @@ class Scored:
         trained = {key: list(_trained(step)) for key, step in asked.predictions.items()}
         reports = {step for steps in trained.values() for step in steps}
         graph = Graph([*asked.steps, *reports], KINDS)
+        try:
+            context = self.session.context(trains=bool(reports))
+        except MissingDataError as error:  # the encoder: nothing can be run, and all says why
+            lost = dict.fromkeys(asked.predictions, in_one_line(error))
+            return Executed({}, {}, {**asked.impossible, **lost}, asked.absent, {}, [error])
         with self.session.display.steps(label) as watch:
-            report = run(graph, self.session.context(), self.session.options(), watch)
+            report = run(graph, context, self.session.options(), watch)
         store = Store(self.session.machine.store)
         reasons = _reasons(report)
         failed = dict(asked.impossible)
@@ -248,7 +287,7 @@ class Scored:
             for step in steps
             if step in flagged
         }
-        return Executed(predictions, labels, failed, flags, report)
+        return Executed(predictions, labels, failed, asked.absent, flags, _failures(report))
 
     def measure(
         self, executed: Executed, rows: Sequence[RowRecord], errors: Iterable[ArtifactError]
@@ -262,7 +301,7 @@ class Scored:
         publish(self.session.folder, executed.predictions, executed.labels)
         cells = _Cells(self.session, self.builder, executed)
         found = cells.measure([row.row for row in rows])
-        return Measured(list(rows), found, [], [*errors, *failures(executed.report)])
+        return Measured(list(rows), found, [], [*errors, *executed.errors])
 
     def inputs(
         self, executed: Sequence[Executed], experiments: Sequence[Experiment]
@@ -272,12 +311,13 @@ class Scored:
         A verdict rests on no file that was only claimed to be verified.
         """
         made = {(key.row, key.task) for one in executed for key in one.predictions}
+        absent = {place for one in executed for place in one.absent}
         parts = [
             part
             for row, task in self.wanted
             if (row.name, task.name) in made
             for experiment in experiments
-            for part in self.builder.parts(row, task, experiment)
+            for part in self.builder.parts(row, task, experiment, _here(task, experiment, absent))
         ]
         return self.session.library.records(parts)
 
@@ -292,6 +332,11 @@ def measure(session: Session) -> Measured:
     rows = [row_record(row) for row in dict.fromkeys(row for row, _ in scored.wanted)]
     measured = scored.measure(executed, rows, absent)
     return replace(measured, inputs=scored.inputs([executed], [experiment]))
+
+
+def _here(task: Task, experiment: Experiment, absent: Collection[tuple[str, str]]) -> list[str]:
+    every = task.languages_of(experiment.scored_split(task))
+    return [language for language in every if (task.name, language) not in absent]
 
 
 def row_record(row: Row, details: Mapping[str, str] | None = None) -> RowRecord:
@@ -339,7 +384,7 @@ class _Cells:
             Measurement(
                 key,
                 cell.value,
-                cell.reason and (self._failure(key.row, columns[key.column]) or cell.reason),
+                cell.reason and (self._failure(key, columns[key.column]) or cell.reason),
                 self._signature(columns[key.column], key),
                 seeds=cell.seeds if len(cell.seeds) > 1 else None,
                 flag=self._flag(key.row, columns[key.column]),
@@ -347,9 +392,19 @@ class _Cells:
             for key, cell in values.items()
         ]
 
-    def _failure(self, row: str, column: Column) -> str | None:
-        failed = self.executed.failed
-        return next((failed[key] for key in self._runs(row, column) if key in failed), None)
+    def _failure(self, key: CellKey, column: Column) -> str | None:
+        """Why a cell has no predictions, if that is known better than that a file is not there."""
+        failed, absent = self.executed.failed, self.executed.absent
+        for own in self._runs(key.row, column):
+            if own in failed:
+                return failed[own]
+        if key.language is not None:
+            return absent.get((column.tasks[0].name, key.language))
+        tasks = {task.name for task in column.tasks}
+        languages = [(place, why) for place, why in sorted(absent.items()) if place[0] in tasks]
+        if not languages:
+            return None
+        return f"{len(languages)} languages are {languages[0][1]}"
 
     def _flag(self, row: str, column: Column) -> str | None:
         flags = self.executed.flags
@@ -433,10 +488,10 @@ def _trained(step: Step) -> Iterable[Step]:
 def _reasons(report: RunReport) -> dict[str, str]:
     """Address of every step that has no result -> why."""
     found = {
-        failure.node.address: f"failed: {in_one_line(failure.error)}" for failure in report.failures
+        failure.step.address: f"failed: {in_one_line(failure.error)}" for failure in report.failures
     }
     for skipped in report.skipped:
-        found[skipped.node.address] = f"not run, because {skipped.because.label} failed"
+        found[skipped.step.address] = f"not run, because {skipped.because.label} failed"
     return found
 
 
@@ -452,7 +507,7 @@ def _read_report(folder: Path) -> Any:
     return parse_json(read_document(path), str(path))
 
 
-def failures(report: RunReport) -> list[ArtifactError]:
+def _failures(report: RunReport) -> list[ArtifactError]:
     """An error if steps failed: which, what was thereby not run, and how to go on."""
     try:
         report.check("run the same command again; what is done is kept")

@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stilts_artifact.benchmark.experiments import Experiment
-from stilts_artifact.data.download import Progress as DownloadProgress
-from stilts_artifact.data.download import Silent
 from stilts_artifact.data.fetch import fetch
 from stilts_artifact.data.library import InputRecord, Library
+from stilts_artifact.data.receive import Progress as DownloadProgress
+from stilts_artifact.data.receive import Silent
 from stilts_artifact.domain.cells import Measurement
 from stilts_artifact.domain.tasks import Benchmark, Source, Task
-from stilts_artifact.errors import ArtifactError
+from stilts_artifact.errors import ArtifactError, ResourceError
 from stilts_artifact.pipeline.executor import Options
 from stilts_artifact.pipeline.job import Context, Device
 from stilts_artifact.pipeline.progress import Snapshot, Watch
@@ -125,8 +125,11 @@ class Session:
         """How steps run."""
         return Options(self.machine.workers, self.machine.scheduler)
 
-    def context(self) -> Context:
+    def context(self, *, trains: bool) -> Context:
         """Where steps run; the encoder of phase (i) is downloaded if it has to be.
+
+        Args:
+            trains: whether any step trains: a scale made for GPUs then needs one.
 
         Raises:
             ResourceError: the scale needs a GPU, and none answers.
@@ -136,7 +139,7 @@ class Session:
         from stilts_artifact.model.hub import phase_one
         from stilts_artifact.pipeline.kinds import make_context
 
-        device = self._device()
+        device = self._device(trains)
         encoder = self.scale.encoder
         folder = phase_one(
             encoder.name,
@@ -144,16 +147,27 @@ class Session:
             self.machine.store / "encoders",
             offline=self.machine.offline,
         )
-        return make_context(self.machine.store, list(self.machine.data), folder, device=device)
+        return make_context(
+            self.machine.store,
+            list(self.machine.data),
+            folder,
+            device=device,
+            checkpoint_every=self.scale.checkpoint_every,
+        )
 
-    def _device(self) -> Device:
-        """GPUs where the scale is made for them; a cluster is taken to have what the scale needs."""
+    def _device(self, trains: bool) -> Device:
+        """GPUs where the scale is made for them; a cluster is taken to have what it needs."""
         if not self.scale.evidence:
             return "cpu"
         if self.machine.scheduler is None:
             from stilts_artifact.pipeline.cluster import visible_gpus
 
-            visible_gpus()
+            try:
+                visible_gpus()
+            except ResourceError:
+                if trains:
+                    raise
+                return "cpu"
         return "cuda"
 
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from stilts_artifact.benchmark import load_benchmark
 from stilts_artifact.benchmark.experiments import Experiment
 from stilts_artifact.config.load import load_scale
-from stilts_artifact.data.files import FileStore
 from stilts_artifact.data.library import Library
+from stilts_artifact.data.store import FileStore
 from stilts_artifact.domain.tasks import Benchmark
 from stilts_artifact.domain.units import readable_size
 from stilts_artifact.experiments.session import Display, Machine, Session

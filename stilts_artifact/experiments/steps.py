@@ -1,4 +1,4 @@
-"""The steps behind the experiments: which encoder is trained on what, what it predicts, and from which bytes.
+"""The steps behind the experiments: what is trained on what, what it predicts, from which bytes.
 
 Pure data: building it reads no file. Two rows that need the same thing name the same step, so it is
 done once.
@@ -6,7 +6,7 @@ done once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,13 +16,12 @@ from stilts_artifact.benchmark.experiments import (
     selection_task,
     training_task,
 )
-from stilts_artifact.config.schema import Scale, Tuning
-from stilts_artifact.domain.tasks import Benchmark, Part, Role, Split, Task, TaskForm
+from stilts_artifact.config.schema import Scale, TaskTraining
+from stilts_artifact.domain.tasks import Benchmark, Part, Role, Split, Task
 from stilts_artifact.experiments.session import Session
+from stilts_artifact.forms import form_of
 from stilts_artifact.model.hub import revision_of
 from stilts_artifact.pipeline.step import Step
-
-RETRIEVAL = (TaskForm.MINING, TaskForm.SEARCH)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +51,7 @@ class StepBuilder:
         return Step("encoder", {"name": self.scale.encoder.name, "revision": self.revision})
 
     def intermediate(self, row: Row, seed: int) -> Step:
-        """Phase (ii): the encoder of a row; for the row without an intermediate task, that of phase (i)."""
+        """Phase (ii): the encoder of a row; that of phase (i) for the row without a task."""
         if not row.tasks and not row.mlm:
             return self.encoder()
         inputs = {"encoder": self.encoder()}
@@ -64,7 +63,8 @@ class StepBuilder:
         if row.mlm:
             inputs["text"] = self._text()
         params = {"tasks": list(row.tasks), "mlm": row.mlm, "language": row.language, "seed": seed}
-        return Step("intermediate", {**params, "recipe": self._intermediate_recipe(row)}, inputs)
+        recipe = self._intermediate_recipe(row, seed)
+        return Step("intermediate", {**params, "recipe": recipe}, inputs)
 
     def target(self, row: Row, seed: int, task: Task) -> Step:
         """Phase (iii), training: a row's encoder fine-tuned on the pivot's data of a target."""
@@ -81,18 +81,18 @@ class StepBuilder:
         recipe = {
             "epochs": tuning.epochs,
             "batch": tuning.batch,
-            "learning_rate": tuning.learning_rate,
+            "training": self._training(seed, tuning.learning_rate),
         }
-        return Step(
-            "target", {"task": name, "seed": seed, "recipe": recipe | self._shared_recipe()}, inputs
-        )
+        return Step("target", {"task": name, "seed": seed, "recipe": recipe}, inputs)
 
-    def predictions(self, row: Row, seed: int, task: Task, experiment: Experiment) -> Step:
-        """A row's predictions for a target, in every language."""
+    def predictions(
+        self, row: Row, seed: int, task: Task, experiment: Experiment, languages: Sequence[str]
+    ) -> Step:
+        """A row's predictions for a target, in some of its languages."""
         split = experiment.scored_split(task)
-        if task.form in RETRIEVAL:
-            return self._retrieval(row, seed, task, experiment)
-        data = self._prepared(task.name, split, task.languages_of(split))
+        if not form_of(task).is_trained:
+            return self._retrieval(row, seed, task, experiment, languages)
+        data = self._prepared(task.name, split, languages)
         params = {
             "benchmark": self.benchmark.name,
             "task": task.name,
@@ -101,23 +101,19 @@ class StepBuilder:
         }
         return Step("predict", params, {"model": self.target(row, seed, task), "data": data})
 
-    def labels(self, task: Task, experiment: Experiment) -> Step:
+    def labels(self, task: Task, experiment: Experiment, languages: Sequence[str]) -> Step:
         """The gold that a target's predictions are scored against."""
-        split = experiment.scored_split(task)
-        return Step("labels", self._data(task.name, split, task.languages_of(split)))
+        return Step("labels", self._data(task.name, experiment.scored_split(task), languages))
 
-    def parts(self, row: Row, task: Task, experiment: Experiment) -> list[Part]:
-        """Everything upstream that a row's cell of a target rests on."""
-        parts = list(self._evaluation_parts(task, experiment.scored_split(task)))
+    def training_parts(self, row: Row, task: Task) -> list[Part]:
+        """Everything upstream that a row's model of a target is trained and chosen on."""
         source_language = self.benchmark.source_language
-        if task.form not in RETRIEVAL:
+        parts: list[Part] = []
+        if form_of(task).is_trained:
             parts += task.parts[Split.TRAIN, source_language]
             selection = selection_task(task, self.benchmark)
-            parts += (
-                self.benchmark.tasks[selection].parts[Split.DEV, source_language]
-                if selection is not None
-                else ()
-            )
+            if selection is not None:
+                parts += self.benchmark.tasks[selection].parts[Split.DEV, source_language]
         for name in row.tasks:
             own = self.benchmark.tasks[name].parts
             # The labels of translated training data are those of the original.
@@ -129,28 +125,51 @@ class StepBuilder:
         parts += self.benchmark.text.values() if row.mlm else ()
         return parts
 
-    def _evaluation_parts(self, task: Task, split: Split) -> Iterable[Part]:
-        """What a score reads; a threshold on test data is tuned on the development corpora."""
-        splits = {split, Split.DEV} if task.form is TaskForm.MINING else {split}
-        return [part for place, parts in task.parts.items() if place[0] in splits for part in parts]
+    def evaluation_parts(self, task: Task, experiment: Experiment, language: str) -> list[Part]:
+        """What a language's score reads; thresholds for test data are tuned on development data."""
+        split = experiment.scored_split(task)
+        splits = {split, Split.DEV} if form_of(task).tuned_on_development else {split}
+        return [
+            part
+            for (own, code), parts in task.parts.items()
+            if own in splits and code == language
+            for part in parts
+        ]
+
+    def parts(
+        self, row: Row, task: Task, experiment: Experiment, languages: Sequence[str]
+    ) -> list[Part]:
+        """Everything upstream that a row's cells of a target rest on."""
+        evaluated = [
+            part
+            for language in languages
+            for part in self.evaluation_parts(task, experiment, language)
+        ]
+        return [*evaluated, *self.training_parts(row, task)]
 
     def _label_parts(self, name: str) -> tuple[Part, ...]:
         """What the labels of a task are taken from, if they are no closed set."""
         task = self.benchmark.tasks[name]
-        open_set = task.form is TaskForm.TAGGING and not task.labels
-        return task.parts[Split.TRAIN, self.benchmark.source_language] if open_set else ()
+        if not form_of(task).has_open_labels(task):
+            return ()
+        return task.parts[Split.TRAIN, self.benchmark.source_language]
 
-    def _retrieval(self, row: Row, seed: int, task: Task, experiment: Experiment) -> Step:
-        split = experiment.scored_split(task)
-        data = self._data(task.name, split, task.languages_of(split))
-        data["sources"] = self._pins(self._evaluation_parts(task, split))
+    def _retrieval(
+        self, row: Row, seed: int, task: Task, experiment: Experiment, languages: Sequence[str]
+    ) -> Step:
+        data = self._data(task.name, experiment.scored_split(task), languages)
+        data["sources"] = self._pins(
+            part
+            for language in languages
+            for part in self.evaluation_parts(task, experiment, language)
+        )
         own = {**self.scale.retrieval.model_dump(), "dtype": self.scale.dtype}
         options = own | dict(experiment.retrieval)
         return Step(
             "retrieve", {**data, "options": options}, {"encoder": self.intermediate(row, seed)}
         )
 
-    def _prepared(self, name: str, split: Split, languages: tuple[str, ...]) -> Step:
+    def _prepared(self, name: str, split: Split, languages: Sequence[str]) -> Step:
         params = {**self._data(name, split, languages), "max_length": self.tuning(name).max_length}
         return Step("prepare", params, {"encoder": self.encoder()})
 
@@ -164,8 +183,8 @@ class StepBuilder:
         }
         return Step("text", params, {"encoder": self.encoder()})
 
-    def _data(self, name: str, split: Split, languages: tuple[str, ...]) -> dict[str, Any]:
-        """What names some data: task, split, languages, how much of it, and the bytes that it is read from."""
+    def _data(self, name: str, split: Split, languages: Sequence[str]) -> dict[str, Any]:
+        """What names some data: task, split, languages, how much of it, and the bytes it is in."""
         task = self.benchmark.tasks[name]
         parts = [part for language in languages for part in task.parts[split, language]]
         return {
@@ -178,7 +197,7 @@ class StepBuilder:
         }
 
     def _rows(self, task: Task, split: Split) -> int | None:
-        if task.form in RETRIEVAL:
+        if not form_of(task).is_trained:
             return None
         return (
             self.tuning(task.name).train_rows
@@ -186,13 +205,13 @@ class StepBuilder:
             else self.scale.evaluation_rows
         )
 
-    def tuning(self, name: str) -> Tuning:
+    def tuning(self, name: str) -> TaskTraining:
         """How a task is trained; a target that another one is trained for, as that one."""
         task = self.benchmark.tasks[name]
         shared = training_task(task, self.benchmark) if task.role is Role.TARGET else None
         return self.scale.tuning(shared or name)
 
-    def _intermediate_recipe(self, row: Row) -> dict[str, Any]:
+    def _intermediate_recipe(self, row: Row, seed: int) -> dict[str, Any]:
         scale = self.scale
         cap = scale.cap(row.tasks, row.mlm)
         tasks = {
@@ -209,15 +228,12 @@ class StepBuilder:
             "batch": scale.mlm.batch,
             "cap": cap,
         }
-        recipe = {
-            "tasks": tasks,
-            "learning_rate": scale.learning_rate(row.tasks, row.mlm),
-            **self._shared_recipe(),
-        }
-        return recipe | ({"mlm": text} if row.mlm else {})
+        training = self._training(seed, scale.learning_rate(row.tasks, row.mlm))
+        return {"tasks": tasks, "training": training} | ({"mlm": text} if row.mlm else {})
 
-    def _shared_recipe(self) -> dict[str, Any]:
-        return {"training": self.scale.training.model_dump(), "dtype": self.scale.dtype}
+    def _training(self, seed: int, learning_rate: float) -> dict[str, Any]:
+        """A :class:`TrainingConfig`; but its seed is a step's own parameter, to be in its label."""
+        return self.scale.training_config(seed, learning_rate).model_dump(exclude={"seed"})
 
     def _pins(self, parts: Iterable[Part]) -> dict[str, str]:
         return {name: self.pins[name] for name in sorted({part.source for part in parts})}

@@ -14,13 +14,13 @@ from dataclasses import dataclass, field
 from stilts_artifact import __version__
 from stilts_artifact.checking.results import RowRecord
 from stilts_artifact.data.library import Library
-from stilts_artifact.data.splits import count, read_split
 from stilts_artifact.domain.cells import CellKey, Measurement
 from stilts_artifact.domain.signature import Signature
 from stilts_artifact.domain.tasks import Benchmark, Part, Role, Source, Split, Task
 from stilts_artifact.domain.units import readable_size
 from stilts_artifact.errors import ArtifactError
 from stilts_artifact.experiments.session import Measured, Session
+from stilts_artifact.forms import form_of
 
 LANGUAGES_COLUMN = "languages"
 COLUMNS = (*Split, LANGUAGES_COLUMN)
@@ -28,7 +28,7 @@ COLUMNS = (*Split, LANGUAGES_COLUMN)
 
 @dataclass(frozen=True, slots=True)
 class Counter:
-    """Counts the splits of one world's tasks; equal parts (SQuAD trains three tasks) are read once."""
+    """Counts the splits of tasks; equal parts (SQuAD trains three tasks) are read once."""
 
     benchmark: Benchmark
     library: Library
@@ -80,7 +80,8 @@ class Counter:
                 missing = self.library.missing(parts)
                 if missing:
                     return None, "not on this machine: " + ", ".join(map(describe_source, missing))
-                self._counts[parts] = count(read_split(task, split, language, self.library))
+                form = form_of(task)
+                self._counts[parts] = form.size(form.read(task, split, language, self.library))
             except ArtifactError as error:
                 self._failures[parts] = error
         if parts in self._failures:
@@ -99,7 +100,7 @@ class Counter:
 
 
 def counted_languages(task: Task, benchmark: Benchmark) -> tuple[str, ...]:
-    """Languages that Table 1 counts: intermediate training is English, whatever else its data exist in."""
+    """Languages that Table 1 counts: of intermediate tasks only the source language."""
     return (benchmark.source_language,) if task.role is Role.INTERMEDIATE else task.languages
 
 

@@ -14,7 +14,6 @@ from stilts_artifact.experiments.scored import (
     Executed,
     RunKey,
     Scored,
-    failures,
     merged,
     needed_sources,
     publish,
@@ -54,7 +53,7 @@ def measure(session: Session) -> Measured:
     chosen = {task: row.name for task, row in best.items()}
     shown = replace(none, name=BEST, title="Best intermediate task")
     rows = [row_record(none), row_record(shown, chosen)]
-    measured = scored.measure(executed, rows, [*absent, *failures(selection.report)])
+    measured = scored.measure(executed, rows, [*absent, *selection.errors])
     return replace(measured, inputs=scored.inputs([selection, executed], [selecting, experiment]))
 
 

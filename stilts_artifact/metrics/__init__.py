@@ -1,11 +1,9 @@
-"""Scores equal to XTREME's: metrics, averages, sampling error, and the submission folder they are read from."""
+"""Scores equal to XTREME's: formulas, averages, sampling error, and whole folders of predictions.
 
-from stilts_artifact.metrics.scores import (
-    METRIC_VERSION,
-    ScoreRow,
-    Scores,
-    TaskScores,
-    score_folders,
-)
+``ratios``, ``chunk_f1`` and ``squad`` count and score one task; ``averages`` and ``bootstrap`` work
+on any score. ``score`` and ``tables`` put them together for folders, reading each task by its
+:mod:`form <stilts_artifact.forms>`.
+"""
 
-__all__ = ["METRIC_VERSION", "ScoreRow", "Scores", "TaskScores", "score_folders"]
+METRIC_VERSION = "xtreme-838c13b"
+"""The definition behind every score: evaluate.py of google-research/xtreme at this commit."""

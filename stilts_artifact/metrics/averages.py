@@ -1,4 +1,4 @@
-"""XTREME's averages: over languages, over the tasks of a group, and over all nine tasks.
+"""XTREME's averages: over languages, over the tasks of a group, and over all tasks.
 
 Every function takes points of any shape (a number, or one for each resample) and averages without
 weights.
@@ -7,19 +7,11 @@ Source: XTREME evaluate.py:118-123 and 288-319 at 838c13b.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 
-from stilts_artifact.metrics.metrics import Array
-
-GROUPS: Mapping[str, tuple[str, ...]] = {
-    "classification": ("xnli", "pawsx"),
-    "tagging": ("udpos", "panx"),
-    "qa": ("xquad", "mlqa", "tydiqa"),
-    "retrieval": ("bucc2018", "tatoeba"),
-}
-TASKS: tuple[str, ...] = tuple(task for tasks in GROUPS.values() for task in tasks)
+from stilts_artifact.metrics.ratios import Array
 
 
 def over_languages(languages: Mapping[str, Mapping[str, Array]]) -> dict[str, Array]:
@@ -48,29 +40,36 @@ def task_score(metrics: Mapping[str, Array]) -> Array:
     return metrics["f1"] if "f1" in metrics else metrics["accuracy"]
 
 
-def over_groups(scores: Mapping[str, Array]) -> dict[str, Array]:
+def over_groups(
+    scores: Mapping[str, Array], groups: Mapping[str, Collection[str]]
+) -> dict[str, Array]:
     """Mean score of each group whose tasks are all there.
 
+    Args:
+        groups: group -> its tasks.
+
     Example:
-        >>> means = over_groups({"xnli": np.array(80.0), "pawsx": np.array(90.0), "udpos": np.array(70.0)})
-        >>> {group: mean.item() for group, mean in means.items()}
+        >>> scores = {"xnli": np.array(80.0), "pawsx": np.array(90.0), "udpos": np.array(70.0)}
+        >>> groups = {"classification": ("xnli", "pawsx"), "tagging": ("udpos", "panx")}
+        >>> {group: mean.item() for group, mean in over_groups(scores, groups).items()}
         {'classification': 85.0}
     """
     return {
         group: np.mean([scores[task] for task in tasks], axis=0)
-        for group, tasks in GROUPS.items()
+        for group, tasks in groups.items()
         if all(task in scores for task in tasks)
     }
 
 
-def overall(scores: Mapping[str, Array]) -> Array | None:
-    """Mean over the nine tasks (not over the four groups), or ``None`` unless all nine are there.
+def overall(scores: Mapping[str, Array], tasks: Collection[str]) -> Array | None:
+    """Mean over all tasks (not over their groups), or ``None`` unless all are there.
 
     Example:
-        >>> overall({task: np.array(70.0) for task in TASKS}).item(), overall({"xnli": np.array(80.0)})
-        (70.0, None)
+        >>> scores = {"xnli": np.array(80.0), "pawsx": np.array(90.0)}
+        >>> overall(scores, ["xnli", "pawsx"]).item(), overall(scores, ["xnli", "panx"])
+        (85.0, None)
     """
-    if any(task not in scores for task in TASKS):
+    if any(task not in scores for task in tasks):
         return None
-    mean: Array = np.mean([scores[task] for task in TASKS], axis=0)
+    mean: Array = np.mean([scores[task] for task in tasks], axis=0)
     return mean

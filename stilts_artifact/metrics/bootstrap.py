@@ -16,7 +16,7 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
-from stilts_artifact.metrics.metrics import Array
+from stilts_artifact.metrics.ratios import Array
 
 SEED = 12345
 RESAMPLES = 1000

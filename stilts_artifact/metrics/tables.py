@@ -17,14 +17,13 @@ from statistics import fmean, median
 
 import numpy as np
 
-from stilts_artifact.benchmark.experiments import NONE, Experiment, columns
+from stilts_artifact.benchmark.experiments import NONE, Experiment
 from stilts_artifact.documents import read_document
 from stilts_artifact.domain.cells import CellKey
-from stilts_artifact.domain.tasks import Benchmark, Split, Task, TaskForm
-from stilts_artifact.metrics.averages import GROUPS, task_score
-from stilts_artifact.metrics.scores import METRICS, metric_name
-from stilts_artifact.metrics.submission import file_of, suffix_of
-from stilts_artifact.metrics.tally import Gold, Sums, read_gold
+from stilts_artifact.domain.tasks import Benchmark, Split, Task
+from stilts_artifact.forms import form_of
+from stilts_artifact.forms.base import Gold, Sums
+from stilts_artifact.metrics.averages import task_score
 
 Read = Callable[[Path], bytes]
 """The bytes of a file; FileNotFoundError where there is none."""
@@ -52,14 +51,12 @@ class Column:
     @property
     def metric_name(self) -> str:
         """What signatures call its metric."""
-        name = metric_name(self.tasks[0])
+        name = form_of(self.tasks[0]).metric_name(self.tasks[0])
         return name if self.metric == "score" else f"{name}:{self.metric}"
 
     def is_untrained(self, row: str) -> bool:
         """Whether no seed decides a row's cells: XLM-R as it is, on tasks without training."""
-        return row == NONE and all(
-            task.form in (TaskForm.MINING, TaskForm.SEARCH) for task in self.tasks
-        )
+        return row == NONE and not any(form_of(task).is_trained for task in self.tasks)
 
     def languages(self, experiment: Experiment) -> tuple[str, ...]:
         """Every language behind it, sorted; each has a cell of its own unless the column is an average."""
@@ -102,14 +99,12 @@ def table_columns(benchmark: Benchmark, experiment: Experiment) -> tuple[Column,
     """
     tasks = experiment.targets(benchmark)
     single = [
-        Column(name, (task,), metric) for task in tasks for name, metric in columns(task).items()
+        Column(name, (task,), metric)
+        for task in tasks
+        for name, metric in form_of(task).columns(task).items()
     ]
     averages = [
-        Column(
-            name,
-            tuple(benchmark.tasks[task] for group in groups for task in GROUPS[group]),
-            "score",
-        )
+        Column(name, tuple(task for task in tasks if task.group in groups), "score")
         for name, groups in experiment.averages.items()
     ]
     return (*single, *averages)
@@ -169,7 +164,7 @@ class _Golds:
 
     def file(self, folder: Path, task: Task, language: str) -> Path:
         """Where a task's file for a language lies under ``folder``."""
-        return file_of(folder, task.name, language, suffix_of(task.form), self.split(task))
+        return form_of(task).file(folder, task, language, self.split(task))
 
     def gold(self, task: Task, language: str) -> Gold | str:
         """Labels, or why there are none."""
@@ -178,7 +173,7 @@ class _Golds:
             path = self.file(self.folder / "labels", task, language)
             try:
                 self.read(path)  # a caller's verification comes before the parser
-                self._parsed[place] = read_gold(task, language, path)
+                self._parsed[place] = form_of(task).read_gold(task, language, path)
             except FileNotFoundError:
                 self._parsed[place] = self.missing(path)
         return self._parsed[place]
@@ -233,7 +228,7 @@ def _read(path: Path) -> bytes:
 
 def _points(task: Task, sums: Sums) -> Mapping[str, float]:
     """The metrics of a task in points, its one number among them as ``score``."""
-    metrics = METRICS[task.form][1](np.array(sums))
+    metrics = form_of(task).points(np.array(sums))
     return {
         **{name: float(value) for name, value in metrics.items()},
         "score": float(task_score(metrics)),

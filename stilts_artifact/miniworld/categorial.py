@@ -1,6 +1,7 @@
-"""Derivations of the pivot's sentences in combinatory categorial grammar, written in CCGbank's AUTO format.
+"""Derivations of the source language's sentences in combinatory categorial grammar.
 
-The pivot has subject, verb, object order with prepositions, so its categories are English ones.
+They are written in CCGbank's AUTO format. The language has subject, verb, object order with
+prepositions, so its categories are English ones.
 """
 
 from __future__ import annotations

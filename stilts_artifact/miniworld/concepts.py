@@ -64,6 +64,7 @@ MANNERS = ("quickly", "slowly", "quietly", "loudly")
 LOCATIVES = ("in", "near", "behind", "under")
 ADPOSITIONS = (*LOCATIVES, "at", "with")
 
+# Of two opposites only one can be true of somebody at a time: contradictions are made of them.
 _PAIRS = (
     *ADJECTIVES,
     ("hurt", "help"),
@@ -83,6 +84,7 @@ _PAIRS = (
 )
 ANTONYMS: Mapping[str, str] = dict(_PAIRS) | {second: first for first, second in _PAIRS}
 
+# In pairs, and no word in two of them: that two texts mean the same is decided by it.
 _SYNONYM_PAIRS = (
     ("big", "large"),
     ("small", "little"),
@@ -176,7 +178,7 @@ SCRIPTS: Mapping[str, tuple[tuple[str, bool], ...]] = {
     ),
     "loss": (("hide", True), ("lose", True), ("search", True), ("wait", False), ("call", False)),
 }
-"""Scene -> its steps in order: (verb, whether it acts on the scene's object). No verb is in two scenes."""
+"""Scene -> steps in order: (verb, whether it acts on the scene's object). No verb has two."""
 
 SCRIPT_VERBS = ("cut", "use", "search", "drink", "call", "want", "do")
 DRINKS = ("water",)

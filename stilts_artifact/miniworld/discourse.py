@@ -1,4 +1,4 @@
-"""Pairs of texts and the word that joins them: what follows, what is denied, what answers a question.
+"""Pairs of texts and the word that joins them: what follows, is denied, answers a question.
 
 Written language is full of such pairs ("so ...", "no, ...", "in other words ...", a question and
 its answer), and joining words are how a reader of plain text comes to compare two statements. The
@@ -22,6 +22,7 @@ from stilts_artifact.miniworld.wording import plain
 
 YES, NO, ALSO = "be", "not", "and"
 """Concepts whose words join two texts: the second is so, is not so, or is another matter."""
+# In the order of LABELS: entailment, neutral, contradiction.
 _JOINING = dict(zip(LABELS, (YES, ALSO, NO), strict=True))
 
 
@@ -58,7 +59,7 @@ def _conclusion(r: Stream) -> Exchange:
 
 
 def _deciding(pair: Inference) -> Event:
-    """The event of the premises that bears on the hypothesis: no other has its verb or the opposite."""
+    """The premise that bears on the hypothesis: no other has its verb or the opposite."""
     verb = plain(pair.hypothesis).verb
     events = [
         event
@@ -111,7 +112,7 @@ def _answer(r: Stream) -> Exchange:
 
 
 def _story(r: Stream) -> Exchange:
-    """The first steps of a scene, or a story and a question on it, and what comes next or what does not."""
+    """The first steps of a scene, or a story and a question on it; what comes next, or does not."""
     item = r.choice((continuation, cause))(r)
     fits = r.chance(0.5)
     other = r.other([at for at in range(len(item.candidates))], item.right)
@@ -131,6 +132,7 @@ def _lore(r: Stream) -> Exchange:
     )
 
 
+# A form that stands twice is drawn twice as often; questions and inference need the most text.
 _FORMS: tuple[Callable[[Stream], Exchange], ...] = (
     _conclusion,
     _conclusion,

@@ -3,6 +3,9 @@
 Python promises that ``random.Random(int).random()`` keeps its sequence across versions; it promises
 nothing of the kind for ``choice``, ``sample`` or ``shuffle``, so those are built here on
 ``random()`` alone.
+
+Every call moves its stream: one more, or two in another order, changes whatever is drawn after it,
+the pins of the files, and the text that the shipped encoder was trained on.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ T = TypeVar("T")
 
 
 class Stream:
-    """Numbers that depend on the seed and the names only, so one file can be made without making the others.
+    """Numbers that depend on seed and names only: one file can be made without making the others.
 
     Example:
         >>> Stream(7, "mnli", "train").choice("abc") == Stream(7, "mnli", "train").choice("abc")
@@ -26,6 +29,7 @@ class Stream:
     __slots__ = ("unit",)
 
     def __init__(self, seed: int, *names: str) -> None:
+        # Hashed here and not by Random(text), whose way of hashing is not promised to stay.
         digest = hashlib.sha256("/".join((str(seed), *names)).encode()).digest()
         self.unit = Random(int.from_bytes(digest[:16], "big")).random  # noqa: S311 (a generator of texts, no secret)
 
@@ -54,8 +58,9 @@ class Stream:
         return pool
 
     def sample(self, items: Sequence[T], size: int) -> list[T]:
-        """``size`` different items; of a long sequence only as many numbers are drawn as items are wanted."""
+        """``size`` different items; of a long sequence, no more numbers are drawn than wanted."""
         pool = list(items)
+        # The head of a shuffle: stopping early spares the numbers of the rest.
         for first in range(size):
             pick = first + int(self.unit() * (len(pool) - first))
             pool[first], pool[pick] = pool[pick], pool[first]

@@ -16,13 +16,14 @@ from stilts_artifact.miniworld import tasks_span as span
 from stilts_artifact.miniworld import tasks_tagging as tagging
 from stilts_artifact.miniworld import tasks_text as text
 from stilts_artifact.miniworld.grammar import SEED
-from stilts_artifact.miniworld.languages import MINED, PIVOT, TRANSLATED, languages
+from stilts_artifact.miniworld.languages import MINED, SOURCE_LANGUAGE, TRANSLATED, languages
 from stilts_artifact.miniworld.tasks_ccg import ccgbank
 
 Maker = Callable[[int], bytes]
 SCHEME = "miniworld:"
 
 
+# Functions and not bytes: a run that needs three files generates three.
 def _makers() -> dict[str, Maker]:
     return {
         "anli_v0.1.zip": nli.anli,
@@ -69,13 +70,13 @@ def _retrieval() -> dict[str, Maker]:
     makers: dict[str, Maker] = {}
     for code in MINED:
         for part in ("sample", "training"):
-            makers[f"bucc2018-{code}-{PIVOT}.{part}-gold.tar.bz2"] = partial(
+            makers[f"bucc2018-{code}-{SOURCE_LANGUAGE}.{part}-gold.tar.bz2"] = partial(
                 retrieval.bucc, language=code, part=part
             )
     for code in languages:
-        if code != PIVOT:
-            for side in (code, PIVOT):
-                makers[f"tatoeba.{code}-{PIVOT}.{side}"] = partial(
+        if code != SOURCE_LANGUAGE:
+            for side in (code, SOURCE_LANGUAGE):
+                makers[f"tatoeba.{code}-{SOURCE_LANGUAGE}.{side}"] = partial(
                     retrieval.tatoeba, language=code, side=side
                 )
     return makers
@@ -84,7 +85,7 @@ def _retrieval() -> dict[str, Maker]:
 _MAKERS: Mapping[str, Maker] = MappingProxyType(_makers())
 
 FILES: tuple[str, ...] = tuple(_MAKERS)
-"""Names of all files: upstream's, with our language codes, and a folder where upstream's name alone is not unique."""
+"""Names of all files: upstream's with our language codes, in a folder if that is not unique."""
 
 
 def build(name: str, seed: int = SEED) -> bytes:
@@ -95,6 +96,7 @@ def build(name: str, seed: int = SEED) -> bytes:
     """
     maker = _MAKERS.get(name)
     if maker is None:
+        # A mistyped name is likelier than one that never was.
         close = get_close_matches(name, FILES, 1)
         raise ConfigError(
             "no such file in the mini world",

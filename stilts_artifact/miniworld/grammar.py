@@ -11,9 +11,12 @@ from stilts_artifact.miniworld.meanings import Compound, Event, Meaning, Name, R
 from stilts_artifact.miniworld.morphology import Morphology, Phrase, Word, phrase
 from stilts_artifact.miniworld.nominal import ACCUSATIVE, NOMINATIVE, Nominals, is_animate, shift
 
+# The day of the paper's first version, 2020-05-26; any number would do.
 SEED = 20200526
 """Seed of the world that ships with the package."""
 
+# Adverbials follow the object, and precede it where the verb stands last, as is usual in verb-final
+# languages.
 _ORDERS: Mapping[str, tuple[str, ...]] = {
     "SVO": ("agent", "verb", "patient", "manner", "place", "time"),
     "VSO": ("verb", "agent", "patient", "manner", "place", "time"),
@@ -39,6 +42,7 @@ class Grammar:
         self.language = language
         self._m = Morphology(language, words)
         self._nominals = Nominals(self._m, self._relative_clause)
+        # A language has few verb forms and plain words, met a hundred thousand times each.
         self._verbs: dict[tuple[str, Tense, bool, bool], Phrase] = {}
         self._plain: dict[tuple[str, str], Phrase] = {}
         self._order = _ORDERS[language.order]
@@ -75,6 +79,7 @@ class Grammar:
         if isinstance(meaning, Event):
             return self.clause(meaning)
         if isinstance(meaning, Compound):
+            # One agent of two clauses is said once; a treebank has an empty node in its place.
             elided = meaning.link == "and" and meaning.first.agent == meaning.second.agent
             link = ("link", self._word(meaning.link, "CCONJ" if meaning.link == "and" else "SCONJ"))
             return [*self.clause(meaning.first), link, *self.clause(meaning.second, elided)]
@@ -85,6 +90,8 @@ class Grammar:
         order = self._order
         if event.front is not None:
             order = (event.front, *(slot for slot in order if slot != event.front))
+        # Nothing in a clause answers "why", so its word has no place to stay in and opens the
+        # clause in every language.
         if event.asks is not None and (self.language.fronts_question_word or event.asks == "why"):
             order = (event.asks, *(slot for slot in order if slot != event.asks))
         segments = []
@@ -136,6 +143,7 @@ class Grammar:
             marks["agreement"] = m.suffixes["agreement"]
         group = m.inflected(m.roots[verb], "AUX" if verb == "be" else "VERB", marks)
         verb_last = self.language.order == "SOV"
+        # A verb-final language mirrors the group: what stands before the verb elsewhere follows it.
         words = [*group, *reversed(particles)] if verb_last else [*particles, *group]
         root = 0 if verb_last else len(particles)
         return phrase(
@@ -160,12 +168,14 @@ class Grammar:
         return clause_tree(self.clause(event), event)
 
 
+# Written nowhere, and an empty node (8.1) in CoNLL-U, which every reader has to skip.
 _ELIDED = Phrase("", (Word("_", "_", "PRON", "root", -1, "empty"),), 0, 0, 0)
 
 
 def clause_tree(segments: list[Segment], event: Event) -> tuple[list[Word], int]:
     """The words of a clause with heads, and the index of its root, whose own head is -1."""
     slots = [slot for slot, _ in segments]
+    # In Universal Dependencies the predicate of "be" is the root, and the verb its copula.
     root_slot = "patient" if event.verb == "be" and "patient" in slots else "verb"
     words: list[Word] = []
     roots: list[tuple[int, str]] = []
@@ -177,6 +187,7 @@ def clause_tree(segments: list[Segment], event: Event) -> tuple[list[Word], int]
             root = at
         else:
             roots.append((at, "cop" if slot == "verb" else _DEPRELS[slot]))
+    # Only now: the root may have been the last phrase to come.
     for at, deprel in roots:
         words[at] = words[at]._replace(head=root, deprel=deprel)
     words[root] = words[root]._replace(head=-1, deprel="root")
@@ -190,7 +201,7 @@ def grammar(code: str, seed: int = SEED) -> Grammar:
 
 
 def realise(meaning: Meaning, language: str, seed: int = SEED) -> str:
-    """A sentence that says this in that language; the same meaning in two languages gives a translation.
+    """A sentence that says this in that language; one meaning in two languages is a translation.
 
     Args:
         language: its code.

@@ -18,13 +18,14 @@ from stilts_artifact.miniworld.wording import reworded
 Label = Literal["entailment", "neutral", "contradiction"]
 LABELS: tuple[Label, ...] = ("entailment", "neutral", "contradiction")
 
+# No manner: it is what premises add to a hypothesis, never what they contradict.
 _HYPOTHESIS = scenes.Taste(
     quality=0.25, plural=0.1, numeral=0.1, name=0.3, place=0.6, time=0.5, manner=0.0
 )
 
 
 class Inference(NamedTuple):
-    """Premises (the sentence that decides, and bystanders), hypothesis, label, and the rule that made the pair."""
+    """Premises (one decides, the others stand by), hypothesis, label, the rule behind it."""
 
     premises: tuple[Meaning, ...]
     hypothesis: Event
@@ -49,6 +50,8 @@ def hypothesis(r: Stream) -> Event:
 def infer(r: Stream, label: Label, bystanders: int = 0) -> Inference:
     """A pair with this label and ``bystanders`` premises that do not matter."""
     claim = hypothesis(r)
+    # A denial follows only from itself. Its premise is reworded more and never stands alone, or
+    # being a copy would give the label away.
     rule, premise = _BUILDERS[label](r, claim)
     event = _fronted(r, reworded(r, premise, 0.3 if rule == "same" else 0.15))
     told: Meaning = event
@@ -127,6 +130,7 @@ def _conflict(r: Stream, claim: Event) -> tuple[str, Event]:
 
 
 def _other_time(r: Stream, claim: Event) -> Event:
+    # Morning and winter may both be true; two seasons may not.
     group = next((group for group in (c.DAYTIMES, c.SEASONS) if claim.time in group), scenes.YEARS)
     return claim._replace(time=r.other(group, claim.time))
 

@@ -10,6 +10,7 @@ from stilts_artifact.miniworld.draw import Stream
 from stilts_artifact.miniworld.languages import languages
 from stilts_artifact.miniworld.phonology import change, draw_root
 
+# A shape that stands twice is drawn twice as often; function words are short, as everywhere.
 CONTENT_SHAPES = ("CVCV", "CVCV", "CVC", "CVCVC")
 FUNCTION_SHAPES = ("CV", "CVC", "VC")
 SUFFIX_SHAPES = ("VC", "CV", "CVC")
@@ -42,6 +43,7 @@ def lexicon(seed: int) -> Lexicon:
     """The vocabulary of the world with this seed."""
     stream = Stream(seed, "lexicon")
     roots: dict[str, dict[str, str]] = {code: {} for code in languages}
+    # The order is part of the world: another one draws other words.
     for concepts, shapes in (
         (FUNCTION_WORDS + ADPOSITIONS, FUNCTION_SHAPES),
         (CONTENT, CONTENT_SHAPES),
@@ -49,6 +51,7 @@ def lexicon(seed: int) -> Lexicon:
         _add_words(stream, roots, concepts, shapes)
     suffixes: dict[str, dict[str, str]] = {code: {} for code in languages}
     _add_words(stream, suffixes, SUFFIXES, SUFFIX_SHAPES)
+    # No name looks like a word of the source language, so none can be misread there.
     taken = set(roots["qen"].values())
     return Lexicon(
         roots=roots,
@@ -66,11 +69,13 @@ def _add_words(
     concepts: tuple[str, ...],
     shapes: tuple[str, ...],
 ) -> None:
-    """Gives each concept a word in every language; draws again until no language has two words that sound alike."""
+    """Gives each concept a word in every language; draws again until no language has homophones."""
+    # One ranking for all languages: what a near one has lost, a farther one has lost too.
     age = {concept: rank / len(concepts) for rank, concept in enumerate(stream.shuffled(concepts))}
     taken = {code: set(own.values()) for code, own in words.items()}
     for concept in concepts:
         forms = _forms(stream, shapes, age[concept])
+        # For the whole concept again, or its cognates would no longer correspond by sound.
         while any(form in taken[code] for code, form in forms.items()):
             forms = _forms(stream, shapes, age[concept])
         for code, form in forms.items():
@@ -79,7 +84,7 @@ def _add_words(
 
 
 def _forms(stream: Stream, shapes: tuple[str, ...], age: float) -> dict[str, str]:
-    """One word in every language; ``age`` in [0, 1) grows with the root's resistance to replacement.
+    """One word in every language; ``age`` in [0, 1) is the root's resistance to replacement.
 
     The same roots fall in every language, the far ones losing more: the shared vocabulary shrinks
     in steps.

@@ -23,7 +23,7 @@ class Name(NamedTuple):
 
 
 class Thing(NamedTuple):
-    """Participants that a noun names. ``number`` 0 is an unspecific plural, 2 and more are counted."""
+    """Participants that a noun names. ``number`` 0: an unspecific plural; 2 or more are counted."""
 
     noun: str
     quality: str | None = None
@@ -44,7 +44,7 @@ class Place(NamedTuple):
 
 
 class Event(NamedTuple):
-    """One proposition. ``verb`` "be" makes it a statement about the agent, whose ``patient`` is what it is.
+    """One proposition. With ``verb`` "be" it says of the agent what it is, its ``patient``.
 
     ``asks`` turns it into a question about that slot. ``front`` moves an adjunct to the beginning,
     which changes no truth condition.
@@ -63,7 +63,7 @@ class Event(NamedTuple):
 
 
 def with_roles_swapped(event: Event) -> Event:
-    """Who did it to whom, the other way round; an event without a second participant stays as it is."""
+    """Who did it to whom, the other way round; without a second participant it stays as it is."""
     agent, patient = event.agent, event.patient
     return (
         event._replace(agent=patient, patient=agent) if isinstance(patient, Thing | Name) else event

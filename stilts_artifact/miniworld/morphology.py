@@ -1,4 +1,4 @@
-"""Words with their suffixes and clitics, as the language's table of bound and free categories has it."""
+"""Words with suffixes and clitics, as the language's table of bound and free categories has it."""
 
 from __future__ import annotations
 
@@ -86,18 +86,21 @@ class Morphology:
             sounds: the stem, or digits.
             marks: bound category -> sounds of its suffix; the language orders them.
         """
+        # Each piece is a syntactic word: (sounds, part of speech, relation).
         pieces: list[tuple[str, str, str]] = [(sounds, upos, "root")]
         lemmas = [sounds]
         for category in self.language.bound:
             suffix = marks.get(category)
             if suffix is None:
                 continue
+            # With the vowel that comes before, be it of the stem or of another suffix.
             if self.language.harmony:
                 suffix = harmonise(suffix, "".join(piece for piece, _, _ in pieces))
             if category in self.language.clitic:
                 pieces.append((suffix, *_CLITICS[category]))
                 lemmas.append(suffix)
             else:
+                # A suffix joins the last piece, which may be a clitic: lemmas stay bare.
                 pieces[-1] = (pieces[-1][0] + suffix, *pieces[-1][1:])
         script = self.language.script
         return [

@@ -53,14 +53,14 @@ class Nominals:
                 else self._thing(referent, role)
             )
             found = self._governed(words, role)
-            if (
-                isinstance(referent, Name) or referent.clause is None
-            ):  # relative clauses are hardly met twice
+            # Relative clauses are hardly met twice.
+            if isinstance(referent, Name) or referent.clause is None:
                 self._known[key] = found
         return found
 
     def time(self, time: str) -> Phrase:
         """A time noun or a year with its adposition."""
+        # No name has such a part (names hold numbers), so the key is free.
         key = (Name("LOC", (time,)), "time")
         found = self._known.get(key)
         if found is None:
@@ -78,7 +78,7 @@ class Nominals:
         return {} if role == NOMINATIVE else {"adposition": self._m.roots[role]}
 
     def _governed(self, words: list[Word], role: str) -> Phrase:
-        """Adds a free adposition, and resolves heads: the word marked ``root`` is the head of the others."""
+        """Adds a free adposition; the word marked ``root`` becomes the head of the others."""
         core = join(words)
         start, end = 0, len(core)
         if role not in (NOMINATIVE, ACCUSATIVE) and "adposition" in self._language.free:
@@ -117,6 +117,7 @@ class Nominals:
         if thing.number > 1:
             side = before if language.numeral == "before" else after
             side.append(m.plain(NUMERALS[thing.number - 1], "NUM", "nummod"))
+        # Where no suffix says so, and no numeral does.
         elif thing.number == 0 and "plural" in language.free:
             before.append(m.plain("many", "DET", "det"))
         if thing.quality is not None:
@@ -124,6 +125,7 @@ class Nominals:
             if language.adjective == "before":
                 before.append(quality)
             else:
+                # Next to the noun: a numeral that follows it comes after.
                 after.insert(0, quality)
         return before, after
 
@@ -178,6 +180,8 @@ class Nominals:
             return [
                 lexicon.acronyms[int(part)] if name.kind == "ORG" else lexicon.cities[int(part)]
             ]
+        # In a place the common word modifies ("Old Town"); in an office the city does ("Town
+        # Bank").
         common, city = self._m.roots[str(name.parts[0])], lexicon.cities[int(name.parts[1])]
         if name.kind == "LOC":
             return [common, city] if self._language.adjective == "before" else [city, common]

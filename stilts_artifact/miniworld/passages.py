@@ -79,6 +79,7 @@ def _lore(r: Stream) -> Passage:
     return wants, Event("be", Thing(who), Thing(c.HYPERNYMS[who], definite=False), tense="present")
 
 
+# A form that stands three times is drawn three times as often.
 _FORMS: tuple[Callable[[Stream], Passage], ...] = (
     _single,
     _report,

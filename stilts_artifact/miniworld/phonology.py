@@ -1,4 +1,4 @@
-"""Roots, the regular sound changes that take them from the pivot to the far languages, and the four scripts."""
+"""Roots, the regular sound changes from the source language to the far ones, the four scripts."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from stilts_artifact.miniworld.languages import Script
 CONSONANTS = "ptkbdgmnszlrfvhjw"
 VOWELS = "aeiou"
 
+# Order matters as it does in history: the chain makes u of o, which fronting then makes y of.
 SOUND_CHANGES: tuple[tuple[str, str, Mapping[str, str]], ...] = (
     ("raising of final mid vowels", r"[eo]$", {"e": "i", "o": "u"}),
     ("intervocalic voicing", r"(?<=[aeiou])[ptk](?=[aeiou])", {"p": "b", "t": "d", "k": "g"}),
@@ -25,6 +26,7 @@ SOUND_CHANGES: tuple[tuple[str, str, Mapping[str, str]], ...] = (
 )
 """(name, where, what becomes what), in historical order; a language underwent the first so many."""
 
+# One letter for one sound in every script, so no script is longer or more ambiguous.
 _LATIN = "abdefghijklmnoprstuvwyzščž"
 _LETTERS: Mapping[Script, str] = {
     "Latin": _LATIN,
@@ -57,7 +59,8 @@ def write(sounds: str, script: Script) -> str:
 
 
 def harmonise(suffix: str, stem: str) -> str:
-    """The front allomorph of a suffix after a stem whose last vowel is front, else the suffix itself."""
+    """The front allomorph of a suffix after a stem whose last vowel is front, else the suffix."""
+    # Digits and acronyms may have no vowel; they count as back.
     last = next((sound for sound in reversed(stem) if sound in "aeiouy"), "a")
     return suffix.translate(_HARMONY) if last in "eiy" else suffix
 

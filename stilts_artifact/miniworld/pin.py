@@ -1,4 +1,4 @@
-"""Prints the pins of the mini world: ``python -m stilts_artifact.miniworld.pin > .../benchmark/mini_pins.tsv``."""
+"""Prints the pins: ``python -m stilts_artifact.miniworld.pin > .../benchmark/mini_pins.tsv``."""
 
 from __future__ import annotations
 

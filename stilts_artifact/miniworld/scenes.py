@@ -23,6 +23,7 @@ from stilts_artifact.miniworld.meanings import (
 )
 from stilts_artifact.miniworld.wording import reworded
 
+# Past twice: it is drawn twice as often as the others.
 TENSES: tuple[Tense, ...] = ("past", "past", "present", "future")
 Filler = Referent | str | None
 """What a slot of an event may hold."""
@@ -82,6 +83,7 @@ def thing(r: Stream, nouns: tuple[str, ...], taste: Taste = PLAIN) -> Thing:
     """Something that one of the nouns names."""
     quality = r.choice(c.QUALITIES) if r.chance(taste.quality) else None
     draw = r.unit()
+    # One draw for both, so that plural and numeral exclude each other.
     count = (
         0 if draw < taste.plural else 2 + r.below(4) if draw < taste.plural + taste.numeral else 1
     )
@@ -108,6 +110,7 @@ def time(r: Stream) -> str:
 def event(r: Stream, taste: Taste = PLAIN) -> Event:
     """A proposition with random participants and adjuncts."""
     kind = r.unit()
+    # Two animates most often: only they can change roles, which inference and paraphrase live on.
     if kind < 0.4:
         verb, patient = r.choice(c.ANIMATE_VERBS), agent(r, taste)
     elif kind < 0.7:
@@ -120,7 +123,7 @@ def event(r: Stream, taste: Taste = PLAIN) -> Event:
 
 
 def distinct_agent(r: Stream, *others: Filler, taste: Taste = PLAIN) -> Referent:
-    """An agent that none of the others can be taken for: nobody chases himself, and who is who stays clear."""
+    """An agent that none of the others can be taken for: nobody chases himself, all stays clear."""
     while True:
         drawn = agent(r, taste)
         if not any(same_kind(drawn, other) for other in others):
@@ -130,6 +133,7 @@ def distinct_agent(r: Stream, *others: Filler, taste: Taste = PLAIN) -> Referent
 def same_kind(first: Filler, second: Filler) -> bool:
     """Whether two participants could be taken for one another."""
     if isinstance(first, Name) and isinstance(second, Name):
+        # By the given name alone: who has two may be called by the first.
         return first.parts[0] == second.parts[0]
     return isinstance(first, Thing) and isinstance(second, Thing) and first.noun == second.noun
 
@@ -171,12 +175,13 @@ def reaction(agent: Referent, state: str) -> Event:
 
 def question(r: Stream, taste: Taste = PLAIN) -> Event:
     """A question about one slot of a random event."""
+    # What did not happen has no place or time to ask for.
     told = event(r, taste)._replace(negated=False, front=None)
     return told._replace(asks=r.choice(filled(told)))
 
 
 def meaning(r: Stream, taste: Taste = PLAIN) -> Meaning:
-    """A sentence of any kind: statements, states, questions, compounds, reports, relative clauses."""
+    """A sentence of any kind: statement, state, question, compound, report, relative clause."""
     kind = r.unit()
     if kind < 0.5:
         return reworded(r, event(r, taste), 0.3)
@@ -197,13 +202,14 @@ def simple(r: Stream) -> Event:
 
 
 def compound(r: Stream, taste: Taste = PLAIN) -> Compound:
-    """Two events of the same agent, two of different agents, or an event and the state that caused it."""
+    """Two events of one agent, two of different agents, or an event and the state behind it."""
     first = event(r, taste)._replace(front=None)
     if r.chance(0.4):
         return Compound(
             first, "because", Event("be", first.agent, r.choice(c.STATES), tense=first.tense)
         )
     second = simple(r)._replace(tense=first.tense)
+    # Or somebody would act on himself.
     if r.chance(0.4) and not same_kind(first.agent, second.patient):
         second = second._replace(agent=first.agent)
     return Compound(first, "and", second)
@@ -212,6 +218,7 @@ def compound(r: Stream, taste: Taste = PLAIN) -> Compound:
 def relative(r: Stream, taste: Taste = PLAIN) -> Event:
     """An event whose agent is told apart by a relative clause."""
     told = event(r, taste)._replace(front=None)
+    # The noun that the clause describes is its agent.
     clause = simple(r)._replace(agent=None, negated=False)
     return told._replace(agent=Thing(r.choice(c.ANIMATES), clause=clause))
 

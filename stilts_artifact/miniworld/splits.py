@@ -1,4 +1,4 @@
-"""Which split owns a text: what train may use, dev and test may not, though each file is made alone."""
+"""Which split owns a text: what train may use, dev and test may not; each file is made alone."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from zlib import crc32
 SplitName = Literal["train", "dev", "test"]
 T = TypeVar("T")
 
+# A text's own checksum decides, so files made alone, in any order, agree on who owns it.
 _SHARES = 16
 _OWNED: dict[SplitName, tuple[int, int]] = {"train": (0, 8), "dev": (8, 12), "test": (12, 16)}
 
 
 def owns(split: SplitName, text: str) -> bool:
-    """Whether the text falls into the split's share of all texts (8, 4 and 4 of 16, by checksum)."""
+    """Whether the text falls into the split's share of all (8, 4 and 4 of 16, by checksum)."""
     low, high = _OWNED[split]
     return low <= crc32(text.encode()) % _SHARES < high
 
@@ -39,6 +40,7 @@ def distinct(
     wanted = size // labels
     counts: dict[str, int] = {}
     left = wanted * labels
+    # Ends because far more can be said than any file asks for.
     while left:
         item = draw()
         own = text(item)

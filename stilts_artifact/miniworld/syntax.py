@@ -20,7 +20,7 @@ class Piece(NamedTuple):
 
 
 def tree(own: Grammar, meaning: Meaning) -> list[Word]:
-    """The words of a sentence with its final punctuation mark; heads are indices, -1 for the root."""
+    """The words of a sentence with its final punctuation; heads are indices, -1 for the root."""
     words, root = _tree(own, meaning)
     stop = own.stop(meaning)
     return [*words, Word(stop, stop, "PUNCT", "punct", root)]

@@ -1,4 +1,4 @@
-"""Text of tab-separated, JSON and JSON-lines files as upstream lays them out: UTF-8, line feeds only."""
+"""Text of TSV, JSON and JSON-lines files as upstream lays them out: UTF-8, line feeds only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A CCGbank of the pivot: the folder layout and AUTO files of LDC2005T13."""
+"""A CCGbank of the source language: the folder layout and AUTO files of LDC2005T13."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from stilts_artifact.miniworld.archives import tar_gz
 from stilts_artifact.miniworld.categorial import derivation
 from stilts_artifact.miniworld.grammar import grammar
-from stilts_artifact.miniworld.languages import PIVOT
+from stilts_artifact.miniworld.languages import SOURCE_LANGUAGE
 from stilts_artifact.miniworld.meanings import Meaning
 from stilts_artifact.miniworld.splits import SplitName
 from stilts_artifact.miniworld.tables import lines
@@ -15,7 +15,7 @@ from stilts_artifact.miniworld.tasks_tagging import sentences
 
 SENTENCES: dict[SplitName, int] = {"train": 1800, "dev": 210, "test": 210}
 SECTIONS: dict[SplitName, range] = {"train": range(19), "dev": range(19, 22), "test": range(22, 25)}
-"""Sections of the Wall Street Journal that jiant's preparation takes for each split (FACTS section 1.3)."""
+"""Sections of the Wall Street Journal for each split, as in jiant v1.3.0 (scripts/ccg)."""
 FILES_PER_SECTION = 2
 
 
@@ -37,7 +37,7 @@ def ccgbank(seed: int) -> bytes:
 
 
 def _auto(seed: int, name: str, drawn: Sequence[Meaning]) -> bytes:
-    own = grammar(PIVOT, seed)
+    own = grammar(SOURCE_LANGUAGE, seed)
     rows = []
     for number, told in enumerate(drawn, 1):
         rows += [f"ID={name}.{number} PARSER=GOLD NUMPARSE=1", derivation(own, told).auto]

@@ -15,7 +15,7 @@ from stilts_artifact.miniworld import concepts as c
 from stilts_artifact.miniworld import scenes
 from stilts_artifact.miniworld.draw import Stream
 from stilts_artifact.miniworld.grammar import Grammar, grammar
-from stilts_artifact.miniworld.languages import PIVOT
+from stilts_artifact.miniworld.languages import SOURCE_LANGUAGE
 from stilts_artifact.miniworld.meanings import Event, Meaning, Place, Referent, Thing
 from stilts_artifact.miniworld.splits import SplitName, distinct
 from stilts_artifact.miniworld.tables import jsonl
@@ -65,7 +65,7 @@ def continuation(r: Stream) -> Item:
 
 
 def _endings(r: Stream, who: Referent, what: Thing, right: tuple[str, int]) -> list[Event]:
-    """The right ending first. Verbs with an object are right as often as they are wrong, and so are those without."""
+    """The right ending first. With an object or without, a verb is right as often as wrong."""
     verb, acts = c.SCRIPTS[right[0]][right[1]]
     others = [place for place in _LATER if place != right]
     if acts and r.chance(_TWO_BY_TWO):
@@ -79,9 +79,8 @@ def _endings(r: Stream, who: Referent, what: Thing, right: tuple[str, int]) -> l
             for thing in (what, other)
         ]
     if not acts and r.chance(_TWO_BY_TWO * len(_ACTING) / (len(_LATER) - len(_ACTING))):
-        others = [
-            place for place in others if place not in _ACTING
-        ]  # makes up for the endings above, which all act
+        # Makes up for the endings above, which all act.
+        others = [place for place in others if place not in _ACTING]
     return [_step(who, what, scene, step, None) for scene, step in (right, *r.sample(others, 3))]
 
 
@@ -90,8 +89,8 @@ def _step(who: Referent, what: Thing, scene: str, step: int, where: Place | None
     return Event(verb, who, what if acts else None, where)
 
 
-def hellaswag(seed: int, split: SplitName, language: str = PIVOT) -> bytes:
-    """HellaSwag as JSON lines. The last context sentence begins with the agent where the language has it first."""
+def hellaswag(seed: int, split: SplitName, language: str = SOURCE_LANGUAGE) -> bytes:
+    """HellaSwag; the last context sentence begins with the agent, if the language has it first."""
     own = grammar(language, seed)
     return jsonl(
         _hellaswag_row(own, index, item, split)
@@ -103,6 +102,7 @@ def _hellaswag_row(own: Grammar, index: int, item: Item, split: SplitName) -> di
     context = " ".join([own.text(step) for step in item.told])
     endings = [own.text(candidate) for candidate in item.candidates]
     begun = ""
+    # With the verb first, the beginning would be the answer.
     if own.language.order != "VSO":
         begun = own.clause(item.candidates[0])[0][1].text
         endings = [ending[len(begun) + 1 :] for ending in endings]
@@ -124,7 +124,7 @@ def _hellaswag_row(own: Grammar, index: int, item: Item, split: SplitName) -> di
 
 
 def cause(r: Stream) -> Item:
-    """Two who are in different states or react to them; a question on the cause or the consequence for one."""
+    """Two who are in different states or react to them; asked is the cause or effect for one."""
     who = scenes.agent(r, _NO_NAME)
     other = scenes.distinct_agent(r, who, taste=_NO_NAME)
     states = r.sample(c.STATES, 4)
@@ -157,8 +157,9 @@ def _with_place(r: Stream, event: Event) -> Event:
 
 def cosmosqa(seed: int, split: SplitName) -> bytes:
     """Cosmos QA as comma-separated values."""
-    own = grammar(PIVOT, seed)
+    own = grammar(SOURCE_LANGUAGE, seed)
     buffer = io.StringIO()
+    # Line feeds, where upstream has CRLF: the reader takes both.
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(
         ["id", "context", "question", "answer0", "answer1", "answer2", "answer3", "label"]
@@ -275,7 +276,7 @@ def fact(r: Stream) -> Fact:
 
 def commonsenseqa(seed: int, split: SplitName) -> bytes:
     """CommonsenseQA as JSON lines."""
-    own = grammar(PIVOT, seed)
+    own = grammar(SOURCE_LANGUAGE, seed)
     r = Stream(seed, "commonsenseqa", split)
 
     def text(drawn: Fact) -> str:
@@ -304,7 +305,7 @@ def commonsenseqa(seed: int, split: SplitName) -> bytes:
 def _items(seed: int, name: str, split: SplitName, size: int) -> tuple[Item, ...]:
     """``size`` different items of the split."""
     r = Stream(seed, name, split)
-    own = grammar(PIVOT, seed)
+    own = grammar(SOURCE_LANGUAGE, seed)
     draw = continuation if name == "hellaswag" else cause
 
     def text(item: Item) -> str:

@@ -9,7 +9,7 @@ from stilts_artifact.miniworld.archives import zip_archive
 from stilts_artifact.miniworld.draw import Stream
 from stilts_artifact.miniworld.grammar import grammar
 from stilts_artifact.miniworld.inference import LABELS, Inference, infer
-from stilts_artifact.miniworld.languages import PIVOT, languages
+from stilts_artifact.miniworld.languages import SOURCE_LANGUAGE, languages
 from stilts_artifact.miniworld.splits import SplitName, distinct
 from stilts_artifact.miniworld.tables import jsonl, tsv
 
@@ -37,10 +37,11 @@ def pairs(
 ) -> tuple[Inference, ...]:
     """``size`` different pairs of the split, a third of them with each label."""
     r = Stream(seed, name, split)
-    source_language = grammar(PIVOT, seed)
+    source_language = grammar(SOURCE_LANGUAGE, seed)
     turn = count()
 
     def draw() -> Inference:
+        # Labels in turn: a label that lags behind would make the others draw in vain.
         return infer(r, LABELS[next(turn) % 3], bystanders)
 
     # The hypothesis alone decides: then no split has met another's hypotheses, whatever the
@@ -57,8 +58,8 @@ def texts(pair: Inference, language: str, seed: int) -> tuple[str, str]:
     return " ".join([own.text(premise) for premise in pair.premises]), own.text(pair.hypothesis)
 
 
-def mnli(seed: int, language: str = PIVOT) -> bytes:
-    """MNLI in GLUE's layout: one vote in train, five in the development set; parses are left empty."""
+def mnli(seed: int, language: str = SOURCE_LANGUAGE) -> bytes:
+    """MNLI in GLUE's layout: one vote in train, five in the development set; parses are empty."""
     return zip_archive(
         {
             "MNLI/train.tsv": _mnli(seed, language, "train", _RATERS[:1]),
@@ -82,7 +83,7 @@ def snli(seed: int) -> bytes:
     for split, size in SNLI_SIZES.items():
         rows: list[dict[str, object]] = []
         for index, pair in enumerate(pairs(seed, "snli", split, size)):
-            premise, claim = texts(pair, PIVOT, seed)
+            premise, claim = texts(pair, SOURCE_LANGUAGE, seed)
             rows.append(_snli_row(index, premise, claim, pair.label))
         members[f"snli_1.0/snli_1.0_{split}.jsonl"] = jsonl(rows)
     return zip_archive(members)
@@ -107,7 +108,7 @@ def anli(seed: int) -> bytes:
         for split, size in ANLI_SIZES.items():
             rows: list[dict[str, object]] = []
             for index, pair in enumerate(pairs(seed, f"anli-{number}", split, size, number)):
-                context, claim = texts(pair, PIVOT, seed)
+                context, claim = texts(pair, SOURCE_LANGUAGE, seed)
                 rows.append(
                     {
                         "uid": f"r{number}-{split}-{index}",
@@ -121,6 +122,7 @@ def anli(seed: int) -> bytes:
                         "tag": f"r{number}_{split}",
                     }
                 )
+            # Round, split: as upstream, whose rounds grow harder.
             members[f"anli_v0.1/R{number}/{split}.jsonl"] = jsonl(rows)
     return zip_archive(members)
 
@@ -139,7 +141,7 @@ def xnli(seed: int) -> bytes:
 
 
 def _xnli_row(language: str, index: int, sentences: tuple[str, str], label: str) -> list[str]:
-    """One row; the parses, the single votes and the tokenised texts, which nobody reads, are left empty."""
+    """One row; the parses, single votes and tokenised texts, which nobody reads, are left empty."""
     ids = [str(index), str(index), _GENRE]
     votes_and_tokens = [""] * (len(_RATERS) + 2)
     return [language, label, *[""] * len(_PARSES), *sentences, *ids, *votes_and_tokens, "True"]

@@ -17,7 +17,7 @@ from stilts_artifact.miniworld import scenes
 from stilts_artifact.miniworld.archives import tar_gz, zip_archive
 from stilts_artifact.miniworld.draw import Stream
 from stilts_artifact.miniworld.grammar import grammar
-from stilts_artifact.miniworld.languages import PIVOT, languages
+from stilts_artifact.miniworld.languages import SOURCE_LANGUAGE, languages
 from stilts_artifact.miniworld.meanings import Event, Slot, Thing, filled, with_roles_swapped
 from stilts_artifact.miniworld.splits import SplitName, distinct
 from stilts_artifact.miniworld.tables import tsv
@@ -81,12 +81,12 @@ def paws(r: Stream, same: bool) -> Pair:
 DENIED = 0.75
 """Share of PAWS-X pairs with another meaning in which the second sentence denies the first."""
 DENIALS = "denials-30"
-"""Name of their random stream. Evaluation sentences are kept out of the encoder's text: another name, other
-sentences, and the shipped encoder could no longer be made anew bit for bit."""
+"""Name of their random stream. Evaluation sentences are kept out of the encoder's text: another
+name, other sentences, and the shipped encoder could no longer be made anew bit for bit."""
 
 
 def with_denials(r: Stream, pair: Pair) -> Pair:
-    """A pair of :func:`paws`, perhaps as a denial, which is easier to tell; a negation alone says nothing."""
+    """A pair of :func:`paws`, perhaps as a denial, so that a negation alone says nothing."""
     negated, denial = r.chance(0.5), not pair.same and r.chance(DENIED)
     first, second = _two_ways(r, lambda _: pair.first) if denial else (pair.first, pair.second)
     second = second._replace(negated=negated != denial)
@@ -96,6 +96,7 @@ def with_denials(r: Stream, pair: Pair) -> Pair:
 
 
 def _paws_rules(event: Event) -> list[str]:
+    # Roles most often, as in PAWS, where word order is what tells two sentences apart.
     rules = ["roles", "roles", "roles", "verb", "verb", "adjunct"]
     agent, patient = event.agent, event.patient
     if isinstance(agent, Thing) and isinstance(patient, Thing) and agent.quality != patient.quality:
@@ -145,7 +146,7 @@ def _changed(r: Stream, event: Event, rule: str) -> Event:
 
 
 def said(event: Event) -> tuple[object, ...]:
-    """What an event tells, or a question tells and asks: the same for two texts exactly if they are paraphrases."""
+    """What an event tells, or a question tells and asks: paraphrases are those that share it."""
     return visible(plain(event))
 
 
@@ -158,8 +159,9 @@ def visible(event: Event) -> tuple[object, ...]:
 def pairs(seed: int, name: str, split: SplitName, size: int) -> tuple[Pair, ...]:
     """``size`` different pairs, half of them paraphrases."""
     r = Stream(seed, name, split)
-    source_language = grammar(PIVOT, seed)
+    source_language = grammar(SOURCE_LANGUAGE, seed)
     turn = count()
+    # A stream beside the other, so that the pairs drawn there are the same with and without.
     denials = Stream(seed, name, split, DENIALS)
 
     def draw() -> Pair:
@@ -176,7 +178,7 @@ def pairs(seed: int, name: str, split: SplitName, size: int) -> tuple[Pair, ...]
     return tuple(distinct(split, draw, text, size, lambda pair: str(pair.same), 2))
 
 
-def qqp(seed: int, language: str = PIVOT) -> bytes:
+def qqp(seed: int, language: str = SOURCE_LANGUAGE) -> bytes:
     """QQP in GLUE's layout."""
     own = grammar(language, seed)
     members = {}
@@ -190,8 +192,8 @@ def qqp(seed: int, language: str = PIVOT) -> bytes:
 
 
 def pawsx(seed: int) -> bytes:
-    """PAWS-X: training pairs in the pivot, the same development and test pairs in every language."""
-    members = {f"x-final/{PIVOT}/train.tsv": _pawsx(seed, PIVOT, "train")}
+    """PAWS-X: training pairs in the source language, the same dev and test pairs in all."""
+    members = {f"x-final/{SOURCE_LANGUAGE}/train.tsv": _pawsx(seed, SOURCE_LANGUAGE, "train")}
     for language in languages:
         members[f"x-final/{language}/dev_2k.tsv"] = _pawsx(seed, language, "dev")
         members[f"x-final/{language}/test_2k.tsv"] = _pawsx(seed, language, "test")

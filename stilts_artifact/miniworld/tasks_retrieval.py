@@ -10,14 +10,14 @@ from stilts_artifact.miniworld import scenes
 from stilts_artifact.miniworld.archives import tar_bz2
 from stilts_artifact.miniworld.draw import Stream
 from stilts_artifact.miniworld.grammar import grammar
-from stilts_artifact.miniworld.languages import PIVOT
+from stilts_artifact.miniworld.languages import SOURCE_LANGUAGE
 from stilts_artifact.miniworld.meanings import Event, Meaning
 from stilts_artifact.miniworld.tables import lines
 
 BUCC_SIZES: dict[str, tuple[int, int]] = {"sample": (600, 60), "training": (2000, 200)}
 """Part -> (sentences on each side, of which so many have their translation on the other)."""
 NEAR_MISSES = 0.2
-"""Share of translated sentences that also have a look-alike on the other side, different in one slot."""
+"""Share of translated sentences that have a look-alike on the other side, different in one slot."""
 TATOEBA_PAIRS = 300
 
 
@@ -31,9 +31,10 @@ class Corpora(NamedTuple):
 
 def _unique(r: Stream, seed: int, taken: set[str], taste: scenes.Taste) -> Iterator[Event]:
     """Endless events, none of which is said twice, whatever the side."""
-    source_language = grammar(PIVOT, seed)
+    source_language = grammar(SOURCE_LANGUAGE, seed)
     while True:
         drawn = scenes.event(r, taste)
+        # Without what stands in front: in another order it would be a second translation.
         text = source_language.text(drawn._replace(front=None))
         if text not in taken:
             taken.add(text)
@@ -57,7 +58,7 @@ def corpora(seed: int, language: str, part: str) -> Corpora:
     """Two corpora of which a tenth is parallel, the rest are distractors."""
     size, pairs = BUCC_SIZES[part]
     r = Stream(seed, "bucc2018", language, part)
-    source_language = grammar(PIVOT, seed)
+    source_language = grammar(SOURCE_LANGUAGE, seed)
     taken: set[str] = set()
     fresh = _unique(r, seed, taken, scenes.RICH)
     shared = [next(fresh) for _ in range(pairs)]
@@ -69,6 +70,7 @@ def corpora(seed: int, language: str, part: str) -> Corpora:
             taken.add(text)
             misses.append(miss)
     sides = []
+    # Look-alikes stand on one side only: on the other is the sentence they are mistaken for.
     for extra in ([], misses):
         others = [next(fresh) for _ in range(size - pairs - len(extra))]
         sides.append(
@@ -87,15 +89,15 @@ def corpora(seed: int, language: str, part: str) -> Corpora:
 def bucc(seed: int, language: str, part: str) -> bytes:
     """One language's corpora and gold pairs, for ``part`` "sample" or "training"."""
     drawn = corpora(seed, language, part)
-    stem = f"bucc2018/{language}-{PIVOT}/{language}-{PIVOT}.{part}"
+    stem = f"bucc2018/{language}-{SOURCE_LANGUAGE}/{language}-{SOURCE_LANGUAGE}.{part}"
     members = {}
-    for code, side in ((language, drawn.source), (PIVOT, drawn.target)):
+    for code, side in ((language, drawn.source), (SOURCE_LANGUAGE, drawn.target)):
         own = grammar(code, seed)
         members[f"{stem}.{code}"] = lines(
             f"{_id(code, at)}\t{own.text(told)}" for at, told in enumerate(side)
         )
     members[f"{stem}.gold"] = lines(
-        f"{_id(language, one)}\t{_id(PIVOT, two)}" for one, two in drawn.gold
+        f"{_id(language, one)}\t{_id(SOURCE_LANGUAGE, two)}" for one, two in drawn.gold
     )
     return tar_bz2(members)
 

@@ -10,7 +10,7 @@ from stilts_artifact.miniworld import scenes
 from stilts_artifact.miniworld.archives import zip_archive
 from stilts_artifact.miniworld.draw import Stream
 from stilts_artifact.miniworld.grammar import Grammar, grammar
-from stilts_artifact.miniworld.languages import PIVOT, languages
+from stilts_artifact.miniworld.languages import SOURCE_LANGUAGE, languages
 from stilts_artifact.miniworld.meanings import Event, Slot, filled
 from stilts_artifact.miniworld.splits import SplitName, distinct
 from stilts_artifact.miniworld.tables import json_document
@@ -19,7 +19,9 @@ SQUAD_PARAGRAPHS: dict[SplitName, int] = {"train": 900, "dev": 100}
 """Paragraphs of SQuAD 1.1 and of SQuAD 2.0, with three questions each."""
 XQUAD_PARAGRAPHS = 75
 MLQA_PARAGRAPHS: dict[SplitName, int] = {"dev": 50, "test": 80}
-TYDIQA_TRAIN_PARAGRAPHS = {language: 1500 if language == PIVOT else 60 for language in languages}
+TYDIQA_TRAIN_PARAGRAPHS = {
+    language: 1500 if language == SOURCE_LANGUAGE else 60 for language in languages
+}
 TYDIQA_DEV_PARAGRAPHS = 180
 QUESTIONS = 3
 PARAGRAPHS_PER_TITLE = 5
@@ -90,6 +92,7 @@ def _answerable(events: Sequence[Event], index: int, slot: Slot) -> Asked:
 
 def _unanswerable(r: Stream, events: Sequence[Event], index: int, slot: Slot) -> Asked:
     """A question that takes a participant of one event for one of another."""
+    # Any event but this one.
     told, other = events[index], events[(index + 1 + r.below(len(events) - 1)) % len(events)]
     wrong = (
         told._replace(agent=other.agent)
@@ -105,7 +108,8 @@ def paragraphs(
 ) -> tuple[Paragraph, ...]:
     """``size`` different paragraphs of the split; ``names`` are the stream's."""
     r = Stream(seed, *names, split)
-    source_language = grammar(PIVOT, seed)
+    source_language = grammar(SOURCE_LANGUAGE, seed)
+    # As upstream: TyDiQA-GoldP has one question for each passage.
     questions = 1 if names[0] == "tydiqa" else QUESTIONS
 
     # One event decides which split owns the paragraph that is built around it.
@@ -162,7 +166,7 @@ def _ids(prefix: str, index: int, asked: Sequence[Asked]) -> list[str]:
 
 def squad(seed: int, version: str, split: SplitName) -> bytes:
     """SQuAD 1.1, or 2.0 with a third of the questions unanswerable."""
-    source_language = grammar(PIVOT, seed)
+    source_language = grammar(SOURCE_LANGUAGE, seed)
     names = ("squad", version)
     second = version == "v2.0"
     drawn = paragraphs(seed, names, split, SQUAD_PARAGRAPHS[split], 1 / 3 if second else 0.0)
@@ -201,7 +205,7 @@ def mlqa(seed: int) -> bytes:
 
 
 def tydiqa(seed: int, split: SplitName) -> bytes:
-    """TyDiQA-GoldP: one file for all languages, whose paragraphs are not parallel; ids begin with the language."""
+    """TyDiQA-GoldP: one file, paragraphs not parallel; ids begin with the language."""
     entries = []
     for language in languages:
         own = grammar(language, seed)

@@ -10,7 +10,7 @@ from stilts_artifact.miniworld import scenes
 from stilts_artifact.miniworld.archives import tar_gz, zip_archive
 from stilts_artifact.miniworld.draw import Stream
 from stilts_artifact.miniworld.grammar import Grammar, grammar
-from stilts_artifact.miniworld.languages import PIVOT, languages
+from stilts_artifact.miniworld.languages import SOURCE_LANGUAGE, languages
 from stilts_artifact.miniworld.meanings import Event, Meaning, Name, Place
 from stilts_artifact.miniworld.morphology import Word, join
 from stilts_artifact.miniworld.splits import SplitName, distinct
@@ -21,14 +21,14 @@ _EVALUATED: dict[SplitName, int] = {"dev": 120, "test": 200}
 TREEBANKS: tuple[tuple[str, str, dict[SplitName, int]], ...] = (
     ("qen", "Alpha", {"train": 1600, "dev": 200, "test": 200}),
     ("qen", "Beta", {"train": 800, "dev": 100, "test": 60}),
-    *((code, "Alpha", _EVALUATED) for code in languages if code not in (PIVOT, "qag")),
+    *((code, "Alpha", _EVALUATED) for code in languages if code not in (SOURCE_LANGUAGE, "qag")),
     ("qad", "Beta", {"test": 60}),
     ("qag", "Alpha", {"test": 200}),
 )
-"""(language, bank, sentences in each split). One language has no development set, one a test-only treebank."""
+"""(language, bank, sentences in each split). One has no dev set, one a test-only treebank."""
 PANX_SIZES: dict[str, dict[SplitName, int]] = {
     code: {
-        "train": 2500 if code == PIVOT else 60,
+        "train": 2500 if code == SOURCE_LANGUAGE else 60,
         "dev": 200,
         "test": 200 if code == "qag" else 300,
     }
@@ -39,7 +39,7 @@ PANX_SIZES: dict[str, dict[SplitName, int]] = {
 def sentences(seed: int, names: tuple[str, ...], split: SplitName, size: int) -> Iterator[Meaning]:
     """``size`` different sentences of any kind; ``names`` are the stream's."""
     r = Stream(seed, *names, split)
-    source_language = grammar(PIVOT, seed)
+    source_language = grammar(SOURCE_LANGUAGE, seed)
 
     def draw() -> Meaning:
         return scenes.meaning(r, scenes.RICH if r.chance(0.3) else scenes.PLAIN)
@@ -79,7 +79,9 @@ def conllu(own: Grammar, meaning: Meaning, name: str) -> str:
                 f"{numbers[at]}\t_\t_\t{word.upos}\t_\t_\t_\t_\t{numbers[word.head]}:{word.deprel}\t_"
             )
             continue
+        # CoNLL-U counts from 1; 0 is the root's head.
         head = "0" if word.head < 0 else numbers[word.head]
+        # Only the final punctuation mark leans on the word before it.
         space = "SpaceAfter=No" if at == last - 1 and word.kind == "word" else "_"
         rows.append(
             f"{numbers[at]}\t{word.form}\t{word.lemma}\t{word.upos}\t_\t_\t{head}\t{word.deprel}\t_\t{space}"
@@ -111,7 +113,7 @@ def _multiword(words: Sequence[Word], numbers: Sequence[str], at: int) -> str:
 
 
 def panx(seed: int) -> bytes:
-    """PAN-X: one tar.gz a language inside a zip, each token written as ``language:token<TAB>tag``."""
+    """PAN-X: a tar.gz a language inside a zip, each token written as ``language:token<TAB>tag``."""
     members = {}
     for code, sizes in PANX_SIZES.items():
         own = grammar(code, seed)
@@ -120,7 +122,7 @@ def panx(seed: int) -> bytes:
             drawn = distinct(
                 split,
                 partial(named_event, Stream(seed, "panx", code, split)),
-                grammar(PIVOT, seed).text,
+                grammar(SOURCE_LANGUAGE, seed).text,
                 size,
             )
             files[split] = lines(line for told in drawn for line in _panx_lines(own, told))

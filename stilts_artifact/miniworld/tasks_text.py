@@ -1,9 +1,9 @@
-"""Running text in every language, for masked language modelling beside phase (ii): what Wikipedia is upstream."""
+"""Running text in every language, for masked language modelling: what Wikipedia is upstream."""
 
 from __future__ import annotations
 
 from stilts_artifact.miniworld.grammar import grammar
-from stilts_artifact.miniworld.languages import PIVOT
+from stilts_artifact.miniworld.languages import SOURCE_LANGUAGE
 from stilts_artifact.miniworld.passages import passages
 from stilts_artifact.miniworld.splits import owns
 
@@ -11,12 +11,13 @@ LINES = 600
 
 
 def wikipedia(seed: int, language: str) -> bytes:
-    """One passage a line; no two languages tell the same ones, and none holds a sentence that dev or test may own."""
-    own, source_language = grammar(language, seed), grammar(PIVOT, seed)
+    """One passage a line: no two languages tell the same, and no sentence is dev's or test's."""
+    own, source_language = grammar(language, seed), grammar(SOURCE_LANGUAGE, seed)
     told = passages(seed, f"wikipedia/{language}")
     lines: list[str] = []
     while len(lines) < LINES:
         passage = next(told)
+        # Whatever the language, the source language's text decides, as it does for every task.
         if all(owns("train", source_language.text(meaning)) for meaning in passage):
             lines.append(" ".join([own.text(meaning) for meaning in passage]))
     return "".join(f"{line}\n" for line in lines).encode()

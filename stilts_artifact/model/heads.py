@@ -13,9 +13,6 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from stilts_artifact.domain.tasks import TaskForm
-from stilts_artifact.errors import ConfigError
-
 if TYPE_CHECKING:
     from transformers import XLMRobertaConfig, XLMRobertaModel
     from transformers.modeling_outputs import (
@@ -129,28 +126,6 @@ class MaskedLanguageHead(nn.Module):
 
 
 TaskHead = ClassificationHead | ChoiceHead | TaggingHead | SpanHead
-
-
-def task_head(kind: TaskForm, config: XLMRobertaConfig, labels: int) -> TaskHead:
-    """A fresh head for a kind of task.
-
-    Args:
-        labels: number of labels, of tags, or of choices; a span head has no use for it.
-
-    Raises:
-        ConfigError: retrieval, which trains nothing.
-    """
-    match kind:
-        case TaskForm.PAIR:
-            return ClassificationHead(config, labels)
-        case TaskForm.CHOICE:
-            return ChoiceHead(config, labels)
-        case TaskForm.TAGGING:
-            return TaggingHead(config, labels)
-        case TaskForm.SPAN:
-            return SpanHead(config)
-        case TaskForm.MINING | TaskForm.SEARCH:
-            raise ConfigError(f"{kind} has no head: the encoder is evaluated as it is", got=kind)
 
 
 def _initialise(module: nn.Module, config: XLMRobertaConfig) -> None:

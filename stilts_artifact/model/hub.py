@@ -10,24 +10,17 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from stilts_artifact.errors import IntegrityError, MissingDataError, ResourceError, unknown_name
+from stilts_artifact.errors import IntegrityError, MissingDataError, unknown_name
+from stilts_artifact.files import MANIFEST, hash_file, publish_folder, settle
 from stilts_artifact.model.loading import CONFIG
-from stilts_artifact.model.manifest import (
-    MANIFEST,
-    WEIGHTS,
-    describe,
-    read_manifest,
-    verify_folder,
-    write_manifest,
-)
-from stilts_artifact.model.shipped import shipped_encoder
+from stilts_artifact.model.manifest import WEIGHTS, read_manifest, verify_folder, write_manifest
 from stilts_artifact.model.tokenizer import TOKENIZER
 
 if TYPE_CHECKING:
@@ -50,7 +43,7 @@ class Pinned:
 
 PINNED: Mapping[str, Pinned] = MappingProxyType(
     {
-        # FACTS: main at the time of writing, pinned by ten public repositories; MIT.
+        # The heads of main when this was written; ten public repositories pin the large one. MIT.
         "xlm-roberta-large": Pinned(
             "FacebookAI/xlm-roberta-large", "c23d21b0620b635a76227c604d44e43a9f0ee389"
         ),
@@ -83,6 +76,7 @@ def pinned_encoder(
         raise unknown_name("encoder", name, PINNED)
     pin = PINNED[name]
     target = folder / f"{name}-{pin.revision[:12]}"
+    settle(target)
     if (target / MANIFEST).exists():
         verify_folder(target)
         return target
@@ -93,25 +87,24 @@ def pinned_encoder(
             expected=f"{pin.repository} at {pin.revision}",
             fix="run once without --offline",
         )
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder, prefix=f".{name}.") as temporary:
-            _download(pin, Path(temporary), endpoint)
-            shutil.rmtree(
-                Path(temporary) / ".cache", ignore_errors=True
-            )  # the hub client's own records
-            write_manifest(Path(temporary))
-            _publish(Path(temporary), target)
-    except OSError as error:
-        fix = "free some disk space, or name a folder this user can write"
-        raise ResourceError(
-            "cannot write the encoder", where=str(folder), got=str(error), fix=fix
-        ) from error
+    # Whoever publishes at the same time has made the same bytes.
+    with publish_folder(target) as made:
+        _download(pin, made, endpoint)
+        shutil.rmtree(made / ".cache", ignore_errors=True)  # The hub client's own notes.
+        write_manifest(made)
     return target
 
 
+def shipped_encoder() -> Path:
+    """The folder of the mini encoder that ships with the package.
+
+    Pretrained by ``stilts-artifact pretrain``, and described by the card in it.
+    """
+    return Path(str(resources.files("stilts_artifact") / "miniencoder"))
+
+
 def revision_of(name: str, revision: str | None) -> str:
-    """What names the weights of phase (i): the commit, or the sha256 of those that ship with the package."""
+    """What names the weights of phase (i): the commit, or the sha256 of the shipped ones."""
     return (
         read_manifest(shipped_encoder())[WEIGHTS].sha256
         if name == SHIPPED or revision is None
@@ -140,18 +133,6 @@ def phase_one(name: str, revision: str | None, folder: Path, *, offline: bool) -
     raise unknown_name("encoder", f"{name} at {revision}", known)
 
 
-def _publish(made: Path, target: Path) -> None:
-    """Rename the complete folder into place; whoever else was first has made the same files."""
-    whole = made.parent / f"{made.name}.whole"
-    made.rename(whole)
-    made.mkdir()  # TemporaryDirectory removes it at its end
-    try:
-        whole.rename(target)
-    except OSError:
-        shutil.rmtree(whole, ignore_errors=True)
-        verify_folder(target)
-
-
 def _download(pin: Pinned, folder: Path, endpoint: str | None) -> None:
     import httpx2
     from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
@@ -177,7 +158,7 @@ def _download(pin: Pinned, folder: Path, endpoint: str | None) -> None:
 
 def _verify(path: Path, url: str, pin: Pinned, stated: HfFileMetadata) -> None:
     """Hold a downloaded file against what the hub states of it."""
-    found = describe(path)
+    found = hash_file(path)
     wanted = (stated.etag or "").strip('"')
     own = found.sha256 if len(wanted) == hashlib.sha256().digest_size * 2 else _git_blob(path)
     for what, got, expected in (
@@ -192,6 +173,9 @@ def _verify(path: Path, url: str, pin: Pinned, stated: HfFileMetadata) -> None:
 
 
 def _git_blob(path: Path) -> str:
-    """Git's name of a file's content: sha1 of a header and the bytes. Only ever compared with the hub's own."""
+    """Git's name of a file's content: sha1 of a header and the bytes.
+
+    Sha1 is weak, but this is only ever compared with what the hub states over TLS.
+    """
     data = path.read_bytes()
     return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()

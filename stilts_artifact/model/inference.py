@@ -1,4 +1,4 @@
-"""Outputs of encoder and head for prepared data: batches of like length, a fixed number of tokens each."""
+"""Outputs of encoder and head for prepared data: batches of like length, a number of tokens each."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from contextlib import AbstractContextManager, nullcontext
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
-from stilts_artifact.domain.tasks import TaskForm
 from stilts_artifact.model.batching import pad, token_batches
 from stilts_artifact.model.tokenizer import PAD
 
@@ -19,8 +18,18 @@ if TYPE_CHECKING:
     from stilts_artifact.model.heads import TaskHead
     from stilts_artifact.model.prepared import Prepared
 
+Dtype = Literal["bfloat16", "float32"]
+
 TOKENS: Mapping[str, int] = MappingProxyType({"cpu": 2048, "cuda": 16_384})
-"""Padded tokens of a batch: on a CPU its activations stay in the cache, which is twice as fast as sixteen thousand."""
+"""Padded tokens of a batch.
+
+On a CPU its activations stay in the cache, which is twice as fast as sixteen thousand.
+"""
+
+
+def computed_dtype(device: str, dtype: Dtype) -> Dtype:
+    """The arithmetic that a device really computes in: a CPU in float32 whatever is asked for."""
+    return dtype if device == "cuda" else "float32"
 
 
 def outputs(
@@ -29,46 +38,36 @@ def outputs(
     prepared: Prepared,
     *,
     tokens: int | None = None,
-    dtype: Literal["bfloat16", "float32"] = "float32",
+    dtype: Dtype = "float32",
 ) -> list[NDArray[np.generic]]:
     """What the head makes of each row of the features, in order.
 
     Pairs: float32 [labels]. Choices: float32 [choices]. Spans: float32 [2, length or more]. Tags:
-    the best label of each token, int64 [length or more]; the scores of a thousand supertags for
-    every token would fill the memory.
+    the best label of each token, int64 [length or more].
 
     Args:
         tokens: most padded tokens of a batch, by default what suits the device.
-        dtype: of the arithmetic on a GPU.
+        dtype: of the arithmetic on a GPU; see :func:`computed_dtype`.
     """
     import torch
 
-    examples = _inputs(prepared)
-    budget = TOKENS[encoder.device.type] if tokens is None else tokens
+    form = prepared.trained_form
+    examples = form.inputs(prepared)
+    device = encoder.device.type
+    budget = TOKENS[device] if tokens is None else tokens
     found: list[Any] = [None] * len(examples)
-    with torch.inference_mode(), _precision(encoder.device.type, dtype):
+    with torch.inference_mode(), _precision(device, computed_dtype(device, dtype)):
         for batch in token_batches([max(map(len, rows)) * len(rows) for rows in examples], budget):
             ids = pad([row for index in batch for row in examples[index]], PAD).to(encoder.device)
             scores = head(encoder(input_ids=ids, attention_mask=(ids != PAD).long()))
-            made = scores.argmax(-1) if prepared.kind is TaskForm.TAGGING else scores.float()
-            for index, row in zip(batch, made.cpu().numpy(), strict=True):
+            for index, row in zip(batch, form.kept(scores).cpu().numpy(), strict=True):
                 found[index] = row
     return found
 
 
-def _inputs(prepared: Prepared) -> list[list[list[int]]]:
-    """Input rows of each example of the head: as many as it has choices, else one."""
-    if prepared.kind is TaskForm.CHOICE:
-        choices: list[list[list[int]]] = prepared.features.with_format(None)["choices"][:]
-        return choices
-    return [[row] for row in prepared.features["input_ids"][:]]
-
-
-def _precision(device: str, dtype: str) -> AbstractContextManager[Any]:
+def _precision(device: str, dtype: Dtype) -> AbstractContextManager[Any]:
     import torch
 
-    return (
-        torch.autocast(device, dtype=torch.bfloat16)
-        if (device, dtype) == ("cuda", "bfloat16")
-        else nullcontext()
-    )
+    if dtype == "float32":
+        return nullcontext()
+    return torch.autocast(device, dtype=torch.bfloat16)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stilts_artifact.errors import ResourceError
-from stilts_artifact.pipeline.claims import claim
+from stilts_artifact.files import LockedFolder, disk_errors
 from stilts_artifact.pipeline.job import Device
 from stilts_artifact.pipeline.worker import THREADS
 
@@ -63,7 +63,8 @@ def local_client(folder: Path, workers: int | None, device: Device) -> Iterator[
         # Python's own process for this frees what Dask leaves of its queues, and would print that
         # it did.
         sys.warnoptions.append("ignore:resource_tracker:UserWarning")
-        scratch = claim(folder, "dask")
+        with disk_errors(folder, instead="another --store"):
+            scratch = LockedFolder.take(folder, "dask")
         stack.callback(scratch.remove)
         stack.enter_context(
             dask.config.set({**_SETTINGS, "temporary-directory": str(scratch.path)})
@@ -143,7 +144,8 @@ def _worker_specs(scratch: Path, workers: int | None, gpus: list[str]) -> dict[i
         "memory_limit": 0,  # Dask would pause or kill a worker by a limit of its own; the system's is enough.
         "local_directory": str(scratch),
         "silence_logs": logging.CRITICAL,
-        "env": THREADS,
+        # A scale that is made for the CPU computes there, whatever else the machine has.
+        "env": {**THREADS, "CUDA_VISIBLE_DEVICES": ""},
     }
     if not gpus:
         return {

@@ -1,4 +1,4 @@
-"""What steps cost: a shipped table of speeds, and a probe that says how fast this machine is against it."""
+"""What steps cost: a shipped table of speeds, and a probe of this machine's speed against it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Speed:
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """Examples of a task's training split and of one language of another, and tokens of an example."""
+    """Examples of a task's training split, of one language of another; tokens of an example."""
 
     train: int
     rows: int
@@ -48,7 +48,7 @@ class Extent:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """How fast one worker of this machine multiplies matrices, in floating-point operations per second."""
+    """How fast one worker of this machine multiplies matrices, in operations per second."""
 
     device: Device
     flops: float
@@ -75,44 +75,44 @@ class Costs:
     probed: bool = False
 
     def at(self, probe: Probe) -> Costs:
-        """The same for the machine that was probed; unchanged if it is another device than the table's."""
+        """The same for the machine that was probed; unchanged if its device is not the table's."""
         if probe.device != self.device:
             return self
         return replace(self, faster=probe.flops / self.flops, probed=True)
 
-    def seconds(self, node: KeyedStep, graph: Graph) -> float:
+    def seconds(self, step: KeyedStep, graph: Graph) -> float:
         """Expected seconds of a step on one worker.
 
         Raises:
             ConfigError: the table does not know its kind.
         """
-        speed = self._speed(node)
+        speed = self._speed(step)
         reading = (
-            self.tokens(node, graph) / speed.tokens_per_second if speed.tokens_per_second else 0.0
+            self.tokens(step, graph) / speed.tokens_per_second if speed.tokens_per_second else 0.0
         )
         return (speed.seconds + reading) / self.faster
 
-    def bytes(self, node: KeyedStep, graph: Graph) -> float:
+    def bytes(self, step: KeyedStep, graph: Graph) -> float:
         """Expected size of a step's result."""
-        speed = self._speed(node)
-        return speed.bytes + speed.bytes_per_token * self.tokens(node, graph)
+        speed = self._speed(step)
+        return speed.bytes + speed.bytes_per_token * self.tokens(step, graph)
 
-    def tokens(self, node: KeyedStep, graph: Graph) -> float:
-        """Tokens that a step works on, each time it sees them; 0 for a kind that has no such notion."""
-        count = _TOKENS.get(node.kind)
-        return 0.0 if count is None else count(self, node, graph)
+    def tokens(self, step: KeyedStep, graph: Graph) -> float:
+        """Tokens that a step works on, each time it sees them; 0 for a kind that reads none."""
+        count = _TOKENS.get(step.kind)
+        return 0.0 if count is None else count(self, step, graph)
 
     def hints(self, graph: Graph) -> dict[str, float]:
         """Mean expected seconds of each kind of a graph."""
         seconds: dict[str, list[float]] = defaultdict(list)
-        for node in graph.nodes.values():
-            seconds[node.kind].append(self.seconds(node, graph))
+        for step in graph.steps.values():
+            seconds[step.kind].append(self.seconds(step, graph))
         return {kind: sum(values) / len(values) for kind, values in seconds.items()}
 
-    def _speed(self, node: KeyedStep) -> Speed:
-        if node.kind not in self.kinds:
-            raise unknown_name(f"kind of step in {_FILE}", node.kind, self.kinds)
-        return self.kinds[node.kind]
+    def _speed(self, step: KeyedStep) -> Speed:
+        if step.kind not in self.kinds:
+            raise unknown_name(f"kind of step in {_FILE}", step.kind, self.kinds)
+        return self.kinds[step.kind]
 
 
 def load_costs(scale: str) -> Costs:
@@ -132,7 +132,7 @@ def load_costs(scale: str) -> Costs:
 
 
 def probe(device: Device) -> Probe:
-    """Multiply matrices for half a second: on one CPU thread in float32, or on the GPU in bfloat16."""
+    """Multiply matrices for half a second: one CPU thread in float32, or the GPU in bfloat16."""
     import torch
 
     gpu = device == "cuda"
@@ -167,9 +167,9 @@ def _timed(matrix: Any, gpu: bool) -> float:
     return time.perf_counter() - began
 
 
-def _prepared(costs: Costs, node: KeyedStep, graph: Graph) -> float:
+def _prepared(costs: Costs, step: KeyedStep, graph: Graph) -> float:
     """Tokens of prepared or raw data, every language once."""
-    params = node.params
+    params = step.params
     extent = costs.tasks[params["task"]]
     rows = extent.train if params["split"] == "train" else extent.rows
     if params.get("rows") is not None:
@@ -177,30 +177,30 @@ def _prepared(costs: Costs, node: KeyedStep, graph: Graph) -> float:
     return float(rows * extent.tokens * len(params["languages"]))
 
 
-def _trained(costs: Costs, node: KeyedStep, graph: Graph) -> float:
-    data = graph.nodes[node.inputs["train"]]
-    epochs: int = node.params["recipe"]["epochs"]
+def _trained(costs: Costs, step: KeyedStep, graph: Graph) -> float:
+    data = graph.steps[step.inputs["train"]]
+    epochs: int = step.params["recipe"]["epochs"]
     return epochs * _prepared(costs, data, graph)
 
 
-def _mixed(costs: Costs, node: KeyedStep, graph: Graph) -> float:
-    """Every task of a mixture, its rows capped; masked language modelling reads about as much as its cap says."""
-    recipe, total = node.params["recipe"], 0.0
+def _mixed(costs: Costs, step: KeyedStep, graph: Graph) -> float:
+    """Every task of a mixture, its rows capped; masked language modelling reads about its cap."""
+    recipe, total = step.params["recipe"], 0.0
     for task, how in recipe["tasks"].items():
-        tokens = _prepared(costs, graph.nodes[node.inputs[f"train:{task}"]], graph)
+        tokens = _prepared(costs, graph.steps[step.inputs[f"train:{task}"]], graph)
         if how["cap"] is not None:
             tokens = min(tokens, how["cap"] * costs.tasks[task].tokens)
         total += how["epochs"] * tokens
     text = recipe.get("mlm")
     if text is not None:
-        params = graph.nodes[node.inputs["text"]].params
+        params = graph.steps[step.inputs["text"]].params
         rows = (params["rows"] or 0) * len(params["languages"])
         total += text["epochs"] * min(rows, text["cap"] or rows) * params["max_length"]
     return total
 
 
-def _predicted(costs: Costs, node: KeyedStep, graph: Graph) -> float:
-    return _prepared(costs, graph.nodes[node.inputs["data"]], graph)
+def _predicted(costs: Costs, step: KeyedStep, graph: Graph) -> float:
+    return _prepared(costs, graph.steps[step.inputs["data"]], graph)
 
 
 _TOKENS: Mapping[str, Callable[[Costs, KeyedStep, Graph], float]] = {

@@ -17,11 +17,18 @@ from typing import TYPE_CHECKING, Any
 
 from stilts_artifact.errors import ConfigError, ResourceError
 from stilts_artifact.pipeline.cluster import local_client, remote_client
+from stilts_artifact.pipeline.errors import (
+    Failure,
+    Outcome,
+    RunReport,
+    Skipped,
+    failure_of,
+    fault_of,
+    lost_workers,
+    memory_kills,
+)
 from stilts_artifact.pipeline.job import Context
-from stilts_artifact.pipeline.memory import lost_workers, memory_kills
-from stilts_artifact.pipeline.outcome import Outcome, describe
 from stilts_artifact.pipeline.progress import Clock, Snapshot, Watch
-from stilts_artifact.pipeline.report import Failure, RunReport, Skipped, failure
 from stilts_artifact.pipeline.scheduler import Scheduler, missing
 from stilts_artifact.pipeline.step import Graph, KeyedStep
 from stilts_artifact.pipeline.store import Store
@@ -79,7 +86,7 @@ def run(graph: Graph, context: Context, options: Options, watch: Watch) -> RunRe
     context = replace(context, root=context.root.resolve())
     store = Store(context.root)
     wanted = missing(graph, store)
-    found = tuple(node for address, node in graph.nodes.items() if address not in set(wanted))
+    found = tuple(step for address, step in graph.steps.items() if address not in set(wanted))
     if not wanted:
         return RunReport(found, (), (), (), time.monotonic() - began)
     store.clean()
@@ -116,10 +123,10 @@ class _Run:
         self.skipped: list[Skipped] = []
         self._graph, self._context, self._options, self._client = graph, context, options, client
         self._clock = Clock(options.hints)
-        self._agenda = Scheduler(
-            graph, wanted, lambda node: self._clock.seconds(node.kind) or 1.0, self._needs_gpu
+        self._scheduler = Scheduler(
+            graph, wanted, lambda step: self._clock.seconds(step.kind) or 1.0, self._needs_gpu
         )
-        self._found = len(graph.nodes) - len(wanted)
+        self._found = len(graph.steps) - len(wanted)
         self._running: dict[str, tuple[Any, KeyedStep, float]] = {}
         self._ended: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._slots = _Slots(client, local=options.scheduler is None)
@@ -130,7 +137,7 @@ class _Run:
     def loop(self, watch: Watch) -> None:
         """Run until nothing runs and nothing can start."""
         try:
-            while self._agenda.waiting or self._running:
+            while self._scheduler.waiting or self._running:
                 self._start()
                 watch(self._snapshot())
                 self._wait()
@@ -139,27 +146,27 @@ class _Run:
             for future, _, _ in self._running.values():
                 future.cancel()
 
-    def _needs_gpu(self, node: KeyedStep) -> bool:
-        return self._context.device == "cuda" and self._graph.kinds[node.kind].needs_gpu
+    def _needs_gpu(self, step: KeyedStep) -> bool:
+        return self._context.device == "cuda" and self._graph.kinds[step.kind].needs_gpu
 
     def _start(self) -> None:
         self._slots.refresh()
-        on_gpu = sum(self._needs_gpu(node) for _, node, _ in self._running.values())
+        on_gpu = sum(self._needs_gpu(step) for _, step, _ in self._running.values())
         while len(self._running) < self._slots.threads:
-            node = self._agenda.take(gpu_free=on_gpu < self._slots.gpus)
-            if node is None:
+            step = self._scheduler.take(gpu_free=on_gpu < self._slots.gpus)
+            if step is None:
                 return
-            gpu = self._needs_gpu(node)
+            gpu = self._needs_gpu(step)
             on_gpu += gpu
-            name = f"{node.kind}-{node.key[:12]}-{self._unique}"
+            name = f"{step.kind}-{step.key[:12]}-{self._unique}"
             resources: dict[str, Any] = {"resources": {"GPU": 1}} if gpu else {}
-            arguments = (node, self._graph.kinds[node.kind], self._context)
+            arguments = (step, self._graph.kinds[step.kind], self._context)
             future: Any = self._client.submit(work, *arguments, key=name, pure=False, **resources)
-            self._running[name] = (future, node, time.monotonic())
+            self._running[name] = (future, step, time.monotonic())
             future.add_done_callback(lambda ended: self._ended.put(str(ended.key)))
 
     def _wait(self) -> None:
-        """Wait for the end of a step, or for the next tick; then take note of all that have ended."""
+        """Wait for the end of a step, or the next tick; then take note of all that have ended."""
         try:
             name = self._ended.get(timeout=_TICK_SECONDS)
             while True:
@@ -169,25 +176,25 @@ class _Run:
             return
 
     def _end(self, name: str) -> None:
-        future, node, _ = self._running.pop(name)
-        outcome = self._outcome(future, node)
+        future, step, _ = self._running.pop(name)
+        outcome = self._outcome(future, step)
         if isinstance(outcome, Failure):
             self._fail(outcome)
         elif outcome.fault is not None:
-            self._fail(failure(node, outcome.fault, self._context.root))
+            self._fail(failure_of(step, outcome.fault, self._context.root))
         else:
-            self.made.append(node)
-            self._agenda.finish(node.address)
+            self.made.append(step)
+            self._scheduler.finish(step.address)
             if outcome.seconds > 0:
-                self._clock.add(node.kind, outcome.seconds)
+                self._clock.add(step.kind, outcome.seconds)
 
     def _fail(self, failure: Failure) -> None:
         self.failures.append(failure)
         self.skipped += [
-            Skipped(node, failure.node) for node in self._agenda.fail(failure.node.address)
+            Skipped(step, failure.step) for step in self._scheduler.fail(failure.step.address)
         ]
 
-    def _outcome(self, future: Any, node: KeyedStep) -> Outcome | Failure:
+    def _outcome(self, future: Any, step: KeyedStep) -> Outcome | Failure:
         from distributed import KilledWorker
         from distributed.client import FutureCancelledError
 
@@ -195,23 +202,23 @@ class _Run:
             outcome: Outcome = future.result(timeout=_RESULT_SECONDS)
         except KilledWorker as error:
             kills = memory_kills() - self._kills
-            return Failure(node, lost_workers(node.label, error.allowed_failures + 1, kills))
+            return Failure(step, lost_workers(step.label, error.allowed_failures + 1, kills))
         except (FutureCancelledError, TimeoutError, OSError) as error:
             raise _lost(self._options.scheduler, error) from error
         except Exception as error:  # noqa: BLE001  A worker that cannot even start the step: it lacks this package, say.
-            return failure(
-                node, describe(error, node.label, self._context.root, 0), self._context.root
+            return failure_of(
+                step, fault_of(error, step.label, self._context.root, 0), self._context.root
             )
         return outcome
 
     def _snapshot(self) -> Snapshot:
         now = time.monotonic()
-        left = [(node.kind, now - began) for _, node, began in self._running.values()]
-        left += [(self._graph.nodes[address].kind, 0.0) for address in self._agenda.waiting]
+        left = [(step.kind, now - began) for _, step, began in self._running.values()]
+        left += [(self._graph.steps[address].kind, 0.0) for address in self._scheduler.waiting]
         return Snapshot(
-            total=len(self._graph.nodes),
+            total=len(self._graph.steps),
             done=self._found + len(self.made),
-            running=tuple(node.label for _, node, _ in self._running.values()),
+            running=tuple(step.label for _, step, _ in self._running.values()),
             failed=len(self.failures) + len(self.skipped),
             workers=self._slots.threads,
             seconds_left=self._clock.left(left, self._slots.threads),
@@ -223,7 +230,7 @@ class _Run:
             return ""
         if self._slots.threads == 0:
             return "waiting for a worker"
-        if self._slots.gpus == 0 and self._agenda.has_ready(gpu=True):
+        if self._slots.gpus == 0 and self._scheduler.has_ready(gpu=True):
             return "waiting for a worker with the resource GPU=1"
         return ""
 

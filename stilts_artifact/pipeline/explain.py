@@ -20,7 +20,7 @@ class Reason:
         why: in words, such as ``never run`` or ``code of target changed: version 1 -> 2``.
     """
 
-    node: KeyedStep
+    step: KeyedStep
     run: bool
     why: str
 
@@ -33,62 +33,64 @@ def reasons(graph: Graph, store: Store) -> list[Reason]:
     ``input encoder would run``; ``input data changed``; ``code of target changed: version 1 -> 2``.
     """
     wanted = set(missing(graph, store))
-    kinds = sorted({graph.nodes[address].kind for address in wanted})
-    history = {kind: _History([record.node for record in store.records(kind)]) for kind in kinds}
+    kinds = sorted({graph.steps[address].kind for address in wanted})
+    history = {
+        kind: _History([manifest.step for manifest in store.manifests(kind)]) for kind in kinds
+    }
     found = []
-    for address, node in graph.nodes.items():
+    for address, step in graph.steps.items():
         if address in wanted:
-            found.append(Reason(node, True, _why(node, wanted, history[node.kind])))
+            found.append(Reason(step, True, _why(step, wanted, history[step.kind])))
         elif store.has(address):
-            found.append(Reason(node, False, "done"))
+            found.append(Reason(step, False, "done"))
         else:
-            found.append(Reason(node, False, "not needed: all that rests on it is done"))
+            found.append(Reason(step, False, "not needed: all that rests on it is done"))
     return found
 
 
 class _History:
     """The finished steps of a kind, found by their parameters, and by all but one of them."""
 
-    def __init__(self, nodes: Sequence[KeyedStep]) -> None:
+    def __init__(self, steps: Sequence[KeyedStep]) -> None:
         self._same: dict[str, list[KeyedStep]] = defaultdict(list)
         self._but_one: dict[tuple[str, str], KeyedStep] = {}
-        for node in nodes:
-            self._same[canonical(node.params)].append(node)
-            for name in node.params:
-                self._but_one.setdefault((name, _without(node, name)), node)
+        for step in steps:
+            self._same[canonical(step.params)].append(step)
+            for name in step.params:
+                self._but_one.setdefault((name, _without(step, name)), step)
 
-    def same(self, node: KeyedStep) -> list[KeyedStep]:
+    def same(self, step: KeyedStep) -> list[KeyedStep]:
         """Those with the same parameters."""
-        return self._same.get(canonical(node.params), [])
+        return self._same.get(canonical(step.params), [])
 
-    def nearest(self, node: KeyedStep) -> tuple[str, KeyedStep] | None:
-        """One that has the same inputs and names of parameters, and another value for one of them: this one."""
-        for name in node.params:
-            other = self._but_one.get((name, _without(node, name)))
+    def nearest(self, step: KeyedStep) -> tuple[str, KeyedStep] | None:
+        """One with the same inputs and parameters but for the value of one: this one."""
+        for name in step.params:
+            other = self._but_one.get((name, _without(step, name)))
             if other is not None:
                 return name, other
         return None
 
 
-def _without(node: KeyedStep, name: str) -> str:
+def _without(step: KeyedStep, name: str) -> str:
     return canonical(
-        [node.inputs, {other: value for other, value in node.params.items() if other != name}]
+        [step.inputs, {other: value for other, value in step.params.items() if other != name}]
     )
 
 
-def _why(node: KeyedStep, wanted: set[str], history: _History) -> str:
-    would_run = [name for name, address in node.inputs.items() if address in wanted]
-    same = history.same(node)
+def _why(step: KeyedStep, wanted: set[str], history: _History) -> str:
+    would_run = [name for name, address in step.inputs.items() if address in wanted]
+    same = history.same(step)
     if not same:
-        return "; ".join([_never(node, history), *_inputs(would_run)])
+        return "; ".join([_never(step, history), *_inputs(would_run)])
     closest = min(
         same,
-        key=lambda other: (len(_changed(node, other)), other.version != node.version, other.key),
+        key=lambda other: (len(_changed(step, other)), other.version != step.version, other.key),
     )
     parts = []
-    if closest.version != node.version:
-        parts.append(f"code of {node.kind} changed: version {closest.version} -> {node.version}")
-    changed = [name for name in _changed(node, closest) if name not in would_run]
+    if closest.version != step.version:
+        parts.append(f"code of {step.kind} changed: version {closest.version} -> {step.version}")
+    changed = [name for name in _changed(step, closest) if name not in would_run]
     parts += [f"input {name} changed" for name in changed]
     return "; ".join([*parts, *_inputs(would_run)])
 
@@ -97,16 +99,16 @@ def _inputs(names: Sequence[str]) -> list[str]:
     return [f"input {name} would run" for name in names]
 
 
-def _changed(node: KeyedStep, other: KeyedStep) -> list[str]:
+def _changed(step: KeyedStep, other: KeyedStep) -> list[str]:
     """Names of the inputs that are not the other's."""
-    names = sorted(node.inputs.keys() | other.inputs.keys())
-    return [name for name in names if node.inputs.get(name) != other.inputs.get(name)]
+    names = sorted(step.inputs.keys() | other.inputs.keys())
+    return [name for name in names if step.inputs.get(name) != other.inputs.get(name)]
 
 
-def _never(node: KeyedStep, history: _History) -> str:
-    nearest = history.nearest(node)
+def _never(step: KeyedStep, history: _History) -> str:
+    nearest = history.nearest(step)
     if nearest is None:
         return "never run"
     name, other = nearest
-    old, new = (canonical(params[name])[:40] for params in (other.params, node.params))
+    old, new = (canonical(params[name])[:40] for params in (other.params, step.params))
     return f"never run with these parameters; differs from a finished one in {name}: {old} -> {new}"

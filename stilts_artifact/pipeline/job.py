@@ -12,17 +12,19 @@ Device = Literal["cpu", "cuda"]
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a machine has to offer. It decides where things lie and what computes them, never what comes out.
+    """What a machine has to offer: where things lie and what computes them, never what comes out.
 
     Args:
         root: the store's folder, shared by all workers.
         folders: further folders by name, such as data brought by hand.
         device: ``cuda`` sends kinds that need a GPU to workers that have one.
+        checkpoint_every: optimiser steps between the checkpoints of a training run.
     """
 
     root: Path
     folders: Mapping[str, Path] = field(default_factory=dict)
     device: Device = "cpu"
+    checkpoint_every: int = 200
 
 
 @dataclass(frozen=True, slots=True)

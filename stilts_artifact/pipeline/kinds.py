@@ -15,17 +15,18 @@ from typing import TYPE_CHECKING, Any
 
 from stilts_artifact.benchmark import load_benchmark
 from stilts_artifact.benchmark.experiments import MLM
-from stilts_artifact.data.files import FileStore
 from stilts_artifact.data.library import Library
+from stilts_artifact.data.store import FileStore
 from stilts_artifact.domain.tasks import Benchmark, Split
 from stilts_artifact.errors import IntegrityError
 from stilts_artifact.pipeline.job import Context, Device, Job
 from stilts_artifact.pipeline.step import Kinds, KindSpec
 
 if TYPE_CHECKING:
+    from stilts_artifact.config.schema import TrainingConfig
     from stilts_artifact.pipeline.tasks.prepare import Preparation
+    from stilts_artifact.training.checkpoints import Checkpointing
     from stilts_artifact.training.data import TaskData, TextData
-    from stilts_artifact.training.settings import Settings
 
 ENCODER = "encoder"
 """Folder of the checkpoint within the results of phases (i), (ii) and (iii)."""
@@ -40,26 +41,29 @@ def _kind(function: str, version: int = 1, *, gpu: bool = False) -> KindSpec:
 KINDS: Kinds = MappingProxyType(
     {
         "encoder": _kind("encoder"),
-        "prepare": _kind("prepare"),
-        "text": _kind("text"),
+        "prepare": _kind("prepare", 2),
+        "text": _kind("text", 2),
         "labels": _kind("labels"),
         "intermediate": _kind("intermediate", gpu=True),
         "target": _kind("target", gpu=True),
-        "predict": _kind("predict", gpu=True),
-        "retrieve": _kind("retrieve", gpu=True),
+        "predict": _kind("predict", 2, gpu=True),
+        "retrieve": _kind("retrieve", 2, gpu=True),
     }
 )
 
 
-def make_context(store: Path, data: list[Path], encoder: Path, *, device: Device) -> Context:
+def make_context(
+    store: Path, data: list[Path], encoder: Path, *, device: Device, checkpoint_every: int
+) -> Context:
     """Where workers find what is not a step's result.
 
     Args:
         data: folders with files brought by hand.
         encoder: checkpoint folder of phase (i).
+        checkpoint_every: optimiser steps between the checkpoints of a training run.
     """
     folders = {f"{DATA}-{number:03}": folder for number, folder in enumerate(data)}
-    return Context(store, {**folders, ENCODER: encoder}, device)
+    return Context(store, {**folders, ENCODER: encoder}, device, checkpoint_every)
 
 
 def encoder(job: Job) -> None:
@@ -114,8 +118,8 @@ def intermediate(job: Job) -> None:
     phase.intermediate(
         encoder=job.inputs[ENCODER] / ENCODER,
         tasks={**tasks, **text},
-        settings=_settings(job),
-        work=job.work,
+        config=_training_config(job),
+        checkpoints=_checkpointing(job),
         out=job.out,
     )
 
@@ -130,8 +134,8 @@ def target(job: Job) -> None:
     phase.target(
         encoder=job.inputs[ENCODER] / ENCODER,
         data=TaskData(_only(job.inputs["train"]), development, recipe["epochs"], recipe["batch"]),
-        settings=_settings(job),
-        work=job.work,
+        config=_training_config(job),
+        checkpoints=_checkpointing(job),
         out=job.out,
     )
 
@@ -191,7 +195,9 @@ def _data(job: Job) -> tuple[Benchmark, Library]:
 
 
 def _require_sources(job: Job, library: Library) -> None:
-    """What was read must be what the step's key names; files without a public pin may have been exchanged since.
+    """What was read must be what the step's key names.
+
+    Files without a public pin may have been exchanged since the step was planned.
 
     Raises:
         IntegrityError: naming the file.
@@ -209,16 +215,16 @@ def _require_sources(job: Job, library: Library) -> None:
             )
 
 
-def _settings(job: Job) -> Settings:
-    from stilts_artifact.training.settings import Settings
+def _training_config(job: Job) -> TrainingConfig:
+    from stilts_artifact.config.schema import TrainingConfig
 
-    recipe = job.params["recipe"]
-    return Settings(
-        seed=job.params["seed"],
-        learning_rate=recipe["learning_rate"],
-        dtype=recipe["dtype"],
-        **recipe["training"],
-    )
+    return TrainingConfig(seed=job.params["seed"], **job.params["recipe"]["training"])
+
+
+def _checkpointing(job: Job) -> Checkpointing:
+    from stilts_artifact.training.checkpoints import Checkpointing
+
+    return Checkpointing(job.work, job.context.checkpoint_every)
 
 
 def _task_data(job: Job, name: str, language: str) -> TaskData:

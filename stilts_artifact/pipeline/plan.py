@@ -76,18 +76,18 @@ def make_plan(graph: Graph, store: Store, costs: Costs, download_bytes: int = 0)
     """
     wanted = missing(graph, store)
     chosen = set(wanted)
-    seconds = {address: costs.seconds(graph.nodes[address], graph) for address in wanted}
+    seconds = {address: costs.seconds(graph.steps[address], graph) for address in wanted}
     on_gpu = {
-        address: costs.device == "cuda" and _spec_gpu(graph, graph.nodes[address])
+        address: costs.device == "cuda" and _spec_gpu(graph, graph.steps[address])
         for address in wanted
     }
     kinds = []
-    for kind in dict.fromkeys(node.kind for node in graph.nodes.values()):
-        nodes = [node for node in graph.nodes.values() if node.kind == kind]
-        running = [node for node in nodes if node.address in chosen]
-        total = sum(seconds[node.address] for node in running)
-        size = sum(costs.bytes(node, graph) for node in running)
-        kinds.append(KindPlan(kind, len(nodes), len(running), total, size, costs.kinds[kind].basis))
+    for kind in dict.fromkeys(step.kind for step in graph.steps.values()):
+        steps = [step for step in graph.steps.values() if step.kind == kind]
+        running = [step for step in steps if step.address in chosen]
+        total = sum(seconds[step.address] for step in running)
+        size = sum(costs.bytes(step, graph) for step in running)
+        kinds.append(KindPlan(kind, len(steps), len(running), total, size, costs.kinds[kind].basis))
     return Plan(
         kinds=tuple(kinds),
         device=costs.device,
@@ -110,22 +110,22 @@ def wall_seconds(
     seconds: Callable[[str], float],
     needs_gpu: Callable[[str], bool],
 ) -> float:
-    """Seconds until the last step ends, were the engine to run them: its own agenda, with a clock that jumps.
+    """Seconds until the last step ends: the engine's own scheduler, with a clock that jumps.
 
     Every worker takes any step: where GPUs are used, each worker has one.
     """
-    agenda = Scheduler(
-        graph, wanted, lambda node: seconds(node.address), lambda node: needs_gpu(node.address)
+    scheduler = Scheduler(
+        graph, wanted, lambda step: seconds(step.address), lambda step: needs_gpu(step.address)
     )
     now, running = 0.0, list[tuple[float, str]]()
     while True:
-        while len(running) < workers and (node := agenda.take(gpu_free=True)) is not None:
-            heapq.heappush(running, (now + seconds(node.address), node.address))
+        while len(running) < workers and (step := scheduler.take(gpu_free=True)) is not None:
+            heapq.heappush(running, (now + seconds(step.address), step.address))
         if not running:
             return now
         now, address = heapq.heappop(running)
-        agenda.finish(address)
+        scheduler.finish(address)
 
 
-def _spec_gpu(graph: Graph, node: KeyedStep) -> bool:
-    return graph.kinds[node.kind].needs_gpu
+def _spec_gpu(graph: Graph, step: KeyedStep) -> bool:
+    return graph.kinds[step.kind].needs_gpu

@@ -1,6 +1,6 @@
 """Which step to start next: those that are ready, the start of the longest chain first.
 
-The engine and the planner's simulation follow the same agenda.
+The engine and the planner's simulation use the same scheduler.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ def missing(graph: Graph, store: Store) -> list[str]:
         address = stack.pop()
         if address not in wanted and not store.has(address):
             wanted.add(address)
-            stack.extend(graph.nodes[address].inputs.values())
-    return [address for address in graph.nodes if address in wanted]
+            stack.extend(graph.steps[address].inputs.values())
+    return [address for address in graph.steps if address in wanted]
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class _Entry:
-    """Sorts by the seconds of the longest chain from here to a target, then by the order of the graph."""
+    """Sorts by the seconds of the longest chain from here to a target, then by graph order."""
 
     minus_seconds: float
     position: int
@@ -53,18 +53,18 @@ class Scheduler:
         seconds: Callable[[KeyedStep], float],
         needs_gpu: Callable[[KeyedStep], bool],
     ) -> None:
-        self._nodes = graph.nodes
+        self._steps = graph.steps
         chosen = set(wanted)
         self._users = {
             address: [user for user in users if user in chosen]
             for address, users in graph.users().items()
         }
         self._waits = {
-            address: {other for other in graph.nodes[address].inputs.values() if other in chosen}
-            for address in graph.nodes
+            address: {other for other in graph.steps[address].inputs.values() if other in chosen}
+            for address in graph.steps
             if address in chosen
         }
-        self._needs_gpu = {address: needs_gpu(graph.nodes[address]) for address in self._waits}
+        self._needs_gpu = {address: needs_gpu(graph.steps[address]) for address in self._waits}
         self._entries = self._rank(seconds)
         self._ready: dict[bool, list[_Entry]] = {False: [], True: []}
         for address in [address for address, inputs in self._waits.items() if not inputs]:
@@ -81,11 +81,11 @@ class Scheduler:
         return bool(self._ready[gpu])
 
     def take(self, *, gpu_free: bool) -> KeyedStep | None:
-        """The step to start next, taken off the agenda; ``None`` if none can start."""
+        """The step to start next, taken off the queue; ``None`` if none can start."""
         heaps = [heap for gpu, heap in self._ready.items() if heap and (gpu_free or not gpu)]
         if not heaps:
             return None
-        return self._nodes[heapq.heappop(min(heaps, key=lambda heap: heap[0])).address]
+        return self._steps[heapq.heappop(min(heaps, key=lambda heap: heap[0])).address]
 
     def finish(self, address: str) -> None:
         """A step has its result: what waited only for it becomes ready."""
@@ -104,7 +104,7 @@ class Scheduler:
                 blocked.append(user)
                 stack.extend(self._users[user])
         return [
-            self._nodes[user]
+            self._steps[user]
             for user in sorted(blocked, key=lambda user: self._entries[user].position)
         ]
 
@@ -117,7 +117,7 @@ class Scheduler:
         # Users come after their inputs in the graph, so from the end each user's chain is known.
         for address in reversed(list(self._waits)):
             longest = max((chain[user] for user in self._users[address]), default=0.0)
-            chain[address] = longest + seconds(self._nodes[address])
+            chain[address] = longest + seconds(self._steps[address])
         return {
             address: _Entry(-chain[address], index, address)
             for index, address in enumerate(self._waits)

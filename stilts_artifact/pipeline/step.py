@@ -42,7 +42,10 @@ Kinds = Mapping[str, KindSpec]
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """One result to be made. Steps with equal content are equal, however often they are written down.
+    """One result to be made. Steps with equal content are equal, wherever they are written down.
+
+    A step does not know the version of the code that makes it, so it has no key of its own; a
+    :class:`Graph` gives it one.
 
     Args:
         kind: name of a :class:`KindSpec`.
@@ -64,7 +67,7 @@ class Step:
     kind: str
     params: Mapping[str, Any] = field(default_factory=dict)
     inputs: Mapping[str, Step] = field(default_factory=dict)
-    identity: str = field(init=False, repr=False)
+    _digest: str = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         if not self.kind or not set(self.kind) <= _ALLOWED:
@@ -76,14 +79,14 @@ class Step:
         }
         object.__setattr__(self, "params", _frozen(params))
         object.__setattr__(self, "inputs", MappingProxyType(inputs))
-        content = [self.kind, params, {name: step.identity for name, step in inputs.items()}]
-        object.__setattr__(self, "identity", _sha256(content))
+        content = [self.kind, params, {name: step._digest for name, step in inputs.items()}]
+        object.__setattr__(self, "_digest", _sha256(content))
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Step) and other.identity == self.identity
+        return isinstance(other, Step) and other._digest == self._digest
 
     def __hash__(self) -> int:
-        return hash(self.identity)
+        return hash(self._digest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +94,8 @@ class KeyedStep:
     """A step with its key: all that a worker or a manifest has to know about it.
 
     Attributes:
-        key: sha256 of the canonical JSON of kind, code version, parameters and inputs' keys.
+        key: sha256 of the canonical JSON of kind, code version, parameters and inputs' addresses.
+        version: of the code that makes it.
         params: as plain JSON.
         inputs: name -> address of the input's result.
     """
@@ -112,7 +116,8 @@ class KeyedStep:
         """Kind and the parameters short enough to be read, for people.
 
         Example:
-            >>> KeyedStep("target", "ab" * 32, 1, {"task": "xnli", "seed": 7, "hyperparameters": {}}, {}).label
+            >>> params = {"task": "xnli", "seed": 7, "hyperparameters": {}}
+            >>> KeyedStep("target", "ab" * 32, 1, params, {}).label
             'target task=xnli seed=7 (abababab)'
         """
         shown = [
@@ -132,31 +137,31 @@ class Graph:
 
     def __init__(self, targets: Iterable[Step], kinds: Kinds) -> None:
         self.kinds = kinds
-        self._nodes: dict[str, KeyedStep] = {}
+        self._keyed: dict[Step, KeyedStep] = {}
         wanted = list(targets)
         for step in wanted:
             self._add(step)
         self.targets: tuple[str, ...] = tuple(dict.fromkeys(self.address(step) for step in wanted))
         """Addresses of the targets, in their order."""
-        self.nodes: Mapping[str, KeyedStep] = MappingProxyType(
-            {node.address: node for node in self._nodes.values()}
+        self.steps: Mapping[str, KeyedStep] = MappingProxyType(
+            {keyed.address: keyed for keyed in self._keyed.values()}
         )
-        """Address -> node, inputs before their users."""
+        """Address -> step, inputs before their users."""
 
-    def node(self, step: Step) -> KeyedStep:
-        """The node of a step of this graph."""
-        return self._nodes[step.identity]
+    def keyed(self, step: Step) -> KeyedStep:
+        """A step of this graph with its key."""
+        return self._keyed[step]
 
     def address(self, step: Step) -> str:
         """``kind/key`` of a step of this graph."""
-        return self.node(step).address
+        return self.keyed(step).address
 
     def users(self) -> dict[str, list[str]]:
-        """Address -> addresses of the nodes that read it, in graph order."""
-        users: dict[str, list[str]] = {address: [] for address in self.nodes}
-        for node in self.nodes.values():
-            for address in sorted(set(node.inputs.values())):
-                users[address].append(node.address)
+        """Address -> addresses of the steps that read it, in graph order."""
+        users: dict[str, list[str]] = {address: [] for address in self.steps}
+        for step in self.steps.values():
+            for address in sorted(set(step.inputs.values())):
+                users[address].append(step.address)
         return users
 
     def _add(self, target: Step) -> None:
@@ -164,20 +169,20 @@ class Graph:
         stack = [target]
         while stack:
             step = stack[-1]
-            missing = [other for other in step.inputs.values() if other.identity not in self._nodes]
+            missing = [other for other in step.inputs.values() if other not in self._keyed]
             if missing:
                 stack.extend(reversed(missing))
                 continue
             stack.pop()
-            if step.identity not in self._nodes:
-                self._nodes[step.identity] = self._make(step)
+            if step not in self._keyed:
+                self._keyed[step] = self._key(step)
 
-    def _make(self, step: Step) -> KeyedStep:
+    def _key(self, step: Step) -> KeyedStep:
         if step.kind not in self.kinds:
             raise unknown_name("kind of step", step.kind, self.kinds)
         version = self.kinds[step.kind].version
         params = _thawed(step.params)
-        inputs = {name: self._nodes[other.identity].address for name, other in step.inputs.items()}
+        inputs = {name: self._keyed[other].address for name, other in step.inputs.items()}
         content = {"kind": step.kind, "code_version": version, "params": params, "inputs": inputs}
         return KeyedStep(step.kind, _sha256(content), version, params, inputs)
 
@@ -199,7 +204,7 @@ def _sha256(value: Any) -> str:
 
 
 def _plain(value: Any, where: str) -> Any:
-    """A copy made of JSON's own types only; enumerations and number subclasses become what they stand for."""
+    """A copy of JSON's own types only; members of enumerations become what they stand for."""
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, str):

@@ -8,40 +8,116 @@ its first use in a process, and again whenever the file has changed since.
 from __future__ import annotations
 
 import contextlib
-import errno
+import platform
 import shutil
+import socket
+import sys
 import time
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
-from stilts_artifact.data.files import hash_file
-from stilts_artifact.data.incoming import disk_errors
-from stilts_artifact.errors import IntegrityError, ResourceError
-from stilts_artifact.pipeline.claims import LockedFolder, claim, dead_names, remove_dead
-from stilts_artifact.pipeline.records import (
-    FILES,
+from stilts_artifact import __version__
+from stilts_artifact.documents import dump_json, parse_json, read_document
+from stilts_artifact.errors import DataError, IntegrityError, ResourceError
+from stilts_artifact.files import (
     MANIFEST,
+    FileManifest,
     FileSum,
-    ResultManifest,
-    describe_files,
-    dump_record,
-    load_record,
-    make_record,
+    LockedFolder,
+    disk_errors,
+    hash_file,
+    move_into_place,
+    orphaned_names,
     plain_files,
+    remove_orphans,
+    size_below,
     sync,
+    sync_below,
 )
 from stilts_artifact.pipeline.step import KeyedStep
 
+FORMAT = 1
+_FILES = "files"
 _RESULT = "result"
 _CHECKPOINTS = "checkpoints"
 _LOG = "log.txt"
+_INSTEAD = "another --store"
 _LATE_SECONDS = 15.0
-_SOME_ROOM = 1 << 20
 _AGAIN = "run the same command again: the step is made anew"
+_LIBRARIES = ("torch", "transformers", "tokenizers", "datasets", "numpy", "faiss", "safetensors")
 
 _Stamp = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class ResultManifest:
+    """What a published result is: what was made, of what, by which versions.
+
+    Attributes:
+        step: that made it.
+        files: the sums of its files.
+        made: host, time, seconds and versions; never compared.
+    """
+
+    step: KeyedStep
+    files: FileManifest
+    made: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, step: KeyedStep, files: FileManifest, seconds: float) -> ResultManifest:
+        """The manifest of what this process just made.
+
+        Args:
+            seconds: it took.
+        """
+        loaded = {
+            name: getattr(sys.modules[name], "__version__", "?")
+            for name in _LIBRARIES
+            if name in sys.modules
+        }
+        versions = {"stilts-artifact": __version__, "python": platform.python_version(), **loaded}
+        finished = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        made = {
+            "host": socket.gethostname(),
+            "finished": finished,
+            "seconds": round(seconds, 3),
+            "versions": versions,
+        }
+        return cls(step, files, made)
+
+    def dump(self) -> bytes:
+        """The bytes of ``manifest.json``."""
+        return dump_json(
+            {
+                "format": FORMAT,
+                "step": asdict(self.step),
+                "files": self.files.to_json(),
+                "made": dict(self.made),
+            }
+        )
+
+    @classmethod
+    def load(cls, path: Path) -> ResultManifest:
+        """Read a manifest.
+
+        Raises:
+            IntegrityError: it is absent or does not have its form.
+        """
+        try:
+            content = parse_json(read_document(path), str(path))
+            if content["format"] != FORMAT:
+                raise ValueError
+            step = KeyedStep(**content["step"])
+            return cls(step, FileManifest.from_json(content["files"]), content["made"])
+        except (DataError, KeyError, TypeError, ValueError, AttributeError) as error:
+            expected = f"a manifest of format {FORMAT}"
+            raise IntegrityError(
+                "a result without a sound manifest", where=str(path), expected=expected
+            ) from error
 
 
 class Store:
@@ -60,20 +136,20 @@ class Store:
         """Whether a result was published. Says nothing about its bytes: :meth:`read` does."""
         return (self.path(address) / MANIFEST).is_file()
 
-    def record(self, address: str) -> ResultManifest:
+    def manifest(self, address: str) -> ResultManifest:
         """The manifest of a published result, the files not looked at.
 
         Raises:
             IntegrityError: there is no sound one.
         """
-        return load_record(self.path(address) / MANIFEST)
+        return ResultManifest.load(self.path(address) / MANIFEST)
 
-    def records(self, kind: str) -> list[ResultManifest]:
+    def manifests(self, kind: str) -> list[ResultManifest]:
         """Every sound manifest of a kind, in the order of the keys."""
         found = []
         for path in sorted((self.root / "store" / kind).glob(f"*/{MANIFEST}")):
             with contextlib.suppress(IntegrityError):
-                found.append(load_record(path))
+                found.append(ResultManifest.load(path))
         return found
 
     def read(self, address: str) -> Path:
@@ -86,7 +162,7 @@ class Store:
         """
         folder = self.path(address)
         try:
-            self._verify(folder, self.record(address))
+            self._verify(folder, self.manifest(address))
         except IntegrityError as error:
             if not folder.is_dir():
                 raise
@@ -102,7 +178,7 @@ class Store:
             fix = "give this user the right to read it, or choose another --store"
             what = "a result of the store cannot be read"
             raise ResourceError(what, where=str(folder), got=error.strerror, fix=fix) from error
-        return folder / FILES
+        return folder / _FILES
 
     def await_published(self, address: str) -> None:
         """Wait until this machine, too, sees a result that another one has published.
@@ -116,29 +192,33 @@ class Store:
             time.sleep(0.1)
 
     @contextmanager
-    def draft(self, node: KeyedStep) -> Iterator[Draft]:
+    def draft(self, step: KeyedStep) -> Iterator[Draft]:
         """A draft to fill and publish. Left unpublished, its checkpoints stay for the next attempt.
 
         Raises:
             ResourceError: the disk is full or refuses.
         """
-        owned = claim(self.work, node.key)
-        draft = Draft(self, node, owned)
+        with disk_errors(self.work, instead=_INSTEAD):
+            owned = LockedFolder.take(self.work, step.key)
+        draft = Draft(self, step, owned)
         try:
-            with disk_errors(owned.path, _SOME_ROOM):
+            with disk_errors(owned.path, instead=_INSTEAD):
                 draft.prepare()
             yield draft
         finally:
             draft.close()
 
     def clean(self) -> None:
-        """Remove what killed runs left: drafts without checkpoints, and all drafts of published results."""
+        """Remove what killed runs left, but spare the checkpoints of what is not published yet."""
         published = {path.parent.name for path in self.root.glob(f"store/*/*/{MANIFEST}")}
         with contextlib.suppress(OSError):
-            for key in dead_names(self.work):
-                remove_dead(self.work, key, only_without=None if key in published else _CHECKPOINTS)
+            for key in orphaned_names(self.work):
+                if key in published:
+                    remove_orphans(self.work, key)
+                else:
+                    remove_orphans(self.work, key, spare=_has_checkpoints)
 
-    def publish(self, result: Path, record: ResultManifest) -> None:
+    def publish(self, result: Path, manifest: ResultManifest) -> None:
         """Move a complete result to its place, or compare it with the one already there.
 
         Raises:
@@ -146,58 +226,37 @@ class Store:
                 aside.
             OSError: the disk is full or refuses.
         """
-        target = self.path(record.node.address)
+        address = manifest.step.address
+        target = self.path(address)
         target.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            result.rename(target)
-        except OSError as error:
-            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-                raise
-            self.read(record.node.address)
-            self._compare(result, record, self.record(record.node.address).files)
-            return
-        sync(target.parent)
+        if move_into_place(result, target):
+            sync(target.parent)
+        else:
+            self.read(address)
+            self._compare(result, manifest, self.manifest(address))
 
-    def _compare(self, result: Path, ours: ResultManifest, theirs: Mapping[str, FileSum]) -> None:
-        names = sorted(ours.files.keys() | theirs.keys())
-        different = [name for name in names if ours.files.get(name) != theirs.get(name)]
+    def _compare(self, result: Path, own: ResultManifest, other: ResultManifest) -> None:
+        ours, theirs = own.files.files, other.files.files
+        names = sorted(ours.keys() | theirs.keys())
+        different = [name for name in names if ours.get(name) != theirs.get(name)]
         if not different:
             return
-        aside = self._put_aside(result, ours.node.address)
+        aside = self._put_aside(result, own.step.address)
         raise IntegrityError(
-            f"two runs of the same step made different files: {ours.node.label}",
-            where=f"{different[0]} in {self.path(ours.node.address)} and {aside}",
-            got=_show(ours.files.get(different[0])),
-            expected=_show(theirs.get(different[0])),
+            f"two runs of the same step made different files: {own.step.label}",
+            where=f"{different[0]} in {self.path(own.step.address)} and {aside}",
+            got=str(ours.get(different[0], "no such file")),
+            expected=str(theirs.get(different[0], "no such file")),
             fix="report it: a step must not depend on anything outside its key",
         )
 
-    def _verify(self, folder: Path, record: ResultManifest) -> None:
-        if f"{record.node.kind}/{record.node.key}" != f"{folder.parent.name}/{folder.name}":
+    def _verify(self, folder: Path, manifest: ResultManifest) -> None:
+        step = manifest.step
+        if f"{step.kind}/{step.key}" != f"{folder.parent.name}/{folder.name}":
             what = "a result lies under another's key"
-            raise IntegrityError(
-                what, where=str(folder), got=record.node.address, expected="its own"
-            )
-        files = plain_files(folder / FILES)
-        for name in sorted(files.keys() ^ record.files.keys()):
-            what = (
-                "a file of a result is missing"
-                if name in record.files
-                else "a file that no manifest knows"
-            )
-            raise IntegrityError(
-                what, where=str(folder / FILES / name), expected=f"the files of {MANIFEST}"
-            )
-        for name, path in files.items():
-            found = self._sum(path)
-            if found != record.files[name]:
-                expected = _show(record.files[name])
-                raise IntegrityError(
-                    "a file of a result is altered",
-                    where=str(path),
-                    got=_show(found),
-                    expected=expected,
-                )
+            raise IntegrityError(what, where=str(folder), got=step.address, expected="its own")
+        files = folder / _FILES
+        manifest.files.verify(plain_files(files), files, "result", measure=self._sum)
 
     def _sum(self, path: Path) -> FileSum:
         """Sums of a file, from memory if nothing about it has changed since it was hashed here."""
@@ -205,7 +264,7 @@ class Store:
         stamp = (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
         known = self._hashed.get(path)
         if known is None or known[0] != stamp:
-            known = (stamp, FileSum(*hash_file(path)))
+            known = (stamp, hash_file(path))
             self._hashed[path] = known
         return known[1]
 
@@ -223,12 +282,12 @@ class Store:
 class Draft:
     """A result being made, in a folder that no other process writes."""
 
-    def __init__(self, store: Store, node: KeyedStep, owned: LockedFolder) -> None:
+    def __init__(self, store: Store, step: KeyedStep, owned: LockedFolder) -> None:
         self._store = store
-        self._node = node
-        self._claim = owned
+        self._step = step
+        self._owned = owned
         self._result = owned.path / _RESULT
-        self.out = self._result / FILES
+        self.out = self._result / _FILES
         self.work = owned.path / _CHECKPOINTS
         self.log = owned.path / _LOG
 
@@ -247,36 +306,36 @@ class Draft:
                 process published different bytes.
             ResourceError: the disk is full or refuses; nothing is published.
         """
-        needed = self.written()
-        with disk_errors(self.out, needed):
-            files = describe_files(self.out)
-            if not files:
-                what = f"the step wrote no file: {self._node.label}"
+        with disk_errors(self.out, self.written(), _INSTEAD):
+            sync_below(self.out)
+            files = FileManifest.of(plain_files(self.out))
+            if not files.files:
+                what = f"the step wrote no file: {self._step.label}"
                 raise IntegrityError(
-                    what, where=self._node.kind, expected="at least one file in its folder"
+                    what, where=self._step.kind, expected="at least one file in its folder"
                 )
-            record = make_record(self._node, files, seconds)
-            manifest = self._result / MANIFEST
-            manifest.write_bytes(dump_record(record))
-            sync(manifest)
+            manifest = ResultManifest.of(self._step, files, seconds)
+            path = self._result / MANIFEST
+            path.write_bytes(manifest.dump())
+            sync(path)
             sync(self._result)
-            self._store.publish(self._result, record)
-        self._claim.remove()
-        remove_dead(self._store.work, self._node.key)
+            self._store.publish(self._result, manifest)
+        self._owned.remove()
+        remove_orphans(self._store.work, self._step.key)
 
     def written(self) -> int:
         """Bytes in ``out`` and the checkpoints so far."""
-        paths = [*self.out.rglob("*"), *self.work.rglob("*")]
-        return sum(path.lstat().st_size for path in paths if not path.is_dir())
+        return size_below(self.out, self.work)
 
     def close(self) -> None:
         """Leave checkpoints to the next attempt; without any, leave nothing."""
-        if self._claim.path.is_dir():
+        if self._owned.path.is_dir():
             shutil.rmtree(self._result, ignore_errors=True)
-            if not self.work.is_dir() or not any(self.work.iterdir()):
-                self._claim.remove()
-        self._claim.release()
+            if not _has_checkpoints(self._owned.path):
+                self._owned.remove()
+        self._owned.release()
 
 
-def _show(sums: FileSum | None) -> str:
-    return "no such file" if sums is None else f"{sums.bytes:,} bytes, sha256 {sums.sha256}"
+def _has_checkpoints(draft: Path) -> bool:
+    folder = draft / _CHECKPOINTS
+    return folder.is_dir() and any(folder.iterdir())

@@ -13,8 +13,8 @@ from functools import lru_cache
 from pathlib import Path
 
 from stilts_artifact.errors import ArtifactError
+from stilts_artifact.pipeline.errors import Fault, Outcome, fault_of
 from stilts_artifact.pipeline.job import Context, Job
-from stilts_artifact.pipeline.outcome import Fault, Outcome, describe
 from stilts_artifact.pipeline.step import KeyedStep, KindSpec
 from stilts_artifact.pipeline.store import Draft, Store
 
@@ -29,7 +29,7 @@ _ONE_AT_A_TIME = threading.Lock()
 _LOG_TAIL = 4000
 
 
-def work(node: KeyedStep, spec: KindSpec, context: Context) -> Outcome:
+def work(step: KeyedStep, spec: KindSpec, context: Context) -> Outcome:
     """Make a step's result, unless it is there. Whatever the step raises is returned, not raised.
 
     An exception would lose its fields on its way through pickle, and its class if only the worker
@@ -37,30 +37,30 @@ def work(node: KeyedStep, spec: KindSpec, context: Context) -> Outcome:
     """
     with _ONE_AT_A_TIME:
         store = _store(context.root)
-        if store.has(node.address):
+        if store.has(step.address):
             return Outcome(0.0)
         _one_thread()
         began = time.monotonic()
         try:
-            with store.draft(node) as draft:
-                fault = _attempt(node, spec, context, draft)
+            with store.draft(step) as draft:
+                fault = _attempt(step, spec, context, draft)
         except (ArtifactError, OSError) as error:
-            fault = describe(error, node.label, context.root, 0)
+            fault = fault_of(error, step.label, context.root, 0)
         return Outcome(time.monotonic() - began, fault)
 
 
-def _attempt(node: KeyedStep, spec: KindSpec, context: Context, draft: Draft) -> Fault | None:
+def _attempt(step: KeyedStep, spec: KindSpec, context: Context, draft: Draft) -> Fault | None:
     began = time.monotonic()
     try:
         with _output_to(draft.log):
             function = pkgutil.resolve_name(spec.target)
             inputs = {
-                name: _input(_store(context.root), address) for name, address in node.inputs.items()
+                name: _input(_store(context.root), address) for name, address in step.inputs.items()
             }
-            function(Job(node.params, inputs, draft.out, draft.work, context))
+            function(Job(step.params, inputs, draft.out, draft.work, context))
         draft.publish(time.monotonic() - began)
     except (Exception, SystemExit) as error:  # noqa: BLE001  Whatever it is, the person who started the run must see it.
-        return describe(error, node.label, context.root, draft.written(), _tail(draft.log))
+        return fault_of(error, step.label, context.root, draft.written(), _tail(draft.log))
     return None
 
 

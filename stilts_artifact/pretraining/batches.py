@@ -1,14 +1,21 @@
-"""The stream of pretraining batches: a function of the recipe and a place in it, so that resuming needs no state."""
+"""From text to tensors: the tokenizer, and the stream of batches.
+
+The stream is a function of the recipe and a place in it, so that resuming needs no state.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+import io
+import tempfile
+from collections.abc import Collection, Iterable, Iterator
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from stilts_artifact.miniworld import languages
 from stilts_artifact.model.batching import pad, token_batches
-from stilts_artifact.model.tokenizer import PAD
-from stilts_artifact.pretraining.corpus import windows
+from stilts_artifact.model.tokenizer import MAX_TOKENS, PAD
+from stilts_artifact.pretraining.corpus import documents, windows
 from stilts_artifact.pretraining.discourse import CLOSED, OPEN, joined_rows
 from stilts_artifact.pretraining.recipe import Recipe
 
@@ -38,6 +45,52 @@ class Batch(NamedTuple):
     told: torch.Tensor
 
 
+def make_tokenizer(recipe: Recipe, forbidden: Collection[str]) -> PreTrainedTokenizerFast:
+    """The tokenizer of a recipe, from stories in all languages alike."""
+    name = f"{recipe.seed}/vocabulary"
+    streams = (documents(code, name, forbidden) for code in languages)
+    return train_tokenizer(
+        [text for stream in streams for text in islice(stream, recipe.vocabulary_documents)],
+        recipe.pieces,
+    )
+
+
+def train_tokenizer(texts: Iterable[str], pieces: int) -> PreTrainedTokenizerFast:
+    """A SentencePiece model trained on the texts, as the tokenizer class of XLM-R.
+
+    Ids follow fairseq: ``<s>`` 0, ``<pad>`` 1, ``</s>`` 2, ``<unk>`` 3, piece n of SentencePiece at
+    n + 1, ``<mask>`` last; so there are ``pieces + 2`` ids. One thread, so that the result is the
+    same on every machine.
+    """
+    import sentencepiece
+    from transformers import XLMRobertaTokenizer
+
+    model = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(texts),
+        model_writer=model,
+        vocab_size=pieces,
+        model_type="unigram",
+        character_coverage=1.0,
+        # The ids of <unk>, <s>, </s> inside SentencePiece, before fairseq's layout is put on top.
+        unk_id=0,
+        bos_id=1,
+        eos_id=2,
+        pad_id=-1,
+        num_threads=1,
+        minloglevel=2,
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        # XLMRobertaTokenizer(vocab_file=...) ignores the file (transformers 5.23); a folder with
+        # this name it reads.
+        (Path(folder) / "sentencepiece.bpe.model").write_bytes(model.getvalue())
+        tokenizer: PreTrainedTokenizerFast = XLMRobertaTokenizer.from_pretrained(
+            folder, local_files_only=True
+        )
+    tokenizer.model_max_length = MAX_TOKENS
+    return tokenizer
+
+
 def batches(
     recipe: Recipe,
     tokenizer: PreTrainedTokenizerFast,
@@ -56,6 +109,7 @@ def batches(
 def _pool(
     recipe: Recipe, tokenizer: PreTrainedTokenizerFast, forbidden: Collection[str], number: int
 ) -> list[Batch]:
+    # A pool is made anew from its number alone, so a resumed run needs no state but that.
     size = POOL_BATCHES * recipe.batch_tokens // _TYPICAL_TOKENS
     name = f"{recipe.seed}/{number}"
     joined = joined_rows(
@@ -74,6 +128,7 @@ def _pool(
     if paired:
         firsts, seconds = zip(*paired, strict=True)
         ids += tokenizer(list(firsts), list(seconds), truncation=True)["input_ids"]
+    # Windows of plain text tell what is masked, whatever is; joined ones know better.
     told = [[OPEN] * len(row) for row in ids] + [row.told for row in joined]
     ids += [row.input_ids for row in joined]
     order = token_batches([len(row) for row in ids], recipe.batch_tokens, seed=number)

@@ -1,4 +1,4 @@
-"""The model card of the mini encoder: written by commands from what they did and measured, never by hand."""
+"""The model card of the mini encoder: written by commands from what they measured, not by hand."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from stilts_artifact.documents import dump_json, parse_json, read_document, write_atomically
-from stilts_artifact.model.manifest import verify_folder, write_manifest
+from stilts_artifact.documents import dump_json, parse_json, read_document
+from stilts_artifact.files import write_file
+from stilts_artifact.model.hub import shipped_encoder
+from stilts_artifact.model.manifest import WEIGHTS, verify_folder, write_manifest
 
 CARD = "README.md"
 FACTS = "pretraining.json"
@@ -74,14 +76,36 @@ def _render_quality(quality: Mapping[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def compare_with_shipped(out: Path) -> str:
+    """How an encoder relates to the one that ships, in words.
+
+    Cards are left out: the shipped one also tells what was measured since.
+
+    Raises:
+        IntegrityError: a folder is damaged.
+    """
+    made, shipped = verify_folder(out), verify_folder(shipped_encoder())
+    differing = [name for name in made if name != CARD and made[name] != shipped.get(name)]
+    if not differing:
+        return "the same as the encoder that ships with the package, bit for bit"
+    why = (
+        "another processor or version of torch computes other last bits, "
+        "and training magnifies them"
+    )
+    if not set(differing) <= {WEIGHTS, FACTS}:
+        why = "not the same text, recipe or version of this package"
+    return f"differs from the encoder that ships with the package in {', '.join(differing)}: {why}"
+
+
 def record_quality(folder: Path, quality: Mapping[str, Any]) -> None:
     """Write measurements into an encoder's folder: as data, in the card, and the manifest anew.
 
     Raises:
         IntegrityError: the folder was not sound before.
     """
+    # Or a damaged folder would get a manifest that vouches for it.
     verify_folder(folder)
     facts = parse_json(read_document(folder / FACTS), str(folder / FACTS))
-    write_atomically(folder / QUALITY, dump_json(dict(quality)))
-    write_atomically(folder / CARD, render_card(facts, quality))
+    write_file(folder / QUALITY, dump_json(dict(quality)))
+    write_file(folder / CARD, render_card(facts, quality))
     write_manifest(folder)

@@ -1,14 +1,19 @@
-"""Text to pretrain on: passages of the mini world in all its languages, alone or beside their translation.
+"""Text to pretrain on: passages of the mini world in all its languages, alone or translated.
 
 The passages come from random streams of their own, and no sentence of any task's development or
-test set, in any language, is among them.
+test set, in any language, is among them: those are gathered here too.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
+from stilts_artifact.data.fetch import Openers, fetch
+from stilts_artifact.data.library import Library
+from stilts_artifact.domain.tasks import Benchmark, Split
+from stilts_artifact.forms import form_of
 from stilts_artifact.miniworld import SEED, languages, passages, realise
 from stilts_artifact.miniworld.draw import Stream
 from stilts_artifact.miniworld.meanings import Meaning
@@ -16,6 +21,9 @@ from stilts_artifact.miniworld.tasks_tagging import named_event
 
 NAMED = 0.15
 """Share of sentences about named people, cities and offices, which passages seldom mention."""
+
+_STOPS = (".", "?")
+_BREAK = re.compile(r"(?<=[.?])\s+")
 
 
 class Window(NamedTuple):
@@ -26,7 +34,7 @@ class Window(NamedTuple):
 
 
 def key(text: str) -> str:
-    """A sentence without spaces and punctuation, which treebanks and tag files separate differently.
+    """A sentence without spaces and punctuation, which treebanks and tag files set differently.
 
     Example:
         >>> key("ba limes wime."), key("ba limes wime .")
@@ -54,6 +62,7 @@ def windows(name: str, parallel_share: float, forbidden: Collection[str]) -> Ite
     A parallel window holds one sentence in two languages. A monolingual one holds a passage, split
     in two as often as not, so that a separator does not always mean translation.
     """
+    # A stream of its own: how passages are shown must not change which come next.
     r = Stream(SEED, "windows", name)
     codes = tuple(languages)
     for passage in _told(name):
@@ -62,6 +71,7 @@ def windows(name: str, parallel_share: float, forbidden: Collection[str]) -> Ite
             sentences = [realise(meaning, code) for code in pair]
             cut = 1
         else:
+            # Never two languages but as translations: other pairs would have nothing in common.
             code = r.choice(codes)
             sentences = [realise(meaning, code) for meaning in passage]
             cut = (
@@ -83,3 +93,35 @@ def _told(name: str) -> Iterator[tuple[Meaning, ...]]:
 
 def _any_forbidden(sentences: list[str], forbidden: Collection[str]) -> bool:
     return any(key(sentence) in forbidden for sentence in sentences)
+
+
+def held_out_sentences(benchmark: Benchmark, library: Library, openers: Openers) -> frozenset[str]:
+    """:func:`evaluation_sentences`, whose files are generated first where they are not here yet.
+
+    Args:
+        openers: by URL scheme, what generates a file.
+
+    Raises:
+        ArtifactError: the first of the files that could not be had.
+    """
+    report = fetch(list(benchmark.sources.values()), library, offline=True, openers=openers)
+    for failure in report.failures:
+        raise failure
+    return evaluation_sentences(benchmark, library)
+
+
+def evaluation_sentences(benchmark: Benchmark, library: Library) -> frozenset[str]:
+    """Every sentence of every development and test set in every language, as :func:`key` writes it.
+
+    What does not end in a full stop or question mark, such as the one-word answers of
+    CommonsenseQA, is no sentence.
+    """
+    return frozenset(
+        key(sentence)
+        for task in benchmark.tasks.values()
+        for split, language in task.parts
+        if split is not Split.TRAIN
+        for text in form_of(task).texts(form_of(task).read(task, split, language, library))
+        for sentence in _BREAK.split(text)
+        if sentence.rstrip().endswith(_STOPS)
+    )

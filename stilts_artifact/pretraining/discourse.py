@@ -1,4 +1,4 @@
-"""Windows of two joined texts, as the masked language model reads them, and what it has to tell from them.
+"""Windows of two joined texts, and what the masked language model has to tell from them.
 
 Nothing of it is masked but a few tokens; what is to be told is scored by the masked language
 model's one head, as words of the language:
@@ -9,7 +9,7 @@ model's one head, as words of the language:
 - where the first text is a question, its question word at the tokens that answer it, as recurring
   span selection does (Splinter, Ram et al. 2021);
 - elsewhere, at each phrase of the second text, what stands in its place in the first; later, in
-  ``contrast``, the word for *yes* where the two agree. Measured on the source_language: when
+  ``contrast``, the word for *yes* where the two agree. Measured on the source language: when
   contrast began, at step 8,000, the joining words of rewordings were still told no better than by
   chance (47 %); 4,000 steps later 98 % were right.
 """
@@ -33,10 +33,9 @@ if TYPE_CHECKING:
     from stilts_artifact.miniworld.grammar import Grammar
 
 OPEN, CLOSED = -1, -2
-"""What a position has to tell: whatever stands there if it is masked; nothing. A token id: that token."""
-_OPEN_SHARE = (
-    0.25  # of the tokens of an exchange may be masked: with many hidden, nothing could be told
-)
+"""What a position has to tell: what stands there, if it is masked; nothing. An id: that token."""
+# Of the tokens of an exchange, this share may be masked: with many hidden, nothing could be told.
+_OPEN_SHARE = 0.25
 _TOLD_SHARE = 0.1  # of the tokens that are not the answer tell themselves
 
 
@@ -45,7 +44,7 @@ Span = tuple[int, int, str]
 
 
 class Window(NamedTuple):
-    """Two texts, the joining word, and the words that spans of the second text (characters) have to tell.
+    """Two texts, the joining word, and the words that spans (characters) of the second must tell.
 
     ``lone``: tokens outside the spans have to tell themselves now and then.
     """
@@ -67,7 +66,7 @@ class Row(NamedTuple):
 def joined_windows(
     name: str, forbidden: Collection[str], contrast: bool = False
 ) -> Iterator[Window]:
-    """Endless windows of the stream with this name, in random languages; no forbidden sentence is in them.
+    """Endless windows of the stream with this name, in random languages, no forbidden sentence.
 
     Args:
         contrast: where the texts agree, the word for *yes* is to be told, and not what both say.
@@ -101,6 +100,7 @@ def _answer(own: Grammar, drawn: Exchange, second: Sequence[str]) -> Iterator[Sp
     index, slot = drawn.answer
     told, question = drawn.second[index], drawn.first[0]
     if isinstance(told, Event) and isinstance(question, Event):
+        # Sentences stand one space apart.
         begin = sum(len(sentence) + 1 for sentence in second[:index])
         start, end = own.spans(told)[1][slot]
         yield begin + start, begin + end, dict(own.segments(question))[slot].text
@@ -109,7 +109,7 @@ def _answer(own: Grammar, drawn: Exchange, second: Sequence[str]) -> Iterator[Sp
 def _compared(
     own: Grammar, drawn: Exchange, second: Sequence[str], contrast: bool
 ) -> Iterator[Span]:
-    """The phrases of the second text, which have to tell what stands in their place in the first."""
+    """The phrases of the second text; they have to tell what stands in their place in the first."""
     claim, yes = drawn.second[0], own.word(YES)
     if isinstance(drawn.instead, str):
         yield (
@@ -125,7 +125,7 @@ def _compared(
 
 
 def _instead(own: Grammar, given: Event, claim: Event, slot: str) -> str | None:
-    """The word that stands for a slot of one event where another has its own; nothing for what is asked."""
+    """The word for a slot of one event where another has its own; nothing for what is asked."""
     if slot in (given.asks, claim.asks):
         return None
     if slot == "verb":
@@ -159,6 +159,7 @@ def joined_rows(
     drawn = list(islice(joined_windows(name, forbidden, contrast), size))
     if not drawn:
         return []
+    # A stream of its own, so that tokens do not change which windows are drawn.
     r = Stream(SEED, "told", name)
     firsts = pieces(tokenizer, [window.first for window in drawn])
     seconds = tokenizer(
@@ -178,12 +179,14 @@ def joined_rows(
     for window, first, second, offsets in zip(
         drawn, firsts, seconds["input_ids"], seconds["offset_mapping"], strict=True
     ):
+        # `<s>` tells the joining word; the separators `</s></s>` tell nothing.
         told = [
             ids[window.joined],
             *(_perhaps(r, OPEN, _OPEN_SHARE) for _ in first),
             CLOSED,
             CLOSED,
         ]
+        # A token tells the word of the first span it overlaps: pieces may cross its border.
         for token, (begin, stop) in zip(second, offsets, strict=True):
             word = next(
                 (word for start, end, word in window.spans if begin < end and stop > start), None

@@ -1,4 +1,4 @@
-"""Phase (i): pretrain the small XLM-R that the mini scale starts from, by masked language modelling.
+"""Phase (i): pretrain the small XLM-R of the mini scale, by masked language modelling.
 
 Besides masked tokens, it tells how two joined texts relate; see :mod:`discourse`.
 
@@ -14,28 +14,35 @@ import hashlib
 import shutil
 import tempfile
 from collections import deque
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stilts_artifact.documents import dump_json, parse_json, read_document, write_atomically
-from stilts_artifact.errors import ConfigError, ResourceError
+from stilts_artifact.documents import dump_json, parse_json, read_document
+from stilts_artifact.errors import ConfigError, IntegrityError, ResourceError
+from stilts_artifact.files import MANIFEST, write_file
 from stilts_artifact.miniworld import languages
 from stilts_artifact.model.loading import export_state, scaled_initial_range
-from stilts_artifact.model.manifest import MANIFEST, WEIGHTS, verify_folder, write_manifest
+from stilts_artifact.model.manifest import WEIGHTS, verify_folder, write_manifest
 from stilts_artifact.model.masking import mask_tokens
 from stilts_artifact.model.tokenizer import BOS, EOS, MAX_TOKENS, PAD, SPECIALS
-from stilts_artifact.pretraining.batches import START, Batch, batches
+from stilts_artifact.model.weights import State
+from stilts_artifact.pretraining.batches import (
+    START,
+    Batch,
+    StreamPosition,
+    batches,
+    make_tokenizer,
+)
 from stilts_artifact.pretraining.card import CARD, FACTS, render_card
-from stilts_artifact.pretraining.corpus import documents
 from stilts_artifact.pretraining.discourse import OPEN
 from stilts_artifact.pretraining.recipe import Recipe
-from stilts_artifact.pretraining.resume import RunState, restore, save
-from stilts_artifact.pretraining.vocabulary import train_tokenizer
-from stilts_artifact.training.arithmetic import arithmetic, schedule
-from stilts_artifact.training.progress import Progress, Silent
+from stilts_artifact.training import checkpoints
+from stilts_artifact.training.checkpoints import Checkpoint, load_training_state, training_state
+from stilts_artifact.training.determinism import fixed_arithmetic
+from stilts_artifact.training.loop import Progress, Silent
+from stilts_artifact.training.schedule import linear_rate
 
 if TYPE_CHECKING:
     import torch
@@ -59,6 +66,23 @@ class Trainee:
     head: MaskedLanguageHead
     both: nn.ModuleDict
     optimizer: torch.optim.Optimizer
+
+
+@dataclass(frozen=True, slots=True)
+class RunState:
+    """Everything about a run but its tensors.
+
+    Args:
+        run: identifies recipe and data; a checkpoint of another run is refused.
+        step: optimiser steps done.
+        place: in the stream of batches.
+        losses: of the last steps, for the report.
+    """
+
+    run: str
+    step: int
+    place: StreamPosition
+    losses: tuple[float, ...]
 
 
 def pretrain(
@@ -90,12 +114,12 @@ def pretrain(
     if out.exists():
         _require_same(out, recipe)
         return out
-    with arithmetic(recipe.threads):
+    with fixed_arithmetic(recipe.threads):
         tokenizer = make_tokenizer(recipe, forbidden)
         run = _identity(recipe, tokenizer)
         trainee = new_trainee(recipe, len(tokenizer))
-        checkpoints = work / run
-        state = restore(checkpoints, trainee.both, trainee.optimizer, run, progress.note)
+        own = work / run
+        state = _restore(own, trainee.both, trainee.optimizer, run, progress.note)
         if state is not None:
             progress.note(f"resumed at step {state.step} of {recipe.steps}")
         state = _train(
@@ -104,25 +128,15 @@ def pretrain(
             tokenizer,
             forbidden,
             state or RunState(run, 0, START, ()),
-            _Watch(progress, checkpoints, save_every),
+            _Watch(progress, own, save_every),
         )
         _publish(out, recipe, trainee, tokenizer, state)
-    shutil.rmtree(checkpoints, ignore_errors=True)
+    shutil.rmtree(own, ignore_errors=True)
     return out
 
 
-def make_tokenizer(recipe: Recipe, forbidden: Collection[str]) -> PreTrainedTokenizerFast:
-    """The tokenizer of a recipe, from stories in all languages alike."""
-    name = f"{recipe.seed}/vocabulary"
-    streams = (documents(code, name, forbidden) for code in languages)
-    return train_tokenizer(
-        [text for stream in streams for text in islice(stream, recipe.vocabulary_documents)],
-        recipe.pieces,
-    )
-
-
 def new_config(recipe: Recipe, vocabulary: int, dropout: float) -> XLMRobertaConfig:
-    """XLM-R's architecture at the recipe's size; ids, positions, activation and epsilon as in the public models."""
+    """XLM-R's architecture at the recipe's size; all but the sizes as in the public models."""
     from transformers import XLMRobertaConfig
 
     return XLMRobertaConfig(
@@ -135,7 +149,9 @@ def new_config(recipe: Recipe, vocabulary: int, dropout: float) -> XLMRobertaCon
         hidden_act="gelu",
         hidden_dropout_prob=dropout,
         attention_probs_dropout_prob=dropout,
+        # The RoBERTa family counts positions from the padding id, 1, on.
         max_position_embeddings=MAX_TOKENS + 2,
+        # No segments: `</s></s>` alone stands between two texts.
         type_vocab_size=1,
         layer_norm_eps=1e-5,
         initializer_range=scaled_initial_range(recipe.hidden),
@@ -157,12 +173,14 @@ def new_trainee(recipe: Recipe, vocabulary: int) -> Trainee:
     encoder = XLMRobertaModel(
         new_config(recipe, vocabulary, recipe.dropout), add_pooling_layer=True
     )
+    # It is there so that every later phase loads the same set of weights as from XLM-R.
     if encoder.pooler is not None:
         encoder.pooler.requires_grad_(False)  # masked language modelling does not touch it
     head = MaskedLanguageHead(encoder)
     both = nn.ModuleDict({"encoder": encoder, "head": head}).train()
     trained = [parameter for parameter in both.parameters() if parameter.requires_grad]
     weights = [parameter for parameter in trained if parameter.ndim > 1]
+    # Biases and layer norms are not decayed, as in BERT.
     others = [parameter for parameter in trained if parameter.ndim < 2]
     groups = [
         {"params": weights, "weight_decay": _WEIGHT_DECAY},
@@ -197,8 +215,9 @@ def _train(
         losses.append(_step(recipe, trainee, batch, step))
         state = RunState(state.run, step + 1, place, tuple(losses))
         watch.progress.step(step + 1, recipe.steps, losses[-1])
+        # Not after the last step: the result itself comes next.
         if (step + 1) % watch.save_every == 0 and step + 1 < recipe.steps:
-            save(watch.checkpoints, trainee.both, trainee.optimizer, state)
+            _save(watch.checkpoints, trainee.both, trainee.optimizer, state)
     return state
 
 
@@ -206,6 +225,7 @@ def _step(recipe: Recipe, trainee: Trainee, batch: Batch, step: int) -> float:
     """One optimiser step. All randomness is a function of seed and step."""
     import torch
 
+    # A prime beyond any number of steps: runs of neighbouring seeds share no draw.
     seed = recipe.seed * 10_000_019 + step
     torch.manual_seed(seed)  # for dropout
     masked = mask_tokens(
@@ -218,6 +238,7 @@ def _step(recipe: Recipe, trainee: Trainee, batch: Batch, step: int) -> float:
     for group in trainee.optimizer.param_groups:
         group["lr"] = recipe.learning_rate * rate(recipe, step)
     is_open = batch.told == OPEN
+    # At closed and told positions the text is shown as it is; only open ones are masked.
     seen = torch.where(is_open, masked.input_ids, batch.input_ids)
     wanted = torch.where(is_open & masked.chosen, batch.input_ids, batch.told)
     states = trainee.encoder(input_ids=seen, attention_mask=(seen != PAD).long()).last_hidden_state
@@ -238,14 +259,57 @@ def _step(recipe: Recipe, trainee: Trainee, batch: Batch, step: int) -> float:
 
 
 def rate(recipe: Recipe, step: int) -> float:
-    """Share of the peak learning rate: a long decline that can be broken off anywhere by a short cooldown.
+    """Share of the peak learning rate: a long decline, broken off anywhere by a short cooldown.
 
     Source: the warmup-stable-decay schedule of MiniCPM (Hu et al. 2024, section 4.2), here with a
     gentle slope where theirs is flat.
     """
-    return schedule(step, recipe.horizon, recipe.warmup) * min(
+    return linear_rate(step, recipe.horizon, recipe.warmup) * min(
         1.0, (recipe.steps - step) / recipe.cooldown
     )
+
+
+def _save(
+    folder: Path, module: nn.Module, optimizer: torch.optim.Optimizer, state: RunState
+) -> Path:
+    """Publish a checkpoint; see :func:`checkpoints.save`."""
+    facts = {"place": state.place, "losses": state.losses}
+    return checkpoints.save(
+        folder, Checkpoint(state.run, state.step, facts), training_state(module, optimizer)
+    )
+
+
+def _restore(
+    folder: Path,
+    module: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    run: str,
+    note: Callable[[str], None],
+) -> RunState | None:
+    """Load the newest sound checkpoint into module and optimizer; see :func:`checkpoints.restore`.
+
+    Returns:
+        The state, or ``None`` if there is no checkpoint to resume from; then nothing was loaded.
+    """
+
+    def use(checkpoint: Checkpoint, tensors: State, where: str) -> None:
+        # Before any tensor is loaded: what cannot be read must leave nothing behind.
+        _read_state(checkpoint, where)
+        load_training_state(tensors, module, optimizer, where)
+
+    found = checkpoints.restore(folder, run, use, note)
+    return None if found is None else _read_state(found, str(folder))
+
+
+def _read_state(checkpoint: Checkpoint, where: str) -> RunState:
+    try:
+        place, losses = (
+            StreamPosition(*checkpoint.facts["place"]),
+            tuple(checkpoint.facts["losses"]),
+        )
+    except (KeyError, TypeError) as error:
+        raise IntegrityError("not the state of a run", where=where, got=str(error)) from error
+    return RunState(checkpoint.run, checkpoint.step, place, losses)
 
 
 def _identity(recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> str:
@@ -284,18 +348,20 @@ def _publish(
     }
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
+        # On the same file system, or the rename could not be atomic.
         made = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
         try:
             config = new_config(recipe, len(tokenizer), _DROPOUT).to_dict()
-            write_atomically(made / "config.json", dump_json(dict(sorted(config.items()))))
+            write_file(made / "config.json", dump_json(dict(sorted(config.items()))))
             save_file(
                 export_state(trainee.encoder, trainee.head),
                 made / WEIGHTS,
                 metadata={"format": "pt"},
             )
             tokenizer.save_pretrained(made)
-            write_atomically(made / FACTS, dump_json(facts))
-            write_atomically(made / CARD, render_card(facts, None))
+            write_file(made / FACTS, dump_json(facts))
+            write_file(made / CARD, render_card(facts, None))
+            # Last: a folder without it is not whole.
             write_manifest(made)
             for path in made.iterdir():
                 path.chmod(0o644)  # some of the writers make private files

@@ -1,4 +1,4 @@
-"""The README's claims: for each the command that tests it, what that costs, and the verdict to expect.
+"""The README's claims: the command that tests each, what that costs, and the verdict to expect.
 
     python -m stilts_artifact.reporting.claim_table README.md            # write the section anew
     python -m stilts_artifact.reporting.claim_table README.md --check    # fail if it is not up to
@@ -66,7 +66,7 @@ _NO_SOURCE = (
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """What tests a claim: a table, and the cells of it that are needed, as ``--only`` names them."""
+    """What tests a claim: an experiment, and which of its cells, as ``--only`` names them."""
 
     experiment: Experiment
     only: tuple[str, ...]
@@ -221,7 +221,7 @@ def replace_section(readme: str, section: str) -> str:
 
 def main(arguments: Sequence[str]) -> int:
     """Write the section anew, or with ``--check`` see whether it is up to date."""
-    from stilts_artifact.documents import write_atomically
+    from stilts_artifact.files import write_file
 
     check = "--check" in arguments
     paths = [Path(argument) for argument in arguments if argument != "--check"]
@@ -232,7 +232,7 @@ def main(arguments: Sequence[str]) -> int:
     if check and new != old:
         raise ConfigError("the claims are not up to date", where=str(paths[0]), fix=REGENERATE)
     if new != old:
-        write_atomically(paths[0], new.encode())
+        write_file(paths[0], new.encode())
     return 0
 
 

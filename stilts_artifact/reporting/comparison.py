@@ -1,4 +1,4 @@
-"""What is said about measured and reported values, in words and numbers, whatever it is printed on."""
+"""What is said about measured and expected values, in words, whatever it is printed on."""
 
 from __future__ import annotations
 
@@ -8,30 +8,31 @@ from dataclasses import dataclass
 
 from stilts_artifact.checking.results import CellRecord, Results, RowRecord
 from stilts_artifact.domain.cells import Verdict
-from stilts_artifact.reporting.layout import place, row_titles
+from stilts_artifact.reporting.layout import cell_title, row_titles
 
 Counts = tuple[tuple[Verdict, int], ...]
 
 SIZES = ("train", "dev", "test", "languages")
-_FEW = 60  # reported cells that are all listed
+_FEW = 60  # cells with an expected value that are all listed
 _EXAMPLES = 3  # cells that stand for all those with the same reason
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """One line of measured beside reported; in Table 1 one line stands for all languages of a cell.
+    """One line of measured beside expected; a line of counts stands for all languages of a cell.
 
     Args:
+        limit: how far apart the two may be: the tolerance, widened by rounding, seeds and sampling.
+        counts: how many of its cells have each verdict.
         cells: how many cells the line stands for.
-        counts: how many of them have each verdict.
     """
 
     row: str
     column: str
     measured: str
-    reported: str
+    expected: str
     difference: str
-    band: str
+    limit: str
     counts: Counts
     cells: int
 
@@ -58,26 +59,26 @@ class Gap:
 
 
 def compare_sizes(results: Results) -> list[Comparison]:
-    """Table 1, one line for each row and column."""
+    """Counts: one line for each row and column."""
     titles = row_titles(results)
     return [
         Comparison(
-            titles.get(row, row),
-            column,
-            span([cell.value for cell in cells]),
-            span([cell.expected for cell in cells]),
-            _largest_difference(cells),
-            span([cell.limit for cell in cells if cell.limit is not None]),
-            verdict_counts(cells),
-            len(cells),
+            row=titles.get(row, row),
+            column=column,
+            measured=span([cell.value for cell in cells]),
+            expected=span([cell.expected for cell in cells]),
+            difference=_largest_difference(cells),
+            limit=span([cell.limit for cell in cells if cell.limit is not None]),
+            counts=verdict_counts(cells),
+            cells=len(cells),
         )
-        for (row, column), cells in by_place(results.cells).items()
+        for (row, column), cells in by_row_and_column(results.cells).items()
     ]
 
 
 def row_sizes(results: Results) -> list[tuple[RowRecord, tuple[str, ...]]]:
-    """Table 1 in the paper's layout: each task with its sizes, in the order of :data:`SIZES`."""
-    cells = by_place(results.cells)
+    """Counts in the paper's layout: each task with its sizes, in the order of :data:`SIZES`."""
+    cells = by_row_and_column(results.cells)
     return [
         (
             row,
@@ -90,75 +91,108 @@ def row_sizes(results: Results) -> list[tuple[RowRecord, tuple[str, ...]]]:
 
 
 def compare_scores(results: Results) -> list[Comparison]:
-    """Tables 2 and 3: one line for each cell with a reported value.
+    """Scores: one line for each cell with an expected value.
 
     Where these are many, cells of single languages have one only if they fail.
     """
     titles = row_titles(results)
-    few = sum(cell.expected is not None for cell in results.cells) <= _FEW
+    with_value = [cell for cell in results.cells if cell.expected is not None]
     return [
-        Comparison(
+        _compare_score(
+            cell,
             titles.get(cell.row, cell.row),
             cell.column + (f" {cell.language}" if cell.language else ""),
-            points(cell.value),
-            points(cell.expected),
-            signed(cell.value - cell.expected) if cell.value is not None else "-",
-            "-" if cell.limit is None else f"{cell.limit:.2f}",
-            ((cell.verdict, 1),),
-            1,
         )
-        for cell in results.cells
-        if cell.expected is not None
-        and (few or cell.language is None or cell.verdict is Verdict.NOT_REPRODUCED)
+        for cell in with_value
+        if len(with_value) <= _FEW
+        or cell.language is None
+        or cell.verdict is Verdict.NOT_REPRODUCED
     ]
 
 
+def every_score(results: Results) -> list[Comparison]:
+    """Scores of a single encoder: one line for each cell, a task's mean before its languages."""
+    return [
+        _compare_score(cell, cell.column, cell.language or "mean")
+        for cells in by_row_and_column(results.cells).values()
+        for cell in sorted(cells, key=lambda cell: cell.language or "")
+    ]
+
+
+def _compare_score(cell: CellRecord, row: str, column: str) -> Comparison:
+    limit = cell.limit
+    return Comparison(
+        row=row,
+        column=column,
+        measured=points(cell.value),
+        expected=points(cell.expected),
+        difference=signed(_difference(cell)),
+        limit="-" if limit is None else f"{limit:.2f}",
+        counts=((cell.verdict, 1),),
+        cells=1,
+    )
+
+
+def _difference(cell: CellRecord) -> float | None:
+    if cell.value is None or cell.expected is None:
+        return None
+    return cell.value - cell.expected
+
+
 def gaps(results: Results) -> list[Gap]:
-    """Why cells were not run, or could not be checked: one entry for each reason, the most frequent first."""
+    """Why cells have no verdict: one entry for each reason, the most frequent first."""
     titles = row_titles(results)
-    found: defaultdict[tuple[Verdict, str], list[CellRecord]] = defaultdict(list)
+    alike: defaultdict[tuple[Verdict, str], list[CellRecord]] = defaultdict(list)
     for cell in results.cells:
         if cell.verdict in (Verdict.NOT_RUN, Verdict.NOT_CHECKABLE, Verdict.INCONCLUSIVE):
-            found[cell.verdict, cell.reason].append(cell)
+            alike[cell.verdict, cell.reason].append(cell)
     entries = [
-        Gap(verdict, reason, len(cells), tuple(place(cell, titles) for cell in cells[:_EXAMPLES]))
-        for (verdict, reason), cells in found.items()
+        Gap(
+            verdict,
+            reason,
+            len(cells),
+            tuple(cell_title(cell, titles) for cell in cells[:_EXAMPLES]),
+        )
+        for (verdict, reason), cells in alike.items()
     ]
     order = list(Verdict)
     return sorted(entries, key=lambda gap: (order.index(gap.verdict), -gap.cells, gap.reason))
 
 
 def explanations(results: Results) -> Iterator[tuple[Verdict, str]]:
-    """One line for each row and column with cells that differ or were not run: the first reason and their number.
+    """One line for each row and column with cells that differ or were not run.
 
-    A count of languages that was not run has the reasons of its splits, which have lines of their
-    own.
+    It has the first reason and the number of cells. A count of languages that was not run has the
+    reasons of its splits, which have lines of their own.
     """
     titles = row_titles(results)
-    for (row, column), cells in by_place(results.cells).items():
+    for (row, column), cells in by_row_and_column(results.cells).items():
         for verdict in (Verdict.NOT_REPRODUCED, Verdict.NOT_RUN):
-            found = [cell for cell in cells if cell.verdict is verdict]
-            if found and (found[0].language or verdict is not Verdict.NOT_RUN):
+            alike = [cell for cell in cells if cell.verdict is verdict]
+            if alike and (alike[0].language or verdict is not Verdict.NOT_RUN):
                 where = f"{titles.get(row, row)} {column}" + (
-                    f" {found[0].language}" if found[0].language else ""
+                    f" {alike[0].language}" if alike[0].language else ""
                 )
-                more = f" (and {len(found) - 1} more languages)" if len(found) > 1 else ""
-                yield verdict, f"{verdict} {where}{more}: {found[0].reason}"
+                more = f" (and {len(alike) - 1} more languages)" if len(alike) > 1 else ""
+                yield verdict, f"{verdict} {where}{more}: {alike[0].reason}"
 
 
 def verdict_line(tables: Sequence[Results]) -> str:
-    """The verdicts on some tables, for a command's last line: ``Table 1 (mini) REPRODUCED, Calibration (mini) ...``."""
+    """The verdicts on some experiments, for a command's last line.
+
+    Such as ``Table 1 (mini) REPRODUCED, Calibration (mini) INCONCLUSIVE``.
+    """
     return ", ".join(
         f"{results.defined.title} ({results.scale}) {results.verdict}" for results in tables
     )
 
 
-def by_place(cells: Sequence[CellRecord]) -> dict[tuple[str, str], list[CellRecord]]:
+def by_row_and_column(cells: Sequence[CellRecord]) -> dict[tuple[str, str], list[CellRecord]]:
     """Cells by row and column, their languages together."""
-    places: defaultdict[tuple[str, str], list[CellRecord]] = defaultdict(list)
+    grouped: defaultdict[tuple[str, str], list[CellRecord]] = defaultdict(list)
     for cell in cells:
-        places[cell.row, cell.column].append(cell)
-    return places
+        grouped[cell.row, cell.column].append(cell)
+    return grouped
 
 
 def verdict_counts(cells: Sequence[CellRecord]) -> Counts:
@@ -213,11 +247,7 @@ def signed(value: float | None, digits: int = 1) -> str:
 
 
 def _largest_difference(cells: Sequence[CellRecord]) -> str:
-    differences = [
-        cell.value - cell.expected
-        for cell in cells
-        if cell.value is not None and cell.expected is not None
-    ]
+    differences = [difference for cell in cells if (difference := _difference(cell)) is not None]
     if not differences:
         return "-"
     largest = max(differences, key=abs)

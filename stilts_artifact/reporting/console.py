@@ -1,27 +1,49 @@
-"""Tables on the console."""
+"""Results on the console: a table in the paper's layout, measured beside expected, what is missing.
+
+From top to bottom: what every view needs, the views of the three sorts of experiment (counts,
+scores with averages, scores without), the parts they share, and the scores of a submission.
+"""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Sequence
 from typing import IO, TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from stilts_artifact.benchmark.experiments import NONE, Experiment
 from stilts_artifact.checking.judge import summary
-from stilts_artifact.checking.results import Results
+from stilts_artifact.checking.results import CellRecord, ClaimRecord, Results, RowRecord
 from stilts_artifact.domain.cells import Verdict
 from stilts_artifact.reporting.comparison import (
+    SIZES,
     Comparison,
+    compare_scores,
     compare_sizes,
+    every_score,
     explanations,
+    gaps,
+    points,
     row_sizes,
     share,
+    signed,
+)
+from stilts_artifact.reporting.layout import (
+    Column,
+    Layout,
+    arrange,
+    cell_title,
+    describe_seeds,
+    flagged,
+    row_titles,
+    split_name,
 )
 
 if TYPE_CHECKING:
-    from stilts_artifact.metrics import Scores
+    from stilts_artifact.metrics.score import Scores
 
 # A pipe has no width; the tables need this much to keep each row on one line.
 PIPE_WIDTH = 132
@@ -34,65 +56,22 @@ STYLES = {
     Verdict.NOT_CHECKABLE: "dim",
 }
 
+# Colour alone would be lost in a pipe and to some readers.
+_FAILED_MARK = "*"
+_FLAG_MARK = "!"
+
+_LISTED = 40  # lines of a comparison, before the rest is only counted
+_REASONS = 8
+_VISIBLE_GAIN = 0.5  # points from which a gain is coloured; less is within most seeds' spread
+
 
 def make_console(file: IO[str] | None = None) -> Console:
-    """A console on ``file`` (standard output): colour on a terminal only, wide enough when piped."""
+    """A console on ``file`` (standard output): colour on a terminal only, wide when piped."""
     stream = file if file is not None else sys.stdout
+    # Neither markup nor highlighting: titles and reasons come from files and are shown as they are.
     return Console(
         file=stream, width=None if stream.isatty() else PIPE_WIDTH, markup=False, highlight=False
     )
-
-
-def show_table(results: Results, console: Console) -> None:
-    """Print a table in the paper's layout, then measured beside reported, what was not checked, and the claims."""
-    if results.defined.is_counted:
-        show_table1(results, console)
-    elif not results.defined.averages:
-        from stilts_artifact.reporting.console_calibration import show_calibration
-
-        show_calibration(results, console)
-    else:
-        from stilts_artifact.reporting.console_scores import show_score_table
-
-        show_score_table(results, console)
-
-
-def show_table1(results: Results, console: Console) -> None:
-    """Print Table 1 in the paper's layout, then measured beside reported, then why cells have no verdict."""
-    comparison = comparison_table(
-        f"Measured and reported ({results.stamp})", "Task", compare_sizes(results)
-    )
-    console.print(_sizes(results), "", comparison, "", sep="\n")
-    for verdict, line in explanations(results):
-        console.print(Text(line, style=STYLES[verdict]), soft_wrap=True)
-    console.print(summary(cell.verdict for cell in results.cells))
-
-
-def show_scores(scores: Scores, console: Console) -> None:
-    """Print every task and language, the averages, the groups and the overall score, each with its error."""
-    table = new_table("Scores (points)")
-    for name in ("task", "language", "metric"):
-        table.add_column(name, no_wrap=True)
-    for name in ("score", "std. error", "95 % interval"):
-        table.add_column(name, justify="right", no_wrap=True)
-    task = None
-    for row in scores.rows():
-        if row.task != task:
-            task = row.task
-            table.add_section()
-        found = row.estimate
-        interval = f"{found.low:.2f} - {found.high:.2f}"
-        style = "bold" if row.language is None else None
-        table.add_row(
-            row.task,
-            row.language or "average",
-            row.metric,
-            f"{found.value:.2f}",
-            f"{found.standard_error:.2f}",
-            interval,
-            style=style,
-        )
-    console.print(table)
 
 
 def new_table(title: str) -> Table:
@@ -107,49 +86,37 @@ def new_table(title: str) -> Table:
     )
 
 
-def comparison_table(title: str, row: str, lines: list[Comparison]) -> Table:
-    """Measured beside reported; ``row`` is what its first column is called."""
-    table = new_table(title)
-    for name in (row, "column"):
-        table.add_column(name, no_wrap=True)
-    bands = any(line.band not in ("0", "0.0", "-") for line in lines)
-    for name in ("measured", "reported", "difference", *(["band"] if bands else [])):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("verdict", overflow="fold")
-    for line in lines:
-        band = [line.band] if bands else []
-        table.add_row(
-            line.row,
-            line.column,
-            line.measured,
-            line.reported,
-            line.difference,
-            *band,
-            _verdict_text(line),
-        )
-    return table
+def show_table(results: Results, console: Console) -> None:
+    """Print results: in the paper's layout, beside expected values, what is missing, the claims."""
+    if results.defined.is_counted:
+        _show_counts(results, console)
+    elif results.defined.averages:
+        _show_score_table(results, console)
+    else:
+        _show_single_scores(results, console)
 
 
-def _verdict_text(line: Comparison) -> Text:
-    parts = [
-        Text(share(verdict, count, line.cells), style=STYLES[verdict])
-        for verdict, count in line.counts
-    ]
-    return Text(", ").join(parts)
+# Counts: Table 1
+
+
+def _show_counts(results: Results, console: Console) -> None:
+    """Table 1, then measured beside expected, then why cells have no verdict."""
+    comparison = _comparison_table(
+        f"Measured and reported ({results.stamp})", "Task", compare_sizes(results)
+    )
+    console.print(_sizes(results), "", comparison, "", sep="\n")
+    for verdict, line in explanations(results):
+        console.print(Text(line, style=STYLES[verdict]), soft_wrap=True)
+    console.print(summary(cell.verdict for cell in results.cells))
 
 
 def _sizes(results: Results) -> Table:
-    table = new_table(f"Table 1, measured ({results.stamp})")
-    for name, justify in (
-        ("Task", "left"),
-        ("train", "right"),
-        ("dev", "right"),
-        ("test", "right"),
-        ("languages", "right"),
-        ("kind", "left"),
-        ("licence", "left"),
-    ):
-        table.add_column(name, justify=justify, overflow="fold")  # type: ignore[arg-type]
+    table = new_table(f"{results.defined.title}, measured ({results.stamp})")
+    table.add_column("Task", overflow="fold")
+    for name in SIZES:
+        table.add_column(name, justify="right", overflow="fold")
+    for name in ("kind", "licence"):
+        table.add_column(name, overflow="fold")
     group = ""
     for row, sizes in row_sizes(results):
         if row.group != group:
@@ -157,3 +124,217 @@ def _sizes(results: Results) -> Table:
             table.add_section()
         table.add_row(row.title, *sizes, row.details["kind"], row.details["licence"])
     return table
+
+
+# Scores with averages: Tables 2 and 3, each part readable at 80 characters
+
+
+def _show_score_table(results: Results, console: Console) -> None:
+    """Scores and gains, then measured beside expected, what was not decided, and the claims."""
+    layout = arrange(results)
+    for columns in _blocks(layout, results.defined):
+        scores = _grid(layout, columns, _title(results, "scores"), _score)
+        console.print(scores, "", sep="\n")
+        if layout.has_gains:
+            gains = _grid(layout, columns, f"Gains over {layout.baseline.title}", _gain)
+            console.print(gains, "", sep="\n")
+    _show_legend(results, layout, console)
+    _show_comparison(results, console)
+    _show_gaps(results, console)
+    _show_claims(results.claims, console)
+    console.print(summary(cell.verdict for cell in results.cells), soft_wrap=True)
+
+
+def _title(results: Results, what: str) -> str:
+    name, split = results.defined.title, split_name(results.defined)
+    head = f"{name}, {split} {what} in points, {describe_seeds(results)}"
+    return f"{head} ({results.stamp})"
+
+
+def _blocks(layout: Layout, experiment: Experiment) -> list[tuple[Column, ...]]:
+    """Columns that are printed side by side: several averages have a block of their own."""
+    if len(experiment.averages) < 2:
+        return [layout.with_role("score", "average")]
+    return [block for block in (layout.with_role("score"), layout.with_role("average")) if block]
+
+
+def _grid(
+    layout: Layout,
+    columns: Sequence[Column],
+    title: str,
+    show: Callable[[Layout, RowRecord, Column], Text],
+) -> Table:
+    """Rows by columns, the rows in their groups; ``show`` gives what stands in a cell."""
+    table = new_table(title)
+    table.padding = (0, 1, 0, 0)  # ten columns of numbers must fit beside the rows' titles
+    table.add_column("", overflow="fold", min_width=12)
+    for column in columns:
+        table.add_column(column.short, justify="right", no_wrap=True, min_width=5)
+    for number, (group, rows) in enumerate(layout.groups):
+        if len(layout.groups) > 1:
+            if number:
+                table.add_row()
+            table.add_row(Text(group, style="italic"))
+        for row in rows:
+            table.add_row(row.title, *(show(layout, row, column) for column in columns))
+    return table
+
+
+def _score(layout: Layout, row: RowRecord, column: Column) -> Text:
+    cell = layout.cell(row.row, column.name)
+    if cell is None or cell.value is None:
+        return Text("-", style="dim")
+    failed = cell.verdict is Verdict.NOT_REPRODUCED
+    marks = (_FAILED_MARK if failed else "") + (_FLAG_MARK if cell.flag else "")
+    style = STYLES[cell.verdict] if failed else "bold" if row.row == NONE else ""
+    return Text(points(cell.value) + marks, style=style)
+
+
+def _gain(layout: Layout, row: RowRecord, column: Column) -> Text:
+    if row.row == NONE:  # in points: what the gains below it are gains over
+        return Text(points(layout.value(row.row, column.name)), style="bold")
+    gain = layout.gain(row.row, column.name)
+    if gain is None:
+        return Text("-", style="dim")
+    colour = "green" if gain >= _VISIBLE_GAIN else "red" if gain <= -_VISIBLE_GAIN else ""
+    return Text(signed(gain), style=colour)
+
+
+def _show_legend(results: Results, layout: Layout, console: Console) -> None:
+    """What the marks in the tables above stand for."""
+    cells = [cell for cell in results.cells if cell.language is None]
+    if any(cell.verdict is Verdict.NOT_REPRODUCED for cell in cells):
+        legend = f"{_FAILED_MARK} not reproduced: outside the tolerance of the reported value"
+        console.print(legend, style="dim")
+    titles = row_titles(results)
+    for cell in flagged(cells):
+        line = f"{_FLAG_MARK} {cell.flag} {cell_title(cell, titles)}: {_flag_meaning(cell)}"
+        console.print(Text(line), soft_wrap=True)
+    for note in layout.gain_notes():
+        console.print(Text(f"- {note}"), soft_wrap=True)
+
+
+def _flag_meaning(cell: CellRecord) -> str:
+    seeds = " (seeds " + " ".join(points(value) for value in cell.seeds) + ")" if cell.seeds else ""
+    return f"a run behind this number collapsed; it is reported, not dropped{seeds}"
+
+
+def _show_comparison(results: Results, console: Console) -> None:
+    """Measured beside expected; of a long list only what is not REPRODUCED, the rest counted."""
+    lines = compare_scores(results)
+    if not lines:
+        console.print(
+            "\nNothing is reported for these cells: there is no value to compare them with."
+        )
+        return
+    shown = lines
+    if len(lines) > _LISTED:
+        shown = [line for line in lines if not _passed(line)][:_LISTED]
+    console.print()
+    if shown:
+        console.print(_comparison_table(f"Measured and reported ({results.stamp})", "row", shown))
+    if len(shown) < len(lines):
+        counts = f"{len(lines)} cells compared, {sum(map(_passed, lines))} REPRODUCED"
+        console.print(f"{counts}; `stilts-artifact report` shows every one")
+
+
+def _passed(line: Comparison) -> bool:
+    return line.counts[0][0] is Verdict.REPRODUCED
+
+
+def _show_gaps(results: Results, console: Console) -> None:
+    reasons = gaps(results)
+    if not reasons:
+        return
+    console.print("\nNot decided, and why", style="bold")
+    for gap in reasons[:_REASONS]:
+        count = "1 cell" if gap.cells == 1 else f"{gap.cells} cells"
+        line = f"{gap.verdict} {count} (such as {gap.examples[0]}): {gap.reason}"
+        console.print(Text(line, style=STYLES[gap.verdict]), soft_wrap=True)
+    if len(reasons) > _REASONS:
+        console.print(f"and {len(reasons) - _REASONS} more reasons")
+
+
+def _show_claims(claims: Sequence[ClaimRecord], console: Console) -> None:
+    if not claims:
+        return
+    console.print("\nClaims", style="bold")
+    for claim in claims:
+        line = Text.assemble((f"{claim.verdict:<15}", STYLES[claim.verdict]), claim.title)
+        console.print(line, soft_wrap=True)
+        numbers = ", ".join(f"{name} {value:g}" for name, value in claim.numbers.items())
+        detail = f"{numbers}; {claim.reason}" if numbers else claim.reason
+        console.print(Text(" " * 15 + detail, style="dim"), soft_wrap=True)
+    console.print()
+
+
+# Scores without averages: the calibration
+
+
+def _show_single_scores(results: Results, console: Console) -> None:
+    """Every cell beside its expected value, each task's mean first, and why some lack a verdict."""
+    title = (
+        f"{results.defined.title}: retrieval with the untuned {results.rows[0].title}, points "
+        f"({results.stamp})"
+    )
+    console.print(_comparison_table(title, "task", every_score(results)), "", sep="\n")
+    for gap in gaps(results):
+        where = f"{gap.cells} cells" if gap.cells > 1 else gap.examples[0]
+        line = f"{gap.verdict} {where}: {gap.reason}"
+        console.print(Text(line, style=STYLES[gap.verdict]), soft_wrap=True)
+    console.print(summary(cell.verdict for cell in results.cells))
+
+
+# What several views share
+
+
+def _comparison_table(title: str, row: str, lines: Sequence[Comparison]) -> Table:
+    """Measured beside expected; ``row`` is what its first column is called."""
+    table = new_table(title)
+    for name in (row, "column"):
+        table.add_column(name, no_wrap=True)
+    # Counts are compared exactly: a column of zeros would say nothing.
+    limits = any(line.limit not in ("0", "0.0", "-") for line in lines)
+    for name in ("measured", "reported", "difference", *(["band"] if limits else [])):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("verdict", overflow="fold")
+    for line in lines:
+        numbers = [line.measured, line.expected, line.difference, *([line.limit] if limits else [])]
+        table.add_row(line.row, line.column, *numbers, _verdicts(line))
+    return table
+
+
+def _verdicts(line: Comparison) -> Text:
+    parts = [
+        Text(share(verdict, count, line.cells), style=STYLES[verdict])
+        for verdict, count in line.counts
+    ]
+    return Text(", ").join(parts)
+
+
+# A submission
+
+
+def show_scores(scores: Scores, console: Console) -> None:
+    """Print every task and language, the averages, groups and overall score, with their errors."""
+    table = new_table("Scores (points)")
+    for name in ("task", "language", "metric"):
+        table.add_column(name, no_wrap=True)
+    for name in ("score", "std. error", "95 % interval"):
+        table.add_column(name, justify="right", no_wrap=True)
+    task = None
+    for row in scores.rows():
+        if row.task != task:
+            task = row.task
+            table.add_section()
+        estimate = row.estimate
+        table.add_row(
+            row.task,
+            row.language or "average",
+            row.metric,
+            f"{estimate.value:.2f}",
+            f"{estimate.standard_error:.2f}",
+            f"{estimate.low:.2f} - {estimate.high:.2f}",
+            style="bold" if row.language is None else None,
+        )
+    console.print(table)

@@ -1,4 +1,4 @@
-"""A run as a Workflow Run RO-Crate: everything that is needed to judge it again on another machine, offline.
+"""A run as a Workflow Run RO-Crate: all that is needed to judge it again elsewhere, offline.
 
 Profile Workflow Run Crate 0.5 (https://w3id.org/ro/wfrun/workflow/0.5): the workflow is the list of
 commands, and each results file is what one CreateAction made. Actions carry no times and no person:
@@ -81,7 +81,7 @@ def write_crate(
 
 
 def is_third_party(run: Run, record: FileRecord) -> bool:
-    """Whether a file holds labels that others published; those of the mini world are generated here."""
+    """Whether a file holds labels that others published; those of the mini world are generated."""
     return load_scale(run.results.scale).evidence and is_label(record.path)
 
 
@@ -89,8 +89,10 @@ def is_label(path: str) -> bool:
     """Whether a file of a run holds labels.
 
     Example:
-        >>> is_label("table2.mini/labels/xnli/dev-de.tsv"), is_label("table2.mini/predictions/x/labels.tsv")
-        (True, False)
+        >>> is_label("table2.mini/labels/xnli/dev-de.tsv")
+        True
+        >>> is_label("table2.mini/predictions/x/labels.tsv")
+        False
     """
     return path.split("/")[1:2] == ["labels"]
 
@@ -98,15 +100,12 @@ def is_label(path: str) -> bool:
 def workflow(runs: Sequence[Run]) -> bytes:
     """The commands that make such runs, as a shell script."""
     commands = [
-        f"stilts-artifact reproduce {_asked(run)} --scale {run.results.scale}" for run in runs
+        f"stilts-artifact reproduce {run.results.defined.command} --scale {run.results.scale}"
+        for run in runs
     ]
     return "\n".join(
         ["#!/usr/bin/env bash", "set -u", *commands, "stilts-artifact report", ""]
     ).encode()
-
-
-def _asked(run: Run) -> str:
-    return run.results.defined.command
 
 
 def expected_files() -> Iterator[tuple[str, Path]]:
@@ -130,7 +129,8 @@ def metadata(runs: Sequence[Run], date: str) -> bytes:
     tables = ", ".join(f"{run.results.defined.title} ({run.results.scale})" for run in runs)
     crate.name = f"Reproduction of arXiv 2005.13013v2: {tables}"
     crate.description = (
-        "Results, predictions and verdicts of stilts-artifact. Verify with: stilts-artifact verify CRATE.zip. "
+        "Results, predictions and verdicts of stilts-artifact. "
+        "Verify with: stilts-artifact verify CRATE.zip. "
         f"Hashes of all files: {MANIFEST}."
     )
     crate.datePublished = date
@@ -201,17 +201,6 @@ def _add_action(crate: ROCrate, script: Any, run: Run) -> ContextEntity:
             "description": f"Hashes: {run.file} and {MANIFEST}.",
         }
         made.append(crate.add_dataset(dest_path=f"{RESULTS}/{name}/", properties=about))
-    used = [_input(crate, record, run) for record in results.inputs]
-    environment = [
-        _entity(
-            crate,
-            f"#environment-{quote(package)}-{quote(version)}",
-            "SoftwareApplication",
-            name=package,
-            softwareVersion=version,
-        )
-        for package, version in results.environment.items()
-    ]
     action = _entity(
         crate,
         f"#run-{name}",
@@ -222,11 +211,24 @@ def _add_action(crate: ROCrate, script: Any, run: Run) -> ContextEntity:
     )
     action["instrument"] = script
     action["result"] = made
-    if used:
-        action["object"] = used
-    if environment:
-        action["softwareRequirements"] = environment
+    # The profile knows no empty lists.
+    if results.inputs:
+        action["object"] = [_input(crate, record, run) for record in results.inputs]
+    if results.environment:
+        action["softwareRequirements"] = [
+            _package(crate, name, version) for name, version in results.environment.items()
+        ]
     return action
+
+
+def _package(crate: ROCrate, name: str, version: str) -> ContextEntity:
+    return _entity(
+        crate,
+        f"#environment-{quote(name)}-{quote(version)}",
+        "SoftwareApplication",
+        name=name,
+        softwareVersion=version,
+    )
 
 
 def _input(crate: ROCrate, record: InputRecord, run: Run) -> ContextEntity:

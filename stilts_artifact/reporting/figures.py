@@ -1,16 +1,22 @@
-"""Geometry of the page's figures: numbers only, which a template draws as SVG."""
+"""Figures: the geometry of the page's, which a template draws as SVG, and the plot of a sweep."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from stilts_artifact.benchmark.experiments import BEST, NONE
 from stilts_artifact.checking.results import CellRecord
 from stilts_artifact.checking.statistics import binomial_error
+from stilts_artifact.errors import ConfigError, ResourceError
 from stilts_artifact.reporting.layout import Column, Layout
 from stilts_artifact.reporting.runs import Examples
+
+if TYPE_CHECKING:
+    from stilts_artifact.retrieval.sweep import SweepScores
 
 WIDTH, LEFT, RIGHT = 340.0, 44.0, 14.0
 TOP, STEP, BOTTOM = 8.0, 19.0, 22.0
@@ -25,11 +31,12 @@ HEAT_STEPS = (0.5, 2.0, 5.0, 10.0, 20.0)
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """One score with its error bar; ``low`` and ``high`` are ``None`` where the test set's size is unknown.
+    """One score with its error bar.
 
     Args:
         x, y: position in the drawing.
-        bar, low, high: height and ends of the error bar, which stands beside the mark.
+        bar, low, high: height and ends of the error bar, which stands beside the mark; no ends
+            where the test set's size is unknown.
         seeds: positions of single seeds, where there are several.
         value: in points.
     """
@@ -73,7 +80,7 @@ class Figure:
 
 
 def heat(gain: float | None) -> str:
-    """Class of a gain in a heat map: ``p0`` .. ``p5`` for gains, ``n0`` .. ``n5`` for losses, ``none`` if unknown.
+    """Class of a gain in a heat map: ``p0`` .. ``p5``, ``n0`` .. ``n5`` for losses, or ``none``.
 
     Example:
         >>> heat(0.2), heat(3.0), heat(-11.0), heat(None)
@@ -152,10 +159,9 @@ def _figure(layout: Layout, column: Column, row: str, title: str, examples: Exam
         y = _round(TOP + STEP * (number + 0.5))
         marks = axis.mark(base, error[0], y, -BAR), axis.mark(other, error[1], y, BAR)
         lines.append(Line(code, layout.languages.get(code, code), y, *marks))
-    baseline = next(row.title for row in layout.rows if row.row == NONE)
     height = TOP + STEP * len(languages) + BOTTOM
     known = any(error is not None for pair in errors for error in pair)
-    return Figure(column, baseline, title, tuple(lines), axis.ticks(), height, known)
+    return Figure(column, layout.baseline.title, title, tuple(lines), axis.ticks(), height, known)
 
 
 def _errors(pair: Sequence[CellRecord | None], examples: int | None) -> list[float | None]:
@@ -187,3 +193,36 @@ def _axis(ends: Sequence[float]) -> _Axis:
 
 def _round(value: float) -> float:
     return round(value, 2)
+
+
+def draw_sweep(scores: SweepScores, path: Path, title: str) -> None:
+    """Draw one line for each pooling: mean over languages by layer.
+
+    Raises:
+        ResourceError: matplotlib is not installed.
+        ConfigError: not a suffix that it can draw.
+    """
+    try:
+        # The object-oriented face: pyplot would look for a display.
+        from matplotlib.figure import Figure as Drawing
+    except ModuleNotFoundError as error:
+        raise ResourceError(
+            "a plot needs matplotlib", got=str(error), fix="pip install matplotlib"
+        ) from error
+    drawing = Drawing(figsize=(7, 4), layout="constrained")
+    axes = drawing.subplots()
+    means = scores.means
+    for pooling in dict.fromkeys(name for name, _ in means):
+        points = {layer: mean for (name, layer), mean in means.items() if name == pooling}
+        axes.plot(list(points), list(points.values()), marker="o", label=pooling)
+    axes.set(title=title, xlabel="layer (0: embeddings)", ylabel="points, mean over languages")
+    axes.locator_params(axis="x", integer=True)
+    axes.grid(alpha=0.3)
+    axes.legend()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        drawing.savefig(path)
+    except ValueError as error:
+        raise ConfigError(
+            "not a format to draw in", got=path.suffix, expected=".png, .svg or .pdf"
+        ) from error

@@ -1,18 +1,21 @@
-"""Tables 2 and 3 in the paper's layout, as data: what the console, the Markdown text and the page all print."""
+"""Scores in the paper's layout, as data: what the console, the Markdown text and the page print."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 
 from stilts_artifact.benchmark import load_benchmark
-from stilts_artifact.benchmark.experiments import AVERAGE, NONE, OVERALL, Experiment
+from stilts_artifact.benchmark.experiments import AVERAGE, GROUPS, NONE, OVERALL, Experiment
 from stilts_artifact.checking.results import CellRecord, Results, RowRecord
 from stilts_artifact.config.load import load_scale
 from stilts_artifact.domain.cells import CellKey
-from stilts_artifact.domain.tasks import Benchmark, Split, Task, TaskForm
-from stilts_artifact.metrics.averages import GROUPS
+from stilts_artifact.domain.signature import Signature, require_comparable
+from stilts_artifact.domain.tasks import Benchmark, Split, Task
+from stilts_artifact.errors import ConfigError
+from stilts_artifact.forms import form_of
 
 # Headings that leave room for ten columns in a line of 80 characters.
 _SHORT = {
@@ -26,13 +29,6 @@ _SHORT = {
     "retrieval": "Retr",
     AVERAGE: "Avg",
     OVERALL: "All",
-}
-_METRICS = {
-    TaskForm.PAIR: "accuracy",
-    TaskForm.TAGGING: "F1",
-    TaskForm.SPAN: "F1, EM mean",
-    TaskForm.MINING: "F1",
-    TaskForm.SEARCH: "accuracy",
 }
 _PARTS = {"_f1": "F1", "_em": "EM"}
 _AVERAGES = {
@@ -68,7 +64,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """A table of scores, or the calibration, arranged.
+    """An experiment's scores, arranged.
 
     Args:
         columns: in the table's order, parts of scores among them.
@@ -91,6 +87,11 @@ class Layout:
         """Whether there is a row without an intermediate task, and another to compare with it."""
         return len(self.rows) > 1 and any(row.row == NONE for row in self.rows)
 
+    @property
+    def baseline(self) -> RowRecord:
+        """The row without an intermediate task, where :attr:`has_gains`."""
+        return next(row for row in self.rows if row.row == NONE)
+
     def with_role(self, *roles: str) -> tuple[Column, ...]:
         """The columns of some roles, in order."""
         return tuple(column for column in self.columns if column.role in roles)
@@ -105,9 +106,50 @@ class Layout:
         return None if cell is None else cell.value
 
     def gain(self, row: str, column: str, language: str | None = None) -> float | None:
-        """Points over the row without an intermediate task; ``None`` for that row itself, or if either is absent."""
+        """Points over the row without an intermediate task.
+
+        ``None`` for that row itself, if either was not measured, or if the two measure different
+        things (:meth:`gain_notes` says so of what is printed).
+        """
         value, base = self.value(row, column, language), self.value(NONE, column, language)
-        return None if row == NONE or value is None or base is None else value - base
+        if row == NONE or value is None or base is None:
+            return None
+        return None if self._difference(row, column, language) else value - base
+
+    def gain_notes(self) -> list[str]:
+        """Why gains are not shown although both scores were measured, a line a difference."""
+        titles = {row.row: row.title for row in self.rows}
+        apart: defaultdict[str, list[str]] = defaultdict(list)
+        for row in self.rows:
+            for column in self.with_role("score", "average") if self.has_gains else ():
+                cell = self.cell(row.row, column.name)
+                difference = self._difference(row.row, column.name)
+                if cell is not None and difference is not None:
+                    apart[difference].append(cell_title(cell, titles))
+        return [
+            f"no gain is shown for {cells[0]}"
+            + (f" and {len(cells) - 1} more" if len(cells) > 1 else "")
+            + f": not measured as {self.baseline.title} was ({difference})"
+            for difference, cells in apart.items()
+        ]
+
+    def _difference(self, row: str, column: str, language: str | None = None) -> str | None:
+        """In what a measured cell's signature is not the first row's; ``None`` if they compare.
+
+        Seeds may differ: retrieval with the untuned encoder has none, and a run whose seeds are not
+        all there is still a run of the same thing.
+        """
+        cells = [self.cell(name, column, language) for name in (NONE, row)]
+        signatures = [
+            Signature.parse(cell.signature)
+            for cell in cells
+            if cell is not None and cell.value is not None
+        ]
+        try:
+            require_comparable(signatures, varying=("seeds",))
+        except ConfigError as error:
+            return f"{error.got}, not {error.expected}"
+        return None
 
     def languages_of(self, column: str) -> tuple[str, ...]:
         """Languages that have cells of their own in a column, sorted."""
@@ -122,17 +164,22 @@ class Layout:
         )
 
     def best_row(self, column: str) -> RowRecord | None:
-        """The row with the highest value of a column, the first of equals; never the one without a task."""
+        """The row with the highest value of a column, the first of equals.
+
+        Never the one without a task, nor one that measures something else than that.
+        """
         measured = [
             (value, row)
             for row in self.rows
-            if row.row != NONE and (value := self.value(row.row, column)) is not None
+            if row.row != NONE
+            and (value := self.value(row.row, column)) is not None
+            and self._difference(row.row, column) is None
         ]
         return max(measured, key=lambda pair: pair[0])[1] if measured else None
 
 
 def arrange(results: Results) -> Layout:
-    """Arrange the cells of a Table 2 or 3, or of the calibration."""
+    """Arrange the cells of an experiment that has scores."""
     benchmark = load_benchmark(load_scale(results.scale).benchmark)
     names = dict.fromkeys(cell.column for cell in results.cells)
     groups = tuple(
@@ -164,7 +211,10 @@ def split_name(experiment: Experiment) -> str:
 
 
 def flagged(cells: Iterable[CellRecord]) -> list[CellRecord]:
-    """Cells of a row and column with a flag, such as DEGENERATE; those of single languages only follow them."""
+    """Cells of a row and column with a flag, such as DEGENERATE.
+
+    Those of single languages only follow them.
+    """
     return [cell for cell in cells if cell.flag is not None and cell.language is None]
 
 
@@ -173,8 +223,8 @@ def row_titles(results: Results) -> dict[str, str]:
     return {row.row: row.title for row in results.rows}
 
 
-def place(cell: CellRecord, titles: Mapping[str, str]) -> str:
-    """Where a cell stands, as people say it: ``MNLI, xnli, de``."""
+def cell_title(cell: CellRecord, titles: Mapping[str, str]) -> str:
+    """A cell as people name it: ``MNLI, xnli, de``."""
     return ", ".join(
         [titles.get(cell.row, cell.row), cell.column, *([cell.language] if cell.language else [])]
     )
@@ -184,7 +234,7 @@ def _column(name: str, benchmark: Benchmark) -> Column:
     if name in benchmark.tasks:
         task = benchmark.tasks[name]
         return Column(
-            name, _title(task), _SHORT.get(name, task.title), _METRICS[task.form], "score"
+            name, _title(task), _SHORT.get(name, task.title), form_of(task).score_label, "score"
         )
     task_name, metric = name[:-3], _PARTS.get(name[-3:])
     if task_name in benchmark.tasks and metric:

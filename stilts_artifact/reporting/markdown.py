@@ -24,8 +24,8 @@ from stilts_artifact.reporting.layout import (
     Column,
     Layout,
     arrange,
+    cell_title,
     flagged,
-    place,
     row_titles,
 )
 from stilts_artifact.reporting.runs import Run, overall_verdict
@@ -53,7 +53,7 @@ def escape(text: str) -> str:
 
 
 def grid(headings: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1) -> str:
-    """A table of texts that are escaped already; all columns but the first ``left`` are aligned right."""
+    """A table of texts that are escaped already; the first ``left`` columns are aligned left."""
     rule = [":--"] * left + ["--:"] * (len(headings) - left)
     return "\n".join("| " + " | ".join(row) + " |" for row in (headings, rule, *rows))
 
@@ -64,11 +64,11 @@ def _table(run: Run) -> Iterable[str]:
     yield f"## {results.defined.title} ({escape(results.stamp)}): {results.verdict}"
     yield f"{counts}. Results file `{run.file}`, sha256 `{run.sha256}`."
     yield from _sizes(results) if results.defined.is_counted else _scores(results)
-    found = gaps(results)
-    if found:
+    reasons = gaps(results)
+    if reasons:
         rows = [
             (str(gap.verdict), escape(gap.reason), escape("; ".join(gap.examples)), str(gap.cells))
-            for gap in found
+            for gap in reasons
         ]
         yield "### Not decided, and why"
         yield grid(("verdict", "reason", "such as", "cells"), rows, 3)
@@ -82,17 +82,18 @@ def _sizes(results: Results) -> Iterable[str]:
 
 
 def _scores(results: Results) -> Iterable[str]:
-    layout = arrange(results)
+    layout, titles = arrange(results), row_titles(results)
     columns = layout.with_role("score", "average")
     yield "### Scores (points)"
     yield _grid_of(layout, columns, gains=False)
     yield from (
-        f"- {cell.flag}: {escape(place(cell, row_titles(results)))}, a run behind this number collapsed"
+        f"- {cell.flag}: {escape(cell_title(cell, titles))}, a run behind this number collapsed"
         for cell in flagged(results.cells)
     )
     if layout.has_gains:
         yield "### Gains over the first row (points)"
         yield _grid_of(layout, columns, gains=True)
+        yield from (f"- {escape(note)}" for note in layout.gain_notes())
     lines = compare_scores(results)
     if lines:
         yield from _comparison(lines)
@@ -124,9 +125,9 @@ def _comparison(lines: Sequence[Comparison]) -> Iterable[str]:
             escape(line.column),
             line.verdict,
             line.measured,
-            line.reported,
+            line.expected,
             line.difference,
-            line.band,
+            line.limit,
         )
         for line in lines
     ]

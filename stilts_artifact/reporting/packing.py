@@ -1,4 +1,4 @@
-"""Zip files that are the same for the same content, and that are unpacked only if nothing in them can do harm.
+"""Zip files: the same for the same content, and unpacked only if nothing in them can do harm.
 
 The manifest has the form of sha256sum(1): ``sha256sum -c manifest-sha256.txt`` checks an unpacked
 crate without this package.
@@ -25,7 +25,7 @@ MANIFEST = "manifest-sha256.txt"
 
 MAX_FILES = 100_000
 MAX_BYTES = 8 * 1024**3
-"""Of all files together, unpacked. Table 2 at paper scale with three seeds needs about an eighth of it."""
+"""Of all files together, unpacked: about eight times Table 2 at paper scale with three seeds."""
 
 _LINE = re.compile(r"(?P<sha256>[0-9a-f]{64})  (?P<path>\S[^\n]*)")
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip file can hold
@@ -80,7 +80,7 @@ def unpack(path: Path, folder: Path) -> Mapping[str, str]:
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            found = {
+            sums = {
                 info.filename: _extract(archive, info, folder, path)
                 for info in _plain(archive, path)
             }
@@ -97,9 +97,9 @@ def unpack(path: Path, folder: Path) -> Mapping[str, str]:
         raise DataError(
             "cannot be unpacked", where=str(path), got=str(error), expected="a zip file"
         ) from error
-    found.pop(MANIFEST, None)
-    _compare(found, _read_manifest(folder / MANIFEST, path), path)
-    return found
+    sums.pop(MANIFEST, None)
+    _compare(sums, _read_manifest(folder / MANIFEST, path), path)
+    return sums
 
 
 @contextmanager
@@ -152,15 +152,15 @@ def _write(archive: zipfile.ZipFile, member: Member) -> str:
         while chunk := source.read(_CHUNK):
             digest.update(chunk)
             target.write(chunk)
-    found = digest.hexdigest()
-    if member.sha256 not in (None, found):
+    sha256 = digest.hexdigest()
+    if member.sha256 not in (None, sha256):
         raise IntegrityError(
             "a file changed while it was packed",
             where=str(member.content),
-            got=f"sha256 {found}",
+            got=f"sha256 {sha256}",
             expected=f"sha256 {member.sha256}",
         )
-    return found
+    return sha256
 
 
 def _open(content: bytes | Path) -> IO[bytes]:
@@ -178,6 +178,7 @@ def _plain(archive: zipfile.ZipFile, path: Path) -> Iterator[zipfile.ZipInfo]:
             got=f"{len(infos)} files, {total} bytes",
             expected=f"at most {MAX_FILES} files, {MAX_BYTES} bytes",
         )
+    # Names that differ only in case would overwrite each other on some systems.
     seen: set[str] = set()
     for info in infos:
         fault = _fault(info) or ("a name given twice" if info.filename.casefold() in seen else None)
@@ -206,6 +207,7 @@ def _extract(archive: zipfile.ZipFile, info: zipfile.ZipInfo, folder: Path, path
     target = folder / info.filename
     target.parent.mkdir(parents=True, exist_ok=True)
     digest, size = hashlib.sha256(), 0
+    # The size in the directory is the packer's word: a bomb says less than it holds.
     with archive.open(info) as source, target.open("xb") as file:
         while chunk := source.read(_CHUNK):
             size += len(chunk)
@@ -240,13 +242,13 @@ def _read_manifest(manifest: Path, path: Path) -> dict[str, str]:
     return sums
 
 
-def _compare(found: Mapping[str, str], manifest: Mapping[str, str], path: Path) -> None:
-    for name in sorted(found.keys() | manifest.keys()):
-        if found.get(name) != manifest.get(name):
+def _compare(sums: Mapping[str, str], manifest: Mapping[str, str], path: Path) -> None:
+    for name in sorted(sums.keys() | manifest.keys()):
+        if sums.get(name) != manifest.get(name):
             raise IntegrityError(
                 "a crate whose files are not those of its manifest",
                 where=f"{path}: {name}",
-                got=f"sha256 {found[name]}" if name in found else "no such file",
+                got=f"sha256 {sums[name]}" if name in sums else "no such file",
                 expected=f"sha256 {manifest[name]}" if name in manifest else "no such file",
                 fix="get the crate again",
             )

@@ -19,9 +19,9 @@ from stilts_artifact.reporting.differences import known_differences
 from stilts_artifact.reporting.layout import (
     GROUP_TITLES,
     arrange,
+    cell_title,
     describe_seeds,
     flagged,
-    place,
     row_titles,
 )
 from stilts_artifact.reporting.runs import Run, overall_verdict
@@ -118,7 +118,7 @@ def _table(run: Run) -> dict[str, Any]:
         "lines": lines[:_LISTED],
         "unlisted": max(0, len(lines) - _LISTED),
         "gaps": gaps[:_LISTED],
-        "flags": [(cell, place(cell, titles)) for cell in flagged(results.cells)],
+        "flags": [(cell, cell_title(cell, titles)) for cell in flagged(results.cells)],
         "bytes": sum(file.bytes for file in results.files),
     }
     if results.defined.is_counted:

@@ -16,8 +16,7 @@ from stilts_artifact.config.load import SCALES, load_scale
 from stilts_artifact.documents import read_document
 from stilts_artifact.domain.cells import Verdict
 from stilts_artifact.errors import MissingDataError
-from stilts_artifact.metrics.submission import file_of, suffix_of
-from stilts_artifact.metrics.tally import read_gold
+from stilts_artifact.forms import form_of
 
 _NAMED = 3  # cells that a note spells out
 
@@ -64,44 +63,46 @@ def results_files(folder: Path, scale: str | None = None) -> list[Path]:
         ConfigError: no such scale.
     """
     scales: Sequence[str] = SCALES if scale is None else (load_scale(scale).name,)
-    found = [
+    paths = [
         path
         for experiment in EXPERIMENTS
         for name in scales
         if (path := results_path(folder, experiment, name)).is_file()
     ]
-    if not found:
+    if not paths:
         raise MissingDataError(
             "no results to report",
             where=str(folder),
             expected="a file such as table1.mini.json",
             fix=f"stilts-artifact reproduce --table 1 --results {folder}",
         )
-    return found
+    return paths
 
 
-def run_of(found: Recheck) -> Run:
+def run_of(judged: Recheck) -> Run:
     """A run as reports show it."""
-    digest = hashlib.sha256(read_document(found.path)).hexdigest()
-    examples = count_examples(found.results, found.path.parent)
     return Run(
-        found.results, found.path.name, digest, examples, (*found.notes, *_disagreements(found))
+        results=judged.results,
+        file=judged.path.name,
+        sha256=hashlib.sha256(read_document(judged.path)).hexdigest(),
+        examples=count_examples(judged.results, judged.path.parent),
+        notes=(*judged.notes, *_disagreements(judged)),
     )
 
 
-def _disagreements(found: Recheck) -> Iterator[str]:
+def _disagreements(judged: Recheck) -> Iterator[str]:
     """One note for all cells that the file and the judgement tell apart alike."""
     alike: defaultdict[tuple[Verdict, Verdict], list[Disagreement]] = defaultdict(list)
-    for said in found.disagreements:
-        alike[said.stored, said.judged].append(said)
-    for (stored, judged), cases in alike.items():
+    for case in judged.disagreements:
+        alike[case.stored, case.judged].append(case)
+    for (stored, now), cases in alike.items():
         named = ", ".join(str(case.key) for case in cases[:_NAMED])
         more = f" and {len(cases) - _NAMED} more cells" if len(cases) > _NAMED else ""
-        yield f"the file says {stored} for {named}{more}; judged {judged}: {cases[0].reason}"
+        yield f"the file says {stored} for {named}{more}; judged {now}: {cases[0].reason}"
 
 
 def count_examples(results: Results, folder: Path) -> Examples:
-    """Size of every test set of a table of scores whose label file lies in the results folder."""
+    """Size of every test set behind some scores whose label file lies in the results folder."""
     if results.defined.is_counted:
         return {}
     labels = folder / results.run_name / "labels"
@@ -110,9 +111,10 @@ def count_examples(results: Results, folder: Path) -> Examples:
     for task in results.defined.targets(benchmark):
         split = results.defined.scored_split(task)
         for language in task.languages_of(split):
-            path = file_of(labels, task.name, language, suffix_of(task.form), split)
+            path = form_of(task).file(labels, task, language, split)
             if path.is_file():
-                sizes[task.name, language] = read_gold(task, language, path).examples
+                gold = form_of(task).read_gold(task, language, path)
+                sizes[task.name, language] = gold.examples
     return sizes
 
 
@@ -120,8 +122,10 @@ def overall_verdict(verdicts: Sequence[Verdict]) -> Verdict:
     """The verdict on several tables: reproduced only if all are.
 
     Example:
-        >>> str(overall_verdict([Verdict.REPRODUCED, Verdict.INCONCLUSIVE])), str(overall_verdict([]))
-        ('INCONCLUSIVE', 'INCONCLUSIVE')
+        >>> str(overall_verdict([Verdict.REPRODUCED, Verdict.INCONCLUSIVE]))
+        'INCONCLUSIVE'
+        >>> str(overall_verdict([]))
+        'INCONCLUSIVE'
     """
     if Verdict.NOT_REPRODUCED in verdicts:
         return Verdict.NOT_REPRODUCED

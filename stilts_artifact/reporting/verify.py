@@ -53,6 +53,20 @@ class Verification:
     tables: tuple[VerifiedTable, ...]
     notes: tuple[str, ...]
 
+    def summary(self) -> dict[str, object]:
+        """As JSON."""
+        tables = [
+            {
+                "experiment": table.results.experiment,
+                "scale": table.results.scale,
+                "verdict": table.results.verdict,
+                "computed_again": table.run is not None,
+                "claims": {claim.claim: claim.verdict for claim in table.results.claims},
+            }
+            for table in self.tables
+        ]
+        return {"files": self.files, "tables": tables, "notes": list(self.notes)}
+
 
 def verify_crate(path: Path, labels: Path | None = None) -> Verification:
     """Verify every hash of a crate, and compute and judge every cell and claim again.
@@ -79,22 +93,7 @@ def verify_crate(path: Path, labels: Path | None = None) -> Verification:
 
 def _verify(file: Path, labels: Path | None) -> VerifiedTable:
     stored = load_results(file)
-    for record in stored.files:
-        if not is_plain(record.path):
-            raise DataError(
-                "a path that leaves the results folder",
-                where=f"{file.name}: files",
-                got=record.path,
-            )
-        target = file.parent / record.path
-        if (
-            not target.exists()
-            and is_label(record.path)
-            and labels is not None
-            and (labels / record.path).is_file()
-        ):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(labels / record.path, target)
+    _add_labels(file, stored, labels)
     missing = tuple(
         record.path for record in stored.files if not (file.parent / record.path).exists()
     )
@@ -113,14 +112,34 @@ def _verify(file: Path, labels: Path | None) -> VerifiedTable:
     return VerifiedTable(run.results, (), run)
 
 
+def _add_labels(file: Path, stored: Results, labels: Path | None) -> None:
+    """Put the label files that a crate left out beside its results, as far as they are given.
+
+    Whether they are the right ones is decided by their hashes, when the results are judged.
+    """
+    for record in stored.files:
+        if not is_plain(record.path):
+            raise DataError(
+                "a path that leaves the results folder",
+                where=f"{file.name}: files",
+                got=record.path,
+            )
+        target = file.parent / record.path
+        if target.exists() or not is_label(record.path) or labels is None:
+            continue
+        if (labels / record.path).is_file():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(labels / record.path, target)
+
+
 def _notes(tables: tuple[VerifiedTable, ...]) -> list[str]:
     notes = []
     for table in tables:
         name = f"{table.results.defined.title} ({table.results.scale})"
         if table.missing:
             notes.append(
-                f"{name}: not computed again: {len(table.missing)} label files were left out, as they belong "
-                "to others; give your own with --labels RESULTS"
+                f"{name}: not computed again: {len(table.missing)} label files were left out, "
+                "as they belong to others; give your own with --labels RESULTS"
             )
         if table.results.defined.is_counted:
             notes.append(
@@ -140,7 +159,8 @@ def _other_standards(sums: Mapping[str, str]) -> list[str]:
         return []
     which = f"{names[0]} and {len(names) - 1} more" if len(names) > 1 else names[0]
     return [
-        f"the crate was judged by other expected values ({which}); these verdicts are by the installed ones"
+        f"the crate was judged by other expected values ({which}); "
+        "these verdicts are by the installed ones"
     ]
 
 
@@ -154,5 +174,6 @@ def _other_page(folder: Path, tables: tuple[VerifiedTable, ...]) -> list[str]:
     ):
         return []
     return [
-        f"{PAGE} in the crate is not the page that its files give here: made by another version, or edited"
+        f"{PAGE} in the crate is not the page that its files give here: "
+        "made by another version, or edited"
     ]

@@ -1,1 +1,1 @@
-"""Retrieval: embed sentences, find exact nearest neighbours, mine translations, score BUCC and Tatoeba."""
+"""Retrieval: embed sentences, find exact neighbours, mine translations, score BUCC and Tatoeba."""

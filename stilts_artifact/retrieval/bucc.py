@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,21 +14,62 @@ from stilts_artifact.domain.examples import ComparableCorpus
 from stilts_artifact.domain.signature import Signature
 from stilts_artifact.domain.tasks import Split
 from stilts_artifact.errors import ConfigError
-from stilts_artifact.retrieval.duplicates import Duplicates, distinct, expand
-from stilts_artifact.retrieval.encoder import SentenceEncoder, sign
-from stilts_artifact.retrieval.engines import backend_of, choose_engine
+from stilts_artifact.metrics import METRIC_VERSION
+from stilts_artifact.metrics.ratios import precision_recall_f1
+from stilts_artifact.retrieval.encode import Ran, SentenceEncoder, sign
 from stilts_artifact.retrieval.knn import Search
-from stilts_artifact.retrieval.mine import Mining, mine
-from stilts_artifact.retrieval.rows import Float64
-from stilts_artifact.retrieval.threshold import Cut, Threshold, best_cut, cut_at
+from stilts_artifact.retrieval.mine import Duplicates, Mining, distinct, expand, mine
+from stilts_artifact.retrieval.vectors import Float64
 
 METRIC = "pair-f1"
-METRIC_VERSION = "xtreme-838c13b"
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """Where the threshold comes from.
+
+    Args:
+        policy: ``dev`` tuned on development gold and applied elsewhere; ``oracle`` tuned on the
+            very gold it is scored on, an upper bound (the paper's library on development data);
+            ``fixed`` given.
+        value: of a fixed threshold.
+    """
+
+    policy: Literal["dev", "oracle", "fixed"]
+    value: float | None = None
+
+    def __post_init__(self) -> None:
+        if (self.policy == "fixed") != (self.value is not None):
+            raise ConfigError("a threshold has a value if and only if it is fixed", got=repr(self))
+
+    def __str__(self) -> str:
+        return f"fixed-{self.value!r}" if self.value is not None else self.policy
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A cut through a ranked list, and what it accepts.
+
+    Args:
+        threshold: pairs with this score or a higher one are accepted; infinity accepts none.
+        correct, accepted, gold: numbers of pairs.
+    """
+
+    threshold: float
+    correct: int
+    accepted: int
+    gold: int
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """F1, precision, recall in points; 0 if undefined (XTREME evaluate.py:87-98 at 838c13b)."""
+        sums = np.array([self.correct, self.accepted, self.gold], dtype=np.float64)
+        return {name: value.item() for name, value in precision_recall_f1(sums).items()}
 
 
 @dataclass(frozen=True, slots=True)
 class BuccOptions:
-    """What a BUCC score means; defaults are those of the paper's library. XTREME's: ``duplicates="drop"``."""
+    """What a BUCC score means; defaults are the paper's library's, XTREME's is dropping."""
 
     mining: Mining = field(default_factory=Mining)
     duplicates: Duplicates = "product"
@@ -54,7 +97,7 @@ class Candidates:
 
 @dataclass(frozen=True, slots=True)
 class BuccScore:
-    """One language's result: the pairs in XTREME's sense (ids), the cut that chose them, metrics in points."""
+    """One language's result: pairs of ids, as XTREME writes them, and the cut that chose them."""
 
     language: str
     predictions: tuple[tuple[str, str], ...]
@@ -88,6 +131,7 @@ def find_candidates(
         for left, right in zip(found.source.tolist(), found.target.tolist(), strict=True)
     )
     gold = {(pair.source, pair.target) for pair in corpus.gold}
+    # Gold is of ids, and a copy of a sentence has an id of its own: this is where policies differ.
     correct = np.fromiter((pair in gold for pair in pairs), dtype=np.bool_, count=len(pairs))
     return Candidates(pairs, found.scores, correct, len(gold), source.repeated + target.repeated)
 
@@ -110,17 +154,69 @@ def choose_cut(scored: Candidates, threshold: Threshold, tuning: Candidates | No
     return cut_at(scored.scores, scored.correct, scored.gold, value)
 
 
+def cut_at(scores: Float64, correct: NDArray[np.bool_], gold: int, threshold: float) -> Cut:
+    """The cut that accepts every pair with at least this score."""
+    accepted = scores >= threshold
+    return Cut(
+        threshold, int(np.count_nonzero(correct & accepted)), int(np.count_nonzero(accepted)), gold
+    )
+
+
+def best_cut(scores: Float64, correct: NDArray[np.bool_], gold: int) -> Cut:
+    """The cut with the highest F1; of equal ones, that with the fewest pairs.
+
+    Pairs of equal score are accepted or rejected together. The threshold lies half-way to the next
+    lower score, as in XTREME utils_retrieve.py (``bucc_optimize``) at 838c13b, which cannot cut
+    after the last pair and may cut between equals. No gold, no pairs or no correct pair: nothing is
+    accepted, F1 is 0.
+
+    Args:
+        scores: array [pairs], in any order.
+        correct: array [pairs], whether a pair is gold.
+        gold: number of gold pairs.
+
+    Example:
+        >>> best_cut(np.array([0.9, 0.8, 0.4]), np.array([True, True, False]), gold=2)
+        Cut(threshold=0.6000000000000001, correct=2, accepted=2, gold=2)
+    """
+    order = np.argsort(-scores, kind="stable")
+    ranked, right = scores[order], np.cumsum(correct[order])
+    # A threshold cannot part equals, so a cut is possible only after the last of them.
+    last_of_equals = np.flatnonzero(np.diff(ranked, append=-np.inf))
+    # 2PR / (P + R) with P = right/accepted, R = right/gold: in one division, ties are equal floats.
+    f1 = 2 * right[last_of_equals] / (last_of_equals + 1 + gold)
+    if not f1.size or f1.max() == 0:
+        return Cut(math.inf, 0, 0, gold)
+    last = int(last_of_equals[np.argmax(f1)])
+    return Cut(_between(ranked, last), int(right[last]), last + 1, gold)
+
+
+def _between(ranked: Float64, last: int) -> float:
+    """A threshold that accepts ``ranked[: last + 1]`` and no more."""
+    score = float(ranked[last])
+    if last + 1 == len(ranked):
+        return score
+    middle = (score + float(ranked[last + 1])) / 2
+    # Between neighbouring floats there is nothing half-way.
+    return middle if middle > ranked[last + 1] else score
+
+
 @dataclass(frozen=True, slots=True)
 class Mined:
-    """Candidates and the cut through them; ``threshold`` is the policy that chose it, called what it is."""
+    """Candidates and the cut through them.
+
+    Args:
+        ran: what was computed; its ``threshold`` is the policy that really chose the cut.
+    """
 
     candidates: Candidates
     cut: Cut
-    threshold: Threshold
+    ran: Ran
 
     @property
     def predictions(self) -> tuple[tuple[str, str], ...]:
         """The accepted pairs of ids, best first."""
+        # Candidates are in order of score, so what a cut accepts is the first so many.
         return self.candidates.pairs[: self.cut.accepted]
 
 
@@ -137,6 +233,8 @@ def mine_split(
         read: the corpus of a split; asked for development data only if the threshold is tuned
             there.
     """
+    # Centring searches each direction by itself, so that another library may serve.
+    search = (search or Search()).chosen(both=not options.mining.center)
     candidates = find_candidates(read(split), encode, options, search)
     threshold = options.threshold
     tuning = None
@@ -144,7 +242,15 @@ def mine_split(
         threshold = Threshold("oracle")  # tuned on what it is scored on
     elif threshold.policy == "dev":
         tuning = find_candidates(read(Split.DEV), encode, options, search)
-    return Mined(candidates, choose_cut(candidates, threshold, tuning), threshold)
+    ran = {
+        **encode.description.vectors,
+        "neighbours": options.mining.neighbours,
+        "margin": options.mining.name,
+        "duplicates": options.duplicates,
+        "threshold": str(threshold),
+        "backend": search.backend,
+    }
+    return Mined(candidates, choose_cut(candidates, threshold, tuning), ran)
 
 
 def score_bucc(
@@ -169,16 +275,12 @@ def score_bucc(
     mined = mine_split(split, read, encode, options, search)
     signature = sign(
         encode.description,
+        mined.ran,
         task="bucc2018",
         split=split,
         language=language,
-        neighbours=options.mining.neighbours,
-        margin=options.mining.name,
-        duplicates=options.duplicates,
-        threshold=str(mined.threshold),
         metric=METRIC,
         metric_version=METRIC_VERSION,
-        backend=backend_of(choose_engine((search or Search()).engine, both=True)),
         scale=scale,
     )
     return BuccScore(language, mined.predictions, mined.cut, mined.candidates.repeated, signature)

@@ -1,4 +1,4 @@
-"""Settle shortlists in float64: exact scores, a total order, and a full search where float32 cannot tell.
+"""Settle shortlists in float64: exact scores, a total order, and no doubt left by float32.
 
 The cosine of two rows is ``round(x.y / (|x| |y|), 10)``, in float64. Rounding makes the order
 independent of the last bits, which differ between libraries and blockings: what is equal on paper
@@ -12,12 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from stilts_artifact.retrieval.rows import Float64, Rows, spans
-from stilts_artifact.retrieval.shortlist import Shortlist
+from stilts_artifact.retrieval.vectors import Float32, Float64, Rows, spans
 
 Int64 = NDArray[np.int64]
 
 DECIMALS = 10
+SPARE = 8  # candidates kept beyond k, so that float64 can settle what float32 cannot
 # Numbers of float64 held at a time: candidates (small, so that they stay in cache), and corpus of a
 # full search.
 _GATHERED = 1 << 18
@@ -31,6 +31,21 @@ class Side:
 
     rows: Rows
     lengths: Float64
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shortlist:
+    """What a search in float32 leaves to be settled: for each row, its best scores, in no order.
+
+    Attributes:
+        scores: array [n, size]; -inf where nothing is held.
+        indices: int32 array [n, size], whose score it is; -1 where nothing is held.
+        bound: array [n]; no score that was let go is above it.
+    """
+
+    scores: Float32
+    indices: NDArray[np.int32]
+    bound: Float32
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,16 +81,19 @@ def settle(queries: Side, corpus: Side, shortlist: Shortlist, k: int) -> Neighbo
         k: at most the number of corpus rows.
     """
     scores, indices = np.empty((len(queries.rows), k)), np.empty((len(queries.rows), k), np.int64)
+    # Twice: the k-th best may be too high by one rounding error, what was let go too low by one.
     doubt = 2 * rounding_error(queries.rows.shape[1])
     kth = np.partition(shortlist.scores, -k, axis=1)[:, -k].astype(np.float64)
     certain = shortlist.bound < kth - doubt
     rows = np.flatnonzero(certain)
+    # The most candidates that a row has to settle bounds what is gathered at a time.
     widest = int((shortlist.scores >= (kth - doubt)[:, None]).sum(axis=1)[rows].max(initial=k))
     for part in spans(len(rows), max(1, _GATHERED // (widest * queries.rows.shape[1]))):
         chosen = rows[part]
         scores[chosen], indices[chosen] = _settle_part(
             queries, corpus, shortlist, chosen, (kth - doubt, k)
         )
+    # Rare: only rows with more than SPARE near-ties at rank k, such as many copies of one sentence.
     rows = np.flatnonzero(~certain)
     for part in spans(len(rows), _FULL_ROWS):
         scores[rows[part]], indices[rows[part]] = _full_search(queries, corpus, rows[part], k)
@@ -87,15 +105,17 @@ def _settle_part(
 ) -> tuple[Float64, Int64]:
     floor, k = limit
     listed = shortlist.scores[chosen]
+    # Below the floor nothing can be among the k best, whatever rounding did to it.
     width = int((listed >= floor[chosen, None]).sum(axis=1).max())
     order = np.argsort(-listed, axis=1)[:, :width]
     found = np.take_along_axis(shortlist.indices[chosen], order, axis=1).astype(np.int64)
-    held = found >= 0
+    held = found >= 0  # index -1 reads the last row of the corpus, whose score is then masked
     left, right = queries.rows[chosen].astype(np.float64), corpus.rows[found].astype(np.float64)
     dots = np.einsum("nd,nkd->nk", left, right)
     exact = np.where(
         held, _cosines(dots, queries.lengths[chosen][:, None], corpus.lengths[found]), -np.inf
     )
+    # The last key decides first: by score, then by index.
     best = np.lexsort((found, -exact), axis=1)[:, :k]
     return np.take_along_axis(exact, best, axis=1), np.take_along_axis(found, best, axis=1)
 
@@ -125,7 +145,9 @@ def _cosines(dots: Float64, left: Float64, right: Float64) -> Float64:
 
 
 def _best_positions(scores: Float64, k: int) -> Int64:
-    """Positions [n, k] of the k best scores of each row, best first, equals by position; any number may be equal.
+    """Positions [n, k] of each row's k best scores, best first, equals by position.
+
+    Any number may be equal: a partition alone would keep some of them at random.
 
     Example:
         >>> _best_positions(np.array([[1.0, 2.0, 1.0, 2.0]]), 3).tolist()

@@ -4,24 +4,36 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from types import MappingProxyType
 
 import numpy as np
 
+from stilts_artifact.data.library import Library
 from stilts_artifact.domain.examples import ComparableCorpus, SentencePair
-from stilts_artifact.domain.tasks import Split
-from stilts_artifact.errors import ConfigError
-from stilts_artifact.retrieval.bucc import BuccOptions, score_bucc
-from stilts_artifact.retrieval.embed import POOLINGS, Advance, Batching, Pooling, View, embed
-from stilts_artifact.retrieval.encoder import Description, SentenceEncoder
-from stilts_artifact.retrieval.rows import Rows
-from stilts_artifact.retrieval.sentences import describe
+from stilts_artifact.domain.tasks import Split, Task, TaskForm
+from stilts_artifact.errors import ConfigError, DataError, unknown_name
+from stilts_artifact.forms import MINING, SEARCH
+from stilts_artifact.retrieval.bucc import BuccOptions, Threshold, score_bucc
+from stilts_artifact.retrieval.encode import (
+    POOLINGS,
+    Advance,
+    Batching,
+    Description,
+    Pooling,
+    SentenceEncoder,
+    View,
+    describe,
+    embed,
+)
 from stilts_artifact.retrieval.tatoeba import score_tatoeba
-from stilts_artifact.retrieval.threshold import Threshold
+from stilts_artifact.retrieval.texts import read_texts
 from stilts_artifact.retrieval.transformer import Transformer
+from stilts_artifact.retrieval.vectors import Rows
 
 Score = Callable[[SentenceEncoder], float]
 """Points of one language under one encoder."""
@@ -34,6 +46,45 @@ class SweepLanguage:
     language: str
     texts: tuple[str, ...]
     score: Score
+
+
+@dataclass(frozen=True, slots=True)
+class SweepScores:
+    """What a sweep found.
+
+    Args:
+        points: (name of the pooling, layer) -> language -> points, in the order of the views.
+    """
+
+    points: Mapping[tuple[str, int], Mapping[str, float]]
+
+    @classmethod
+    def of(cls, scored: Iterable[tuple[str, View, float]]) -> SweepScores:
+        """Everything that :func:`sweep` yields."""
+        points: defaultdict[tuple[str, int], dict[str, float]] = defaultdict(dict)
+        for language, view, value in scored:
+            points[view.name, view.layer][language] = value
+        return cls(points)
+
+    @property
+    def means(self) -> dict[tuple[str, int], float]:
+        """(name of the pooling, layer) -> mean over languages, in points."""
+        return {view: fmean(languages.values()) for view, languages in self.points.items()}
+
+    @property
+    def best(self) -> tuple[str, int]:
+        """Name of the pooling, and layer, with the highest mean; the first of equals."""
+        means = self.means
+        return max(means, key=lambda view: means[view])
+
+    def to_json(self) -> list[dict[str, object]]:
+        """As JSON: one object for each view."""
+        return [
+            {"pooling": name, "layer": layer, "languages": languages, "mean": mean}
+            for ((name, layer), languages), mean in zip(
+                self.points.items(), self.means.values(), strict=True
+            )
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +147,14 @@ def sweep(
     """Score every view in every language: (language, view, points).
 
     Raises:
-        ConfigError, DataError: as :func:`stilts_artifact.retrieval.embed.embed`.
+        ConfigError, DataError: as :func:`stilts_artifact.retrieval.encode.embed`.
     """
     batching = batching or Batching()
     for language in languages:
+        # Each text once: sentences occur on both sides, and every score asks for them in its order.
         texts = tuple(dict.fromkeys(language.texts))
         places = MappingProxyType({text: place for place, text in enumerate(texts)})
+        # 25 layers of 40,000 sentences of XLM-R large are 4 GB: on disk, one language at a time.
         with tempfile.TemporaryDirectory(prefix="stilts-sweep-") as folder:
             outputs = {view: Path(folder) / f"{view.layer}-{view.name}.npy" for view in views}
             made = embed(transformer, texts, outputs, batching=batching, advance=advance)
@@ -134,3 +187,45 @@ def mining_language(language: str, corpus: ComparableCorpus, scale: str) -> Swee
     return SweepLanguage(
         language, tuple(sentence.text for sentence in corpus.source + corpus.target), score
     )
+
+
+def task_languages(
+    task: Task, library: Library, scale: str, only: Sequence[str] = ()
+) -> list[SweepLanguage]:
+    """The languages of a retrieval task, read from this machine's files.
+
+    Args:
+        only: these languages; none for all.
+
+    Raises:
+        ConfigError: a language that the task does not have.
+        MissingDataError, DataError: a file is not here, or cannot be read.
+    """
+    for name in only:
+        if name not in task.languages:
+            raise unknown_name("language", name, task.languages)
+    names = only or task.languages
+    if task.form is TaskForm.SEARCH:
+        return [
+            search_language(name, SEARCH.read(task, Split.TEST, name, library), scale)
+            for name in names
+        ]
+    return [
+        mining_language(name, MINING.read(task, Split.DEV, name, library), scale) for name in names
+    ]
+
+
+def own_language(source: Path, target: Path) -> SweepLanguage:
+    """Anyone's own texts, the second the translation of the first, line by line.
+
+    Raises:
+        DataError: a text cannot be read, or they have not the same number of lines.
+    """
+    sides = read_texts(source), read_texts(target)
+    if len(sides[0]) != len(sides[1]):
+        raise DataError(
+            "the two texts do not have the same number of lines",
+            where=f"{source}, {target}",
+            got=f"{len(sides[0]):,} and {len(sides[1]):,} lines",
+        )
+    return search_language("own text", list(map(SentencePair, *sides)), "own")

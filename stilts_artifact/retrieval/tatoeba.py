@@ -1,4 +1,4 @@
-"""Tatoeba: for each English sentence, find its translation among the sentences of another language."""
+"""Tatoeba: for each English sentence, find its translation among those of another language."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from dataclasses import dataclass
 from stilts_artifact.domain.examples import SentencePair
 from stilts_artifact.domain.signature import Signature
 from stilts_artifact.domain.tasks import Split
-from stilts_artifact.metrics.metrics import accuracy, accuracy_counts
-from stilts_artifact.retrieval.encoder import SentenceEncoder, sign
-from stilts_artifact.retrieval.engines import backend_of, choose_engine
+from stilts_artifact.forms.search import english_order
+from stilts_artifact.metrics import METRIC_VERSION
+from stilts_artifact.metrics.ratios import accuracy, accuracy_counts
+from stilts_artifact.retrieval.encode import Ran, SentenceEncoder, sign
 from stilts_artifact.retrieval.knn import Search, nearest
 
 METRIC = "accuracy"
-METRIC_VERSION = "xtreme-838c13b"
 
 
 @dataclass(frozen=True, slots=True)
 class TatoebaScore:
-    """One language's result: a line number of the other language for each line of the sorted English file."""
+    """One language's result: for each line of the sorted English file, one of the other."""
 
     language: str
     predictions: tuple[int, ...]
@@ -33,22 +33,18 @@ class TatoebaScore:
         return {name: value.item() for name, value in accuracy(sums).items()}
 
 
-def english_order(pairs: Sequence[SentencePair]) -> list[int]:
-    """Lines in the order of XTREME's English file: sorted by text, so that position gives nothing away.
+@dataclass(frozen=True, slots=True)
+class Translations:
+    """For each English sentence, in sorted order, a line of the other language; and what was run."""
 
-    The order is also the file of labels. Source: XTREME utils_preprocess.py:376-405 at 838c13b.
-
-    Example:
-        >>> english_order([SentencePair("zwei", "two"), SentencePair("eins", "one")])
-        [1, 0]
-    """
-    return sorted(range(len(pairs)), key=lambda line: pairs[line].target.strip())
+    lines: tuple[int, ...]
+    ran: Ran
 
 
 def find_translations(
     pairs: Sequence[SentencePair], encode: SentenceEncoder, search: Search | None = None
-) -> tuple[int, ...]:
-    """For each English sentence, in sorted order, the line of the nearest sentence of the other language.
+) -> Translations:
+    """For each English sentence, in sorted order, the line of the nearest of the other language.
 
     By cosine, in one direction (XTREME utils_retrieve.py:331-339 at 838c13b: index the other
     language, query in English, top 1).
@@ -56,9 +52,18 @@ def find_translations(
     Raises:
         DataError, ResourceError: as :func:`stilts_artifact.retrieval.knn.nearest`.
     """
+    # Two calls: each side is embedded as one corpus, in its own order.
     queries = encode([pairs[line].target for line in english_order(pairs)])
     corpus = encode([pair.source for pair in pairs])
-    return tuple(nearest(queries, corpus, 1, search).indices[:, 0].tolist())
+    search = (search or Search()).chosen(both=False)
+    lines = tuple(nearest(queries, corpus, 1, search).indices[:, 0].tolist())
+    ran = {
+        **encode.description.vectors,
+        "neighbours": 1,
+        "margin": "absolute",
+        "backend": search.backend,
+    }
+    return Translations(lines, ran)
 
 
 def score_tatoeba(
@@ -78,17 +83,15 @@ def score_tatoeba(
     Raises:
         DataError, ResourceError: as :func:`stilts_artifact.retrieval.knn.nearest`.
     """
+    found = find_translations(pairs, encode, search)
     signature = sign(
         encode.description,
+        found.ran,
         task="tatoeba",
         split=Split.TEST,
         language=language,
-        neighbours=1,
-        margin="absolute",
         metric=METRIC,
         metric_version=METRIC_VERSION,
-        backend=backend_of(choose_engine((search or Search()).engine, both=False)),
         scale=scale,
     )
-    predictions = find_translations(pairs, encode, search)
-    return TatoebaScore(language, predictions, tuple(english_order(pairs)), signature)
+    return TatoebaScore(language, found.lines, tuple(english_order(pairs)), signature)

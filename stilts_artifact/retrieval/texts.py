@@ -8,13 +8,20 @@ from pathlib import Path
 
 import numpy as np
 
-from stilts_artifact.documents import write_atomically
 from stilts_artifact.errors import DataError
-from stilts_artifact.retrieval.duplicates import Distinct, Duplicates, distinct, expand
-from stilts_artifact.retrieval.encoder import SentenceEncoder
+from stilts_artifact.files import write_file
+from stilts_artifact.retrieval.encode import SentenceEncoder
 from stilts_artifact.retrieval.knn import Search
-from stilts_artifact.retrieval.mine import Mining, Pairs, mine
-from stilts_artifact.retrieval.rows import Rows
+from stilts_artifact.retrieval.mine import (
+    Distinct,
+    Duplicates,
+    Mining,
+    Pairs,
+    distinct,
+    expand,
+    mine,
+)
+from stilts_artifact.retrieval.vectors import Rows
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,7 +50,7 @@ class Corpus:
 
 
 def read_texts(path: Path) -> tuple[str, ...]:
-    r"""Sentences of a UTF-8 file, one a line; a byte order mark and ``\r\n`` are taken as what they are.
+    r"""Sentences of a UTF-8 file, one a line; a byte order mark and ``\r\n`` are no part of them.
 
     Raises:
         DataError: no such file, not UTF-8, no lines, or an empty line, which has no meaning to
@@ -54,12 +61,14 @@ def read_texts(path: Path) -> tuple[str, ...]:
     except OSError as error:
         raise DataError("cannot read the text file", where=str(path), got=error.strerror) from error
     try:
+        # Not splitlines(): U+2028, form feeds and their like occur inside sentences.
         lines = data.decode("utf-8-sig").split("\n")
     except UnicodeDecodeError as error:
         place = f"{path}:{data.count(bytes([10]), 0, error.start) + 1}"
         raise DataError(
             "not UTF-8", where=place, got=error.reason, fix="convert the file to UTF-8"
         ) from error
+    # A newline at the end closes the last line and opens none.
     texts = tuple(line.removesuffix("\r") for line in (lines if lines[-1] else lines[:-1]))
     for number, text in enumerate(texts, 1):
         if not text.strip():
@@ -83,6 +92,7 @@ def read_embeddings(path: Path) -> Rows:
         DataError: no such file, or not a plain .npy matrix.
     """
     try:
+        # Mapped, as matrices may exceed memory; no pickle, which would run code.
         rows = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         got = str(error).splitlines()[0]
@@ -96,6 +106,22 @@ def read_embeddings(path: Path) -> Rows:
             expected="one matrix",
         )
     return rows
+
+
+def read_corpus(name: str, text: Path | None, rows: Path | None) -> Corpus:
+    """One side from its files.
+
+    Args:
+        name: for errors where there is no file.
+
+    Raises:
+        DataError: a file cannot be read, or the two differ in number.
+    """
+    return Corpus(
+        str(text or rows or name),
+        None if text is None else read_texts(text),
+        None if rows is None else read_embeddings(rows),
+    )
 
 
 def mine_corpora(
@@ -135,6 +161,7 @@ def _rows(side: Corpus, known: Distinct | None, encode: SentenceEncoder | None) 
     if side.rows is not None:
         if known is None or known.repeated == 0:
             return side.rows
+        # Copies have equal embeddings, whatever encoder made them: the first stands for all.
         return side.rows[[places[0] for places in known.places]]
     if known is None or encode is None:
         raise DataError("neither embeddings nor an encoder", where=side.name)
@@ -144,7 +171,7 @@ def _rows(side: Corpus, known: Distinct | None, encode: SentenceEncoder | None) 
 def write_pairs(
     path: Path, pairs: Pairs, source: Sequence[str] | None, target: Sequence[str] | None
 ) -> None:
-    """Write score, source index, target index (0-based), then both sentences where both are known; best pair first.
+    """Write score, both indices (0-based), and both sentences where known; best pair first.
 
     Columns are tab-separated, so a tab inside a sentence becomes a space.
 
@@ -155,8 +182,9 @@ def write_pairs(
     for score, left, right in zip(
         pairs.scores.tolist(), pairs.source.tolist(), pairs.target.tolist(), strict=True
     ):
+        # repr: the shortest text that reads back as the same number, so that thresholds hold.
         columns = [repr(score), str(left), str(right)]
         if source is not None and target is not None:
             columns += (text.replace("\t", " ") for text in (source[left], target[right]))
         lines.append("\t".join(columns) + "\n")
-    write_atomically(path, "".join(lines).encode())
+    write_file(path, "".join(lines).encode())

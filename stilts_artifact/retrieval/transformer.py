@@ -13,7 +13,7 @@ from stilts_artifact.errors import ConfigError, DataError, ResourceError
 Dtype = Literal["float32", "bfloat16", "float16"]
 DTYPES: tuple[Dtype, ...] = get_args(Dtype)
 
-_HASHED = 1 << 22
+_HASHED = 1 << 22  # bytes read at a time
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,6 +82,7 @@ def load_transformer(
             "not an encoder that transformers can load", where=str(folder), got=got
         ) from error
     _require_weights(report["missing_keys"], folder)
+    # Resolved, so that `.` and links have a name.
     name = (folder.resolve().name, revision)
     return wrap_transformer(name, model, tokenizer, deepest=deepest, dtype=dtype, device=device)
 
@@ -130,7 +131,7 @@ def wrap_transformer(
 
 
 def _require_weights(missing: Iterable[str], folder: Path) -> None:
-    """Refuse weights that transformers would fill with random numbers; the pooler is not used here."""
+    """Refuse weights that transformers would draw at random; the pooler is not used here."""
     absent = sorted(name for name in missing if not name.startswith("pooler."))
     if absent:
         got = f"{len(absent)} weights missing, first {absent[0]}"
@@ -156,6 +157,7 @@ def _cut_above(model: Any, deepest: int) -> None:
 
 def _longest(config: Any) -> int:
     """Positions that may hold a token; the RoBERTa family starts counting after the padding id."""
+    # XLM-R's 514 positions hold 512 tokens: numbers 0 and 1 (padding) are nobody's.
     positions = int(config.max_position_embeddings)
     return positions - config.pad_token_id - 1 if "roberta" in config.model_type else positions
 
@@ -174,4 +176,5 @@ def _hash_weights(folder: Path) -> str:
         with file.open("rb") as stream:
             while chunk := stream.read(_HASHED):
                 digest.update(chunk)
+    # As many digits as git shows of a commit.
     return digest.hexdigest()[:12]

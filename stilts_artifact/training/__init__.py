@@ -1,1 +1,1 @@
-"""Phases (ii) and (iii) train here: one function for single tasks and mixtures, on transformers' Trainer."""
+"""Phases (ii) and (iii) train here: one loop (:mod:`loop`) for tasks, mixtures and text."""

@@ -1,4 +1,4 @@
-"""Checkpoints of a run: tensors in safetensors, the rest in JSON, each folder published by one rename.
+"""Checkpoints of a run: tensors in safetensors, the rest in JSON, published by one rename.
 
 The two newest are kept. A run resumes from the newest that is sound; one that is not is set aside
 by name, and the one before it serves. No pickle is ever written or read.
@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stilts_artifact.documents import dump_json, parse_json, read_document, write_atomically
+from stilts_artifact.documents import dump_json, parse_json, read_document
 from stilts_artifact.errors import DataError, IntegrityError, ResourceError
-from stilts_artifact.model.manifest import MANIFEST, WEIGHTS, verify_folder, write_manifest
+from stilts_artifact.files import MANIFEST, write_file
+from stilts_artifact.model.manifest import WEIGHTS, verify_folder, write_manifest
 from stilts_artifact.model.weights import State, fill, read_tensors
 
 if TYPE_CHECKING:
@@ -29,6 +30,21 @@ _PREFIX = "step-"
 _MODEL = "model"
 _MOMENTS = ("exp_avg", "exp_avg_sq", "step")
 """What AdamW keeps for each parameter; a head that was not trained yet has none of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpointing:
+    """Where runs keep their checkpoints until they end, and how often they write one.
+
+    Neither has any influence on a result.
+
+    Args:
+        folder: of all runs; each has a folder of its own in it, which is gone at its end.
+        every: optimiser steps.
+    """
+
+    folder: Path
+    every: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +83,7 @@ def save(folder: Path, checkpoint: Checkpoint, tensors: State) -> Path:
         made = Path(tempfile.mkdtemp(dir=folder, prefix=".writing-"))
         try:
             save_file(tensors, made / WEIGHTS)
-            write_atomically(made / STATE, dump_json(state))
+            write_file(made / STATE, dump_json(state))
             write_manifest(made)
             shutil.rmtree(target, ignore_errors=True)
             made.rename(target)
@@ -119,7 +135,7 @@ def restore(
 
 
 def clear_leftovers(folder: Path) -> None:
-    """Remove what a killed process was writing. Only for the one process that works in this folder."""
+    """Remove what a killed process was writing; only for the one process that works here."""
     for path in folder.glob(".writing-*"):
         shutil.rmtree(path, ignore_errors=True)
 

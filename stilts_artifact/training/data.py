@@ -1,10 +1,22 @@
-"""What a phase is told about the data of a training run."""
+"""What a phase is told about its data, and how prepared folders become the tasks of a run."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stilts_artifact.config.schema import TrainingConfig
+from stilts_artifact.errors import DataError
+from stilts_artifact.model.heads import MaskedLanguageHead
+from stilts_artifact.model.prepared import load_prepared
+from stilts_artifact.training.batches import Masking, join_rows, read_rows
+from stilts_artifact.training.evaluate import development
+from stilts_artifact.training.state import TrainingTask, fresh_head
+
+if TYPE_CHECKING:
+    from transformers import XLMRobertaModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,3 +49,52 @@ class TextData:
     epochs: int
     batch: int
     cap: int | None = None
+
+
+def labelled_task(
+    encoder: XLMRobertaModel, name: str, data: TaskData, config: TrainingConfig
+) -> TrainingTask:
+    """A task with a fresh head.
+
+    Raises:
+        DataError, IntegrityError: prepared data that is empty, damaged, or of another form than the
+            task's.
+    """
+    prepared = load_prepared(data.train)
+    if prepared.form is None:
+        raise DataError("text without labels in the place of a task", where=str(data.train))
+    rows = read_rows(prepared.features, str(data.train))
+    labels = prepared.trained_form.labels_of(prepared)
+    judge = None
+    if data.development is not None:
+        held_out = load_prepared(data.development)
+        if (held_out.form, held_out.labels) != (prepared.form, prepared.labels):
+            raise DataError(
+                "development data of another task than the training data",
+                where=str(data.development),
+                got=f"{held_out.form}, {len(held_out.labels)} labels",
+                expected=f"{prepared.form}, {len(prepared.labels)} labels",
+            )
+        judge = development(held_out, config.development_rows, config.dtype)
+    return TrainingTask(
+        name=name,
+        rows=rows,
+        head=fresh_head(prepared.form, encoder, labels, config.seed, name),
+        epochs=data.epochs,
+        batch=data.batch,
+        cap=data.cap,
+        development=judge,
+    )
+
+
+def text_task(head: MaskedLanguageHead, name: str, data: TextData) -> TrainingTask:
+    """Masked language modelling, which goes on with the checkpoint's own language head.
+
+    Raises:
+        DataError, IntegrityError: prepared text that is empty or damaged.
+    """
+    rows = join_rows(
+        [read_rows(load_prepared(folder).features, str(folder)) for folder in data.folders]
+    )
+    masking = Masking(data.probability, mask_id=len(head.bias) - 1)
+    return TrainingTask(name, rows, head, data.epochs, data.batch, data.cap, masking)

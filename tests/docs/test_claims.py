@@ -12,6 +12,7 @@ from stilts_artifact.errors import ConfigError
 from stilts_artifact.reporting import claim_table
 from stilts_artifact.reporting.claim_table import BEGIN, END, Command, command_of, main, plan_of
 
+TABLE2 = EXPERIMENTS["table2"]
 README = Path(__file__).resolve().parents[2] / "README.md"
 
 
@@ -39,21 +40,18 @@ def test_a_readme_without_a_place_for_it_is_refused(tmp_path: Path) -> None:
 
 def test_each_claim_has_the_shortest_command_that_decides_it() -> None:
     claims = {claim.id: command_of(claim) for claim in load_claims(claims_path()).claims}
-    assert claims["mnli-gain"] == Command(EXPERIMENTS["table2"], ("none", "mnli"))
-    assert claims["xnli-from-none"] == Command(EXPERIMENTS["table2"], ("*,xnli",))
-    assert claims["improves"] == Command(EXPERIMENTS["table2"], ())
+    assert claims["mnli-gain"] == Command(TABLE2, ("none", "mnli"))
+    assert claims["xnli-from-none"] == Command(TABLE2, ("*,xnli",))
+    assert claims["improves"] == Command(TABLE2, ())
     assert claims["best-gain"] == Command(EXPERIMENTS["table3"], ())
     assert claims["english-over-translated"] is None
 
 
 def test_costs_are_those_of_the_command() -> None:
-    part, whole = (
-        plan_of(Command(EXPERIMENTS["table2"], ("none", "mnli"))),
-        plan_of(Command(EXPERIMENTS["table2"], ())),
-    )
+    part, whole = plan_of(Command(TABLE2, ("none", "mnli"))), plan_of(Command(TABLE2, ()))
     assert 0 < part.gpu_seconds < whole.gpu_seconds
     assert (
-        str(Command(EXPERIMENTS["table2"], ("*,xnli",)))
+        str(Command(TABLE2, ("*,xnli",)))
         == 'stilts-artifact reproduce --table 2 --scale paper --only "*,xnli"'
     )
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from stilts_artifact.data.files import FileStore
+from stilts_artifact.data.store import FileStore
 from tests.faults.server import FaultServer
 
 

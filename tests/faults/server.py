@@ -52,7 +52,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 class FaultServer(ThreadingHTTPServer):
-    """``answers`` maps a path to its behaviour; ``requests`` has (path, Range header) of every request."""
+    """``answers``: path -> behaviour; ``requests``: (path, Range header) of every request."""
 
     daemon_threads = True
     request_queue_size = 64
@@ -78,7 +78,7 @@ class FaultServer(ThreadingHTTPServer):
         self.server_close()
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A client that hangs up is what these tests are about; anything else is a fault of the test."""
+        """A client that hangs up is what these tests are about; all else is the test's fault."""
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)  # type: ignore[arg-type]
 

@@ -1,4 +1,4 @@
-"""Every bad file of the issue, from the disk to the error: exit code, place, what was found, what was expected."""
+"""Every bad file, from the disk to the error: exit code, place, found, expected."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_a_bad_text_file(fault: str, compressed: bool, tmp_path: Path) -> None:
 
 
 def test_a_line_separator_inside_a_sentence_is_no_fault() -> None:
-    """U+2028, U+0085 and the like must not cut a line: the rest of it would become a sentence of its own."""
+    """U+2028, U+0085 and the like must not cut a line: its rest would become a sentence."""
     for separator in "\u2028\u2029\x85\x0b\x0c\x1c\x1d\x1e":
         text = f"one{separator}two"
         assert [s.text for s in READERS["lines"](f"{text}\nthree\n".encode(), "f")] == [
@@ -169,11 +169,12 @@ def test_a_bad_archive(fault: str, tmp_path: Path) -> None:
 
 
 def test_a_bomb_costs_little_memory(tmp_path: Path) -> None:
-    """500 MB behind 0.5 MB: a process with 300 MB of address space meets the limit before its memory ends."""
+    """500 MB behind 0.5 MB: with 300 MB of address space, the limit is met before memory ends."""
     path = tmp_path / "bomb.gz"
     path.write_bytes(gzip.compress(bytes(10_000_000)) * 50)
     script = (
-        "import resource, sys; from pathlib import Path; from stilts_artifact.data.archive import read_plain\n"
+        "import resource, sys; from pathlib import Path\n"
+        "from stilts_artifact.data.archive import read_plain\n"
         "resource.setrlimit(resource.RLIMIT_AS, (3 * 10**8, 3 * 10**8))\n"
         "read_plain(Path(sys.argv[1]))"
     )

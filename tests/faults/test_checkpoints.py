@@ -1,4 +1,4 @@
-"""Checkpoints that are broken, foreign or hostile: each refused by name, and no code in them runs."""
+"""Checkpoints that are broken, foreign or hostile: each refused by name; no code in them runs."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from stilts_artifact.errors import ExitCode, IntegrityError
+from stilts_artifact.files import MANIFEST
 from stilts_artifact.model.loading import load_encoder
-from stilts_artifact.model.manifest import MANIFEST, WEIGHTS, verify_folder, write_manifest
+from stilts_artifact.model.manifest import WEIGHTS, verify_folder, write_manifest
 from tests.unit.model.tiny import make_tiny
 
 
@@ -136,7 +137,8 @@ def test_a_file_that_the_manifest_does_not_know_is_refused(copy: Path) -> None:
         b'{"format": 2, "files": {}}',
         b'{"format": 1, "files": {"../config.json": {"bytes": 1, "sha256": "0"}}}',
         b'{"format": 1, "files": {"config.json": {"bytes": "1", "sha256": "0"}}}',
-        b'{"format": 1, "files": {"a": {"bytes": 1, "sha256": "0"}, "a": {"bytes": 1, "sha256": "0"}}}',
+        b'{"format": 1, "files": {"a": {"bytes": 1, "sha256": "0"}, '
+        b'"a": {"bytes": 1, "sha256": "0"}}}',
     ],
 )
 def test_a_folder_without_a_sound_manifest_is_refused(copy: Path, manifest: bytes | None) -> None:
@@ -216,7 +218,7 @@ def test_a_tokenizer_that_is_gone_is_not_replaced_by_an_empty_one(copy: Path) ->
 
 
 def test_a_link_out_of_the_folder_is_read_as_what_it_points_to(copy: Path, sound: Path) -> None:
-    """A manifest vouches for content, wherever it lies; a link to anything else is an altered file."""
+    """A manifest vouches for content, wherever it lies; a link to other is an altered file."""
     (copy / WEIGHTS).unlink()
     (copy / WEIGHTS).symlink_to(sound / WEIGHTS)
     assert load_encoder(copy).revision == verify_folder(sound)[WEIGHTS].sha256

@@ -8,8 +8,9 @@ import time
 
 import pytest
 
-from stilts_artifact.data.download import Downloader, Patience
-from stilts_artifact.data.files import FileStore
+from stilts_artifact.data.download import Downloader
+from stilts_artifact.data.receive import Patience
+from stilts_artifact.data.store import FileStore
 from stilts_artifact.errors import IntegrityError, MissingDataError
 from tests.faults import server as faults
 from tests.faults.fetching import (
@@ -123,7 +124,7 @@ def test_wrong_body_is_refused_and_named(
 def test_file_labelled_as_gzip_is_taken_as_its_bytes_are(
     server: FaultServer, store: FileStore
 ) -> None:
-    """Some servers call a .tar.gz an encoding of a tar; decoded, it would not be the pinned file."""
+    """Some servers call a .tar.gz an encoding of a tar; decoded, it is not the pinned file."""
     packed = gzip.compress(DATA)
 
     def answer(handler: faults.Handler) -> None:

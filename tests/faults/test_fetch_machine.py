@@ -14,10 +14,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from stilts_artifact.data import incoming
 from stilts_artifact.data.fetch import fetch
-from stilts_artifact.data.files import FileStore
 from stilts_artifact.data.library import Library
+from stilts_artifact.data.store import FileStore
 from stilts_artifact.domain.tasks import Part, Source
 from stilts_artifact.errors import IntegrityError, ResourceError
 from tests.faults import server as faults
@@ -38,7 +37,7 @@ def test_failing_disk_is_named_with_the_bytes_needed(
             raise OSError(code, os.strerror(code))
         return really_write(file, data[:1_000])
 
-    monkeypatch.setattr(incoming.os, "write", write)
+    monkeypatch.setattr(os, "write", write)
     with pytest.raises(ResourceError) as caught:
         download(source, store)
     assert str(store.folder) in str(caught.value)

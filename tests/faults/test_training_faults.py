@@ -1,4 +1,4 @@
-"""A training process killed with SIGKILL at any moment resumes to the same bits, and never from a broken checkpoint."""
+"""Killed at any moment, training resumes to the same bits, and from sound checkpoints only."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 from stilts_artifact.domain.tasks import TaskForm
 from stilts_artifact.errors import ConfigError, ResourceError
 from stilts_artifact.model.manifest import MANIFEST, WEIGHTS, write_manifest
-from stilts_artifact.training import run as running
+from stilts_artifact.training import loop
 from stilts_artifact.training.checkpoints import STATE
 from tests.faults.test_checkpoints import Bomb
 from tests.faults.training_child import train
@@ -102,7 +102,7 @@ def stopped(inputs: Inputs, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A work folder with two checkpoints, at steps 6 and 9."""
     root = tmp_path_factory.mktemp("stopped")
     with pytest.MonkeyPatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(running, "_FLUSH", 1)
+        patch.setattr(loop, "FLUSH", 1)
         train(*inputs, root / "work", root / "out", Recorder(11))
     assert [name for name in checkpoints(root) if name[0] != "."] == [
         "step-00000006",
@@ -204,7 +204,7 @@ def test_a_diverged_run_leaves_no_checkpoint_with_numbers_that_are_none(
     inputs: Inputs, stopped: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     work = Path(shutil.copytree(stopped, tmp_path / "work"))
-    backward = running.torch.Tensor.backward
+    backward = loop.torch.Tensor.backward
     monkeypatch.setattr("torch.Tensor.backward", lambda loss: backward(loss * float("nan")))
     with pytest.raises(ConfigError, match="diverged"):
         train(*inputs, work, tmp_path / "out")

@@ -1,4 +1,4 @@
-"""Runs on real worker processes, killed, crowded and starved: what is published is right, and nothing is lost twice."""
+"""Runs on real worker processes, killed, crowded, starved: all published is right, none lost."""
 
 from __future__ import annotations
 
@@ -12,11 +12,10 @@ import pytest
 
 from stilts_artifact.errors import ConfigError, ExitCode, IntegrityError, ResourceError
 from stilts_artifact.pipeline.cluster import default_workers
+from stilts_artifact.pipeline.errors import RunReport, StepError
 from stilts_artifact.pipeline.executor import Options, run
 from stilts_artifact.pipeline.job import Context
-from stilts_artifact.pipeline.outcome import StepError
 from stilts_artifact.pipeline.progress import Snapshot
-from stilts_artifact.pipeline.report import RunReport
 from stilts_artifact.pipeline.scheduler import missing
 from stilts_artifact.pipeline.step import Graph, Step
 from stilts_artifact.pipeline.store import Store
@@ -75,7 +74,7 @@ def test_a_failure_stops_only_what_rests_on_it_and_says_all_it_knows(
     others = [Step("crash", {"text": "boom"}), Step("leave"), Step("empty"), Step("full")]
     report = go(higher, *others, diamond())
     assert text(root, diamond())
-    failed = {failure.node.kind: failure for failure in report.failures}
+    failed = {failure.step.kind: failure for failure in report.failures}
     assert str(failed["refuse"].error).splitlines()[0] == "label outside its set"
     assert (
         failed["refuse"].error.where == "dev.tsv:7"
@@ -90,7 +89,7 @@ def test_a_failure_stops_only_what_rests_on_it_and_says_all_it_knows(
     assert isinstance(failed["full"].error, ResourceError) and "1,000 bytes" in str(
         failed["full"].error
     )
-    assert [(skipped.node.params, skipped.because.kind) for skipped in report.skipped] == [
+    assert [(skipped.step.params, skipped.because.kind) for skipped in report.skipped] == [
         ({"text": "x"}, "refuse"),
         ({"text": "y"}, "refuse"),
     ]
@@ -149,7 +148,7 @@ MOMENTS = ["before", "middle", "fsync:1", "fsync:4", "rename:1", "rename-after:1
 def test_a_worker_killed_at_any_moment_costs_one_steps_work(
     go: Go, root: Path, counts: Path
 ) -> None:
-    """Before and in the middle of the step, as its files are brought to the disk, before and after publication."""
+    """Before and in the step, as its files go to the disk, before and after publication."""
     steps = [Step("die", {"name": at, "at": at, "times": 1, "text": at}) for at in MOMENTS]
     end = Step("join", {"text": "end"}, {at: step for at, step in zip(MOMENTS, steps, strict=True)})
     report = go(end)
@@ -168,7 +167,7 @@ def test_a_step_that_always_kills_its_worker_fails_alone(go: Go, root: Path, cou
     deadly = Step("die", {"name": "deadly", "at": "middle", "times": 99})
     good = [Step("join", {"text": str(number), "seconds": 0.3}) for number in range(8)]
     report = go(deadly, *good)
-    assert [failure.node.kind for failure in report.failures] == ["die"]
+    assert [failure.step.kind for failure in report.failures] == ["die"]
     error = report.failures[0].error
     assert isinstance(error, ResourceError) and "its workers died" in str(error)
     assert error.got == "4 lost workers"
@@ -225,7 +224,7 @@ def test_options_that_make_no_sense(bad: dict[str, object]) -> None:
 def test_seven_hundred_finished_steps_are_seen_at_once(root: Path) -> None:
     steps = [Step("join", {"text": str(number)}) for number in range(700)]
     graph = Graph(steps, KINDS)
-    for address in graph.nodes:
+    for address in graph.steps:
         folder = Store(root).path(address)
         folder.mkdir(parents=True)
         (folder / "manifest.json").write_text("{}")

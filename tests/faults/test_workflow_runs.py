@@ -1,4 +1,4 @@
-"""Whole runs in processes of their own: stopped, side by side, and on a cluster that comes and goes."""
+"""Whole runs in processes of their own: stopped, side by side, on a cluster that comes and goes."""
 
 from __future__ import annotations
 

@@ -12,10 +12,11 @@ from typing import Any
 
 from stilts_artifact.pipeline.tasks.intermediate import intermediate
 from stilts_artifact.training import checkpoints
+from stilts_artifact.training.checkpoints import Checkpointing
 from stilts_artifact.training.data import TaskData, TextData
-from stilts_artifact.training.settings import Settings
+from tests.unit.training.helpers import config
 
-SETTINGS = Settings(seed=1, learning_rate=1e-3, evaluate_every=8, development_rows=10, save_every=3)
+CONFIG = config(evaluate_every=8, development_rows=10)
 
 
 class Loud:
@@ -37,12 +38,17 @@ def train(
         "mlm": TextData([text], 0.15, epochs=1, batch=4, cap=32),
     }
     return intermediate(
-        encoder=encoder, tasks=tasks, settings=SETTINGS, work=work, out=out, progress=progress
+        encoder=encoder,
+        tasks=tasks,
+        config=CONFIG,
+        checkpoints=Checkpointing(work, every=3),
+        out=out,
+        progress=progress,
     )
 
 
 def slow_down_saving() -> None:
-    """Let the test kill in the middle of a checkpoint: the tensors are written, the manifest is not."""
+    """Let the test kill in the middle of a checkpoint: tensors are written, the manifest is not."""
     original = checkpoints.write_manifest
 
     def slow(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""A run in a process of its own: ``python -m tests.faults.workflow_child STORE COUNTS WORKERS GRAPH``."""
+"""A run of its own: ``python -m tests.faults.workflow_child STORE COUNTS WORKERS GRAPH``."""
 
 from __future__ import annotations
 

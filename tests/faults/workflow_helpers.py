@@ -20,10 +20,11 @@ def results(root: Path) -> dict[str, str]:
     store = Store(root)
     found = {}
     for kind in KINDS:
-        for record in store.records(kind):
-            store.read(record.node.address)
+        for manifest in store.manifests(kind):
+            store.read(manifest.step.address)
             found |= {
-                f"{record.node.address}/{name}": sums.sha256 for name, sums in record.files.items()
+                f"{manifest.step.address}/{name}": sums.sha256
+                for name, sums in manifest.files.files.items()
             }
     return found
 

@@ -85,7 +85,7 @@ def die(job: Job) -> None:
 
 
 def course(job: Job) -> None:
-    """Ten counted rounds with a checkpoint each; at round five of the first attempt the worker is killed."""
+    """Ten counted rounds with a checkpoint each; at the first attempt's fifth, a kill."""
     state = job.work / "round"
     done = int(state.read_text()) if state.is_file() else 0
     attempt = _count(job)
@@ -148,7 +148,7 @@ def _kill() -> None:
 
 
 def _die_at(at: str) -> None:
-    """Kill this process at, or after, the n-th next call of a system function: ``fsync:2``, ``rename-after:1``."""
+    """Kill this process at, or after, the n-th call of a system function: ``rename-after:1``."""
     name, _, number = at.partition(":")
     name, _, after = name.partition("-")
     real, left = getattr(os, name), int(number)

@@ -7,11 +7,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from stilts_artifact.retrieval.calibration import calibrated_cells
 
 from stilts_artifact.benchmark import load_benchmark
 from stilts_artifact.benchmark.experiments import CALIBRATION
 from stilts_artifact.checking.expected import expected_path
-from stilts_artifact.retrieval.calibration import calibrated_cells
 from tests.conftest import Run
 
 pytestmark = pytest.mark.slow

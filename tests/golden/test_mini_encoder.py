@@ -1,4 +1,4 @@
-"""The encoder that ships: whole, described truthfully, good enough; and made anew by its command."""
+"""The encoder that ships: whole, described truthfully, good enough; its command makes it anew."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ from typer.testing import CliRunner
 
 from stilts_artifact.cli.app import app
 from stilts_artifact.miniworld import languages
+from stilts_artifact.model.hub import shipped_encoder
 from stilts_artifact.model.loading import load_encoder, load_language_head
 from stilts_artifact.model.manifest import WEIGHTS, verify_folder, write_manifest
-from stilts_artifact.model.shipped import shipped_encoder
+from stilts_artifact.pretraining.batches import make_tokenizer
 from stilts_artifact.pretraining.card import CARD, FACTS, QUALITY, render_card
-from stilts_artifact.pretraining.heldout import evaluation_sentences
-from stilts_artifact.pretraining.pretrain import make_tokenizer, pretrain
+from stilts_artifact.pretraining.corpus import evaluation_sentences
+from stilts_artifact.pretraining.pretrain import pretrain
 from stilts_artifact.pretraining.recipe import SHIPPED
 from tests.recorder import Killed, Recorder
 
@@ -101,7 +102,8 @@ def test_tuned_it_transfers_part_of_speech_tags() -> None:
 
 
 @pytest.mark.parametrize(
-    ("title", "pivot", "zero_shot"), [("NLI", 70, 45), ("paraphrase", 65, 55), ("span QA", 50, 20)]
+    ("title", "source_language", "zero_shot"),
+    [("NLI", 70, 45), ("paraphrase", 65, 55), ("span QA", 50, 20)],
 )
 def test_tuned_it_compares_and_answers(
     title: str, source_language: float, zero_shot: float
@@ -123,7 +125,7 @@ def test_near_languages_are_easier_than_far_ones(title: str) -> None:
 
 @pytest.mark.slow
 def test_what_the_card_says_is_what_one_measures(tmp_path: Path) -> None:
-    """Again what is cheap to measure: translations without tuning, and part-of-speech tags after it."""
+    """Again what is cheap to measure: translations without tuning, part-of-speech tags after it."""
     from benchmarks.encoder_quality import measure_search, measure_tuned, open_library
 
     library = open_library(tmp_path / "store")
@@ -138,7 +140,7 @@ def test_what_the_card_says_is_what_one_measures(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_the_whole_recipe_begins_as_the_shipped_encoder_did(tmp_path: Path) -> None:
-    """The same vocabulary, text and first steps. All steps take half an hour; the command itself then compares."""
+    """The same vocabulary, text and first steps; the command (half an hour) compares the rest."""
     from benchmarks.encoder_quality import WORLD, open_library
 
     forbidden = evaluation_sentences(WORLD, open_library(tmp_path / "store"))

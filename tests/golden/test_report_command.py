@@ -42,7 +42,8 @@ def test_the_crate_is_verified_from_elsewhere(
     answer = artifact("verify", crate, "--json")
     assert answer.returncode == 0, answer.stderr
     found = json.loads(answer.stdout)
-    assert [(table["table"], table["verdict"]) for table in found["tables"]] == [(1, "REPRODUCED")]
+    judged = [(table["experiment"], table["verdict"]) for table in found["tables"]]
+    assert judged == [("table1", "REPRODUCED")]
     with zipfile.ZipFile(crate) as archive:
         assert found["files"] == len(archive.namelist()) - 1
 

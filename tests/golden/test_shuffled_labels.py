@@ -14,11 +14,11 @@ from stilts_artifact.benchmark import load_benchmark
 from stilts_artifact.benchmark.experiments import scored_split
 from stilts_artifact.config.load import load_scale
 from stilts_artifact.data.fetch import fetch
-from stilts_artifact.data.files import FileStore
 from stilts_artifact.data.library import Library
+from stilts_artifact.data.store import FileStore
 from stilts_artifact.domain.tasks import Split, TaskForm
 from stilts_artifact.miniworld import serve
-from stilts_artifact.model.shipped import shipped_encoder
+from stilts_artifact.model.hub import shipped_encoder
 
 pytestmark = pytest.mark.slow
 
@@ -66,13 +66,12 @@ def shuffled(columns: dict[str, list[Any]], kind: TaskForm, seed: int) -> dict[s
 
 def pivot_score(name: str, library: Library, folder: Path, shuffle: int | None = None) -> float:
     """Points on the pivot after the mini scale's own training."""
-    from stilts_artifact.model.decoding import decode, development_score
     from stilts_artifact.model.inference import outputs
     from stilts_artifact.model.prepared import load_prepared, save_prepared
     from stilts_artifact.pipeline.tasks.prepare import Preparation, prepare
     from stilts_artifact.pipeline.tasks.target import load_target, target
+    from stilts_artifact.training.checkpoints import Checkpointing
     from stilts_artifact.training.data import TaskData
-    from stilts_artifact.training.settings import Settings
 
     task, tuning = WORLD.tasks[name], SCALE.tuning(name)
     source_language = (WORLD.source_language,)
@@ -92,21 +91,27 @@ def pivot_score(name: str, library: Library, folder: Path, shuffle: int | None =
         whole = load_prepared(train)
         train = folder / "spoilt"
         features = shuffled(whole.features.to_dict(), task.form, shuffle)
-        save_prepared(train, task, whole.labels, features, whole.examples.to_dict())
-    settings = Settings(
-        seed=1, learning_rate=tuning.learning_rate, dtype=SCALE.dtype, **SCALE.training.model_dump()
-    )
+        save_prepared(
+            train,
+            task,
+            whole.labels,
+            features,
+            whole.examples.to_dict(),
+            max_length=whole.max_length,
+        )
     data = TaskData(train, None, tuning.epochs, tuning.batch)
     target(
         encoder=shipped_encoder(),
         data=data,
-        settings=settings,
-        work=folder / "work",
+        config=SCALE.training_config(1, tuning.learning_rate),
+        checkpoints=Checkpointing(folder / "work", SCALE.checkpoint_every),
         out=folder / "out",
     )
     encoder, head = load_target(folder / "out")
     held_out = load_prepared(folder / "dev" / WORLD.source_language)
-    return development_score(held_out, decode(held_out, outputs(encoder.model, head, held_out)))
+    form = held_out.trained_form
+    made = form.decode(held_out, outputs(encoder.model, head, held_out))
+    return form.development_score(held_out, made)
 
 
 @pytest.mark.parametrize("name", CHANCE)

@@ -9,10 +9,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from stilts_artifact.retrieval.gpu import gpu_answers
+from stilts_artifact.retrieval.backends import gpu_answers
 from stilts_artifact.retrieval.knn import Search, nearest, nearest_both
-from stilts_artifact.retrieval.margin import MARGINS
-from stilts_artifact.retrieval.mine import RETRIEVALS, Mining, mine
+from stilts_artifact.retrieval.mine import MARGINS, RETRIEVALS, Mining, mine
 
 Matrix = NDArray[Any]
 Problem = tuple[Matrix, Matrix, int, tuple[int, int] | None]
@@ -64,7 +63,7 @@ def reference_neighbours(similarity: Matrix, k: int) -> list[list[int]]:
 def reference_pairs(
     x: Matrix, y: Matrix, k: int, margin: str, retrieval: str
 ) -> list[tuple[float, int, int]]:
-    """Mining as FACTS section 3 tells it, one pair at a time."""
+    """Mining as XTREME does it (utils_retrieve.py:131-229 at 838c13b), one pair at a time."""
     similarity = cosines(x, y)
     ahead, back = reference_neighbours(similarity, k), reference_neighbours(similarity.T, k)
     mean_x = [np.mean([similarity[i, j] for j in found]) for i, found in enumerate(ahead)]

@@ -9,10 +9,9 @@ from pathlib import Path
 import pytest
 
 from stilts_artifact.benchmark import load_benchmark
-from stilts_artifact.metrics import Scores, score_folders
+from stilts_artifact.metrics.score import Scores, score_folders
 
-# shared/oracle/README.md, from google-research/xtreme evaluate_test.py:32-44 at 838c13b. Tuples:
-# F1, precision, recall.
+# google-research/xtreme evaluate_test.py:32-44 at 838c13b. Tuples: F1, precision, recall.
 EXPECTED: dict[str, dict[str, float]] = {
     "pawsx": {"accuracy": 51.428571},
     "xnli": {"accuracy": 30.666667},
@@ -61,7 +60,7 @@ def test_groups_and_overall(scores: Scores) -> None:
 def test_a_fresh_process_scores_without_torch(oracle: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from stilts_artifact.benchmark import load_benchmark;"
-        "from stilts_artifact.metrics import score_folders; mock = Path(sys.argv[1]);"
+        "from stilts_artifact.metrics.score import score_folders; mock = Path(sys.argv[1]);"
         "score_folders(mock / 'predictions', mock / 'labels', benchmark=load_benchmark('xtreme'));"
         "print(sorted({'torch', 'transformers', 'sklearn', 'scipy', 'rich'} & set(sys.modules)))"
     )

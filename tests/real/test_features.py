@@ -13,10 +13,10 @@ import pytest
 
 from stilts_artifact.data.readers import READERS
 from stilts_artifact.domain.examples import SpanExample
-from stilts_artifact.model.features import choice_features
-from stilts_artifact.model.spans import MAX_LENGTH, NO_ANSWER, answers, span_windows
-from stilts_artifact.model.tags import join_tags, tag_chunks, tag_labels
-from stilts_artifact.pretraining.vocabulary import train_tokenizer
+from stilts_artifact.model.forms.choice import choice_features
+from stilts_artifact.model.forms.span import MAX_LENGTH, NO_ANSWER, answers, span_windows
+from stilts_artifact.model.forms.tagging import join_tags, tag_chunks, tag_labels
+from stilts_artifact.pretraining.batches import train_tokenizer
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast

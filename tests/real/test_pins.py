@@ -1,4 +1,4 @@
-"""The pins against real files: what upstream published has the sizes and hashes that the tables say."""
+"""The pins against real files: what upstream published has the sizes and hashes of the tables."""
 
 from __future__ import annotations
 

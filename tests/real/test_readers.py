@@ -1,4 +1,4 @@
-"""The readers on real public files: the counts are those of ../shared/data/README.md and of FACTS section 2.2."""
+"""The readers on real public files, whose examples were counted by other means."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_squad(real_data: Path) -> None:
 
 
 def test_a_stripped_context_is_noticed(real_data: Path) -> None:
-    """As some redistributions of XQuAD strip contexts, so that offsets shift (FACTS section 7)."""
+    """Some redistributions of XQuAD strip contexts, so that offsets shift."""
     document = json.loads(read_plain(real_data / "xquad" / "xquad.de.json"))
     changed = 0
     for article in document["data"]:
@@ -169,7 +169,7 @@ def test_commonsenseqa(real_data: Path) -> None:
 
 
 def test_hellaswag(real_data: Path) -> None:
-    """The sample keeps the fields but is a list, with labels as strings; upstream's lines have integers."""
+    """The sample keeps the fields but is a list, labels as strings; upstream has integers."""
     items = json.loads(read_plain(real_data / "hellaswag" / "train.sample3000.json.gz"))
     lines = "\n".join(json.dumps(item | {"label": int(item["label"])}) for item in items)
     examples = READERS["hellaswag"](lines.encode(), "train.jsonl")
@@ -218,7 +218,7 @@ def test_qqp_and_anli(real_data: Path) -> None:
 
 @pytest.mark.parametrize(("language", "size"), [("sw", 1000), ("yo", 100)])
 def test_panx(real_data: Path, language: str, size: int) -> None:
-    """MasakhaNER's copy has spaces for tabs and no language prefix; it is refused as it is, and reads when undone."""
+    """MasakhaNER's copy has spaces for tabs and no prefix: refused as it is, read when undone."""
     for split in ("train", "dev", "test"):
         path = real_data / "ner" / f"panx_{language}" / f"{split}.txt"
         with pytest.raises(DataError, match="missing columns: tag"):

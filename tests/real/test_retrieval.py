@@ -1,4 +1,4 @@
-"""Search and mining on real sentences: Tatoeba's 36 languages, and NTREX made into comparable corpora."""
+"""Search and mining on real sentences: Tatoeba's 36 languages, NTREX as comparable corpora."""
 
 from __future__ import annotations
 
@@ -9,21 +9,20 @@ from typing import Any
 
 import numpy as np
 import pytest
+from stilts_artifact.retrieval.calibration import MAX_LENGTH, calibrate
 
 from stilts_artifact.benchmark import load_benchmark
-from stilts_artifact.data.files import FileStore
 from stilts_artifact.data.library import Library
+from stilts_artifact.data.store import FileStore
 from stilts_artifact.domain.examples import ComparableCorpus, GoldPair, Sentence
 from stilts_artifact.domain.tasks import Split
-from stilts_artifact.metrics.submission import file_of, read_pairs, write_pairs
-from stilts_artifact.retrieval.bucc import BuccOptions, score_bucc
-from stilts_artifact.retrieval.calibration import MAX_LENGTH, calibrate
-from stilts_artifact.retrieval.embed import Batching, View
+from stilts_artifact.forms.mining import read_pairs, write_pairs
+from stilts_artifact.forms.submission import file_of
+from stilts_artifact.retrieval.bucc import BuccOptions, Threshold, score_bucc
+from stilts_artifact.retrieval.encode import Batching, TransformerSentences, View
 from stilts_artifact.retrieval.knn import Search
-from stilts_artifact.retrieval.rows import Rows
-from stilts_artifact.retrieval.sentences import TransformerSentences
-from stilts_artifact.retrieval.threshold import Threshold
 from stilts_artifact.retrieval.transformer import load_transformer
+from stilts_artifact.retrieval.vectors import Rows
 
 pytestmark = pytest.mark.slow
 
@@ -39,7 +38,7 @@ def ntrex(real_data: Path, language: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def encoder(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> TransformerSentences:
-    """A small XLM-R with random weights and a SentencePiece vocabulary trained here: it knows shared words, no more."""
+    """A small XLM-R, weights random, SentencePiece trained here: it knows shared words, no more."""
     import sentencepiece
     import torch
     from transformers import XLMRobertaConfig, XLMRobertaModel
@@ -115,7 +114,7 @@ def test_tatoeba_runs_in_all_36_languages(encoder: Any, real_data: Path, tmp_pat
 
 
 def comparable(real_data: Path, language: str, seed: int) -> ComparableCorpus:
-    """NTREX as a mining problem: some segments on both sides, others on one side only, in random order."""
+    """NTREX as a mining problem: some segments on both sides, others on one, in random order."""
     r = np.random.default_rng(seed)
     source, target = ntrex(real_data, language), ntrex(real_data, "en")
     assert len(source) == len(target) == 1997

@@ -1,4 +1,4 @@
-"""Table 1 of the paper on real files: what is here is measured, the rest is NOT_RUN, nothing is wrong."""
+"""Table 1 of the paper on real files: what is here is measured, the rest NOT_RUN, nothing wrong."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-# Sentences of XTREME's Tatoeba files (FACTS: verified by counting); every other language has 1,000.
+# Sentences of XTREME's Tatoeba files (facebookresearch/LASER, data/tatoeba/v1, counted); every
+# other language has 1,000.
 SHORT_TATOEBA = {
     "jv": 205,
     "ka": 746,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import os
 from pathlib import Path
 
 import pytest
@@ -13,12 +11,12 @@ from hypothesis import strategies as st
 from stilts_artifact.documents import (
     MAX_BYTES,
     dump_json,
+    parse_csv,
     parse_json,
     parse_yaml,
     read_document,
-    write_atomically,
 )
-from stilts_artifact.errors import DataError, ResourceError
+from stilts_artifact.errors import DataError
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(),
@@ -44,11 +42,37 @@ def test_dumped_json_parses_to_the_same_value(value: object) -> None:
         '{"a": 1',
         "",
         "\ufeff{}",
+        '["\\ud800"]',
+        '{"\\uDFFF": 1}',
+        "9" * 5000,
+        f'[{{"a": -{"9" * 5000}}}]',
     ],
 )
 def test_json_that_is_not_strict_is_refused(text: str) -> None:
     with pytest.raises(DataError, match=r"f\.json"):
         parse_json(text.encode(), "f.json")
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ('{"a": {"x": 1},\n "b": {"x": 1},\n "a": 2}', "duplicate key"),
+        ('{"é": 1,\n\n "\\u00e9": 2}', "duplicate key"),
+        ('{"a": "1e999",\n\n "b": 1e999}', "not finite"),
+        (f'["{"9" * 5000}",\n\n {"9" * 5000}]', "not valid JSON"),
+        ('{"a":\n\n }', "not valid JSON"),
+        ("[\n\n" + "[" * 100_000, "nested too deeply"),
+    ],
+    ids=lambda text: text[:20],
+)
+def test_a_json_error_names_its_line(text: str, what: str) -> None:
+    with pytest.raises(DataError, match=what) as caught:
+        parse_json(text.encode(), "f.json")
+    assert caught.value.where == "f.json:3"
+
+
+def test_a_whole_pair_is_text() -> None:
+    assert parse_json(b'"\\ud83d\\ude00"', "f.json") == "😀"
 
 
 def test_json_that_is_not_utf8_is_refused() -> None:
@@ -70,6 +94,17 @@ def test_json_that_is_not_utf8_is_refused() -> None:
         + "]" * 50_000,  # libyaml's composer would overflow the stack and end the process
         "a: [1\n",
         "? [1, 2]\n: 3\n",
+        "a: 2020-13-01\n",
+        "a: 2020-02-30T00:00:00Z\n",
+        f"a: {'9' * 5000}\n",
+        "a: !!int x\n",
+        "a: !!timestamp x\n",
+        "a: !!bool maybe\n",
+        "a: !!set {b}\n",
+        "a: !local x\n",
+        'a: "\\ud800"\n',
+        "<<: {a: 1}\n",
+        "a: \x07\n",
     ],
 )
 def test_yaml_that_is_not_strict_is_refused(text: str) -> None:
@@ -80,6 +115,23 @@ def test_yaml_that_is_not_strict_is_refused(text: str) -> None:
 def test_a_yaml_error_names_its_line() -> None:
     with pytest.raises(DataError) as caught:
         parse_yaml(b"a: 1\nb:\n  c: 1\n  c: 2\n", "f.yaml")
+    assert caught.value.where == "f.yaml:3"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: 1\n\nb: 2020-13-01\n",
+        f"a: 1\n\nb: {'9' * 5000}\n",
+        "a: 1\n\nb: !!int x\n",
+        "a: &x 1\n\nb: *x\n",
+        "a: 1\n\nb: " + "[" * 100 + "]" * 100,
+    ],
+    ids=lambda text: text[6:20],
+)
+def test_what_yaml_raises_beside_its_own_errors_names_its_line(text: str) -> None:
+    with pytest.raises(DataError) as caught:
+        parse_yaml(text.encode(), "f.yaml")
     assert caught.value.where == "f.yaml:3"
 
 
@@ -96,25 +148,31 @@ def test_an_absent_document_is_a_data_error(tmp_path: Path) -> None:
         read_document(tmp_path / "none.json")
 
 
-def test_write_atomically_replaces_and_leaves_nothing_else(tmp_path: Path) -> None:
-    path = tmp_path / "new" / "f.json"
-    write_atomically(path, b"old")
-    write_atomically(path, b"new")
-    assert path.read_bytes() == b"new"
-    assert list(path.parent.iterdir()) == [path]
+def test_rows_of_csv_have_their_lines() -> None:
+    rows = parse_csv(b'\xef\xbb\xbfb,a\r\n1,"x\ny"\r\n\r\n3,\n', "f.csv", ["a"], ["b", "c"])
+    assert [(row.where, row.cells) for row in rows] == [
+        ("f.csv:3", {"b": "1", "a": "x\ny"}),
+        ("f.csv:5", {"b": "3", "a": ""}),
+    ]
 
 
-def test_a_full_disk_keeps_the_old_file_and_leaves_no_part(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "f.json"
-    write_atomically(path, b"old")
-
-    def full(_: int) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(ResourceError, match="free 3 bytes"):
-        write_atomically(path, b"new")
-    assert path.read_bytes() == b"old"
-    assert list(tmp_path.iterdir()) == [path]
+@pytest.mark.parametrize(
+    ("data", "what", "line"),
+    [
+        (b"", "not the columns", 1),
+        (b"b\n1\n", "not the columns", 1),
+        (b"a,x\n1,2\n", "not the columns", 1),
+        (b"a,a\n1,2\n", "not the columns", 1),
+        (b'a\n"1"2\n', "not CSV", 2),
+        (b'"a"x\n1\n', "not CSV", 1),
+        (b'a\n"1\n', "not CSV", 2),
+        (b"a\n" + b"1" * 200_000, "not CSV", 2),
+        (b"a\n1,2\n", "another length", 2),
+        (b"a\n1\n\xff\n", "not UTF-8", 3),
+    ],
+    ids=lambda value: value[:20] if isinstance(value, bytes) else None,
+)
+def test_csv_that_is_not_strict_is_refused(data: bytes, what: str, line: int) -> None:
+    with pytest.raises(DataError, match=what) as caught:
+        parse_csv(data, "f.csv", ["a"], ["b"])
+    assert caught.value.where == f"f.csv:{line}"

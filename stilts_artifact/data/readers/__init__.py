@@ -1,4 +1,4 @@
-"""One pure reader for each upstream format: bytes of a file -> typed examples, errors with ``file:line``."""
+"""One pure reader for each upstream format: bytes -> typed examples, errors with ``file:line``."""
 
 from __future__ import annotations
 

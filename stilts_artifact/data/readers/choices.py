@@ -1,4 +1,4 @@
-"""Multiple choice: HellaSwag, Cosmos QA, CommonsenseQA; prompts and choices are put together as jiant does."""
+"""Multiple choice: HellaSwag, Cosmos QA, CommonsenseQA, put together as jiant does."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def hellaswag(data: bytes, where: str) -> list[ChoiceExample]:
 
 
 def cosmosqa(data: bytes, where: str) -> list[ChoiceExample]:
-    """Read Cosmos QA's ``train.csv`` or ``valid.csv``; the prompt is context, a space and the question.
+    """Read Cosmos QA's ``train.csv`` or ``valid.csv``; the prompt is context, a space, question.
 
     The one quoted csv among the formats, and the one with CRLF line ends upstream.
 
@@ -118,9 +118,8 @@ def _texts(values: list[object], count: int, name: str, place: str) -> list[str]
 def _csv_rows(data: bytes, where: str) -> Iterator[tuple[str, list[str]]]:
     """Yield (``file:line`` of the row's last line, cells) below the header."""
     text = decode(data, where, crlf=True)
-    reader = csv.reader(
-        io.StringIO(text), strict=True
-    )  # StringIO leaves line ends, some of them quoted, as they are
+    # StringIO leaves line ends, some of them quoted, as they are.
+    reader = csv.reader(io.StringIO(text), strict=True)
     rows = 0
     try:
         for row in reader:
@@ -148,6 +147,7 @@ def _csv_rows(data: bytes, where: str) -> Iterator[tuple[str, list[str]]]:
         raise DataError(
             "invalid csv", where=place, got=str(error), expected=expected, fix=UNCHANGED
         ) from error
+    # The header is the first of them.
     if rows < 2:
         raise DataError(
             "the table has no rows", where=f"{where}:1", got="0 rows", expected="at least one row"

@@ -1,8 +1,8 @@
-"""Universal Dependencies in CoNLL-U, turned into surface tokens with one tag each by XTREME's rules.
+"""Universal Dependencies in CoNLL-U as surface tokens with one tag each, by XTREME's rules.
 
 The rules are those of XTREME at 838c13b: third_party/ud-conversion-tools
-(``--replace_subtokens_with_fused_forms``) and utils_preprocess.py:190-289. They are reimplemented
-here; FACTS section 2.3 lists them.
+(``--replace_subtokens_with_fused_forms``) and utils_preprocess.py:190-289; :func:`conllu` lists
+them. The converter itself needs networkx 1.11, of 2016, so they are written anew here.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ COLUMNS = 10
 UPOS = "ADJ ADP ADV AUX CCONJ DET INTJ NOUN NUM PART PRON PROPN PUNCT SCONJ SYM VERB X"
 ZERO_WIDTH_NON_JOINER = "\u200c"
 
-#: Which of several equally high words gives a fused token its tag; French ``CONJ`` is XTREME's (UD
+# Which of several equally high words gives a fused token its tag; French ``CONJ`` is XTREME's (UD
 # v2 has no such tag).
 PRECEDENCE = {
     "default": "VERB NOUN PROPN PRON ADJ NUM ADV INTJ AUX ADP DET PART CCONJ SCONJ X PUNCT",
@@ -31,7 +31,7 @@ _TAGS = frozenset(UPOS.split())
 
 @dataclass(frozen=True, slots=True)
 class _Word:
-    """A syntactic word. ``heads`` are its head and those of its enhanced dependencies; 0 is the root."""
+    """A syntactic word. ``heads``: its head, and those of enhanced dependencies; 0 is the root."""
 
     form: str
     upos: str
@@ -74,6 +74,7 @@ def conllu(data: bytes, where: str, *, language: str = "default") -> list[Tagged
         if unknown == 0 or unknown < len(tokens) - 1:
             words = tuple(_cleaned(form) for form, _ in tokens)
             examples.append(TaggedSentence(words, tuple(_checked_tag(word) for _, word in tokens)))
+    # One sentence alone may well have one tag only.
     if len(examples) > 1:
         refuse_blinded([tag for example in examples for tag in example.tags], where)
     return examples
@@ -83,6 +84,7 @@ def _tokens(sentence: _Sentence, precedence: Sequence[str]) -> list[tuple[str, _
     """Return the surface tokens in order: (form, the word that gives the tag)."""
     tokens = []
     after = 0  # id of the last word already covered
+    # The last, empty span is a sentinel: words after the last multiword token.
     for first, last, form in [*sentence.spans, (len(sentence.words) + 1, 0, "")]:
         tokens += [(word.form, word) for word in sentence.words[after : first - 1]]
         if last:
@@ -99,6 +101,7 @@ def _head(sentence: _Sentence, span: range, precedence: Sequence[str]) -> _Word:
         for identity, depth in zip(span, depths, strict=True)
         if depth == least
     ]
+    # A tag that no list names comes last; min() then takes the leftmost word.
     rank = {tag: index for index, tag in enumerate(precedence)}
     return min(highest, key=lambda word: rank.get(word.upos, len(rank)))
 
@@ -108,6 +111,7 @@ def _ancestors(sentence: _Sentence, identity: int) -> int:
 
     Example: in *a -> b -> c* with *a* under the root, ``c`` has 3.
     """
+    # With memory: enhanced dependencies may run in circles.
     seen, open_nodes = {identity}, [identity]
     while open_nodes:
         node = open_nodes.pop()
@@ -119,7 +123,7 @@ def _ancestors(sentence: _Sentence, identity: int) -> int:
 
 
 def _cleaned(form: str) -> str:
-    """Remove what XTREME removes; a form that consists of nothing else is kept, since every tag needs its word."""
+    """Remove what XTREME removes; a form of nothing else is kept, as every tag needs its word."""
     return form.strip().replace(ZERO_WIDTH_NON_JOINER, "").replace(" ", "") or form
 
 
@@ -155,7 +159,8 @@ def _add(sentence: _Sentence, line: str, place: str) -> None:
     cells = line.split("\t")
     if len(cells) != COLUMNS:
         what = "missing columns" if len(cells) < COLUMNS else "extra columns"
-        expected = f"{COLUMNS} columns separated by tabs (ID FORM LEMMA UPOS XPOS FEATS HEAD DEPREL DEPS MISC)"
+        names = "ID FORM LEMMA UPOS XPOS FEATS HEAD DEPREL DEPS MISC"
+        expected = f"{COLUMNS} columns separated by tabs ({names})"
         raise DataError(
             what, where=place, got=f"{len(cells)} columns", expected=expected, fix=UNCHANGED
         )
@@ -164,6 +169,7 @@ def _add(sentence: _Sentence, line: str, place: str) -> None:
         raise DataError(
             "empty FORM", where=place, got=repr(form), expected="a word, or _ where it is withheld"
         )
+    # A multiword token stands before the words that it spans.
     if "-" in identity:
         first, last = (_number(part, "ID", place) for part in identity.split("-", 1))
         if first != len(sentence.words) + 1 or last <= first:
@@ -178,7 +184,7 @@ def _add(sentence: _Sentence, line: str, place: str) -> None:
 
 
 def _heads(head: str, deps: str, place: str) -> tuple[int, ...]:
-    """Heads of a word: the basic one and those of DEPS (``4:nsubj|7:conj``); empty nodes do not count."""
+    """Heads of a word: the basic one and those of DEPS (``4:nsubj|7:conj``), no empty nodes."""
     basic = _number(head, "HEAD", place)
     if deps == "_":
         return (basic,)
@@ -202,6 +208,7 @@ def _complete(sentence: _Sentence, place: str) -> _Sentence:
 
 
 def _number(text: str, column: str, place: str) -> int:
+    # isdecimal() alone takes the digits of all scripts, and int() stops at 4,300 of them.
     if not (text.isascii() and text.isdecimal() and len(text) < 7):
         raise DataError(
             f"{column} is not a number", where=place, got=shown(text), expected="a number"

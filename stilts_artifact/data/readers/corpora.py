@@ -22,6 +22,7 @@ def bucc_text(data: bytes, where: str) -> list[Sentence]:
                 got=shown(f"{identity}\t{text}"),
                 expected="id<TAB>text",
             )
+        # Gold names ids: of two sentences with one id, either would be right.
         if identity in lines:
             got = f"{shown(identity)}, as in {lines[identity]}"
             raise DataError(
@@ -33,7 +34,7 @@ def bucc_text(data: bytes, where: str) -> list[Sentence]:
 
 
 def bucc_gold(data: bytes, where: str) -> list[GoldPair]:
-    """Read BUCC's gold file: ``source id<TAB>English id``. Whether the ids exist is for the corpus to say.
+    """Read BUCC's gold file: ``source id<TAB>English id``; that they exist, the corpus checks.
 
     Raises:
         DataError: a pair that comes twice, an empty id, or a malformed file.
@@ -56,7 +57,7 @@ def bucc_gold(data: bytes, where: str) -> list[GoldPair]:
 
 
 def lines(data: bytes, where: str) -> list[Sentence]:
-    """Read Tatoeba: one sentence a line; the id is the 0-based line number, as its prediction files count.
+    """Read Tatoeba: one sentence a line; the id is the 0-based line number, as predictions count.
 
     Raises:
         DataError: an empty line, which would shift the two sides of a pair against each other, or a
@@ -64,6 +65,7 @@ def lines(data: bytes, where: str) -> list[Sentence]:
     """
     sentences = []
     for number, (place, text) in enumerate(numbered_lines(data, where)):
+        # One empty line too many, and every pair after it is wrong.
         if not text.strip():
             raise DataError(
                 "empty line", where=place, got=repr(text), expected="one sentence on every line"

@@ -18,7 +18,7 @@ NO_LABEL = "-"  # SNLI: the five annotators did not agree
 
 
 def xnli(data: bytes, where: str, *, language: str) -> list[PairExample]:
-    """Read one language of ``xnli.dev.tsv`` or ``xnli.test.tsv`` (XNLI-1.0), which hold all fifteen together.
+    """Read one language of ``xnli.dev.tsv`` or ``xnli.test.tsv`` (XNLI-1.0), which hold all 15.
 
     Raises:
         DataError: no row in ``language``, a label outside the three, or a blinded or malformed
@@ -27,6 +27,7 @@ def xnli(data: bytes, where: str, *, language: str) -> list[PairExample]:
     examples, seen = [], set()
     columns = ("language", "gold_label", "sentence1", "sentence2", "pairID")
     for place, (row_language, gold, first, second, pair) in table(data, where, columns):
+        # For the error: which languages the file has instead.
         seen.add(row_language)
         if row_language == language:
             examples.append(PairExample(pair, first, second, label(gold, NLI, place)))
@@ -37,7 +38,7 @@ def xnli(data: bytes, where: str, *, language: str) -> list[PairExample]:
 
 
 def mnli(data: bytes, where: str) -> list[PairExample]:
-    """Read GLUE's MNLI ``train.tsv`` (12 columns) or ``dev_matched.tsv`` (16: four more annotators).
+    """Read GLUE's MNLI ``train.tsv`` (12 columns) or ``dev_matched.tsv`` (16: more annotators).
 
     Raises:
         DataError: a label outside the three, or a blinded or malformed file.
@@ -47,7 +48,7 @@ def mnli(data: bytes, where: str) -> list[PairExample]:
 
 
 def qqp(data: bytes, where: str, *, cut_rows: str = "0") -> list[PairExample]:
-    """Read GLUE's QQP ``train.tsv`` or ``dev.tsv``; ``1`` means that the two questions ask the same.
+    """Read GLUE's QQP ``train.tsv`` or ``dev.tsv``; ``1``: the two questions ask the same.
 
     Args:
         data: the bytes of the file.
@@ -65,9 +66,10 @@ def qqp(data: bytes, where: str, *, cut_rows: str = "0") -> list[PairExample]:
 def pawsx(data: bytes, where: str) -> list[PairExample]:
     """Read a file of PAWS-X (``train.tsv``, ``dev_2k.tsv``, ``test_2k.tsv``).
 
-    Cells are split at tabs alone; csv quoting loses rows (FACTS section 2.3: 49,175 of 49,401
-    left). Where the translators had no sentence the file says ``NS``; those rows count upstream, so
-    they are kept.
+    Cells are split at tabs alone; csv quoting loses rows: 49,175 of 49,401 are left in the copy
+    that huggingface/datasets made so (datasets/xtreme/dataset_infos.json at 8803c182e6^).
+    Where the translators had no sentence the file says ``NS``; those rows count upstream, so they
+    are kept.
 
     Raises:
         DataError: a label outside ``0`` and ``1``, or a blinded or malformed file.
@@ -76,7 +78,7 @@ def pawsx(data: bytes, where: str) -> list[PairExample]:
 
 
 def snli(data: bytes, where: str) -> list[PairExample]:
-    """Read ``snli_1.0_*.jsonl``. Pairs labelled ``-`` have no gold label and are left out (785 in train).
+    """Read ``snli_1.0_*.jsonl``; pairs labelled ``-`` have no gold and are left out (785 in train).
 
     Raises:
         DataError: a label outside the three, or a blinded or malformed file.

@@ -1,4 +1,4 @@
-"""JSON and JSON lines, parsed strictly: what a lenient parser would repair or guess is an error here."""
+"""JSON and JSON lines, parsed strictly: what others would repair or guess is an error here."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ _NAMES = {
 }
 
 
+# NUL ends a string in C code; half of a surrogate pair is no character.
 _NO_TEXT = re.compile("[\0\ud800-\udfff]")
 
 
@@ -30,6 +31,7 @@ class _NotStrict(ValueError):
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> Record:
+    # Of two equal keys json would keep the last, without a word.
     record = dict(pairs)
     if len(record) != len(pairs):
         keys = [key for key, _ in pairs]
@@ -40,6 +42,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> Record:
 
 
 def _refuse_constant(name: str) -> NoReturn:
+    # NaN and Infinity are an extension that other parsers refuse.
     raise _NotStrict(f"the constant {name}, which is not JSON")
 
 
@@ -47,10 +50,11 @@ _DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse_co
 
 
 def _parse(text: str, place: str, where: str | None = None) -> Any:
-    """Parse one JSON text; ``where`` (a file name) replaces ``place`` where the error knows its own line."""
+    """Parse one JSON text; ``where`` (a file) replaces ``place`` if the error knows its line."""
     try:
         return _DECODER.decode(text)
     except json.JSONDecodeError as error:
+        # An error at the very end means that the rest was lost.
         cut = "; the end of the text is missing" if error.pos >= len(text.rstrip()) else ""
         raise DataError(
             "invalid JSON",
@@ -59,6 +63,7 @@ def _parse(text: str, place: str, where: str | None = None) -> Any:
             expected="one complete JSON value",
             fix=UNCHANGED,
         ) from error
+    # A few thousand brackets are enough, in a file of a few kilobytes.
     except RecursionError:
         got, expected = "more levels than the parser follows", "the few levels of its format"
         raise DataError("JSON nested too deeply", where=place, got=got, expected=expected) from None
@@ -101,7 +106,7 @@ def _object(value: Any, place: str) -> Record:
 
 
 def field(record: object, name: str, kind: type[Field], place: str) -> Field:
-    """Return ``record[name]``, which must be of type ``kind``; text must be encodable and free of NUL.
+    """Return ``record[name]``, which must be of type ``kind``; text must be encodable, without NUL.
 
     Raises:
         DataError: ``record`` is no object, or the field is missing or of another type.
@@ -131,7 +136,7 @@ def field(record: object, name: str, kind: type[Field], place: str) -> Field:
 
 
 def _check_text(value: str, name: str, place: str) -> None:
-    """An escape such as ``\\ud800`` yields half a character, which no tokeniser or file can take."""
+    """An escape such as ``\\ud800`` yields half a character, which no tokeniser can take."""
     bad = _NO_TEXT.search(value)
     if bad is not None:
         got = f"U+{ord(bad[0]):04X} in '{name}'"

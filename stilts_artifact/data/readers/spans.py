@@ -13,7 +13,7 @@ VERSIONS = ("1.1", "2.0")
 
 
 def squad(data: bytes, where: str, *, version: str = "1.1") -> list[SpanExample]:
-    """Read SQuAD's format; with ``version="2.0"`` a question may be unanswerable (``is_impossible``).
+    """Read SQuAD's format; with ``version="2.0"`` a question may have no answer.
 
     The context is never stripped: an answer's offset counts from its very first character (some
     contexts of XQuAD begin with U+FEFF).
@@ -34,10 +34,10 @@ def squad(data: bytes, where: str, *, version: str = "1.1") -> list[SpanExample]
 
 
 def tydiqa(data: bytes, where: str, *, language: str) -> list[SpanExample]:
-    """Read one language of TyDiQA-GoldP: ids begin with its English name and a hyphen (``english-123-0``).
+    """Read one language of TyDiQA-GoldP: ids begin with its English name (``english-123-0``).
 
-    jiant trains on the whole multilingual file under the name of English (FACTS section 2.3); this
-    does not.
+    jiant's script writes the whole multilingual file as every language's training set, English
+    included (xtreme.py:427-434 at daa5a25), which is no zero-shot transfer; this does not.
 
     Raises:
         DataError: no question in ``language``, or as :func:`squad` for the questions in it.
@@ -73,6 +73,7 @@ def _read(
         seen.add(identity)
         answers = _answers(context, qa, impossible=impossible, place=place)
         examples.append(SpanExample(identity, field(qa, "question", str, place), context, answers))
+    # A file of other languages' questions is not empty; tydiqa says what it lacks.
     if not seen and not lines.found:
         raise DataError(
             "the file has no questions",
@@ -99,7 +100,7 @@ class _Lines:
         return f"{self._where}:{self._line}"
 
     def of(self, identity: str) -> str:
-        """``file:line`` of the next occurrence of ``identity``; of the last one found where it is escaped."""
+        """``file:line`` of the next occurrence of ``identity``, or of the last one (if escaped)."""
         offset = self._text.find(identity, self._offset)
         if offset >= 0:
             self._line += self._text.count("\n", self._offset, offset)
@@ -120,6 +121,7 @@ def _answers(context: str, qa: Record, *, impossible: bool, place: str) -> tuple
     answers = tuple(
         _answer(context, answer, qa["id"], place) for answer in field(qa, "answers", list, place)
     )
+    # In SQuAD 2.0 an empty list and the flag say the same; where they differ, one is wrong.
     unanswerable = impossible and field(qa, "is_impossible", bool, place)
     if unanswerable == bool(answers):
         raise DataError(
@@ -145,6 +147,7 @@ def _answer(context: str, answer: Record, identity: str, place: str) -> Answer:
         Answer(text='cat', start=2)
     """
     text, start = field(answer, "text", str, place), field(answer, "answer_start", int, place)
+    # A negative start would count from the end.
     found = context[start : start + len(text)] if start >= 0 else ""
     if not text or found != text:
         raise DataError(
@@ -152,6 +155,7 @@ def _answer(context: str, answer: Record, identity: str, place: str) -> Answer:
             where=place,
             got=f"{shown(found)} at offset {start}",
             expected=f"{shown(text)}" if text else "an answer that is not empty",
-            fix="offsets count code points of the unstripped context; take the publisher's own file",
+            fix="offsets count code points of the unstripped context; "
+            "take the publisher's own file",
         )
     return Answer(text, start)

@@ -25,7 +25,7 @@ _CCG_BRANCH = re.compile(r"\(<T \S+ \d+ \d+>")
 
 
 def panx(data: bytes, where: str) -> list[TaggedSentence]:
-    """Read ``train``, ``dev`` or ``test`` of one language of PAN-X: ``af:Sy<TAB>O``, a blank line after a sentence.
+    """Read one split and language of PAN-X: ``af:Sy<TAB>O``, a blank line after a sentence.
 
     The word is what follows the first colon (XTREME utils_preprocess.py:110-127 at 838c13b). A line
     without a colon, which XTREME drops without a word, is an error here.
@@ -90,7 +90,7 @@ def _blocks(data: bytes, where: str) -> Iterator[list[tuple[str, str]]]:
 
 
 def ccg(data: bytes, where: str) -> list[TaggedSentence]:
-    """Read a CCGbank AUTO file: a header line, then one derivation; the leaves are the words and their categories.
+    """Read a CCGbank AUTO file: a header line, then one derivation, whose leaves are the words.
 
     A leaf is ``(<L category modified-POS POS word predicate>)`` (jiant v1.3.0
     scripts/ccg/ccg_proc.py takes the same fields). Categories are an open set: the corpus defines
@@ -125,9 +125,10 @@ def ccg(data: bytes, where: str) -> list[TaggedSentence]:
 
 
 def _derivation(line: str, place: str) -> TaggedSentence:
-    """Example: ``(<T NP 0 2> (<L NP/N DT DT a NP_1/N_1>) (<L N NN NN cat N>) )`` is a/``NP/N`` cat/``N``."""
+    """``(<T NP 0 2> (<L NP/N DT DT a NP_1/N_1>) (<L N NN NN cat N>) )``: a/``NP/N`` cat/``N``."""
     leaves = _CCG_LEAF.findall(line)
     branches = len(_CCG_BRANCH.findall(line))
+    # What is left when leaves and branches are gone must be one closing bracket a branch.
     rest = _CCG_BRANCH.sub("", _CCG_LEAF.sub("", line)).replace(" ", "")
     if not leaves or rest != ")" * branches:
         got = f"{len(leaves)} leaves, {branches} branches, {shown(rest)} besides"

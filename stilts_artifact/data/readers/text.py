@@ -1,4 +1,4 @@
-r"""What every text format shares: strict decoding, lines that end in ``\n`` only, and tab-separated rows.
+r"""What every text format shares: strict decoding, lines that end in ``\n`` only, rows of cells.
 
 Every error names ``file:line``, what was found and what was expected.
 """
@@ -9,13 +9,15 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from stilts_artifact.errors import DataError
 
+# Spreadsheets put it in front of what they save.
 BOM = b"\xef\xbb\xbf"
 UNCHANGED = "take the file exactly as its publisher distributes it (`stilts-artifact fetch`)"
-BLINDED_FROM = 20  # so few labels may all agree by chance: two even classes do once in 500,000 files of this size
+# Fewer labels may all agree by chance: two even classes do once in 500,000 files of this size.
+BLINDED_FROM = 20
 
 
 def decode(data: bytes, where: str, *, crlf: bool = False) -> str:
-    r"""Decode a whole file as UTF-8, refusing what an editor, a spreadsheet or a bad copy leaves behind.
+    r"""Decode a whole file as UTF-8, refusing what editors, spreadsheets or bad copies left.
 
     A byte order mark *inside* the text is data (XQuAD has contexts that begin with U+FEFF); at the
     start of a file no upstream format has one. A file most of whose lines end in ``\r\n`` was
@@ -46,6 +48,7 @@ def decode(data: bytes, where: str, *, crlf: bool = False) -> str:
             fix=UNCHANGED,
         )
     _refuse_byte(data, b"\0", where, "NUL byte in a text file")
+    # Most lines, not any: a sentence may hold a stray CRLF of its own.
     if not crlf and 2 * data.count(b"\r\n") > data.count(b"\n"):
         _refuse_byte(data, b"\r\n", where, "the file was converted to Windows line ends (CRLF)")
     try:
@@ -75,7 +78,7 @@ def line_of(data: bytes, offset: int) -> int:
 
 
 def numbered_lines(data: bytes, where: str) -> Iterator[tuple[str, str]]:
-    r"""Yield (``file:line``, line) for every line; a newline at the end of the last line may be missing.
+    r"""Yield (``file:line``, line) for every line; the last may lack its newline.
 
     Splits at ``\n`` only: U+2028, U+0085 or a vertical tab inside a sentence is part of the
     sentence (``str.splitlines`` would cut there and shift every line after it).
@@ -85,6 +88,7 @@ def numbered_lines(data: bytes, where: str) -> Iterator[tuple[str, str]]:
         [('f:1', 'a\u2028b'), ('f:2', 'c')]
     """
     lines = decode(data, where).split("\n")
+    # A newline at the end closes the last line and opens none.
     if not lines[-1]:
         lines.pop()
     for number, line in enumerate(lines, start=1):
@@ -92,7 +96,7 @@ def numbered_lines(data: bytes, where: str) -> Iterator[tuple[str, str]]:
 
 
 def rows(data: bytes, where: str, columns: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
-    """Yield (``file:line``, cells) of a tab-separated file without header. Quotes are ordinary characters.
+    """Yield (``file:line``, cells) of a tab-separated file without header; quotes mean nothing.
 
     Raises:
         DataError: a row with another number of cells than ``columns``; see also :func:`decode`.
@@ -107,7 +111,7 @@ def rows(data: bytes, where: str, columns: Sequence[str]) -> Iterator[tuple[str,
 def table(
     data: bytes, where: str, columns: Sequence[str], *, cut_rows: int = 0
 ) -> Iterator[tuple[str, list[str]]]:
-    """Yield (``file:line``, the cells of ``columns``) of a tab-separated file whose first line is a header.
+    """Yield (``file:line``, the cells of ``columns``) of a tab-separated file with a header.
 
     Columns are found by name, since train and dev files of one benchmark have different numbers of
     them.
@@ -126,6 +130,7 @@ def table(
     lines = numbered_lines(data, where)
     place, first = next(lines)
     header = first.split("\t")
+    # Exactly one: of two columns with one name, neither can be trusted.
     missing = [name for name in columns if header.count(name) != 1]
     if missing:
         raise DataError(
@@ -139,6 +144,7 @@ def table(
     empty = True
     for place, line in lines:
         cells = line.split("\t")
+        # Only rows that are too short: one too long was never cut.
         if len(cells) < len(header) and cut_rows > 0:
             cut_rows -= 1
             continue
@@ -185,10 +191,11 @@ def label(raw: str, allowed: Mapping[str, str], place: str) -> str:
 
 
 def refuse_blinded(labels: Collection[object], where: str) -> None:
-    """Refuse a file that has one single label throughout, as the test files that XTREME's download script writes do.
+    """Refuse a file with one single label throughout: it is blinded.
 
-    XTREME deletes test labels and puts a placeholder in their place, so every system scores its
-    share of that label (XTREME issue 24: XNLI accuracy 0.33).
+    XTREME's download script deletes test labels and puts a placeholder in their place, so every
+    system scores its share of that label (github.com/google-research/xtreme/issues/24: XNLI
+    accuracy 0.33).
 
     Raises:
         DataError: more than :data:`BLINDED_FROM` labels, all the same.
@@ -196,10 +203,12 @@ def refuse_blinded(labels: Collection[object], where: str) -> None:
     if len(labels) > BLINDED_FROM and len(set(labels)) == 1:
         constant = next(iter(labels))
         raise DataError(
-            "every label is the same: this is what a blinded file of XTREME's download script looks like",
+            "every label is the same: this is what a blinded file of XTREME's download script "
+            "looks like",
             where=where,
             got=f"{len(labels)} labels, all {constant!r}",
-            expected="true labels, which the publisher's own file has (XTREME removed them from its copy)",
+            expected="true labels, which the publisher's own file has "
+            "(XTREME removed them from its copy)",
             fix=UNCHANGED,
         )
 

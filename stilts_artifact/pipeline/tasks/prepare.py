@@ -1,4 +1,4 @@
-"""Prepare data for the encoder: read a split, take as much of it as the scale asks for, make features, write Arrow."""
+"""Prepare data for the encoder: read a split, take what the scale asks for, write features."""
 
 from __future__ import annotations
 
@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from stilts_artifact.data.library import Library
 from stilts_artifact.data.readers import READERS
-from stilts_artifact.data.splits import read_split
-from stilts_artifact.domain.examples import ComparableCorpus, Example, TaggedSentence
-from stilts_artifact.domain.tasks import Benchmark, Split, Task, TaskForm
+from stilts_artifact.domain.tasks import Benchmark, Split, Task
 from stilts_artifact.errors import DataError
+from stilts_artifact.forms import form_of
 
 _T = TypeVar("_T")
 
@@ -44,15 +43,16 @@ def prepare(task: Task, split: Split, how: Preparation) -> None:
         DataError, MissingDataError, IntegrityError: the data, or the encoder's folder.
         ConfigError: no such split, or a length without room for text.
     """
+    from stilts_artifact.model.forms import trained_form
     from stilts_artifact.model.loading import load_encoder_tokenizer
-    from stilts_artifact.model.prepared import prepare_examples, save_prepared
+    from stilts_artifact.model.prepared import save_prepared
 
     tokenizer = load_encoder_tokenizer(how.encoder)
     labels = task_labels(task, how.benchmark, how.library)
     for language in how.languages:
         examples = chosen(labelled(task, split, language, how.library), split, how.rows)
-        features, gold = prepare_examples(tokenizer, task.form, labels, examples, how.max_length)  # type: ignore[arg-type]
-        save_prepared(how.out / language, task, labels, features, gold)
+        columns = trained_form(task.form).prepare(tokenizer, labels, examples, how.max_length)
+        save_prepared(how.out / language, task, labels, *columns, max_length=how.max_length)
 
 
 def prepare_text(how: Preparation) -> None:
@@ -69,21 +69,21 @@ def prepare_text(how: Preparation) -> None:
             for sentence in READERS[part.reader](document.data, document.where)
         ]
         features = prepare_lines(tokenizer, chosen(lines, Split.TRAIN, how.rows), how.max_length)
-        save_prepared(how.out / language, None, (), features, {})
+        save_prepared(how.out / language, None, (), features, {}, max_length=how.max_length)
 
 
-def labelled(task: Task, split: Split, language: str, library: Library) -> list[Example]:
+def labelled(task: Task, split: Split, language: str, library: Library) -> list[Any]:
     """The examples of a split of a task that is trained.
 
     Raises:
-        DataError: a mining task; or as :func:`read_split`.
+        DataError: a retrieval task; or as :meth:`stilts_artifact.forms.base.Form.read`.
     """
-    data = read_split(task, split, language, library)
-    if isinstance(data, ComparableCorpus):
+    if not form_of(task).is_trained:
         raise DataError(
-            "a comparable corpus has no labelled examples", where=f"{task.name} {split} {language}"
+            f"{task.form} has no labelled examples", where=f"{task.name} {split} {language}"
         )
-    return data
+    examples: list[Any] = form_of(task).read(task, split, language, library)
+    return examples
 
 
 def chosen(examples: Sequence[_T], split: Split, rows: int | None) -> list[_T]:
@@ -101,17 +101,11 @@ def chosen(examples: Sequence[_T], split: Split, rows: int | None) -> list[_T]:
 
 
 def task_labels(task: Task, benchmark: Benchmark, library: Library) -> tuple[str, ...]:
-    """A task's labels, in the order of the head's outputs; those of CCG are the ones of its training data."""
-    if task.labels or task.form is not TaskForm.TAGGING:
+    """A task's labels, in the order of the head's outputs.
+
+    Those of CCG are the ones of its training data.
+    """
+    form = form_of(task)
+    if not form.has_open_labels(task):
         return task.labels
-    train = labelled(task, Split.TRAIN, benchmark.source_language, library)
-    return tuple(
-        sorted(
-            {
-                tag
-                for example in train
-                if isinstance(example, TaggedSentence)
-                for tag in example.tags
-            }
-        )
-    )
+    return form.labels_in(labelled(task, Split.TRAIN, benchmark.source_language, library))

@@ -1,26 +1,27 @@
-"""Retrieval with the encoder of phase (ii) as it is: nothing is trained, the encoder is evaluated directly."""
+"""Retrieval with the encoder of phase (ii) as it is: nothing is trained."""
 
 from __future__ import annotations
 
 import math
 import shutil
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
 from stilts_artifact.data.library import Library
-from stilts_artifact.documents import dump_json, write_atomically
-from stilts_artifact.domain.tasks import Split, Task, TaskForm
-from stilts_artifact.metrics.submission import write_indices, write_pairs
+from stilts_artifact.documents import dump_json
+from stilts_artifact.domain.tasks import Split, Task
+from stilts_artifact.files import write_file
+from stilts_artifact.forms import MINING, SEARCH
+from stilts_artifact.pipeline.tasks.export import REPORT
 
 if TYPE_CHECKING:
-    from stilts_artifact.retrieval.embed import Pooling
-    from stilts_artifact.retrieval.encoder import SentenceEncoder
-    from stilts_artifact.retrieval.margin import Margin
+    from stilts_artifact.domain.examples import ComparableCorpus
+    from stilts_artifact.retrieval.backends import EngineName
+    from stilts_artifact.retrieval.encode import Pooling, Ran, SentenceEncoder
+    from stilts_artifact.retrieval.mine import Margin
     from stilts_artifact.retrieval.transformer import Dtype
-
-REPORT = "report.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,7 @@ class Retrieving:
     Args:
         dtype: of the arithmetic on a GPU; a CPU computes in float32.
         center: whether the languages' means are aligned before mining.
+        engine: which library searches; see :mod:`stilts_artifact.retrieval.backends`.
     """
 
     layer: int
@@ -39,6 +41,7 @@ class Retrieving:
     margin: Margin
     dtype: Dtype
     center: bool = False
+    engine: EngineName = "auto"
 
 
 def retrieve(
@@ -52,10 +55,12 @@ def retrieve(
     work: Path,
     out: Path,
 ) -> None:
-    """Write ``out/{task}/{split}-{language}.tsv`` for each language, and ``out/report.json`` with the cuts.
+    """Write ``out/{task}/{split}-{language}.tsv`` for each language, and ``out/report.json``.
+
+    The report's ``signature`` has the fields of a signature that say how the predictions were made.
 
     A mining task is cut where its development corpora say; on these themselves that is an upper
-    bound, and the report calls it ``oracle``.
+    bound, and the signature calls it ``oracle``.
 
     Args:
         encoder: checkpoint folder, verified against its manifest.
@@ -68,36 +73,25 @@ def retrieve(
         ResourceError: out of memory or disk.
     """
     encode = sentence_encoder(encoder, options, work)
-    answer = _mine if task.form is TaskForm.MINING else _search
-    found = {}
+    answer = _ANSWERS[task.form]
+    answers = {}
     for language in languages:
-        found[language] = answer((task, split, language), encode, options, library, out)
+        answers[language] = answer((task, split, language), encode, options, library, out)
         for made in work.iterdir():
             shutil.rmtree(made)
     report = {
         "encoder": encode.description.revision,
         "task": task.name,
         "split": split,
-        "options": asdict(options),
-        "languages": found,
+        # The same for every language: one encoder and one search answered them all.
+        "signature": dict(next(iter(answers.values())).ran),
+        "languages": {language: dict(found.details) for language, found in answers.items()},
     }
-    write_atomically(out / REPORT, dump_json(report))
+    write_file(out / REPORT, dump_json(report))
 
 
-def sentence_encoder(
-    folder: Path,
-    options: Retrieving,
-    work: Path,
-    *,
-    name: tuple[str, str] | None = None,
-    device: str = "auto",
-) -> SentenceEncoder:
+def sentence_encoder(folder: Path, options: Retrieving, work: Path) -> SentenceEncoder:
     """The function from sentences to vectors that a checkpoint stands for.
-
-    Args:
-        name: of the encoder, and its revision; by default that of the folder, and the sha256 of the
-            weights.
-        device: as torch names it; ``auto`` takes a GPU if there is one.
 
     Raises:
         MissingDataError, IntegrityError: as :func:`stilts_artifact.model.loading.load_encoder`;
@@ -107,15 +101,13 @@ def sentence_encoder(
     import torch
 
     from stilts_artifact.model.loading import load_encoder
-    from stilts_artifact.retrieval.embed import Batching, View
-    from stilts_artifact.retrieval.sentences import TransformerSentences
+    from stilts_artifact.retrieval.encode import Batching, TransformerSentences, View
     from stilts_artifact.retrieval.transformer import wrap_transformer
 
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = "cuda" if torch.cuda.is_available() else "cpu"
     loaded = load_encoder(folder, may_initialise=("pooler.",))
     transformer = wrap_transformer(
-        name or (folder.name, loaded.revision),
+        (folder.name, loaded.revision),
         loaded.model,
         loaded.tokenizer,
         deepest=options.layer,
@@ -129,39 +121,51 @@ def sentence_encoder(
 _Place = tuple[Task, Split, str]
 
 
+class _Answer(NamedTuple):
+    """What one language's retrieval says of itself: fields of its signature, and details."""
+
+    ran: Ran
+    details: Mapping[str, float | int | None]
+
+
 def _mine(
     place: _Place, encode: SentenceEncoder, options: Retrieving, library: Library, out: Path
-) -> dict[str, Any]:
+) -> _Answer:
     from stilts_artifact.retrieval.bucc import BuccOptions, mine_split
-    from stilts_artifact.retrieval.calibration import read_corpus
+    from stilts_artifact.retrieval.knn import Search
     from stilts_artifact.retrieval.mine import Mining
 
     task, split, language = place
     mining = Mining(neighbours=options.neighbours, margin=options.margin, center=options.center)
 
-    def read(wanted: Split) -> Any:
-        return read_corpus(task, wanted, language, library)
+    def read(wanted: Split) -> ComparableCorpus:
+        return MINING.read(task, wanted, language, library)
 
-    mined = mine_split(split, read, encode, BuccOptions(mining=mining))
-    write_pairs(out, task.name, language, mined.predictions, split)
+    search = Search(engine=options.engine)
+    mined = mine_split(split, read, encode, BuccOptions(mining=mining), search)
+    MINING.write_predictions(out, task, language, split, mined.predictions)
     cut = mined.cut
-    return {
-        "margin": mining.name,
-        "threshold_policy": str(mined.threshold),
+    details = {
         "threshold": cut.threshold if math.isfinite(cut.threshold) else None,
         "candidates": len(mined.candidates.pairs),
         "accepted": cut.accepted,
         "repeated_sentences": mined.candidates.repeated,
     }
+    return _Answer(mined.ran, details)
 
 
 def _search(
     place: _Place, encode: SentenceEncoder, options: Retrieving, library: Library, out: Path
-) -> dict[str, Any]:
-    from stilts_artifact.retrieval.calibration import read_pairs
+) -> _Answer:
+    from stilts_artifact.retrieval.knn import Search
     from stilts_artifact.retrieval.tatoeba import find_translations
 
     task, split, language = place
-    pairs = read_pairs(task, split, language, library)
-    write_indices(out, task.name, language, find_translations(pairs, encode), split)
-    return {"sentences": len(pairs)}
+    pairs = SEARCH.read(task, split, language, library)
+    found = find_translations(pairs, encode, Search(engine=options.engine))
+    SEARCH.write_predictions(out, task, language, split, found.lines)
+    return _Answer(found.ran, {"sentences": len(pairs)})
+
+
+# The heavy halves of the two forms that train nothing.
+_ANSWERS = {MINING.form: _mine, SEARCH.form: _search}

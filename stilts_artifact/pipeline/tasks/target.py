@@ -10,20 +10,22 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stilts_artifact.documents import dump_json, parse_json, read_document, write_atomically
+from stilts_artifact.config.schema import TrainingConfig
+from stilts_artifact.documents import dump_json, parse_json, read_document
 from stilts_artifact.domain.tasks import TaskForm
 from stilts_artifact.errors import DataError, IntegrityError
+from stilts_artifact.files import write_file
 from stilts_artifact.model.loading import Encoder, load_encoder
 from stilts_artifact.model.manifest import WEIGHTS, verify_folder
 from stilts_artifact.model.weights import fill, read_tensors
 from stilts_artifact.pipeline.tasks.export import ENCODER, REPORT, export_encoder, write_weights
-from stilts_artifact.training.data import TaskData
-from stilts_artifact.training.progress import Progress
-from stilts_artifact.training.settings import Settings
+from stilts_artifact.training.checkpoints import Checkpointing
+from stilts_artifact.training.data import TaskData, labelled_task
+from stilts_artifact.training.loop import Progress, train
 
 if TYPE_CHECKING:
     from stilts_artifact.model.heads import TaskHead
-    from stilts_artifact.training.learner import Head
+    from stilts_artifact.training.state import Head
 
 HEAD = "head"
 TASK = "target"
@@ -35,8 +37,8 @@ def target(
     *,
     encoder: Path,
     data: TaskData,
-    settings: Settings,
-    work: Path,
+    config: TrainingConfig,
+    checkpoints: Checkpointing,
     out: Path,
     progress: Progress | None = None,
 ) -> Path:
@@ -45,7 +47,6 @@ def target(
     Args:
         encoder: checkpoint folder.
         data: of the task; without development data the last weights are kept.
-        work: folder for checkpoints of unfinished runs.
         out: folder to be filled with ``encoder/``, ``head/`` and ``report.json``.
 
     Raises:
@@ -54,17 +55,19 @@ def target(
         ConfigError: training diverged.
         ResourceError: out of memory or disk.
     """
-    from stilts_artifact.training.tasks import labelled_task
-    from stilts_artifact.training.train import train
-
     loaded = load_encoder(encoder)
-    task = labelled_task(loaded.model, TASK, data, settings)
+    task = labelled_task(loaded.model, TASK, data, config)
     report = train(
-        loaded.model, [task], settings, work=work, origin=loaded.revision, progress=progress
+        loaded.model,
+        [task],
+        config,
+        checkpoints=checkpoints,
+        origin=loaded.revision,
+        progress=progress,
     )
     export_encoder(encoder, out / ENCODER, loaded.model)
     _export_head(out / HEAD, task.head)
-    write_atomically(out / REPORT, dump_json({"encoder": loaded.revision, **report.as_dict()}))
+    write_file(out / REPORT, dump_json({"encoder": loaded.revision, **report.as_dict()}))
     return out
 
 
@@ -75,7 +78,7 @@ def load_target(folder: Path) -> tuple[Encoder, TaskHead]:
         MissingDataError: no such folder.
         IntegrityError: anything in it that is not as it was written.
     """
-    from stilts_artifact.model.heads import task_head
+    from stilts_artifact.model.forms import task_head
 
     encoder = load_encoder(folder / ENCODER)
     verify_folder(folder / HEAD)
@@ -91,21 +94,8 @@ def load_target(folder: Path) -> tuple[Encoder, TaskHead]:
 
 def _export_head(out: Path, head: Head) -> None:
     """What is needed to build it again, and its weights."""
-    write_atomically(out / _HEAD_FORM, dump_json(_form(head)))
+    from stilts_artifact.model.forms import describe_head
+
+    form, labels = describe_head(head)
+    write_file(out / _HEAD_FORM, dump_json({"kind": form.value, "labels": labels}))
     write_weights(out, {name: tensor.contiguous() for name, tensor in head.state_dict().items()})
-
-
-def _form(head: Head) -> dict[str, str | int]:
-    from stilts_artifact.model.heads import ChoiceHead, ClassificationHead, SpanHead, TaggingHead
-
-    match head:
-        case ChoiceHead():
-            return {"kind": TaskForm.CHOICE.value, "labels": head.choices}
-        case ClassificationHead():
-            return {"kind": TaskForm.PAIR.value, "labels": head.out.out_features}
-        case TaggingHead():
-            return {"kind": TaskForm.TAGGING.value, "labels": head.out.out_features}
-        case SpanHead():
-            return {"kind": TaskForm.SPAN.value, "labels": head.out.out_features}
-        case _:
-            raise TypeError("a language head belongs into its encoder's checkpoint")

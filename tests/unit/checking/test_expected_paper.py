@@ -10,9 +10,9 @@ from stilts_artifact.benchmark import load_benchmark
 from stilts_artifact.benchmark.experiments import (
     AVERAGE,
     BEST,
+    GROUPS,
     NONE,
     OVERALL,
-    columns,
     rows,
     targets,
 )
@@ -25,10 +25,10 @@ from stilts_artifact.checking.statistics import (
     probabilities,
 )
 from stilts_artifact.domain.cells import CellKey, Verdict
-from stilts_artifact.metrics.averages import GROUPS
+from stilts_artifact.forms import form_of
 
 XTREME = load_benchmark("xtreme")
-SCORES = [column for task in targets(XTREME) for column in columns(task)]
+SCORES = [column for task in targets(XTREME) for column in form_of(task).columns(task)]
 LAYOUT = {
     "table2": [CellKey(row.name, column) for row in rows(XTREME) for column in (*SCORES, AVERAGE)],
     "table3": [

@@ -13,8 +13,7 @@ from stilts_artifact.checking.expected import load_expected
 from stilts_artifact.checking.results import load_results
 from stilts_artifact.documents import MAX_BYTES, parse_json
 from stilts_artifact.errors import ArtifactError, DataError
-from stilts_artifact.metrics.counting import count_files
-from stilts_artifact.metrics.tally import read_gold
+from stilts_artifact.forms import SPAN
 
 
 def predictions(path: Path) -> object:
@@ -22,11 +21,11 @@ def predictions(path: Path) -> object:
     gold.write_text(
         '{"data": [{"paragraphs": [{"qas": [{"id": "a", "answers": [{"text": "x"}]}]}]}]}'
     )
-    return count_files(load_benchmark("mini").tasks["xquad"], "qaa", path, gold)
+    return SPAN.count(load_benchmark("mini").tasks["xquad"], "qaa", path, gold)
 
 
 def labels(path: Path) -> object:
-    return read_gold(load_benchmark("mini").tasks["xquad"], "qaa", path)
+    return SPAN.read_gold(load_benchmark("mini").tasks["xquad"], "qaa", path)
 
 
 READERS: dict[str, Callable[[Path], object]] = {

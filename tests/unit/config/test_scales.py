@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import dataclasses
+import json
 from importlib import resources
 
 import pytest
 import yaml
+from pydantic import ValidationError
 
 from stilts_artifact.benchmark import load_benchmark
 from stilts_artifact.benchmark.experiments import rows, targets, training_task
 from stilts_artifact.config.load import SCALES, load_scale, parse_scale
-from stilts_artifact.config.schema import Intermediate, Targets, Training
+from stilts_artifact.config.schema import Intermediate, Targets, TrainingConfig
 from stilts_artifact.domain.tasks import Role
 from stilts_artifact.errors import ConfigError, DataError
 from stilts_artifact.model.hub import PINNED
-from stilts_artifact.training.settings import Settings
 
 
 def text(name: str) -> bytes:
@@ -72,6 +72,7 @@ def test_an_unknown_key_gets_a_suggestion_at_any_depth(
         (b"warmup: 0.1", b"warmup: 1.5"),
         (b"layer: 2", b"layer: -1"),
         (b"patience: 30", b"patience: 0"),
+        (b"checkpoint_every: 200", b"checkpoint_every: 0"),
         (b"warmup: 0.1", b"warmup: 1e-1"),  # text to YAML 1.1
     ],
 )
@@ -99,21 +100,41 @@ def test_every_trained_task_of_the_benchmark_has_its_settings(name: str) -> None
     assert trained == Targets.model_fields.keys()
 
 
-def test_settings_of_a_run_take_the_whole_training_section() -> None:
-    fields = {field.name for field in dataclasses.fields(Settings)}
-    assert fields - Training.model_fields.keys() == {
-        "seed",
-        "learning_rate",
-        "dtype",
-        "micro_tokens",
+@pytest.mark.parametrize("name", SCALES)
+def test_a_runs_settings_are_the_scales_and_survive_the_way_to_a_worker(name: str) -> None:
+    scale = load_scale(name)
+    made = scale.training_config(seed=7, learning_rate=1e-5)
+    assert made.model_dump() == scale.training.model_dump() | {
+        "seed": 7,
+        "learning_rate": 1e-5,
+        "dtype": scale.dtype,
     }
-    for name in SCALES:
-        scale = load_scale(name)
-        Settings(seed=1, learning_rate=1e-5, dtype=scale.dtype, **scale.training.model_dump())
+    assert TrainingConfig.model_validate(json.loads(json.dumps(made.model_dump()))) == made
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("seed", 1.0),
+        ("learning_rate", 0.0),
+        ("learning_rate", 1.0),
+        ("dtype", "float16"),
+        ("warmup", 1.0),
+        ("dropout", -0.1),
+        ("clip", 0),
+        ("patience", 0),
+        ("development_rows", True),
+        ("save_every", 200),  # decides no result, so it is none of them
+    ],
+)
+def test_settings_out_of_range_are_refused(field: str, value: object) -> None:
+    good = load_scale("mini").training_config(1, 1e-3).model_dump()
+    with pytest.raises(ValidationError, match=field):
+        TrainingConfig.model_validate(good | {field: value})
 
 
 def test_jiants_xtreme_recipe_stands_in_the_paper_scale() -> None:
-    """FACTS 4.1, from jiant's d_write_configs.sh, e_run_models.sh and c_tokenize_and_cache.sh."""
+    """From jiant's d_write_configs.sh, e_run_models.sh and c_tokenize_and_cache.sh."""
     scale = load_scale("paper")
     recipe = {
         "xnli": (2, 32, 256),

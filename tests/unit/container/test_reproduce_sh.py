@@ -376,5 +376,6 @@ def test_no_python_is_one_line(repository: Path, call: Caller, tmp_path: Path) -
     done = call(str(tmp_path / "venv"), "cpu", PYTHON="")
     assert done.returncode == 5
     assert done.stderr == (
-        "error: no Python 3.11 with its venv module here, and the locks are for 3.11: install both, or Docker\n"
+        "error: no Python 3.11 with its venv module here, and the locks are for 3.11: "
+        "install both, or Docker\n"
     )

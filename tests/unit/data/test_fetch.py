@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from stilts_artifact.data.download import Downloader, Patience
+from stilts_artifact.data.download import Downloader
 from stilts_artifact.data.fetch import fetch
-from stilts_artifact.data.files import FileStore
 from stilts_artifact.data.library import Library
+from stilts_artifact.data.receive import Patience
+from stilts_artifact.data.store import FileStore
 from stilts_artifact.domain.tasks import Source
 from stilts_artifact.errors import ConfigError, IntegrityError, MissingDataError
 from tests.faults import server as faults

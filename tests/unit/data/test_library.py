@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 from stilts_artifact.data import library as module
-from stilts_artifact.data.files import FileStore
 from stilts_artifact.data.folders import DataFolders
 from stilts_artifact.data.library import InputRecord, Library
+from stilts_artifact.data.store import FileStore
 from stilts_artifact.domain.tasks import Part, Source
 from stilts_artifact.errors import DataError, IntegrityError, MissingDataError
+from stilts_artifact.files import FileSum, hash_bytes
 from tests.unit.data.archives import packed
 from tests.unit.data.pins import pinned, sha256, unpinned
 
@@ -126,9 +127,9 @@ def test_only_files_of_a_pinned_size_are_hashed(
         (data / str(number)).write_bytes(PLAIN + b"x" * number)
     hashed: list[str] = []
 
-    def counting(path: Path) -> tuple[int, str]:
+    def counting(path: Path) -> FileSum:
         hashed.append(path.name)
-        return len(PLAIN), sha256(path.read_bytes())
+        return hash_bytes(path.read_bytes())
 
     monkeypatch.setattr("stilts_artifact.data.folders.hash_file", counting)
     library = library_of(data, pinned(PLAIN))

@@ -1,15 +1,25 @@
-"""The step graph of Tables 2 and 3."""
+"""The step graph of the scored experiments."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from importlib import resources
 
 import pytest
 
 from stilts_artifact.benchmark import load_benchmark
-from stilts_artifact.benchmark.experiments import Row, row_named, rows, targets
-from stilts_artifact.config.load import load_scale
-from stilts_artifact.domain.tasks import Split, TaskForm
+from stilts_artifact.benchmark.experiments import (
+    EXPERIMENTS,
+    Experiment,
+    Row,
+    row_named,
+    rows,
+    targets,
+)
+from stilts_artifact.config.load import parse_scale
+from stilts_artifact.config.schema import Scale, TrainingConfig
+from stilts_artifact.domain.tasks import Split, Task, TaskForm
 from stilts_artifact.experiments.steps import StepBuilder
 from stilts_artifact.pipeline.kinds import KINDS
 from stilts_artifact.pipeline.step import Graph, Step
@@ -18,9 +28,20 @@ WORLD = load_benchmark("mini")
 TASKS = {task.name: task for task in targets(WORLD)}
 
 
-@pytest.fixture
-def builder() -> StepBuilder:
-    return StepBuilder(WORLD, load_scale("mini"), "r" * 64, {name: name for name in WORLD.sources})
+TABLE2, TABLE3 = EXPERIMENTS["table2"], EXPERIMENTS["table3"]
+
+
+def predictions(
+    builder: StepBuilder, row: Row, seed: int, task: Task, experiment: Experiment = TABLE2
+) -> Step:
+    """In every language."""
+    languages = task.languages_of(experiment.scored_split(task))
+    return builder.predictions(row, seed, task, experiment, languages)
+
+
+def labels(builder: StepBuilder, task: Task, experiment: Experiment = TABLE2) -> Step:
+    languages = task.languages_of(experiment.scored_split(task))
+    return builder.labels(task, experiment, languages)
 
 
 def below(step: Step) -> Iterator[Step]:
@@ -30,12 +51,12 @@ def below(step: Step) -> Iterator[Step]:
 
 
 def all_steps(builder: StepBuilder, some: tuple[Row, ...]) -> Graph:
-    steps = [builder.predictions(row, 1, task, 2) for row in some for task in TASKS.values()]
-    return Graph([*steps, *(builder.labels(task, 2) for task in TASKS.values())], KINDS)
+    steps = [predictions(builder, row, 1, task) for row in some for task in TASKS.values()]
+    return Graph([*steps, *(labels(builder, task) for task in TASKS.values())], KINDS)
 
 
 def count(graph: Graph, kind: str) -> int:
-    return sum(node.kind == kind for node in graph.nodes.values())
+    return sum(node.kind == kind for node in graph.steps.values())
 
 
 def test_there_are_thirty_one_encoders() -> None:
@@ -70,7 +91,7 @@ def test_all_rows_share_the_prepared_data(builder: StepBuilder) -> None:
 def test_a_target_trains_on_the_pivot_alone(builder: StepBuilder) -> None:
     for row in rows(WORLD):
         for task in TASKS.values():
-            for step in below(builder.predictions(row, 1, task, 2)):
+            for step in below(predictions(builder, row, 1, task)):
                 if step.kind == "target":
                     data = [step.inputs[role] for role in ("train", "dev") if role in step.inputs]
                     assert {language for own in data for language in own.params["languages"]} == {
@@ -86,11 +107,11 @@ def test_tydiqa_is_not_chosen_on_its_test_set(builder: StepBuilder) -> None:
 
 def test_retrieval_reads_the_encoder_of_its_row(builder: StepBuilder) -> None:
     row = row_named(WORLD, "mnli")
-    step = builder.predictions(row, 1, TASKS["bucc2018"], 2)
+    step = predictions(builder, row, 1, TASKS["bucc2018"])
     assert step.kind == "retrieve"
     assert step.inputs["encoder"] == builder.intermediate(row, 1)
     assert (
-        builder.predictions(row_named(WORLD, "none"), 1, TASKS["tatoeba"], 2).inputs["encoder"].kind
+        predictions(builder, row_named(WORLD, "none"), 1, TASKS["tatoeba"]).inputs["encoder"].kind
         == "encoder"
     )
 
@@ -98,8 +119,8 @@ def test_retrieval_reads_the_encoder_of_its_row(builder: StepBuilder) -> None:
 def test_a_bucc_test_set_is_cut_where_the_development_corpora_say(builder: StepBuilder) -> None:
     row = row_named(WORLD, "none")
     dev, test = (
-        set(builder.predictions(row, 1, TASKS["bucc2018"], table).params["sources"])
-        for table in (2, 3)
+        set(predictions(builder, row, 1, TASKS["bucc2018"], table).params["sources"])
+        for table in (TABLE2, TABLE3)
     )
     assert dev < test
     assert all(
@@ -120,16 +141,48 @@ def test_seed_and_encoder_are_part_of_every_trained_step(builder: StepBuilder) -
     other = StepBuilder(WORLD, builder.scale, "s" * 64, builder.pins)
     row = row_named(WORLD, "multi+mlm")
     for task in TASKS.values():
-        step = builder.predictions(row, 1, task, 2)
-        assert step != builder.predictions(row, 2, task, 2)
-        assert step != other.predictions(row, 1, task, 2)
+        step = predictions(builder, row, 1, task)
+        assert step != predictions(builder, row, 2, task)
+        assert step != predictions(other, row, 1, task)
+
+
+def keys(builder: StepBuilder) -> dict[str, str]:
+    """Key and kind of every step of a row that has steps of every kind."""
+    graph = all_steps(builder, (row_named(WORLD, "multi+mlm"),))
+    return {key: node.kind for key, node in graph.nodes.items()}
+
+
+def scale_with(old: bytes, new: bytes) -> Scale:
+    content = resources.files("stilts_artifact.config").joinpath("mini.yaml").read_bytes()
+    assert content.count(old) == 1
+    return parse_scale(content.replace(old, new), "mini.yaml")
+
+
+def test_how_often_checkpoints_are_written_is_in_no_key(builder: StepBuilder) -> None:
+    """Nothing is trained anew for what cannot change a result, and all is for what can."""
+    often = scale_with(b"checkpoint_every: 200", b"checkpoint_every: 201")
+    assert often.checkpoint_every == 201
+    assert keys(replace(builder, scale=often)) == keys(builder)
+    clipped = keys(replace(builder, scale=scale_with(b"clip: 1.0", b"clip: 1.5")))
+    trained = {"intermediate", "target", "predict", "retrieve"}
+    assert {kind for key, kind in clipped.items() if key not in keys(builder)} == trained
+
+
+def test_a_trained_steps_settings_are_what_its_worker_takes(builder: StepBuilder) -> None:
+    row, task = row_named(WORLD, "multi+mlm"), TASKS["xnli"]
+    for step, rate in (
+        (builder.intermediate(row, 3), builder.scale.mlm.learning_rate),
+        (builder.target(row, 3, task), builder.scale.tuning("xnli").learning_rate),
+    ):
+        config = TrainingConfig(seed=step.params["seed"], **step.params["recipe"]["training"])
+        assert config == builder.scale.training_config(3, rate)
 
 
 @pytest.mark.parametrize("name", ["MNLI.zip", "XNLI-1.0.zip", "wikipedia.qaf.txt"])
 def test_other_bytes_make_other_steps(builder: StepBuilder, name: str) -> None:
     changed = StepBuilder(WORLD, builder.scale, builder.revision, {**builder.pins, name: "other"})
     row, task = row_named(WORLD, "mnli+mlm"), TASKS["xnli"]
-    assert builder.predictions(row, 1, task, 2) != changed.predictions(row, 1, task, 2)
+    assert predictions(builder, row, 1, task) != predictions(changed, row, 1, task)
 
 
 def test_parts_name_every_source_that_a_step_reads(builder: StepBuilder) -> None:
@@ -137,11 +190,16 @@ def test_parts_name_every_source_that_a_step_reads(builder: StepBuilder) -> None
         for task in TASKS.values():
             read = {
                 name
-                for step in below(builder.predictions(row, 1, task, 2))
+                for step in below(predictions(builder, row, 1, task))
                 for name in step.params.get("sources", {})
             }
-            read |= set(builder.labels(task, 2).params["sources"])
-            assert read == {part.source for part in builder.parts(row, task, 2)}, (
+            read |= set(labels(builder, task).params["sources"])
+            assert read == {
+                part.source
+                for part in builder.parts(
+                    row, task, TABLE2, task.languages_of(TABLE2.scored_split(task))
+                )
+            }, (
                 row.name,
                 task.name,
             )
@@ -149,18 +207,19 @@ def test_parts_name_every_source_that_a_step_reads(builder: StepBuilder) -> None
 
 def test_retrieval_is_never_capped(builder: StepBuilder) -> None:
     for name in ("bucc2018", "tatoeba"):
-        assert builder.labels(TASKS[name], 2).params["rows"] is None
+        assert labels(builder, TASKS[name]).params["rows"] is None
         assert (
-            builder.predictions(row_named(WORLD, "none"), 1, TASKS[name], 3).params["rows"] is None
+            predictions(builder, row_named(WORLD, "none"), 1, TASKS[name], TABLE3).params["rows"]
+            is None
         )
 
 
 def test_predictions_and_labels_are_of_the_same_examples(builder: StepBuilder) -> None:
     for task in TASKS.values():
-        for table in (2, 3):
-            labels = builder.labels(task, table).params
-            made = builder.predictions(row_named(WORLD, "none"), 1, task, table)
+        for table in (TABLE2, TABLE3):
+            gold = labels(builder, task, table).params
+            made = predictions(builder, row_named(WORLD, "none"), 1, task, table)
             data = made.inputs["data"].params if made.kind == "predict" else made.params
             for name in ("task", "split", "languages", "rows"):
-                assert labels[name] == data[name]
-            assert labels["split"] in set(map(str, Split))
+                assert gold[name] == data[name]
+            assert gold["split"] in set(map(str, Split))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from stilts_artifact.benchmark.experiments import GROUPS
 from stilts_artifact.domain.tasks import Benchmark, Language, Role, Task, TaskForm
 
 FORMS: dict[str, tuple[TaskForm, tuple[str, ...]]] = {
@@ -32,6 +33,8 @@ def _task(name: str) -> Task:
         languages=CODES,
         licence="none",
         parts={},
+        group=next(group for group, names in GROUPS.items() if name in names),
+        normalisation="mlqa" if name == "mlqa" else "squad",
     )
 
 

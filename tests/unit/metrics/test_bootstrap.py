@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from stilts_artifact.metrics.bootstrap import Sample, estimate, resample_sums, resample_task
-from stilts_artifact.metrics.metrics import Array, accuracy, precision_recall_f1
+from stilts_artifact.metrics.ratios import Array, accuracy, precision_recall_f1
 
 RNG = np.random.default_rng(7)
 

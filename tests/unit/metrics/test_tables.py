@@ -1,4 +1,4 @@
-"""Cells of Tables 2 and 3 from files: means over languages, medians over seeds, averages over tasks."""
+"""Cells from files: means over languages, medians over seeds, averages over tasks."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from statistics import mean, median
 import pytest
 
 from benchmarks.checking import make_files
+from stilts_artifact.benchmark import TARGETS
+from stilts_artifact.benchmark.experiments import EXPERIMENTS, GROUPS
 from stilts_artifact.domain.cells import CellKey
 from stilts_artifact.domain.tasks import Benchmark
-from stilts_artifact.errors import ConfigError, DataError
-from stilts_artifact.metrics.averages import GROUPS, TASKS
-from stilts_artifact.metrics.scores import score_folders
-from stilts_artifact.metrics.tables import CellValue, table_columns, table_values
+from stilts_artifact.errors import DataError
+from stilts_artifact.metrics.score import score_folders
+from stilts_artifact.metrics.tables import CellValue, table_values
 from tests.unit.checking.small import SIZES, small_benchmark
 
 SEEDS = (3, 1, 2)
@@ -27,13 +28,13 @@ def mini() -> Benchmark:
 @pytest.fixture(scope="module")
 def folder(mini: Benchmark, tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("files") / "table3.mini"
-    make_files(made, mini, 3, ["none", "best"], SEEDS, SIZES[3])
+    make_files(made, mini, "table3", ["none", "best"], SEEDS, SIZES["table3"])
     return made
 
 
 @pytest.fixture(scope="module")
 def cells(folder: Path, mini: Benchmark) -> dict[CellKey, CellValue]:
-    return table_values(folder, mini, 3, ["none", "best"], SEEDS)
+    return table_values(folder, mini, EXPERIMENTS["table3"], ["none", "best"], SEEDS)
 
 
 @pytest.mark.parametrize("row", ["none", "best"])
@@ -49,7 +50,7 @@ def test_every_cell_is_the_median_of_what_the_score_command_gives(
         )
         for seed in SEEDS
     ]
-    for task in TASKS:
+    for task in TARGETS:
         scores = [run.tasks[task].score.value for run in runs]
         assert cells[CellKey(row, task)].seeds == pytest.approx(scores)
         assert cells[CellKey(row, task)].value == pytest.approx(median(scores))
@@ -95,10 +96,10 @@ def test_cells_come_in_the_order_of_the_table(cells: dict[CellKey, CellValue]) -
 def test_table_2_is_scored_on_development_data_where_there_is_some(
     mini: Benchmark, tmp_path: Path
 ) -> None:
-    make_files(tmp_path, mini, 2, ["none"], [0], {"xnli": 9, "xquad": 5, "udpos": 4})
+    make_files(tmp_path, mini, "table2", ["none"], [0], {"xnli": 9, "xquad": 5, "udpos": 4})
     assert (tmp_path / "labels" / "xnli" / "dev-qaa.tsv").is_file()
     assert (tmp_path / "labels" / "xquad" / "test-qaa.json").is_file()
-    cells = table_values(tmp_path, mini, 2, ["none"], [0])
+    cells = table_values(tmp_path, mini, EXPERIMENTS["table2"], ["none"], [0])
     assert cells[CellKey("none", "xnli")].value is not None
     assert cells[CellKey("none", "average")] == CellValue(
         None, (), 0, "no file labels/pawsx/dev-qaa.tsv (and 5 more)"
@@ -108,9 +109,9 @@ def test_table_2_is_scored_on_development_data_where_there_is_some(
 def test_a_missing_file_is_named_and_spoils_what_rests_on_it(
     mini: Benchmark, tmp_path: Path
 ) -> None:
-    make_files(tmp_path, mini, 2, ["none"], SEEDS, SIZES[2])
+    make_files(tmp_path, mini, "table2", ["none"], SEEDS, SIZES["table2"])
     (tmp_path / "predictions/none/seed-1/panx/dev-qac.tsv").unlink()
-    cells = table_values(tmp_path, mini, 2, ["none"], SEEDS)
+    cells = table_values(tmp_path, mini, EXPERIMENTS["table2"], ["none"], SEEDS)
     reason = "no file predictions/none/seed-1/panx/dev-qac.tsv"
     for key in (
         CellKey("none", "panx", "qac"),
@@ -123,14 +124,14 @@ def test_a_missing_file_is_named_and_spoils_what_rests_on_it(
 
 
 def test_a_file_that_cannot_be_scored_is_an_error(mini: Benchmark, tmp_path: Path) -> None:
-    make_files(tmp_path, mini, 2, ["none"], [0], {"xnli": 9})
+    make_files(tmp_path, mini, "table2", ["none"], [0], {"xnli": 9})
     broken = tmp_path / "predictions/none/seed-0/xnli/dev-qaa.tsv"
     broken.write_text("neutral\n")
     with pytest.raises(DataError, match="length mismatch") as caught:
-        table_values(tmp_path, mini, 2, ["none"], [0])
+        table_values(tmp_path, mini, EXPERIMENTS["table2"], ["none"], [0])
     assert str(broken) in str(caught.value)
 
 
-def test_table_1_is_not_scored(mini: Benchmark) -> None:
-    with pytest.raises(ConfigError):
-        table_columns(mini, 1)
+def test_table_1_is_not_scored(mini: Benchmark, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="Table 1 scores nothing"):
+        table_values(tmp_path, mini, EXPERIMENTS["table1"], ["none"], [0])

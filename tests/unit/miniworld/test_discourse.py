@@ -1,4 +1,4 @@
-"""Joined texts: the joining word is the true one, and what stands instead is what the first text says."""
+"""Joined texts: the joining word is the true one, and what stands instead, the first text says."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_a_judge_of_meanings_agrees_on_conclusions() -> None:
 
 
 def test_what_decides_a_conclusion_stands_instead_of_it() -> None:
-    """The event of the first text that has the claim's verb; it agrees in all the claim says exactly if it follows."""
+    """The event of the first text with the claim's verb: it says all of it if that follows."""
     for pair in drawn("_conclusion"):
         (claim,) = pair.second
         given = pair.instead

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stilts_artifact.miniworld import PIVOT, SEED, grammar, languages
+from stilts_artifact.miniworld import SEED, SOURCE_LANGUAGE, grammar, languages
 from stilts_artifact.miniworld import concepts as c
 from stilts_artifact.miniworld.categorial import derivation
 from stilts_artifact.miniworld.draw import Stream
@@ -113,7 +113,7 @@ def test_anli_rounds_are_progressively_longer() -> None:
 
 @pytest.mark.parametrize("name", ["qqp", "pawsx"])
 def test_paraphrases_look_alike_and_only_paraphrases_mean_the_same(name: str) -> None:
-    own = grammar(PIVOT)
+    own = grammar(SOURCE_LANGUAGE)
     for pair in paraphrases(SEED, name, "train", 2400):
         assert own.text(pair.first) != own.text(pair.second)
         assert (public(pair.first) == public(pair.second)) == pair.same
@@ -128,7 +128,7 @@ def public(event: Event) -> list[object]:
 
 
 def test_role_swaps_keep_the_words() -> None:
-    own = grammar(PIVOT)
+    own = grammar(SOURCE_LANGUAGE)
     swaps = [pair for pair in paraphrases(SEED, "pawsx", "train", 3400) if pair.rule == "roles"]
     assert len(swaps) > 100
     same_words = sum(
@@ -258,7 +258,7 @@ NODE = re.compile(r"\(<(L) (\S+) \S+ \S+ (\S+) \S+>\)|\(<(T) (\S+) \d (\d)>|(\))
 
 
 def combine(left: str, right: str) -> set[str]:
-    """Categories that two neighbours make, features left aside: application, composition, punctuation."""
+    """Categories that two neighbours make, less features: application, composition, punctuation."""
     found = set()
     if right in (".", f"{left}[conj]"):
         found.add(left)
@@ -293,7 +293,7 @@ def stripped(category: str) -> str:
 
 
 def test_derivations_follow_the_rules_of_the_grammar() -> None:
-    own = grammar(PIVOT)
+    own = grammar(SOURCE_LANGUAGE)
     for meaning in sentences(SEED, ("ccg",), "dev", 200):
         built = derivation(own, meaning)
         words = [match[2] for match in NODE.findall(built.auto) if match[0] == "L"]

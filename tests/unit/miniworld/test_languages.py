@@ -8,7 +8,15 @@ from statistics import mean
 
 import pytest
 
-from stilts_artifact.miniworld import PIVOT, SEED, grammar, languages, meanings, passages, realise
+from stilts_artifact.miniworld import (
+    SEED,
+    SOURCE_LANGUAGE,
+    grammar,
+    languages,
+    meanings,
+    passages,
+    realise,
+)
 from stilts_artifact.miniworld.concepts import CONTENT
 from stilts_artifact.miniworld.lexicon import lexicon
 from stilts_artifact.miniworld.meanings import Event, Meaning, Place, Thing
@@ -22,12 +30,14 @@ CHASE = Event(
 
 
 def likeness(code: str) -> float:
-    """Mean similarity of the words of a language to the pivot's, sound by sound."""
+    """Mean similarity of the words of a language to the source language's, sound by sound."""
     words = lexicon(SEED).roots
-    return mean(SequenceMatcher(None, words[PIVOT][c], words[code][c]).ratio() for c in CONTENT)
+    return mean(
+        SequenceMatcher(None, words[SOURCE_LANGUAGE][c], words[code][c]).ratio() for c in CONTENT
+    )
 
 
-def test_likeness_to_the_pivot_falls_with_distance() -> None:
+def test_likeness_to_the_source_language_falls_with_distance() -> None:
     values = [likeness(code) for code in languages]
     assert values[0] == 1.0
     assert all(near > far + 0.02 for near, far in pairwise(values)), values
@@ -36,7 +46,8 @@ def test_likeness_to_the_pivot_falls_with_distance() -> None:
 def test_identical_roots_become_fewer_with_distance() -> None:
     roots = lexicon(SEED).roots
     shared = [
-        sum(roots[PIVOT][c] == roots[code][c] for c in CONTENT) / len(CONTENT) for code in languages
+        sum(roots[SOURCE_LANGUAGE][c] == roots[code][c] for c in CONTENT) / len(CONTENT)
+        for code in languages
     ]
     assert all(near > far for near, far in pairwise(shared[:-1])), shared
     assert shared[1] > 0.5 > shared[3] > shared[-1]
@@ -46,7 +57,8 @@ def test_replaced_vocabulary_is_the_share_in_the_table() -> None:
     roots = lexicon(SEED).roots
     for code, language in languages.items():
         inherited = sum(
-            change(roots[PIVOT][c], language.sound_changes) == roots[code][c] for c in CONTENT
+            change(roots[SOURCE_LANGUAGE][c], language.sound_changes) == roots[code][c]
+            for c in CONTENT
         )
         assert abs(1 - inherited / len(CONTENT) - language.replaced) < 0.02, code
 
@@ -57,7 +69,7 @@ def test_no_language_has_two_words_of_one_form() -> None:
 
 
 def morphemes_per_word(code: str) -> float:
-    """Bound morphemes and stems per written word, counted in letters that the bare stem does not have."""
+    """Bound morphemes and stems per written word, counted in letters that the bare stem lacks."""
     own = grammar(code)
     written = sum(len(own.text(meaning).split()) for meaning in SAMPLE)
     words = [word for meaning in SAMPLE for word in tree(own, meaning) if word.upos != "PUNCT"]
@@ -80,8 +92,8 @@ def test_agglutinative_words_are_fewer_and_longer() -> None:
     length = {
         code: mean(len(word) for words in own for word in words) for code, own in texts.items()
     }
-    assert count["qag"] == min(count.values()) < 0.75 * count[PIVOT]
-    assert length["qag"] == max(length.values()) > 1.3 * length[PIVOT]
+    assert count["qag"] == min(count.values()) < 0.75 * count[SOURCE_LANGUAGE]
+    assert length["qag"] == max(length.values()) > 1.3 * length[SOURCE_LANGUAGE]
 
 
 @pytest.mark.parametrize("code", languages)
@@ -142,8 +154,10 @@ def test_dependency_trees_are_trees(code: str) -> None:
 
 @pytest.mark.parametrize("code", languages)
 def test_different_meanings_are_told_apart(code: str) -> None:
-    """Exact gold needs a language that says what was meant: few meanings share a sentence, and only in number or
-    definiteness where the language does not express them."""
+    """Exact gold needs a language that says what was meant: few meanings share a sentence.
+
+    And those differ in number or definiteness only, where the language does not express them.
+    """
     texts: dict[str, Meaning] = {}
     clashes = 0
     for meaning in SAMPLE:
@@ -167,15 +181,19 @@ def test_a_translation_of_every_meaning_in_every_language() -> None:
 
 
 def test_passages_hang_together() -> None:
-    """Pretraining text whose later sentences take up earlier ones; the same passages from the same seed."""
+    """Pretraining text whose later sentences take up earlier ones; one seed, the same passages."""
     drawn = list(islice(passages(SEED, "test"), 400))
     assert drawn == list(islice(passages(SEED, "test"), 400))
     assert drawn != list(islice(passages(SEED, "other"), 400))
     assert {len(passage) for passage in drawn} == {1, 2, 3, 4, 5}
     connected = [passage for passage in drawn if len(passage) > 1]
     shared = [
-        set(realise(passage[-1], PIVOT)[:-1].split())
-        & {word for sentence in passage[:-1] for word in realise(sentence, PIVOT)[:-1].split()}
+        set(realise(passage[-1], SOURCE_LANGUAGE)[:-1].split())
+        & {
+            word
+            for sentence in passage[:-1]
+            for word in realise(sentence, SOURCE_LANGUAGE)[:-1].split()
+        }
         for passage in connected
     ]
     assert all(shared)

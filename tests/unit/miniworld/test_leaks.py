@@ -1,4 +1,4 @@
-"""No part of an item gives the label away: what a bag of words learns from it alone is worth no more than chance."""
+"""No part of an item gives the label away: what a bag of words learns from it alone is chance."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 from stilts_artifact.data.readers import READERS
 from stilts_artifact.domain.examples import ChoiceExample
-from stilts_artifact.miniworld import PIVOT, SEED, build
+from stilts_artifact.miniworld import SEED, SOURCE_LANGUAGE, build
 from stilts_artifact.miniworld.grammar import grammar
 from stilts_artifact.miniworld.inference import LABELS
 from stilts_artifact.miniworld.tasks_nli import MNLI_SIZES, texts
@@ -60,7 +60,7 @@ def naive_bayes(train: Labelled, test: Labelled) -> float:
 def inference_texts(split: str) -> list[tuple[str, str, str]]:
     size = MNLI_SIZES["train"] if split == "train" else 900
     drawn = inferences(SEED, "mnli", split, size)
-    return [(*texts(pair, PIVOT, SEED), pair.label) for pair in drawn]
+    return [(*texts(pair, SOURCE_LANGUAGE, SEED), pair.label) for pair in drawn]
 
 
 def labelled(split: str, part: int) -> Labelled:
@@ -72,12 +72,12 @@ def test_the_hypothesis_alone_does_not_tell() -> None:
 
 
 def test_the_premise_alone_tells_little() -> None:
-    """Premises of different labels must differ in what they lack or deny; that much shows, and no more."""
+    """Premises of different labels must differ in what they lack or deny; that shows, no more."""
     assert naive_bayes(labelled("train", 0), labelled("test", 0)) < 0.48
 
 
 def test_the_classifier_of_these_tests_can_learn() -> None:
-    """The same classifier does well on the difference of the two texts, so its failure above means something."""
+    """The same classifier does well on the difference of the texts: its failure above counts."""
     train, test = (
         [(difference(first, second), label) for first, second, label in inference_texts(split)]
         for split in ("train", "test")
@@ -97,7 +97,7 @@ def test_negation_is_as_frequent_in_hypotheses_of_every_label() -> None:
 @pytest.mark.parametrize("side", ["first", "second"])
 @pytest.mark.parametrize("name", ["qqp", "pawsx"])
 def test_one_text_of_a_pair_does_not_tell(name: str, side: str) -> None:
-    own = grammar(PIVOT)
+    own = grammar(SOURCE_LANGUAGE)
     train, test = (
         [
             (features(own.text(getattr(pair, side))), str(pair.same))
@@ -144,7 +144,7 @@ def _weights(train: Sequence[ChoiceExample]) -> Counter[str]:
 
 @pytest.mark.parametrize("name", CHOICE_FILES)
 def test_the_right_choice_is_not_the_odd_one_out(name: str) -> None:
-    """Neither the longest nor the shortest choice, nor the one most like the others, is right more than by chance."""
+    """The longest choice, the shortest, the one most like the others: right by chance, no more."""
     items = READERS[name](build(CHOICE_FILES[name][0]), name)
     chance = 1 / len(items[0].choices)
 

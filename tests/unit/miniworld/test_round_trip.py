@@ -15,7 +15,7 @@ from stilts_artifact.data.archive import read_members
 from stilts_artifact.data.readers import READERS
 from stilts_artifact.domain.examples import ChoiceExample, PairExample, SpanExample, TaggedSentence
 from stilts_artifact.domain.tasks import Part, Split, TaskForm
-from stilts_artifact.miniworld import FILES, PIVOT, build, languages
+from stilts_artifact.miniworld import FILES, SOURCE_LANGUAGE, build, languages
 
 WORLD = mini_benchmark({name: Pin(1, "0" * 64) for name in FILES})
 READ: dict[tuple[str, str | None, tuple[tuple[str, str], ...]], list[Any]] = {}
@@ -100,7 +100,7 @@ def test_the_same_pairs_in_every_language(task: str, folder: Path) -> None:
             for language, pairs in by_split[split].items()
         }
         assert set(golds) == set(languages)
-        assert all(gold == golds[PIVOT] for gold in golds.values())
+        assert all(gold == golds[SOURCE_LANGUAGE] for gold in golds.values())
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,7 @@ def test_supertags_of_dev_and_test_are_known_from_train(folder: Path) -> None:
 
 
 def test_fused_tokens_take_the_tag_of_their_host(folder: Path) -> None:
-    """A multiword token is one word to the reader, tagged as the noun or verb that carries the clitics."""
+    """A multiword token is one word to the reader, tagged as the noun or verb with the clitics."""
     path = stored("ud-treebanks-v2.5.tgz", folder)
     data = read_members(path, ["ud-treebanks-v2.5/*/qag_*-ud-test.conllu"])
     (text,) = (content.decode() for content in data.values())

@@ -19,11 +19,16 @@ from stilts_artifact.domain.examples import (
     TaggedSentence,
 )
 from stilts_artifact.domain.tasks import TaskForm
-from stilts_artifact.model.decoding import decode, development_score, score_outputs
-from stilts_artifact.model.heads import task_head
+from stilts_artifact.model.forms import task_head, trained_form
+from stilts_artifact.model.forms.span import (
+    NO_ANSWER,
+    SpanWindow,
+    best_spans,
+    spans_of,
+    windows_of,
+)
 from stilts_artifact.model.inference import outputs
-from stilts_artifact.model.prepared import Prepared, load_prepared, prepare_examples, save_prepared
-from stilts_artifact.model.spans import NO_ANSWER, SpanWindow, best_spans
+from stilts_artifact.model.prepared import Prepared, load_prepared, save_prepared
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -41,10 +46,13 @@ def prepared(
     labels: tuple[str, ...] = (),
 ) -> Prepared:
     chosen = load_benchmark("mini").tasks[task]
-    save_prepared(
-        folder, chosen, labels, *prepare_examples(tokenizer, chosen.form, labels, examples, 256)
-    )
+    columns = trained_form(chosen.form).prepare(tokenizer, labels, examples, 256)
+    save_prepared(folder, chosen, labels, *columns, max_length=256)
     return load_prepared(folder)
+
+
+def score(data: Prepared, predictions: Any) -> float:
+    return data.trained_form.development_score(data, predictions)
 
 
 def pairs(labels: str) -> list[PairExample]:
@@ -56,15 +64,15 @@ def test_pairs_and_choices_take_the_best_output(
 ) -> None:
     data = prepared(tokenizer, tmp_path / "pairs", "mnli", pairs("110"), ("0", "1"))
     made = [np.array(row) for row in ([0.1, 0.9], [2.0, -1.0], [0.5, 0.4])]
-    assert decode(data, made) == ["1", "0", "0"]
-    assert score_outputs(data, made) == pytest.approx(200 / 3)
+    assert data.trained_form.decode(data, made) == ["1", "0", "0"]
+    assert data.trained_form.score_outputs(data, made) == pytest.approx(200 / 3)
     choices = [
         ChoiceExample(str(n), "ka", ("lo", "ne", "ka"), right) for n, right in enumerate((2, 0))
     ]
     data = prepared(tokenizer, tmp_path / "choices", "hellaswag", choices)
     made = [np.array([0.0, 0.0, 1.0]), np.array([0.0, 3.0, 1.0])]
-    assert decode(data, made) == [2, 1]
-    assert score_outputs(data, made) == 50.0
+    assert data.trained_form.decode(data, made) == [2, 1]
+    assert data.trained_form.score_outputs(data, made) == 50.0
 
 
 def test_question_pairs_are_scored_by_accuracy_and_f1(
@@ -72,8 +80,10 @@ def test_question_pairs_are_scored_by_accuracy_and_f1(
 ) -> None:
     data = prepared(tokenizer, tmp_path, "qqp", pairs("11000"), ("0", "1"))
     # One right 1, one missed, one false: accuracy 60, F1 of the ones 50.
-    assert development_score(data, ["1", "0", "1", "0", "0"]) == pytest.approx(55.0)
-    assert development_score(data, ["0"] * 5) == pytest.approx(30.0)
+    assert data.trained_form.development_score(data, ["1", "0", "1", "0", "0"]) == pytest.approx(
+        55.0
+    )
+    assert data.trained_form.development_score(data, ["0"] * 5) == pytest.approx(30.0)
 
 
 def test_supertags_are_scored_by_accuracy_and_names_by_chunks(
@@ -85,14 +95,8 @@ def test_supertags_are_scored_by_accuracy_and_names_by_chunks(
     ]
     labels = ("B-LOC", "I-LOC", "O")
     found = [["B-LOC", "O", "O"], ["O"]]
-    assert (
-        development_score(prepared(tokenizer, tmp_path / "a", "ccg", sentences, labels), found)
-        == 75.0
-    )
-    assert (
-        development_score(prepared(tokenizer, tmp_path / "b", "panx", sentences, labels), found)
-        == 0.0
-    )
+    assert score(prepared(tokenizer, tmp_path / "a", "ccg", sentences, labels), found) == 75.0
+    assert score(prepared(tokenizer, tmp_path / "b", "panx", sentences, labels), found) == 0.0
 
 
 def questions(count: int, answered: bool = True) -> list[SpanExample]:
@@ -158,7 +162,7 @@ def test_all_questions_of_squad_1_are_answered(
     random = np.random.default_rng(1)
     made = [random.random((2, 40)).astype(np.float32) for _ in data.features]
     made[0][:, NO_ANSWER] = 50
-    texts = decode(data, made)
+    texts = data.trained_form.decode(data, made)
     assert isinstance(texts, dict)
     assert set(texts) == {"0", "1", "2"}
     assert all(texts.values())
@@ -181,12 +185,10 @@ def test_the_best_threshold_of_squad_2_is_that_of_trying_all(
         }
         for column, points in enumerate(_exact_and_f1(data, texts)):
             best[column] = max(best[column], points)
-    assert score_outputs(data, made) == pytest.approx(50 * sum(best))
+    assert data.trained_form.score_outputs(data, made) == pytest.approx(50 * sum(best))
 
 
 def _parts(data: Prepared, made: list[Any]) -> Any:
-    from stilts_artifact.model.prepared import spans_of, windows_of
-
     return windows_of(data), made, spans_of(data)
 
 
@@ -217,7 +219,7 @@ def test_questions_of_squad_2_stay_unanswered_where_no_answer_scores_best(
     data = prepared(tokenizer, tmp_path, "squad_v2", questions(2, answered=False))
     made = [np.zeros((2, 40), np.float32) for _ in data.features]
     made[0][:, NO_ANSWER] = 1  # more than any span has
-    texts = decode(data, made)
+    texts = data.trained_form.decode(data, made)
     assert isinstance(texts, dict)
     assert (texts["0"], bool(texts["1"])) == ("", True)
 
@@ -226,8 +228,11 @@ def test_unanswered_is_right_where_there_is_no_answer(
     tokenizer: PreTrainedTokenizerFast, tmp_path: Path
 ) -> None:
     data = prepared(tokenizer, tmp_path, "squad_v2", questions(4, answered=False))
-    assert development_score(data, dict.fromkeys("0123", "")) == 50.0
-    assert development_score(data, {"0": "", "1": WORDS[1], "2": "", "3": WORDS[3]}) == 100.0
+    assert data.trained_form.development_score(data, dict.fromkeys("0123", "")) == 50.0
+    assert (
+        data.trained_form.development_score(data, {"0": "", "1": WORDS[1], "2": "", "3": WORDS[3]})
+        == 100.0
+    )
 
 
 @pytest.mark.parametrize("kind", [TaskForm.PAIR, TaskForm.CHOICE, TaskForm.TAGGING, TaskForm.SPAN])

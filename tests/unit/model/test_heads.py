@@ -9,7 +9,8 @@ import torch
 
 from stilts_artifact.domain.tasks import TaskForm
 from stilts_artifact.errors import ConfigError
-from stilts_artifact.model.heads import IGNORED, MaskedLanguageHead, task_head
+from stilts_artifact.model.forms import task_head
+from stilts_artifact.model.heads import IGNORED, MaskedLanguageHead
 
 if TYPE_CHECKING:
     from stilts_artifact.model.loading import Encoder

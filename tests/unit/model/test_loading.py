@@ -1,7 +1,8 @@
-"""Loading: every weight accounted for, layers numbered from the embeddings, batches and padding without effect."""
+"""Loading: every weight accounted for, layers numbered from the embeddings, padding no matter."""
 
 from __future__ import annotations
 
+import gc
 import json
 import shutil
 import warnings
@@ -54,6 +55,17 @@ def hidden_states(encoder: Encoder, rows: list[list[int]]) -> tuple[torch.Tensor
 def mean(states: torch.Tensor, rows: list[list[int]]) -> torch.Tensor:
     """Mean over each row's own tokens, specials included."""
     return torch.stack([state[: len(row)].mean(0) for state, row in zip(states, rows, strict=True)])
+
+
+@pytest.mark.parametrize("collects", [True, False])
+def test_the_garbage_collector_is_left_as_it_was(tiny: Path, collects: bool) -> None:
+    before = gc.isenabled()
+    try:
+        gc.enable() if collects else gc.disable()
+        load_encoder(tiny)
+        assert gc.isenabled() is collects
+    finally:
+        gc.enable() if before else gc.disable()
 
 
 def test_all_weights_are_loaded_and_none_initialised(encoder: Encoder, tiny: Path) -> None:
@@ -157,7 +169,7 @@ def test_a_language_head_with_a_missing_tensor_is_refused(copy: Path) -> None:
 
 
 def test_checkpoints_of_older_and_bare_classes_load_alike(copy: Path, encoder: Encoder) -> None:
-    """Without the class prefix, with the position buffer and the tied decoder that transformers used to save."""
+    """No class prefix; the position buffer and tied decoder that transformers used to save."""
     tensors = load_file(copy / WEIGHTS)
     bare = {name.removeprefix("roberta."): tensor for name, tensor in tensors.items()}
     bare["embeddings.position_ids"] = torch.arange(514)[None]

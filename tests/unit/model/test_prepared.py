@@ -20,18 +20,12 @@ from stilts_artifact.domain.examples import (
 )
 from stilts_artifact.domain.tasks import TaskForm
 from stilts_artifact.errors import DataError, IntegrityError
-from stilts_artifact.model.decoding import decode
-from stilts_artifact.model.features import choice_features, pair_features
-from stilts_artifact.model.prepared import (
-    Prepared,
-    load_prepared,
-    prepare_examples,
-    prepare_lines,
-    save_prepared,
-    windows_of,
-)
-from stilts_artifact.model.spans import span_windows
-from stilts_artifact.model.tags import tag_chunks
+from stilts_artifact.model.forms import trained_form
+from stilts_artifact.model.forms.choice import choice_features
+from stilts_artifact.model.forms.pair import pair_features
+from stilts_artifact.model.forms.span import span_windows, windows_of
+from stilts_artifact.model.forms.tagging import tag_chunks
+from stilts_artifact.model.prepared import Prepared, load_prepared, prepare_lines, save_prepared
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -74,8 +68,9 @@ def examples_of(kind: TaskForm) -> list[Any]:
 
 
 def made(tokenizer: PreTrainedTokenizerFast, kind: TaskForm, folder: Path) -> Prepared:
-    columns = prepare_examples(tokenizer, kind, LABELS.get(kind, ()), examples_of(kind), 256)
-    save_prepared(folder, load_benchmark("mini").tasks[TASKS[kind]], LABELS.get(kind, ()), *columns)
+    labels, task = LABELS.get(kind, ()), load_benchmark("mini").tasks[TASKS[kind]]
+    columns = trained_form(kind).prepare(tokenizer, labels, examples_of(kind), 256)
+    save_prepared(folder, task, labels, *columns, max_length=256)
     return load_prepared(folder)
 
 
@@ -109,6 +104,7 @@ def test_pairs_and_choices_come_back(tokenizer: PreTrainedTokenizerFast, tmp_pat
 
 def test_windows_come_back(tokenizer: PreTrainedTokenizerFast, tmp_path: Path) -> None:
     prepared = made(tokenizer, TaskForm.SPAN, tmp_path)
+    assert prepared.max_length == 256
     wanted = span_windows(tokenizer, examples_of(TaskForm.SPAN), max_length=256)
     assert [window._replace(input_ids=[]) for window in wanted] == windows_of(prepared)
     assert [window.input_ids for window in wanted] == prepared.features["input_ids"][:]
@@ -135,7 +131,7 @@ def test_text_is_cut_into_inputs_and_not_off(
     tokenizer: PreTrainedTokenizerFast, tmp_path: Path
 ) -> None:
     lines = ["merfa sudi", LONG, ""]
-    save_prepared(tmp_path, None, (), prepare_lines(tokenizer, lines, 32), {})
+    save_prepared(tmp_path, None, (), prepare_lines(tokenizer, lines, 32), {}, max_length=32)
     prepared = load_prepared(tmp_path)
     rows = prepared.features["input_ids"][:]
     assert all(row[0] == 0 and row[-1] == 2 and len(row) <= 32 for row in rows)
@@ -144,7 +140,7 @@ def test_text_is_cut_into_inputs_and_not_off(
         token for line in ids for token in line
     ]
     with pytest.raises(DataError, match="no predictions"):
-        decode(prepared, [])
+        prepared.trained_form.decode(prepared, [])
 
 
 WORDS = st.sampled_from(["merfa", "sudi", "\u200b", "x" * 70]) | st.text(min_size=1, max_size=8)
@@ -164,8 +160,10 @@ def test_decoded_tags_align_with_gold_words_one_to_one(
     examples = [TaggedSentence(*map(tuple, zip(*sentence, strict=True))) for sentence in tagged]
     folder = tmp_path_factory.mktemp("tags")
     labels = ("A", "B", "C", "Z")
-    columns = prepare_examples(tokenizer, TaskForm.TAGGING, labels, examples, max_length)
-    save_prepared(folder, load_benchmark("mini").tasks["udpos"], labels, *columns)
+    form = trained_form(TaskForm.TAGGING)
+    columns = form.prepare(tokenizer, labels, examples, max_length)
+    task = load_benchmark("mini").tasks["udpos"]
+    save_prepared(folder, task, labels, *columns, max_length=max_length)
     prepared = load_prepared(folder)
     # A model that has learnt everything: the label where there is one, another tag elsewhere, and
     # padding behind.
@@ -173,7 +171,7 @@ def test_decoded_tags_align_with_gold_words_one_to_one(
         np.array([tag if tag >= 0 else 2 for tag in row] + [3, 3])
         for row in prepared.features["tags"][:]
     ]
-    assert decode(prepared, rows) == [list(example.tags) for example in examples]
+    assert form.decode(prepared, rows) == [list(example.tags) for example in examples]
 
 
 def test_a_tag_that_training_lacks_is_learnt_from_nowhere(
@@ -208,12 +206,7 @@ def test_what_is_not_prepared_data_is_refused(
             file.write_text("{}")
         case _:
             file = file.with_name("form.json")
-            file.write_text('{"kind": "tagginG", "metrics": [], "labels": []}')
+            file.write_text('{"form": "tagginG", "metrics": [], "labels": [], "max_length": 9}')
     with pytest.raises(IntegrityError) as caught:
         load_prepared(tmp_path / "PAIR")
     assert caught.value.where == str(file)
-
-
-def test_retrieval_has_no_features(tokenizer: PreTrainedTokenizerFast) -> None:
-    with pytest.raises(DataError, match="no features"):
-        prepare_examples(tokenizer, TaskForm.SEARCH, (), [], 64)

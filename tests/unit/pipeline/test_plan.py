@@ -7,9 +7,11 @@ import math
 import pytest
 
 from stilts_artifact.benchmark import load_benchmark
-from stilts_artifact.benchmark.experiments import rows, targets
+from stilts_artifact.benchmark.experiments import EXPERIMENTS
 from stilts_artifact.config.load import SCALES, load_scale
 from stilts_artifact.errors import ConfigError
+from stilts_artifact.experiments.planning import requests
+from stilts_artifact.experiments.scored import wanted_cells
 from stilts_artifact.experiments.steps import StepBuilder
 from stilts_artifact.pipeline.costs import Costs, Extent, Probe, Speed, load_costs, probe
 from stilts_artifact.pipeline.explain import reasons
@@ -31,12 +33,12 @@ def train(seed: int = 1, **inputs: Step) -> Step:
 
 
 def publish_all(store: Store, *targets: Step, kinds: Kinds = KINDS) -> None:
-    for node in Graph(targets, kinds).nodes.values():
-        publish(store, node, {"text": ""})
+    for step in Graph(targets, kinds).steps.values():
+        publish(store, step, {"text": ""})
 
 
 def why(store: Store, *targets: Step, kinds: Kinds = KINDS) -> dict[str, str]:
-    return {reason.node.kind: reason.why for reason in reasons(Graph(targets, kinds), store)}
+    return {reason.step.kind: reason.why for reason in reasons(Graph(targets, kinds), store)}
 
 
 def test_reason_of_a_first_run(store: Store) -> None:
@@ -80,7 +82,7 @@ def test_reason_of_another_input(store: Store) -> None:
 
 def test_a_step_on_which_only_finished_ones_rest_is_not_needed(store: Store) -> None:
     graph = Graph([train(data=data())], KINDS)
-    publish(store, graph.node(train(data=data())), {"text": ""})
+    publish(store, graph.keyed(train(data=data())), {"text": ""})
     found = reasons(graph, store)
     assert [(reason.run, reason.why) for reason in found] == [
         (False, "not needed: all that rests on it is done"),
@@ -111,7 +113,7 @@ def test_wall_time_follows_the_longest_chain(store: Store) -> None:
     for name in "bcd":
         chain = Step("data", {"task": name}, {"before": chain})
     graph = Graph([*(data(str(number)) for number in range(4)), chain], KINDS)
-    wanted = list(graph.nodes)
+    wanted = list(graph.steps)
     assert [
         wall_seconds(graph, wanted, count, lambda _: 1, lambda _: False) for count in (1, 2, 8)
     ] == [8, 4, 4]
@@ -133,11 +135,11 @@ def test_costs_of_what_a_step_reads() -> None:
     )
     model = Step("target", {"recipe": {"epochs": 3}}, {"train": train_data, "dev": dev_data})
     graph = Graph([model], {"prepare": KindSpec(1, "a:b"), "target": KindSpec(1, "a:b")})
-    assert costs.seconds(graph.node(dev_data), graph) == 1 + 50 * 4 * 2 / 10
-    assert costs.bytes(graph.node(train_data), graph) == 500 * 4 * 2
-    assert costs.seconds(graph.node(model), graph) == 3 * 500 * 4 / 100
+    assert costs.seconds(graph.keyed(dev_data), graph) == 1 + 50 * 4 * 2 / 10
+    assert costs.bytes(graph.keyed(train_data), graph) == 500 * 4 * 2
+    assert costs.seconds(graph.keyed(model), graph) == 3 * 500 * 4 / 100
     faster = costs.at(Probe("cuda", 2e12))
-    assert faster.probed and faster.seconds(graph.node(model), graph) == 30
+    assert faster.probed and faster.seconds(graph.keyed(model), graph) == 30
     assert costs.at(Probe("cpu", 2e12)) == costs
     assert costs.hints(graph)["prepare"] == (1 + 40 + 1 + 200) / 2
 
@@ -148,18 +150,15 @@ def test_every_scale_has_costs_for_every_step_of_table_2(name: str, store: Store
     benchmark = load_benchmark(scale.benchmark)
     pins = {source: "0" * 64 for source in benchmark.sources}
     builder = StepBuilder(benchmark, scale, "a" * 40, pins)
+    whole = wanted_cells(benchmark, EXPERIMENTS["table2"], [])
     steps = [
-        builder.predictions(row, seed, task, 2)
-        for row in rows(benchmark)
-        for task in targets(benchmark)
-        for seed in scale.seeds
+        step for asked in requests(builder, EXPERIMENTS["table2"], whole) for step in asked.steps
     ]
-    steps += [builder.labels(task, 2) for task in targets(benchmark)]
     graph = Graph(steps, REAL_KINDS)
     costs = load_costs(name)
-    assert set(costs.kinds) == {node.kind for node in graph.nodes.values()} == set(REAL_KINDS)
+    assert set(costs.kinds) == {step.kind for step in graph.steps.values()} == set(REAL_KINDS)
     plan = make_plan(graph, store, costs)
-    assert sum(kind.to_run for kind in plan.kinds) == len(graph.nodes)
+    assert sum(kind.to_run for kind in plan.kinds) == len(graph.steps)
     assert math.inf > plan.wall[1] > plan.wall[2] > plan.wall[4] > plan.wall[8] > 0
     assert plan.wall[1] == pytest.approx(sum(kind.seconds for kind in plan.kinds))
     assert (plan.gpu_seconds > 0) == (name != "mini")
@@ -169,7 +168,7 @@ def test_every_scale_has_costs_for_every_step_of_table_2(name: str, store: Store
 def test_a_kind_without_costs_and_a_scale_without_a_table() -> None:
     graph = Graph([data()], KINDS)
     with pytest.raises(ConfigError, match="data"):
-        load_costs("mini").seconds(graph.node(data()), graph)
+        load_costs("mini").seconds(graph.keyed(data()), graph)
     with pytest.raises(ConfigError, match="did you mean 'mini'"):
         load_costs("minni")
 

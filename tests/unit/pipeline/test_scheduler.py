@@ -1,4 +1,4 @@
-"""The longest chain starts first, GPUs are not oversubscribed, and a failure blocks only what rests on it."""
+"""The longest chain starts first, GPUs are not oversubscribed, a failure blocks what rests on it."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ def step(name: str, *inputs: Step, kind: str = "cpu") -> Step:
 
 
 def agenda(graph: Graph) -> Scheduler:
-    return Scheduler(graph, graph.nodes, lambda node: 1.0, lambda node: KINDS[node.kind].needs_gpu)
+    return Scheduler(graph, graph.steps, lambda step: 1.0, lambda step: KINDS[step.kind].needs_gpu)
 
 
 def take_all(plan: Scheduler, *, gpu_free: bool = True) -> list[KeyedStep]:
     taken = []
-    while node := plan.take(gpu_free=gpu_free):
-        taken.append(node)
+    while step := plan.take(gpu_free=gpu_free):
+        taken.append(step)
     return taken
 
 
-def names(nodes: list[KeyedStep]) -> list[str]:
-    return [node.params["name"] for node in nodes]
+def names(steps: list[KeyedStep]) -> list[str]:
+    return [step.params["name"] for step in steps]
 
 
 def test_start_of_the_longest_chain_comes_first() -> None:
@@ -76,8 +76,8 @@ def test_a_finished_step_needs_no_inputs(store: Store) -> None:
     data = step("data")
     model = step("model", data)
     graph = Graph([step("predict", model), step("score", data)], KINDS)
-    publish(store, graph.node(model), {"text": ""})
-    wanted = [graph.nodes[address].params["name"] for address in missing(graph, store)]
+    publish(store, graph.keyed(model), {"text": ""})
+    wanted = [graph.steps[address].params["name"] for address in missing(graph, store)]
     assert wanted == ["predict", "data", "score"] or wanted == ["data", "predict", "score"]
     only = Graph([step("predict", model)], KINDS)
-    assert [only.nodes[address].params["name"] for address in missing(only, store)] == ["predict"]
+    assert [only.steps[address].params["name"] for address in missing(only, store)] == ["predict"]

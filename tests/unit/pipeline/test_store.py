@@ -10,17 +10,16 @@ from pathlib import Path
 import pytest
 
 from stilts_artifact.errors import IntegrityError, ResourceError
-from stilts_artifact.pipeline import records
-from stilts_artifact.pipeline.claims import claim
+from stilts_artifact.files import FileManifest, FileSum, LockedFolder
 from stilts_artifact.pipeline.step import Graph, KeyedStep, KindSpec, Step
 from stilts_artifact.pipeline.store import Store
 
 KINDS = {"make": KindSpec(1, "a:b")}
 
 
-def node(name: str = "one") -> KeyedStep:
+def keyed(name: str = "one") -> KeyedStep:
     step = Step("make", {"name": name})
-    return Graph([step], KINDS).node(step)
+    return Graph([step], KINDS).keyed(step)
 
 
 def publish(store: Store, made: KeyedStep, files: Mapping[str, str]) -> Path:
@@ -38,7 +37,7 @@ def everything(root: Path) -> list[str]:
 
 
 def test_what_was_published_is_read(store: Store) -> None:
-    made = node()
+    made = keyed()
     assert not store.has(made.address)
     folder = publish(
         store, made, {"text": "a", "deep/er/text": "b", "manifest.json": "the step's own"}
@@ -51,15 +50,56 @@ def test_what_was_published_is_read(store: Store) -> None:
 
 
 def test_the_manifest_says_what_was_made_of_what(store: Store) -> None:
-    made = node()
+    made = keyed()
     publish(store, made, {"text": "abc"})
-    record = store.record(made.address)
-    assert record.node == made
+    manifest = store.manifest(made.address)
+    assert manifest.step == made
     sha256 = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-    assert dict(record.files) == {"text": records.FileSum(3, sha256)}
-    assert record.made["seconds"] == 1.5
-    assert set(record.made) == {"host", "finished", "seconds", "versions"}
-    assert store.records("make") == [record]
+    assert manifest.files == FileManifest({"text": FileSum(3, sha256)})
+    assert manifest.made["seconds"] == 1.5
+    assert set(manifest.made) == {"host", "finished", "seconds", "versions"}
+    assert store.manifests("make") == [manifest]
+
+
+def test_a_result_that_an_earlier_version_published_is_read(store: Store) -> None:
+    """Format 1, byte by byte: a store outlives the program that filled it."""
+    made = keyed()
+    folder = store.path(made.address)
+    (folder / "files").mkdir(parents=True)
+    (folder / "files" / "text").write_text("abc")
+    (folder / "manifest.json").write_text(
+        f"""{{
+ "format": 1,
+ "step": {{
+  "kind": "make",
+  "key": "{made.key}",
+  "version": 1,
+  "params": {{
+   "name": "one"
+  }},
+  "inputs": {{}}
+ }},
+ "files": {{
+  "text": {{
+   "bytes": 3,
+   "sha256": "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+  }}
+ }},
+ "made": {{
+  "host": "worker-1",
+  "finished": "2026-11-01T12:00:00Z",
+  "seconds": 1.5,
+  "versions": {{
+   "stilts-artifact": "0.1.0",
+   "python": "3.11.7"
+  }}
+ }}
+}}
+"""
+    )
+    assert (store.read(made.address) / "text").read_text() == "abc"
+    assert made.key == "ae06de31d12034f7d3f1806d07ac9e7451753cdb27944a58aebbaa0355be0917"
+    assert store.manifest(made.address).dump() == (folder / "manifest.json").read_bytes()
 
 
 @pytest.mark.parametrize(
@@ -69,7 +109,7 @@ def test_the_manifest_says_what_was_made_of_what(store: Store) -> None:
 def test_a_result_that_is_not_what_was_published_is_refused_and_made_anew(
     store: Store, spoil: str
 ) -> None:
-    made = node()
+    made = keyed()
     folder = publish(store, made, {"text": "abc"})
     path = folder / "files" / "text"
     if spoil == "flip":
@@ -90,8 +130,8 @@ def test_a_result_that_is_not_what_was_published_is_refused_and_made_anew(
     elif spoil == "no manifest":
         (folder / "manifest.json").unlink()
     else:
-        publish(store, node("other"), {"text": "abc"})
-        (store.path(node("other").address) / "manifest.json").replace(folder / "manifest.json")
+        publish(store, keyed("other"), {"text": "abc"})
+        (store.path(keyed("other").address) / "manifest.json").replace(folder / "manifest.json")
     with pytest.raises(IntegrityError) as caught:
         store.read(made.address)
     assert str(store.root) in str(caught.value)
@@ -102,7 +142,7 @@ def test_a_result_that_is_not_what_was_published_is_refused_and_made_anew(
 
 def test_a_file_edited_after_it_was_verified_is_found(store: Store) -> None:
     """Even one with the same size and the same time of change."""
-    made = node()
+    made = keyed()
     publish(store, made, {"text": "abc"})
     path = store.read(made.address) / "text"
     before = path.stat()
@@ -113,7 +153,7 @@ def test_a_file_edited_after_it_was_verified_is_found(store: Store) -> None:
 
 
 def test_a_file_is_hashed_once_in_a_process(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    made = node()
+    made = keyed()
     publish(store, made, {"text": "abc"})
     store.read(made.address)
     monkeypatch.setattr(
@@ -125,11 +165,11 @@ def test_a_file_is_hashed_once_in_a_process(store: Store, monkeypatch: pytest.Mo
 
 def test_reading_what_is_not_there(store: Store) -> None:
     with pytest.raises(IntegrityError, match="without a sound manifest"):
-        store.read(node().address)
+        store.read(keyed().address)
 
 
 def test_second_writer_of_equal_bytes_changes_nothing(store: Store) -> None:
-    made = node()
+    made = keyed()
     with store.draft(made) as second:
         folder = publish(store, made, {"text": "abc"})
         before = (folder / "manifest.json").read_bytes()
@@ -145,7 +185,7 @@ def test_second_writer_of_equal_bytes_changes_nothing(store: Store) -> None:
 def test_second_writer_of_other_bytes_is_an_error_that_names_the_file(
     store: Store, files: dict[str, str]
 ) -> None:
-    made = node()
+    made = keyed()
     with store.draft(made) as second:
         folder = publish(store, made, {"text": "abc"})
         for name, text in files.items():
@@ -159,7 +199,7 @@ def test_second_writer_of_other_bytes_is_an_error_that_names_the_file(
 
 
 def test_two_drafts_of_one_step_share_nothing(store: Store) -> None:
-    with store.draft(node()) as first, store.draft(node()) as second:
+    with store.draft(keyed()) as first, store.draft(keyed()) as second:
         assert first.out != second.out
         assert first.work != second.work
         (first.work / "checkpoint").write_text("first")
@@ -167,14 +207,14 @@ def test_two_drafts_of_one_step_share_nothing(store: Store) -> None:
 
 
 def test_checkpoints_of_a_failed_attempt_come_back_and_its_files_do_not(store: Store) -> None:
-    with pytest.raises(ZeroDivisionError), store.draft(node()) as draft:
+    with pytest.raises(ZeroDivisionError), store.draft(keyed()) as draft:
         (draft.work / "checkpoint").write_text("step 5")
         (draft.out / "half").write_text("half")
         raise ZeroDivisionError
     store.clean()
-    with store.draft(node("other")) as other:
+    with store.draft(keyed("other")) as other:
         assert not list(other.work.iterdir())
-    with store.draft(node()) as draft:
+    with store.draft(keyed()) as draft:
         assert (draft.work / "checkpoint").read_text() == "step 5"
         assert not list(draft.out.iterdir())
         (draft.out / "text").write_text("")
@@ -183,26 +223,26 @@ def test_checkpoints_of_a_failed_attempt_come_back_and_its_files_do_not(store: S
 
 
 def test_a_failed_attempt_without_checkpoints_leaves_nothing(store: Store) -> None:
-    with pytest.raises(ZeroDivisionError), store.draft(node()) as draft:
+    with pytest.raises(ZeroDivisionError), store.draft(keyed()) as draft:
         (draft.out / "half").write_text("half")
         raise ZeroDivisionError
     assert not list(store.work.iterdir())
 
 
 def test_cleaning_spares_living_drafts_and_unfinished_checkpoints(store: Store) -> None:
-    with store.draft(node("left")) as left:
+    with store.draft(keyed("left")) as left:
         (left.work / "checkpoint").write_text("5")
-    with store.draft(node("live")) as live:
+    with store.draft(keyed("live")) as live:
         store.clean()
         assert live.out.is_dir()
         assert [path.name.split(".")[0] for path in sorted(store.work.iterdir())] == sorted(
-            [node("left").key, node("live").key]
+            [keyed("left").key, keyed("live").key]
         )
-        publish(store, node("left"), {"text": ""})
+        publish(store, keyed("left"), {"text": ""})
 
 
 def test_checkpoints_of_a_result_published_by_another_are_cleaned(store: Store) -> None:
-    with store.draft(node()) as first, store.draft(node()) as second:
+    with store.draft(keyed()) as first, store.draft(keyed()) as second:
         (first.work / "checkpoint").write_text("5")
         (second.out / "text").write_text("")
         second.publish(1)
@@ -218,46 +258,46 @@ def test_a_full_disk_publishes_nothing_and_says_how_much_room_is_needed(
     def full(*arguments: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    with pytest.raises(ResourceError) as caught, store.draft(node()) as draft:
+    with pytest.raises(ResourceError) as caught, store.draft(keyed()) as draft:
         (draft.out / "text").write_bytes(bytes(12_345))
         with monkeypatch.context() as patch:
             patch.setattr(os, call, full)
             draft.publish(1)
     assert "12,345 bytes" in str(caught.value)
-    assert not store.has(node().address)
+    assert not store.has(keyed().address)
     assert not list(store.work.iterdir())
-    publish(store, node(), {"text": ""})
+    publish(store, keyed(), {"text": ""})
 
 
 @pytest.mark.parametrize("what", ["nothing", "link", "pipe"])
 def test_only_plain_files_are_a_result(store: Store, what: str) -> None:
-    with pytest.raises(IntegrityError), store.draft(node()) as draft:
+    with pytest.raises(IntegrityError), store.draft(keyed()) as draft:
         if what == "link":
             (draft.out / "link").symlink_to("/etc/hostname")
         elif what == "pipe":
             os.mkfifo(draft.out / "pipe")
         draft.publish(1)
-    assert not store.has(node().address)
+    assert not store.has(keyed().address)
 
 
 def test_a_store_that_may_not_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(ResourceError), Store(tmp_path / "file").draft(node()):
+    with pytest.raises(ResourceError), Store(tmp_path / "file").draft(keyed()):
         pass
 
 
 def test_a_writer_whose_draft_was_taken_away_publishes_nothing(store: Store) -> None:
     """What happens where locks do nothing: another process takes the living draft over."""
-    with pytest.raises(ResourceError), store.draft(node()) as draft:
+    with pytest.raises(ResourceError), store.draft(keyed()) as draft:
         (draft.out / "text").write_text("")
         draft.out.parent.parent.rename(store.root / "taken")
         draft.publish(1)
-    assert not store.has(node().address)
+    assert not store.has(keyed().address)
 
 
 def killed_draft(store: Store, made: KeyedStep) -> None:
     """What a killed run leaves: half a result and a checkpoint in a folder that nobody holds."""
-    left = claim(store.work, made.key)
+    left = LockedFolder.take(store.work, made.key)
     for name in ("result/files/half", "checkpoints/state"):
         path = left.path / name
         path.parent.mkdir(parents=True)
@@ -266,15 +306,15 @@ def killed_draft(store: Store, made: KeyedStep) -> None:
 
 
 def test_a_killed_attempt_leaves_its_checkpoints_and_nothing_else(store: Store) -> None:
-    killed_draft(store, node())
-    with store.draft(node()) as draft:
+    killed_draft(store, keyed())
+    with store.draft(keyed()) as draft:
         assert everything(draft.work) == ["state"]
         assert everything(draft.out) == []
 
 
 def test_publishing_removes_what_other_killed_attempts_left(store: Store) -> None:
-    with store.draft(node()) as draft:
-        killed_draft(store, node())
+    with store.draft(keyed()) as draft:
+        killed_draft(store, keyed())
         (draft.out / "text").write_text("")
         draft.publish(1)
     assert not list(store.work.iterdir())
@@ -294,7 +334,7 @@ def test_all_is_on_the_disk_before_the_rename_and_the_rename_after(
         done.append(f"rename {Path(old).name}")
         rename(old, new)
 
-    with store.draft(node()) as draft:
+    with store.draft(keyed()) as draft:
         (draft.out / "deep").mkdir()
         (draft.out / "deep" / "text").write_text("")
         monkeypatch.setattr(os, "fsync", note_fsync)

@@ -1,15 +1,26 @@
-"""Pretraining text: which languages, which share in parallel, and nothing of the evaluation sets."""
+"""Pretraining text: its languages, what is in parallel, and nothing of any evaluation set."""
 
 from __future__ import annotations
 
+import re
 from itertools import islice
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from stilts_artifact.miniworld import SEED, grammar, languages, passages, realise
+from stilts_artifact.benchmark import load_benchmark
+from stilts_artifact.data.fetch import fetch
+from stilts_artifact.data.library import Library
+from stilts_artifact.data.store import FileStore
+from stilts_artifact.domain.examples import PairExample, TaggedSentence
+from stilts_artifact.domain.tasks import Split
+from stilts_artifact.forms import PAIR, TAGGING, form_of
+from stilts_artifact.forms.base import Form
+from stilts_artifact.miniworld import SEED, grammar, languages, passages, realise, serve
 from stilts_artifact.miniworld.concepts import CONTENT
 from stilts_artifact.pretraining import corpus
-from stilts_artifact.pretraining.corpus import documents, key, windows
+from stilts_artifact.pretraining.corpus import documents, evaluation_sentences, key, windows
 
 
 def _script(text: str) -> str:
@@ -41,7 +52,7 @@ def test_the_parallel_share_is_what_was_asked_for() -> None:
 
 
 def test_parallel_windows_hold_translations() -> None:
-    """What stands in a window is one meaning in two languages: no other pair of languages can say both texts."""
+    """A window is one meaning in two languages: no other pair of languages can say both texts."""
     singles = (passage[0] for passage in passages(SEED, "test") if len(passage) == 1)
     meaning = next(
         told
@@ -88,3 +99,58 @@ def test_forbidden_sentences_do_not_occur() -> None:
     }
     assert not found & forbidden
     assert found & sentences, "the rest of the stream is the same"
+
+
+def test_training_sets_are_allowed_and_single_words_are_no_sentences(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made = {
+        Split.TRAIN: [PairExample("1", "train one.", "train two.", "x")],
+        Split.DEV: [PairExample("1", "Dev one. Dev two?  dev three.", "word", "x")],
+        Split.TEST: [TaggedSentence(("test", "one", "."), ("X", "X", "X"))],
+    }
+    forms = {Split.TRAIN: PAIR, Split.DEV: PAIR, Split.TEST: TAGGING}
+    tasks = {
+        split: SimpleNamespace(form=form.form, parts={(split, "qen"): ()})
+        for split, form in forms.items()
+    }
+    monkeypatch.setattr(Form, "read", lambda form, task, split, language, library: made[split])
+    found = evaluation_sentences(SimpleNamespace(tasks=tasks), None)  # type: ignore[arg-type]
+    assert found == {"Devone", "Devtwo", "devthree", "testone"}
+
+
+@pytest.mark.slow
+def test_no_sentence_of_the_mini_worlds_evaluation_sets_is_pretrained_on(tmp_path: Path) -> None:
+    mini = load_benchmark("mini")
+    library = Library(mini.sources, FileStore(tmp_path))
+    assert not fetch(
+        list(mini.sources.values()), library, offline=True, openers={"miniworld": serve}
+    ).failures
+    # Read again in another way: whole lines of two tasks, in all languages.
+    lines = {
+        text
+        for name in ("xnli", "tatoeba")
+        for split, language in mini.tasks[name].parts
+        if split is Split.TEST
+        for text in form_of(mini.tasks[name]).texts(
+            form_of(mini.tasks[name]).read(mini.tasks[name], split, language, library)
+        )
+    }
+
+    def pretrained(forbidden: frozenset[str]) -> set[str]:
+        drawn = islice(windows("1/0", 0.4, forbidden), 20_000)
+        return {
+            found
+            for window in drawn
+            for text in window
+            if text
+            for found in re.findall(r"[^.?]+[.?]", text)
+        }
+
+    def met(sentences: set[str]) -> set[str]:
+        return {sentence.strip() for sentence in sentences} & lines
+
+    assert met(pretrained(frozenset())), "by chance some sentences would be met: the test can fail"
+    forbidden = evaluation_sentences(mini, library)
+    assert {key(line) for line in lines if line.count(".") == 1} <= forbidden
+    assert not met(pretrained(forbidden))

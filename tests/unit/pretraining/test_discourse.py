@@ -1,4 +1,4 @@
-"""Joined windows: what each token has to tell, and that nothing of the evaluation sets is in them."""
+"""Joined windows: what each token has to tell, and nothing of the evaluation sets in them."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from stilts_artifact.miniworld import SEED, grammar, languages
 from stilts_artifact.miniworld.discourse import ALSO, NO, YES, exchanges
 from stilts_artifact.miniworld.meanings import Event
 from stilts_artifact.pretraining import batches, discourse
+from stilts_artifact.pretraining.batches import make_tokenizer
 from stilts_artifact.pretraining.corpus import key
 from stilts_artifact.pretraining.discourse import CLOSED, OPEN, Row, joined_rows, joined_windows
-from stilts_artifact.pretraining.pretrain import _step, make_tokenizer, new_trainee
+from stilts_artifact.pretraining.pretrain import _step, new_trainee
 from stilts_artifact.pretraining.recipe import QUICK
 
 SMALL = replace(QUICK, pieces=400, vocabulary_documents=100, hidden=32, feed_forward=64)
@@ -143,7 +144,7 @@ def test_the_tokens_of_an_answer_tell_the_questions_word(
 
 def test_joining_words_of_a_language_differ_in_the_piece_that_tells_them() -> None:
     """With the shipped vocabulary; the pieces of another one may be too short."""
-    from stilts_artifact.model.shipped import shipped_encoder
+    from stilts_artifact.model.hub import shipped_encoder
     from stilts_artifact.model.tokenizer import load_tokenizer
     from stilts_artifact.pretraining.recipe import SHIPPED
 
@@ -167,7 +168,7 @@ def test_the_share_of_joined_windows_is_what_was_asked_for(
 def test_only_what_is_open_is_masked_and_only_what_tells_is_scored(
     tokenizer: PreTrainedTokenizerFast, rows: list[Row]
 ) -> None:
-    """The loss does not depend on the tokens to tell at closed positions, and does on those at told ones."""
+    """The loss does not depend on what closed positions would tell, and does at told ones."""
     trainee = new_trainee(SMALL, len(tokenizer))
     recipe = replace(SMALL, learning_rate=0.0)
 

@@ -14,15 +14,16 @@ import torch
 from safetensors.torch import load_file
 
 from stilts_artifact.errors import ConfigError, IntegrityError, ResourceError
+from stilts_artifact.files import hash_file
 from stilts_artifact.model.loading import load_encoder
-from stilts_artifact.model.manifest import WEIGHTS, describe, verify_folder
+from stilts_artifact.model.manifest import WEIGHTS, verify_folder
 from stilts_artifact.pretraining import pretrain as phase
 from stilts_artifact.pretraining.card import CARD, FACTS, QUALITY, record_quality
 from stilts_artifact.pretraining.pretrain import pretrain, rate
 from stilts_artifact.pretraining.recipe import QUICK, SHIPPED, Recipe, recipe
 from stilts_artifact.training import checkpoints
-from stilts_artifact.training.arithmetic import schedule
 from stilts_artifact.training.checkpoints import STATE
+from stilts_artifact.training.schedule import linear_rate
 from tests.recorder import Killed, Recorder
 
 # Dropout, and more steps than a pool has batches: what a careless resume would get wrong.
@@ -55,7 +56,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, list
 
 
 def weights(folder: Path) -> str:
-    return describe(folder / WEIGHTS).sha256
+    return hash_file(folder / WEIGHTS).sha256
 
 
 def interrupted(folder: Path, kill_after: int, save_every: int) -> None:
@@ -254,21 +255,21 @@ def test_the_card_names_the_recipe_and_takes_measurements(
 
 
 def test_the_schedule_rises_and_falls() -> None:
-    rates = [schedule(step, 100, 0.1) for step in range(100)]
+    rates = [linear_rate(step, 100, 0.1) for step in range(100)]
     assert max(rates) == rates[9] == 1.0
     assert rates[:10] == sorted(rates[:10])
     assert rates[9:] == sorted(rates[9:], reverse=True)
     assert rates[-1] == pytest.approx(1 / 90)
-    assert schedule(0, 1, 0.1) == 1.0
+    assert linear_rate(0, 1, 0.1) == 1.0
 
 
 def test_the_cooldown_breaks_off_the_long_decline() -> None:
     chosen = replace(SMALL, steps=60, horizon=100, warmup=0.1, cooldown=20)
     rates = [rate(chosen, step) for step in range(60)]
-    assert rates[:41] == [schedule(step, 100, 0.1) for step in range(41)]
+    assert rates[:41] == [linear_rate(step, 100, 0.1) for step in range(41)]
     assert rates[41:] == sorted(rates[41:], reverse=True)
-    assert rates[50] == pytest.approx(schedule(50, 100, 0.1) / 2)
-    assert rates[-1] == pytest.approx(schedule(59, 100, 0.1) / 20)
+    assert rates[50] == pytest.approx(linear_rate(50, 100, 0.1) / 2)
+    assert rates[-1] == pytest.approx(linear_rate(59, 100, 0.1) / 20)
 
 
 def test_recipes_are_known_by_name() -> None:

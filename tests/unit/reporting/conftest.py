@@ -19,12 +19,12 @@ def passing(
     small_sets: dict[str, SmallSet],  # noqa: F811
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-) -> Callable[[int], Path]:
-    """Makes a results folder of Table 2 or 3 that passes, and a package that believes in its expected values."""
+) -> Callable[[str], Path]:
+    """Makes results that pass, of Table 2 or 3, and a package that believes their values."""
 
-    def make(table: int) -> Path:
-        base = tmp_path / f"table {table}"
-        shutil.copytree(small_sets[f"table{table}"].folder.parent, base)
+    def make(experiment: str) -> Path:
+        base = tmp_path / f"set {experiment}"
+        shutil.copytree(small_sets[experiment].folder.parent, base)
         benchmark = small_benchmark()
         for module in (recheck, runs):
             monkeypatch.setattr(module, "load_benchmark", lambda _: benchmark)

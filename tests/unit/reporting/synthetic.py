@@ -1,4 +1,4 @@
-"""Made-up results of all three tables, with every verdict, flag and gap that a report has to show."""
+"""Made-up results of every experiment, with every verdict, flag and gap that a report shows."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from statistics import fmean, median
 from stilts_artifact.benchmark import load_benchmark
 from stilts_artifact.benchmark.experiments import (
     BEST,
+    EXPERIMENTS,
+    GROUPS,
     NONE,
-    columns,
+    Experiment,
     rows,
-    scored_split,
-    table_name,
     targets,
 )
 from stilts_artifact.checking.results import (
@@ -25,7 +25,7 @@ from stilts_artifact.checking.results import (
     RowRecord,
 )
 from stilts_artifact.domain.cells import Verdict
-from stilts_artifact.metrics.averages import GROUPS
+from stilts_artifact.forms import form_of
 
 MINI = load_benchmark("mini")
 STAMP = "mini: not evidence about the paper"
@@ -56,11 +56,11 @@ _HELP = {
 
 
 def table2(seeds: tuple[int, ...] = (11, 12, 13)) -> Results:
-    """A full Table 2 of the mini world: a row that collapsed, one that was not run, and reported cells."""
+    """A full Table 2 of the mini world: a row that collapsed, one not run, some cells expected."""
     names = [row.name for row in rows(MINI)]
     records = [RowRecord(row=row.name, title=row.title, group=row.group) for row in rows(MINI)]
-    cells = [cell for name in names for cell in _row(name, 2, seeds)]
-    return _results(2, records, cells, _claims(2), seeds)
+    cells = [cell for name in names for cell in _row(name, EXPERIMENTS["table2"], seeds)]
+    return _results("table2", records, cells, _claims("table2"), seeds)
 
 
 def table3(seeds: tuple[int, ...] = (11,)) -> Results:
@@ -72,27 +72,26 @@ def table3(seeds: tuple[int, ...] = (11,)) -> Results:
         RowRecord(row=NONE, title="XLM-R", group="test"),
         RowRecord(row=BEST, title="Best for each target", group="test", details=chosen),
     ]
-    cells = [cell for name in (NONE, BEST) for cell in _row(name, 3, seeds)]
-    return _results(3, records, cells, _claims(3), seeds)
+    cells = [cell for name in (NONE, BEST) for cell in _row(name, EXPERIMENTS["table3"], seeds)]
+    return _results("table3", records, cells, _claims("table3"), seeds)
 
 
 def calibration() -> Results:
-    """The calibration: two targets of the untuned encoder, each language reported, one of them not met."""
+    """The calibration: the untuned encoder on two targets, each language expected, one not met."""
     cells = [
         cell.model_copy(
             update={"expected": cell.value, "verdict": Verdict.REPRODUCED, "reason": "equal"}
         )
-        for cell in _row(NONE, 2, (0,))
-        if cell.column in ("bucc2018", "tatoeba")
+        for cell in _row(NONE, EXPERIMENTS["calibration"], (0,))
     ]
     missed = {"expected": 12.0, "verdict": Verdict.NOT_REPRODUCED, "reason": "differs"}
     cells[-1] = cells[-1].model_copy(update=missed)
     record = RowRecord(row=NONE, title="mini encoder", group="untuned")
-    return _results(0, [record], cells, [], (0,))
+    return _results("calibration", [record], cells, [], (0,))
 
 
 def table1() -> Results:
-    """A Table 1 of two tasks: a size that differs, one that nobody published, one that was not measured."""
+    """A Table 1 of two tasks: a size that differs, one nobody published, one not measured."""
     tasks = [MINI.tasks["mnli"], MINI.tasks["xnli"]]
     records = [
         RowRecord(
@@ -110,11 +109,11 @@ def table1() -> Results:
         _count("xnli", "dev", "qaa", None, 201),
         _count("xnli", "dev", "qab", 201, 201),
     ]
-    return _results(1, records, cells, [], ())
+    return _results("table1", records, cells, [], ())
 
 
 def _results(
-    table: int,
+    experiment: str,
     records: list[RowRecord],
     cells: list[CellRecord],
     claims: list[ClaimRecord],
@@ -131,14 +130,14 @@ def _results(
     ]
     files = [
         FileRecord(
-            path=f"{table_name(table)}.mini/labels/xnli/dev-{language}.tsv",
+            path=f"{experiment}.mini/labels/xnli/dev-{language}.tsv",
             bytes=2000,
             sha256="0" * 64,
         )
         for language in MINI.tasks["xnli"].languages
     ]
     return Results(
-        table=table,
+        experiment=experiment,
         scale="mini",
         scale_reason=f"asked for by name {HOSTILE}",
         stamp=STAMP,
@@ -148,7 +147,7 @@ def _results(
         claims=claims,
         seeds=list(seeds),
         inputs=inputs,
-        files=[] if table == 1 else files,
+        files=[] if EXPERIMENTS[experiment].is_counted else files,
         environment={
             "stilts-artifact": "0.1.0",
             "python": "3.11.16",
@@ -159,37 +158,28 @@ def _results(
     )  # type: ignore[arg-type]
 
 
-def _row(name: str, table: int, seeds: tuple[int, ...]) -> Iterator[CellRecord]:
-    scores: list[list[float]] = []
+def _row(name: str, experiment: Experiment, seeds: tuple[int, ...]) -> Iterator[CellRecord]:
     by_task: dict[str, list[float]] = {}
-    for task in targets(MINI):
-        languages = task.languages_of(scored_split(task, table))
-        for column in columns(task):
+    for task in experiment.targets(MINI):
+        languages = task.languages_of(experiment.scored_split(task))
+        for column in form_of(task).columns(task):
             runs = {
-                language: _runs(name, task.name, column, language, table, seeds)
+                language: _runs(name, task.name, column, language, experiment, seeds)
                 for language in languages
             }
             means = [fmean(values) for values in zip(*runs.values(), strict=True)]
             if column == task.name:
-                scores.append(means)
                 by_task[task.name] = means
-            yield _cell(name, column, None, means, table)
+            yield _cell(name, column, None, means)
             for language in languages:
-                yield _cell(name, column, language, runs[language], table)
-    for group, tasks in GROUPS.items() if table == 3 else ():
-        yield _cell(
-            name,
-            group,
-            None,
-            [fmean(x) for x in zip(*(by_task[task] for task in tasks), strict=True)],
-            table,
-        )
-    overall = [fmean(values) for values in zip(*scores, strict=True)]
-    yield _cell(name, "overall" if table == 3 else "average", None, overall, table)
+                yield _cell(name, column, language, runs[language])
+    for average, groups in experiment.averages.items():
+        averaged = [by_task[task] for group in groups for task in GROUPS[group]]
+        yield _cell(name, average, None, [fmean(values) for values in zip(*averaged, strict=True)])
 
 
 def _runs(
-    row: str, task: str, column: str, language: str, table: int, seeds: Iterable[int]
+    row: str, task: str, column: str, language: str, experiment: Experiment, seeds: Iterable[int]
 ) -> list[float]:
     base = row.partition("@")[0].removesuffix("+mlm")
     gain = (
@@ -201,7 +191,9 @@ def _runs(
     level = _LEVELS[task] + 12 * (column.endswith("_f1")) - 12 * column.endswith("_em")
     level += random.Random(f"{task}/{language}").uniform(-9, 9)
     drawn = [
-        level + gain + random.Random(f"{row}/{column}/{language}/{table}/{seed}").gauss(0, 1.2)
+        level
+        + gain
+        + random.Random(f"{row}/{column}/{language}/{experiment.name}/{seed}").gauss(0, 1.2)
         for seed in seeds
     ]
     if row == DEGENERATE_ROW and task == "xnli":
@@ -209,27 +201,25 @@ def _runs(
     return [min(max(value, 0.0), 100.0) for value in drawn]
 
 
-def _cell(
-    row: str, column: str, language: str | None, seeds: list[float], table: int
-) -> CellRecord:
+def _cell(row: str, column: str, language: str | None, seeds: list[float]) -> CellRecord:
     value: float | None = round(median(seeds), 6)
-    reported, verdict, reason = None, Verdict.NOT_CHECKABLE, "no public source states this cell"
+    expected, verdict, reason = None, Verdict.NOT_CHECKABLE, "no public source states this cell"
     if row == UNMEASURED_ROW:
         value, verdict, reason = None, Verdict.NOT_RUN, f"no file predictions/{HOSTILE}"
     elif row == NONE and language is None and column in ("bucc2018", "tatoeba"):
-        reported = 71.5 if column == "bucc2018" else 31.0
+        expected = 71.5 if column == "bucc2018" else 31.0
         verdict = Verdict.NOT_REPRODUCED if column == "bucc2018" else Verdict.INCONCLUSIVE
-        reason = f"differs by {value - reported:+.2f}, tolerance 4"
+        reason = f"differs by {value - expected:+.2f}, tolerance 4"
     elif row == "mnli" and language is None and not column.endswith(("_f1", "_em")):
-        reported, verdict, reason = round(value or 0, 1), Verdict.REPRODUCED, "equal"
+        expected, verdict, reason = round(value or 0, 1), Verdict.REPRODUCED, "equal"
     flag = "DEGENERATE" if row == DEGENERATE_ROW and column == "xnli" else None
     return CellRecord(
         row=row,
         column=column,
         language=language,
         value=value,
-        expected=reported,
-        limit=4.0 if reported is not None else None,
+        expected=expected,
+        limit=4.0 if expected is not None else None,
         verdict=verdict,
         reason=reason,
         signature=""
@@ -241,22 +231,22 @@ def _cell(
 
 
 def _count(
-    row: str, column: str, language: str | None, value: int | None, reported: int | None
+    row: str, column: str, language: str | None, value: int | None, expected: int | None
 ) -> CellRecord:
     if value is None:
         verdict, reason = Verdict.NOT_RUN, "file xnli.zip is absent"
-    elif reported is None:
+    elif expected is None:
         verdict, reason = Verdict.NOT_CHECKABLE, f"no public count {HOSTILE}"
-    elif value == reported:
+    elif value == expected:
         verdict, reason = Verdict.REPRODUCED, "equal"
     else:
-        verdict, reason = Verdict.NOT_REPRODUCED, f"differs by {value - reported:+d}"
+        verdict, reason = Verdict.NOT_REPRODUCED, f"differs by {value - expected:+d}"
     return CellRecord(
         row=row,
         column=column,
         language=language,
         value=value,
-        expected=reported,
+        expected=expected,
         limit=0.0,
         verdict=verdict,
         reason=reason,
@@ -264,8 +254,8 @@ def _count(
     )
 
 
-def _claims(table: int) -> list[ClaimRecord]:
-    if table == 3:
+def _claims(experiment: str) -> list[ClaimRecord]:
+    if experiment == "table3":
         return [
             ClaimRecord(
                 claim="best-improves",

@@ -1,27 +1,39 @@
-"""What the console shows."""
+"""What the console shows of each experiment."""
 
 from __future__ import annotations
 
 import io
+import re
 
 import pytest
+from rich.console import Console
 
 from stilts_artifact.checking.results import CellRecord, Results, RowRecord
 from stilts_artifact.domain.cells import Verdict
-from stilts_artifact.reporting.console import make_console, show_table1
+from stilts_artifact.reporting.console import make_console, show_table
+from stilts_artifact.reporting.layout import arrange
+from tests.unit.reporting.synthetic import (
+    DEGENERATE_ROW,
+    HOSTILE,
+    UNMEASURED_ROW,
+    calibration,
+    table1,
+    table2,
+    table3,
+)
 
 
 def cell(
-    row: str, column: str, language: str | None, value: int | None, reported: int | None
+    row: str, column: str, language: str | None, value: int | None, expected: int | None
 ) -> CellRecord:
-    measured = Verdict.REPRODUCED if value == reported else Verdict.NOT_REPRODUCED
+    measured = Verdict.REPRODUCED if value == expected else Verdict.NOT_REPRODUCED
     verdict = Verdict.NOT_RUN if value is None else measured
     return CellRecord(
         row=row,
         column=column,
         language=language,
         value=value,
-        expected=reported,
+        expected=expected,
         limit=0.0,
         verdict=verdict,
         reason="the reason",
@@ -30,7 +42,7 @@ def cell(
 
 
 @pytest.fixture
-def shown() -> str:
+def sizes() -> str:
     rows = [
         RowRecord(
             row="xnli",
@@ -47,7 +59,7 @@ def shown() -> str:
         cell("xnli", "test", "fr", None, 5_010),
     ]
     results = Results(
-        table=1,
+        experiment="table1",
         scale="paper",
         scale_reason="",
         stamp="paper: stamp",
@@ -59,18 +71,18 @@ def shown() -> str:
         environment={},
     )
     stream = io.StringIO()
-    show_table1(results, make_console(stream))
+    show_table(results, make_console(stream))
     return stream.getvalue()
 
 
-def line_of(shown: str, *starts: str) -> list[str]:
+def line_of(sizes: str, *starts: str) -> list[str]:
     return next(
-        line.split() for line in shown.splitlines() if line.split()[: len(starts)] == list(starts)
+        line.split() for line in sizes.splitlines() if line.split()[: len(starts)] == list(starts)
     )
 
 
-def test_equal_numbers_of_all_languages_are_shown_once(shown: str) -> None:
-    assert line_of(shown, "XNLI", "train") == [
+def test_equal_numbers_of_all_languages_are_shown_once(sizes: str) -> None:
+    assert line_of(sizes, "XNLI", "train") == [
         "XNLI",
         "train",
         "392,702",
@@ -80,24 +92,147 @@ def test_equal_numbers_of_all_languages_are_shown_once(shown: str) -> None:
     ]
 
 
-def test_a_range_shows_the_largest_difference_and_every_verdict(shown: str) -> None:
+def test_a_range_shows_the_largest_difference_and_every_verdict(sizes: str) -> None:
     expected = "XNLI dev 2,489-2,490 2,490 -1 REPRODUCED 1 of 2, NOT_REPRODUCED 1 of 2"
-    assert line_of(shown, "XNLI", "dev") == expected.split()
+    assert line_of(sizes, "XNLI", "dev") == expected.split()
 
 
-def test_what_was_not_measured_is_counted(shown: str) -> None:
-    assert line_of(shown, "XNLI", "test")[2:5] == ["5,010", "(1", "of"]
+def test_what_was_not_measured_is_counted(sizes: str) -> None:
+    assert line_of(sizes, "XNLI", "test")[2:5] == ["5,010", "(1", "of"]
 
 
-def test_reasons_are_given_for_what_differs_or_is_absent(shown: str) -> None:
-    assert "NOT_REPRODUCED XNLI dev fr: the reason" in shown
-    assert "NOT_RUN XNLI test fr: the reason" in shown
+def test_reasons_are_given_for_counts_that_differ_or_are_absent(sizes: str) -> None:
+    assert "NOT_REPRODUCED XNLI dev fr: the reason" in sizes
+    assert "NOT_RUN XNLI test fr: the reason" in sizes
 
 
-def test_text_from_data_is_never_markup(shown: str) -> None:
-    assert "[bold]odd[/bold]" in shown
+def test_text_from_data_is_never_markup(sizes: str) -> None:
+    assert "[bold]odd[/bold]" in sizes
 
 
-def test_both_tables_carry_the_stamp_and_no_colour_when_piped(shown: str) -> None:
-    assert shown.count("paper: stamp") == 2
-    assert "\x1b" not in shown
+def test_both_tables_carry_the_stamp_and_no_colour_when_piped(sizes: str) -> None:
+    assert sizes.count("paper: stamp") == 2
+    assert "\x1b" not in sizes
+
+
+@pytest.fixture(scope="module")
+def results() -> Results:
+    return table2()
+
+
+def shown(results: Results, width: int = 132, *, terminal: bool = False) -> str:
+    stream = io.StringIO()
+    show_table(
+        results,
+        Console(file=stream, width=width, markup=False, highlight=False, force_terminal=terminal),
+    )
+    return stream.getvalue()
+
+
+def numbers(text: str, start: str) -> list[list[str]]:
+    """What follows the title ``start`` on each line of a table that begins with it."""
+    lines = (
+        line for line in text.splitlines() if re.match(rf"{re.escape(start)} (?!\+ MLM|in q)", line)
+    )
+    return [line.removeprefix(start).split() for line in lines]
+
+
+def test_scores_and_gains_are_those_of_the_cells(results: Results) -> None:
+    scores, gains, *_ = numbers(shown(results), "MNLI")
+    layout = arrange(results)
+    columns = [column.name for column in layout.with_role("score", "average")]
+    assert scores == [f"{layout.value('mnli', name):.1f}" for name in columns]
+    differences = [layout.value("mnli", name) - layout.value("none", name) for name in columns]  # type: ignore[operator]
+    assert gains == [f"{gain:+.1f}" for gain in differences]
+    assert columns[-1] == "average" and len(columns) == 10
+
+
+def test_every_row_stands_in_its_group(results: Results) -> None:
+    text = shown(results)
+    first = text[: text.index("Gains over")]
+    order = [
+        first.index(title)
+        for title in ("English ", "XLM-R", "Multi-task", "English + MLM", "translated")
+    ]
+    assert order == sorted(order)
+    assert all(
+        len(re.findall(rf"^{re.escape(row.title)} +[-\d]", first, flags=re.MULTILINE)) == 1
+        for row in results.rows
+    )
+
+
+@pytest.mark.parametrize("make", [table1, table2, table3, calibration])
+def test_nothing_is_wider_than_80_columns_but_reasons(make: object) -> None:
+    assert callable(make)
+    text = shown(make(), 80)
+    tables = [
+        line
+        for line in text.splitlines()
+        if not re.match(r"[A-Z_]+ |! | {15}|cells:|\d+ cells", line)
+    ]
+    assert max(map(len, tables)) <= 80
+    assert "…" not in text
+
+
+def test_piped_output_has_no_colour_and_a_terminal_has(results: Results) -> None:
+    stream = io.StringIO()
+    show_table(results, make_console(stream))
+    assert "\x1b" not in stream.getvalue()
+    assert "\x1b" in shown(results, terminal=True)
+
+
+def test_the_console_shows_plain_ascii(results: Results) -> None:
+    assert shown(results).isascii()
+
+
+def test_what_failed_is_marked_and_what_collapsed_is_named(results: Results) -> None:
+    text = shown(results)
+    assert re.search(r"^XLM-R .* \d\d\.\d\*", text, flags=re.MULTILINE)
+    assert "! DEGENERATE CCG + MLM, xnli" in text
+    assert numbers(text, "CCG + MLM")[0][0].endswith("!")
+    assert DEGENERATE_ROW == "ccg+mlm"
+
+
+def test_what_was_not_run_is_a_dash_with_a_reason(results: Results) -> None:
+    text = shown(results)
+    assert UNMEASURED_ROW == "hellaswag@qaf"
+    assert numbers(text, "HellaSwag in qaf")[:2] == [["-"] * 10] * 2
+    assert (
+        f"NOT_RUN 130 cells (such as HellaSwag in qaf, xnli): no file predictions/{HOSTILE}" in text
+    )
+
+
+def test_a_cell_with_an_expected_value_is_compared(results: Results) -> None:
+    line = next(words for words in numbers(shown(results), "XLM-R") if words[0] == "bucc2018")
+    measured = arrange(results).value("none", "bucc2018")
+    assert measured is not None
+    assert line[1:] == [
+        f"{measured:.1f}",
+        "71.5",
+        f"{measured - 71.5:+.1f}",
+        "4.00",
+        "NOT_REPRODUCED",
+    ]
+
+
+def test_claims_are_shown_with_verdict_and_numbers(results: Results) -> None:
+    text = shown(results)
+    assert "NOT_REPRODUCED SQuAD gains 8.2 points on average" in text
+    assert "gain 2.1, reported 8.2; holds in 97.1%" in text
+
+
+def test_a_long_comparison_names_the_failures_and_counts_the_rest(results: Results) -> None:
+    cells = [
+        cell.model_copy(update={"expected": cell.value, "verdict": Verdict.REPRODUCED})
+        if cell.expected is None and cell.value is not None
+        else cell
+        for cell in results.cells
+    ]
+    text = shown(results.model_copy(update={"cells": cells}))
+    assert "480 cells compared, 478 REPRODUCED; `stilts-artifact report` shows every one" in text
+    assert [words[0] for words in numbers(text, "XLM-R")[2:]] == ["bucc2018", "tatoeba"]
+
+
+def test_table_3_has_its_averages_in_a_block_of_their_own() -> None:
+    rows = numbers(shown(table3()), "Best for each target")
+    assert [len(row) for row in rows] == [9, 9, 5, 5]

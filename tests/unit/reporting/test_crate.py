@@ -22,7 +22,7 @@ from stilts_artifact.reporting.runs import Run, load_runs
 from stilts_artifact.reporting.verify import verify_crate
 from tests.unit.reporting.synthetic import calibration, table1, table2
 
-Passing = Callable[[int], Path]
+Passing = Callable[[str], Path]
 
 
 def packed(folder: Path, path: Path, *, labels: bool = False) -> int:
@@ -54,15 +54,15 @@ def repack(crate: Path, change: Callable[[Path], None]) -> Path:
 @pytest.fixture
 def crate(passing: Passing, tmp_path: Path) -> Path:
     path = tmp_path / "crate.zip"
-    assert packed(passing(2), path) == 0
+    assert packed(passing("table2"), path) == 0
     return path
 
 
-@pytest.mark.parametrize("table", [2, 3])
+@pytest.mark.parametrize("experiment", ["table2", "table3"])
 def test_a_crate_gives_the_same_verdict_elsewhere(
-    passing: Passing, tmp_path: Path, table: int
+    passing: Passing, tmp_path: Path, experiment: str
 ) -> None:
-    folder = passing(table)
+    folder = passing(experiment)
     packed(folder, tmp_path / "crate.zip")
     shutil.rmtree(folder)
     found = verify_crate(tmp_path / "crate.zip")
@@ -72,7 +72,7 @@ def test_a_crate_gives_the_same_verdict_elsewhere(
 
 
 def test_the_same_results_give_the_same_crate(passing: Passing, tmp_path: Path) -> None:
-    folder = passing(2)
+    folder = passing("table2")
     os.utime(folder / "table2.mini.json", (1e9, 1e9))
     packed(folder, tmp_path / "one.zip")
     packed(folder, tmp_path / "two.zip")
@@ -154,7 +154,7 @@ def test_labels_of_others_are_left_out_and_can_be_given_again(
     passing: Passing, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(crates, "is_third_party", lambda _, record: crates.is_label(record.path))
-    folder = passing(2)
+    folder = passing("table2")
     path = tmp_path / "crate.zip"
     left_out = packed(folder, path)
     assert left_out == len(list((folder / "table2.mini" / "labels").rglob("*.*")))
@@ -172,7 +172,7 @@ def test_other_labels_are_refused(
     passing: Passing, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(crates, "is_third_party", lambda _, record: crates.is_label(record.path))
-    folder = passing(2)
+    folder = passing("table2")
     packed(folder, tmp_path / "crate.zip")
     label = next((folder / "table2.mini" / "labels" / "xnli").iterdir())
     label.write_bytes(label.read_bytes().replace(b"entailment", b"neutral"))

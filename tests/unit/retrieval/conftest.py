@@ -10,7 +10,7 @@ from zlib import crc32
 import numpy as np
 import pytest
 
-from stilts_artifact.retrieval.encoder import Description
+from stilts_artifact.retrieval.encode import Description
 
 LAYERS = 4
 
@@ -47,7 +47,7 @@ def hash_encoder() -> HashEncoder:
 
 @pytest.fixture(scope="session")
 def tiny_xlmr(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder of an XLM-R with 4 layers of 16 dimensions, letters as vocabulary, and random weights."""
+    """Folder of an XLM-R with 4 layers of 16 dimensions, letters as vocabulary, random weights."""
     torch = pytest.importorskip("torch")
     transformers = pytest.importorskip("transformers")
     folder = tmp_path_factory.mktemp("encoder") / "tiny-xlmr"

@@ -93,7 +93,7 @@ def test_too_small_a_budget_is_refused_before_anything_is_embedded(
     tiny_xlmr: Path, texts: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "stilts_artifact.retrieval.sentences.embed", lambda *_, **__: pytest.fail("embedded")
+        "stilts_artifact.retrieval.encode.embed", lambda *_, **__: pytest.fail("embedded")
     )
     with pytest.raises(ResourceError, match="memory budget"):
         run(
@@ -301,8 +301,7 @@ def test_a_sweep_scores_every_layer_and_pooling_and_draws_them(
 
 def test_a_sweep_equals_single_runs(tiny_xlmr: Path, tmp_path: Path) -> None:
     from stilts_artifact.domain.examples import SentencePair
-    from stilts_artifact.retrieval.embed import Batching, View
-    from stilts_artifact.retrieval.sentences import TransformerSentences
+    from stilts_artifact.retrieval.encode import Batching, TransformerSentences, View
     from stilts_artifact.retrieval.tatoeba import score_tatoeba
     from stilts_artifact.retrieval.transformer import load_transformer
 

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from stilts_artifact.errors import ConfigError, DataError, ResourceError
+from stilts_artifact.retrieval.backends import parse_memory, plan_blocks
 from stilts_artifact.retrieval.exact import rounding_error
 from stilts_artifact.retrieval.knn import Search, nearest, nearest_both
-from stilts_artifact.retrieval.memory import parse_memory, plan_blocks
-from stilts_artifact.retrieval.rows import norms, unit_rows
+from stilts_artifact.retrieval.vectors import norms, unit_rows
 
 
 def rows(n: int, d: int = 16, seed: int = 0) -> np.ndarray[Any, Any]:
@@ -146,14 +146,6 @@ def test_too_small_a_budget_is_refused_before_work_and_says_what_would_do() -> N
     nearest_both(rows(100), rows(100), 4, Search(memory=enough))
 
 
-def test_a_tight_budget_gets_smaller_blocks_and_more_memory_larger_ones() -> None:
-    shape = (400_000, 400_000, 1024)
-    budgets = [320 << 20, 360 << 20, 1 << 30]
-    plans = [plan_blocks(shape, 4, budget, both=True) for budget in budgets]
-    assert plans[0].rows < plans[1].rows < plans[2].rows
-    assert all(plan.bytes <= budget for plan, budget in zip(plans, budgets, strict=True))
-
-
 @pytest.mark.parametrize("order", ["random", "rising"])
 def test_a_search_takes_no_more_than_planned(order: str) -> None:
     x, y = rows(4096, 32), rows(6000, 32, seed=1)
@@ -166,20 +158,6 @@ def test_a_search_takes_no_more_than_planned(order: str) -> None:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak <= plan.bytes
-
-
-@pytest.mark.parametrize(
-    ("text", "size"),
-    [("4GiB", 4 << 30), ("512 MiB", 512 << 20), ("0.5KiB", 512), ("1TiB", 1 << 40)],
-)
-def test_memory_sizes(text: str, size: int) -> None:
-    assert parse_memory(text) == size
-
-
-@pytest.mark.parametrize("text", ["", "4", "4GB", "-1GiB", "0GiB", "GiB", "4 gib", "1e3GiB"])
-def test_what_is_no_memory_size_is_refused(text: str) -> None:
-    with pytest.raises(ConfigError, match="memory size"):
-        parse_memory(text)
 
 
 @pytest.mark.parametrize("d", [1, 3, 64, 1024])

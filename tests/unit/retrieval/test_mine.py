@@ -8,12 +8,22 @@ import numpy as np
 import pytest
 
 from stilts_artifact.retrieval.exact import Neighbours
-from stilts_artifact.retrieval.margin import margin, margin_scores
-from stilts_artifact.retrieval.mine import RETRIEVALS, Mining, Pairs, mine, select_pairs
+from stilts_artifact.retrieval.mine import (
+    RETRIEVALS,
+    Mining,
+    Pairs,
+    distinct,
+    expand,
+    margin,
+    margin_scores,
+    mine,
+    select_pairs,
+)
+from tests.unit.retrieval.conftest import HashEncoder
 
 
 def textbook_shifted(x: Any, y: Any, k: int) -> set[tuple[int, int]]:
-    """XTREME's mining under --use_shift_embeds (utils_retrieve.py, mine_bitext), written out: ratio margin, max."""
+    """XTREME's mining under --use_shift_embeds (utils_retrieve.py, mine_bitext): ratio, max."""
     x, y = (side / np.linalg.norm(side, axis=1, keepdims=True) for side in (x, y))
     delta = x.mean(axis=0) - y.mean(axis=0)
     products = {"forward": (x - delta) @ y.T, "backward": (y + delta) @ x.T}
@@ -156,3 +166,17 @@ def test_centring_takes_out_what_a_language_adds_to_all_its_sentences() -> None:
     }
     assert found[True] > found[False]
     assert found[True] > 50
+
+
+def test_expanding_keeps_scores_and_order() -> None:
+    source, target = distinct(["a", "b", "a"]), distinct(["A", "B", "B"])
+    vectors = HashEncoder()
+    pairs = mine(vectors(source.texts), vectors(["a", "b"]), Mining(1))
+    spelled = expand(pairs, source, target, "product")
+    assert list(zip(spelled.source.tolist(), spelled.target.tolist(), strict=True)) == [
+        (0, 0),
+        (1, 1),
+        (1, 2),
+        (2, 0),
+    ]
+    assert len(expand(pairs, source, target, "drop")) == 0

@@ -1,4 +1,4 @@
-"""One thread: tensors as small as these gain nothing from two, and wait for each other on a busy machine."""
+"""One thread: tensors this small gain nothing from two, which only wait for each other."""
 
 from __future__ import annotations
 

@@ -10,14 +10,13 @@ import numpy as np
 import torch
 from transformers import XLMRobertaConfig, XLMRobertaModel
 
+from stilts_artifact.config.schema import TrainingConfig
 from stilts_artifact.domain.tasks import TaskForm
 from stilts_artifact.model.heads import IGNORED, MaskedLanguageHead
-from stilts_artifact.training.learner import fresh_head
-from stilts_artifact.training.microbatches import Masking
-from stilts_artifact.training.rows import Ragged, Rows
-from stilts_artifact.training.run import TrainingTask
-from stilts_artifact.training.settings import Settings
-from stilts_artifact.training.train import Report, train
+from stilts_artifact.training.batches import Masking, Ragged, Rows
+from stilts_artifact.training.checkpoints import Checkpointing
+from stilts_artifact.training.loop import Report, train
+from stilts_artifact.training.state import TrainingTask, fresh_head
 
 VOCABULARY = 60
 
@@ -111,8 +110,25 @@ def task_of(
     return TrainingTask(name, rows, fresh_head(kind, encoder, labels, seed, name), **how)
 
 
-def settings(**changes: Any) -> Settings:
-    return Settings(**{"seed": 1, "learning_rate": 1e-3} | changes)
+CONFIG = TrainingConfig(
+    seed=1,
+    learning_rate=1e-3,
+    dtype="bfloat16",
+    warmup=0.1,
+    weight_decay=0.01,
+    epsilon=1e-8,
+    clip=1.0,
+    evaluate_every=1000,
+    development_rows=500,
+    patience=30,
+    dropout=None,
+    length_pool=1,
+)
+"""Of the runs in tests, but for what a test changes."""
+
+
+def config(**changes: Any) -> TrainingConfig:
+    return TrainingConfig(**CONFIG.model_dump() | changes)
 
 
 def run(
@@ -120,10 +136,14 @@ def run(
     tasks: list[TrainingTask],
     work: Path,
     *,
+    checkpoint_every: int = 1000,
     progress: Any = None,
     **how: Any,
 ) -> Report:
-    return train(encoder, tasks, settings(**how), work=work, origin="tiny", progress=progress)
+    checkpoints = Checkpointing(work, checkpoint_every)
+    return train(
+        encoder, tasks, config(**how), checkpoints=checkpoints, origin="tiny", progress=progress
+    )
 
 
 def weights(encoder: XLMRobertaModel, tasks: list[TrainingTask]) -> dict[str, torch.Tensor]:

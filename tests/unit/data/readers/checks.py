@@ -16,7 +16,7 @@ TRICKY = 'one\u2028two\x85three\x0bfour\x0cfive\x1csix \u201equoted\u201c "half'
 
 
 def refused(read: Callable[[], object], *parts: str, error: type[ArtifactError] = DataError) -> str:
-    """Assert that ``read`` raises ``error`` and that its message has every one of ``parts``; return the message."""
+    """The message of the ``error`` that ``read`` must raise; with every one of ``parts`` in it."""
     with pytest.raises(error) as caught:
         read()
     message = str(caught.value)

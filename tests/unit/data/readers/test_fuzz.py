@@ -24,7 +24,8 @@ VALID = {
     "anli": '{"uid": "1", "context": "a", "hypothesis": "b", "label": "e"}\n',
     "bucc_gold": "de-1\ten-1\nde-2\ten-2\n",
     "bucc_text": "de-1\ta\nde-2\tb\n",
-    "ccg": "ID=a PARSER=GOLD NUMPARSE=1\n(<T NP 0 2> (<L NP/N DT DT a NP/N>) (<L N NN NN cat N>) )\n",
+    "ccg": "ID=a PARSER=GOLD NUMPARSE=1\n"
+    "(<T NP 0 2> (<L NP/N DT DT a NP/N>) (<L N NN NN cat N>) )\n",
     "commonsenseqa": json.dumps(
         {
             "id": "1",
@@ -36,8 +37,10 @@ VALID = {
         }
     ),
     "conllu": f"1-2\tab{chr(9)}{chr(9).join('________')}\n{UD}\n{UD.replace('1', '2', 1)}\n\n",
-    "cosmosqa": 'id,context,question,answer0,answer1,answer2,answer3,label\n1,"a\n""b""",c,d,e,f,g,0\n',
-    "hellaswag": '{"ind": 1, "ctx_a": "a", "ctx_b": "b", "endings": ["a", "b", "c", "d"], "label": 0}\n',
+    "cosmosqa": "id,context,question,answer0,answer1,answer2,answer3,label\n"
+    '1,"a\n""b""",c,d,e,f,g,0\n',
+    "hellaswag": '{"ind": 1, "ctx_a": "a", "ctx_b": "b", '
+    '"endings": ["a", "b", "c", "d"], "label": 0}\n',
     "lines": "a\nb\n",
     "mnli": "pairID\tsentence1\tsentence2\tgold_label\n1\ta\tb\tneutral\n",
     "panx": "en:a\tO\nen:b\tB-LOC\n\n",

@@ -53,7 +53,7 @@ def pairs(labels: Sequence[str]) -> st.SearchStrategy[list[PairExample]]:
 def tsv(
     columns: Sequence[str], names: Sequence[str], examples: list[PairExample], language: str = "de"
 ) -> bytes:
-    """Write examples into the columns ``names`` (id, first, second, label) of a table with ``columns``."""
+    """Write examples into the columns ``names`` (id, first, second, label) of a wider table."""
     lines = ["\t".join(columns)]
     for example in examples:
         cells = dict.fromkeys(columns, "-") | {"language": language}

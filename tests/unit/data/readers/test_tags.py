@@ -51,8 +51,9 @@ def test_panx_refuses(data: bytes, parts: list[str]) -> None:
 
 HEAD = "ID=wsj_0001.1 PARSER=GOLD NUMPARSE=1\n"
 TREE = (
-    "(<T S[dcl] 0 2> (<T NP 0 1> (<L N NNP NNP Vinken N>) ) (<T S[dcl]\\NP 0 2> (<L (S[dcl]\\NP)/NP VBZ VBZ is"
-    " (S[dcl]\\NP_1)/NP_2>) (<T NP 1 2> (<L NP[nb]/N DT DT a NP[nb]_9/N_9>) (<L N NN NN 3\\/4 N>) ) ) ) \n"
+    "(<T S[dcl] 0 2> (<T NP 0 1> (<L N NNP NNP Vinken N>) ) (<T S[dcl]\\NP 0 2> "
+    "(<L (S[dcl]\\NP)/NP VBZ VBZ is (S[dcl]\\NP_1)/NP_2>) (<T NP 1 2> "
+    "(<L NP[nb]/N DT DT a NP[nb]_9/N_9>) (<L N NN NN 3\\/4 N>) ) ) ) \n"
 )
 
 

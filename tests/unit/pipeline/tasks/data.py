@@ -16,8 +16,9 @@ from stilts_artifact.domain.examples import (
     TaggedSentence,
 )
 from stilts_artifact.domain.tasks import TaskForm
+from stilts_artifact.model.forms import trained_form
 from stilts_artifact.model.loading import load_encoder
-from stilts_artifact.model.prepared import prepare_examples, prepare_lines, save_prepared
+from stilts_artifact.model.prepared import prepare_lines, save_prepared
 
 WORDS = ("ka", "lo", "mi", "ne", "pu", "ra", "si", "to", "vu", "ze")
 TAGS = ("N/N", "S\\NP", "NP")
@@ -69,10 +70,10 @@ def prepared_folder(
     """A prepared split on disk."""
     tokenizer = load_encoder(encoder).tokenizer
     labels = LABELS.get(kind, ())
-    columns = prepare_examples(
-        tokenizer, kind, labels, examples_of(kind, count, seed, shuffled=shuffled), 200
-    )
-    save_prepared(folder, load_benchmark("mini").tasks[TASKS[kind]], labels, *columns)
+    examples = examples_of(kind, count, seed, shuffled=shuffled)
+    columns = trained_form(kind).prepare(tokenizer, labels, examples, 200)
+    task = load_benchmark("mini").tasks[TASKS[kind]]
+    save_prepared(folder, task, labels, *columns, max_length=200)
     return folder
 
 
@@ -80,5 +81,6 @@ def text_folder(encoder: Path, folder: Path, count: int, seed: int) -> Path:
     """Prepared text on disk."""
     draw = random.Random(seed)
     lines = [" ".join(sentence(draw)) for _ in range(count)]
-    save_prepared(folder, None, (), prepare_lines(load_encoder(encoder).tokenizer, lines, 48), {})
+    columns = prepare_lines(load_encoder(encoder).tokenizer, lines, 48)
+    save_prepared(folder, None, (), columns, {}, max_length=48)
     return folder

@@ -15,10 +15,11 @@ from stilts_artifact.errors import ConfigError, DataError, IntegrityError
 from stilts_artifact.model.loading import load_encoder, load_language_head
 from stilts_artifact.model.manifest import WEIGHTS
 from stilts_artifact.pipeline.tasks.intermediate import intermediate
+from stilts_artifact.training.checkpoints import Checkpointing
 from stilts_artifact.training.data import TaskData, TextData
-from stilts_artifact.training.settings import Settings
 from tests.unit.model.tiny import make_tiny
 from tests.unit.pipeline.tasks.data import prepared_folder, text_folder
+from tests.unit.training.helpers import config
 
 HEAD = "lm_head.dense.weight"
 POOLER = "roberta.pooler.dense.weight"
@@ -54,9 +55,12 @@ def inputs(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, An
 
 
 def made(tiny: Path, folder: Path, tasks: dict[str, TaskData | TextData], seed: int = 1) -> Path:
-    settings = Settings(seed=seed, learning_rate=1e-3)
     return intermediate(
-        encoder=tiny, tasks=tasks, settings=settings, work=folder / "work", out=folder / "out"
+        encoder=tiny,
+        tasks=tasks,
+        config=config(seed=seed),
+        checkpoints=Checkpointing(folder / "work", 1000),
+        out=folder / "out",
     )
 
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from stilts_artifact.benchmark import load_benchmark
-from stilts_artifact.data.files import FileStore
 from stilts_artifact.data.library import Document, Library
+from stilts_artifact.data.store import FileStore
 from stilts_artifact.domain.examples import (
     Answer,
     ComparableCorpus,
@@ -24,9 +24,9 @@ from stilts_artifact.domain.examples import (
 )
 from stilts_artifact.domain.tasks import Part, Split, Task
 from stilts_artifact.errors import ConfigError, DataError
-from stilts_artifact.metrics.counting import count_files
-from stilts_artifact.metrics.submission import file_of, suffix_of
-from stilts_artifact.model.heads import task_head
+from stilts_artifact.forms import form_of
+from stilts_artifact.forms.base import Form
+from stilts_artifact.model.forms import task_head
 from stilts_artifact.model.loading import load_encoder
 from stilts_artifact.model.prepared import load_prepared
 from stilts_artifact.pipeline.tasks import labels as labels_phase
@@ -62,6 +62,12 @@ def examples_of(task: str, language: str, count: int = 12) -> Any:
                 TaggedSentence(tuple(text.split()), tags if n % 2 else tags[::-1])
                 for n, text in enumerate(texts)
             ]
+        case "panx":
+            names = ("B-LOC", "I-LOC", "O", "B-PER")
+            return [
+                TaggedSentence(tuple(text.split()), names if n % 2 else names[::-1])
+                for n, text in enumerate(texts)
+            ]
         case "mlqa":
             return [
                 SpanExample(f"q{n}", "merfa?", text, (Answer("sudi", text.index("sudi")),))
@@ -80,11 +86,10 @@ def examples_of(task: str, language: str, count: int = 12) -> Any:
 def splits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every split is made up."""
 
-    def read_split(task: Task, split: Split, language: str, library: Library) -> Any:
+    def read(form: object, task: Task, split: Split, language: str, library: Library) -> Any:
         return examples_of(task.name, language)
 
-    for phase in (prepare_phase, labels_phase):
-        monkeypatch.setattr(phase, "read_split", read_split)
+    monkeypatch.setattr(Form, "read", read)
 
 
 def prepare(
@@ -159,11 +164,11 @@ def test_text_of_each_language_is_prepared(
         prepare_phase.Preparation(WORLD, library, LANGUAGES, 4, 64, tiny, tmp_path / "text")
     )
     prepared = load_prepared(tmp_path / "text" / "qaa")
-    assert (prepared.kind, len(prepared.features), len(prepared.examples)) == (None, 4, 0)
+    assert (prepared.form, len(prepared.features), len(prepared.examples)) == (None, 4, 0)
 
 
 @pytest.mark.usefixtures("splits")
-@pytest.mark.parametrize("task", ["xnli", "udpos", "mlqa"])
+@pytest.mark.parametrize("task", ["xnli", "udpos", "panx", "mlqa"])
 @pytest.mark.parametrize("rows", [None, 7])
 def test_predictions_fit_the_label_files(
     tiny: Path,
@@ -183,7 +188,7 @@ def test_predictions_fit_the_label_files(
         split=Split.DEV,
         model=tiny,
         data=data,
-        dtype="float32",
+        dtype="bfloat16",  # which a CPU does not compute in
         out=places["predictions"],
     )
     labels_phase.labels(
@@ -195,16 +200,15 @@ def test_predictions_fit_the_label_files(
         out=places["labels"],
     )
     for language in LANGUAGES:
-        files = [
-            file_of(place, task, language, suffix_of(chosen.form), "dev")
-            for place in places.values()
-        ]
-        assert len(count_files(chosen, language, *files).counts) == (rows or 12)
+        files = [form_of(chosen).file(place, chosen, language, "dev") for place in places.values()]
+        assert len(form_of(chosen).count(chosen, language, *files).counts) == (rows or 12)
     assert (
-        len(list(places["predictions"].rglob("*.*")))
-        == len(list(places["labels"].rglob("*.*")))
+        len(list((places["predictions"] / task).iterdir()))
+        == len(list((places["labels"] / task).iterdir()))
         == 2
     )
+    report = json.loads((places["predictions"] / "report.json").read_text())
+    assert report == {"signature": {"max_length": 200, "dtype": "float32"}}
 
 
 @pytest.mark.usefixtures("splits")

@@ -4,26 +4,29 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from stilts_artifact.benchmark import load_benchmark
-from stilts_artifact.data.files import FileStore
 from stilts_artifact.data.library import Library
+from stilts_artifact.data.store import FileStore
 from stilts_artifact.domain.examples import SentencePair
-from stilts_artifact.domain.tasks import Split
+from stilts_artifact.domain.tasks import Split, Task
 from stilts_artifact.errors import ConfigError, IntegrityError
-from stilts_artifact.metrics.submission import file_of, read_indices, read_predicted_pairs
+from stilts_artifact.forms import MINING
+from stilts_artifact.forms.base import Form
+from stilts_artifact.forms.mining import read_predicted_pairs
+from stilts_artifact.forms.submission import file_of, read_indices
 from stilts_artifact.model.manifest import WEIGHTS, write_manifest
 from stilts_artifact.pipeline.tasks.retrieve import Retrieving, retrieve, sentence_encoder
-from stilts_artifact.retrieval import calibration
 from stilts_artifact.retrieval.bucc import BuccOptions, BuccScore, score_bucc
 from stilts_artifact.retrieval.mine import Mining
 from stilts_artifact.retrieval.tatoeba import score_tatoeba
 from tests.unit.model.tiny import make_tiny
-from tests.unit.retrieval.test_tasks import corpus, sentence
+from tests.unit.retrieval.corpora import corpus, sentence
 
 WORLD = load_benchmark("mini")
 OPTIONS = Retrieving(
@@ -42,11 +45,11 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def made_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """Small corpora in the place of the world's; those for testing are larger."""
 
-    def read_corpus(task: object, split: Split, language: str, library: object) -> Any:
-        return corpus(SIZES[split], noise=f" {language}")
+    def read(form: object, task: Task, split: Split, language: str, library: object) -> Any:
+        corpora = corpus(SIZES[split], noise=f" {language}")
+        return corpora if form is MINING else PAIRS
 
-    monkeypatch.setattr(calibration, "read_corpus", read_corpus)
-    monkeypatch.setattr(calibration, "read_pairs", lambda *_: PAIRS)
+    monkeypatch.setattr(Form, "read", read)
 
 
 def run(
@@ -93,18 +96,27 @@ def test_mined_pairs_are_those_of_the_task(
     assert set(found) == set(wanted.predictions)
     assert found
     language = report["languages"]["qaa"]
-    assert (language["threshold_policy"], language["margin"]) == (policy, "distance-max")
+    assert report["signature"] == {
+        "layer": 1,
+        "pooling": "mean",
+        "max_length": 64,
+        "neighbours": 3,
+        "margin": "distance-max",
+        "duplicates": "product",
+        "threshold": policy,
+        "dtype": "float32",
+        "backend": wanted.signature.backend,
+    }
     assert (language["threshold"], language["accepted"]) == (
         wanted.cut.threshold,
         wanted.cut.accepted,
     )
-    assert report["options"]["layer"] == 1
 
 
 def test_centring_is_named_and_changes_what_is_mined(tiny: Path, tmp_path: Path) -> None:
     options = Retrieving(1, "mean", 64, 3, "distance", "float32", center=True)
     report = run(tiny, tmp_path / "run", "bucc2018", Split.DEV, options)
-    assert report["languages"]["qaa"]["margin"] == "distance-max-centred"
+    assert report["signature"]["margin"] == "distance-max-centred"
     assert (
         report["languages"]["qaa"]["threshold"]
         == scored(tiny, tmp_path, Split.DEV, center=True).cut.threshold
@@ -115,11 +127,31 @@ def test_centring_is_named_and_changes_what_is_mined(tiny: Path, tmp_path: Path)
 
 
 def test_found_lines_are_those_of_the_task(tiny: Path, tmp_path: Path) -> None:
-    run(tiny, tmp_path / "run", "tatoeba", Split.TEST)
+    report = run(tiny, tmp_path / "run", "tatoeba", Split.TEST)
     wanted = score_tatoeba("qac", PAIRS, sentence_encoder(tiny, OPTIONS, tmp_path), scale="mini")
     found = read_indices(file_of(tmp_path / "run" / "out", "tatoeba", "qac", ".tsv"))
     assert tuple(found) == wanted.predictions
     assert len(set(found)) > 1
+    signature = report["signature"]
+    assert (signature["neighbours"], signature["margin"]) == (1, "absolute")
+    assert not signature.keys() & {"duplicates", "threshold"}
+
+
+def test_the_signature_is_of_what_ran_and_not_of_what_was_asked_for(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    asked = replace(OPTIONS, dtype="bfloat16", engine="shared")
+    report = run(tiny, tmp_path / "shared", "tatoeba", Split.TEST, asked)
+    assert report["signature"]["dtype"] == "float32", "a CPU computes in float32"
+    assert report["signature"]["backend"].startswith("numpy-")
+    report = run(tiny, tmp_path / "faiss", "tatoeba", Split.TEST, replace(asked, engine="faiss"))
+    assert report["signature"]["backend"].startswith("faiss-")
+    lines = [
+        (tmp_path / engine / "out" / "tatoeba" / "test-qaa.tsv").read_text()
+        for engine in ("shared", "faiss")
+    ]
+    assert lines[0] == lines[1], "no library finds anything else"
 
 
 def test_an_altered_checkpoint_is_refused(tiny: Path, tmp_path: Path) -> None:

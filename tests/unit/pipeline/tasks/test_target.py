@@ -1,4 +1,4 @@
-"""Phase (iii) from folders to a folder: only encoder and pooler carry over, and the result can be trusted."""
+"""Phase (iii) from folders to a folder: only encoder and pooler carry over; its result is sound."""
 
 from __future__ import annotations
 
@@ -13,17 +13,18 @@ from safetensors.torch import load_file
 
 from stilts_artifact.domain.tasks import TaskForm
 from stilts_artifact.errors import DataError, IntegrityError, MissingDataError
-from stilts_artifact.model.decoding import decode, development_score
+from stilts_artifact.files import hash_file
 from stilts_artifact.model.heads import ChoiceHead, ClassificationHead, SpanHead, TaggingHead
 from stilts_artifact.model.inference import outputs
 from stilts_artifact.model.loading import load_encoder
-from stilts_artifact.model.manifest import WEIGHTS, describe, write_manifest
+from stilts_artifact.model.manifest import WEIGHTS, write_manifest
 from stilts_artifact.model.prepared import load_prepared
 from stilts_artifact.pipeline.tasks.target import load_target, target
+from stilts_artifact.training.checkpoints import Checkpointing
 from stilts_artifact.training.data import TaskData
-from stilts_artifact.training.settings import Settings
 from tests.unit.model.tiny import make_tiny
 from tests.unit.pipeline.tasks.data import prepared_folder
+from tests.unit.training.helpers import config
 
 KINDS = [TaskForm.PAIR, TaskForm.CHOICE, TaskForm.TAGGING, TaskForm.SPAN]
 
@@ -54,9 +55,13 @@ def tuned(
         "batch": 16,
     }
     task |= {name: changes.pop(name) for name in task.keys() & changes.keys()}
-    settings = Settings(**{"seed": 1, "learning_rate": 1e-3, "development_rows": 20} | changes)
-    out, work = folder / "out", folder / "work"
-    return target(encoder=tiny, data=TaskData(**task), settings=settings, work=work, out=out)  # type: ignore[arg-type]
+    return target(
+        encoder=tiny,
+        data=TaskData(**task),  # type: ignore[arg-type]
+        config=config(**{"development_rows": 20} | changes),
+        checkpoints=Checkpointing(folder / "work", 1000),
+        out=folder / "out",
+    )
 
 
 @pytest.mark.parametrize(
@@ -78,9 +83,9 @@ def test_what_is_written_is_what_was_trained(
     assert encoder.weights.initialised == ()
     report = json.loads((out / "report.json").read_text())
     assert (report["steps"], report["planned"], report["examples"]) == (6, 6, {"target": 96})
-    assert report["encoder"] == describe(tiny / WEIGHTS).sha256
+    assert report["encoder"] == hash_file(tiny / WEIGHTS).sha256
     dev = load_prepared(data[kind, "dev"]).first(20)
-    score = development_score(dev, decode(dev, outputs(encoder.model, head, dev)))
+    score = dev.trained_form.score_outputs(dev, outputs(encoder.model, head, dev))
     assert report["best"] == {"step": 6, "score": score, "tasks": {"target": score}}
     assert sorted(path.name for path in out.iterdir()) == ["encoder", "head", "report.json"]
     assert list((tmp_path / "work").iterdir()) == []
@@ -110,7 +115,7 @@ def test_the_same_seed_gives_the_same_files_and_another_does_not(
 def test_encoder_and_pooler_carry_over_and_the_language_head_does_not(
     tiny: Path, data: dict[tuple[TaskForm, str], Path], tmp_path: Path
 ) -> None:
-    """Tagging has no use for the pooler, so phase (iii) has to find it as it was and leave it so."""
+    """Tagging has no use for the pooler: phase (iii) has to find it as it was and leave it so."""
     before, after = (
         load_file(tiny / WEIGHTS),
         load_file(tuned(tiny, data, TaskForm.TAGGING, tmp_path) / "encoder" / WEIGHTS),
@@ -172,7 +177,7 @@ def test_data_of_another_form_is_refused(
 
 
 def test_a_collapsed_run_is_flagged(tiny: Path, tmp_path: Path) -> None:
-    """Labels that the input does not tell, and a learning rate too small to learn anything anyway."""
+    """Labels that the input does not tell, and a learning rate too small to learn anyway."""
     train = prepared_folder(tiny, tmp_path / "train", TaskForm.PAIR, 32, 1, shuffled=True)
     dev = prepared_folder(tiny, tmp_path / "dev", TaskForm.PAIR, 60, 2, shuffled=True)
     paths = {(TaskForm.PAIR, "train"): train, (TaskForm.PAIR, "dev"): dev}

@@ -1,0 +1,239 @@
+"""What a user of the library imports: the commands as functions, without printing.
+
+Every function raises the package's own errors (:mod:`stilts_artifact.errors`), whose ``exit_code``
+is what the command of the same name would exit with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from stilts_artifact.benchmark import load_benchmark
+from stilts_artifact.benchmark.experiments import EXPERIMENTS, experiment_named
+from stilts_artifact.config.load import SCALES, load_scale
+from stilts_artifact.errors import MissingDataError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from stilts_artifact.checking.recheck import Recheck
+    from stilts_artifact.checking.results import Results
+    from stilts_artifact.experiments.outcome import Outcome
+    from stilts_artifact.metrics.score import Scores
+    from stilts_artifact.retrieval.mine import Pairs
+
+
+def reproduce(
+    experiment: str,
+    *,
+    scale: str = "auto",
+    only: Sequence[str] = (),
+    results: Path = Path("results"),
+    store: Path | None = None,
+    data: Sequence[Path] = (),
+    offline: bool = False,
+    mirrors: Sequence[str] = (),
+    workers: int | None = None,
+    scheduler: str | None = None,
+) -> Outcome:
+    """Measure an experiment, judge it, and write its results file.
+
+    Where steps run on this machine, processes are started: call it under
+    ``if __name__ == "__main__":``.
+
+    Args:
+        experiment: ``table1``, ``table2``, ``table3`` or ``calibration``.
+        scale: name of a scale, or ``auto``.
+        only: cells, as ``ROW``, ``ROW,COLUMN`` or ``*,COLUMN``; none for all.
+        results: folder of results files.
+        store: folder of verified files and finished steps; ``results/.store`` by default.
+        data: folders with files you already have, found by their sha256.
+        offline: open no network connection.
+        mirrors: base URLs that are tried first.
+        workers: processes on this machine.
+        scheduler: address of a Dask cluster to run on instead.
+
+    Returns:
+        The results as written, the verdict on what was asked for, and why cells have no value.
+
+    Raises:
+        ConfigError: no such experiment, scale or cell.
+        ResourceError, IntegrityError, DataError: what stops all of it.
+    """
+    from stilts_artifact.experiments.outcome import reproduce as run
+    from stilts_artifact.experiments.session import Machine
+    from stilts_artifact.experiments.setup import open_session
+
+    machine = Machine(
+        store=store if store is not None else results / ".store",
+        data=tuple(data),
+        offline=offline,
+        mirrors=tuple(mirrors),
+        workers=workers,
+        scheduler=scheduler,
+    )
+    return run(open_session(experiment_named(experiment), scale, machine, results, only=only))
+
+
+def check(
+    results: Path, *, experiment: str | None = None, scale: str | None = None
+) -> list[Recheck]:
+    """Judge the results in a folder again: every cell from its predictions, every hash compared.
+
+    Args:
+        results: folder of results files.
+        experiment, scale: only this one; by default all that are there.
+
+    Raises:
+        MissingDataError: there are no such results.
+        ConfigError, DataError, IntegrityError: as :func:`stilts_artifact.checking.recheck.recheck`.
+    """
+    from stilts_artifact.checking.recheck import recheck
+    from stilts_artifact.checking.results import results_path
+
+    names = list(EXPERIMENTS) if experiment is None else [experiment_named(experiment).name]
+    scales = SCALES if scale is None else [load_scale(scale).name]
+    paths = [results_path(results, name, own) for name in names for own in scales]
+    found = [path for path in paths if path.is_file()]
+    if not found:
+        expected = " or ".join(path.name for path in paths)
+        raise MissingDataError("no results to check", where=str(results), expected=expected)
+    return [recheck(path) for path in found]
+
+
+def load_results(path: Path) -> Results:
+    """The results in a file, as they stand there; :func:`check` says whether they are true.
+
+    Raises:
+        DataError: the file cannot be read or is not strict JSON.
+        ConfigError: it is not a results file of this format.
+    """
+    from stilts_artifact.checking.results import load_results as load
+
+    return load(path)
+
+
+def score_folders(
+    predictions: Path, labels: Path, *, benchmark: Literal["xtreme", "mini"] = "xtreme"
+) -> Scores:
+    """XTREME's scores of ``{predictions}/{task}/test-{language}.*`` against the same under ``labels``.
+
+    Args:
+        benchmark: whose tasks, languages and label sets apply.
+
+    Returns:
+        Scores in points with their sampling errors; what was left out is in its ``notes``.
+
+    Raises:
+        MissingDataError: a folder that is not there.
+        DataError: nothing to score, an unknown language, or a file that cannot be vouched for.
+    """
+    from stilts_artifact.metrics.score import score_folders as score
+
+    return score(predictions, labels, benchmark=load_benchmark(benchmark))
+
+
+def mine(
+    source: Sequence[str] | NDArray[Any],
+    target: Sequence[str] | NDArray[Any],
+    *,
+    encoder: Path | None = None,
+    layer: int = 14,
+    pooling: Literal["mean", "cls"] = "mean",
+    max_length: int = 512,
+    neighbours: int = 4,
+    margin: Literal["ratio", "distance", "absolute"] = "ratio",
+    duplicates: Literal["drop", "product"] = "product",
+) -> Pairs:
+    """Find the translations in two texts; the search is exact, and equal scores are ordered.
+
+    Args:
+        source, target: sentences; or float arrays [sentences, dimensions] of embeddings, in which
+            case no encoder is needed.
+        encoder: folder of a transformers encoder with safetensors weights.
+        layer: index into ``hidden_states``, 0 being the embeddings.
+        max_length: tokens kept of a sentence.
+        neighbours: k of the margin (Artetxe and Schwenk 2019, arXiv 1811.01136).
+        duplicates: what a sentence that occurs more than once stands for: itself only, or every
+            copy of it.
+
+    Returns:
+        Pairs of 0-based indices with scores, best first.
+
+    Raises:
+        DataError: neither embeddings nor an encoder, or an encoder that cannot be read.
+        ConfigError: the encoder has no such layer.
+        ResourceError: torch or memory is missing.
+    """
+    import tempfile
+
+    from stilts_artifact.retrieval.encode import Batching, TransformerSentences, View
+    from stilts_artifact.retrieval.knn import Search
+    from stilts_artifact.retrieval.mine import Mining
+    from stilts_artifact.retrieval.texts import mine_corpora
+    from stilts_artifact.retrieval.transformer import load_transformer
+
+    sides = (_side("source", source), _side("target", target))
+    with tempfile.TemporaryDirectory(prefix="stilts-mine-") as folder:
+        encode = None
+        if encoder is not None:
+            encode = TransformerSentences(
+                load_transformer(encoder, deepest=layer),
+                View(layer, pooling),
+                Batching(max_length),
+                Path(folder),
+            )
+        mining = Mining(neighbours, margin)
+        pairs, _ = mine_corpora(
+            *sides, encode, mining=mining, duplicates=duplicates, search=Search()
+        )
+    return pairs
+
+
+def _side(name: str, given: Sequence[str] | NDArray[Any]) -> Any:
+    import numpy as np
+
+    from stilts_artifact.retrieval.texts import Corpus
+
+    if isinstance(given, np.ndarray):
+        return Corpus(name, None, given)
+    return Corpus(name, tuple(given), None)
+
+
+def sweep(
+    encoder: Path,
+    pairs: Sequence[tuple[str, str]],
+    *,
+    layers: Sequence[int],
+    poolings: Sequence[Literal["mean", "cls"]] = ("mean",),
+    max_length: int = 512,
+) -> Mapping[tuple[str, int], float]:
+    """Which layer of an encoder finds translations best: accuracy of nearest-neighbour search.
+
+    Args:
+        encoder: folder of a transformers encoder with safetensors weights.
+        pairs: sentences and their translations; each first one is to be found from the second.
+        layers: indices into ``hidden_states``, 0 being the embeddings.
+
+    Returns:
+        (pooling, layer) -> accuracy in points, 0-100.
+
+    Raises:
+        DataError: an encoder that cannot be read, or no pairs.
+        ConfigError: the encoder has no such layer.
+        ResourceError: torch is not installed, or memory is missing.
+    """
+    from stilts_artifact.domain.examples import SentencePair
+    from stilts_artifact.retrieval.encode import Batching, View
+    from stilts_artifact.retrieval.sweep import search_language
+    from stilts_artifact.retrieval.sweep import sweep as score_views
+    from stilts_artifact.retrieval.transformer import load_transformer
+
+    aligned = [SentencePair(first, second) for first, second in pairs]
+    views = [View(layer, pooling) for pooling in poolings for layer in layers]
+    loaded = load_transformer(encoder, deepest=max(layers))
+    language = search_language("own text", aligned, "own")
+    scored = score_views(loaded, views, [language], batching=Batching(max_length))
+    return {(view.pooling, view.layer): points for _, view, points in scored}

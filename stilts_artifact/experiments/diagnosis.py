@@ -1,0 +1,147 @@
+"""What this machine has, and what a run on it would lack; nothing is changed or downloaded."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Literal
+
+from stilts_artifact.benchmark import load_benchmark
+from stilts_artifact.config.load import load_scale
+from stilts_artifact.domain.units import readable_size
+from stilts_artifact.errors import ArtifactError
+from stilts_artifact.experiments.session import Machine
+from stilts_artifact.experiments.setup import open_library
+from stilts_artifact.experiments.table1 import needed_sources
+
+# The mini scale's store and results, rounded up.
+MINI_BYTES = 200_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at.
+
+    Args:
+        level: ``ok``: as it should be; ``note``: some runs are not possible; ``fail``: none is.
+    """
+
+    level: Literal["ok", "note", "fail"]
+    subject: str
+    detail: str
+
+
+def diagnose(results: Path, machine: Machine) -> list[Finding]:
+    """All findings, in the order in which a run would meet them.
+
+    Args:
+        results: folder that results would be published in.
+    """
+    return [
+        _python(),
+        _packages(),
+        _writable("results folder", results),
+        _writable("store", machine.store),
+        _disk(machine.store),
+        _gpu(),
+        _engine(),
+        *(_data(scale, machine) for scale in ("mini", "paper")),
+    ]
+
+
+def _python() -> Finding:
+    version = ".".join(map(str, sys.version_info[:3]))
+    return Finding(
+        "ok" if sys.version_info >= (3, 11) else "fail",
+        "python",
+        f"{version} (3.11 or newer needed)",
+    )
+
+
+def _packages() -> Finding:
+    """Which of the packages that training and retrieval need are here.
+
+    Checking and Table 1 need none of them: that they are absent is no fault.
+    """
+    here = []
+    for name in ("torch", "transformers", "datasets", "faiss-cpu", "faiss-gpu"):
+        try:
+            here.append(f"{name} {metadata.version(name)}")
+        except metadata.PackageNotFoundError:
+            continue
+    if not here:
+        return Finding(
+            "note", "training packages", "not installed: checking and Table 1 only (extra: run)"
+        )
+    return Finding("ok", "training packages", ", ".join(here))
+
+
+def _writable(subject: str, folder: Path) -> Finding:
+    # The folder itself may have yet to be made; looking must not make it.
+    existing = _nearest_existing(folder)
+    try:
+        with tempfile.NamedTemporaryFile(dir=existing):
+            return Finding("ok", subject, f"{folder} can be written")
+    except OSError as error:
+        return Finding(
+            "fail", subject, f"{folder} cannot be written ({error.strerror}) by uid {os.getuid()}"
+        )
+
+
+def _disk(folder: Path) -> Finding:
+    free = shutil.disk_usage(_nearest_existing(folder)).free
+    needed = readable_size(MINI_BYTES)
+    detail = f"{readable_size(free)} free for the store; the mini scale needs {needed}"
+    return Finding("ok" if free >= MINI_BYTES else "fail", "disk", detail)
+
+
+def _nearest_existing(folder: Path) -> Path:
+    return next(path for path in (folder, *folder.absolute().parents) if path.exists())
+
+
+def _gpu() -> Finding:
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        return Finding("note", "gpu", "no NVIDIA driver: CPU only")
+    query = [program, "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"]
+    try:
+        answer = subprocess.run(query, capture_output=True, text=True, timeout=20, check=True)  # noqa: S603
+    except (subprocess.SubprocessError, OSError) as error:
+        return Finding("note", "gpu", f"nvidia-smi fails: {error}")
+    return Finding("ok", "gpu", "; ".join(answer.stdout.split("\n")).strip("; "))
+
+
+def _engine() -> Finding:
+    import docker
+    from docker.errors import DockerException
+
+    try:
+        client = docker.from_env(timeout=5)
+        version = client.version()["Version"]
+    except DockerException:
+        return Finding(
+            "note", "container engine", "none answers: reproduce.sh uses a local environment"
+        )
+    return Finding("ok", "container engine", f"Docker {version}")
+
+
+def _data(scale: str, machine: Machine) -> Finding:
+    benchmark = load_benchmark(load_scale(scale).benchmark)
+    sources = needed_sources(benchmark)
+    try:
+        absent = open_library(benchmark, machine).absent(sources)
+    except ArtifactError as error:
+        return Finding("note", f"data ({scale})", error.what)
+    if not absent:
+        return Finding("ok", f"data ({scale})", f"all {len(sources)} files are here")
+    size = readable_size(sum(source.bytes or 0 for source in absent))
+    how = "made on first use" if scale == "mini" else f"stilts-artifact fetch --scale {scale}"
+    return Finding(
+        "note", f"data ({scale})", f"{len(absent)} of {len(sources)} files absent, {size}: {how}"
+    )

@@ -1,0 +1,274 @@
+"""Span question answering: the answer is a stretch of the context."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from stilts_artifact.domain.examples import SpanExample
+from stilts_artifact.domain.tasks import Normalisation, Task, TaskForm
+from stilts_artifact.errors import DataError
+from stilts_artifact.forms.base import FastCount, Form, PartRead, Sums, concatenate
+from stilts_artifact.forms.submission import (
+    MAKE_AGAIN,
+    empty_file,
+    file_of,
+    read_text,
+    write_text,
+)
+from stilts_artifact.metrics.bootstrap import Sample
+from stilts_artifact.metrics.ratios import Array, exact_match_f1
+from stilts_artifact.metrics.squad import (
+    Tokenise,
+    Tokens,
+    answer_counts,
+    mlqa_tokens,
+    squad_tokens,
+    token_f1,
+)
+
+
+class Span(Form[list[SpanExample], Mapping[str, str]]):
+    """Predictions are texts by question id."""
+
+    form = TaskForm.SPAN
+    suffix = ".json"
+    metric = "em-f1"
+    score_label = "F1, EM mean"
+    regression_tolerance = 2.0
+
+    def join(self, parts: Sequence[PartRead]) -> list[SpanExample]:
+        """All questions."""
+        return concatenate(parts)
+
+    def size(self, data: list[SpanExample]) -> int:
+        """Number of questions."""
+        return len(data)
+
+    def texts(self, data: list[SpanExample]) -> Iterator[str]:
+        """Contexts and questions."""
+        return (text for item in data for text in (item.context, item.question))
+
+    def write_gold(
+        self, folder: Path, task: Task, language: str, split: str, data: list[SpanExample]
+    ) -> Path:
+        """SQuAD v1.1 json."""
+        return write_gold_answers(folder, task.name, language, data, split)
+
+    def write_predictions(
+        self, folder: Path, task: Task, language: str, split: str, predictions: Mapping[str, str]
+    ) -> Path:
+        """A json object."""
+        return write_answers(folder, task.name, language, predictions, split)
+
+    def count(self, task: Task, language: str, predicted: Path, gold: Path) -> Sample:
+        """Question by question; both files must have the same ones."""
+        answers, truth = read_answers(predicted), read_gold_answers(gold)
+        for question in answers:
+            if question not in truth:
+                where = f"{predicted}:{line_of_key(predicted, question)}"
+                raise DataError(
+                    "unknown id",
+                    where=where,
+                    got=question,
+                    expected=f"a question of {gold}",
+                    fix=MAKE_AGAIN,
+                )
+        for question in truth:
+            if question not in answers:
+                expected = f"an answer to {question} ({gold}:{line_of_key(gold, question)})"
+                raise DataError(
+                    "missing id", where=f"{predicted}:1", expected=expected, fix=MAKE_AGAIN
+                )
+        tokenise = _tokenise(task.normalisation, language)
+        counts = answer_counts((answers[question] for question in truth), truth.values(), tokenise)
+        return Sample(counts, keys=np.array(list(truth)))
+
+    def parse_gold(self, task: Task, language: str, path: Path) -> tuple[int, FastCount]:
+        """Each distinct answer to a question is cut into tokens and scored once."""
+        gold = read_gold_answers(path)
+        tokenise = _tokenise(task.normalisation, language)
+        tokens = {question: [tokenise(text) for text in texts] for question, texts in gold.items()}
+        known: dict[str, dict[str, tuple[float, float]]] = {question: {} for question in gold}
+
+        def score(question: str, text: str) -> tuple[float, float]:
+            """Of one answer; rows often agree on it."""
+            found = known[question].get(text)
+            if found is None:
+                found = known[question][text] = _score(tokenise(text), tokens[question])
+            return found
+
+        def count(data: bytes) -> Sums | None:
+            answers = _flat_texts(data)
+            if answers is None or answers.keys() != gold.keys():
+                return None
+            exact, f1 = zip(*itertools.starmap(score, answers.items()), strict=True)
+            return math.fsum(exact), math.fsum(f1), float(len(answers))
+
+        return len(gold), count
+
+    def points(self, sums: Array) -> Mapping[str, Array]:
+        """Exact match and token F1."""
+        return exact_match_f1(sums)
+
+    def metric_name(self, task: Task) -> str:
+        """The metric depends on how answers are normalised: ``squad-em-f1`` or ``mlqa-em-f1``."""
+        return f"{task.normalisation}-{self.metric}"
+
+    def columns(self, task: Task) -> dict[str, str]:
+        """The mean of F1 and EM, and both by themselves."""
+        return {
+            **super().columns(task),
+            f"{task.name}_f1": "f1",
+            f"{task.name}_em": "exact_match",
+        }
+
+
+def read_answers(path: Path) -> dict[str, str]:
+    """Question id -> predicted text."""
+    answers = _json(path)
+    if not isinstance(answers, dict) or not answers:
+        raise DataError(
+            "no predictions", where=f"{path}:1", expected='{"question id": "answer text", ...}'
+        )
+    for question, text in answers.items():
+        if not isinstance(text, str):
+            where = f"{path}:{line_of_key(path, question)}"
+            raise DataError(
+                "an answer that is not a text", where=where, got=repr(text), expected="a string"
+            )
+    return answers
+
+
+def read_gold_answers(path: Path) -> dict[str, tuple[str, ...]]:
+    """Question id -> gold texts, from SQuAD v1.1 json: ``{"data": [...]}`` or the bare list."""
+    loaded = _json(path)
+    gold: dict[str, tuple[str, ...]] = {}
+    try:
+        articles = loaded["data"] if isinstance(loaded, dict) else loaded
+        paragraphs = [paragraph for article in articles for paragraph in article["paragraphs"]]
+        for question in (question for paragraph in paragraphs for question in paragraph["qas"]):
+            texts = tuple(str(answer["text"]) for answer in question["answers"])
+            _require_gold(path, question["id"], texts, gold)
+            gold[question["id"]] = texts
+    except (KeyError, TypeError) as error:
+        raise DataError(
+            "not SQuAD v1.1 json", where=f"{path}:1", got=f"{type(error).__name__}: {error}"
+        ) from error
+    if not gold:
+        raise empty_file(path)
+    return gold
+
+
+def line_of_key(path: Path, key: str) -> int:
+    """Line of the first place where a json file holds this string.
+
+    1 if it is written in an unforeseen way.
+    """
+    text = read_text(path)
+    places = (text.find(json.dumps(key, ensure_ascii=ascii_only)) for ascii_only in (True, False))
+    return text.count("\n", 0, max(0, *places)) + 1
+
+
+def write_answers(
+    folder: Path, task: str, language: str, answers: Mapping[str, str], split: str = "test"
+) -> Path:
+    """Write predicted texts by question id."""
+    return _write_json(file_of(folder, task, language, ".json", split), dict(answers))
+
+
+def write_gold_answers(
+    folder: Path, task: str, language: str, questions: Iterable[SpanExample], split: str = "test"
+) -> Path:
+    """Write gold answers as SQuAD v1.1 json, one paragraph for each question."""
+    paragraphs = [
+        {
+            "context": question.context,
+            "qas": [
+                {
+                    "id": question.id,
+                    "question": question.question,
+                    "answers": [
+                        {"text": answer.text, "answer_start": answer.start}
+                        for answer in question.answers
+                    ],
+                }
+            ],
+        }
+        for question in questions
+    ]
+    data = {"version": "1.1", "data": [{"title": task, "paragraphs": paragraphs}]}
+    return _write_json(file_of(folder, task, language, ".json", split), data)
+
+
+@lru_cache
+def _tokenise(normalisation: Normalisation, language: str) -> Tokenise:
+    """SQuAD's tokens, or MLQA's of a language; equal texts are cut up once."""
+    rules: Mapping[Normalisation, Callable[[str], Tokens]] = {
+        "squad": squad_tokens,
+        "mlqa": partial(mlqa_tokens, language=language),
+    }
+    return lru_cache(maxsize=100_000)(rules[normalisation])
+
+
+def _score(predicted: Tokens, gold: Sequence[Tokens]) -> tuple[float, float]:
+    """Best exact match and best F1 of one answer, as in ``answer_counts``."""
+    return float(predicted in gold), max(token_f1(predicted, answer) for answer in gold)
+
+
+def _flat_texts(data: bytes) -> dict[str, str] | None:
+    """A JSON object of texts with distinct keys; ``None`` if it is anything else."""
+    nested = False
+
+    def flat(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        nonlocal nested
+        found = dict(pairs)
+        nested |= len(found) < len(pairs) or any(type(text) is not str for text in found.values())
+        return found
+
+    try:
+        loaded = json.loads(data.decode(), object_pairs_hook=flat)
+    except (ValueError, RecursionError):
+        return None
+    return loaded if isinstance(loaded, dict) and loaded and not nested else None
+
+
+def _require_gold(path: Path, question: str, texts: Sequence[str], before: Collection[str]) -> None:
+    if question in before or not texts:
+        fault = (
+            "two questions with one id" if question in before else "a question without an answer"
+        )
+        raise DataError(fault, where=f"{path}:{line_of_key(path, question)}", got=question)
+
+
+def _json(path: Path) -> Any:
+    text = read_text(path)
+    try:
+        return json.loads(text, object_pairs_hook=lambda items: _distinct(path, items))
+    except json.JSONDecodeError as error:
+        raise DataError("not json", where=f"{path}:{error.lineno}", got=error.msg) from error
+    except RecursionError as error:
+        raise DataError("not json", where=f"{path}:1", got="nested too deeply") from error
+
+
+def _distinct(path: Path, items: list[tuple[str, Any]]) -> dict[str, Any]:
+    # json would keep the last of two and drop the first without a word.
+    distinct = dict(items)
+    if len(distinct) < len(items):
+        twice, _ = Counter(key for key, _ in items).most_common(1)[0]
+        raise DataError(
+            "a key given twice", where=f"{path}:{line_of_key(path, twice)}", got=repr(twice)
+        )
+    return distinct
+
+
+def _write_json(path: Path, data: object) -> Path:
+    return write_text(path, json.dumps(data, indent=1) + "\n")

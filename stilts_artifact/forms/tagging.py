@@ -1,0 +1,169 @@
+"""Tagging: one tag for each word of a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise, zip_longest
+from pathlib import Path
+
+import numpy as np
+
+from stilts_artifact.domain.examples import TaggedSentence
+from stilts_artifact.domain.tasks import Task, TaskForm
+from stilts_artifact.errors import DataError
+from stilts_artifact.forms.base import FastCount, Form, PartRead, Sums, concatenate
+from stilts_artifact.forms.submission import (
+    MAKE_AGAIN,
+    empty_file,
+    read_lines,
+    require_labels,
+    write_lines,
+)
+from stilts_artifact.metrics.bootstrap import Sample
+from stilts_artifact.metrics.chunk_f1 import OUTSIDE, ChunkRule, Codes, chunk_counts
+from stilts_artifact.metrics.ratios import Array, precision_recall_f1
+
+Tags = Sequence[Sequence[str]]
+"""A tag for each word of each sentence."""
+
+
+class Tagging(Form[list[TaggedSentence], Tags]):
+    """POS, NER and supertags; scored by chunks (:mod:`stilts_artifact.metrics.chunk_f1`)."""
+
+    form = TaskForm.TAGGING
+    metric = "chunk-f1"
+    score_label = "F1"
+    regression_tolerance = 1.5
+
+    def join(self, parts: Sequence[PartRead]) -> list[TaggedSentence]:
+        """All sentences."""
+        return concatenate(parts)
+
+    def size(self, data: list[TaggedSentence]) -> int:
+        """Number of sentences."""
+        return len(data)
+
+    def texts(self, data: list[TaggedSentence]) -> Iterator[str]:
+        """Words, apart by spaces."""
+        return (" ".join(sentence.words) for sentence in data)
+
+    def has_open_labels(self, task: Task) -> bool:
+        """True of supertags, of which there are over a thousand."""
+        return not task.labels
+
+    def labels_in(self, data: list[TaggedSentence]) -> tuple[str, ...]:
+        """The tags that occur, sorted."""
+        return tuple(sorted({tag for sentence in data for tag in sentence.tags}))
+
+    def write_gold(
+        self, folder: Path, task: Task, language: str, split: str, data: list[TaggedSentence]
+    ) -> Path:
+        """One tag a line, sentences apart by a blank line."""
+        return write_tags(folder, task.name, language, [sent.tags for sent in data], split)
+
+    def write_predictions(
+        self, folder: Path, task: Task, language: str, split: str, predictions: Tags
+    ) -> Path:
+        """One tag a line, sentences apart by a blank line."""
+        return write_tags(folder, task.name, language, predictions, split)
+
+    def count(self, task: Task, language: str, predicted: Path, gold: Path) -> Sample:
+        """Chunks of each sentence; sentences must end at the same lines."""
+        tags, truth = read_tag_lines(predicted, task.labels), read_tag_lines(gold, task.labels)
+        for number, (ours, theirs) in enumerate(zip_longest(tags, truth), 1):
+            if bool(ours) != bool(theirs) or (ours is None) != (theirs is None):
+                raise DataError(
+                    "length mismatch: sentences do not end at the same lines",
+                    where=f"{predicted}:{number}",
+                    got=_shown(ours),
+                    expected=f"{_shown(theirs)} as in {gold}:{number}",
+                    fix=MAKE_AGAIN,
+                )
+        return Sample(chunk_counts(sentences_of(tags), sentences_of(truth)))
+
+    def parse_gold(self, task: Task, language: str, path: Path) -> tuple[int, FastCount]:
+        """Chunks of all sentences at once, in arrays of tag codes."""
+        rule = ChunkRule(task.labels)
+        codes = {tag.encode(): rule.codes[tag] for tag in (*task.labels, OUTSIDE)}
+        lines = [line.encode() for line in read_tag_lines(path, task.labels)]
+        blank = np.array([not line for line in lines])
+        starts, types = rule.by_end(_code(lines, codes))
+        is_gold = starts >= 0
+
+        def count(data: bytes) -> Sums | None:
+            found = data.rstrip(b"\n").split(b"\n")
+            if len(found) != len(lines) or not codes.keys() >= set(found):
+                return None
+            if not np.array_equal(np.fromiter(map(len, found), np.int64, len(found)) == 0, blank):
+                return None
+            our_starts, our_types = rule.by_end(_code(found, codes))
+            predicted = our_starts >= 0
+            correct = predicted & (our_starts == starts) & (our_types == types)
+            return (
+                float(np.count_nonzero(correct)),
+                float(np.count_nonzero(predicted)),
+                float(np.count_nonzero(is_gold)),
+            )
+
+        # A sentence begins wherever a line that is not blank follows a blank one, or none.
+        after_blank = np.diff(np.concatenate([[True], blank]).astype(np.int8)) == -1
+        return int(np.count_nonzero(after_blank)), count
+
+    def points(self, sums: Array) -> Mapping[str, Array]:
+        """Micro F1, precision and recall of chunks."""
+        return precision_recall_f1(sums)
+
+
+def read_tag_lines(path: Path, allowed: Collection[str]) -> list[str]:
+    """One tag from ``allowed`` a line, ``""`` between sentences and none at the end.
+
+    Indices stay those of the file.
+    """
+    lines = read_lines(path)
+    while lines and not lines[-1]:
+        lines.pop()
+    if not lines:
+        raise empty_file(path)
+    require_labels(path, lines, {*allowed, ""})
+    return lines
+
+
+def sentences_of(lines: Sequence[str]) -> list[list[str]]:
+    """Group tag lines into sentences.
+
+    Example:
+        >>> sentences_of(["DET", "NOUN", "", "VERB"])
+        [['DET', 'NOUN'], ['VERB']]
+    """
+    breaks = [-1, *(index for index, line in enumerate(lines) if not line), len(lines)]
+    return [list(lines[start + 1 : end]) for start, end in pairwise(breaks) if end - start > 1]
+
+
+def write_tags(
+    folder: Path, task: str, language: str, sentences: Iterable[Sequence[str]], split: str = "test"
+) -> Path:
+    """Write one tag a line, sentences apart by a blank line.
+
+    Raises:
+        DataError: an empty sentence or tag, which would not read back.
+    """
+    lines: list[str] = []
+    for sentence in sentences:
+        if not sentence or "" in sentence:
+            raise DataError(
+                "an empty sentence or tag", where=f"{task}, {language}, line {len(lines) + 1}"
+            )
+        lines += ["", *sentence] if lines else sentence
+    return write_lines(folder, task, language, lines, split)
+
+
+def _code(lines: Sequence[bytes], codes: Mapping[bytes, int]) -> Codes:
+    """Codes of tag lines, blank ones outside any chunk, with one such at both ends."""
+    outside = codes[b""]
+    row = np.full(len(lines) + 2, outside, dtype=np.int64)
+    row[1:-1] = np.fromiter(map(codes.__getitem__, lines), np.int64, len(lines))
+    return row
+
+
+def _shown(line: str | None) -> str:
+    return "the end of the file" if line is None else repr(line) if line else "a blank line"

@@ -1,0 +1,379 @@
+"""From sentences to vectors: token vectors of chosen layers, pooled, in length-sorted batches.
+
+The retrieval tasks ask for a :class:`SentenceEncoder` and know nothing of transformers; a
+:class:`TransformerSentences` is one, on memory-mapped files.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stilts_artifact import __version__
+from stilts_artifact.domain.signature import Signature
+from stilts_artifact.errors import ConfigError, DataError
+from stilts_artifact.retrieval.transformer import Transformer
+from stilts_artifact.retrieval.vectors import Rows
+
+if TYPE_CHECKING:
+    import torch
+
+
+Pooling = Literal["mean", "cls"]
+POOLINGS: tuple[Pooling, ...] = get_args(Pooling)
+
+PAD_MULTIPLE = 8
+# Sentences tokenised at a time: the tokenizer returns Python lists, many times the size of the
+# arrays they become, so they must not all be alive at once.
+_TOKENISED = 4096
+
+Advance = Callable[[int], None]
+"""Called with the number of sentences just embedded."""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Which vector of a sentence is meant; defaults are the paper's.
+
+    Args:
+        layer: index into ``hidden_states``, 0 being the embeddings.
+        pooling: ``mean`` over tokens, or ``cls``, the first token.
+        specials: whether the mean includes the special tokens.
+    """
+
+    # hidden_states[14] of 24: jiant's xtreme_runconfig_writer.py:56,119-124 at daa5a25.
+    layer: int = 14
+    pooling: Pooling = "mean"
+    specials: bool = True
+
+    def __post_init__(self) -> None:
+        if self.pooling == "cls" and not self.specials:
+            raise ConfigError(
+                "cls pooling without special tokens: the first token is one", got=repr(self)
+            )
+
+    @property
+    def name(self) -> str:
+        """Pooling as a signature names it."""
+        return self.pooling if self.specials else f"{self.pooling}-without-specials"
+
+
+@dataclass(frozen=True, slots=True)
+class Batching:
+    """How inputs are made.
+
+    Args:
+        max_length: tokens kept of a sentence, special tokens included.
+        tokens: padded tokens in a batch; more use more memory.
+    """
+
+    # jiant's c_tokenize_and_cache.sh:135-156 at daa5a25.
+    max_length: int = 512
+    tokens: int = 8192
+
+
+Ran = Mapping[str, str | int]
+"""Fields of a :class:`Signature` that say what was computed, as the objects that computed it do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Description:
+    """Everything about an encoder that a signature names; see :class:`Signature`."""
+
+    encoder: str
+    revision: str | None
+    layer: int | None
+    pooling: str | None
+    max_length: int | None
+    dtype: str
+
+    @property
+    def vectors(self) -> Ran:
+        """How vectors are made of sentences, whichever encoder it is."""
+        named = {
+            "layer": self.layer,
+            "pooling": self.pooling,
+            "max_length": self.max_length,
+            "dtype": self.dtype,
+        }
+        return {name: value for name, value in named.items() if value is not None}
+
+
+class SentenceEncoder(Protocol):
+    """A function from sentences to vectors."""
+
+    @property
+    def description(self) -> Description:
+        """What the vectors are."""
+
+    def __call__(self, texts: Sequence[str]) -> Rows:
+        """Array [texts, dimensions], in the order of the texts."""
+
+
+def sign(
+    description: Description, ran: Ran, *, task: str, split: str, language: str, **fields: Any
+) -> Signature:
+    """The signature of a retrieval score.
+
+    Args:
+        ran: what was computed.
+        fields: further fields of :class:`Signature`.
+    """
+    return Signature(
+        task=task,
+        split=split,
+        languages=(language,),
+        encoder=description.encoder,
+        revision=description.revision,
+        version=__version__,
+        **{**ran, **fields},
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Tokens:
+    """Token ids of all sentences in one array, which are special, and where each sentence starts.
+
+    One array and not a list of them: 500,000 small arrays would cost more than what they hold.
+    """
+
+    ids: NDArray[np.int32]
+    special: NDArray[np.bool_]
+    starts: NDArray[np.int64]
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        return np.diff(self.starts)
+
+
+def embed(
+    encoder: Transformer,
+    texts: Sequence[str],
+    outputs: Mapping[View, Path],
+    *,
+    batching: Batching | None = None,
+    advance: Advance | None = None,
+) -> dict[View, Rows]:
+    """Embed sentences into .npy files, one for each view, in one pass of the encoder.
+
+    Args:
+        outputs: where each view goes; written beside it first, so that a file that is there is
+            whole.
+
+    Returns:
+        Memory-mapped float32 arrays [texts, dimensions], in the order of the texts.
+
+    Raises:
+        DataError: no texts, or one that gives no token to pool.
+        ConfigError: a layer that was not loaded, or a length that the encoder has no positions for.
+    """
+    batching = batching or Batching()
+    _check(encoder, texts, outputs, batching)
+    tokens = _tokenise(encoder, texts, batching.max_length)
+    if not all(view.specials for view in outputs):
+        _require_content(tokens, texts)
+    # A memory map is written in the order of the batches, not of the texts: until the last one it
+    # has holes, so it goes by another name.
+    partial = {view: path.with_name(path.name + ".partial") for view, path in outputs.items()}
+    shape = (len(texts), int(encoder.model.config.hidden_size))
+    arrays = {
+        view: np.lib.format.open_memmap(path, "w+", np.float32, shape)
+        for view, path in partial.items()
+    }
+    for batch in make_batches(tokens.lengths, batching.tokens):
+        for view, vectors in _forward(encoder, tokens, batch, list(outputs)).items():
+            arrays[view][batch] = vectors
+        if advance is not None:
+            advance(len(batch))
+    for view, array in arrays.items():
+        array.flush()
+        partial[view].replace(outputs[view])
+    return {view: np.load(path, mmap_mode="r") for view, path in outputs.items()}
+
+
+def make_batches(lengths: NDArray[np.int64], tokens: int) -> Iterator[NDArray[np.int64]]:
+    """Sentences of like length together, longest first: what needs most memory fails at once.
+
+    Sentences x padded length is at most ``tokens``, unless one sentence alone exceeds it. The same
+    lengths always give the same batches.
+
+    Example:
+        >>> [batch.tolist() for batch in make_batches(np.array([3, 20, 5, 4]), tokens=24)]
+        [[1], [2, 3, 0]]
+    """
+    # Stable: equal lengths in the order of the texts, so that batches, and with them the last bits
+    # of every vector, are the same in each run.
+    order = np.argsort(-lengths, kind="stable")
+    start = 0
+    while start < len(order):
+        count = max(1, tokens // padded(int(lengths[order[start]])))
+        yield order[start : start + count]
+        start += count
+
+
+def padded(length: int) -> int:
+    """The next multiple of 8: matrix shapes that processors like, and fewer of them.
+
+    Example:
+        >>> padded(9)
+        16
+    """
+    return -(-length // PAD_MULTIPLE) * PAD_MULTIPLE
+
+
+def _check(
+    encoder: Transformer, texts: Sequence[str], outputs: Mapping[View, Path], batching: Batching
+) -> None:
+    if not texts:
+        raise DataError("no sentences to embed", expected="at least one")
+    loaded = int(encoder.model.config.num_hidden_layers)
+    for view in outputs:
+        if not 0 <= view.layer <= loaded:
+            raise ConfigError(
+                "a layer that was not loaded", got=str(view.layer), expected=f"0 to {loaded}"
+            )
+    if not 3 <= batching.max_length <= encoder.longest:  # <s>, one token of the text, </s>
+        raise ConfigError(
+            "the encoder has no positions for this length",
+            where=encoder.name,
+            got=str(batching.max_length),
+            expected=f"3 to {encoder.longest}",
+            fix=f"--max-length {encoder.longest}",
+        )
+
+
+def _require_content(tokens: _Tokens, texts: Sequence[str]) -> None:
+    # The mean of no tokens is 0/0; say which sentence it is before an hour of embedding, not after.
+    bare = np.flatnonzero(np.add.reduceat(~tokens.special, tokens.starts[:-1], dtype=np.int64) == 0)
+    if bare.size:
+        where, got = f"sentence {bare[0]} (0-based)", repr(texts[bare[0]])
+        raise DataError(
+            "a sentence with nothing but special tokens",
+            where=where,
+            got=got,
+            fix="pool with specials",
+        )
+
+
+def _tokenise(encoder: Transformer, texts: Sequence[str], max_length: int) -> _Tokens:
+    ids: list[NDArray[np.int32]] = []
+    special: list[NDArray[np.bool_]] = []
+    lengths: list[int] = []
+    for start in range(0, len(texts), _TOKENISED):
+        made = encoder.tokenizer(
+            list(texts[start : start + _TOKENISED]),
+            truncation=True,
+            max_length=max_length,
+            return_attention_mask=False,
+            return_special_tokens_mask=True,
+        )
+        lengths += map(len, made["input_ids"])
+        # 32 bits hold every id; torch gets its 64 a batch at a time.
+        ids += (np.array(row, dtype=np.int32) for row in made["input_ids"])
+        special += (np.array(row, dtype=np.bool_) for row in made["special_tokens_mask"])
+    starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    return _Tokens(np.concatenate(ids), np.concatenate(special), starts)
+
+
+def _forward(
+    encoder: Transformer, tokens: _Tokens, batch: NDArray[np.int64], views: Sequence[View]
+) -> dict[View, NDArray[np.float32]]:
+    import torch
+
+    width = padded(int(tokens.lengths[batch[0]]))  # the first of a batch is its longest
+    shape = (len(batch), width)
+    ids = np.full(shape, encoder.tokenizer.pad_token_id, np.int64)
+    attended, special = np.zeros(shape, np.bool_), np.zeros(shape, np.bool_)
+    for line, sentence in enumerate(batch):
+        span = slice(tokens.starts[sentence], tokens.starts[sentence + 1])
+        held = slice(span.stop - span.start)
+        ids[line, held], special[line, held], attended[line, held] = (
+            tokens.ids[span],
+            tokens.special[span],
+            True,
+        )
+    on_device: list[Any] = [
+        torch.from_numpy(array).to(encoder.device) for array in (ids, attended, special)
+    ]
+    with torch.inference_mode():
+        states = encoder.model(
+            input_ids=on_device[0], attention_mask=on_device[1].long(), output_hidden_states=True
+        ).hidden_states
+        return {
+            view: pool(states[view.layer], on_device[1], on_device[2], view).cpu().numpy()
+            for view in views
+        }
+
+
+def pool(
+    states: torch.Tensor, attended: torch.Tensor, special: torch.Tensor, view: View
+) -> torch.Tensor:
+    """Sentence vectors from token vectors, in float32.
+
+    The mean includes the special tokens unless told otherwise (XTREME evaluate_retrieval.py:96-110
+    at 838c13b).
+
+    Args:
+        states: tensor [sentences, tokens, dimensions].
+        attended, special: bool tensors [sentences, tokens]: not padding; special tokens.
+
+    Returns:
+        Tensor [sentences, dimensions].
+    """
+    states = states.float()  # bfloat16 would keep two digits of a mean
+    if view.pooling == "cls":
+        return states[:, 0]
+    counted = attended if view.specials else attended & ~special
+    weights = counted.float()
+    return (states * weights[:, :, None]).sum(dim=1) / weights.sum(dim=1, keepdim=True)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TransformerSentences:
+    """Embeds with one view of one encoder.
+
+    Args:
+        folder: where memory-mapped vectors may lie as long as they are used.
+    """
+
+    transformer: Transformer
+    view: View
+    batching: Batching
+    folder: Path
+    advance: Advance | None = None
+
+    @property
+    def description(self) -> Description:
+        """Name, layer, pooling and the rest that a signature needs."""
+        return describe(self.transformer, self.view, self.batching)
+
+    def __call__(self, texts: Sequence[str]) -> Rows:
+        """Float32 array [texts, dimensions], memory-mapped."""
+        # A folder for each call: vectors of earlier calls are still mapped while these are made.
+        output = Path(tempfile.mkdtemp(dir=self.folder)) / "vectors.npy"
+        made = embed(
+            self.transformer,
+            texts,
+            {self.view: output},
+            batching=self.batching,
+            advance=self.advance,
+        )
+        return made[self.view]
+
+
+def describe(transformer: Transformer, view: View, batching: Batching) -> Description:
+    """What the vectors of a view are."""
+    return Description(
+        encoder=transformer.name,
+        revision=transformer.revision,
+        layer=view.layer,
+        pooling=view.name,
+        max_length=batching.max_length,
+        dtype=transformer.dtype,
+    )

@@ -1,0 +1,74 @@
+"""Embedding matrices: what is refused, their norms, and their rows at length one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stilts_artifact.errors import DataError
+
+Rows = NDArray[Any]
+"""Array [sentences, dimensions] of float16, float32 or float64, in memory or memory-mapped."""
+Float32 = NDArray[np.float32]
+Float64 = NDArray[np.float64]
+
+_CHUNK = 1 << 21  # numbers converted to float64 at a time: 16 MiB
+
+
+def norms(rows: Rows, where: str) -> Float64:
+    """Euclidean length of each row, after checking that every row has a direction.
+
+    Args:
+        where: what the matrix is, for the error.
+
+    Raises:
+        DataError: not a matrix of floats, no rows at all, or a row (0-based) that is zero, NaN or
+            infinite.
+    """
+    if rows.ndim != 2 or rows.dtype.kind != "f" or 0 in rows.shape:
+        got = f"{rows.dtype} of shape {rows.shape}"
+        raise DataError(
+            "not a matrix of embeddings",
+            where=where,
+            got=got,
+            expected="floats [sentences, dimensions]",
+        )
+    lengths = np.empty(len(rows))
+    for span in spans(len(rows), max(1, _CHUNK // rows.shape[1])):
+        part = rows[span].astype(np.float64)
+        # In float64: squares of float16 or float32 numbers overflow long before the numbers do.
+        lengths[span] = np.sqrt(np.einsum("nd,nd->n", part, part))
+    bad = np.flatnonzero(~(np.isfinite(lengths) & (lengths > 0)))
+    if bad.size:
+        row = int(bad[0])
+        raise DataError(
+            "an embedding without a direction",
+            where=f"{where}, row {row} (0-based)",
+            got="all zeros" if lengths[row] == 0 else "NaN or infinity",
+            expected="finite numbers, not all zero",
+            fix=f"embed that sentence again ({bad.size} of {len(rows)} rows are affected)",
+        )
+    return lengths
+
+
+def unit_rows(rows: Rows, lengths: Float64, out: Float32) -> Float32:
+    """Write ``rows / lengths`` to ``out`` and return it; no number is off by over 3 roundings."""
+    inverse = 1 / lengths
+    # Where 1/length is an ordinary float32, multiplying in float32 is several times faster than
+    # through float64.
+    if rows.dtype == np.float32 and inverse.min() > 1e-30 and inverse.max() < 1e30:
+        return np.multiply(rows, inverse.astype(np.float32)[:, None], out=out)
+    return np.multiply(rows, inverse[:, None], out=out, dtype=np.float64, casting="same_kind")
+
+
+def spans(total: int, size: int) -> Iterator[slice]:
+    """Consecutive slices of at most ``size`` that cover ``range(total)``.
+
+    Example:
+        >>> list(spans(5, 2))
+        [slice(0, 2, None), slice(2, 4, None), slice(4, 5, None)]
+    """
+    return (slice(start, min(start + size, total)) for start in range(0, total, size))

@@ -1,0 +1,65 @@
+"""Development scores of a model in training, and the score that gives a collapsed one away."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, cast
+
+from stilts_artifact.config.schema import Dtype
+from stilts_artifact.model.inference import outputs
+
+if TYPE_CHECKING:
+    from transformers import XLMRobertaModel
+
+    from stilts_artifact.model.heads import TaskHead
+    from stilts_artifact.model.prepared import Prepared
+    from stilts_artifact.training.state import Head, MultiTaskModel, TrainingTask
+
+
+class Development(Protocol):
+    """Development data of a task."""
+
+    @property
+    def floor(self) -> float:
+        """Points for always giving the commonest answer."""
+
+    def score(self, encoder: XLMRobertaModel, head: Head) -> float:
+        """Points of a model in evaluation mode."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PreparedDevelopment:
+    """The development data of one task.
+
+    Args:
+        dtype: of the arithmetic on a GPU.
+        floor: points of the best constant answer; see :meth:`TrainedForm.constant_score`.
+    """
+
+    prepared: Prepared
+    dtype: Dtype
+    floor: float
+
+    def score(self, encoder: XLMRobertaModel, head: Head) -> float:
+        """Points of a model in evaluation mode."""
+        made = outputs(encoder, cast("TaskHead", head), self.prepared, dtype=self.dtype)
+        return self.prepared.trained_form.score_outputs(self.prepared, made)
+
+
+def evaluate(model: MultiTaskModel, tasks: Sequence[TrainingTask]) -> dict[str, float]:
+    """Points of each task that has development data; the model goes on in training mode."""
+    model.train(False)
+    scores = {
+        task.name: task.development.score(model.encoder, task.head)
+        for task in tasks
+        if task.development is not None
+    }
+    model.train(True)
+    return scores
+
+
+def development(prepared: Prepared, rows: int, dtype: Dtype) -> PreparedDevelopment:
+    """The first examples of a development set."""
+    first = prepared.first(rows)
+    return PreparedDevelopment(first, dtype, first.trained_form.constant_score(first))

@@ -1,0 +1,254 @@
+"""The training loop: a task, a mixture of tasks, masked language modelling, or all of it together.
+
+One step is one optimiser step on the examples that the schedule names, however many micro-batches
+the memory needs for them. Everything random is a function of seed and step, so that a run which was
+killed resumes from its last checkpoint and ends, on a CPU, with the same bits.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import torch
+
+from stilts_artifact.config.schema import TrainingConfig
+from stilts_artifact.errors import ResourceError
+from stilts_artifact.training.batches import MicroBatch
+from stilts_artifact.training.checkpoints import Checkpointing, clear_leftovers
+from stilts_artifact.training.determinism import THREADS, derived_seed, fixed_arithmetic
+from stilts_artifact.training.evaluate import evaluate
+from stilts_artifact.training.schedule import linear_rate
+from stilts_artifact.training.state import Evaluation, TrainingState, TrainingTask
+
+if TYPE_CHECKING:
+    from transformers import XLMRobertaModel
+
+DEGENERATE = "DEGENERATE"
+"""Flag of a collapsed run: no better on development data than always the commonest answer."""
+FLUSH = 10
+"""Steps whose losses are looked at together: each look makes a GPU wait."""
+
+Losses = list[tuple[int, str, torch.Tensor]]
+"""Step, task and loss of steps that were not looked at yet."""
+
+
+class Progress(Protocol):
+    """Is told how a long run goes."""
+
+    def step(self, done: int, total: int, loss: float) -> None:
+        """A step is done; ``loss`` is its own."""
+
+    def note(self, text: str) -> None:
+        """Something worth a line, such as where a run resumed."""
+
+
+class Silent:
+    """Nobody watches."""
+
+    def step(self, done: int, total: int, loss: float) -> None:
+        """Nothing."""
+
+    def note(self, text: str) -> None:
+        """Nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What happened; the same for the same seed, so it has no times in it.
+
+    Args:
+        steps: optimiser steps done, of ``planned``; fewer if patience ran out.
+        examples: each task was trained on, repetitions included.
+        losses: mean loss of each task in each twentieth of the schedule.
+        evaluations: on development data, in order.
+        best: the evaluation whose weights were kept; without development data, the last weights
+            are.
+        collapsed: tasks at their floor on development data.
+        flags: ``DEGENERATE`` if all tasks with development data have collapsed.
+    """
+
+    steps: int
+    planned: int
+    examples: dict[str, int]
+    losses: dict[str, list[float | None]]
+    evaluations: list[Evaluation]
+    best: Evaluation | None
+    collapsed: list[str]
+    flags: list[str]
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
+
+
+def train(
+    encoder: XLMRobertaModel,
+    tasks: Sequence[TrainingTask],
+    config: TrainingConfig,
+    *,
+    checkpoints: Checkpointing,
+    origin: str,
+    progress: Progress | None = None,
+) -> Report:
+    """Train encoder and heads in place.
+
+    At the end they hold the best weights, in evaluation mode, on the CPU.
+
+    Args:
+        origin: identifies the encoder's first weights, so that a checkpoint of another encoder's
+            run is not taken up.
+
+    Raises:
+        ConfigError: nothing to train on, or a loss that is not a number.
+        ResourceError: out of memory, or checkpoints cannot be written.
+    """
+    progress = progress or Silent()
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    threads = THREADS if device == "cpu" else torch.get_num_threads()
+    with fixed_arithmetic(threads), _memory_errors():
+        state = TrainingState(encoder, tasks, config, origin, device)
+        folder = checkpoints.folder / state.key[:16]
+        _make(folder)
+        clear_leftovers(folder)
+        state.resume(folder, progress.note)
+        _run_steps(state, replace(checkpoints, folder=folder), progress)
+        state.load_best()
+        state.model.train(False).to("cpu")
+        state.optimizer.state.clear()
+        if device == "cuda":
+            # What torch keeps for its next tensors is lost to the searches that this worker may run
+            # afterwards, whose memory is not torch's.
+            torch.cuda.empty_cache()
+    shutil.rmtree(folder, ignore_errors=True)
+    return _report(state)
+
+
+def _run_steps(state: TrainingState, checkpoints: Checkpointing, progress: Progress) -> None:
+    """Run the steps that are left."""
+    planned = state.schedule.steps
+    losses: Losses = []
+    state.model.train(True)
+    for step in range(state.done, planned):
+        task, batches = state.batches(step)
+        losses.append((step, task, _optimise(state, step, task, batches)))
+        state.done = step + 1
+        at_end = state.done == planned
+        evaluates = at_end or state.done % state.config.evaluate_every == 0
+        saves = state.done % checkpoints.every == 0
+        # Always before an evaluation or a checkpoint: a diverged run is to leave neither.
+        if evaluates or saves or len(losses) >= FLUSH:
+            _look_at(losses, state, progress)
+        if evaluates:
+            _evaluate(state)
+        if state.history.exhausted:  # patience
+            break
+        if saves and not at_end:
+            state.save(checkpoints.folder)
+
+
+def _optimise(
+    state: TrainingState, step: int, task: str, batches: Sequence[MicroBatch]
+) -> torch.Tensor:
+    """One optimiser step; the mean loss over its examples, a scalar on the model's device.
+
+    The loss stays there: reading it would make the CPU wait for the GPU at every step.
+    """
+    config, model, optimizer = state.config, state.model, state.optimizer
+    kind = state.device.type
+    # Dropout of a seed of the step's own: a resumed run draws what the killed one would have drawn.
+    torch.manual_seed(derived_seed(config.seed, "step", step))
+    total = torch.zeros((), device=state.device)
+    for batch in batches:
+        with torch.autocast(kind, torch.bfloat16, enabled=_is_mixed(kind, config)):
+            loss = model(task, batch) * batch.weight
+        # Gradients add up, and the weights make their sum the gradient of the step's mean loss.
+        loss.backward()
+        total += loss.detach()
+    torch.nn.utils.clip_grad_norm_(model.parameters(), config.clip)
+    rate = linear_rate(step, state.schedule.steps, config.warmup)
+    for group in optimizer.param_groups:
+        group["lr"] = config.learning_rate * rate
+    optimizer.step()
+    # To none, not to zero: AdamW then leaves the heads alone that the next step does not use.
+    optimizer.zero_grad(set_to_none=True)
+    return total
+
+
+def _is_mixed(device: str, config: TrainingConfig) -> bool:
+    """Whether products are computed in bfloat16; the weights and their updates stay in float32."""
+    return device == "cuda" and config.dtype == "bfloat16"
+
+
+def _look_at(losses: Losses, state: TrainingState, progress: Progress) -> None:
+    """Take the losses down, and forget them.
+
+    Raises:
+        ConfigError: one of them is not a number.
+    """
+    for step, task, loss in losses:
+        value = loss.item()
+        state.history.add_loss(step, task, value)
+        progress.step(step + 1, state.schedule.steps, value)
+    losses.clear()
+
+
+def _evaluate(state: TrainingState) -> None:
+    """Score the model on all development data, and keep its weights if they are the best so far."""
+    scores = evaluate(state.model, state.tasks)
+    if not scores:
+        return
+    mean = sum(scores.values()) / len(scores)
+    if state.history.add_evaluation(Evaluation(state.done, mean, scores)):
+        state.keep_as_best()
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ResourceError(
+            "cannot make the work folder",
+            where=str(folder),
+            got=str(error),
+            fix="name one this user can write",
+        ) from error
+
+
+@contextmanager
+def _memory_errors() -> Iterator[None]:
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        text = str(error)
+        known = isinstance(error, MemoryError | torch.OutOfMemoryError)
+        # torch's CPU allocator raises a plain RuntimeError.
+        if not known and "allocate memory" not in text:
+            raise
+        raise ResourceError(
+            "out of memory while training",
+            got=(text or type(error).__name__).splitlines()[0],
+            fix=(
+                "give the run a GPU, or a machine, with more memory, or end what else uses it; "
+                "then run it again"
+            ),
+        ) from error
+
+
+def _report(state: TrainingState) -> Report:
+    judged = [task.name for task in state.tasks if task.development is not None]
+    collapsed = state.collapsed()
+    return Report(
+        steps=state.done,
+        planned=state.schedule.steps,
+        examples=state.schedule.seen(state.done),
+        losses=state.history.losses(),
+        evaluations=state.history.evaluations,
+        best=state.history.best,
+        collapsed=collapsed,
+        flags=[DEGENERATE] if judged and collapsed == sorted(judged) else [],
+    )

@@ -1,0 +1,219 @@
+"""Which cells are wanted, which can be had, and what is published."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from stilts_artifact.benchmark.experiments import EXPERIMENTS, Experiment, row_named, rows, targets
+from stilts_artifact.domain.cells import Measurement
+from stilts_artifact.domain.tasks import Part, Source
+from stilts_artifact.errors import ArtifactError, ConfigError, ResourceError
+from stilts_artifact.experiments.scored import (
+    Executed,
+    RunKey,
+    Scored,
+    merged,
+    publish,
+    request,
+    row_record,
+    wanted_cells,
+)
+from stilts_artifact.experiments.session import Session
+from stilts_artifact.experiments.steps import StepBuilder
+from stilts_artifact.files import describe_folder
+from tests.unit.experiments.conftest import MINI, nothing_missing
+
+TASKS = {task.name: task for task in targets(MINI)}
+TABLE2, TABLE3, CALIBRATION = (EXPERIMENTS[name] for name in ("table2", "table3", "calibration"))
+NONE = row_named(MINI, "none")
+
+
+def names(experiment: Experiment, only: list[str]) -> set[tuple[str, str]]:
+    return {(row.name, task.name) for row, task in wanted_cells(MINI, experiment, only)}
+
+
+def test_the_whole_table_is_every_row_times_every_target() -> None:
+    assert len(names(TABLE2, [])) == 31 * 9
+    assert len(names(TABLE3, [])) == 11 * 9, "the best row is chosen among the plain ones"
+    assert names(CALIBRATION, []) == {("none", "bucc2018"), ("none", "tatoeba")}
+
+
+def test_only_takes_rows_columns_and_patterns() -> None:
+    assert names(TABLE2, ["mnli"]) == {("mnli", task) for task in TASKS}
+    assert names(TABLE2, ["mnli,xnli", "none, panx"]) == {("mnli", "xnli"), ("none", "panx")}
+    assert names(TABLE2, ["*,xnli"]) == {(row.name, "xnli") for row in rows(MINI)}
+    assert names(TABLE2, ["mnli*,tatoeba"]) == {
+        (row, "tatoeba") for row in ("mnli", "mnli+mlm", "mnli@qab", "mnli@qad", "mnli@qaf")
+    }
+
+
+@pytest.mark.parametrize(
+    ("only", "kind", "nearest"),
+    [("mnly", "row", "mnli"), ("mnli,xnly", "column", "xnli"), (",average", "column", None)],
+)
+def test_an_unknown_cell_is_refused_with_the_nearest_name(
+    only: str, kind: str, nearest: str | None
+) -> None:
+    with pytest.raises(ConfigError, match=f"unknown {kind}") as caught:
+        wanted_cells(MINI, TABLE2, [only])
+    assert nearest is None or f"did you mean {nearest}?" in str(caught.value).replace("'", "")
+
+
+def test_table3_cannot_be_limited_to_some_rows() -> None:
+    with pytest.raises(ConfigError, match="chosen among all rows"):
+        wanted_cells(MINI, TABLE3, ["mnli"])
+    assert names(TABLE3, ["*,xnli"]) == {(row.name, "xnli") for row in rows(MINI)[:11]}
+
+
+def lacking(*absent: str) -> Callable[[Iterable[Part]], list[Source]]:
+    """A machine without these sources."""
+    return lambda parts: [
+        MINI.sources[name] for name in sorted({part.source for part in parts} & set(absent))
+    ]
+
+
+def test_cells_without_data_say_what_is_missing_and_the_others_are_run(
+    builder: StepBuilder,
+) -> None:
+    wanted = wanted_cells(MINI, TABLE2, ["ccg", "none", "multi,xnli"])
+    asked = request(builder, TABLE2, wanted, lacking("ccgbank_1_1.tgz"))
+    assert {key.row for key in asked.impossible} == {"ccg", "multi"}
+    assert {key.row for key in asked.predictions} == {"none"}
+    assert all("ccgbank_1_1.tgz" in reason for reason in asked.impossible.values())
+
+
+def test_a_target_is_evaluated_in_the_languages_that_are_here(builder: StepBuilder) -> None:
+    wanted = [(NONE, TASKS["xquad"]), (NONE, TASKS["tatoeba"])]
+    asked = request(builder, TABLE2, wanted, lacking("xquad.qab.json", "tatoeba.qac-qen.qac"))
+    data = asked.predictions[RunKey("none", 1, "xquad")].inputs["data"].params["languages"]
+    assert "qab" not in data and "qaa" in data
+    found = asked.predictions[RunKey("none", 1, "tatoeba")].params["languages"]
+    assert "qac" not in found and asked.labels["tatoeba"].params["languages"] == found
+    assert set(asked.absent) == {("xquad", "qab"), ("tatoeba", "qac")}
+    assert not asked.impossible
+    # With all of it absent there is nothing to run.
+    every = [part.source for parts in TASKS["tatoeba"].parts.values() for part in parts]
+    nothing = request(builder, TABLE2, wanted[1:], lacking(*every))
+    assert set(nothing.impossible) == {RunKey("none", 1, "tatoeba")} and not nothing.steps
+
+
+def test_requests_merge_and_take_another_row(builder: StepBuilder) -> None:
+    mnli, xnli = row_named(MINI, "mnli"), TASKS["xnli"]
+    first = request(builder, TABLE3, [(NONE, xnli)], nothing_missing)
+    second = request(builder, TABLE3, [(mnli, xnli)], nothing_missing).renamed("best")
+    both = merged([first, second])
+    assert set(both.predictions) == {RunKey("none", 1, "xnli"), RunKey("best", 1, "xnli")}
+    languages = xnli.languages_of(TABLE3.scored_split(xnli))
+    chosen = builder.predictions(mnli, 1, xnli, TABLE3, languages)
+    assert both.predictions[RunKey("best", 1, "xnli")] == chosen
+    assert set(both.labels) == {"xnli"}
+
+
+def results_of(folder: Path, text: str) -> Path:
+    (folder / "xnli").mkdir(parents=True)
+    (folder / "xnli" / "dev-qaa.tsv").write_text(text)
+    return folder
+
+
+def test_publishing_replaces_what_was_there(tmp_path: Path) -> None:
+    folder = tmp_path / "results" / "table2.mini"
+    labels = {"xnli": results_of(tmp_path / "labels", "neutral\n")}
+    publish(folder, {RunKey("none", 1, "xnli"): results_of(tmp_path / "one", "neutral\n")}, labels)
+    publish(
+        folder, {RunKey("mnli", 2, "xnli"): results_of(tmp_path / "two", "entailment\n")}, labels
+    )
+    found = {name: sums.bytes for name, sums in describe_folder(folder).items()}
+    assert found == {
+        "labels/xnli/dev-qaa.tsv": 8,
+        "predictions/mnli/seed-2/xnli/dev-qaa.tsv": 11,
+    }
+    assert [path.name for path in folder.parent.iterdir()] == ["table2.mini"], (
+        "no temporary folder is left"
+    )
+
+
+def test_a_failed_publication_leaves_the_old_one(tmp_path: Path) -> None:
+    folder = tmp_path / "table2.mini"
+    labels = {"xnli": results_of(tmp_path / "labels", "neutral\n")}
+    publish(folder, {}, labels)
+    with pytest.raises(ResourceError, match="cannot"):
+        publish(folder, {RunKey("none", 1, "xnli"): tmp_path / "absent"}, labels)
+    assert (folder / "labels" / "xnli" / "dev-qaa.tsv").read_text() == "neutral\n"
+
+
+def executed(
+    failed: dict[RunKey, str] | None = None,
+    absent: dict[tuple[str, str], str] | None = None,
+    predictions: dict[RunKey, Path] | None = None,
+) -> Executed:
+    return Executed(predictions or {}, {}, failed or {}, absent or {}, {}, [])
+
+
+def measured(session: Session, builder: StepBuilder, done: Executed) -> dict[str, Measurement]:
+    """The cells of the untrained row by their place."""
+    scored = Scored(session, builder, wanted_cells(MINI, session.experiment, []))
+    cells = scored.measure(done, [row_record(NONE)], []).cells
+    return {str(cell.key): cell for cell in cells}
+
+
+def test_cells_without_predictions_have_the_reason_of_their_step(
+    session: Session, builder: StepBuilder
+) -> None:
+    failed = {RunKey("none", 1, "xnli"): "failed: no room left on the disk"}
+    absent = {("pawsx", "qaa"): "not on this machine: x-final.tar.gz"}
+    cells = measured(session, builder, executed(failed, absent))
+    for place in ("none/xnli", "none/xnli/qaa", "none/average"):
+        assert cells[place].reason == failed[RunKey("none", 1, "xnli")]
+    assert cells["none/pawsx/qaa"].reason == absent["pawsx", "qaa"]
+    assert "1 languages are not on this machine" in (cells["none/pawsx"].reason or "")
+    assert "no file" in (cells["none/udpos"].reason or "")
+    assert all(cell.value is None for cell in cells.values())
+
+
+def reporting(folder: Path, task: str, **fields: object) -> Path:
+    """A result of a step that says how it computed."""
+    (folder / task).mkdir(parents=True)
+    (folder / "report.json").write_text(json.dumps({"signature": fields}))
+    return folder
+
+
+def test_signatures_say_what_the_steps_report(
+    session: Session, builder: StepBuilder, tmp_path: Path
+) -> None:
+    runs = {
+        RunKey("none", 1, "bucc2018"): reporting(
+            tmp_path / "one", "bucc2018", layer=2, threshold="oracle", backend="numpy-2"
+        ),
+        RunKey("none", 1, "xnli"): reporting(tmp_path / "two", "xnli", dtype="float32"),
+    }
+    found = {
+        place: cell.signature
+        for place, cell in measured(session, builder, executed(predictions=runs)).items()
+    }
+    assert "thr:oracle" in found["none/bucc2018/qaa"]
+    assert "backend:numpy-2" in found["none/bucc2018"]
+    assert "layer" not in found["none/xnli/qaa"]
+    assert "dtype:float32" in found["none/xnli/qaa"]
+    assert found["none/mlqa_f1/qaa"] != found["none/mlqa_em/qaa"] != found["none/mlqa/qaa"]
+    assert "seed:" not in found["none/tatoeba/qaa"], "nothing was trained"
+    assert "seed:1" in found["none/xnli/qaa"]
+    assert "metric:mean" in found["none/average"] and "layer" not in found["none/average"]
+    for signature in found.values():
+        assert "rev:rrrrrrrrrrrr" in signature and "scale:mini" in signature
+
+
+def test_seeds_that_computed_different_things_are_not_averaged(
+    session: Session, builder: StepBuilder, tmp_path: Path
+) -> None:
+    two = session.scale.model_copy(update={"seeds": (1, 2)})
+    runs = {
+        RunKey("none", 1, "xnli"): reporting(tmp_path / "one", "xnli", dtype="float32"),
+        RunKey("none", 2, "xnli"): reporting(tmp_path / "two", "xnli", dtype="bfloat16"),
+    }
+    with pytest.raises(ArtifactError, match="dtype differs"):
+        measured(replace(session, scale=two), builder, executed(predictions=runs))

@@ -1,0 +1,87 @@
+"""Gains: shown where two rows measure the same thing, and explained where they do not."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+
+import pytest
+
+from stilts_artifact.checking.results import Results
+from stilts_artifact.reporting.console import make_console, show_table
+from stilts_artifact.reporting.figures import language_figures
+from stilts_artifact.reporting.layout import arrange
+from stilts_artifact.reporting.markdown import render_markdown
+from stilts_artifact.reporting.page import render_page
+from stilts_artifact.reporting.runs import Run
+from tests.unit.reporting.synthetic import table2
+
+
+def signed_otherwise(results: Results, row: str, columns: tuple[str, ...], item: str) -> Results:
+    """The results with a further item in the signatures of some cells of a row."""
+    cells = [
+        cell.model_copy(update={"signature": cell.signature.replace("|scale:", f"|{item}|scale:")})
+        if cell.row == row and cell.column in columns
+        else cell
+        for cell in results.cells
+    ]
+    return results.model_copy(update={"cells": cells})
+
+
+def test_a_gain_is_a_difference_of_two_cells() -> None:
+    layout = arrange(table2())
+    measured, base = layout.value("mnli", "xnli"), layout.value("none", "xnli")
+    assert measured is not None and base is not None
+    assert layout.gain("mnli", "xnli") == measured - base
+    assert layout.gain("none", "xnli") is None
+    assert layout.gain_notes() == []
+
+
+def test_there_is_no_gain_over_what_was_measured_otherwise() -> None:
+    layout = arrange(signed_otherwise(table2(), "mnli", ("xnli", "pawsx"), "dtype:bfloat16"))
+    assert layout.gain("mnli", "xnli") is None
+    assert layout.gain("mnli", "xnli", "qaa") is None
+    assert layout.gain("mnli", "udpos") is not None
+    assert layout.gain("qqp", "xnli") is not None
+    assert layout.gain_notes() == [
+        "no gain is shown for MNLI, xnli and 1 more: not measured as XLM-R was "
+        "(dtype = 'bfloat16', not dtype = None)"
+    ]
+
+
+def test_rows_of_other_seeds_are_compared() -> None:
+    layout = arrange(signed_otherwise(table2(), "mnli", ("tatoeba",), "seed:1"))
+    assert layout.gain("mnli", "tatoeba") is not None
+    assert layout.gain_notes() == []
+
+
+def test_a_row_that_was_measured_otherwise_is_never_the_best() -> None:
+    plain = arrange(table2())
+    best = plain.best_row("tatoeba")
+    assert best is not None
+    layout = arrange(signed_otherwise(table2(), best.row, ("tatoeba",), "layer:7"))
+    second = layout.best_row("tatoeba")
+    assert second is not None and second.row != best.row
+    [figure] = [one for one in language_figures(layout, {}) if one.column.name == "tatoeba"]
+    assert figure.other == second.title
+
+
+def console(results: Results) -> str:
+    stream = io.StringIO()
+    show_table(results, make_console(stream))
+    return stream.getvalue()
+
+
+def markdown(results: Results) -> str:
+    return render_markdown([Run(results, "table2.mini.json", "0" * 64)])
+
+
+def page(results: Results) -> str:
+    return render_page([Run(results, "table2.mini.json", "0" * 64)])
+
+
+@pytest.mark.parametrize("show", [console, markdown, page])
+def test_every_report_says_why_a_gain_is_missing(show: Callable[[Results], str]) -> None:
+    note = "no gain is shown for MNLI, xnli"
+    assert note not in show(table2())
+    assert note in show(signed_otherwise(table2(), "mnli", ("xnli",), "dtype:bfloat16"))

@@ -1,0 +1,490 @@
+"""Whatever kills a process, and whenever: readers find old content or new content, whole."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import shutil
+import signal
+import stat
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from stilts_artifact import files
+from stilts_artifact.errors import IntegrityError, ResourceError
+from stilts_artifact.files import (
+    FileManifest,
+    FileSum,
+    LockedFile,
+    LockedFolder,
+    hash_bytes,
+    hash_file,
+    orphaned_files,
+    plain_files,
+    publish_folder,
+    remove_orphans,
+    settle,
+    write_file,
+)
+
+SHA256 = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"  # of "abc", FIPS 180-2
+CALLS = {"open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.scandir", "os.listdir"}
+
+
+def fill(folder: Path, version: str) -> None:
+    """Two files that only together are a version."""
+    (folder / "deep").mkdir()
+    for name in ("one", "deep/two"):
+        (folder / name).write_text(version)
+
+
+def version(folder: Path) -> str | None:
+    """The version that a folder holds, whole; ``None`` if there is no folder."""
+    if not folder.exists():
+        return None
+    found = {name: path.read_text() for name, path in plain_files(folder).items()}
+    assert found.keys() == {"one", "deep/two"}
+    assert len(set(found.values())) == 1
+    return found["one"]
+
+
+def publish(target: Path, text: str) -> None:
+    with publish_folder(target) as made:
+        fill(made, text)
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def killed(action: Callable[[], None], instant: int, *, exchange: bool = True) -> bool:
+    """Run in a process of its own that dies before its ``instant``-th call that touches the disk.
+
+    Returns:
+        Whether it came that far.
+    """
+    child = os.fork()
+    if child == 0:
+        status = 3
+        try:
+            count = 0
+
+            def tick(event: str, *_: object) -> None:
+                nonlocal count
+                if event in CALLS:
+                    if count == instant:
+                        os.kill(os.getpid(), signal.SIGKILL)
+                    count += 1
+
+            original, fsync, flock = files._exchange, os.fsync, fcntl.flock
+
+            def swap(one: Path, other: Path) -> bool:
+                tick("open")
+                return exchange and original(one, other)
+
+            def noted_fsync(file: int) -> None:
+                tick("open")
+                fsync(file)
+
+            def noted_flock(file: int, operation: int) -> None:
+                tick("open")
+                flock(file, operation)
+
+            files._exchange, os.fsync, fcntl.flock = swap, noted_fsync, noted_flock
+            sys.addaudithook(tick)
+            action()
+            status = 0
+        finally:
+            os._exit(status)
+    _, result = os.waitpid(child, 0)
+    assert os.WIFSIGNALED(result) or os.WEXITSTATUS(result) == 0
+    return os.WIFSIGNALED(result)
+
+
+def instants(run: Callable[[int], bool]) -> int:
+    """Run with every instant until one is never reached; their number."""
+    instant = 0
+    while run(instant):
+        instant += 1
+    return instant
+
+
+# --- sums ---------------------------------------------------------------------------------------
+
+
+def test_sums_are_size_and_sha256(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"abc")
+    assert hash_file(tmp_path / "file") == hash_bytes(b"abc") == FileSum(3, SHA256)
+    assert str(FileSum(3, SHA256)) == f"3 bytes, sha256 {SHA256}"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    path = tmp_path / "folder"
+    path.mkdir()
+    fill(path, "abc")
+    return path
+
+
+def test_a_manifest_is_true_of_the_files_it_was_made_of(folder: Path) -> None:
+    manifest = FileManifest.of(plain_files(folder))
+    assert manifest.files == {"deep/two": FileSum(3, SHA256), "one": FileSum(3, SHA256)}
+    manifest.verify(plain_files(folder), folder, "result")
+    assert FileManifest.from_json(manifest.to_json()) == manifest
+
+
+@pytest.mark.parametrize(
+    ("spoil", "what", "name"),
+    [
+        (lambda folder: (folder / "one").unlink(), "file of the result is missing", "one"),
+        (lambda folder: (folder / "more").touch(), "file that the manifest does not know", "more"),
+        (lambda folder: (folder / "one").write_text("abd"), "file is altered", "one"),
+        (lambda folder: (folder / "deep/two").write_text("ab"), "file is truncated", "deep/two"),
+        (lambda folder: (folder / "one").write_text("abcd"), "file is too long", "one"),
+    ],
+)
+def test_a_manifest_names_the_file_that_is_not_as_it_was(
+    folder: Path, spoil: Callable[[Path], None], what: str, name: str
+) -> None:
+    manifest = FileManifest.of(plain_files(folder))
+    spoil(folder)
+    with pytest.raises(IntegrityError) as caught:
+        manifest.verify(plain_files(folder), folder, "result", fix="make it anew")
+    assert (caught.value.what, caught.value.where) == (what, str(folder / name))
+    assert caught.value.fix == "make it anew"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        [],
+        {"a": {"bytes": 1}},
+        {"a": {"bytes": "1", "sha256": SHA256}},
+        {"a": {"bytes": True, "sha256": SHA256}},
+        {"a": {"bytes": 1, "sha256": SHA256, "more": 1}},
+        {"../a": {"bytes": 1, "sha256": SHA256}},
+        {"/a": {"bytes": 1, "sha256": SHA256}},
+        {"a//b": {"bytes": 1, "sha256": SHA256}},
+        {"": {"bytes": 1, "sha256": SHA256}},
+    ],
+    ids=str,
+)
+def test_a_manifest_of_another_form_is_refused(content: object) -> None:
+    with pytest.raises(ValueError):
+        FileManifest.from_json(content)
+
+
+# --- one file -----------------------------------------------------------------------------------
+
+
+def test_a_written_file_replaces_the_old_one_and_leaves_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "f.json"
+    write_file(path, b"old")
+    write_file(path, b"new")
+    assert path.read_bytes() == b"new"
+    assert names(path.parent) == ["f.json"]
+
+
+def test_a_full_disk_keeps_the_old_file_and_leaves_no_part(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "f.json"
+    write_file(path, b"old")
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(ResourceError, match="free 3 bytes"):
+        write_file(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert names(tmp_path) == ["f.json"]
+
+
+def test_a_file_written_by_a_process_killed_at_any_instant(tmp_path: Path) -> None:
+    path = tmp_path / "f.json"
+
+    def run(instant: int) -> bool:
+        write_file(path, b"old")
+        dead = killed(lambda: write_file(path, b"new"), instant)
+        assert path.read_bytes() in (b"old", b"new")
+        write_file(path, b"next")
+        assert names(tmp_path) == ["f.json"], instant
+        return dead
+
+    assert instants(run) > 5
+
+
+def test_files_are_readable_as_the_umask_allows(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        write_file(tmp_path / "f.json", b"")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "f.json").stat().st_mode) == 0o640
+
+
+# --- locks --------------------------------------------------------------------------------------
+
+
+def test_only_the_work_of_dead_writers_is_orphaned(tmp_path: Path) -> None:
+    living, dead = LockedFile(tmp_path, "a.b"), LockedFile(tmp_path, "a.b")
+    other = LockedFile(tmp_path, "a")
+    for file in (dead, other):
+        file.write(b"abc")
+        file.release()
+    assert orphaned_files(tmp_path, "a.b") == [dead.path]
+    living.remove()
+    assert not living.path.exists()
+
+
+def test_a_folder_of_a_dead_writer_is_taken_over_with_all_it_holds(tmp_path: Path) -> None:
+    dead = LockedFolder.create(tmp_path, "a")
+    (dead.path / "checkpoint").touch()
+    dead.release()
+    taken = LockedFolder.take(tmp_path, "a")
+    assert (taken.path / "checkpoint").exists() and not dead.path.exists()
+    other = LockedFolder.take(tmp_path, "a")
+    assert names(other.path) == ["lock"]
+    remove_orphans(tmp_path)
+    assert len(names(tmp_path)) == 2
+    for owned in (taken, other):
+        owned.remove()
+    assert names(tmp_path) == []
+
+
+def test_what_a_process_killed_at_any_instant_was_making_is_removed(tmp_path: Path) -> None:
+    def run(instant: int) -> bool:
+        dead = killed(lambda: LockedFolder.create(tmp_path, "a").remove(), instant)
+        remove_orphans(tmp_path)
+        assert names(tmp_path) == [], instant
+        return dead
+
+    assert instants(run) > 5
+
+
+def test_a_folder_robbed_before_it_has_its_lock_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flock = fcntl.flock
+    made: list[str] = []
+
+    def late(file: int, operation: int) -> None:
+        if not made:
+            made.extend(names(tmp_path))
+            remove_orphans(tmp_path)  # by a process that is faster
+        flock(file, operation)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    owned = LockedFolder.create(tmp_path, "a")
+    assert names(tmp_path) == [owned.path.name] != made
+    remove_orphans(tmp_path)
+    assert owned.path.exists()
+
+
+# --- one folder ---------------------------------------------------------------------------------
+
+
+@pytest.fixture(params=["exchange", "two renames"])
+def exchange(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[bool]:
+    """Both ways to replace a folder; the second is that of file systems without the first."""
+    if request.param == "two renames":
+        monkeypatch.setattr(files, "_exchange", lambda one, other: False)
+    return request.param == "exchange"
+
+
+def test_this_system_exchanges_folders(tmp_path: Path) -> None:
+    """Else the tests below would try the second way twice."""
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        fill(tmp_path / name, name)
+    assert files._exchange(tmp_path / "a", tmp_path / "b")
+    assert (version(tmp_path / "a"), version(tmp_path / "b")) == ("b", "a")
+
+
+@pytest.mark.usefixtures("exchange")
+def test_a_published_folder_replaces_the_old_one_and_leaves_nothing_else(tmp_path: Path) -> None:
+    target = tmp_path / "new" / "table2.mini"
+    publish(target, "old")
+    assert version(target) == "old"
+    with publish_folder(target) as made:
+        fill(made, "new")
+        assert version(target) == "old"
+    assert version(target) == "new"
+    assert names(target.parent) == ["table2.mini"]
+
+
+def test_a_block_that_raises_publishes_nothing(tmp_path: Path) -> None:
+    publish(tmp_path / "run", "old")
+    with pytest.raises(ZeroDivisionError), publish_folder(tmp_path / "run") as made:
+        fill(made, "new")
+        raise ZeroDivisionError
+    assert version(tmp_path / "run") == "old"
+    assert names(tmp_path) == ["run"]
+
+
+def test_a_folder_behind_a_link_is_replaced_where_it_lies(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "disk" / "run")
+    publish(tmp_path / "link", "old")
+    publish(tmp_path / "link", "new")
+    assert (tmp_path / "link").is_symlink() and version(tmp_path / "disk" / "run") == "new"
+
+
+@pytest.mark.parametrize("killer", ["first", "replacing"])
+def test_a_folder_published_by_a_process_killed_at_any_instant(
+    tmp_path: Path, exchange: bool, killer: str
+) -> None:
+    target = tmp_path / "run"
+    old = None if killer == "first" else "old"
+
+    def run(instant: int) -> bool:
+        shutil.rmtree(target, ignore_errors=True)
+        if old:
+            publish(target, old)
+        dead = killed(lambda: publish(target, "new"), instant, exchange=exchange)
+        if not exchange:
+            settle(target)
+        assert version(target) in (old, "new"), instant
+        publish(target, "next")
+        assert version(target) == "next"
+        assert names(tmp_path) == ["run"], instant
+        return dead
+
+    assert instants(run) > 20
+
+
+def test_a_publisher_killed_after_one_that_was_killed_between_its_renames(tmp_path: Path) -> None:
+    """The only whole content is then in a dead publisher's folder; nobody may remove it."""
+    before, now = tmp_path / "before", tmp_path / "now"
+    publish(before / "run", "old")
+    first = 0
+    while killed(lambda: publish(before / "run", "new"), first, exchange=False):
+        if not (before / "run").exists():
+            break
+        publish(before / "run", "old")
+        first += 1
+    assert not (before / "run").exists()
+
+    def run(instant: int) -> bool:
+        shutil.rmtree(now, ignore_errors=True)
+        shutil.copytree(before, now)
+        dead = killed(lambda: publish(now / "run", "newer"), instant, exchange=False)
+        settle(now / "run")
+        assert version(now / "run") in ("old", "newer"), instant
+        publish(now / "run", "next")
+        assert names(now) == ["run"], instant
+        return dead
+
+    assert instants(run) > 20
+
+
+def at_once(write: Callable[[str], None], turns: int) -> None:
+    """Three processes that write ``"<process> <turn>"`` as fast as they can."""
+    children = []
+    for number in range(3):
+        child = os.fork()
+        if child == 0:
+            status = 3
+            try:
+                for turn in range(turns):
+                    write(f"{number} {turn}")
+                status = 0
+            finally:
+                os._exit(status)
+        children.append(child)
+    assert [os.waitpid(child, 0)[1] for child in children] == [0] * 3
+
+
+def test_several_writers_of_one_file_at_once(tmp_path: Path) -> None:
+    at_once(lambda text: write_file(tmp_path / "f.json", text.encode()), turns=50)
+    assert (tmp_path / "f.json").read_text() in {f"{number} 49" for number in range(3)}
+    assert names(tmp_path) == ["f.json"]
+
+
+@pytest.mark.usefixtures("exchange")
+def test_several_publishers_at_once(tmp_path: Path) -> None:
+    target = tmp_path / "run"
+    at_once(lambda text: publish(target, text), turns=25)
+    assert version(target) in {f"{number} 24" for number in range(3)}
+    assert names(tmp_path) == ["run"]
+
+
+def test_publishers_that_come_between_the_two_renames_of_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "run"
+    publish(target, "old")
+    original, others = files.move_into_place, ["second", "first"]
+
+    def late(made: Path, place: Path) -> bool:
+        if not place.exists() and others:
+            monkeypatch.setattr(files, "move_into_place", original)
+            publish(target, others.pop())
+            monkeypatch.setattr(files, "move_into_place", late)
+        return original(made, place)
+
+    monkeypatch.setattr(files, "_exchange", lambda one, other: False)
+    monkeypatch.setattr(files, "_SWAP_SECONDS", 0.0)
+    monkeypatch.setattr(files, "move_into_place", late)
+    publish(target, "last")
+    assert not others
+    assert version(target) == "last"
+    assert names(tmp_path) == ["run"]
+
+
+def test_a_reader_finds_a_folder_at_every_instant_of_an_exchange(tmp_path: Path) -> None:
+    target = tmp_path / "run"
+    publish(target, "old")
+    child = os.fork()
+    if child == 0:
+        try:
+            for turn in range(200):
+                publish(target, str(turn))
+        finally:
+            os._exit(0)
+    looks = 0
+    while os.waitpid(child, os.WNOHANG) == (0, 0):
+        assert target.is_dir()
+        looks += 1
+    assert looks > 100
+
+
+@pytest.mark.usefixtures("exchange")
+def test_a_disk_that_fills_up_keeps_the_old_folder_and_says_how_much_is_needed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(tmp_path / "run", "old")
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with (
+        pytest.raises(ResourceError, match="free 12,345 bytes"),
+        publish_folder(tmp_path / "run") as made,
+    ):
+        (made / "one").write_bytes(bytes(12_345))
+        monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(ResourceError, match="no room left"), publish_folder(tmp_path / "run"):
+        full()
+    assert version(tmp_path / "run") == "old"
+    assert names(tmp_path) == ["run"]
+
+
+def test_a_fault_of_a_file_elsewhere_is_not_put_down_to_this_disk(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError), publish_folder(tmp_path / "run"):
+        (tmp_path / "absent").read_bytes()
+    with pytest.raises(ResourceError), publish_folder(tmp_path / "run") as made:
+        (made / "absent" / "file").write_bytes(b"")
+
+
+def test_a_folder_that_cannot_be_made_is_a_resource_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ResourceError), publish_folder(tmp_path / "file" / "run"):
+        pass
+    with pytest.raises(ResourceError), publish_folder(tmp_path / "file"):
+        pass
+    assert names(tmp_path) == ["file"]
