@@ -14,7 +14,10 @@ import json
 import os
 import platform
 import random
+import shutil
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -23,6 +26,7 @@ from typing import Any
 
 import numpy as np
 
+import stilts_artifact
 from stilts_artifact import __version__
 from stilts_artifact.benchmark import load_benchmark
 from stilts_artifact.benchmark.experiments import NONE, experiment_named, rows
@@ -34,6 +38,7 @@ from stilts_artifact.checking.results import (
     dump_results,
     results_path,
 )
+from stilts_artifact.checking.sums import expected_root
 from stilts_artifact.domain.cells import CellKey, Verdict
 from stilts_artifact.domain.signature import Signature
 from stilts_artifact.domain.tasks import Benchmark, Split, Task, TaskForm
@@ -258,6 +263,29 @@ def one_by_one(folder: Path, benchmark: Benchmark, names: Sequence[str]) -> dict
     return found
 
 
+def recorded_checkout(folder: Path, results: Path) -> Path:
+    """A copy of this package whose baseline is the made-up run: it has other labels and values."""
+    package = Path(stilts_artifact.__file__).parent
+    shutil.copytree(package, folder / package.name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(expected_root(), folder / "expected_results")
+    run_command(folder, "record", "--table", "2", "--scale", "mini", "--results", str(results))
+    return folder
+
+
+def run_command(checkout: Path, *arguments: str) -> None:
+    """The command as a user runs it in a checkout, interpreter start included."""
+    finished = subprocess.run(
+        [sys.executable, "-m", "stilts_artifact", *arguments],
+        cwd=checkout,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    if finished.returncode != 0:
+        sys.exit(finished.stderr or f"exit {finished.returncode}")
+
+
 def seconds(work: Callable[[], object]) -> float:
     """Wall time of one call."""
     started = time.perf_counter()
@@ -266,7 +294,7 @@ def seconds(work: Callable[[], object]) -> float:
 
 
 def main() -> None:
-    """Run both in turn and print medians and the ratio."""
+    """Run all three in turn and print medians and the ratio."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -274,10 +302,11 @@ def main() -> None:
     options = parser.parse_args()
     benchmark = load_benchmark("mini")
     names = [row.name for row in rows(benchmark)]
-    with tempfile.TemporaryDirectory() as scratch:
+    with tempfile.TemporaryDirectory() as scratch, tempfile.TemporaryDirectory() as other:
         results = Path(scratch)
         made = make_run(results, benchmark)
         folder, experiment = results / "table2.mini", experiment_named("table2")
+        checkout = recorded_checkout(Path(other), results)
         fast, slow = (
             table_values(folder, benchmark, experiment, names, [0]),
             one_by_one(folder, benchmark, names),
@@ -286,6 +315,9 @@ def main() -> None:
         works: dict[str, Callable[[], object]] = {
             "one pass": lambda: table_values(folder, benchmark, experiment, names, [0]),
             "one by one": lambda: one_by_one(folder, benchmark, names),
+            "check --all": lambda: run_command(
+                checkout, "check", "--all", "--results", str(results)
+            ),
         }
         times = {
             name: [seconds(work) for _ in range(options.rounds)] for name, work in works.items()

@@ -23,7 +23,6 @@ from stilts_artifact.checking.expected import (
     ENTERED_HEADER,
     Entry,
     ExpectedTable,
-    csv_lines,
     is_printed_number,
     is_source,
     load_entered,
@@ -32,14 +31,15 @@ from stilts_artifact.checking.expected import (
     with_entries,
 )
 from stilts_artifact.checking.sums import refresh_sums, sums_root
-from stilts_artifact.documents import read_document
+from stilts_artifact.documents import parse_csv, read_document
 from stilts_artifact.domain.cells import CellKey, ExpectedCell
 from stilts_artifact.domain.tasks import Task
 from stilts_artifact.errors import ConfigError, unknown_name
 from stilts_artifact.files import write_file
 from stilts_artifact.metrics.tables import Column, table_columns
 
-_HEADER = ("row", "column", "language", "value", "source")
+_COLUMNS = ("row", "column", "value")
+_OPTIONAL = ("language", "source")
 
 
 def parse_cell(text: str) -> CellKey:
@@ -69,15 +69,15 @@ def read_entries(path: Path, source: str | None) -> list[Entry]:
     Raises:
         DataError: the file cannot be read or a line does not have its header's fields.
     """
-    lines = csv_lines(read_document(path), str(path), _HEADER, optional=("language", "source"))
+    rows = parse_csv(read_document(path), str(path), _COLUMNS, optional=_OPTIONAL)
     return [
         Entry(
-            CellKey(line["row"], line["column"], line.get("language") or None),
-            line["value"].strip(),
-            line.get("source") or source or "",
-            where,
+            CellKey(row.cells["row"], row.cells["column"], row.cells.get("language") or None),
+            row.cells["value"].strip(),
+            row.cells.get("source") or source or "",
+            row.where,
         )
-        for where, line in lines
+        for row in rows
     ]
 
 

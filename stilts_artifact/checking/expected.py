@@ -7,10 +7,8 @@ it was shipped.
 
 from __future__ import annotations
 
-import csv
-import io
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Literal
@@ -27,7 +25,7 @@ from pydantic import (
 from stilts_artifact.benchmark.experiments import Experiment, experiment_named
 from stilts_artifact.checking.sums import expected_root, read_protected, read_sums, sums_root
 from stilts_artifact.config.schema import ScaleName
-from stilts_artifact.documents import parse_yaml
+from stilts_artifact.documents import parse_csv, parse_yaml
 from stilts_artifact.domain.cells import CellKey, ExpectedCell
 from stilts_artifact.domain.signature import Signature
 from stilts_artifact.errors import ConfigError, DataError
@@ -259,14 +257,15 @@ def load_entered(path: Path) -> dict[str, dict[CellKey, Entry]]:
     if not path.is_file() and not recorded:
         return {}
     entered: dict[str, dict[CellKey, Entry]] = {}
-    for where, line in csv_lines(read_protected(path), str(path), ENTERED_HEADER):
-        key = CellKey(line["row"], line["column"], line["language"] or None)
-        entry = Entry(key, line["value"], line["source"], where, line["replaces"])
-        cells = entered.setdefault(_experiment_of(line["experiment"], where), {})
+    for row in parse_csv(read_protected(path), str(path), ENTERED_HEADER):
+        found, where = row.cells, row.where
+        key = CellKey(found["row"], found["column"], found["language"] or None)
+        entry = Entry(key, found["value"], found["source"], where, found["replaces"])
+        cells = entered.setdefault(_experiment_of(found["experiment"], where), {})
         if key in cells:
             raise DataError("cell entered twice", where=f"{where}: {key}")
         if not is_printed_number(entry.printed) or not is_source(entry.source):
-            raise DataError("not an entered value", where=f"{where}: {key}", got=str(line))
+            raise DataError("not an entered value", where=f"{where}: {key}", got=str(found))
         cells[key] = entry
     return entered
 
@@ -286,46 +285,6 @@ def is_printed_number(text: str) -> bool:
 def is_source(text: str) -> bool:
     """Whether a text can stand as a source: something printable, and not a page of it."""
     return 1 <= len(text.strip()) <= _LONGEST_SOURCE and text.isprintable()
-
-
-def csv_lines(
-    data: bytes, where: str, header: Sequence[str], optional: Sequence[str] = ()
-) -> Iterator[tuple[str, dict[str, str]]]:
-    """The lines of a CSV file by field, each with its place for a message.
-
-    Args:
-        header: the fields; all of them, each once, in any order.
-        optional: those of them that may be absent.
-
-    Raises:
-        DataError: not UTF-8, not CSV, another header, or a line that does not have its fields.
-    """
-    try:
-        text = data.decode("utf-8-sig")  # as spreadsheets write it
-    except UnicodeDecodeError as error:
-        raise DataError("bytes that are not UTF-8", where=where, got=str(error)) from error
-    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
-    fields = list(reader.fieldnames or [])
-    missing = set(header) - set(optional) - set(fields)
-    if missing or set(fields) - set(header) or len(set(fields)) < len(fields):
-        raise DataError(
-            "not a table of entries",
-            where=f"{where}:1",
-            got=",".join(fields),
-            expected=",".join(header),
-        )
-    try:
-        for line in reader:
-            place = f"{where}:{reader.line_num}"
-            if None in line or None in line.values():
-                raise DataError(
-                    "line of another length", where=place, expected=f"{len(fields)} fields"
-                )
-            yield place, line
-    except csv.Error as error:
-        raise DataError(
-            "not CSV", where=f"{where}:{reader.reader.line_num}", got=str(error)
-        ) from error
 
 
 def load_shipped(path: Path) -> ExpectedTable:

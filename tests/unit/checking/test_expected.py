@@ -17,6 +17,7 @@ from stilts_artifact.checking.results import Results, dump_results
 from stilts_artifact.checking.sums import expected_root, refresh_sums
 from stilts_artifact.config.load import load_scale
 from stilts_artifact.data.library import Library
+from stilts_artifact.data.store import FileStore
 from stilts_artifact.domain.cells import CellKey, Verdict
 from stilts_artifact.errors import ArtifactError, DataError
 from stilts_artifact.experiments import outcome
@@ -133,7 +134,7 @@ def test_expected_values_that_are_gone_stop_reproduce_and_check_alike(
     monkeypatch.setattr(expected, "expected_root", lambda: root)
     table1, scale = experiment_named("table1"), load_scale("mini")
     nothing = Measured([], [], [], [])
-    monkeypatch.setattr(outcome, "MEASURES", {"table1": lambda _: nothing})
+    monkeypatch.setattr("stilts_artifact.experiments.table1.measure", lambda _: nothing)
     session = Session(
         experiment=table1,
         scale=scale,
