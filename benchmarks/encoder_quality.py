@@ -28,10 +28,9 @@ from stilts_artifact.forms import SEARCH
 from stilts_artifact.metrics.score import score_folders
 from stilts_artifact.miniworld import serve
 from stilts_artifact.model.loading import load_encoder
-from stilts_artifact.pipeline.tasks.labels import labels
 from stilts_artifact.pipeline.tasks.predict import predict
-from stilts_artifact.pipeline.tasks.prepare import Preparation, prepare
-from stilts_artifact.pipeline.tasks.target import target
+from stilts_artifact.pipeline.tasks.prepare import Preparation, labels, prepare
+from stilts_artifact.pipeline.tasks.train import target
 from stilts_artifact.pretraining.card import record_quality
 from stilts_artifact.retrieval.encode import View
 from stilts_artifact.retrieval.sweep import search_language, sweep

@@ -27,11 +27,13 @@ def _distinct(seeds: tuple[int, ...]) -> tuple[int, ...]:
     return seeds
 
 
-class _Section(BaseModel):
+class Section(BaseModel):
+    """What is written in full or refused: strict types, nothing unknown, never changed."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
-class EncoderChoice(_Section):
+class EncoderChoice(Section):
     """What phase (i) hands over.
 
     Attributes:
@@ -45,7 +47,7 @@ class EncoderChoice(_Section):
     revision: str | None
 
 
-class Retrieval(_Section):
+class Retrieval(Section):
     """How sentences are embedded and mined.
 
     Attributes:
@@ -63,7 +65,7 @@ class Retrieval(_Section):
     engine: Literal["auto", "shared", "faiss", "faiss-gpu"]
 
 
-class TaskTraining(_Section):
+class TaskTraining(Section):
     """How one task is trained.
 
     Attributes:
@@ -80,7 +82,7 @@ class TaskTraining(_Section):
     train_rows: Cap
 
 
-class SharedTraining(_Section):
+class SharedTraining(Section):
     """What all training runs of a scale share: its section ``training``.
 
     Attributes:
@@ -107,23 +109,35 @@ class SharedTraining(_Section):
     length_pool: Positive
 
 
-class TrainingConfig(SharedTraining):
-    """Everything but tasks and encoder that decides the result of one training run.
+class SeedlessTraining(SharedTraining):
+    """Everything but tasks, encoder and seed that decides the result of one training run.
 
-    It is part of the key of the run's step, and handed to the training loop as it is.
+    It is part of the key of the run's step, where the seed is a parameter of its own.
 
     Attributes:
-        seed: of heads, order, dropout and masks.
         learning_rate: its peak.
         dtype: of the arithmetic on a GPU; a CPU computes in float32.
     """
 
-    seed: int
     learning_rate: Rate
     dtype: Dtype
 
+    def seeded(self, seed: int) -> TrainingConfig:
+        """The same for one seed."""
+        return TrainingConfig(seed=seed, **self.model_dump())
 
-class Mixture(_Section):
+
+class TrainingConfig(SeedlessTraining):
+    """The same with a seed, as it is handed to the training loop.
+
+    Attributes:
+        seed: of heads, order, dropout and masks.
+    """
+
+    seed: int
+
+
+class Mixture(Section):
     """What several tasks trained together share.
 
     Attributes:
@@ -137,7 +151,7 @@ class Mixture(_Section):
     learning_rate: Rate
 
 
-class MaskedLanguage(_Section):
+class MaskedLanguage(Section):
     """Masked language modelling that goes on in phase (ii).
 
     Attributes:
@@ -181,7 +195,7 @@ def _complete(role: Role) -> AfterValidator:
     return AfterValidator(check)
 
 
-class Scale(_Section):
+class Scale(Section):
     """How large a run is, and what its result means.
 
     Attributes:
@@ -234,12 +248,12 @@ class Scale(_Section):
 
     def training_config(self, seed: int, learning_rate: float) -> TrainingConfig:
         """The settings of one training run."""
-        return TrainingConfig(
-            seed=seed,
-            learning_rate=learning_rate,
-            dtype=self.dtype,
-            **self.training.model_dump(),
-        )
+        return self.seedless_training(learning_rate).seeded(seed)
+
+    def seedless_training(self, learning_rate: float) -> SeedlessTraining:
+        """The settings that the runs of all seeds share."""
+        shared = self.training.model_dump()
+        return SeedlessTraining(learning_rate=learning_rate, dtype=self.dtype, **shared)
 
     def learning_rate(self, tasks: tuple[str, ...], mlm: bool) -> float:
         """Peak learning rate of an intermediate run on these tasks.

@@ -22,6 +22,20 @@ from stilts_artifact.experiments.session import Session
 from stilts_artifact.forms import form_of
 from stilts_artifact.model.hub import revision_of
 from stilts_artifact.pipeline.step import Step
+from stilts_artifact.pipeline.tasks.params import (
+    EncoderParams,
+    IntermediateParams,
+    LabelsParams,
+    PredictParams,
+    PrepareParams,
+    RetrievalOptions,
+    RetrieveParams,
+    Schedule,
+    TargetParams,
+    TaskSchedule,
+    TextParams,
+    TextSchedule,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +62,7 @@ class StepBuilder:
 
     def encoder(self) -> Step:
         """Phase (i)."""
-        return Step("encoder", {"name": self.scale.encoder.name, "revision": self.revision})
+        return EncoderParams(name=self.scale.encoder.name, revision=self.revision).step()
 
     def intermediate(self, row: Row, seed: int) -> Step:
         """Phase (ii): the encoder of a row; that of phase (i) for the row without a task."""
@@ -62,9 +76,7 @@ class StepBuilder:
             )
         if row.mlm:
             inputs["text"] = self._text()
-        params = {"tasks": list(row.tasks), "mlm": row.mlm, "language": row.language, "seed": seed}
-        recipe = self._intermediate_recipe(row, seed)
-        return Step("intermediate", {**params, "recipe": recipe}, inputs)
+        return self._intermediate_params(row, seed).step(inputs)
 
     def target(self, row: Row, seed: int, task: Task) -> Step:
         """Phase (iii), training: a row's encoder fine-tuned on the pivot's data of a target."""
@@ -78,12 +90,13 @@ class StepBuilder:
         if selection is not None:
             inputs["dev"] = self._prepared(selection, Split.DEV, source_language)
         tuning = self.tuning(name)
-        recipe = {
-            "epochs": tuning.epochs,
-            "batch": tuning.batch,
-            "training": self._training(seed, tuning.learning_rate),
-        }
-        return Step("target", {"task": name, "seed": seed, "recipe": recipe}, inputs)
+        params = TargetParams(
+            task=name,
+            seed=seed,
+            schedule=Schedule(epochs=tuning.epochs, batch=tuning.batch),
+            training=self.scale.seedless_training(tuning.learning_rate),
+        )
+        return params.step(inputs)
 
     def predictions(
         self, row: Row, seed: int, task: Task, experiment: Experiment, languages: Sequence[str]
@@ -93,17 +106,15 @@ class StepBuilder:
         if not form_of(task).is_trained:
             return self._retrieval(row, seed, task, experiment, languages)
         data = self._prepared(task.name, split, languages)
-        params = {
-            "benchmark": self.benchmark.name,
-            "task": task.name,
-            "split": split,
-            "dtype": self.scale.dtype,
-        }
-        return Step("predict", params, {"model": self.target(row, seed, task), "data": data})
+        params = PredictParams(
+            benchmark=self.benchmark.name, task=task.name, split=split, dtype=self.scale.dtype
+        )
+        return params.step({"model": self.target(row, seed, task), "data": data})
 
     def labels(self, task: Task, experiment: Experiment, languages: Sequence[str]) -> Step:
         """The gold that a target's predictions are scored against."""
-        return Step("labels", self._data(task.name, experiment.scored_split(task), languages))
+        data = self._data(task.name, experiment.scored_split(task), languages)
+        return LabelsParams(**data).step()
 
     def training_parts(self, row: Row, task: Task) -> list[Part]:
         """Everything upstream that a row's model of a target is trained and chosen on."""
@@ -164,24 +175,25 @@ class StepBuilder:
             for part in self.evaluation_parts(task, experiment, language)
         )
         own = {**self.scale.retrieval.model_dump(), "dtype": self.scale.dtype}
-        options = own | dict(experiment.retrieval)
-        return Step(
-            "retrieve", {**data, "options": options}, {"encoder": self.intermediate(row, seed)}
+        options = RetrievalOptions.model_validate(own | dict(experiment.retrieval))
+        return RetrieveParams(**data, options=options).step(
+            {"encoder": self.intermediate(row, seed)}
         )
 
     def _prepared(self, name: str, split: Split, languages: Sequence[str]) -> Step:
-        params = {**self._data(name, split, languages), "max_length": self.tuning(name).max_length}
-        return Step("prepare", params, {"encoder": self.encoder()})
+        data = self._data(name, split, languages)
+        params = PrepareParams(**data, max_length=self.tuning(name).max_length)
+        return params.step({"encoder": self.encoder()})
 
     def _text(self) -> Step:
-        params = {
-            "benchmark": self.benchmark.name,
-            "languages": list(self.benchmark.text),
-            "rows": self.scale.mlm.rows,
-            "max_length": self.scale.mlm.max_length,
-            "sources": self._pins(self.benchmark.text.values()),
-        }
-        return Step("text", params, {"encoder": self.encoder()})
+        params = TextParams(
+            benchmark=self.benchmark.name,
+            languages=tuple(self.benchmark.text),
+            rows=self.scale.mlm.rows,
+            max_length=self.scale.mlm.max_length,
+            sources=self._pins(self.benchmark.text.values()),
+        )
+        return params.step({"encoder": self.encoder()})
 
     def _data(self, name: str, split: Split, languages: Sequence[str]) -> dict[str, Any]:
         """What names some data: task, split, languages, how much of it, and the bytes it is in."""
@@ -191,7 +203,7 @@ class StepBuilder:
             "benchmark": self.benchmark.name,
             "task": name,
             "split": split,
-            "languages": list(languages),
+            "languages": tuple(languages),
             "rows": self._rows(task, split),
             "sources": self._pins([*parts, *self._label_parts(name)]),
         }
@@ -209,29 +221,23 @@ class StepBuilder:
         """How a task is trained; a target that another one is trained for, as that one."""
         return self.scale.tuning(self.benchmark.tasks[name].tuning or name)
 
-    def _intermediate_recipe(self, row: Row, seed: int) -> dict[str, Any]:
+    def _intermediate_params(self, row: Row, seed: int) -> IntermediateParams:
         scale = self.scale
-        cap = scale.cap(row.tasks, row.mlm)
-        tasks = {
-            name: {
-                "epochs": self.tuning(name).epochs,
-                "batch": self.tuning(name).batch,
-                "cap": cap,
-            }
-            for name in row.tasks
-        }
-        text = {
-            "probability": scale.mlm.probability,
-            "epochs": scale.mlm.epochs,
-            "batch": scale.mlm.batch,
-            "cap": cap,
-        }
-        training = self._training(seed, scale.learning_rate(row.tasks, row.mlm))
-        return {"tasks": tasks, "training": training} | ({"mlm": text} if row.mlm else {})
+        cap, mlm = scale.cap(row.tasks, row.mlm), scale.mlm
+        text = TextSchedule(
+            epochs=mlm.epochs, batch=mlm.batch, cap=cap, probability=mlm.probability
+        )
+        return IntermediateParams(
+            tasks={name: self._task_schedule(name, cap) for name in row.tasks},
+            mlm=text if row.mlm else None,
+            language=row.language,
+            seed=seed,
+            training=scale.seedless_training(scale.learning_rate(row.tasks, row.mlm)),
+        )
 
-    def _training(self, seed: int, learning_rate: float) -> dict[str, Any]:
-        """A :class:`TrainingConfig`; but its seed is a step's own parameter, to be in its label."""
-        return self.scale.training_config(seed, learning_rate).model_dump(exclude={"seed"})
+    def _task_schedule(self, name: str, cap: int | None) -> TaskSchedule:
+        tuning = self.tuning(name)
+        return TaskSchedule(epochs=tuning.epochs, batch=tuning.batch, cap=cap)
 
     def _pins(self, parts: Iterable[Part]) -> dict[str, str]:
         return {name: self.pins[name] for name in sorted({part.source for part in parts})}

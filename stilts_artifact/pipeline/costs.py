@@ -10,9 +10,18 @@ from importlib import resources
 from typing import Any
 
 from stilts_artifact.documents import parse_yaml
+from stilts_artifact.domain.tasks import Split
 from stilts_artifact.errors import unknown_name
 from stilts_artifact.pipeline.job import Device
 from stilts_artifact.pipeline.step import Graph, KeyedStep
+from stilts_artifact.pipeline.tasks.params import (
+    IntermediateParams,
+    PrepareParams,
+    RetrieveParams,
+    SplitParams,
+    TargetParams,
+    TextParams,
+)
 
 _PROBE_SECONDS = 0.5
 _FILE = "throughput.yaml"
@@ -167,35 +176,36 @@ def _timed(matrix: Any, gpu: bool) -> float:
     return time.perf_counter() - began
 
 
-def _prepared(costs: Costs, step: KeyedStep, graph: Graph) -> float:
+def _split(costs: Costs, params: SplitParams) -> float:
     """Tokens of prepared or raw data, every language once."""
-    params = step.params
-    extent = costs.tasks[params["task"]]
-    rows = extent.train if params["split"] == "train" else extent.rows
-    if params.get("rows") is not None:
-        rows = min(rows, params["rows"])
-    return float(rows * extent.tokens * len(params["languages"]))
+    extent = costs.tasks[params.task]
+    rows = extent.train if params.split is Split.TRAIN else extent.rows
+    if params.rows is not None:
+        rows = min(rows, params.rows)
+    return float(rows * extent.tokens * len(params.languages))
+
+
+def _prepared(costs: Costs, step: KeyedStep, graph: Graph) -> float:
+    return _split(costs, PrepareParams.of(step.params))
 
 
 def _trained(costs: Costs, step: KeyedStep, graph: Graph) -> float:
     data = graph.steps[step.inputs["train"]]
-    epochs: int = step.params["recipe"]["epochs"]
-    return epochs * _prepared(costs, data, graph)
+    return TargetParams.of(step.params).schedule.epochs * _prepared(costs, data, graph)
 
 
 def _mixed(costs: Costs, step: KeyedStep, graph: Graph) -> float:
     """Every task of a mixture, its rows capped; masked language modelling reads about its cap."""
-    recipe, total = step.params["recipe"], 0.0
-    for task, how in recipe["tasks"].items():
+    params, total = IntermediateParams.of(step.params), 0.0
+    for task, how in params.tasks.items():
         tokens = _prepared(costs, graph.steps[step.inputs[f"train:{task}"]], graph)
-        if how["cap"] is not None:
-            tokens = min(tokens, how["cap"] * costs.tasks[task].tokens)
-        total += how["epochs"] * tokens
-    text = recipe.get("mlm")
-    if text is not None:
-        params = graph.steps[step.inputs["text"]].params
-        rows = (params["rows"] or 0) * len(params["languages"])
-        total += text["epochs"] * min(rows, text["cap"] or rows) * params["max_length"]
+        if how.cap is not None:
+            tokens = min(tokens, how.cap * costs.tasks[task].tokens)
+        total += how.epochs * tokens
+    if params.mlm is not None:
+        text = TextParams.of(graph.steps[step.inputs["text"]].params)
+        rows = (text.rows or 0) * len(text.languages)
+        total += params.mlm.epochs * min(rows, params.mlm.cap or rows) * text.max_length
     return total
 
 
@@ -203,10 +213,14 @@ def _predicted(costs: Costs, step: KeyedStep, graph: Graph) -> float:
     return _prepared(costs, graph.steps[step.inputs["data"]], graph)
 
 
+def _retrieved(costs: Costs, step: KeyedStep, graph: Graph) -> float:
+    return _split(costs, RetrieveParams.of(step.params))
+
+
 _TOKENS: Mapping[str, Callable[[Costs, KeyedStep, Graph], float]] = {
     "prepare": _prepared,
     "target": _trained,
     "intermediate": _mixed,
     "predict": _predicted,
-    "retrieve": _prepared,
+    "retrieve": _retrieved,
 }

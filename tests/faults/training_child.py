@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from stilts_artifact.pipeline.tasks.intermediate import intermediate
+from stilts_artifact.pipeline.tasks.train import intermediate
 from stilts_artifact.training import checkpoints
 from stilts_artifact.training.checkpoints import Checkpointing
 from stilts_artifact.training.data import TaskData, TextData

@@ -69,7 +69,7 @@ def pivot_score(name: str, library: Library, folder: Path, shuffle: int | None =
     from stilts_artifact.model.inference import outputs
     from stilts_artifact.model.prepared import load_prepared, save_prepared
     from stilts_artifact.pipeline.tasks.prepare import Preparation, prepare
-    from stilts_artifact.pipeline.tasks.target import load_target, target
+    from stilts_artifact.pipeline.tasks.train import load_target, target
     from stilts_artifact.training.checkpoints import Checkpointing
     from stilts_artifact.training.data import TaskData
 

@@ -1,1 +1,12 @@
-"""What each kind of step does: the paper's phases, each one function from inputs to files."""
+"""What each kind of step does: the paper's phases, each one function from inputs to files.
+
+Right below a phase stands the function of its step: it takes a job, checks the job's parameters,
+and translates them into one call of the phase. It holds no logic of its own.
+"""
+
+ENCODER = "encoder"
+"""Folder of the checkpoint: within the results of phases (i), (ii) and (iii), and of a context."""
+REPORT = "report.json"
+"""What a phase says of itself, beside what it made."""
+DATA = "data"
+"""Folders of a context whose names begin so hold data that was brought by hand."""

@@ -1,15 +1,28 @@
-"""Zero-shot evaluation: predictions of a fine-tuned model in every language."""
+"""Predictions: of a fine-tuned model in every language, and of an encoder as it is by retrieval."""
 
 from __future__ import annotations
 
+import math
+import shutil
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, NamedTuple
 
+from stilts_artifact.benchmark import load_benchmark
+from stilts_artifact.config.schema import Dtype
+from stilts_artifact.data.library import Library
 from stilts_artifact.documents import dump_json
 from stilts_artifact.domain.tasks import Split, Task
 from stilts_artifact.files import write_file
-from stilts_artifact.forms import form_of
-from stilts_artifact.pipeline.tasks.export import REPORT
+from stilts_artifact.forms import MINING, SEARCH, form_of
+from stilts_artifact.pipeline.job import Job
+from stilts_artifact.pipeline.tasks import ENCODER, REPORT
+from stilts_artifact.pipeline.tasks.params import PredictParams, RetrievalOptions, RetrieveParams
+from stilts_artifact.pipeline.tasks.prepare import open_data, require_sources
+
+if TYPE_CHECKING:
+    from stilts_artifact.domain.examples import ComparableCorpus
+    from stilts_artifact.retrieval.encode import Ran, SentenceEncoder
 
 
 def predict(
@@ -18,15 +31,16 @@ def predict(
     split: Split,
     model: Path,
     data: Path,
-    dtype: Literal["bfloat16", "float32"],
+    dtype: Dtype,
     out: Path,
 ) -> None:
-    """Write ``out/{task}/{split}-{language}.*`` for every language that was prepared.
+    """Predict with a fine-tuned model in every language that was prepared.
 
-    And ``out/report.json``, whose ``signature`` says how they were computed.
+    Written are ``out/{task}/{split}-{language}.*`` and ``out/report.json``, whose ``signature``
+    says how they were computed.
 
     Args:
-        model: folder that :func:`stilts_artifact.pipeline.tasks.target.target` made.
+        model: folder that :func:`stilts_artifact.pipeline.tasks.train.target` made.
         data: folder that :func:`stilts_artifact.pipeline.tasks.prepare.prepare` made.
 
     Raises:
@@ -38,7 +52,7 @@ def predict(
 
     from stilts_artifact.model.inference import computed_dtype, outputs
     from stilts_artifact.model.prepared import load_prepared
-    from stilts_artifact.pipeline.tasks.target import load_target
+    from stilts_artifact.pipeline.tasks.train import load_target
 
     encoder, head = load_target(model)
     device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -55,3 +69,161 @@ def predict(
     (max_length,) = lengths  # one step prepared all languages
     signature = {"max_length": max_length, "dtype": computed_dtype(device, dtype)}
     write_file(out / REPORT, dump_json({"signature": signature}))
+
+
+def predict_step(job: Job) -> None:
+    """Phase (iii): predictions in every language."""
+    params = PredictParams.of(job.params)
+    predict(
+        task=load_benchmark(params.benchmark).tasks[params.task],
+        split=params.split,
+        model=job.inputs["model"],
+        data=job.inputs["data"],
+        dtype=params.dtype,
+        out=job.out,
+    )
+
+
+def retrieve(
+    *,
+    task: Task,
+    split: Split,
+    languages: Sequence[str],
+    encoder: Path,
+    options: RetrievalOptions,
+    library: Library,
+    work: Path,
+    out: Path,
+) -> None:
+    """Retrieve with an encoder as it is.
+
+    Written are ``out/{task}/{split}-{language}.tsv`` for each language and ``out/report.json``,
+    whose ``signature`` has the fields of a signature that say how the predictions were made.
+
+    A mining task is cut where its development corpora say; on these themselves that is an upper
+    bound, and the signature calls it ``oracle``.
+
+    Args:
+        encoder: checkpoint folder, verified against its manifest.
+        work: folder where vectors lie while they are used.
+
+    Raises:
+        IntegrityError: the encoder's folder is damaged.
+        DataError, MissingDataError: the corpora.
+        ConfigError: the encoder has no such layer.
+        ResourceError: out of memory or disk.
+    """
+    encode = sentence_encoder(encoder, options, work)
+    answer = _ANSWERS[task.form]
+    answers = {}
+    for language in languages:
+        answers[language] = answer((task, split, language), encode, options, library, out)
+        for made in work.iterdir():
+            shutil.rmtree(made)
+    report = {
+        "encoder": encode.description.revision,
+        "task": task.name,
+        "split": split,
+        # The same for every language: one encoder and one search answered them all.
+        "signature": dict(next(iter(answers.values())).ran),
+        "languages": {language: dict(found.details) for language, found in answers.items()},
+    }
+    write_file(out / REPORT, dump_json(report))
+
+
+def retrieve_step(job: Job) -> None:
+    """BUCC or Tatoeba."""
+    params = RetrieveParams.of(job.params)
+    benchmark, library = open_data(job, params)
+    retrieve(
+        task=benchmark.tasks[params.task],
+        split=params.split,
+        languages=params.languages,
+        encoder=job.inputs[ENCODER] / ENCODER,
+        options=params.options,
+        library=library,
+        work=job.work,
+        out=job.out,
+    )
+    require_sources(params, library)
+
+
+def sentence_encoder(folder: Path, options: RetrievalOptions, work: Path) -> SentenceEncoder:
+    """The function from sentences to vectors that a checkpoint stands for.
+
+    Raises:
+        MissingDataError, IntegrityError: as :func:`stilts_artifact.model.loading.load_encoder`;
+            that there is no pooler does not matter.
+        ConfigError: the encoder has no such layer.
+    """
+    import torch
+
+    from stilts_artifact.model.loading import load_encoder
+    from stilts_artifact.retrieval.encode import Batching, TransformerSentences, View
+    from stilts_artifact.retrieval.transformer import wrap_transformer
+
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    loaded = load_encoder(folder, may_initialise=("pooler.",))
+    transformer = wrap_transformer(
+        (folder.name, loaded.revision),
+        loaded.model,
+        loaded.tokenizer,
+        deepest=options.layer,
+        dtype="float32" if device == "cpu" else options.dtype,
+        device=device,
+    )
+    view = View(layer=options.layer, pooling=options.pooling)
+    return TransformerSentences(transformer, view, Batching(max_length=options.max_length), work)
+
+
+_Place = tuple[Task, Split, str]
+
+
+class _Answer(NamedTuple):
+    """What one language's retrieval says of itself: fields of its signature, and details."""
+
+    ran: Ran
+    details: Mapping[str, float | int | None]
+
+
+def _mine(
+    place: _Place, encode: SentenceEncoder, options: RetrievalOptions, library: Library, out: Path
+) -> _Answer:
+    from stilts_artifact.retrieval.bucc import BuccOptions, mine_split
+    from stilts_artifact.retrieval.knn import Search
+    from stilts_artifact.retrieval.mine import Mining
+
+    task, split, language = place
+    mining = Mining(neighbours=options.neighbours, margin=options.margin, center=options.center)
+
+    def read(wanted: Split) -> ComparableCorpus:
+        return MINING.read(task, wanted, language, library)
+
+    search = Search(engine=options.engine)
+    mined = mine_split(split, read, encode, BuccOptions(mining=mining), search)
+    MINING.write_predictions(out, task, language, split, mined.predictions)
+    cut = mined.cut
+    details = {
+        "threshold": cut.threshold if math.isfinite(cut.threshold) else None,
+        "candidates": len(mined.candidates.pairs),
+        "accepted": cut.accepted,
+        "repeated_sentences": mined.candidates.repeated,
+    }
+    return _Answer(mined.ran, details)
+
+
+def _search(
+    place: _Place, encode: SentenceEncoder, options: RetrievalOptions, library: Library, out: Path
+) -> _Answer:
+    from stilts_artifact.retrieval.knn import Search
+    from stilts_artifact.retrieval.tatoeba import find_translations
+
+    task, split, language = place
+    pairs = SEARCH.read(task, split, language, library)
+    found = find_translations(pairs, encode, Search(engine=options.engine))
+    SEARCH.write_predictions(out, task, language, split, found.lines)
+    return _Answer(found.ran, {"sentences": len(pairs)})
+
+
+# The heavy halves of the two forms that train nothing.
+_ANSWERS = {MINING.form: _mine, SEARCH.form: _search}

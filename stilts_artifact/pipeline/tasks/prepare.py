@@ -1,20 +1,42 @@
-"""Prepare data for the encoder: read a split, take what the scale asks for, write features."""
+"""All that is made before anything is trained: encoder, features, text, and gold labels."""
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from typing import Any, TypeVar
 
+from stilts_artifact.benchmark import load_benchmark
 from stilts_artifact.data.library import Library
 from stilts_artifact.data.readers import READERS
+from stilts_artifact.data.store import FileStore
 from stilts_artifact.domain.tasks import Benchmark, Split, Task
-from stilts_artifact.errors import DataError
+from stilts_artifact.errors import DataError, IntegrityError
 from stilts_artifact.forms import form_of
+from stilts_artifact.pipeline.job import Job
+from stilts_artifact.pipeline.tasks import DATA, ENCODER
+from stilts_artifact.pipeline.tasks.params import (
+    EncoderParams,
+    LabelsParams,
+    PrepareParams,
+    SourceParams,
+    TextParams,
+)
 
 _T = TypeVar("_T")
+
+
+def encoder_step(job: Job) -> None:
+    """Phase (i): the verified encoder, in the store."""
+    from stilts_artifact.model.manifest import verify_folder
+
+    EncoderParams.of(job.params)  # read by nobody else; but an unknown one is refused here too
+    source = job.context.folders[ENCODER]
+    verify_folder(source)
+    shutil.copytree(source, job.out / ENCODER, copy_function=shutil.copyfile)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +77,14 @@ def prepare(task: Task, split: Split, how: Preparation) -> None:
         save_prepared(how.out / language, task, labels, *columns, max_length=how.max_length)
 
 
+def prepare_step(job: Job) -> None:
+    """Features of one split of a task."""
+    params = PrepareParams.of(job.params)
+    how = _preparation(job, params)
+    prepare(how.benchmark.tasks[params.task], params.split, how)
+    require_sources(params, how.library)
+
+
 def prepare_text(how: Preparation) -> None:
     """The same for running text: it is trained on, so a cap takes lines as from training data."""
     from stilts_artifact.model.loading import load_encoder_tokenizer
@@ -70,6 +100,57 @@ def prepare_text(how: Preparation) -> None:
         ]
         features = prepare_lines(tokenizer, chosen(lines, Split.TRAIN, how.rows), how.max_length)
         save_prepared(how.out / language, None, (), features, {}, max_length=how.max_length)
+
+
+def text_step(job: Job) -> None:
+    """Inputs for masked language modelling."""
+    params = TextParams.of(job.params)
+    how = _preparation(job, params)
+    prepare_text(how)
+    require_sources(params, how.library)
+
+
+def labels(
+    *,
+    task: Task,
+    split: Split,
+    languages: Sequence[str],
+    rows: int | None,
+    library: Library,
+    out: Path,
+) -> None:
+    """Write the gold labels of a split: ``out/{task}/{split}-{language}.*`` for each language.
+
+    They are what predictions are scored against, by whoever checks; so they are in the submission
+    layout.
+
+    Args:
+        rows: most examples of a trained task, as predictions have them; retrieval always takes all.
+
+    Raises:
+        DataError, MissingDataError, IntegrityError: as :meth:`Form.read`.
+    """
+    form = form_of(task)
+    for language in languages:
+        data = form.read(task, split, language, library)
+        if form.is_trained:
+            data = chosen(data, split, rows)
+        form.write_gold(out, task, language, split, data)
+
+
+def labels_step(job: Job) -> None:
+    """Gold labels of one split of a target."""
+    params = LabelsParams.of(job.params)
+    benchmark, library = open_data(job, params)
+    labels(
+        task=benchmark.tasks[params.task],
+        split=params.split,
+        languages=params.languages,
+        rows=params.rows,
+        library=library,
+        out=job.out,
+    )
+    require_sources(params, library)
 
 
 def labelled(task: Task, split: Split, language: str, library: Library) -> list[Any]:
@@ -109,3 +190,45 @@ def task_labels(task: Task, benchmark: Benchmark, library: Library) -> tuple[str
     if not form.has_open_labels(task):
         return task.labels
     return form.labels_in(labelled(task, Split.TRAIN, benchmark.source_language, library))
+
+
+def open_data(job: Job, params: SourceParams) -> tuple[Benchmark, Library]:
+    """The benchmark that a step reads, and its files on this machine."""
+    benchmark = load_benchmark(params.benchmark)
+    folders = [path for name, path in sorted(job.context.folders.items()) if name.startswith(DATA)]
+    return benchmark, Library(benchmark.sources, FileStore(job.context.root), folders)
+
+
+def require_sources(params: SourceParams, library: Library) -> None:
+    """What was read must be what the step's key names.
+
+    Files without a public pin may have been exchanged since the step was planned.
+
+    Raises:
+        IntegrityError: naming the file.
+    """
+    named = params.sources
+    for used in library.used():
+        # The bytes of an archive are pinned as a whole, and with them those of its members.
+        source, _, member = used.source.partition("!")
+        if not member and named.get(source) != used.sha256:
+            raise IntegrityError(
+                "another file than when this run was planned",
+                where=source,
+                got=used.sha256,
+                expected=named.get(source),
+                fix="run the same command again",
+            )
+
+
+def _preparation(job: Job, params: PrepareParams | TextParams) -> Preparation:
+    benchmark, library = open_data(job, params)
+    return Preparation(
+        benchmark,
+        library,
+        languages=params.languages,
+        rows=params.rows,
+        max_length=params.max_length,
+        encoder=job.inputs[ENCODER] / ENCODER,
+        out=job.out,
+    )
