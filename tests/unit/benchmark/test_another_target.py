@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pkgutil
 import random
 from dataclasses import replace
 from pathlib import Path
@@ -28,7 +29,7 @@ from stilts_artifact.metrics.score import score_folders
 from stilts_artifact.metrics.tables import Column, table_columns, table_values
 from stilts_artifact.pipeline import kinds
 from stilts_artifact.pipeline.job import Job
-from stilts_artifact.pipeline.step import Step
+from stilts_artifact.pipeline.step import Graph, Step
 from tests.unit.model.tiny import make_tiny
 
 LANGUAGES = ("qaa", "qen")
@@ -127,13 +128,17 @@ def published(benchmark: Benchmark, scale: Scale, tmp_path_factory: pytest.TempP
             out, work = (folder / part / str(len(results)) for part in ("results", "work"))
             for path in (out, work):
                 path.mkdir(parents=True)
-            getattr(kinds, step.kind)(Job(step.params, inputs, out, work, context))
+            params = Graph([step], kinds.KINDS).keyed(step).params
+            function = pkgutil.resolve_name(kinds.KINDS[step.kind].target)
+            function(Job(params, inputs, out, work, context))
             results[step] = out
         return results[step]
 
     seed = scale.seeds[0]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(kinds, "load_benchmark", lambda name: benchmark)
+        for module in ("prepare", "predict"):
+            reader = f"stilts_artifact.pipeline.tasks.{module}.load_benchmark"
+            patch.setattr(reader, lambda name: benchmark)
         row = row_named(benchmark, NONE)
         predictions = made(builder.predictions(row, seed, task, table2, LANGUAGES))
         labels = made(builder.labels(task, table2, LANGUAGES))

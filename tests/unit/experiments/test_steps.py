@@ -18,11 +18,12 @@ from stilts_artifact.benchmark.experiments import (
     targets,
 )
 from stilts_artifact.config.load import parse_scale
-from stilts_artifact.config.schema import Scale, TrainingConfig
+from stilts_artifact.config.schema import Scale
 from stilts_artifact.domain.tasks import Split, Task, TaskForm
 from stilts_artifact.experiments.steps import StepBuilder
 from stilts_artifact.pipeline.kinds import KINDS
 from stilts_artifact.pipeline.step import Graph, Step
+from stilts_artifact.pipeline.tasks.params import IntermediateParams, TargetParams
 
 WORLD = load_benchmark("mini")
 TASKS = {task.name: task for task in targets(WORLD)}
@@ -170,12 +171,14 @@ def test_how_often_checkpoints_are_written_is_in_no_key(builder: StepBuilder) ->
 
 def test_a_trained_steps_settings_are_what_its_worker_takes(builder: StepBuilder) -> None:
     row, task = row_named(WORLD, "multi+mlm"), TASKS["xnli"]
-    for step, rate in (
-        (builder.intermediate(row, 3), builder.scale.mlm.learning_rate),
-        (builder.target(row, 3, task), builder.scale.tuning("xnli").learning_rate),
+    rates = builder.scale.mlm.learning_rate, builder.scale.tuning("xnli").learning_rate
+    own: type[IntermediateParams | TargetParams]
+    for step, own, rate in (
+        (builder.intermediate(row, 3), IntermediateParams, rates[0]),
+        (builder.target(row, 3, task), TargetParams, rates[1]),
     ):
-        config = TrainingConfig(seed=step.params["seed"], **step.params["recipe"]["training"])
-        assert config == builder.scale.training_config(3, rate)
+        params = own.of(Graph([step], KINDS).keyed(step).params)
+        assert params.training.seeded(params.seed) == builder.scale.training_config(3, rate)
 
 
 @pytest.mark.parametrize("name", ["MNLI.zip", "XNLI-1.0.zip", "wikipedia.qaf.txt"])

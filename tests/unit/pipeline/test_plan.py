@@ -19,6 +19,7 @@ from stilts_artifact.pipeline.kinds import KINDS as REAL_KINDS
 from stilts_artifact.pipeline.plan import make_plan, wall_seconds
 from stilts_artifact.pipeline.step import Graph, Kinds, KindSpec, Step
 from stilts_artifact.pipeline.store import Store
+from stilts_artifact.pipeline.tasks.params import Schedule, TargetParams
 from tests.unit.pipeline.test_store import publish
 
 KINDS = {"data": KindSpec(1, "a:b"), "train": KindSpec(1, "a:c", needs_gpu=True)}
@@ -127,13 +128,13 @@ def test_costs_of_what_a_step_reads() -> None:
     costs = Costs(
         "cuda", 1e12, "a machine", speeds, {"xnli": Extent(train=1000, rows=50, tokens=4)}
     )
-    train_data = Step(
-        "prepare", {"task": "xnli", "split": "train", "languages": ["en"], "rows": 500}
-    )
-    dev_data = Step(
-        "prepare", {"task": "xnli", "split": "dev", "languages": ["en", "de"], "rows": None}
-    )
-    model = Step("target", {"recipe": {"epochs": 3}}, {"train": train_data, "dev": dev_data})
+    own = {"benchmark": "xtreme", "task": "xnli", "sources": {}, "max_length": 128}
+    train_data = Step("prepare", {**own, "split": "train", "languages": ["en"], "rows": 500})
+    dev_data = Step("prepare", {**own, "split": "dev", "languages": ["en", "de"], "rows": None})
+    training = load_scale("mini").seedless_training(1e-3)
+    schedule = Schedule(epochs=3, batch=8)
+    params = TargetParams(task="xnli", seed=1, schedule=schedule, training=training)
+    model = params.step({"train": train_data, "dev": dev_data})
     graph = Graph([model], {"prepare": KindSpec(1, "a:b"), "target": KindSpec(1, "a:b")})
     assert costs.seconds(graph.keyed(dev_data), graph) == 1 + 50 * 4 * 2 / 10
     assert costs.bytes(graph.keyed(train_data), graph) == 500 * 4 * 2

@@ -29,10 +29,9 @@ from stilts_artifact.forms.base import Form
 from stilts_artifact.model.forms import task_head
 from stilts_artifact.model.loading import load_encoder
 from stilts_artifact.model.prepared import load_prepared
-from stilts_artifact.pipeline.tasks import labels as labels_phase
 from stilts_artifact.pipeline.tasks import predict as predict_phase
 from stilts_artifact.pipeline.tasks import prepare as prepare_phase
-from stilts_artifact.pipeline.tasks import target as target_phase
+from stilts_artifact.pipeline.tasks import train as train_phase
 from tests.unit.model.tiny import make_tiny
 
 WORLD = load_benchmark("mini")
@@ -180,7 +179,7 @@ def test_predictions_fit_the_label_files(
 ) -> None:
     encoder, chosen = load_encoder(tiny), WORLD.tasks[task]
     head = task_head(chosen.form, encoder.model.config, len(chosen.labels)).train(False)
-    monkeypatch.setattr(target_phase, "load_target", lambda _: (encoder, head))
+    monkeypatch.setattr(train_phase, "load_target", lambda _: (encoder, head))
     data = prepare(tiny, library, tmp_path / "data", task, rows=rows)
     places = {name: tmp_path / name for name in ("predictions", "labels")}
     predict_phase.predict(
@@ -191,7 +190,7 @@ def test_predictions_fit_the_label_files(
         dtype="bfloat16",  # which a CPU does not compute in
         out=places["predictions"],
     )
-    labels_phase.labels(
+    prepare_phase.labels(
         task=chosen,
         split=Split.DEV,
         languages=LANGUAGES,
@@ -214,7 +213,7 @@ def test_predictions_fit_the_label_files(
 @pytest.mark.usefixtures("splits")
 def test_labels_of_every_kind_of_target(library: Library, tmp_path: Path) -> None:
     for task in ("xnli", "udpos", "mlqa", "tatoeba", "bucc2018"):
-        labels_phase.labels(
+        prepare_phase.labels(
             task=WORLD.tasks[task],
             split=Split.DEV,
             languages=("qaa",),

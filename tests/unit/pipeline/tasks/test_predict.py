@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,8 @@ from stilts_artifact.forms.base import Form
 from stilts_artifact.forms.mining import read_predicted_pairs
 from stilts_artifact.forms.submission import file_of, read_indices
 from stilts_artifact.model.manifest import WEIGHTS, write_manifest
-from stilts_artifact.pipeline.tasks.retrieve import Retrieving, retrieve, sentence_encoder
+from stilts_artifact.pipeline.tasks.params import RetrievalOptions
+from stilts_artifact.pipeline.tasks.predict import retrieve, sentence_encoder
 from stilts_artifact.retrieval.bucc import BuccOptions, BuccScore, score_bucc
 from stilts_artifact.retrieval.mine import Mining
 from stilts_artifact.retrieval.tatoeba import score_tatoeba
@@ -29,8 +29,14 @@ from tests.unit.model.tiny import make_tiny
 from tests.unit.retrieval.corpora import corpus, sentence
 
 WORLD = load_benchmark("mini")
-OPTIONS = Retrieving(
-    layer=1, pooling="mean", max_length=64, neighbours=3, margin="distance", dtype="float32"
+OPTIONS = RetrievalOptions(
+    layer=1,
+    pooling="mean",
+    max_length=64,
+    neighbours=3,
+    margin="distance",
+    engine="auto",
+    dtype="float32",
 )
 SIZES = {Split.DEV: 12, Split.TEST: 25}
 PAIRS = [SentencePair(sentence(n) + " x", sentence(n)) for n in range(20)]
@@ -53,7 +59,7 @@ def made_up(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def run(
-    encoder: Path, folder: Path, task: str, split: Split, options: Retrieving = OPTIONS
+    encoder: Path, folder: Path, task: str, split: Split, options: RetrievalOptions = OPTIONS
 ) -> dict[str, Any]:
     work = folder / "work"
     work.mkdir(parents=True)
@@ -114,7 +120,7 @@ def test_mined_pairs_are_those_of_the_task(
 
 
 def test_centring_is_named_and_changes_what_is_mined(tiny: Path, tmp_path: Path) -> None:
-    options = Retrieving(1, "mean", 64, 3, "distance", "float32", center=True)
+    options = OPTIONS.model_copy(update={"center": True})
     report = run(tiny, tmp_path / "run", "bucc2018", Split.DEV, options)
     assert report["signature"]["margin"] == "distance-max-centred"
     assert (
@@ -141,11 +147,12 @@ def test_the_signature_is_of_what_ran_and_not_of_what_was_asked_for(
     tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
-    asked = replace(OPTIONS, dtype="bfloat16", engine="shared")
+    asked = OPTIONS.model_copy(update={"dtype": "bfloat16", "engine": "shared"})
     report = run(tiny, tmp_path / "shared", "tatoeba", Split.TEST, asked)
     assert report["signature"]["dtype"] == "float32", "a CPU computes in float32"
     assert report["signature"]["backend"].startswith("numpy-")
-    report = run(tiny, tmp_path / "faiss", "tatoeba", Split.TEST, replace(asked, engine="faiss"))
+    asked = asked.model_copy(update={"engine": "faiss"})
+    report = run(tiny, tmp_path / "faiss", "tatoeba", Split.TEST, asked)
     assert report["signature"]["backend"].startswith("faiss-")
     lines = [
         (tmp_path / engine / "out" / "tatoeba" / "test-qaa.tsv").read_text()
@@ -179,6 +186,6 @@ def test_a_checkpoint_without_a_pooler_serves(tiny: Path, tmp_path: Path) -> Non
 
 
 def test_a_layer_that_the_encoder_lacks_is_an_error(tiny: Path, tmp_path: Path) -> None:
-    options = Retrieving(9, "mean", 64, 3, "ratio", "float32")
+    options = OPTIONS.model_copy(update={"layer": 9, "margin": "ratio"})
     with pytest.raises(ConfigError, match="no such layer"):
         run(tiny, tmp_path / "run", "tatoeba", Split.TEST, options)

@@ -1,4 +1,4 @@
-"""Phase (iii) from folders to a folder: only encoder and pooler carry over; its result is sound."""
+"""Phases (ii) and (iii) from folders to a folder: what is trained, carried over and written."""
 
 from __future__ import annotations
 
@@ -11,27 +11,149 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from stilts_artifact.benchmark import load_benchmark
+from stilts_artifact.benchmark.experiments import row_named
+from stilts_artifact.config.load import load_scale
 from stilts_artifact.domain.tasks import TaskForm
-from stilts_artifact.errors import DataError, IntegrityError, MissingDataError
+from stilts_artifact.errors import ConfigError, DataError, IntegrityError, MissingDataError
+from stilts_artifact.experiments.steps import StepBuilder
 from stilts_artifact.files import hash_file
 from stilts_artifact.model.heads import ChoiceHead, ClassificationHead, SpanHead, TaggingHead
 from stilts_artifact.model.inference import outputs
-from stilts_artifact.model.loading import load_encoder
+from stilts_artifact.model.loading import load_encoder, load_language_head
 from stilts_artifact.model.manifest import WEIGHTS, write_manifest
 from stilts_artifact.model.prepared import load_prepared
-from stilts_artifact.pipeline.tasks.target import load_target, target
+from stilts_artifact.pipeline.job import Job
+from stilts_artifact.pipeline.kinds import KINDS as REGISTRY
+from stilts_artifact.pipeline.kinds import make_context
+from stilts_artifact.pipeline.step import Graph, Step
+from stilts_artifact.pipeline.tasks.train import (
+    intermediate,
+    intermediate_step,
+    load_target,
+    target,
+    target_step,
+)
 from stilts_artifact.training.checkpoints import Checkpointing
-from stilts_artifact.training.data import TaskData
+from stilts_artifact.training.data import TaskData, TextData
 from tests.unit.model.tiny import make_tiny
-from tests.unit.pipeline.tasks.data import prepared_folder
+from tests.unit.pipeline.tasks.data import prepared_folder, text_folder
 from tests.unit.training.helpers import config
 
+BENCHMARK = load_benchmark("mini")
+SCALE = load_scale("mini")
+BUILDER = StepBuilder(BENCHMARK, SCALE, "r" * 64, {name: name for name in BENCHMARK.sources})
+ROW = row_named(BENCHMARK, "mnli+mlm")
+STEPS = {"intermediate": intermediate_step, "target": target_step}
+LANGUAGE_HEAD = "lm_head.dense.weight"
+POOLER = "roberta.pooler.dense.weight"
+WORDS = "roberta.embeddings.word_embeddings.weight"
 KINDS = [TaskForm.PAIR, TaskForm.CHOICE, TaskForm.TAGGING, TaskForm.SPAN]
 
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_tiny(tmp_path_factory.mktemp("encoder"))
+
+
+@pytest.fixture(scope="module")
+def inputs(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Three tasks of different kinds, and text in two languages."""
+    root = tmp_path_factory.mktemp("data")
+
+    def task(name: str, kind: TaskForm) -> TaskData:
+        train = prepared_folder(tiny, root / name / "train", kind, 32, 1)
+        return TaskData(
+            train,
+            prepared_folder(tiny, root / name / "dev", kind, 10, 2),
+            epochs=1,
+            batch=8,
+            cap=24,
+        )
+
+    kinds = {"mnli": TaskForm.PAIR, "ccg": TaskForm.TAGGING, "hellaswag": TaskForm.CHOICE}
+    folders = [text_folder(tiny, root / code, 20, seed) for seed, code in enumerate(("qaa", "qab"))]
+    return {
+        "tasks": {name: task(name, kind) for name, kind in kinds.items()},
+        "mlm": TextData(folders, 0.15, 1, 8, 32),
+    }
+
+
+def made(tiny: Path, folder: Path, tasks: dict[str, TaskData | TextData], seed: int = 1) -> Path:
+    return intermediate(
+        encoder=tiny,
+        tasks=tasks,
+        config=config(seed=seed),
+        checkpoints=Checkpointing(folder / "work", 1000),
+        out=folder / "out",
+    )
+
+
+def report_of(out: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((out / "report.json").read_text())
+    return found
+
+
+def test_a_single_task_leaves_an_encoder_without_a_language_head(
+    tiny: Path, inputs: dict[str, Any], tmp_path: Path
+) -> None:
+    out = made(tiny, tmp_path, {"mnli": inputs["tasks"]["mnli"]})
+    load_encoder(out / "encoder")
+    before, after = load_file(tiny / WEIGHTS), load_file(out / "encoder" / WEIGHTS)
+    assert LANGUAGE_HEAD in before
+    assert LANGUAGE_HEAD not in after
+    assert not torch.equal(before[POOLER], after[POOLER])
+    assert report_of(out)["examples"] == {"mnli": 24}
+    with pytest.raises(IntegrityError, match="lacks the weights"):
+        made(out / "encoder", tmp_path / "again", {"mlm": inputs["mlm"]})
+
+
+def test_text_alone_trains_encoder_and_language_head_but_not_the_pooler(
+    tiny: Path, inputs: dict[str, Any], tmp_path: Path
+) -> None:
+    out = made(tiny, tmp_path, {"mlm": inputs["mlm"]})
+    encoder = load_encoder(out / "encoder")
+    head = load_language_head(out / "encoder", encoder.model)
+    assert head._tied[0].weight is encoder.model.embeddings.word_embeddings.weight
+    before, after = load_file(tiny / WEIGHTS), load_file(out / "encoder" / WEIGHTS)
+    assert torch.equal(before[POOLER], after[POOLER])
+    assert not torch.equal(before[WORDS], after[WORDS])
+    assert not torch.equal(before[LANGUAGE_HEAD], after[LANGUAGE_HEAD])
+    report = report_of(out)
+    assert (report["examples"], report["evaluations"], report["flags"]) == ({"mlm": 32}, [], [])
+
+
+def test_all_tasks_and_text_are_mixed_and_judged_together(
+    tiny: Path, inputs: dict[str, Any], tmp_path: Path
+) -> None:
+    out = made(tiny, tmp_path, {**inputs["tasks"], "mlm": inputs["mlm"]})
+    report = report_of(out)
+    assert report["steps"] == 3 * 3 + 4  # capped at 24 of 32 and 32 of 40
+    assert sum(report["examples"].values()) >= 12 * 8
+    (evaluation,) = report["evaluations"]
+    assert evaluation["tasks"].keys() == inputs["tasks"].keys()
+    assert evaluation["score"] == pytest.approx(sum(evaluation["tasks"].values()) / 3)
+    load_language_head(out / "encoder", load_encoder(out / "encoder").model)
+
+
+def test_the_order_in_which_tasks_are_named_does_not_matter_and_the_seed_does(
+    tiny: Path, inputs: dict[str, Any], tmp_path: Path
+) -> None:
+    backwards = dict(reversed(inputs["tasks"].items()))
+    one = made(tiny, tmp_path / "a", inputs["tasks"])
+    same = made(tiny, tmp_path / "b", backwards)
+    other = made(tiny, tmp_path / "c", inputs["tasks"], seed=2)
+    weights = [(out / "encoder" / WEIGHTS).read_bytes() for out in (one, same, other)]
+    assert weights[0] == weights[1] != weights[2]
+    assert (one / "report.json").read_bytes() == (same / "report.json").read_bytes()
+
+
+def test_nothing_to_train_on_is_refused(tiny: Path, inputs: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="nothing to train on"):
+        made(tiny, tmp_path, {})
+    text = inputs["mlm"].folders[0]
+    with pytest.raises(DataError, match="text without labels"):
+        made(tiny, tmp_path, {"mnli": TaskData(text, None, 1, 8)})
 
 
 @pytest.fixture(scope="module")
@@ -222,3 +344,42 @@ def test_the_encoder_of_a_result_is_a_checkpoint_like_any_other(
         == load_encoder(tiny).tokenizer("ka lo mi")["input_ids"]
     )
     assert all((path.stat().st_mode & 0o044) == 0o044 for path in out.rglob("*"))
+
+
+def called(step: Step, folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What a step's function hands to its phase on a machine that saves every 7 steps."""
+    given: dict[str, Any] = {}
+    monkeypatch.setattr(
+        f"stilts_artifact.pipeline.tasks.train.{step.kind}", lambda **found: given.update(found)
+    )
+    keyed = Graph([step], REGISTRY).keyed(step)
+    inputs = {name: folder / name for name in keyed.inputs}
+    for path in inputs.values():
+        (path / BENCHMARK.source_language).mkdir(parents=True)
+    context = make_context(
+        folder / "store", [], folder / "encoder", device="cpu", checkpoint_every=7
+    )
+    STEPS[step.kind](Job(keyed.params, inputs, folder / "out", folder / "work", context))
+    return given
+
+
+def test_phase_three_gets_its_scales_settings_and_its_machines_checkpoints(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step = BUILDER.target(ROW, 3, BENCHMARK.tasks["xnli"])
+    given = called(step, tmp_path, monkeypatch)
+    assert given["config"] == SCALE.training_config(3, SCALE.targets["xnli"].learning_rate)
+    assert given["checkpoints"] == Checkpointing(tmp_path / "work", 7)
+    data = given["data"]
+    assert (data.epochs, data.batch) == (SCALE.targets["xnli"].epochs, SCALE.targets["xnli"].batch)
+
+
+def test_phase_two_gets_its_scales_settings_and_its_machines_checkpoints(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = called(BUILDER.intermediate(ROW, 3), tmp_path, monkeypatch)
+    assert given["config"] == SCALE.training_config(3, SCALE.mlm.learning_rate)
+    assert given["checkpoints"] == Checkpointing(tmp_path / "work", 7)
+    task, text = given["tasks"]["mnli"], given["tasks"]["mlm"]
+    assert (task.epochs, task.batch, task.cap) == (2, 32, SCALE.mixture.cap_with_mlm)
+    assert (text.probability, text.cap) == (SCALE.mlm.probability, SCALE.mixture.cap_with_mlm)
