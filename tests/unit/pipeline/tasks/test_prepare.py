@@ -23,15 +23,20 @@ from stilts_artifact.domain.examples import (
     TaggedSentence,
 )
 from stilts_artifact.domain.tasks import Part, Split, Task
-from stilts_artifact.errors import ConfigError, DataError
+from stilts_artifact.errors import ConfigError, DataError, IntegrityError
 from stilts_artifact.forms import form_of
 from stilts_artifact.forms.base import Form
+from stilts_artifact.miniworld import build
 from stilts_artifact.model.forms import task_head
 from stilts_artifact.model.loading import load_encoder
 from stilts_artifact.model.prepared import load_prepared
+from stilts_artifact.pipeline.job import Job
+from stilts_artifact.pipeline.kinds import KINDS, make_context
+from stilts_artifact.pipeline.step import Graph
 from stilts_artifact.pipeline.tasks import predict as predict_phase
 from stilts_artifact.pipeline.tasks import prepare as prepare_phase
 from stilts_artifact.pipeline.tasks import train as train_phase
+from stilts_artifact.pipeline.tasks.params import EncoderParams, LabelsParams, Params
 from tests.unit.model.tiny import make_tiny
 
 WORLD = load_benchmark("mini")
@@ -236,3 +241,48 @@ def test_labels_of_every_kind_of_target(library: Library, tmp_path: Path) -> Non
     assert [
         question["id"] for paragraph in article["paragraphs"] for question in paragraph["qas"]
     ] == ["q0", "q1"]
+
+
+def job_of(params: Params, folder: Path, brought: Path, encoder: Path) -> Job:
+    """A step of these parameters on a machine where some files were brought by hand."""
+    for part in ("out", "work"):
+        (folder / part).mkdir(parents=True)
+    context = make_context(folder / "store", [brought], encoder, device="cpu", checkpoint_every=1)
+    keyed = Graph([params.step()], KINDS).keyed(params.step())
+    return Job(keyed.params, {}, folder / "out", folder / "work", context)
+
+
+def test_labels_are_of_the_files_that_their_step_was_planned_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file without a public pin may be another one when its step is run."""
+    name = "bucc2018-qaa-qen.sample-gold.tar.bz2"
+    unpinned = {name: replace(WORLD.sources[name], bytes=None, sha256=None)}
+    benchmark = replace(WORLD, sources={**WORLD.sources, **unpinned})
+    monkeypatch.setattr(prepare_phase, "load_benchmark", lambda _: benchmark)
+    brought = tmp_path / "brought"
+    brought.mkdir()
+    (brought / name).write_bytes(build(name))
+    found = Library(benchmark.sources, FileStore(tmp_path / "store"), [brought]).pins()[name]
+    params = LabelsParams(
+        benchmark="mini",
+        task="bucc2018",
+        split=Split.DEV,
+        languages=("qaa",),
+        rows=None,
+        sources={name: found},
+    )
+    prepare_phase.labels_step(job_of(params, tmp_path / "same", brought, tmp_path))
+    assert (tmp_path / "same" / "out" / "bucc2018" / "dev-qaa.tsv").stat().st_size
+    other = params.model_copy(update={"sources": {name: "0" * 64}})
+    with pytest.raises(IntegrityError, match="another file than when this run was planned"):
+        prepare_phase.labels_step(job_of(other, tmp_path / "other", brought, tmp_path))
+
+
+def test_an_encoder_step_refuses_what_it_does_not_know(tiny: Path, tmp_path: Path) -> None:
+    job = job_of(EncoderParams(name="mini", revision="r"), tmp_path / "good", tmp_path, tiny)
+    prepare_phase.encoder_step(job)
+    load_encoder(job.out / "encoder")
+    unknown = replace(job, params={**job.params, "layers": 2})
+    with pytest.raises(ConfigError, match="unknown parameter of a step"):
+        prepare_phase.encoder_step(unknown)
