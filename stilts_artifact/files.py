@@ -46,7 +46,7 @@ _NEW, _PART, _GONE = ".new", ".part", ".gone"
 # --- sums ---------------------------------------------------------------------------------------
 
 
-def describe(size: int | None, sha256: str | None) -> str:
+def describe_sums(size: int | None, sha256: str | None) -> str:
     """The two sums of a file as every message shows them: ``1,234 bytes, sha256 ab12...``."""
     length = "unknown size" if size is None else f"{size:,} bytes"
     return f"{length}, sha256 {sha256 or 'not pinned'}"
@@ -60,7 +60,7 @@ class FileSum:
     sha256: str
 
     def __str__(self) -> str:
-        return describe(self.bytes, self.sha256)
+        return describe_sums(self.bytes, self.sha256)
 
 
 def hash_bytes(data: bytes) -> FileSum:

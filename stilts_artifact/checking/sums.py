@@ -6,14 +6,13 @@ this package.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from stilts_artifact.documents import read_document
 from stilts_artifact.errors import DataError, IntegrityError
-from stilts_artifact.files import write_file
+from stilts_artifact.files import hash_bytes, write_file
 
 SUMS = "SHA256SUMS"
 REFRESH = "stilts-artifact expected sums"
@@ -42,7 +41,7 @@ def read_protected(path: Path) -> bytes:
     root = sums_root(path)
     if root is not None:
         name = path.resolve().relative_to(root).as_posix()
-        _verify(path, hashlib.sha256(data).hexdigest(), read_sums(root).get(name), root)
+        _verify(path, hash_bytes(data).sha256, read_sums(root).get(name), root)
     return data
 
 
@@ -122,7 +121,7 @@ def _protected(root: Path) -> dict[str, Path]:
 
 
 def _sum(path: Path) -> str:
-    return hashlib.sha256(read_document(path)).hexdigest()
+    return hash_bytes(read_document(path)).sha256
 
 
 def _verify(path: Path, found: str, expected: str | None, root: Path) -> None:

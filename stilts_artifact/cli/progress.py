@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bars
     from rich.progress import TaskID
 
-    from stilts_artifact.data.download import Progress as DownloadProgress
+    from stilts_artifact.data.receive import Progress as DownloadProgress
     from stilts_artifact.domain.tasks import Task
     from stilts_artifact.training.loop import Progress as TrainingProgress
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
 from stilts_artifact.data.receive import (
+    AttemptEnd,
     FailedAttempt,
-    Outcome,
     Patience,
     Progress,
     Receiver,
@@ -21,12 +21,10 @@ from stilts_artifact.data.receive import (
 from stilts_artifact.data.store import FileStore, Incoming, IncomingLostError
 from stilts_artifact.domain.tasks import Source
 from stilts_artifact.errors import ArtifactError, IntegrityError, MissingDataError
-from stilts_artifact.files import describe
+from stilts_artifact.files import describe_sums
 
 if TYPE_CHECKING:
     import requests
-
-__all__ = ["Attempt", "Downloader", "Outcome", "Patience", "Progress", "Silent"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +32,7 @@ class Attempt:
     """One failed attempt at one address."""
 
     url: str
-    outcome: Outcome
+    outcome: AttemptEnd
     happened: str
 
     def __str__(self) -> str:
@@ -89,10 +87,10 @@ class Downloader:
         host = urlsplit(url).netloc
         if host in self._silent_hosts:
             happened = "not tried: this host did not answer for another file"
-            transfer.attempts.append(Attempt(url, Outcome.NO_ANSWER, happened))
+            transfer.attempts.append(Attempt(url, AttemptEnd.NO_ANSWER, happened))
             return None
         path = transfer.bring(url)
-        if path is None and transfer.attempts[-1].outcome is Outcome.NO_ANSWER:
+        if path is None and transfer.attempts[-1].outcome is AttemptEnd.NO_ANSWER:
             self._silent_hosts.add(host)
         return path
 
@@ -147,23 +145,23 @@ class _Transfer:
             resumed, self._resumed = self._resumed, False
             self._receiver.restart(self._incoming)
             raise FailedAttempt(
-                Outcome.WRONG, f"wrong content: {error.got}", again=resumed
+                AttemptEnd.WRONG, f"wrong content: {error.got}", again=resumed
             ) from error
         except IncomingLostError as error:
             self._receiver.progress.advance(-self._incoming.size)
             self._incoming = self._store.incoming(self._source)
-            raise FailedAttempt(Outcome.BROKEN, error.what, again=True) from error
+            raise FailedAttempt(AttemptEnd.BROKEN, error.what, again=True) from error
 
 
 def _failure(source: Source, attempts: Sequence[Attempt]) -> ArtifactError:
     """The error for a source that none of these attempts brought; it lists them all."""
-    outcomes = {attempt.outcome for attempt in attempts} - {Outcome.ABSENT}
-    error = IntegrityError if outcomes == {Outcome.WRONG} else MissingDataError
+    outcomes = {attempt.outcome for attempt in attempts} - {AttemptEnd.ABSENT}
+    error = IntegrityError if outcomes == {AttemptEnd.WRONG} else MissingDataError
     return error(
         f"{source.name} could not be fetched",
         where=f"{len(attempts)} attempts",
         got="".join(f"\n    {attempt}" for attempt in attempts),
-        expected=describe(source.bytes, source.sha256),
+        expected=describe_sums(source.bytes, source.sha256),
         fix="stilts-artifact fetch again, name a --mirror, or put the file into a --data folder. "
         f"{source.obtain}",
     )

@@ -7,8 +7,9 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from urllib.parse import quote, urlsplit
 
-from stilts_artifact.data.download import Downloader, Progress, Silent
+from stilts_artifact.data.download import Downloader
 from stilts_artifact.data.library import Library
+from stilts_artifact.data.receive import Progress, Silent
 from stilts_artifact.domain.tasks import Benchmark, Source
 from stilts_artifact.errors import (
     ArtifactError,

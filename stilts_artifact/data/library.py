@@ -18,7 +18,7 @@ from stilts_artifact.data.folders import Brought, DataFolders
 from stilts_artifact.data.store import FileStore
 from stilts_artifact.domain.tasks import Member, Part, Source
 from stilts_artifact.errors import DataError, MissingDataError
-from stilts_artifact.files import describe
+from stilts_artifact.files import describe_sums
 
 IN_STORE = "store"
 BY_HASH = "data folder, by sha256"
@@ -179,7 +179,7 @@ class Library:
             f"{source.name} is not on this machine",
             where=" or ".join(source.urls) or None,
             got="".join(f"\n    {line}" for line in near) or None,
-            expected=describe(source.bytes, source.sha256),
+            expected=describe_sums(source.bytes, source.sha256),
             fix=f"{command}{source.obtain}",
         )
 

@@ -25,7 +25,7 @@ _BUSY = {408, 425, 429, 500, 502, 503, 504}
 _GONE = {404, 410}
 
 
-class Outcome(StrEnum):
+class AttemptEnd(StrEnum):
     """What a failed attempt came to."""
 
     NO_ANSWER = "no answer"
@@ -37,7 +37,7 @@ class Outcome(StrEnum):
 class FailedAttempt(Exception):
     """An attempt failed; ``again`` says whether another at the same address can help."""
 
-    def __init__(self, outcome: Outcome, happened: str, *, again: bool) -> None:
+    def __init__(self, outcome: AttemptEnd, happened: str, *, again: bool) -> None:
         super().__init__(happened)
         self.outcome = outcome
         self.happened = happened
@@ -132,7 +132,7 @@ class Receiver:
                 self._copy_body(response, incoming)
                 return response.status_code == http.client.PARTIAL_CONTENT
         except refused as error:
-            raise FailedAttempt(Outcome.BROKEN, f"refused: {error}", again=False) from error
+            raise FailedAttempt(AttemptEnd.BROKEN, f"refused: {error}", again=False) from error
         except (OSError, urllib3.exceptions.HTTPError) as error:  # requests' errors are OSErrors
             raise self._broken(error, incoming) from error
 
@@ -152,13 +152,13 @@ class Receiver:
             again = incoming.size > 0
             self.restart(incoming)
             raise FailedAttempt(
-                Outcome.BROKEN, f"HTTP {code} to a request it does not answer", again=again
+                AttemptEnd.BROKEN, f"HTTP {code} to a request it does not answer", again=again
             )
         elif code in _GONE:
-            raise FailedAttempt(Outcome.ABSENT, f"HTTP {code} {response.reason}", again=False)
+            raise FailedAttempt(AttemptEnd.ABSENT, f"HTTP {code} {response.reason}", again=False)
         else:
             raise FailedAttempt(
-                Outcome.BROKEN, f"HTTP {code} {response.reason}", again=code in _BUSY
+                AttemptEnd.BROKEN, f"HTTP {code} {response.reason}", again=code in _BUSY
             )
 
     def _check_range(self, response: requests.Response, incoming: Incoming) -> None:
@@ -166,13 +166,13 @@ class Receiver:
         match = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", text.strip())
         if match and match[2] not in ("*", str(self.size)):
             happened = f"its file has {int(match[2]):,} bytes instead of {self.size:,}"
-            raise FailedAttempt(Outcome.WRONG, happened, again=False)
+            raise FailedAttempt(AttemptEnd.WRONG, happened, again=False)
         if not match or int(match[1]) != incoming.size:
             happened = (
                 f"answered Content-Range {text!r} to a request from byte {incoming.size:,} on"
             )
             self.restart(incoming)
-            raise FailedAttempt(Outcome.WRONG, happened, again=True)
+            raise FailedAttempt(AttemptEnd.WRONG, happened, again=True)
 
     def _check_length(self, response: requests.Response) -> None:
         """Refuse a body whose announced length is not the pinned one, before it is downloaded."""
@@ -180,7 +180,7 @@ class Receiver:
         if text.isdecimal() and int(text) != self.size:
             first = response.raw.read1(64, decode_content=False)
             happened = f"{_kind(response, first)} of {int(text):,} bytes instead of {self.size:,}"
-            raise FailedAttempt(Outcome.WRONG, happened, again=False)
+            raise FailedAttempt(AttemptEnd.WRONG, happened, again=False)
 
     def _copy_body(self, response: requests.Response, incoming: Incoming) -> None:
         first = b""
@@ -190,7 +190,7 @@ class Receiver:
             if incoming.size + len(chunk) > self.size:
                 self.restart(incoming)
                 happened = f"{_kind(response, first)} of more than {self.size:,} bytes"
-                raise FailedAttempt(Outcome.WRONG, happened, again=False)
+                raise FailedAttempt(AttemptEnd.WRONG, happened, again=False)
             incoming.write(chunk)
             self.progress.advance(len(chunk))
             received += len(chunk)
@@ -207,7 +207,7 @@ class Receiver:
         happened = f"{_kind(response, first)} of {incoming.size:,} bytes instead of {self.size:,}"
         if whole:
             self.restart(incoming)
-        raise FailedAttempt(Outcome.WRONG, happened, again=not whole)
+        raise FailedAttempt(AttemptEnd.WRONG, happened, again=not whole)
 
     def _broken(self, error: Exception, incoming: Incoming) -> FailedAttempt:
         import requests
@@ -218,18 +218,20 @@ class Receiver:
             cause = cause.__cause__ or cause.__context__ or cause
         so_far = f"after {incoming.size:,} of {self.size:,} bytes"
         if isinstance(cause, http.client.IncompleteRead):
-            return FailedAttempt(Outcome.WRONG, f"cut short {so_far}", again=True)
+            return FailedAttempt(AttemptEnd.WRONG, f"cut short {so_far}", again=True)
         if isinstance(error, requests.ConnectTimeout):
             return FailedAttempt(
-                Outcome.NO_ANSWER, f"no connection within {self.patience.connect:g} s", again=True
+                AttemptEnd.NO_ANSWER,
+                f"no connection within {self.patience.connect:g} s",
+                again=True,
             )
         if isinstance(error, (requests.Timeout, TimeoutError, urllib3.exceptions.TimeoutError)):
             return FailedAttempt(
-                Outcome.BROKEN, f"stalled for {self.patience.stall:g} s {so_far}", again=True
+                AttemptEnd.BROKEN, f"stalled for {self.patience.stall:g} s {so_far}", again=True
             )
         if isinstance(error, requests.ConnectionError):
-            return FailedAttempt(Outcome.NO_ANSWER, f"no answer: {cause}", again=True)
-        return FailedAttempt(Outcome.BROKEN, f"broken off {so_far}: {cause}", again=True)
+            return FailedAttempt(AttemptEnd.NO_ANSWER, f"no answer: {cause}", again=True)
+        return FailedAttempt(AttemptEnd.BROKEN, f"broken off {so_far}: {cause}", again=True)
 
 
 def _kind(response: requests.Response, first: bytes) -> str:

@@ -20,7 +20,7 @@ from stilts_artifact.domain.tasks import Source
 from stilts_artifact.errors import IntegrityError, ResourceError
 from stilts_artifact.files import (
     LockedFile,
-    describe,
+    describe_sums,
     disk_errors,
     hash_file,
     orphaned_files,
@@ -213,8 +213,8 @@ class FileStore:
             raise IntegrityError(
                 f"{source.name} does not have the bytes it is pinned to",
                 where=source.name,
-                got=describe(incoming.size, incoming.sha256),
-                expected=describe(source.bytes, source.sha256),
+                got=describe_sums(incoming.size, incoming.sha256),
+                expected=describe_sums(source.bytes, source.sha256),
                 fix=f"try again, or bring the file yourself: {source.obtain}",
             )
         path = self.path(source)
@@ -242,7 +242,7 @@ class FileStore:
             f"{source.name} was changed after it was published",
             where=str(aside if aside.exists() else path),
             got=str(found),
-            expected=describe(source.bytes, source.sha256),
+            expected=describe_sums(source.bytes, source.sha256),
             fix="stilts-artifact fetch",
         )
 

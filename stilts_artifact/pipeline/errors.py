@@ -88,7 +88,7 @@ class Outcome:
     fault: Fault | None = None
 
 
-def describe(error: BaseException, label: str, root: Path, written: int, log: str = "") -> Fault:
+def fault_of(error: BaseException, label: str, root: Path, written: int, log: str = "") -> Fault:
     """The fault behind an exception of a step.
 
     Args:
@@ -204,7 +204,7 @@ class Failure:
     details: str = ""
 
 
-def failure(step: KeyedStep, fault: Fault, root: Path) -> Failure:
+def failure_of(step: KeyedStep, fault: Fault, root: Path) -> Failure:
     """A failure, with its details written to a file if only they can explain it."""
     error = fault.error()
     if isinstance(error, StepError):

@@ -22,8 +22,8 @@ from stilts_artifact.pipeline.errors import (
     Outcome,
     RunReport,
     Skipped,
-    describe,
-    failure,
+    failure_of,
+    fault_of,
     lost_workers,
     memory_kills,
 )
@@ -181,7 +181,7 @@ class _Run:
         if isinstance(outcome, Failure):
             self._fail(outcome)
         elif outcome.fault is not None:
-            self._fail(failure(step, outcome.fault, self._context.root))
+            self._fail(failure_of(step, outcome.fault, self._context.root))
         else:
             self.made.append(step)
             self._scheduler.finish(step.address)
@@ -206,8 +206,8 @@ class _Run:
         except (FutureCancelledError, TimeoutError, OSError) as error:
             raise _lost(self._options.scheduler, error) from error
         except Exception as error:  # noqa: BLE001  A worker that cannot even start the step: it lacks this package, say.
-            return failure(
-                step, describe(error, step.label, self._context.root, 0), self._context.root
+            return failure_of(
+                step, fault_of(error, step.label, self._context.root, 0), self._context.root
             )
         return outcome
 

@@ -13,7 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from stilts_artifact.errors import ArtifactError
-from stilts_artifact.pipeline.errors import Fault, Outcome, describe
+from stilts_artifact.pipeline.errors import Fault, Outcome, fault_of
 from stilts_artifact.pipeline.job import Context, Job
 from stilts_artifact.pipeline.step import KeyedStep, KindSpec
 from stilts_artifact.pipeline.store import Draft, Store
@@ -45,7 +45,7 @@ def work(step: KeyedStep, spec: KindSpec, context: Context) -> Outcome:
             with store.draft(step) as draft:
                 fault = _attempt(step, spec, context, draft)
         except (ArtifactError, OSError) as error:
-            fault = describe(error, step.label, context.root, 0)
+            fault = fault_of(error, step.label, context.root, 0)
         return Outcome(time.monotonic() - began, fault)
 
 
@@ -60,7 +60,7 @@ def _attempt(step: KeyedStep, spec: KindSpec, context: Context, draft: Draft) ->
             function(Job(step.params, inputs, draft.out, draft.work, context))
         draft.publish(time.monotonic() - began)
     except (Exception, SystemExit) as error:  # noqa: BLE001  Whatever it is, the person who started the run must see it.
-        return describe(error, step.label, context.root, draft.written(), _tail(draft.log))
+        return fault_of(error, step.label, context.root, draft.written(), _tail(draft.log))
     return None
 
 

@@ -12,7 +12,8 @@ import signal
 import sys
 from pathlib import Path
 
-from stilts_artifact.data.download import Downloader, Patience
+from stilts_artifact.data.download import Downloader
+from stilts_artifact.data.receive import Patience
 from stilts_artifact.data.store import FileStore
 from stilts_artifact.domain.tasks import Source
 from stilts_artifact.errors import ArtifactError

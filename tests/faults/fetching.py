@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from stilts_artifact.data.download import Downloader, Patience
+from stilts_artifact.data.download import Downloader
+from stilts_artifact.data.receive import Patience
 from stilts_artifact.data.store import FileStore
 from stilts_artifact.domain.tasks import Source
 from tests.faults import server as faults

@@ -8,7 +8,8 @@ import time
 
 import pytest
 
-from stilts_artifact.data.download import Downloader, Patience
+from stilts_artifact.data.download import Downloader
+from stilts_artifact.data.receive import Patience
 from stilts_artifact.data.store import FileStore
 from stilts_artifact.errors import IntegrityError, MissingDataError
 from tests.faults import server as faults

@@ -382,24 +382,33 @@ def test_a_publisher_killed_after_one_that_was_killed_between_its_renames(tmp_pa
     assert instants(run) > 20
 
 
-@pytest.mark.usefixtures("exchange")
-def test_several_publishers_at_once(tmp_path: Path) -> None:
-    target = tmp_path / "run"
-    publish(target, "old")
+def at_once(write: Callable[[str], None], turns: int) -> None:
+    """Three processes that write ``"<process> <turn>"`` as fast as they can."""
     children = []
     for number in range(3):
         child = os.fork()
         if child == 0:
             status = 3
             try:
-                for turn in range(25):
-                    publish(target, f"{number} {turn}")
+                for turn in range(turns):
+                    write(f"{number} {turn}")
                 status = 0
             finally:
                 os._exit(status)
         children.append(child)
-    ended = [os.waitpid(child, 0)[1] for child in children]
-    assert ended == [0] * len(children)
+    assert [os.waitpid(child, 0)[1] for child in children] == [0] * 3
+
+
+def test_several_writers_of_one_file_at_once(tmp_path: Path) -> None:
+    at_once(lambda text: write_file(tmp_path / "f.json", text.encode()), turns=50)
+    assert (tmp_path / "f.json").read_text() in {f"{number} 49" for number in range(3)}
+    assert names(tmp_path) == ["f.json"]
+
+
+@pytest.mark.usefixtures("exchange")
+def test_several_publishers_at_once(tmp_path: Path) -> None:
+    target = tmp_path / "run"
+    at_once(lambda text: publish(target, text), turns=25)
     assert version(target) in {f"{number} 24" for number in range(3)}
     assert names(tmp_path) == ["run"]
 

@@ -1,4 +1,4 @@
-"""No altered prediction passes: files edited, swapped or copied over are named, or their cells are."""
+"""No altered prediction passes: files edited, swapped or copied over are named, or their cells."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def test_two_tasks_swapped_are_noticed(small: SmallSet) -> None:
 def test_the_other_split_copied_over_is_noticed(
     small: SmallSet, small_sets: dict[str, SmallSet], tmp_path: Path
 ) -> None:
-    """Predictions and labels of dev in the place of test (and the reverse), files of the same number of examples."""
+    """Predictions and labels of dev in the place of test (and the reverse), of the same size."""
     other = small_sets["table3" if small.experiment == "table2" else "table2"]
     tasks = ("xnli", "pawsx", "udpos", "panx", "mlqa", "bucc2018")  # the others have one split only
     for task in tasks:

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
+from stilts_artifact.benchmark import load_benchmark
+from stilts_artifact.benchmark.experiments import experiment_named
+from stilts_artifact.checking import expected
 from stilts_artifact.checking.expected import ColumnNoise, expected_path, load_expected
-from stilts_artifact.domain.cells import CellKey
-from stilts_artifact.errors import ArtifactError
+from stilts_artifact.checking.recheck import recheck
+from stilts_artifact.checking.results import Results, dump_results
+from stilts_artifact.checking.sums import expected_root, refresh_sums
+from stilts_artifact.config.load import load_scale
+from stilts_artifact.data.files import FileStore
+from stilts_artifact.data.library import Library
+from stilts_artifact.domain.cells import CellKey, Verdict
+from stilts_artifact.errors import ArtifactError, DataError
+from stilts_artifact.experiments import outcome
+from stilts_artifact.experiments.session import Machine, Measured, Session
 
 GOOD = """\
 experiment: table1
@@ -109,3 +121,56 @@ def test_the_shipped_tables_load(folder: str, benchmark: str) -> None:
     table = load_expected(expected_path(folder, "table1"))
     assert (table.experiment, table.benchmark) == ("table1", benchmark)
     assert any(cell.value is not None for cell in table.cells.values())
+
+
+def test_expected_values_that_are_gone_stop_reproduce_and_check_alike(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file is deleted, its sum is not: "nothing is recorded yet" would be a lie."""
+    root = tmp_path / "expected_results"
+    shutil.copytree(expected_root(), root)
+    (root / "mini" / "table1.yaml").unlink()
+    monkeypatch.setattr(expected, "expected_root", lambda: root)
+    table1, scale = experiment_named("table1"), load_scale("mini")
+    nothing = Measured([], [], [], [])
+    monkeypatch.setattr(outcome, "MEASURES", {"table1": lambda _: nothing})
+    session = Session(
+        experiment=table1,
+        scale=scale,
+        reason="asked for",
+        benchmark=load_benchmark("mini"),
+        library=Library({}, FileStore(tmp_path / "store")),
+        machine=Machine(tmp_path / "store"),
+        results=tmp_path / "results",
+    )
+    with pytest.raises(DataError, match=r"table1\.yaml"):
+        outcome.reproduce(session)
+    assert not session.results.exists()
+
+    made = Results(
+        experiment="table1",
+        scale="mini",
+        scale_reason="asked for",
+        stamp=scale.stamp,
+        verdict=Verdict.INCONCLUSIVE,
+        rows=[],
+        cells=[],
+        claims=[],
+        inputs=[],
+        environment={},
+    )
+    path = tmp_path / "table1.mini.json"
+    path.write_bytes(dump_results(made))
+    with pytest.raises(DataError, match=r"table1\.yaml"):
+        recheck(path)
+
+
+def test_before_anything_is_recorded_nothing_is_expected(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "expected_results"
+    shutil.copytree(expected_root(), root)
+    (root / "mini" / "table1.yaml").unlink()
+    refresh_sums(root)
+    monkeypatch.setattr(expected, "expected_root", lambda: root)
+    assert expected.expected_cells("mini", experiment_named("table1"), "mini").cells == {}

@@ -1,4 +1,4 @@
-"""The paper's Tables 2 and 3 as shipped: every cell is there, and what has a value has a public source."""
+"""The paper's Tables 2 and 3 as shipped: every cell is there, each value with its public source."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def test_printed_groups_are_the_means_of_their_tasks_or_within_their_wider_band(
 
 @pytest.mark.parametrize("experiment", ["table2", "table3"])
 def test_bands_are_wide_enough_for_a_perfect_reproduction_to_pass(experiment: str) -> None:
-    """Three seeds, the declared noise, every cell of the table filled in: all REPRODUCED in 95 % of tables."""
+    """Three seeds, the declared noise, every cell filled in: all REPRODUCED in 95 % of tables."""
     expected = shipped(experiment)
     chance = 0.0
     for key, cell in expected.cells.items():

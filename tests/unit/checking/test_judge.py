@@ -118,7 +118,10 @@ def judge_score(value: float, expected: ExpectedTable, **measured: object) -> Ce
 
 
 def test_a_band_is_widened_by_rounding_seeds_and_sampling() -> None:
-    """3.0 + 0.05 + 1.96 sqrt(0.5^2 (1 + 0.4487) + 100^2 0.8 0.2 / 2490): one seed against the median of three."""
+    """3.0 + 0.05 + 1.96 sqrt(0.5^2 (1 + 0.4487) + 100^2 0.8 0.2 / 2490).
+
+    One seed against the median of three.
+    """
     assert judge_score(80.0, expected_score()).limit == pytest.approx(5.0146, abs=1e-3)
     assert judge_score(80.0, expected_score(SEEDS_ALONE)).limit == pytest.approx(4.2295, abs=1e-3)
     assert judge_score(80.0, expected_score(None)).limit == pytest.approx(3.05)

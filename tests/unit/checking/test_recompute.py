@@ -193,6 +193,33 @@ def test_a_signature_of_another_place_is_named_even_where_nothing_is_expected(
     assert "its signature is of another cell or run" in reason
 
 
+@pytest.mark.parametrize(
+    ("cell", "whole", "field", "old", "new"),
+    [
+        ("mnli/xnli/qaa", "mnli/xnli", "dtype", "dtype:float32", "dtype:bfloat16"),
+        ("mnli/tatoeba/qac", "mnli/tatoeba", "encoder", "enc:made-up", "enc:other"),
+        ("mnli/panx", "mnli/panx", "dtype", "dtype:float32", "dtype:bfloat16"),
+        ("mnli/panx", "mnli/average", "encoder", "enc:made-up", "enc:other"),
+    ],
+)
+def test_a_mean_of_unlike_numbers_is_refused(
+    unrecorded: SmallSet, cell: str, whole: str, field: str, old: str, new: str
+) -> None:
+    def change(document: dict[str, Any]) -> None:
+        for found in document["cells"]:
+            place = (found["row"], found["column"], found.get("language"))
+            if "/".join(filter(None, place)) == cell:
+                assert old in found["signature"]
+                found["signature"] = found["signature"].replace(old, new)
+
+    edit(unrecorded, change)
+    verdict, reason = judged(unrecorded)[whole]
+    assert verdict is Verdict.INCONCLUSIVE
+    assert reason.startswith("it is no mean of like numbers")
+    assert f"{field} differs" in reason
+    assert judged(unrecorded)["none/xnli"][0] is Verdict.NOT_CHECKABLE, "other rows go free"
+
+
 def test_results_without_seeds_are_refused(small: SmallSet) -> None:
     edit(small, lambda document: document.update(seeds=[]))
     with pytest.raises(ConfigError, match="without seeds"):

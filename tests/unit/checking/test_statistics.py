@@ -1,4 +1,4 @@
-"""The statistics keep what they promise: every rate is simulated and held against its nominal value."""
+"""The statistics keep what they promise: every rate is simulated and held against its nominal."""
 
 from __future__ import annotations
 
@@ -162,7 +162,7 @@ def test_power_is_what_is_promised(n: int, share: float) -> None:
 
 @pytest.mark.parametrize("n", [3, 5, 10])
 def test_a_spread_estimated_from_our_own_seeds_keeps_the_levels(n: int) -> None:
-    """Pooled over a column of 12 rows, Student's t instead of the normal: both type-I errors of one of its cells."""
+    """Pooled over a column of 12 rows, Student's t instead of the normal: both errors of a cell."""
     runs, rows = 40_000, 12
     rng = np.random.default_rng(17)
     seeds = rng.standard_normal((runs, rows, n))
@@ -180,7 +180,10 @@ def test_a_spread_estimated_from_our_own_seeds_keeps_the_levels(n: int) -> None:
 
 @pytest.mark.parametrize("n", SEEDS)
 def test_a_perfect_reproduction_of_120_cells_passes(n: int) -> None:
-    """Every one of 120 cells REPRODUCED in at least 95 % of tables; bands of 95 % each would fail 99.8 % of them."""
+    """Every one of 120 cells REPRODUCED in at least 95 % of tables.
+
+    Bands of 95 % each would fail 99.8 % of them.
+    """
     tables = 4000
     noise = difference_noise(Spread(1.0), n, 3)
     band = 2.65 * noise.error  # the least that a declared band should be: see the module

@@ -1,4 +1,4 @@
-"""Every document that a verdict rests on is parsed strictly: results, expected values, claims, predictions, labels."""
+"""Every document that a verdict rests on is parsed strictly."""
 
 from __future__ import annotations
 

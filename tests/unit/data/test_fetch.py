@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from stilts_artifact.benchmark import load_benchmark
-from stilts_artifact.data.download import Downloader, Patience
+from stilts_artifact.data.download import Downloader
 from stilts_artifact.data.fetch import FetchReport, fetch, sources_of
 from stilts_artifact.data.library import Library
+from stilts_artifact.data.receive import Patience
 from stilts_artifact.data.store import FileStore
 from stilts_artifact.domain.tasks import Source
 from stilts_artifact.errors import (

@@ -7,6 +7,7 @@ import pytest
 
 from stilts_artifact.data import library as module
 from stilts_artifact.data.library import Library
+from stilts_artifact.data.store import FileStore
 from stilts_artifact.domain.examples import (
     Answer,
     ChoiceExample,

@@ -25,7 +25,7 @@ from stilts_artifact.pipeline.errors import (
     RunReport,
     Skipped,
     StepError,
-    describe,
+    fault_of,
     lost_workers,
     memory_kills,
 )
@@ -36,7 +36,7 @@ def fault(error: Exception, root: Path = Path("/")) -> Fault:
     try:
         raise error
     except Exception as raised:  # noqa: BLE001  any may come
-        return describe(raised, "the step", root, 1000, "last line")
+        return fault_of(raised, "the step", root, 1000, "last line")
 
 
 @pytest.mark.parametrize(

@@ -61,6 +61,47 @@ def test_the_manifest_says_what_was_made_of_what(store: Store) -> None:
     assert store.manifests("make") == [manifest]
 
 
+def test_a_result_that_an_earlier_version_published_is_read(store: Store) -> None:
+    """Format 1, byte by byte: a store outlives the program that filled it."""
+    made = keyed()
+    folder = store.path(made.address)
+    (folder / "files").mkdir(parents=True)
+    (folder / "files" / "text").write_text("abc")
+    (folder / "manifest.json").write_text(
+        f"""{{
+ "format": 1,
+ "step": {{
+  "kind": "make",
+  "key": "{made.key}",
+  "version": 1,
+  "params": {{
+   "name": "one"
+  }},
+  "inputs": {{}}
+ }},
+ "files": {{
+  "text": {{
+   "bytes": 3,
+   "sha256": "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+  }}
+ }},
+ "made": {{
+  "host": "worker-1",
+  "finished": "2026-11-01T12:00:00Z",
+  "seconds": 1.5,
+  "versions": {{
+   "stilts-artifact": "0.1.0",
+   "python": "3.11.7"
+  }}
+ }}
+}}
+"""
+    )
+    assert (store.read(made.address) / "text").read_text() == "abc"
+    assert made.key == "ae06de31d12034f7d3f1806d07ac9e7451753cdb27944a58aebbaa0355be0917"
+    assert store.manifest(made.address).dump() == (folder / "manifest.json").read_bytes()
+
+
 @pytest.mark.parametrize(
     "spoil",
     ["flip", "cut", "grow", "missing", "surplus", "link", "manifest", "no manifest", "moved"],
