@@ -20,7 +20,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from stilts_artifact.errors import DataError, IntegrityError, MissingDataError, ResourceError
-from stilts_artifact.files import LockedFile
+from stilts_artifact.files import LockedFile, orphaned_files, remove_file
 
 MANIFEST = "manifest-sha256.txt"
 
@@ -116,6 +116,8 @@ def _published(path: Path) -> Iterator[IO[bytes]]:
                 raise FileNotFoundError(errno.ENOENT, "another process removed it")
         finally:
             new.remove()
+        for orphan in orphaned_files(path.parent, f".{path.name}"):  # of runs that were killed
+            remove_file(orphan)
     except OSError as error:
         raise ResourceError(
             "cannot write the file",
