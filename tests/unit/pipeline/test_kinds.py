@@ -20,6 +20,7 @@ BENCHMARK = load_benchmark("mini")
 SCALE = load_scale("mini")
 BUILDER = StepBuilder(BENCHMARK, SCALE, "r" * 64, {name: name for name in BENCHMARK.sources})
 ROW = row_named(BENCHMARK, "mnli+mlm")
+XNLI = SCALE.tuning("xnli")
 
 
 def called(step: Step, folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
@@ -45,10 +46,10 @@ def test_phase_three_gets_its_scales_settings_and_its_machines_checkpoints(
 ) -> None:
     step = BUILDER.target(ROW, 3, BENCHMARK.tasks["xnli"])
     given = called(step, tmp_path, monkeypatch)
-    assert given["config"] == SCALE.training_config(3, SCALE.targets.xnli.learning_rate)
+    assert given["config"] == SCALE.training_config(3, XNLI.learning_rate)
     assert given["checkpoints"] == Checkpointing(tmp_path / "work", 7)
     data = given["data"]
-    assert (data.epochs, data.batch) == (SCALE.targets.xnli.epochs, SCALE.targets.xnli.batch)
+    assert (data.epochs, data.batch) == (XNLI.epochs, XNLI.batch)
 
 
 def test_phase_two_gets_its_scales_settings_and_its_machines_checkpoints(
