@@ -18,6 +18,7 @@ import errno
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 import stat
 import time
@@ -225,9 +226,9 @@ def disk_error(
         needed: bytes that were still to be written.
         instead: what else the person may choose, such as ``another --store``.
     """
-    if error.errno in _NO_ROOM:
+    if _errno(error) in _NO_ROOM:
         what, fix = "no room left to write a file", f"free {needed:,} bytes there"
-    elif error.errno in _NO_RIGHT:
+    elif _errno(error) in _NO_RIGHT:
         what, fix = "no right to write a file", "give this user the right to write there"
     else:
         what, fix = "a file cannot be written", "mend the disk"
@@ -238,6 +239,14 @@ def disk_error(
         expected=f"room for {needed:,} bytes",
         fix=f"{fix}, or choose {instead}",
     )
+
+
+def _errno(error: OSError) -> int | None:
+    """The system's number of an error; shutil.copytree has it only in its text."""
+    if isinstance(error, shutil.Error):
+        numbers = re.findall(r"\[Errno (\d+)\]", str(error))
+        return max((int(number) for number in numbers), key=_NO_ROOM.__contains__, default=None)
+    return error.errno
 
 
 @contextmanager
@@ -690,7 +699,7 @@ def _own_disk_errors(made: Path, target: Path) -> Iterator[None]:
             isinstance(name, str | os.PathLike) and Path(name).is_relative_to(made)
             for name in names
         )
-        if not own and error.errno not in _NO_ROOM:
+        if not own and _errno(error) not in _NO_ROOM:
             raise
         raise disk_error(error, target, max(size_below(made), _SOME_ROOM)) from error
 

@@ -470,6 +470,11 @@ def test_a_disk_that_fills_up_keeps_the_old_folder_and_says_how_much_is_needed(
         monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(ResourceError, match="no room left"), publish_folder(tmp_path / "run"):
         full()
+    with (
+        pytest.raises(ResourceError, match="no room left"),
+        publish_folder(tmp_path / "run") as made,
+    ):
+        shutil.copytree(tmp_path / "run", made / "copy", copy_function=full)
     assert version(tmp_path / "run") == "old"
     assert names(tmp_path) == ["run"]
 
