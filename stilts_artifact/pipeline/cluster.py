@@ -46,7 +46,7 @@ _SETTINGS: dict[str, Any] = {
 
 @contextmanager
 def local_client(folder: Path, workers: int | None, device: Device) -> Iterator[Client]:
-    """A client of a new cluster of single-threaded processes, out of reach of other machines.
+    """A client of a new cluster of single-threaded processes that only this machine can reach.
 
     Args:
         folder: for the workers' scratch files.
@@ -110,7 +110,10 @@ def remote_client(address: str) -> Iterator[Client]:
 
 
 def default_workers() -> int:
-    """One for each core this process may use, as far as its memory goes; a container's count."""
+    """One for each core this process may use, but no more than its memory holds.
+
+    A container's own limits count.
+    """
     from dask.system import CPU_COUNT
     from distributed.system import MEMORY_LIMIT
 
@@ -165,7 +168,7 @@ def _worker_specs(scratch: Path, workers: int | None, gpus: list[str]) -> dict[i
 
 
 def _close(cluster: Any) -> None:
-    """Stop the workers at once: a step may be killed at any instant, so waiting gains nothing."""
+    """Stop the workers at once: a step may be killed at any instant, and waiting costs time."""
     for nanny in cluster.workers.values():
         process = getattr(nanny, "process", None)
         if process is not None and process.process is not None:
