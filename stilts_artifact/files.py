@@ -574,10 +574,10 @@ def publish_folder(target: Path) -> Iterator[Path]:
     The content that ``target`` had is replaced in the same instant; a block that raises leaves it
     alone. Of two publishers at once, the last one's content stays. A process killed at any instant
     leaves the old content or the new one, whole, and beside it at most a hidden folder that the
-    next publication, or :func:`settle`, removes.
+    next publication, or :func:`settle_folder`, removes.
 
     On Linux the exchange is one system call. A file system that does not offer it gets two renames,
-    between which nothing is there: readers that cannot bear that call :func:`settle` first.
+    between which nothing is there: readers that cannot bear that call :func:`settle_folder` first.
 
     Raises:
         ResourceError: the disk is full or the folder cannot be written; says how much room is
@@ -592,7 +592,7 @@ def publish_folder(target: Path) -> Iterator[Path]:
         ['run']
     """
     target = Path(os.path.realpath(target))  # A link to another disk stays one.
-    settle(target)
+    settle_folder(target)
     with disk_errors(target):
         owned = LockedFolder.create(target.parent, _hidden(target))
     made = owned.path / _CONTENT
@@ -609,7 +609,7 @@ def publish_folder(target: Path) -> Iterator[Path]:
         owned.remove()
 
 
-def settle(target: Path) -> None:
+def settle_folder(target: Path) -> None:
     """Finish what killed publishers of ``target`` left: put back what they moved, remove the rest.
 
     Waits for a living publisher that is between its two renames. Changes nothing where this user
