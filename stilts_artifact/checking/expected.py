@@ -221,24 +221,22 @@ def with_entries(table: ExpectedTable, entries: Mapping[CellKey, Entry]) -> Expe
 
 
 def _laid_over(table: ExpectedTable, entry: Entry) -> ExpectedCell:
-    cell = table.cells.get(entry.key)
+    cell, place = table.cells.get(entry.key), f"{entry.where}: {entry.key}"
     if cell is None:
-        raise ConfigError("a value entered for no cell", where=f"{entry.where}: {entry.key}")
+        raise ConfigError("a value entered for no cell", where=place)
     if cell.signature is not None:
-        raise ConfigError(
-            "a value entered over a recorded one", where=f"{entry.where}: {entry.key}"
-        )
+        raise ConfigError("a value entered over a recorded one", where=place)
     if entry.decimals != cell.decimals:
         raise ConfigError(
             "another number of decimals than the table has",
-            where=f"{entry.where}: {entry.key}",
+            where=place,
             got=entry.printed,
             expected=f"{cell.decimals} after the point",
         )
     if entry.replaces != value_text(cell):
         raise ConfigError(
             "a value entered for a cell that has changed since",
-            where=f"{entry.where}: {entry.key}",
+            where=place,
             got=value_text(cell) or "null",
             expected=entry.replaces or "null",
             fix=f"take its line out of {ENTERED}, or change what it replaces; then {REFRESH}",
