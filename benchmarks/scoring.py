@@ -1,4 +1,6 @@
-"""Resampling a score: the vectorised bootstrap against one resample after the other, in turn on the same counts.
+"""Resampling a score: the vectorised bootstrap against one resample after the other.
+
+Both in turn on the same counts:
 
 python benchmarks/scoring.py --rows 100000 --rounds 3
 """
@@ -59,14 +61,16 @@ def main() -> None:
             times[name].append(took)
     medians = {name: statistics.median(found) for name, found in times.items()}
     print(
-        f"machine: {platform.machine()}, {os.cpu_count()} cores; {options.rows:,} rows, {RESAMPLES:,} resamples"
+        f"machine: {platform.machine()}, {os.cpu_count()} cores; {options.rows:,} rows, "
+        f"{RESAMPLES:,} resamples"
     )
     for name, found in medians.items():
         print(f"{name:<11} {found:.2f} s (median of {options.rounds})")
     print(f"ratio       {medians['one by one'] / medians['vectorised']:.1f}")
     apart = float(np.max(np.abs(errors["vectorised"] / errors["one by one"] - 1)))
     print(
-        f"standard errors differ by at most {100 * apart:.1f} % (two independent estimates of one quantity)"
+        f"standard errors differ by at most {100 * apart:.1f} % "
+        "(two independent estimates of one quantity)"
     )
 
 

@@ -1,4 +1,4 @@
-"""The benchmark as literal tables: tasks, languages, splits and the upstream files they are read from."""
+"""The benchmark as literal tables: tasks, languages, splits, upstream files, experiments."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What each experiment is, as one literal row: its rows, columns, split, titles and how it is asked for.
+"""What each experiment is, as one literal row: rows, columns, split, titles, how it is asked for.
 
 An experiment is named by text everywhere: in options, results files, expected values and crates.
 How its steps become cells is one file in :mod:`stilts_artifact.experiments`. The layout of Tables 2
@@ -120,7 +120,7 @@ def rows(benchmark: Benchmark) -> tuple[Row, ...]:
     Example:
         >>> from stilts_artifact.benchmark import load_benchmark
         >>> [row.name for row in rows(load_benchmark("mini"))][::7]
-        ['none', 'ccg', 'qqp+mlm', 'cosmosqa+mlm', 'qqp@qad']
+        ['none', 'ccg', 'qqp+mlm', 'multi+mlm', 'hellaswag@qab']
     """
     source_language = benchmark.source_language
     singles = [
@@ -264,14 +264,14 @@ def experiment_named(name: str) -> Experiment:
 
 
 def stages(experiment: Experiment) -> tuple[Experiment, ...]:
-    """The experiments that a run goes through: first the one whose scores choose the rows, if any."""
+    """The experiments that a run goes through: the one whose scores choose the rows first."""
     if experiment.selected_by is None:
         return (experiment,)
     return (experiment_named(experiment.selected_by), experiment)
 
 
 def training_task(target: Task, benchmark: Benchmark) -> str | None:
-    """Name of the first target with the same training data, so that two which share it are trained once.
+    """Name of the first target with the same training data: two that share it are one model.
 
     Example:
         >>> from stilts_artifact.benchmark import load_benchmark

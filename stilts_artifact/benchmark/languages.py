@@ -36,20 +36,23 @@ XTREME = Naming(
     name="xtreme",
     source_language="en",
     names=_table(
-        "af=Afrikaans ar=Arabic bg=Bulgarian bn=Bengali de=German el=Greek en=English es=Spanish et=Estonian "
-        "eu=Basque fa=Persian fi=Finnish fr=French he=Hebrew hi=Hindi hu=Hungarian id=Indonesian it=Italian "
-        "ja=Japanese jv=Javanese ka=Georgian kk=Kazakh ko=Korean ml=Malayalam mr=Marathi ms=Malay my=Burmese "
-        "nl=Dutch pt=Portuguese ru=Russian sw=Swahili ta=Tamil te=Telugu th=Thai tl=Tagalog tr=Turkish ur=Urdu "
+        "af=Afrikaans ar=Arabic bg=Bulgarian bn=Bengali de=German el=Greek en=English "
+        "es=Spanish et=Estonian eu=Basque fa=Persian fi=Finnish fr=French he=Hebrew hi=Hindi "
+        "hu=Hungarian id=Indonesian it=Italian ja=Japanese jv=Javanese ka=Georgian kk=Kazakh "
+        "ko=Korean ml=Malayalam mr=Marathi ms=Malay my=Burmese nl=Dutch pt=Portuguese "
+        "ru=Russian sw=Swahili ta=Tamil te=Telugu th=Thai tl=Tagalog tr=Turkish ur=Urdu "
         "vi=Vietnamese yo=Yoruba zh=Chinese"
     ),
     # XTREME utils_preprocess.py:376-391 at 838c13b.
     tatoeba=_table(
-        "af=afr ar=ara bg=bul bn=ben de=deu el=ell en=eng es=spa et=est eu=eus fa=pes fi=fin fr=fra he=heb hi=hin "
-        "hu=hun id=ind it=ita ja=jpn jv=jav ka=kat kk=kaz ko=kor ml=mal mr=mar nl=nld pt=por ru=rus sw=swh ta=tam "
-        "te=tel th=tha tl=tgl tr=tur ur=urd vi=vie zh=cmn"
+        "af=afr ar=ara bg=bul bn=ben de=deu el=ell en=eng es=spa et=est eu=eus fa=pes fi=fin "
+        "fr=fra he=heb hi=hin hu=hun id=ind it=ita ja=jpn jv=jav ka=kat kk=kaz ko=kor ml=mal "
+        "mr=mar nl=nld pt=por ru=rus sw=swh ta=tam te=tel th=tha tl=tgl tr=tur ur=urd vi=vie "
+        "zh=cmn"
     ),
     tydiqa=_table(
-        "ar=arabic bn=bengali en=english fi=finnish id=indonesian ko=korean ru=russian sw=swahili te=telugu"
+        "ar=arabic bn=bengali en=english fi=finnish id=indonesian ko=korean ru=russian "
+        "sw=swahili te=telugu"
     ),
     translated=(),
 )

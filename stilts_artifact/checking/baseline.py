@@ -15,24 +15,11 @@ from stilts_artifact.checking.sums import expected_root, refresh_sums
 from stilts_artifact.config.load import load_scale
 from stilts_artifact.config.schema import Scale
 from stilts_artifact.domain.cells import CellKey
-from stilts_artifact.domain.tasks import TaskForm
 from stilts_artifact.errors import ConfigError, DataError, IntegrityError
 from stilts_artifact.files import write_file
+from stilts_artifact.forms import form_of
 from stilts_artifact.metrics.tables import Column, table_columns
 
-# On one machine a run is repeated bit by bit. On another the last bits of the arithmetic differ,
-# training takes a slightly different course, and some test items fall the other way. So much may a
-# mean over languages move, in points. With torch's own kernels at half the width
-# (benchmarks/arithmetic.py; matrix products as they were) no mean of Table 2 moved by more than
-# 0.31, no language by more than 1.7. The tolerances leave room for products that differ too, and
-# for processors that were not tried. Bitext mining has the fewest items.
-TOLERANCES: Mapping[TaskForm, float] = {
-    TaskForm.PAIR: 2.0,
-    TaskForm.TAGGING: 1.5,
-    TaskForm.SPAN: 2.0,
-    TaskForm.MINING: 3.0,
-    TaskForm.SEARCH: 2.0,
-}
 LANGUAGE = 2.5
 """One language moves more than the mean over up to eight: this many times the tolerance."""
 AVERAGE = 1.0
@@ -163,7 +150,7 @@ def column_tolerance(column: Column) -> float:
         >>> [column_tolerance(column) for column in made][-3:]
         [3.0, 2.0, 1.0]
     """
-    return AVERAGE if column.is_average else TOLERANCES[column.tasks[0].form]
+    return AVERAGE if column.is_average else form_of(column.tasks[0]).regression_tolerance
 
 
 def cell_tolerance(key: CellKey, column: Column) -> float:

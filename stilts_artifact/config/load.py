@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
@@ -59,12 +60,19 @@ def parse_scale(data: bytes, where: str) -> Scale:
     """
     from pydantic import ValidationError
 
-    from stilts_artifact.config.schema import Scale
+    from stilts_artifact.config.schema import TASK_SECTIONS, Scale, TaskTraining, training_names
 
     content = parse_yaml(data, where)
     if not isinstance(content, dict):
         raise ConfigError("a scale is a mapping", where=where, got=type(content).__name__)
     _refuse_unknown(content, Scale, where)
+    for section, role in TASK_SECTIONS.items():
+        found = content.get(section)
+        for name, value in found.items() if isinstance(found, dict) else ():
+            place = f"{where}: {section}"
+            _refuse_key(name, training_names(role), place)
+            if isinstance(value, dict):
+                _refuse_unknown(value, TaskTraining, f"{place}.{name}")
     try:
         return Scale.model_validate(content)
     except ValidationError as error:
@@ -80,10 +88,14 @@ def _refuse_unknown(content: dict[Any, Any], section: type[BaseModel], where: st
     from pydantic import BaseModel
 
     for key, value in content.items():
-        if key not in section.model_fields:
-            error = unknown_name("key", str(key), section.model_fields)
-            raise ConfigError(error.what, where=where, got=error.got, expected=error.expected)
+        _refuse_key(key, section.model_fields, where)
         inner = section.model_fields[key].annotation
         if isinstance(value, dict) and isinstance(inner, type) and issubclass(inner, BaseModel):
             separator = "." if ": " in where else ": "
             _refuse_unknown(value, inner, f"{where}{separator}{key}")
+
+
+def _refuse_key(key: object, known: Collection[str], where: str) -> None:
+    if key not in known:
+        error = unknown_name("key", str(key), known)
+        raise ConfigError(error.what, where=where, got=error.got, expected=error.expected)

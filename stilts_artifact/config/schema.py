@@ -6,7 +6,10 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from stilts_artifact.benchmark.tasks import ROWS
 from stilts_artifact.config.load import known_scale
+from stilts_artifact.domain.tasks import Role
+from stilts_artifact.errors import unknown_name
 
 ScaleName = Annotated[str, AfterValidator(known_scale)]
 """Name of a scale that ships."""
@@ -151,29 +154,31 @@ class MaskedLanguage(_Section):
     rows: Cap
 
 
-class Intermediate(_Section):
-    """The nine intermediate tasks."""
+def training_names(role: Role) -> tuple[str, ...]:
+    """Names of the training numbers that the benchmark's tasks ask for, in their order.
 
-    anli_plus: TaskTraining
-    mnli: TaskTraining
-    qqp: TaskTraining
-    squad_v2: TaskTraining
-    squad_v1: TaskTraining
-    hellaswag: TaskTraining
-    ccg: TaskTraining
-    cosmosqa: TaskTraining
-    commonsenseqa: TaskTraining
+    Example:
+        >>> training_names(Role.TARGET)
+        ('xnli', 'pawsx', 'udpos', 'panx', 'xquad', 'tydiqa')
+    """
+    names = (row.tuning for row in ROWS if (row.group is None) == (role is Role.INTERMEDIATE))
+    return tuple(dict.fromkeys(name for name in names if name is not None))
 
 
-class Targets(_Section):
-    """The six targets that are trained; MLQA is evaluated with XQuAD's model."""
+TASK_SECTIONS = {"intermediate": Role.INTERMEDIATE, "targets": Role.TARGET}
+"""Sections of a scale whose keys are the benchmark's."""
 
-    xnli: TaskTraining
-    pawsx: TaskTraining
-    udpos: TaskTraining
-    panx: TaskTraining
-    xquad: TaskTraining
-    tydiqa: TaskTraining
+
+def _complete(role: Role) -> AfterValidator:
+    """Refuses a section without the numbers of a task; unknown ones are refused in ``load``."""
+
+    def check(section: dict[str, TaskTraining]) -> dict[str, TaskTraining]:
+        missing = [name for name in training_names(role) if name not in section]
+        if missing:
+            raise ValueError(f"no numbers for {', '.join(missing)}")
+        return section
+
+    return AfterValidator(check)
 
 
 class Scale(_Section):
@@ -188,6 +193,8 @@ class Scale(_Section):
         seeds: every trained cell is the median over them.
         dtype: of training and inference on a GPU; a CPU computes in float32.
         evaluation_rows: most examples of each language that are predicted and scored.
+        intermediate, targets: how each task is trained, by the name that its row in the benchmark
+            gives (MLQA is evaluated with XQuAD's model).
         checkpoint_every: optimiser steps between the checkpoints of a training run; no influence on
             any result, and therefore in no step's key.
     """
@@ -206,29 +213,24 @@ class Scale(_Section):
     training: SharedTraining
     mixture: Mixture
     mlm: MaskedLanguage
-    intermediate: Intermediate
-    targets: Targets
+    intermediate: Annotated[dict[str, TaskTraining], _complete(Role.INTERMEDIATE)]
+    targets: Annotated[dict[str, TaskTraining], _complete(Role.TARGET)]
 
     @property
     def stamp(self) -> str:
         """The line that captions every table of this scale."""
         return f"{self.name}: {self.meaning}"
 
-    def tuning(self, task: str) -> TaskTraining:
-        """How a task is trained.
+    def tuning(self, name: str) -> TaskTraining:
+        """How the tasks are trained that name these numbers.
 
         Raises:
-            ConfigError: it is none of the trained ones.
+            ConfigError: there are none of this name.
         """
-        from stilts_artifact.errors import unknown_name
-
-        for section in (self.intermediate, self.targets):
-            if task in type(section).model_fields:
-                found: TaskTraining = getattr(section, task)
-                return found
-        raise unknown_name(
-            "trained task", task, [*Intermediate.model_fields, *Targets.model_fields]
-        )
+        known = {**self.intermediate, **self.targets}
+        if name not in known:
+            raise unknown_name("trained task", name, known)
+        return known[name]
 
     def training_config(self, seed: int, learning_rate: float) -> TrainingConfig:
         """The settings of one training run."""

@@ -35,7 +35,7 @@ class TaskForm(StrEnum):
 
 
 Normalisation = Literal["squad", "mlqa"]
-"""Whose rules decide when two answers are the same: SQuAD v1.1's, or MLQA's own of each language."""
+"""Whose rules decide when two answers are the same: SQuAD v1.1's, or MLQA's of each language."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,13 @@ from stilts_artifact.documents import parse_json, read_document
 from stilts_artifact.domain.cells import CellKey, Measurement
 from stilts_artifact.domain.signature import Signature, require_comparable
 from stilts_artifact.domain.tasks import Benchmark, Part, Source, Task
-from stilts_artifact.errors import ArtifactError, ConfigError, MissingDataError, unknown_name
+from stilts_artifact.errors import (
+    ArtifactError,
+    ConfigError,
+    MissingDataError,
+    ResourceError,
+    unknown_name,
+)
 from stilts_artifact.experiments.session import Measured, Session
 from stilts_artifact.experiments.steps import StepBuilder
 from stilts_artifact.experiments.table1 import describe_source, in_one_line
@@ -353,12 +359,18 @@ def publish(folder: Path, predictions: Mapping[RunKey, Path], labels: Mapping[st
     Raises:
         ResourceError: the disk is full or the folder cannot be written.
     """
-    with publish_folder(folder) as made:
-        for task, source in labels.items():
-            _copy(source / task, made / "labels" / task)
-        for key, source in predictions.items():
-            target = made / "predictions" / key.row / f"seed-{key.seed}" / key.task
-            _copy(source / key.task, target)
+    try:
+        with publish_folder(folder) as made:
+            for task, source in labels.items():
+                _copy(source / task, made / "labels" / task)
+            for key, source in predictions.items():
+                target = made / "predictions" / key.row / f"seed-{key.seed}" / key.task
+                _copy(source / key.task, target)
+    except OSError as error:  # of the store, whose files were there a moment ago
+        fix = "run the same command again"
+        raise ResourceError(
+            "cannot publish the predictions", where=str(folder), got=str(error), fix=fix
+        ) from error
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -17,7 +17,7 @@ from stilts_artifact.benchmark.experiments import (
     training_task,
 )
 from stilts_artifact.config.schema import Scale, TaskTraining
-from stilts_artifact.domain.tasks import Benchmark, Part, Role, Split, Task
+from stilts_artifact.domain.tasks import Benchmark, Part, Split, Task
 from stilts_artifact.experiments.session import Session
 from stilts_artifact.forms import form_of
 from stilts_artifact.model.hub import revision_of
@@ -77,7 +77,7 @@ class StepBuilder:
         selection = selection_task(task, self.benchmark)
         if selection is not None:
             inputs["dev"] = self._prepared(selection, Split.DEV, source_language)
-        tuning = self.scale.tuning(name)
+        tuning = self.tuning(name)
         recipe = {
             "epochs": tuning.epochs,
             "batch": tuning.batch,
@@ -207,17 +207,15 @@ class StepBuilder:
 
     def tuning(self, name: str) -> TaskTraining:
         """How a task is trained; a target that another one is trained for, as that one."""
-        task = self.benchmark.tasks[name]
-        shared = training_task(task, self.benchmark) if task.role is Role.TARGET else None
-        return self.scale.tuning(shared or name)
+        return self.scale.tuning(self.benchmark.tasks[name].tuning or name)
 
     def _intermediate_recipe(self, row: Row, seed: int) -> dict[str, Any]:
         scale = self.scale
         cap = scale.cap(row.tasks, row.mlm)
         tasks = {
             name: {
-                "epochs": scale.tuning(name).epochs,
-                "batch": scale.tuning(name).batch,
+                "epochs": self.tuning(name).epochs,
+                "batch": self.tuning(name).batch,
                 "cap": cap,
             }
             for name in row.tasks

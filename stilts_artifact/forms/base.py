@@ -87,7 +87,12 @@ class Form(ABC, Generic[Data, Predictions]):
         metric: name of its metric in signatures.
         score_label: what the task's one number is, as a heading says it.
         regression_tolerance: points that a mean over languages may differ by when a recorded run
-            is repeated on another machine.
+            is repeated on another machine. On one machine a run is repeated bit by bit; on another
+            the last bits of the arithmetic differ, training takes a slightly different course, and
+            some test items fall the other way. With torch's own kernels at half the width
+            (benchmarks/arithmetic.py; matrix products as they were) no mean of Table 2 moved by
+            more than 0.31, no language by more than 1.7. The tolerances leave room for products
+            that differ too, and for processors that were not tried.
     """
 
     form: ClassVar[TaskForm]

@@ -18,7 +18,8 @@ def over_languages(languages: Mapping[str, Mapping[str, Array]]) -> dict[str, Ar
     """Mean of each metric over a task's languages, English included.
 
     Example:
-        >>> over_languages({"de": {"f1": np.array(60.0)}, "en": {"f1": np.array(80.0)}})["f1"].item()
+        >>> points = {"de": {"f1": np.array(60.0)}, "en": {"f1": np.array(80.0)}}
+        >>> over_languages(points)["f1"].item()
         70.0
     """
     first = next(iter(languages.values()))

@@ -1,4 +1,4 @@
-"""Sampling error by the bootstrap: what would the score be on another test set of the same kind and size?
+"""Sampling error by the bootstrap: what would the score be on another test set like this one?
 
 Examples are drawn with replacement: sentences for tagging, pairs of the union of predicted and gold
 pairs for BUCC, questions for question answering. Where the languages of a task translate the same
@@ -39,7 +39,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A score with its sampling error, all in points: 95 % interval by percentiles of the resamples."""
+    """A score and its sampling error in points; a 95 % interval by percentiles of the resamples."""
 
     value: float
     standard_error: float

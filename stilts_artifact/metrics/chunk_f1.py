@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Tag = tuple[str, str]
-"""A tag taken apart: its first character, and its type (what follows the last hyphen, or all of it)."""
+"""A tag taken apart: its first character, and its type (what follows the last hyphen, or all)."""
 
 Codes = NDArray[np.int64]
 """A row of tags as numbers, see :class:`ChunkRule`."""
@@ -60,7 +60,7 @@ def starts_chunk(before: Tag, after: Tag) -> bool:
 
 
 class ChunkRule:
-    """Both transition rules, tabulated over a few distinct tags, so that each position costs one lookup.
+    """Both transition rules, tabulated over a few distinct tags: each position costs one lookup.
 
     Args:
         tags: every tag that will occur.
@@ -90,7 +90,8 @@ class ChunkRule:
 
         Example:
             >>> rule = ChunkRule(["B-LOC", "I-LOC"])
-            >>> starts, types = rule.by_end(np.array([rule.codes[tag] for tag in ("", "B-LOC", "I-LOC", "")]))
+            >>> codes = np.array([rule.codes[tag] for tag in ("", "B-LOC", "I-LOC", "")])
+            >>> starts, types = rule.by_end(codes)
             >>> starts.tolist(), rule.types[types[1]]
             ([-1, 0, -1], 'LOC')
         """
@@ -105,7 +106,9 @@ class ChunkRule:
 
 
 def chunks(sentences: Sequence[Sequence[str]]) -> list[tuple[str, int, int]]:
-    """Every chunk as (type, first token, last token); tokens are numbered throughout, one gap after each sentence.
+    """Every chunk as (type, first token, last token).
+
+    Tokens are numbered throughout, with one gap after each sentence.
 
     Example:
         >>> chunks([["B-PER", "I-PER", "O", "B-LOC"], ["NOUN", "NOUN", "SYM", "SYM"]])
@@ -152,7 +155,7 @@ def chunk_counts(
 
 
 def _codes(sentences: Sequence[Sequence[str]], rule: ChunkRule) -> Codes:
-    """Codes of all tags in one row, an ``O`` first and after every sentence, as seqeval joins them."""
+    """Codes of all tags in one row, ``O`` first and after every sentence, as seqeval joins them."""
     outside = (rule.codes[OUTSIDE],)
     row = chain.from_iterable(
         chain(map(rule.codes.__getitem__, sentence), outside) for sentence in sentences

@@ -28,9 +28,12 @@ def accuracy_counts(predicted: Sequence[object], gold: Sequence[object]) -> Arra
 
 
 def pair_counts(predicted: Collection[tuple[str, str]], gold: Collection[tuple[str, str]]) -> Array:
-    """For each pair of ids in either set, sorted: whether it is correct, predicted, and gold. Array [pairs, 3].
+    """For each pair of ids in either set, sorted: whether it is correct, predicted, and gold.
 
     A pair listed twice counts once (XTREME evaluate.py:87-98 at 838c13b compares sets).
+
+    Returns:
+        Array [pairs, 3].
 
     Example:
         >>> pair_counts([("de-1", "en-1"), ("de-2", "en-3")], [("de-1", "en-1")]).tolist()
@@ -45,7 +48,9 @@ def pair_counts(predicted: Collection[tuple[str, str]], gold: Collection[tuple[s
 
 
 def accuracy(sums: Array) -> dict[str, Array]:
-    """Accuracy in points from the sums (right, examples). Source: XTREME evaluate.py:81-84 at 838c13b.
+    """Accuracy in points from the sums (right, examples).
+
+    Source: XTREME evaluate.py:81-84 at 838c13b.
 
     Example:
         >>> accuracy(np.array([3.0, 4.0]))["accuracy"].item()
@@ -55,12 +60,15 @@ def accuracy(sums: Array) -> dict[str, Array]:
 
 
 def precision_recall_f1(sums: Array) -> dict[str, Array]:
-    """Micro F1, precision and recall in points from the sums (correct, predicted, gold); 0 where undefined.
+    """Micro F1, precision and recall in points from the sums (correct, predicted, gold).
+
+    0 where undefined.
 
     Source: XTREME evaluate.py:74-78 (chunks, by seqeval) and 87-98 (pairs) at 838c13b.
 
     Example:
-        >>> {name: value.item() for name, value in precision_recall_f1(np.array([3.0, 4.0, 6.0])).items()}
+        >>> points = precision_recall_f1(np.array([3.0, 4.0, 6.0]))
+        >>> {name: value.item() for name, value in points.items()}
         {'f1': 60.0, 'precision': 75.0, 'recall': 50.0}
     """
     correct, predicted, gold = sums[..., 0], sums[..., 1], sums[..., 2]
@@ -77,7 +85,8 @@ def exact_match_f1(sums: Array) -> dict[str, Array]:
     Source: XTREME third_party/evaluate_squad.py:96-100 at 838c13b.
 
     Example:
-        >>> {name: value.item() for name, value in exact_match_f1(np.array([1.0, 1.5, 2.0])).items()}
+        >>> points = exact_match_f1(np.array([1.0, 1.5, 2.0]))
+        >>> {name: value.item() for name, value in points.items()}
         {'exact_match': 50.0, 'f1': 75.0}
     """
     return {

@@ -1,4 +1,4 @@
-"""Score a submission folder: every task and language, XTREME's averages, each with its sampling error."""
+"""Score a submission folder: tasks, languages and XTREME's averages, each with sampling error."""
 
 from __future__ import annotations
 
@@ -50,7 +50,10 @@ class TaskScores:
 
 
 class ScoreRow(NamedTuple):
-    """One line of a score table; ``language`` is ``None`` for an average, ``task`` also names groups and overall."""
+    """One line of a score table.
+
+    ``language`` is ``None`` for an average, ``task`` also names groups and ``overall``.
+    """
 
     task: str
     language: str | None
@@ -75,7 +78,7 @@ class Scores:
     notes: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """``{"tasks": {task: {"score", "metrics", "languages"}}, "groups": {...}, "overall": number or None}``."""
+        """``{"tasks": {task: {"score", "metrics", "languages"}}, "groups": {}, "overall": x}``."""
         return {
             "tasks": {name: _task_json(task) for name, task in self.tasks.items()},
             "groups": _values(self.groups),
@@ -106,7 +109,7 @@ class _Found(NamedTuple):
 
 
 class _Resampled(NamedTuple):
-    """A task's numbers as arrays [1 + resamples]: the score, then what it would be on each resample."""
+    """A task's numbers as arrays [1 + resamples]: the score itself, then that of each resample."""
 
     languages: Mapping[str, Mapping[str, Array]]
     metrics: Mapping[str, Array]
@@ -240,7 +243,8 @@ def _find_files(predictions: Path, labels: Path, tasks: Mapping[str, Task]) -> _
             "nothing to score",
             where=f"{predictions} and {labels}",
             got="; ".join(notes) or "no task folder",
-            expected=f"files {{task}}/test-{{language}}.tsv or .json in both, task one of {', '.join(tasks)}",
+            expected="files {task}/test-{language}.tsv or .json in both, "
+            f"task one of {', '.join(tasks)}",
         )
     return _Found(files, tuple(notes))
 

@@ -32,7 +32,7 @@ _MLQA_ARTICLES: Mapping[str, re.Pattern[str]] = {
 
 
 class _Punctuation(dict[int, int | None]):
-    """Deletes every character of a Unicode category P*, and ASCII's symbols; looked up on first use.
+    """Deletes characters of the Unicode categories P*, and ASCII's symbols; looked up on first use.
 
     A table of all characters would take 0.1 s to build.
     """
@@ -51,7 +51,7 @@ _HAN = re.compile("([\u4e00-\u9fa5])")
 
 
 def squad_tokens(text: str) -> Tokens:
-    """Tokens of an answer: lower case, no ASCII punctuation, no English articles, split at white space.
+    """Tokens of an answer: lower case, no ASCII punctuation, no English articles.
 
     Source: XTREME third_party/evaluate_squad.py:26-44 at 838c13b (SQuAD v1.1's own evaluation
     script).
@@ -64,7 +64,7 @@ def squad_tokens(text: str) -> Tokens:
 
 
 def mlqa_tokens(text: str, language: str) -> Tokens:
-    """Tokens of an answer: lower case, no punctuation of any script, no articles of the language; zh by character.
+    """Tokens of an answer: lower case, no punctuation of any script, no articles; zh by character.
 
     Only languages with articles in MLQA's rules lose any: de, en, es, vi as whole words, ar every
     "ال" (its pattern is not bound to word starts, though one might expect it). hi, zh and all
@@ -85,7 +85,7 @@ def mlqa_tokens(text: str, language: str) -> Tokens:
 
 
 def token_f1(predicted: Tokens, gold: Tokens) -> float:
-    """Harmonic mean of token precision and recall, tokens counted with multiplicity; 0 if none is shared.
+    """Harmonic mean of token precision and recall, counted with multiplicity; 0 if none is shared.
 
     A fraction: it becomes points when it is averaged. Two empty answers match exactly and still
     have F1 0, as in XTREME third_party/evaluate_squad.py:46-56 at 838c13b.
@@ -104,7 +104,7 @@ def token_f1(predicted: Tokens, gold: Tokens) -> float:
 def answer_counts(
     predicted: Iterable[str], gold: Iterable[Sequence[str]], tokenise: Tokenise
 ) -> NDArray[np.float64]:
-    """For each question: best exact match and best F1 over its gold answers (fractions), and 1 for the question.
+    """For each question: best exact match and F1 over its gold answers (fractions), and 1.
 
     Source: XTREME third_party/evaluate_squad.py:59-100 at 838c13b. Both maxima are taken
     separately.

@@ -59,7 +59,7 @@ class Column:
         return row == NONE and not any(form_of(task).is_trained for task in self.tasks)
 
     def languages(self, experiment: Experiment) -> tuple[str, ...]:
-        """Every language behind it, sorted; each has a cell of its own unless the column is an average."""
+        """Every language behind it, sorted; each has a cell unless the column is an average."""
         return tuple(
             sorted(
                 {

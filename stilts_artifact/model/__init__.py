@@ -1,1 +1,1 @@
-"""The encoder: load and verify XLM-R, turn examples into features, batch them, and the heads on top."""
+"""The encoder: load and verify XLM-R, the heavy halves of the forms, and inference."""

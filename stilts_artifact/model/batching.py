@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     import torch
 
 MULTIPLE = 8
-"""Lengths are padded to a multiple of this: few distinct shapes, and whole tiles of a GPU's matrix units."""
+"""Lengths are padded to a multiple of this.
+
+Few distinct shapes result, and whole tiles of a GPU's matrix units.
+"""
 
 
 def padded(length: int, multiple: int = MULTIPLE) -> int:

@@ -21,7 +21,7 @@ PAIR_SPECIALS = 4
 
 
 def pieces(tokenizer: PreTrainedTokenizerFast, texts: Sequence[str]) -> list[Ids]:
-    """Ids of the texts without special tokens and without a limit, in one call of the fast tokenizer.
+    """Ids of the texts without special tokens or limit, in one call of the fast tokenizer.
 
     No limit means no truncation: the tokenizer's warning about its own maximum does not apply, and
     is not printed.

@@ -52,7 +52,7 @@ class ChoiceHead(ClassificationHead):
         self.choices = choices
 
     def forward(self, encoded: Encoded) -> torch.Tensor:
-        """Scores [examples, choices] from examples x choices encoded rows, the choices of an example in a row."""
+        """Scores [examples, choices] from examples x choices rows, each example's in a row."""
         return super().forward(encoded).view(-1, self.choices)
 
 
@@ -71,7 +71,11 @@ class TaggingHead(nn.Module):
         return scores
 
     def loss(self, scores: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """Cross entropy over labelled tokens; ``labels`` int64 [rows, length], :data:`IGNORED` where there is none."""
+        """Cross entropy over labelled tokens.
+
+        Args:
+            labels: int64 [rows, length], :data:`IGNORED` where there is none.
+        """
         return functional.cross_entropy(
             scores.flatten(0, 1), labels.flatten(), ignore_index=IGNORED
         )
@@ -93,14 +97,17 @@ class SpanHead(nn.Module):
         return scores
 
     def loss(self, scores: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """Mean of the cross entropies of start and end; ``labels`` int64 [rows, 2], token positions."""
+        """Mean cross entropy of start and end; ``labels`` int64 [rows, 2], token positions."""
         start = functional.cross_entropy(scores[:, 0], labels[:, 0])
         end = functional.cross_entropy(scores[:, 1], labels[:, 1])
         return (start + end) / 2
 
 
 class MaskedLanguageHead(nn.Module):
-    """Dense, gelu, layer norm, and the input embeddings as output weights (parameter names as in transformers)."""
+    """Dense, gelu, layer norm, and the input embeddings as output weights.
+
+    Parameter names are those of transformers.
+    """
 
     def __init__(self, encoder: XLMRobertaModel) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Outputs of encoder and head for prepared data: batches of like length, a number of tokens each."""
+"""Outputs of encoder and head for prepared data, in batches of like length and many tokens."""
 
 from __future__ import annotations
 

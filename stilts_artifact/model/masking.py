@@ -23,7 +23,7 @@ class Masked(NamedTuple):
 def mask_tokens(
     input_ids: torch.Tensor, *, rate: float, specials: int, mask_id: int, generator: torch.Generator
 ) -> Masked:
-    """Choose ``rate`` of the ordinary tokens; of those 80 % become ``<mask>``, 10 % a random token, 10 % stay.
+    """Choose ``rate`` of the ordinary tokens: 80 % become ``<mask>``, 10 % a random one, 10 % stay.
 
     Source: BERT (Devlin et al. 2019, section 3.1), kept by RoBERTa and XLM-R.
 

@@ -1,7 +1,8 @@
 """Prepared data: one split in one language with its features, in two memory-mapped Arrow files.
 
 Made once and read by every run that trains or predicts on it. The same examples give the same
-bytes: datasets' own writer would add a time and a fingerprint, so the files are plain Arrow streams.
+bytes: datasets' own writer would add a time and a fingerprint, so the files are plain Arrow
+streams.
 """
 
 from __future__ import annotations

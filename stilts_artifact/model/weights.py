@@ -19,7 +19,7 @@ _FIX = "use a checkpoint of the architecture that config.json names"
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """Which parameters came from the file, which were initialised, and which keys of the file were not needed."""
+    """Parameters from the file, those that were initialised, and keys of the file not needed."""
 
     loaded: tuple[str, ...]
     initialised: tuple[str, ...]

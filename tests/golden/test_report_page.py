@@ -1,4 +1,4 @@
-"""The report page in headless Chromium: nothing fetched, nothing wrong, nothing cut off, on any screen."""
+"""The report page in headless Chromium: nothing fetched, wrong or cut off, on any screen."""
 
 from __future__ import annotations
 
@@ -81,7 +81,8 @@ def test_a_reference_to_elsewhere_would_be_noticed(
 ) -> None:
     other = tmp_path / "other.html"
     other.write_text(
-        '<!DOCTYPE html><link rel="icon" href="data:,"><img src="absent.png"><script>nonsense()</script>'
+        '<!DOCTYPE html><link rel="icon" href="data:,"><img src="absent.png">'
+        "<script>nonsense()</script>"
     )
     browser.open(other)
     assert any(url.endswith("absent.png") for url in browser.requested())

@@ -1,4 +1,4 @@
-"""Search and mining equal a plain float64 reference, written from the definition: every pair, every score to 1e-6."""
+"""Search and mining equal a plain float64 reference: every pair, every score to 1e-6."""
 
 from __future__ import annotations
 

@@ -59,7 +59,8 @@ def test_groups_and_overall(scores: Scores) -> None:
 
 def test_a_fresh_process_scores_without_torch(oracle: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from stilts_artifact.benchmark import load_benchmark;"
+        "import sys; from pathlib import Path;"
+        "from stilts_artifact.benchmark import load_benchmark;"
         "from stilts_artifact.metrics.score import score_folders; mock = Path(sys.argv[1]);"
         "score_folders(mock / 'predictions', mock / 'labels', benchmark=load_benchmark('xtreme'));"
         "print(sorted({'torch', 'transformers', 'sklearn', 'scipy', 'rich'} & set(sys.modules)))"

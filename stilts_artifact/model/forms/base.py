@@ -98,7 +98,7 @@ class TrainedForm(ABC, Generic[Example, Predictions]):
 
     @abstractmethod
     def development_score(self, prepared: Prepared, predictions: Predictions) -> float:
-        """Points, by what jiant chooses checkpoints by (jiant/tasks/evaluate/core.py at daa5a25)."""
+        """Points that choose checkpoints, as in jiant (tasks/evaluate/core.py at daa5a25)."""
 
     def score_outputs(self, prepared: Prepared, outputs: Outputs) -> float:
         """The same of a head's outputs."""

@@ -254,7 +254,10 @@ def _window(
 
 
 def _tokens_of(offsets: Sequence[Offset], start: int, end: int) -> tuple[int, int] | None:
-    """First and last token that share a character with ``[start, end)``, if the window holds all of them."""
+    """First and last token that share a character with ``[start, end)``.
+
+    ``None`` unless the window holds all of them.
+    """
     inside = [
         at
         for at, (first, last) in enumerate(offsets)

@@ -26,7 +26,7 @@ def labels(
         rows: most examples of a trained task, as predictions have them; retrieval always takes all.
 
     Raises:
-        DataError, MissingDataError, IntegrityError: as :meth:`stilts_artifact.forms.base.Form.read`.
+        DataError, MissingDataError, IntegrityError: as :meth:`Form.read`.
     """
     form = form_of(task)
     for language in languages:

@@ -19,7 +19,7 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class Preparation:
-    """What to prepare data from, and how much of it; each language gets a folder, ``out/{language}``.
+    """What to prepare data from, and how much of it, into a folder ``out/{language}`` each.
 
     Args:
         rows: most examples, see :func:`chosen`; ``None`` for all.

@@ -298,7 +298,9 @@ def test_a_world_is_built_once() -> None:
 
 
 def test_importing_the_benchmark_reads_and_imports_little() -> None:
-    script = "import sys, stilts_artifact.benchmark as b; b.load_benchmark('xtreme'); print(*sys.modules)"
+    script = (
+        "import sys, stilts_artifact.benchmark as b;b.load_benchmark('xtreme'); print(*sys.modules)"
+    )
     loaded = set(
         subprocess.run(
             [sys.executable, "-c", script], capture_output=True, text=True, check=True

@@ -1,4 +1,4 @@
-"""expected_results/paper/table1.yaml: exactly the cells of the real benchmark, each with a source or a reason."""
+"""expected_results/paper/table1.yaml: the cells of the benchmark, with a source or a reason."""
 
 from __future__ import annotations
 

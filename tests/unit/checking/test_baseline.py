@@ -11,7 +11,6 @@ from stilts_artifact.checking import baseline
 from stilts_artifact.checking.baseline import (
     AVERAGE,
     LANGUAGE,
-    TOLERANCES,
     UNTRAINED,
     load_measured,
     recorded_labels,
@@ -20,8 +19,8 @@ from stilts_artifact.checking.expected import load_expected
 from stilts_artifact.checking.recompute import load_labels
 from stilts_artifact.checking.results import load_results
 from stilts_artifact.domain.cells import CellKey
-from stilts_artifact.domain.tasks import TaskForm
 from stilts_artifact.errors import ArtifactError, ConfigError, DataError, IntegrityError
+from stilts_artifact.forms import MINING, PAIR
 from tests.unit.checking.small import SmallSet, small_benchmark
 
 
@@ -54,13 +53,13 @@ def test_every_cell_is_recorded_with_tolerance_seeds_and_signature(small: SmallS
 def test_tolerances_are_declared_once_by_form_of_task(small: SmallSet) -> None:
     table = load_expected(small.expected / "mini" / f"{small.experiment}.yaml")
     trained = "mnli" if small.experiment == "table2" else "best"
-    assert table.tolerances["bucc2018"] == TOLERANCES[TaskForm.MINING]
+    assert table.tolerances["bucc2018"] == MINING.regression_tolerance
     for key, tolerance in {
-        CellKey(trained, "bucc2018"): TOLERANCES[TaskForm.MINING],
-        CellKey(trained, "bucc2018", "qaa"): LANGUAGE * TOLERANCES[TaskForm.MINING],
+        CellKey(trained, "bucc2018"): MINING.regression_tolerance,
+        CellKey(trained, "bucc2018", "qaa"): LANGUAGE * MINING.regression_tolerance,
         CellKey("none", "bucc2018"): UNTRAINED,
         CellKey("none", "tatoeba", "qaa"): LANGUAGE * UNTRAINED,
-        CellKey("none", "xnli"): TOLERANCES[TaskForm.PAIR],
+        CellKey("none", "xnli"): PAIR.regression_tolerance,
         CellKey("none", "average" if small.experiment == "table2" else "overall"): AVERAGE,
     }.items():
         assert table.tolerance_of(table.cells[key]) == tolerance

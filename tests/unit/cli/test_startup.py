@@ -15,6 +15,7 @@ HEAVY = (
     "distributed",
     "matplotlib",
     "numpy",
+    "jinja2",
     "docker",
     "requests",
 )
@@ -47,3 +48,16 @@ def test_help_and_usage_errors_load_nothing_heavy(arguments: list[str], code: in
     )
     lines = answer.stdout.splitlines()
     assert lines[-2:] == [f"exit {code}", "loaded"]
+
+
+def test_the_options_of_all_commands_are_light() -> None:
+    """Typer itself needs pydantic to read the options of a command, not to list commands."""
+    light = ("pydantic", "yaml", "rich")
+    program = (
+        "import sys; import stilts_artifact.cli.app\n"
+        f"print(sorted(name for name in {(*HEAVY, *light)!r} if name in sys.modules))"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert answer.stdout.strip() == "[]"

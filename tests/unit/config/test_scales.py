@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from stilts_artifact.benchmark import load_benchmark
 from stilts_artifact.benchmark.experiments import rows, targets, training_task
 from stilts_artifact.config.load import SCALES, load_scale, parse_scale
-from stilts_artifact.config.schema import Intermediate, Targets, TrainingConfig
+from stilts_artifact.config.schema import TrainingConfig, training_names
 from stilts_artifact.domain.tasks import Role
 from stilts_artifact.errors import ConfigError, DataError
 from stilts_artifact.model.hub import PINNED
@@ -35,6 +35,13 @@ def test_only_mini_is_no_evidence_and_never_meets_paper_cells() -> None:
     for name in SCALES:
         scale = load_scale(name)
         assert (scale.benchmark == "mini") == (scale.expected == "mini") == (not scale.evidence)
+
+
+def test_numbers_of_a_task_that_are_not_there_are_missed() -> None:
+    lines = [line for line in GOOD.splitlines(keepends=True) if not line.startswith(b"  pawsx:")]
+    with pytest.raises(ConfigError, match="no numbers for pawsx") as caught:
+        parse_scale(b"".join(lines), "s.yaml")
+    assert caught.value.where == "s.yaml: targets"
 
 
 def test_an_unknown_scale_gets_a_suggestion() -> None:
@@ -91,13 +98,13 @@ def test_a_duplicate_key_is_refused() -> None:
 @pytest.mark.parametrize("name", ["mini", "xtreme"])
 def test_every_trained_task_of_the_benchmark_has_its_settings(name: str) -> None:
     tasks = load_benchmark(name).tasks.values()
-    assert {
-        task.name for task in tasks if task.role is Role.INTERMEDIATE
-    } == Intermediate.model_fields.keys()
+    assert {task.name for task in tasks if task.role is Role.INTERMEDIATE} == set(
+        training_names(Role.INTERMEDIATE)
+    )
     trained = {
         training_task(task, load_benchmark(name)) for task in targets(load_benchmark(name))
     } - {None}
-    assert trained == Targets.model_fields.keys()
+    assert trained == set(training_names(Role.TARGET))
 
 
 @pytest.mark.parametrize("name", SCALES)
@@ -187,10 +194,10 @@ def test_every_number_of_the_real_scales_says_where_it_is_from(name: str) -> Non
         line for line in lines if line.startswith("  ") and any(char.isdigit() for char in line)
     ]
     for line in numbers:
-        in_section = (
-            line.strip().split(":")[0]
-            in Intermediate.model_fields.keys() | Targets.model_fields.keys()
-        )
+        in_section = line.strip().split(":")[0] in {
+            *training_names(Role.INTERMEDIATE),
+            *training_names(Role.TARGET),
+        }
         assert in_section or "#" in line, line
     for section in ("intermediate:", "targets:"):
         assert lines[lines.index(section) - 1].startswith("# ")

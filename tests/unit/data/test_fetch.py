@@ -5,13 +5,20 @@ from pathlib import Path
 
 import pytest
 
+from stilts_artifact.benchmark import load_benchmark
 from stilts_artifact.data.download import Downloader
-from stilts_artifact.data.fetch import fetch
+from stilts_artifact.data.fetch import FetchReport, fetch, sources_of
 from stilts_artifact.data.library import Library
 from stilts_artifact.data.receive import Patience
 from stilts_artifact.data.store import FileStore
 from stilts_artifact.domain.tasks import Source
-from stilts_artifact.errors import ConfigError, IntegrityError, MissingDataError
+from stilts_artifact.errors import (
+    ConfigError,
+    ExitCode,
+    IntegrityError,
+    MissingDataError,
+    ResourceError,
+)
 from tests.faults import server as faults
 from tests.faults.server import FaultServer
 from tests.unit.data.pins import pinned, sha256, unpinned
@@ -188,3 +195,28 @@ def test_server_is_asked_for_the_bytes_as_they_are(server: FaultServer, tmp_path
     fetch([source], library_of(tmp_path, source))
     assert [encoding for encoding, _ in asked] == ["identity"]
     assert str(asked[0][1]).startswith("stilts-artifact/")
+
+
+def test_the_gravest_failure_decides_the_exit_code() -> None:
+    absent, full = MissingDataError("absent"), ResourceError("disk full")
+    assert FetchReport().exit_code is ExitCode.REPRODUCED
+    assert FetchReport(failures=[absent]).exit_code is ExitCode.DATA
+    assert FetchReport(failures=[absent, full]).exit_code is ExitCode.RESOURCE
+    failures = [absent, full, IntegrityError("other bytes")]
+    assert FetchReport(failures=failures).exit_code is ExitCode.INTEGRITY
+
+
+def test_sources_of_tasks_are_those_of_all_their_splits_once() -> None:
+    benchmark = load_benchmark("mini")
+    sources = sources_of(benchmark, ["xquad", "squad_v1"])
+    needed = {
+        part.source
+        for name in ("xquad", "squad_v1")
+        for parts in benchmark.tasks[name].parts.values()
+        for part in parts
+    }
+    assert len(sources) == len(needed) > 1
+    assert {source.name for source in sources} == needed
+    assert sources_of(benchmark, []) == list(benchmark.sources.values())
+    with pytest.raises(ConfigError, match="xqaud"):
+        sources_of(benchmark, ["xqaud"])

@@ -149,7 +149,7 @@ def test_seed_and_encoder_are_part_of_every_trained_step(builder: StepBuilder) -
 def keys(builder: StepBuilder) -> dict[str, str]:
     """Key and kind of every step of a row that has steps of every kind."""
     graph = all_steps(builder, (row_named(WORLD, "multi+mlm"),))
-    return {key: node.kind for key, node in graph.nodes.items()}
+    return {address: keyed.kind for address, keyed in graph.steps.items()}
 
 
 def scale_with(old: bytes, new: bytes) -> Scale:

@@ -112,7 +112,10 @@ def tags(path: Path) -> object:
     return tagging.read_tag_lines(path, ("NOUN", "VERB"))
 
 
-QUESTION = '{"data": [{"paragraphs": [{"qas": [\n{"id": "q1", "answers": %s},\n{"id": "%s", "answers": %s}]}]}]}'
+QUESTION = (
+    '{"data": [{"paragraphs": [{"qas": [\n'
+    '{"id": "q1", "answers": %s},\n{"id": "%s", "answers": %s}]}]}]}'
+)
 ANSWER = '[{"text": "a"}]'
 
 

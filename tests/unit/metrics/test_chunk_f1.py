@@ -1,4 +1,4 @@
-"""Vectorised chunks against the rule applied span by span, and against seqeval where its versions agree."""
+"""Vectorised chunks against the rule span by span, and seqeval where its versions agree."""
 
 from __future__ import annotations
 

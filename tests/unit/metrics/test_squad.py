@@ -68,7 +68,7 @@ text = st.lists(st.sampled_from(EVERY) | st.text(max_size=4), max_size=7).flatma
 
 
 def without_words(text: str, articles: str) -> str:
-    """Replace whole words by a space, word by word: a word is a maximal run of what ``\\w`` matches."""
+    """Replace whole words by a space: a word is a maximal run of what ``\\w`` matches."""
     parts = re.split(r"(\w+)", text)
     return "".join(" " if part in articles.split() else part for part in parts)
 

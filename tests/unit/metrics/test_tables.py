@@ -72,7 +72,7 @@ def test_every_cell_is_the_median_of_what_the_score_command_gives(
 def test_the_median_of_means_is_not_the_mean_of_medians(
     cells: dict[CellKey, CellValue], mini: Benchmark
 ) -> None:
-    """The order matters, so it is fixed: first over the languages of one seed, then over the seeds."""
+    """The order is fixed: first over the languages of one seed, then over the seeds."""
     languages = [cells[CellKey("none", "xquad", code)] for code in mini.tasks["xquad"].languages]
     by_seed = [mean(cell.seeds[number] for cell in languages) for number in range(3)]
     assert cells[CellKey("none", "xquad")].value == pytest.approx(median(by_seed))

@@ -1,4 +1,4 @@
-"""From outputs to predictions to points, against what can be counted by hand or by trying everything."""
+"""From outputs to predictions to points, against counts by hand and trying everything."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Prepared data: the same bytes for the same input, everything back as it was, nothing else accepted."""
+"""Prepared data: same bytes for same input, all back as it was, nothing else accepted."""
 
 from __future__ import annotations
 

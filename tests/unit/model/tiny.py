@@ -1,4 +1,4 @@
-"""An untrained encoder, made in a second or two: the right files, layers and ids, and no knowledge."""
+"""An untrained encoder, made in a second or two: the right files and ids, and no knowledge."""
 
 from __future__ import annotations
 

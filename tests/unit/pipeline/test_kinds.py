@@ -29,14 +29,14 @@ def called(step: Step, folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[st
         f"stilts_artifact.pipeline.tasks.{step.kind}.{step.kind}",
         lambda **found: given.update(found),
     )
-    (node,) = (n for n in Graph([step], kinds.KINDS).nodes.values() if n.kind == step.kind)
-    inputs = {name: folder / name for name in node.inputs}
+    keyed = Graph([step], kinds.KINDS).keyed(step)
+    inputs = {name: folder / name for name in keyed.inputs}
     for path in inputs.values():
         (path / BENCHMARK.source_language).mkdir(parents=True)
     context = kinds.make_context(
         folder / "store", [], folder / "encoder", device="cpu", checkpoint_every=7
     )
-    getattr(kinds, step.kind)(Job(node.params, inputs, folder / "out", folder / "work", context))
+    getattr(kinds, step.kind)(Job(keyed.params, inputs, folder / "out", folder / "work", context))
     return given
 
 

@@ -1,4 +1,4 @@
-"""The longest chain starts first, GPUs are not oversubscribed, a failure blocks what rests on it."""
+"""The longest chain first, GPUs not oversubscribed, a failure blocks what rests on it."""
 
 from __future__ import annotations
 

@@ -14,7 +14,8 @@ from typer.testing import CliRunner
 from stilts_artifact.cli.mine import mine
 from stilts_artifact.cli.sweep import sweep
 from stilts_artifact.errors import ArtifactError, ConfigError, DataError, ResourceError
-from stilts_artifact.retrieval.sweep import parse_layers, parse_poolings
+from stilts_artifact.retrieval.encode import View
+from stilts_artifact.retrieval.sweep import SweepScores, parse_layers, parse_poolings
 from stilts_artifact.retrieval.texts import read_embeddings, read_texts
 
 SOURCE = ["the cat sat", "the cat sat", "a dog barked at night", "singing in the rain"]
@@ -340,3 +341,18 @@ def test_layers_and_poolings_of_options() -> None:
             parse_layers(wrong)
     with pytest.raises(ConfigError):
         parse_poolings("max")
+
+
+def test_a_sweep_is_summed_up_by_means_over_languages() -> None:
+    scores = SweepScores.of(
+        [("aa", View(1), 40.0), ("aa", View(2), 90.0), ("bb", View(1), 60.0), ("bb", View(2), 10.0)]
+    )
+    [first, second] = scores.means.values()
+    assert (first, second) == (50.0, 50.0)
+    assert scores.best == (View(1).name, 1)  # the first of equals
+    assert scores.to_json()[1] == {
+        "pooling": View(2).name,
+        "layer": 2,
+        "languages": {"aa": 90.0, "bb": 10.0},
+        "mean": 50.0,
+    }

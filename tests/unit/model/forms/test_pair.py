@@ -44,7 +44,7 @@ def test_the_end_of_the_longer_text_is_cut(tokenizer: PreTrainedTokenizerFast) -
 
 @given(st.integers(0, 30), st.integers(0, 30), st.integers(0, 50))
 def test_truncation_is_popping_from_the_longer_side(first: int, second: int, room: int) -> None:
-    """Equality with the definition, jiant tasks/utils.py at 3b33588: shorten the (first) longest, one by one."""
+    """As jiant tasks/utils.py at 3b33588: shorten the (first) longest, one by one."""
     lengths = [first, second]
     while sum(lengths) > room:
         lengths[lengths.index(max(lengths))] -= 1

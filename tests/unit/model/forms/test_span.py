@@ -1,4 +1,4 @@
-"""Windows over contexts: every character is covered, labels and predictions are characters of the context itself."""
+"""Windows over contexts cover every character; answers are characters of the context itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a split to prepared folders, predictions and label files: the same examples in the same order in all three."""
+"""Prepared folders, predictions and label files have the same examples in the same order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Retrieval from a checkpoint folder: the predictions are those of the retrieval tasks, the folder is verified."""
+"""Retrieval from a verified checkpoint folder predicts what the retrieval tasks do."""
 
 from __future__ import annotations
 
