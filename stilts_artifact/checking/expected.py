@@ -221,6 +221,7 @@ def with_entries(table: ExpectedTable, entries: Mapping[CellKey, Entry]) -> Expe
 
 
 def _laid_over(table: ExpectedTable, entry: Entry) -> ExpectedCell:
+    # Checked again, though it was when it was entered: the shipped table may have changed since.
     cell, place = table.cells.get(entry.key), f"{entry.where}: {entry.key}"
     if cell is None:
         raise ConfigError("a value entered for no cell", where=place)
