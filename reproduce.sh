@@ -4,7 +4,7 @@
 #   ./reproduce.sh --table 1          measure Table 1, compare it with what was reported, give a verdict
 #   ./reproduce.sh COMMAND ...        any other command of stilts-artifact (check, fetch, doctor, ...)
 #   ./reproduce.sh test [ARGS]        all checks and all tests; ARGS go to pytest
-#   ./reproduce.sh test --quick       the same without slow tests and the container: under 3 minutes
+#   ./reproduce.sh test --quick       the same without slow tests and the container: under 2 minutes
 #
 # Runs in Docker when an engine answers and the image can be built, else in the virtual environment .venv made from
 # locks/cpu.txt.

@@ -118,7 +118,7 @@ def load_results(path: Path) -> Results:
 def score_folders(
     predictions: Path, labels: Path, *, benchmark: Literal["xtreme", "mini"] = "xtreme"
 ) -> Scores:
-    """XTREME's scores of ``{predictions}/{task}/test-{language}.*`` against the same under ``labels``.
+    """XTREME's scores of ``{predictions}/{task}/test-{language}.*`` against ``labels``.
 
     Args:
         benchmark: whose tasks, languages and label sets apply.

@@ -18,6 +18,7 @@ import errno
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 import stat
 import time
@@ -225,9 +226,9 @@ def disk_error(
         needed: bytes that were still to be written.
         instead: what else the person may choose, such as ``another --store``.
     """
-    if error.errno in _NO_ROOM:
+    if _errno(error) in _NO_ROOM:
         what, fix = "no room left to write a file", f"free {needed:,} bytes there"
-    elif error.errno in _NO_RIGHT:
+    elif _errno(error) in _NO_RIGHT:
         what, fix = "no right to write a file", "give this user the right to write there"
     else:
         what, fix = "a file cannot be written", "mend the disk"
@@ -238,6 +239,14 @@ def disk_error(
         expected=f"room for {needed:,} bytes",
         fix=f"{fix}, or choose {instead}",
     )
+
+
+def _errno(error: OSError) -> int | None:
+    """The system's number of an error; shutil.copytree has it only in its text."""
+    if isinstance(error, shutil.Error):
+        numbers = re.findall(r"\[Errno (\d+)\]", str(error))
+        return max((int(number) for number in numbers), key=_NO_ROOM.__contains__, default=None)
+    return error.errno
 
 
 @contextmanager
@@ -565,10 +574,10 @@ def publish_folder(target: Path) -> Iterator[Path]:
     The content that ``target`` had is replaced in the same instant; a block that raises leaves it
     alone. Of two publishers at once, the last one's content stays. A process killed at any instant
     leaves the old content or the new one, whole, and beside it at most a hidden folder that the
-    next publication, or :func:`settle`, removes.
+    next publication, or :func:`settle_folder`, removes.
 
     On Linux the exchange is one system call. A file system that does not offer it gets two renames,
-    between which nothing is there: readers that cannot bear that call :func:`settle` first.
+    between which nothing is there: readers that cannot bear that call :func:`settle_folder` first.
 
     Raises:
         ResourceError: the disk is full or the folder cannot be written; says how much room is
@@ -583,7 +592,7 @@ def publish_folder(target: Path) -> Iterator[Path]:
         ['run']
     """
     target = Path(os.path.realpath(target))  # A link to another disk stays one.
-    settle(target)
+    settle_folder(target)
     with disk_errors(target):
         owned = LockedFolder.create(target.parent, _hidden(target))
     made = owned.path / _CONTENT
@@ -600,7 +609,7 @@ def publish_folder(target: Path) -> Iterator[Path]:
         owned.remove()
 
 
-def settle(target: Path) -> None:
+def settle_folder(target: Path) -> None:
     """Finish what killed publishers of ``target`` left: put back what they moved, remove the rest.
 
     Waits for a living publisher that is between its two renames. Changes nothing where this user
@@ -690,7 +699,7 @@ def _own_disk_errors(made: Path, target: Path) -> Iterator[None]:
             isinstance(name, str | os.PathLike) and Path(name).is_relative_to(made)
             for name in names
         )
-        if not own and error.errno not in _NO_ROOM:
+        if not own and _errno(error) not in _NO_ROOM:
             raise
         raise disk_error(error, target, max(size_below(made), _SOME_ROOM)) from error
 

@@ -50,6 +50,7 @@ def record_baseline(path: Path, scale: Scale) -> tuple[Path, int]:
     measured = load_measured(path)
     written = [expected_path(scale.expected, measured.experiment)]
     write_file(written[0], baseline_yaml(measured, scale.benchmark))
+    # Labels go with the cells: scores of other labels would be other scores.
     if measured.files:
         written.append(written[0].with_name(LABELS))
         write_file(written[1], recorded_labels(measured, load_labels(scale.expected)))
@@ -76,6 +77,7 @@ def load_measured(path: Path) -> Results:
             )
     if results.defined.is_counted:
         return results
+    # Without the recorded labels: this run may be the one that changes them.
     found = recompute(results, path.parent, load_benchmark(load_scale(results.scale).benchmark), {})
     for cell in results.cells:
         altered = difference(cell, found.values[cell.key])
@@ -179,6 +181,7 @@ def _flow(cell: CellRecord, columns: Mapping[str, Column], results: Results) -> 
     if results.defined.is_counted:
         line |= {"value": cell.value, "decimals": 0}
     else:
+        # Rounded, so that the file does not change with the last bits of the arithmetic.
         line |= {
             "value": round(float(cell.value or 0), DECIMALS),
             "decimals": DECIMALS,

@@ -119,6 +119,7 @@ class Cells:
     def _members(self, name: str) -> list[str]:
         found: list[str] = []
         for item in self._sets.get(name, (name,)):
+            # A name stands for itself even where the table lacks it: it is then named as missing.
             found += fnmatch.filter(self._rows, item) if "*" in item else [item]
         if not found:
             raise _NoSuchRows(name)
@@ -518,6 +519,7 @@ def _claim(written: _Claim, document: _Document, where: str) -> Claim:
     if written.id not in RULES:
         error = unknown_name("claim", written.id, RULES)
         raise ConfigError(error.what, where=where, got=error.got, expected=error.expected)
+    # A number that is missing, and one that nothing reads (a misspelt threshold), are both refused.
     _, *own = inspect.signature(RULES[written.id]).parameters
     if set(own) != set(written.numbers):
         raise ConfigError(
@@ -581,6 +583,7 @@ class _Table:
             for cell in result.cells
             if cell.language is None and cell.value is not None
         }
+        # Over the rows of the table itself: its own seeds say more than any declared spread.
         self._spreads = column_spreads(self._cells.values())
         self._drawn: dict[tuple[str, str], Draws] = {}
 
@@ -633,6 +636,7 @@ class _Table:
 
 def draws_of(row: str, column: str, value: float, noise: Noise) -> Draws:
     """Array [1 + DRAWS] for one cell, from a stream of random numbers that its name seeds."""
+    # crc32, not hash(): Python's own hash of a text is another one in every process.
     generator = np.random.Generator(np.random.PCG64([SEED, crc32(f"{row}/{column}".encode())]))
     chance = (
         generator.standard_normal(DRAWS)
@@ -653,6 +657,7 @@ def _judge(claim: Claim, scale: str, table: _Table | None) -> ClaimRecord:
         reason = f"the size is claimed for scale {scale}; {shown}"
         return _record(claim, Verdict.NOT_CHECKABLE, reason + stamp)
     needed, absent = claim.needs(table.rows)
+    # Rows that the table can never have, before cells that were only not run this time.
     if absent is not None:
         reason = claim.gap or f"the table has no row of {absent}"
         return _record(claim, Verdict.NOT_CHECKABLE, reason + stamp)
@@ -662,6 +667,7 @@ def _judge(claim: Claim, scale: str, table: _Table | None) -> ClaimRecord:
         more = f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
         reason = f"not measured: {', '.join(missing[:_NAMED])}{more}"
         return _record(claim, Verdict.NOT_RUN, reason + stamp, cells=used)
+    # Refused before any number is formed: a gain between unlike cells would mean nothing.
     refusal = table.incomparable(needed)
     if refusal is not None:
         return _record(claim, Verdict.INCONCLUSIVE, refusal + stamp, cells=used)

@@ -113,6 +113,8 @@ def enter(
     if not as_printed:
         _require_consistent(with_entries(shipped, own), changes, path)
     if changes:
+        # Killed between the two writes, the values are refused until somebody sums them: better
+        # than a value under a verdict that nobody has confirmed.
         write_file(beside, _csv(entered))
         root = sums_root(path)
         if root is not None:
@@ -198,6 +200,7 @@ def _check(entry: Entry, table: ExpectedTable, replace: bool) -> bool:
         raise ConfigError(
             "not a score", where=place, got=entry.printed, expected="points, 0 to 100"
         )
+    # The same file may be entered twice: what stands there already is no change and no fault.
     if cell.value is not None and cell.value == float(entry.printed):
         return False
     if cell.value is not None and not replace:
@@ -293,6 +296,7 @@ def _compare(
     mean = fmean(part.value for part in known)
     slack = whole.slack + fmean(part.slack for part in known)
     apart = abs(mean - whole.value)
+    # 1e-9: a difference of exactly the slack is not one of binary fractions.
     return Inconsistency(key, whole.value, mean, slack) if apart > slack + 1e-9 else None
 
 

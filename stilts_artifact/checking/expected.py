@@ -23,7 +23,13 @@ from pydantic import (
 )
 
 from stilts_artifact.benchmark.experiments import Experiment, experiment_named
-from stilts_artifact.checking.sums import expected_root, read_protected, read_sums, sums_root
+from stilts_artifact.checking.sums import (
+    REFRESH,
+    expected_root,
+    read_protected,
+    read_sums,
+    sums_root,
+)
 from stilts_artifact.config.schema import ScaleName
 from stilts_artifact.documents import parse_csv, parse_yaml
 from stilts_artifact.domain.cells import CellKey, ExpectedCell
@@ -215,22 +221,30 @@ def with_entries(table: ExpectedTable, entries: Mapping[CellKey, Entry]) -> Expe
 
 
 def _laid_over(table: ExpectedTable, entry: Entry) -> ExpectedCell:
-    cell = table.cells.get(entry.key)
-    if cell is None or cell.signature is not None or entry.decimals != cell.decimals:
-        found = "no such cell" if cell is None else f"a cell with {cell.decimals} decimals"
-        found = "a recorded one" if cell is not None and cell.signature is not None else found
+    # Checked again, though it was when it was entered: the shipped table may have changed since.
+    cell, place = table.cells.get(entry.key), f"{entry.where}: {entry.key}"
+    if cell is None:
+        raise ConfigError("a value entered for no cell", where=place)
+    if cell.signature is not None:
+        raise ConfigError("a value entered over a recorded one", where=place)
+    if entry.decimals != cell.decimals:
         raise ConfigError(
-            "a value entered for a cell that cannot hold it", where=entry.where, got=found
+            "another number of decimals than the table has",
+            where=place,
+            got=entry.printed,
+            expected=f"{cell.decimals} after the point",
         )
     if entry.replaces != value_text(cell):
         raise ConfigError(
             "a value entered for a cell that has changed since",
-            where=f"{entry.where}: {entry.key}",
+            where=place,
             got=value_text(cell) or "null",
             expected=entry.replaces or "null",
-            fix="enter it again, with --replace",
+            fix=f"take its line out of {ENTERED}, or change what it replaces; then {REFRESH}",
         )
-    return replace(cell, value=float(entry.printed), source=entry.source, reason=None)
+    # A count stays one: 392702, not 392702.0, wherever it is shown.
+    value = float(entry.printed) if entry.decimals else int(entry.printed)
+    return replace(cell, value=value, source=entry.source, reason=None)
 
 
 def value_text(cell: ExpectedCell) -> str:

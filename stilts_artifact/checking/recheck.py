@@ -158,6 +158,7 @@ def _spoil(
     """The worse verdict of a cell whose numbers or signature are not those of its files."""
     if cell.key in altered:
         return _judged(cell, Verdict.NOT_REPRODUCED, altered[cell.key])
+    # A wrong number is worse than a number of something else.
     if cell.key in misfits and cell.verdict is not Verdict.NOT_REPRODUCED:
         return _judged(cell, Verdict.INCONCLUSIVE, misfits[cell.key])
     return cell
@@ -208,6 +209,7 @@ def _check_pin(used: InputRecord, benchmark: Benchmark, path: Path, command: str
         if inside
         else source.sha256
     )
+    # Files that only the user can bring (CCGbank, Wikipedia texts) have no hash known beforehand.
     unpinned = source.sha256 is None
     if used.sha256 != pin and not unpinned:
         raise IntegrityError(

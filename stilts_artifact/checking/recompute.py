@@ -5,7 +5,6 @@ No number of the results file is believed: it is compared with what the predicti
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from collections import defaultdict
@@ -21,6 +20,7 @@ from stilts_artifact.domain.cells import CellKey
 from stilts_artifact.domain.signature import SHORT_KEYS, Signature, require_comparable
 from stilts_artifact.domain.tasks import Benchmark
 from stilts_artifact.errors import ConfigError, DataError, IntegrityError
+from stilts_artifact.files import hash_bytes
 from stilts_artifact.metrics import METRIC_VERSION
 from stilts_artifact.metrics.tables import CellValue, Column, table_columns, table_values
 
@@ -218,12 +218,12 @@ class VerifiedFiles:
         if record is None:
             raise FileNotFoundError(name)
         data = read_document(path)
-        found = hashlib.sha256(data).hexdigest()
-        if (found, len(data)) != (record.sha256, record.bytes):
+        found = hash_bytes(data)
+        if (found.sha256, found.bytes) != (record.sha256, record.bytes):
             raise IntegrityError(
                 "a file that is not the one the results rest on",
                 where=str(path),
-                got=f"{len(data)} bytes, sha256 {found}",
+                got=f"{found.bytes} bytes, sha256 {found.sha256}",
                 expected=f"{record.bytes} bytes, sha256 {record.sha256}",
                 fix="restore the file, or reproduce the table again",
             )

@@ -159,6 +159,7 @@ def results_path(folder: Path, experiment: str, scale: str) -> Path:
 def dump_results(results: Results) -> bytes:
     """The bytes of a results file: the same results give the same bytes."""
     document = results.model_dump(mode="json")
+    # Left out where there are none: most of four thousand cells have neither seeds nor a flag.
     for cell in document["cells"]:
         for name in ("language", "seeds", "flag"):
             if cell[name] is None:
@@ -178,6 +179,7 @@ def load_results(path: Path) -> Results:
     document = parse_json(read_document(path), where)
     _refuse_other_format(document, where)
     try:
+        # JSON has no enumerations and no tuples: these are made of its texts and lists.
         results = Results.model_validate(document, strict=False)
     except ValidationError as error:
         first = error.errors()[0]

@@ -116,6 +116,7 @@ def verify_sums(root: Path) -> int:
 
 
 def _protected(root: Path) -> dict[str, Path]:
+    # Dot files are a desktop's or an unfinished write's; nothing here reads them.
     files = (path for path in root.rglob("*") if path.is_file() and not path.name.startswith("."))
     return {path.relative_to(root).as_posix(): path for path in sorted(files) if path.name != SUMS}
 

@@ -44,8 +44,8 @@ class Gold:
     what is wrong with them; ``fast`` goes over the bytes of a prediction file once. The fast way
     accepts only what is plainly as it should be and leaves the rest to the careful way, so that one
     set of rules decides what is refused. The second implementation is there for the time of
-    ``check``: all cells of a mini Table 2 take 0.6 s, and 2.8 times as long without it
-    (benchmarks/checking.py).
+    ``check``: all cells of a mini Table 2 take 0.6 s, and two to three times as long without
+    it (benchmarks/checking.py).
 
     Args:
         examples: sentences, questions, gold pairs or lines in it.

@@ -18,7 +18,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from stilts_artifact.errors import IntegrityError, MissingDataError, unknown_name
-from stilts_artifact.files import MANIFEST, hash_file, publish_folder, settle
+from stilts_artifact.files import MANIFEST, hash_file, publish_folder, settle_folder
 from stilts_artifact.model.loading import CONFIG
 from stilts_artifact.model.manifest import WEIGHTS, read_manifest, verify_folder, write_manifest
 from stilts_artifact.model.tokenizer import TOKENIZER
@@ -76,7 +76,7 @@ def pinned_encoder(
         raise unknown_name("encoder", name, PINNED)
     pin = PINNED[name]
     target = folder / f"{name}-{pin.revision[:12]}"
-    settle(target)
+    settle_folder(target)
     if (target / MANIFEST).exists():
         verify_folder(target)
         return target

@@ -46,7 +46,7 @@ _SETTINGS: dict[str, Any] = {
 
 @contextmanager
 def local_client(folder: Path, workers: int | None, device: Device) -> Iterator[Client]:
-    """A client of a new cluster of single-threaded processes, which nobody outside this machine can reach.
+    """A client of a new cluster of single-threaded processes that only this machine can reach.
 
     Args:
         folder: for the workers' scratch files.
@@ -110,7 +110,10 @@ def remote_client(address: str) -> Iterator[Client]:
 
 
 def default_workers() -> int:
-    """One for each core this process may use, but no more than its memory holds; limits of a container count."""
+    """One for each core this process may use, but no more than its memory holds.
+
+    A container's own limits count.
+    """
     from dask.system import CPU_COUNT
     from distributed.system import MEMORY_LIMIT
 
@@ -141,7 +144,8 @@ def _worker_specs(scratch: Path, workers: int | None, gpus: list[str]) -> dict[i
     options = {
         **_LOOPBACK,
         "nthreads": 1,
-        "memory_limit": 0,  # Dask would pause or kill a worker by a limit of its own; the system's is enough.
+        # Dask would pause or kill a worker by a limit of its own; the system's is enough.
+        "memory_limit": 0,
         "local_directory": str(scratch),
         "silence_logs": logging.CRITICAL,
         # A scale that is made for the CPU computes there, whatever else the machine has.
@@ -164,7 +168,7 @@ def _worker_specs(scratch: Path, workers: int | None, gpus: list[str]) -> dict[i
 
 
 def _close(cluster: Any) -> None:
-    """Stop the workers at once: a step may be killed at any instant, and waiting for it would only cost time."""
+    """Stop the workers at once: a step may be killed at any instant, and waiting costs time."""
     for nanny in cluster.workers.values():
         process = getattr(nanny, "process", None)
         if process is not None and process.process is not None:

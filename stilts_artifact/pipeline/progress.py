@@ -40,7 +40,7 @@ Watch = Callable[[Snapshot], None]
 
 
 class Clock:
-    """Seconds a step of each kind takes: measured here, else hinted at, else the mean of all measured."""
+    """Seconds a step of each kind takes: measured here, else hinted at, else the mean of all."""
 
     def __init__(self, hints: Mapping[str, float]) -> None:
         self._hints = hints
@@ -96,7 +96,7 @@ def readable_time(seconds: float) -> str:
 
 
 def describe(state: Snapshot) -> str:
-    """One line: ``412 of 700 steps done, 2 running, 286 to go, 0 failed, about 3 min 20 s left``."""
+    """One line: ``412 of 700 steps done, 2 running, 286 to go, about 3 min 20 s left``."""
     waiting = state.total - state.done - state.failed - len(state.running)
     parts = [
         f"{state.done} of {state.total} steps done",

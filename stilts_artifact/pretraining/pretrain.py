@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import tempfile
 from collections import deque
 from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass
@@ -20,8 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stilts_artifact.documents import dump_json, parse_json, read_document
-from stilts_artifact.errors import ConfigError, IntegrityError, ResourceError
-from stilts_artifact.files import MANIFEST, write_file
+from stilts_artifact.errors import ConfigError, IntegrityError
+from stilts_artifact.files import MANIFEST, publish_folder, write_file
 from stilts_artifact.miniworld import languages
 from stilts_artifact.model.loading import export_state, scaled_initial_range
 from stilts_artifact.model.manifest import WEIGHTS, verify_folder, write_manifest
@@ -337,7 +336,7 @@ def _require_same(out: Path, recipe: Recipe) -> None:
 def _publish(
     out: Path, recipe: Recipe, trainee: Trainee, tokenizer: PreTrainedTokenizerFast, state: RunState
 ) -> None:
-    """Write the folder beside its place and rename it there."""
+    """Make the folder of the encoder, which appears whole."""
     from safetensors.torch import save_file
 
     facts = {
@@ -346,32 +345,18 @@ def _publish(
         "languages": list(languages),
         "final_loss": round(sum(state.losses) / max(1, len(state.losses)), 4),
     }
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        # On the same file system, or the rename could not be atomic.
-        made = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
-        try:
-            config = new_config(recipe, len(tokenizer), _DROPOUT).to_dict()
-            write_file(made / "config.json", dump_json(dict(sorted(config.items()))))
-            save_file(
-                export_state(trainee.encoder, trainee.head),
-                made / WEIGHTS,
-                metadata={"format": "pt"},
-            )
-            tokenizer.save_pretrained(made)
-            write_file(made / FACTS, dump_json(facts))
-            write_file(made / CARD, render_card(facts, None))
-            # Last: a folder without it is not whole.
-            write_manifest(made)
-            for path in made.iterdir():
-                path.chmod(0o644)  # some of the writers make private files
-            made.chmod(0o755)
-            made.rename(out)
-        except BaseException:
-            shutil.rmtree(made, ignore_errors=True)
-            raise
-    except OSError as error:
-        fix = "free some disk space, or name a folder this user can write"
-        raise ResourceError(
-            "cannot write the encoder", where=str(out), got=str(error), fix=fix
-        ) from error
+    with publish_folder(out) as made:
+        config = new_config(recipe, len(tokenizer), _DROPOUT).to_dict()
+        write_file(made / "config.json", dump_json(dict(sorted(config.items()))))
+        save_file(
+            export_state(trainee.encoder, trainee.head),
+            made / WEIGHTS,
+            metadata={"format": "pt"},
+        )
+        tokenizer.save_pretrained(made)
+        write_file(made / FACTS, dump_json(facts))
+        write_file(made / CARD, render_card(facts, None))
+        # Last: a folder without it is not whole.
+        write_manifest(made)
+        for path in made.iterdir():
+            path.chmod(0o644)  # some of the writers make private files

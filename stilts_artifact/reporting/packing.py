@@ -6,12 +6,12 @@ crate without this package.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import os
 import re
 import stat
-import tempfile
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -20,6 +20,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from stilts_artifact.errors import DataError, IntegrityError, MissingDataError, ResourceError
+from stilts_artifact.files import LockedFile, orphaned_files, remove_file
 
 MANIFEST = "manifest-sha256.txt"
 
@@ -106,20 +107,17 @@ def unpack(path: Path, folder: Path) -> Mapping[str, str]:
 def _published(path: Path) -> Iterator[IO[bytes]]:
     """A new file that takes its place at ``path`` when it is complete."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(
-            dir=path.parent, prefix=f".{path.name}.", delete=False
-        ) as file:
-            temporary = Path(file.name)
-            try:
+        new = LockedFile(path.parent, f".{path.name}")
+        try:
+            # A descriptor of its own: closing the stream must not end the lock.
+            with os.fdopen(os.dup(new.file), "wb") as file:
                 yield file
-                file.flush()
-                os.fsync(file.fileno())
-                temporary.chmod(0o644)
-                temporary.replace(path)
-            except BaseException:
-                temporary.unlink(missing_ok=True)
-                raise
+            if not new.publish(path):
+                raise FileNotFoundError(errno.ENOENT, "another process removed it")
+        finally:
+            new.remove()
+        for orphan in orphaned_files(path.parent, f".{path.name}"):  # of runs that were killed
+            remove_file(orphan)
     except OSError as error:
         raise ResourceError(
             "cannot write the file",

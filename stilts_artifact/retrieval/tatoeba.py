@@ -35,7 +35,7 @@ class TatoebaScore:
 
 @dataclass(frozen=True, slots=True)
 class Translations:
-    """For each English sentence, in sorted order, a line of the other language; and what was run."""
+    """For each English sentence, in sorted order, a line of the other language; and what ran."""
 
     lines: tuple[int, ...]
     ran: Ran

@@ -60,7 +60,7 @@ def base(engine: DockerClient, repository: Path) -> str:
 
 @pytest.fixture(scope="session")
 def network(repository: Path) -> str:
-    """With the wheels at hand the image is built without a network, which shows that it needs none."""
+    """With the wheels at hand the image is built without a network: it needs none."""
     return "none" if any((repository / "wheelhouse").glob("torch-*.whl")) else "default"
 
 

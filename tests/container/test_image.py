@@ -75,7 +75,10 @@ def test_nothing_but_the_scratch_folders_is_writable_by_all(
 def test_holds_exactly_the_lock(engine: DockerClient, image: str, repository: Path) -> None:
     lock = (repository / "locks" / "cpu.txt").read_text("utf-8")
     pinned = {line.split(" ")[0] for line in lock.splitlines() if line[:1].isalnum()}
-    script = "from importlib.metadata import distributions as d\nfor i in d(): print(i.name.lower() + '==' + i.version)"
+    script = (
+        "from importlib.metadata import distributions as d\n"
+        "for i in d(): print(i.name.lower() + '==' + i.version)"
+    )
     found = set(listing(engine, image, f'/opt/venv/bin/python -c "{script}"'))
     normal = {
         name.replace("_", "-").replace(".", "-", name.count(".", 0, name.index("=")))

@@ -1,4 +1,4 @@
-"""Commands run in the image: hardened by hand, by ``stilts-artifact container run``, and by ``reproduce.sh``."""
+"""Commands in the image: hardened by hand, by ``container run``, and by ``reproduce.sh``."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def apart_from_versions(path: Path) -> tuple[str, dict[str, str]]:
 
 @pytest.fixture(scope="session")
 def local(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The results file of the same run outside the container; the mini world is in a data folder, as in the image."""
+    """The results file of the same run outside; the mini world is in a data folder, as there."""
     folder = tmp_path_factory.mktemp("local")
     data = folder / "mini"
     data.mkdir()

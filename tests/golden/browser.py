@@ -1,4 +1,4 @@
-"""Headless Chromium, driven through chromedriver's W3C protocol: no further Python package is needed."""
+"""Headless Chromium, driven through chromedriver's W3C protocol, with no further package."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""On another processor the last bits differ and training runs a little otherwise: that is no failed reproduction."""
+"""Another processor gives other last bits and so a slightly other training: no failure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from benchmarks.arithmetic import ARITHMETIC, farthest, measured_with
 
 pytestmark = pytest.mark.slow
 
-BITS = "import torch; torch.manual_seed(1); print((torch.randn(1280, 96) @ torch.randn(96, 384)).numpy().tobytes().hex())"
+BITS = (
+    "import torch; torch.manual_seed(1); "
+    "print((torch.randn(1280, 96) @ torch.randn(96, 384)).numpy().tobytes().hex())"
+)
 
 
 def test_the_simplest_arithmetic_is_another_one() -> None:

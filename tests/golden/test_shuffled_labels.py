@@ -1,4 +1,4 @@
-"""What the mini scale's targets learn is in their labels: with these shuffled each falls to chance."""
+"""What the mini targets learn is in their labels: with these shuffled each falls to chance."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ def ask(artifact: Run, results: Path, *more: str | Path) -> subprocess.Completed
 
 
 def files(results: Path) -> dict[str, bytes]:
-    """Every published file and the results file, without the environment, which is the machine's."""
+    """Every published file and the results file, without the environment: the machine's."""
     found = {
         path.relative_to(results).as_posix(): path.read_bytes()
         for path in sorted((results / NAME).rglob("*"))

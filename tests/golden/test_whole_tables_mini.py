@@ -1,4 +1,4 @@
-"""All of Tables 2 and 3 at mini scale: measured from an empty store, and held against the recorded values."""
+"""All of Tables 2 and 3 at mini scale, from an empty store, against the recorded values."""
 
 from __future__ import annotations
 

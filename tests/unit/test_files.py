@@ -27,7 +27,7 @@ from stilts_artifact.files import (
     plain_files,
     publish_folder,
     remove_orphans,
-    settle,
+    settle_folder,
     write_file,
 )
 
@@ -347,7 +347,7 @@ def test_a_folder_published_by_a_process_killed_at_any_instant(
             publish(target, old)
         dead = killed(lambda: publish(target, "new"), instant, exchange=exchange)
         if not exchange:
-            settle(target)
+            settle_folder(target)
         assert version(target) in (old, "new"), instant
         publish(target, "next")
         assert version(target) == "next"
@@ -373,7 +373,7 @@ def test_a_publisher_killed_after_one_that_was_killed_between_its_renames(tmp_pa
         shutil.rmtree(now, ignore_errors=True)
         shutil.copytree(before, now)
         dead = killed(lambda: publish(now / "run", "newer"), instant, exchange=False)
-        settle(now / "run")
+        settle_folder(now / "run")
         assert version(now / "run") in ("old", "newer"), instant
         publish(now / "run", "next")
         assert names(now) == ["run"], instant
@@ -470,6 +470,11 @@ def test_a_disk_that_fills_up_keeps_the_old_folder_and_says_how_much_is_needed(
         monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(ResourceError, match="no room left"), publish_folder(tmp_path / "run"):
         full()
+    with (
+        pytest.raises(ResourceError, match="no room left"),
+        publish_folder(tmp_path / "run") as made,
+    ):
+        shutil.copytree(tmp_path / "run", made / "copy", copy_function=full)
     assert version(tmp_path / "run") == "old"
     assert names(tmp_path) == ["run"]
 

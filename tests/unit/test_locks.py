@@ -27,7 +27,7 @@ def normal(name: str) -> str:
 
 
 def read_lock(repository: Path, name: str) -> dict[str, tuple[str, list[str]]]:
-    """Version and hashes of each requirement of a lock; every line must be one of the two, or a comment."""
+    """Version and hashes of each requirement; a line is one of the two, or a comment."""
     found: dict[str, tuple[str, list[str]]] = {}
     for line in (repository / "locks" / f"{name}.txt").read_text("utf-8").splitlines():
         if re.fullmatch(r" *#.*", line):

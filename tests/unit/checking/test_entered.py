@@ -172,6 +172,7 @@ def test_counts_have_no_upper_end(paper: Path) -> None:
     null = next(key for key, cell in load_expected(path).cells.items() if cell.value is None)
     name = ",".join(part for part in (null.row, null.column, null.language) if part)
     assert enter(path, [entry(name, "392702")]) == [null]
+    assert str(load_expected(path).cells[null].value) == "392702"
 
 
 def test_an_edited_file_is_not_summed_anew(paper: Path) -> None:
@@ -207,8 +208,8 @@ HEADER = "experiment,row,column,language,value,replaces,source\n"
     [
         ("table2,mnli,xnli,,80.1,,p. 5\n" * 2, "twice"),
         ("table9,mnli,xnli,,80.1,,p. 5\n", "unknown experiment"),
-        ("table2,mnly,xnli,,80.1,,p. 5\n", "no such cell|cannot hold"),
-        ("table2,mnli,xnli,,80.12,,p. 5\n", "cannot hold"),
+        ("table2,mnly,xnli,,80.1,,p. 5\n", "for no cell"),
+        ("table2,mnli,xnli,,80.12,,p. 5\n", "decimals"),
         ("table2,mnli,xnli,,nan,,p. 5\n", "not an entered value"),
         ("table2,mnli,xnli,,80.1,,\n", "not an entered value"),
         ("table2,mnli,xnli,,80.1,79.9,p. 5\n", "changed since"),
@@ -228,6 +229,14 @@ def test_a_malformed_overlay_is_refused_by_line(paper: Path, lines: str, fault: 
 def test_recorded_values_are_not_entered(paper: Path) -> None:
     with pytest.raises(ConfigError, match="recorded values are not entered"):
         enter(paper.parent / "mini" / "table1.yaml", [entry("mnli,train,qen", "3")])
+
+
+def test_a_baseline_is_not_entered_past_the_command_either(paper: Path) -> None:
+    mini = paper.parent / "mini"
+    (mini / ENTERED).write_text(HEADER + "table1,mnli,train,qen,3,6000,p. 5\n")
+    refresh_sums(paper.parent)
+    with pytest.raises(ConfigError, match="over a recorded one"):
+        load_expected(mini / "table1.yaml")
 
 
 def test_a_full_disk_changes_nothing(paper: Path, monkeypatch: pytest.MonkeyPatch) -> None:

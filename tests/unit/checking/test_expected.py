@@ -6,7 +6,6 @@ import shutil
 from pathlib import Path
 
 import pytest
-from stilts_artifact.data.files import FileStore
 
 from stilts_artifact.benchmark import load_benchmark
 from stilts_artifact.benchmark.experiments import experiment_named
@@ -17,6 +16,7 @@ from stilts_artifact.checking.results import Results, dump_results
 from stilts_artifact.checking.sums import expected_root, refresh_sums
 from stilts_artifact.config.load import load_scale
 from stilts_artifact.data.library import Library
+from stilts_artifact.data.store import FileStore
 from stilts_artifact.domain.cells import CellKey, Verdict
 from stilts_artifact.errors import ArtifactError, DataError
 from stilts_artifact.experiments import outcome

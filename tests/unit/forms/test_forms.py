@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,10 @@ from hypothesis import strategies as st
 
 from benchmarks.checking import gold_items, guess, written
 from stilts_artifact.benchmark import TARGETS
-from stilts_artifact.domain.tasks import Benchmark
+from stilts_artifact.domain.examples import ChoiceExample
+from stilts_artifact.domain.tasks import Benchmark, TaskForm
 from stilts_artifact.errors import DataError
-from stilts_artifact.forms import PAIR, form_of
+from stilts_artifact.forms import CHOICE, FORMS, PAIR, form_of
 
 reuse = settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=25
@@ -158,3 +160,22 @@ def test_blinded_labels_are_refused(benchmark: Benchmark, tmp_path: Path) -> Non
     (tmp_path / "gold").write_text("neutral\n" * 100)
     with pytest.raises(DataError, match="blinded"):
         PAIR.read_gold(benchmark.tasks["xnli"], "de", tmp_path / "gold")
+
+
+def test_every_form_has_its_class() -> None:
+    assert {name: form.form for name, form in FORMS.items()} == {name: name for name in TaskForm}
+
+
+@pytest.mark.parametrize(
+    ("predicted", "accepted"),
+    [(b"0\n2\n1\n", True), (b"3\n2\n1\n", True), (b"0\n2\n", False), (b"a\n2\n1\n", False)],
+)
+def test_choices_are_counted_alike_in_both_ways(
+    benchmark: Benchmark, predicted: bytes, accepted: bool, tmp_path: Path
+) -> None:
+    task = replace(benchmark.tasks["xnli"], form=TaskForm.CHOICE, labels=())
+    items = [ChoiceExample(str(n), "?", ("a", "b", "c"), n) for n in (0, 1, 1)]
+    gold = CHOICE.write_gold(tmp_path, task, "de", "test", items)
+    assert gold.read_text() == "0\n1\n1\n"
+    small = replace(benchmark, tasks={**benchmark.tasks, "xnli": task})
+    assert compare(small, "xnli", "de", tmp_path, gold.read_text(), predicted) is accepted

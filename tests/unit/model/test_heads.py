@@ -9,7 +9,8 @@ import torch
 
 from stilts_artifact.domain.tasks import TaskForm
 from stilts_artifact.errors import ConfigError
-from stilts_artifact.model.forms import task_head
+from stilts_artifact.forms import FORMS
+from stilts_artifact.model.forms import TRAINED, describe_head, task_head
 from stilts_artifact.model.heads import IGNORED, MaskedLanguageHead
 
 if TYPE_CHECKING:
@@ -111,3 +112,12 @@ def test_the_seed_decides_the_initial_weights(encoder: Encoder) -> None:
 def test_retrieval_has_no_head(encoder: Encoder, kind: TaskForm) -> None:
     with pytest.raises(ConfigError, match="has no head"):
         task_head(kind, encoder.model.config, 1)
+
+
+def test_the_two_halves_of_a_form_find_each_other(encoder: Encoder) -> None:
+    assert set(TRAINED) == {name for name, form in FORMS.items() if form.is_trained}
+    for form in TRAINED:
+        head = task_head(form, encoder.model.config, 2)
+        assert describe_head(head) == (form, 2)
+    with pytest.raises(TypeError, match="MaskedLanguageHead is the head of no task"):
+        describe_head(MaskedLanguageHead(encoder.model))
