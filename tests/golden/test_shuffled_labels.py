@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from stilts_artifact.benchmark import load_benchmark
-from stilts_artifact.benchmark.experiments import scored_split
+from stilts_artifact.benchmark.experiments import EXPERIMENTS
 from stilts_artifact.config.load import load_scale
 from stilts_artifact.data.fetch import fetch
 from stilts_artifact.data.library import Library
@@ -77,7 +77,7 @@ def pivot_score(name: str, library: Library, folder: Path, shuffle: int | None =
     source_language = (WORLD.source_language,)
     for split, rows, out in (
         (Split.TRAIN, tuning.train_rows, folder / "train"),
-        (scored_split(task, 2), None, folder / "dev"),
+        (EXPERIMENTS["table2"].scored_split(task), None, folder / "dev"),
     ):
         prepare(
             task,
