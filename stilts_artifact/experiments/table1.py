@@ -151,4 +151,4 @@ def describe_source(source: Source) -> str:
 
 def in_one_line(error: ArtifactError) -> str:
     """An error as one line, for the reason of a cell."""
-    return "; ".join(line.strip() for line in str(error).splitlines())
+    return "; ".join(" ".join(line.split()) for line in str(error).splitlines())

@@ -148,8 +148,9 @@ def test_check_refuses_an_input_that_is_not_the_pinned_one(copy: Path, artifact:
     ("old", "new", "code"),
     [
         ('"value"', '"valeu"', 2),
-        ('"table": 1', '"table": 1, "table": 1', 3),
-        ('"table": 1', '"table": NaN', 3),
+        ('"scale": "mini"', '"scale": "mini", "scale": "mini"', 3),
+        ('"experiment": "table1"', '"experiment": NaN', 3),
+        ('"experiment": "table1"', '"experiment": "table9"', 2),
         ('"verdict": "REPRODUCED"', '"verdict": "PASSED"', 2),
         ('"signature": "', '"signature": "colour:red|', 2),
     ],
