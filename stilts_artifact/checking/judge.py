@@ -118,11 +118,7 @@ class _Judge:
             noise,
             self.compared,
         )
-        reason = (
-            f"differs by {difference:+g}, tolerance {decision.tolerance:g}"
-            if difference
-            else "equal"
-        )
+        reason = f"differs by {difference:+g}, limit {decision.limit:g}" if difference else "equal"
         if decision.verdict is Verdict.INCONCLUSIVE:
             error = f"standard error {noise.error:.3g}"
             reason += (
@@ -130,7 +126,7 @@ class _Judge:
                 if decision.proven > 0
                 else f"; the noise ({error}) hides a difference that matters"
             )
-        return _record(cell, expected.value, decision.verdict, reason, decision.tolerance)
+        return _record(cell, expected.value, decision.verdict, reason, decision.limit)
 
     def _noise(self, cell: Measurement, expected: ExpectedCell) -> Noise:
         """Chance in measured minus expected."""

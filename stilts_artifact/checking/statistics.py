@@ -6,13 +6,13 @@ question is not "is there a significant difference" (with few seeds the answer i
 the difference smaller than what matters". That has two errors, and a decision with an indifference
 zone (Bechhofer, Ann. Math. Statist. 25:16-39, 1954) bounds both:
 
-- ``band``: a true difference up to here is a reproduction. NOT_REPRODUCED is then a false alarm;
-  its probability over *all* cells of a table together is at most 5 % (Sidak).
-- ``MARGIN`` bands: a true difference from here on is none. REPRODUCED is then an error; its
+- ``tolerance``: a true difference up to here is a reproduction. NOT_REPRODUCED is then a false
+  alarm; its probability over *all* cells of a table together is at most 5 % (Sidak).
+- ``MARGIN`` tolerances: a true difference from here on is none. REPRODUCED is then an error; its
   probability is at most 5 % (two one-sided tests: Schuirmann, J. Pharmacokinet. Biopharm.
   15:657-680, 1987).
-- between the two either verdict may be defended; and where noise is large beside the band, neither
-  can be reached: INCONCLUSIVE.
+- between the two either verdict may be defended; and where noise is large beside the tolerance,
+  neither can be reached: INCONCLUSIVE.
 
 Everything is in points (0-100). scipy is imported where it is used: Table 1 is counted, and needs
 none of it.
@@ -31,10 +31,10 @@ from stilts_artifact.domain.cells import Verdict
 from stilts_artifact.errors import ConfigError
 
 FALSE_ALARMS = 0.05
-"""Probability that a table whose every cell truly lies within its band has a cell that is
+"""Probability that a table whose every cell truly lies within its tolerance has a cell that is
 NOT_REPRODUCED."""
 ERROR = 0.05
-"""Probability that a cell truly ``MARGIN`` bands off is called REPRODUCED."""
+"""Probability that a cell truly ``MARGIN`` tolerances off is called REPRODUCED."""
 MARGIN = 2
 MAX_SEEDS = 1000
 _SLACK = 1e-11  # 1.1 - 1.0 is 0.10000000000000009 in binary
@@ -71,13 +71,13 @@ class Decision:
 
     Args:
         verdict: REPRODUCED, NOT_REPRODUCED or INCONCLUSIVE.
-        tolerance: beyond it noise does not explain that the difference exceeds the band.
-        proven: up to it, a true difference of ``MARGIN`` bands is excluded; at most ``tolerance``,
+        limit: beyond it noise does not explain that the difference exceeds the tolerance.
+        proven: up to it, a true difference of ``MARGIN`` tolerances is excluded; at most ``limit``,
             negative where noise hides every difference.
     """
 
     verdict: Verdict
-    tolerance: float
+    limit: float
     proven: float
 
 
@@ -219,18 +219,20 @@ def sidak_level(cells: int, level: float = FALSE_ALARMS) -> float:
     return -math.expm1(math.log1p(-level) / max(cells, 1))
 
 
-def decide(difference: float, band: float, rounding: float, noise: Noise, cells: int) -> Decision:
+def decide(
+    difference: float, tolerance: float, rounding: float, noise: Noise, cells: int
+) -> Decision:
     """The verdict on ``measured - reported``.
 
-    ``tolerance = band + rounding + t(1 - a/2) error`` with ``a`` of :func:`sidak_level`;
-    ``proven = MARGIN band + rounding - t(1 - ERROR) error``, at most the tolerance.
+    ``limit = tolerance + rounding + t(1 - a/2) error`` with ``a`` of :func:`sidak_level`;
+    ``proven = MARGIN tolerance + rounding - t(1 - ERROR) error``, at most the limit.
 
-    - NOT_REPRODUCED: beyond ``tolerance``.
+    - NOT_REPRODUCED: beyond ``limit``.
     - REPRODUCED: within ``proven``.
     - INCONCLUSIVE: between the two.
 
     Args:
-        band: declared: up to here two scores count as equal.
+        tolerance: declared: up to here two scores count as equal.
         rounding: half a unit of the last reported digit.
         cells: compared in the same table.
 
@@ -240,18 +242,18 @@ def decide(difference: float, band: float, rounding: float, noise: Noise, cells:
         >>> decide(1.0, 2.0, 0.05, Noise(3.0), 120).verdict.value
         'INCONCLUSIVE'
     """
-    tolerance = band + rounding + _quantile(1 - sidak_level(cells) / 2, noise) * noise.error
-    proven = min(tolerance, MARGIN * band + rounding - _quantile(1 - ERROR, noise) * noise.error)
+    limit = tolerance + rounding + _quantile(1 - sidak_level(cells) / 2, noise) * noise.error
+    proven = min(limit, MARGIN * tolerance + rounding - _quantile(1 - ERROR, noise) * noise.error)
     size = abs(difference)
-    if not size <= tolerance + _SLACK:  # written so that NaN is beyond it
+    if not size <= limit + _SLACK:  # written so that NaN is beyond it
         verdict = Verdict.NOT_REPRODUCED
     else:
         verdict = Verdict.REPRODUCED if size <= proven + _SLACK else Verdict.INCONCLUSIVE
-    return Decision(verdict, tolerance, proven)
+    return Decision(verdict, limit, proven)
 
 
 def probabilities(
-    true_difference: float, band: float, rounding: float, noise: Noise, cells: int
+    true_difference: float, tolerance: float, rounding: float, noise: Noise, cells: int
 ) -> Mapping[Verdict, float]:
     """Probability of each verdict on a known true difference, for normal noise of known error.
 
@@ -264,7 +266,7 @@ def probabilities(
     """
     from scipy.special import ndtr
 
-    decision = decide(0.0, band, rounding, noise, cells)
+    decision = decide(0.0, tolerance, rounding, noise, cells)
 
     def within(limit: float) -> float:
         if limit < 0 or noise.error == 0:
@@ -275,7 +277,7 @@ def probabilities(
         )
         return float(ndtr(high) - ndtr(low))
 
-    passed, tolerated = within(decision.proven), within(decision.tolerance)
+    passed, tolerated = within(decision.proven), within(decision.limit)
     return {
         Verdict.REPRODUCED: passed,
         Verdict.NOT_REPRODUCED: 1 - tolerated,

@@ -102,7 +102,7 @@ def show_table(results: Results, console: Console) -> None:
 def _show_counts(results: Results, console: Console) -> None:
     """Table 1, then measured beside expected, then why cells have no verdict."""
     comparison = _comparison_table(
-        f"Measured and reported ({results.stamp})", "Task", compare_sizes(results)
+        f"Measured and expected ({results.stamp})", "Task", compare_sizes(results)
     )
     console.print(_sizes(results), "", comparison, "", sep="\n")
     for verdict, line in explanations(results):
@@ -204,7 +204,7 @@ def _show_legend(results: Results, layout: Layout, console: Console) -> None:
     """What the marks in the tables above stand for."""
     cells = [cell for cell in results.cells if cell.language is None]
     if any(cell.verdict is Verdict.NOT_REPRODUCED for cell in cells):
-        legend = f"{_FAILED_MARK} not reproduced: outside the tolerance of the reported value"
+        legend = f"{_FAILED_MARK} not reproduced: beyond the limit around the expected value"
         console.print(legend, style="dim")
     titles = row_titles(results)
     for cell in flagged(cells):
@@ -232,7 +232,7 @@ def _show_comparison(results: Results, console: Console) -> None:
         shown = [line for line in lines if not _passed(line)][:_LISTED]
     console.print()
     if shown:
-        console.print(_comparison_table(f"Measured and reported ({results.stamp})", "row", shown))
+        console.print(_comparison_table(f"Measured and expected ({results.stamp})", "row", shown))
     if len(shown) < len(lines):
         counts = f"{len(lines)} cells compared, {sum(map(_passed, lines))} REPRODUCED"
         console.print(f"{counts}; `stilts-artifact report` shows every one")
@@ -295,7 +295,7 @@ def _comparison_table(title: str, row: str, lines: Sequence[Comparison]) -> Tabl
         table.add_column(name, no_wrap=True)
     # Counts are compared exactly: a column of zeros would say nothing.
     limits = any(line.limit not in ("0", "0.0", "-") for line in lines)
-    for name in ("measured", "reported", "difference", *(["band"] if limits else [])):
+    for name in ("measured", "expected", "difference", *(["limit"] if limits else [])):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("verdict", overflow="fold")
     for line in lines:

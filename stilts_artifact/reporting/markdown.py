@@ -131,8 +131,8 @@ def _comparison(lines: Sequence[Comparison]) -> Iterable[str]:
         )
         for line in lines
     ]
-    yield "### Measured and reported"
-    yield grid(("row", "column", "verdict", "measured", "reported", "difference", "band"), rows, 3)
+    yield "### Measured and expected"
+    yield grid(("row", "column", "verdict", "measured", "expected", "difference", "limit"), rows, 3)
 
 
 def _claims(claims: Sequence[ClaimRecord]) -> Iterable[str]:

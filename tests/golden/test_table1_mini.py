@@ -53,6 +53,7 @@ def test_the_output_says_scale_first_and_verdict_last(mini_run: MiniRun) -> None
     )  # both captions as well
 
 
+@pytest.mark.slow
 def test_a_second_run_writes_the_identical_file(
     mini_run: MiniRun, artifact: Run, tmp_path: Path
 ) -> None:

@@ -18,7 +18,7 @@ Problem = tuple[Matrix, Matrix, int, tuple[int, int] | None]
 
 ENGINES = [
     "shared",
-    "faiss",
+    pytest.param("faiss", marks=pytest.mark.slow),
     pytest.param(
         "faiss-gpu", marks=pytest.mark.skipif(not gpu_answers().works, reason=gpu_answers().reason)
     ),

@@ -18,6 +18,8 @@ from stilts_artifact.model.forms.span import MAX_LENGTH, NO_ANSWER, answers, spa
 from stilts_artifact.model.forms.tagging import join_tags, tag_chunks, tag_labels
 from stilts_artifact.pretraining.batches import train_tokenizer
 
+pytestmark = pytest.mark.slow
+
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 

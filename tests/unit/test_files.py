@@ -357,6 +357,7 @@ def test_a_folder_published_by_a_process_killed_at_any_instant(
     assert instants(run) > 20
 
 
+@pytest.mark.slow
 def test_a_publisher_killed_after_one_that_was_killed_between_its_renames(tmp_path: Path) -> None:
     """The only whole content is then in a dead publisher's folder; nobody may remove it."""
     before, now = tmp_path / "before", tmp_path / "now"

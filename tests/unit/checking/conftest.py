@@ -23,7 +23,7 @@ def small_sets(tmp_path_factory: pytest.TempPathFactory) -> dict[str, SmallSet]:
         }
 
 
-@pytest.fixture(params=["table2", "table3"])
+@pytest.fixture(params=["table2", pytest.param("table3", marks=pytest.mark.slow)])
 def small(
     request: pytest.FixtureRequest,
     small_sets: dict[str, SmallSet],

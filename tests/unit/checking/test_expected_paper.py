@@ -93,7 +93,7 @@ def test_table_3_has_the_values_of_the_public_copies_and_no_recalled_one() -> No
 
 @pytest.mark.parametrize("row", [NONE, BEST])
 @pytest.mark.parametrize("group", ["classification", "tagging", "qa"])
-def test_printed_groups_are_the_means_of_their_tasks_or_within_their_wider_band(
+def test_printed_groups_are_the_means_of_their_tasks_or_within_their_wider_tolerance(
     row: str, group: str
 ) -> None:
     expected = shipped("table3")

@@ -43,7 +43,7 @@ def judge_one(value: float | None, expected: ExpectedTable) -> CellRecord:
         (1.0, 0, 0, Verdict.NOT_REPRODUCED),  # a fraction instead of points
     ],
 )
-def test_a_cell_is_held_to_its_band(
+def test_a_cell_is_held_to_its_limit(
     value: float, tolerance: float, decimals: int, verdict: Verdict
 ) -> None:
     assert judge_one(value, expected_with(100, tolerance, decimals)).verdict is verdict

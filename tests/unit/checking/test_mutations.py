@@ -234,7 +234,7 @@ def test_every_mutation_of_every_cell_is_noticed(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("sign", [1, -1])
-def test_every_cell_is_held_to_its_band(bench: Bench, sign: int) -> None:
+def test_every_cell_is_held_to_its_limit(bench: Bench, sign: int) -> None:
     """A true change of the score, not of the file: what was recorded is moved instead."""
     bench.scratch.write_text(json.dumps(bench.document))
     results = load_results(bench.scratch)
@@ -242,8 +242,8 @@ def test_every_cell_is_held_to_its_band(bench: Bench, sign: int) -> None:
     def moved_by(factor: float) -> dict[CellKey, Verdict]:
         cells = {}
         for key, cell in bench.expected.cells.items():
-            band = bench.expected.tolerance_of(cell) + ROUNDING
-            cells[key] = replace(cell, value=(cell.value or 0) + sign * factor * band)
+            tolerance = bench.expected.tolerance_of(cell) + ROUNDING
+            cells[key] = replace(cell, value=(cell.value or 0) + sign * factor * tolerance)
         judged = judge_recomputed(results, bench.found, replace(bench.expected, cells=cells))
         return {cell.key: cell.verdict for cell in judged}
 

@@ -40,11 +40,11 @@ def medians(n: int, size: int | tuple[int, ...], seed: int) -> Array:
     return np.median(np.random.default_rng(seed).standard_normal((*shape, n)), axis=-1)
 
 
-def rates(differences: Array, band: float, noise: Noise, cells: int) -> dict[Verdict, float]:
+def rates(differences: Array, tolerance: float, noise: Noise, cells: int) -> dict[Verdict, float]:
     """How often each verdict falls on simulated differences."""
-    decision = decide(0.0, band, 0.05, noise, cells)
+    decision = decide(0.0, tolerance, 0.05, noise, cells)
     passed = float(np.mean(np.abs(differences) <= decision.proven))
-    failed = float(np.mean(np.abs(differences) > decision.tolerance))
+    failed = float(np.mean(np.abs(differences) > decision.limit))
     return {
         Verdict.REPRODUCED: passed,
         Verdict.NOT_REPRODUCED: failed,
@@ -129,7 +129,7 @@ def test_false_alarms_without_a_band_are_at_their_level(measured: int, reported:
     noise = difference_noise(Spread(1.0), measured, reported)
     differences = medians(measured, RUNS, 10) - medians(reported, RUNS, 11)
     decision = decide(0.0, 0.0, 0.0, noise, 1)
-    assert abs(float(np.mean(np.abs(differences) > decision.tolerance)) - FALSE_ALARMS) < WITHIN
+    assert abs(float(np.mean(np.abs(differences) > decision.limit)) - FALSE_ALARMS) < WITHIN
 
 
 @pytest.mark.parametrize("reported", SEEDS)
@@ -137,11 +137,13 @@ def test_false_alarms_without_a_band_are_at_their_level(measured: int, reported:
 def test_a_difference_that_matters_is_passed_at_its_level(measured: int, reported: int) -> None:
     """Type-I error of REPRODUCED: a true difference of MARGIN bands: 5 %."""
     noise = difference_noise(Spread(1.0), measured, reported)
-    band = (
+    tolerance = (
         3 * noise.error
-    )  # from 3.6 on the tolerance is the narrower limit, and the rate below its level
-    differences = MARGIN * band + 0.05 + medians(measured, RUNS, 12) - medians(reported, RUNS, 13)
-    assert abs(rates(differences, band, noise, 1)[Verdict.REPRODUCED] - ERROR) < WITHIN
+    )  # from 3.6 on the limit is the narrower of the two, and the rate below its level
+    differences = (
+        MARGIN * tolerance + 0.05 + medians(measured, RUNS, 12) - medians(reported, RUNS, 13)
+    )
+    assert abs(rates(differences, tolerance, noise, 1)[Verdict.REPRODUCED] - ERROR) < WITHIN
 
 
 @pytest.mark.parametrize("share", [0.0, 0.5, 1.0, 1.5, 2.0, 3.0])
@@ -149,14 +151,14 @@ def test_a_difference_that_matters_is_passed_at_its_level(measured: int, reporte
 def test_power_is_what_is_promised(n: int, share: float) -> None:
     """The probability of every verdict, at true differences of so many bands."""
     noise = difference_noise(Spread(1.0), n, n, 0.3)
-    band = 3 * noise.error
+    tolerance = 3 * noise.error
     rng = np.random.default_rng(14)
     differences = (
-        share * band + medians(n, RUNS, 15) - medians(n, RUNS, 16) + rng.normal(0, 0.3, RUNS)
+        share * tolerance + medians(n, RUNS, 15) - medians(n, RUNS, 16) + rng.normal(0, 0.3, RUNS)
     )
-    promised = probabilities(share * band, band, 0.05, noise, 5)
+    promised = probabilities(share * tolerance, tolerance, 0.05, noise, 5)
     assert sum(promised.values()) == pytest.approx(1)
-    for verdict, rate in rates(differences, band, noise, 5).items():
+    for verdict, rate in rates(differences, tolerance, noise, 5).items():
         assert abs(rate - promised[verdict]) < WITHIN, verdict
 
 
@@ -172,7 +174,7 @@ def test_a_spread_estimated_from_our_own_seeds_keeps_the_levels(n: int) -> None:
     )
     differences = np.median(seeds[:, 0], axis=1) - np.median(rng.standard_normal((runs, n)), axis=1)
     unit = decide(0.0, 0.0, 0.0, Noise(1.0, df), 1)  # both limits are linear in the error
-    false_alarms = float(np.mean(np.abs(differences) > unit.tolerance * errors))
+    false_alarms = float(np.mean(np.abs(differences) > unit.limit * errors))
     passed = float(np.mean(np.abs(6 + differences) <= 6 + unit.proven * errors))
     assert abs(false_alarms - FALSE_ALARMS) < WITHIN
     assert abs(passed - ERROR) < WITHIN
@@ -186,23 +188,21 @@ def test_a_perfect_reproduction_of_120_cells_passes(n: int) -> None:
     """
     tables = 4000
     noise = difference_noise(Spread(1.0), n, 3)
-    band = 2.65 * noise.error  # the least that a declared band should be: see the module
+    tolerance = 2.65 * noise.error  # the least that a declared tolerance should be: see the module
     differences = medians(n, (tables, 120), 18) - medians(3, (tables, 120), 19)
-    decision = decide(0.0, band, 0.05, noise, 120)
+    decision = decide(0.0, tolerance, 0.05, noise, 120)
     assert np.mean(np.all(np.abs(differences) <= decision.proven, axis=1)) >= 1 - FALSE_ALARMS
     naive = np.all(np.abs(differences) <= 1.96 * noise.error, axis=1)
     assert np.mean(naive) < 0.01
 
 
 @pytest.mark.parametrize("n", SEEDS)
-def test_false_alarms_over_a_table_are_held_even_at_the_edge_of_the_band(n: int) -> None:
+def test_false_alarms_over_a_table_are_held_even_at_the_edge_of_the_tolerance(n: int) -> None:
     tables = 4000
     noise = difference_noise(Spread(1.0), n, n)
     differences = 3.0 + medians(n, (tables, 120), 20) - medians(n, (tables, 120), 21)
     decision = decide(0.0, 3.0, 0.0, noise, 120)
-    assert (
-        np.mean(np.any(np.abs(differences) > decision.tolerance, axis=1)) <= FALSE_ALARMS + WITHIN
-    )
+    assert np.mean(np.any(np.abs(differences) > decision.limit, axis=1)) <= FALSE_ALARMS + WITHIN
 
 
 def test_the_level_of_a_cell_gives_back_that_of_the_table() -> None:
@@ -211,7 +211,7 @@ def test_the_level_of_a_cell_gives_back_that_of_the_table() -> None:
     assert sidak_level(0) == sidak_level(1)
 
 
-def test_without_noise_a_band_is_a_band() -> None:
+def test_without_noise_the_limit_is_the_tolerance() -> None:
     for difference, verdict in [(1.05, Verdict.REPRODUCED), (1.0500001, Verdict.NOT_REPRODUCED)]:
         assert decide(difference, 1.0, 0.05, Noise(0.0), 120).verdict is verdict
         assert decide(-difference, 1.0, 0.05, Noise(0.0), 120).verdict is verdict
@@ -231,16 +231,16 @@ def test_noise_that_hides_what_matters_proves_nothing() -> None:
 
 @given(
     difference=st.floats(-50, 50),
-    band=st.floats(0, 10),
+    tolerance=st.floats(0, 10),
     error=st.floats(0, 5),
     more=st.floats(1.1, 5),
     cells=st.integers(1, 500),
 )
 def test_more_noise_never_condemns(
-    difference: float, band: float, error: float, more: float, cells: int
+    difference: float, tolerance: float, error: float, more: float, cells: int
 ) -> None:
-    before = decide(difference, band, 0.05, Noise(error), cells)
-    after = decide(difference, band, 0.05, Noise(error * more), cells)
-    assert after.tolerance >= before.tolerance >= band
-    assert after.proven <= after.tolerance
+    before = decide(difference, tolerance, 0.05, Noise(error), cells)
+    after = decide(difference, tolerance, 0.05, Noise(error * more), cells)
+    assert after.limit >= before.limit >= tolerance
+    assert after.proven <= after.limit
     assert after.verdict is not Verdict.NOT_REPRODUCED or before.verdict is Verdict.NOT_REPRODUCED

@@ -156,6 +156,7 @@ def test_joining_words_of_a_language_differ_in_the_piece_that_tells_them() -> No
         )
 
 
+@pytest.mark.slow
 def test_the_share_of_joined_windows_is_what_was_asked_for(
     tokenizer: PreTrainedTokenizerFast,
 ) -> None:

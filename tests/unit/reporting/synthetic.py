@@ -209,7 +209,7 @@ def _cell(row: str, column: str, language: str | None, seeds: list[float]) -> Ce
     elif row == NONE and language is None and column in ("bucc2018", "tatoeba"):
         expected = 71.5 if column == "bucc2018" else 31.0
         verdict = Verdict.NOT_REPRODUCED if column == "bucc2018" else Verdict.INCONCLUSIVE
-        reason = f"differs by {value - expected:+.2f}, tolerance 4"
+        reason = f"differs by {value - expected:+.2f}, limit 4"
     elif row == "mnli" and language is None and not column.endswith(("_f1", "_em")):
         expected, verdict, reason = round(value or 0, 1), Verdict.REPRODUCED, "equal"
     flag = "DEGENERATE" if row == DEGENERATE_ROW and column == "xnli" else None

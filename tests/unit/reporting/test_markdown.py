@@ -12,7 +12,7 @@ def test_the_calibration_has_one_row_no_gains_and_every_language() -> None:
     text = render_markdown([Run(calibration(), "calibration.mini.json", "0" * 64)])
     assert "## Calibration (" in text
     assert "Gains" not in text
-    comparison = text[text.index("### Measured and reported") :]
+    comparison = text[text.index("### Measured and expected") :]
     assert comparison.count("| mini encoder |") == len(calibration().cells)
     assert "| tatoeba qag |" in comparison
 
