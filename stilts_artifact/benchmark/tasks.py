@@ -25,7 +25,7 @@ class TaskRow:
     """A task as literal data, the same in every benchmark but for its languages.
 
     Args:
-        name, title, form, metrics, labels, tuning, normalisation: as in :class:`Task`.
+        name, title, short, form, metrics, labels, tuning, normalisation: as in :class:`Task`.
         group: makes it a target; a row without one is an intermediate task.
         languages: benchmark -> codes of the languages that a target is evaluated in, in its order;
             an intermediate task has the language of the training data.
@@ -38,6 +38,7 @@ class TaskRow:
 
     name: str
     title: str
+    short: str | None = None
     form: TaskForm
     metrics: tuple[str, ...]
     labels: tuple[str, ...] = ()
@@ -238,6 +239,7 @@ TARGET_ROWS = (
     TaskRow(
         name="pawsx",
         title="PAWS-X",
+        short="PAWSX",
         form=TaskForm.PAIR,
         metrics=("accuracy",),
         labels=YES_NO,
@@ -327,6 +329,7 @@ TARGET_ROWS = (
     TaskRow(
         name="tydiqa",
         title="TyDiQA-GoldP",
+        short="TyDi",
         form=TaskForm.SPAN,
         metrics=("exact_match", "f1"),
         group="qa",
@@ -338,6 +341,7 @@ TARGET_ROWS = (
     TaskRow(
         name="bucc2018",
         title="BUCC 2018",
+        short="BUCC",
         form=TaskForm.MINING,
         metrics=("f1", "precision", "recall"),
         group="retrieval",
@@ -356,6 +360,7 @@ TARGET_ROWS = (
     TaskRow(
         name="tatoeba",
         title="Tatoeba",
+        short="Tatoe",
         form=TaskForm.SEARCH,
         metrics=("accuracy",),
         group="retrieval",
@@ -395,6 +400,7 @@ def make_task(row: TaskRow, naming: Naming) -> Task:
     return Task(
         name=row.name,
         title=row.title,
+        short=row.short,
         role=Role.TARGET if row.group else Role.INTERMEDIATE,
         form=row.form,
         metrics=row.metrics,

@@ -53,7 +53,9 @@ def find_builder() -> str:
     for path in found:
         # Its own help is refused by a client that lacks the plugin.
         probe = [path, "build", "--help"]
-        tried = subprocess.run(probe, env=buildkit_environment(), capture_output=True, check=False)  # noqa: S603
+        tried = subprocess.run(  # noqa: S603
+            probe, env=buildkit_environment(), capture_output=True, check=False
+        )
         if tried.returncode == 0:
             return path
     raise ResourceError(

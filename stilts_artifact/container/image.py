@@ -82,6 +82,9 @@ def _revision(clone: Path) -> str:
     """The commit of a clone, marked when the tree differs from it; "unknown" outside git."""
     command = ["git", "-C", str(clone), "describe", "--always", "--dirty", "--abbrev=40"]
     try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()  # noqa: S603
+        made = subprocess.run(  # noqa: S603
+            command, capture_output=True, text=True, check=True
+        )
+        return made.stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return "unknown"

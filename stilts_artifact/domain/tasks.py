@@ -70,6 +70,7 @@ class Task:
         group: of targets that XTREME averages first; ``None`` for intermediate tasks.
         tuning: name of the training numbers in a scale file; ``None`` if nothing is trained.
         normalisation: of answers.
+        short: heading of at most six characters, where the title is longer.
     """
 
     name: str
@@ -84,6 +85,7 @@ class Task:
     group: str | None = None
     tuning: str | None = None
     normalisation: Normalisation = "squad"
+    short: str | None = None
 
     def languages_of(self, split: Split) -> tuple[str, ...]:
         """Languages that have this split, in the task's order."""

@@ -111,7 +111,9 @@ def _gpu() -> Finding:
         return Finding("note", "gpu", "no NVIDIA driver: CPU only")
     query = [program, "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"]
     try:
-        answer = subprocess.run(query, capture_output=True, text=True, timeout=20, check=True)  # noqa: S603
+        answer = subprocess.run(  # noqa: S603
+            query, capture_output=True, text=True, timeout=20, check=True
+        )
     except (subprocess.SubprocessError, OSError) as error:
         return Finding("note", "gpu", f"nvidia-smi fails: {error}")
     return Finding("ok", "gpu", "; ".join(answer.stdout.split("\n")).strip("; "))

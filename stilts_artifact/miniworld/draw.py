@@ -31,7 +31,8 @@ class Stream:
     def __init__(self, seed: int, *names: str) -> None:
         # Hashed here and not by Random(text), whose way of hashing is not promised to stay.
         digest = hashlib.sha256("/".join((str(seed), *names)).encode()).digest()
-        self.unit = Random(int.from_bytes(digest[:16], "big")).random  # noqa: S311 (a generator of texts, no secret)
+        # A generator of texts, no secret.
+        self.unit = Random(int.from_bytes(digest[:16], "big")).random  # noqa: S311
 
     def below(self, bound: int) -> int:
         """An integer in ``[0, bound)``."""

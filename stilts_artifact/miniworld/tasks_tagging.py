@@ -75,17 +75,15 @@ def conllu(own: Grammar, meaning: Meaning, name: str) -> str:
         if word.kind == "word" and at < last and words[at + 1].kind == "clitic":
             rows.append(_multiword(words, numbers, at))
         if word.kind == "empty":
-            rows.append(
-                f"{numbers[at]}\t_\t_\t{word.upos}\t_\t_\t_\t_\t{numbers[word.head]}:{word.deprel}\t_"
-            )
+            enhanced = f"{numbers[word.head]}:{word.deprel}"
+            rows.append("\t".join((numbers[at], *"__", word.upos, *"____", enhanced, "_")))
             continue
         # CoNLL-U counts from 1; 0 is the root's head.
         head = "0" if word.head < 0 else numbers[word.head]
         # Only the final punctuation mark leans on the word before it.
         space = "SpaceAfter=No" if at == last - 1 and word.kind == "word" else "_"
-        rows.append(
-            f"{numbers[at]}\t{word.form}\t{word.lemma}\t{word.upos}\t_\t_\t{head}\t{word.deprel}\t_\t{space}"
-        )
+        fields = (word.form, word.lemma, word.upos, *"__", head, word.deprel, "_", space)
+        rows.append("\t".join((numbers[at], *fields)))
     return "\n".join(rows) + "\n\n"
 
 

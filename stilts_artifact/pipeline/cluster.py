@@ -82,7 +82,8 @@ def local_client(folder: Path, workers: int | None, device: Device) -> Iterator[
             fix = "use fewer --workers, or free memory and processes on this machine"
             raise ResourceError("the workers do not start", got=str(error), fix=fix) from error
         stack.callback(_close, cluster)
-        yield stack.enter_context(Client(cluster, set_as_default=False))  # type: ignore[no-untyped-call]
+        client = Client(cluster, set_as_default=False)  # type: ignore[no-untyped-call]
+        yield stack.enter_context(client)
 
 
 @contextmanager
@@ -96,7 +97,9 @@ def remote_client(address: str) -> Iterator[Client]:
 
     with quiet():
         try:
-            client = Client(address, timeout=_CONNECT_SECONDS, set_as_default=False)  # type: ignore[no-untyped-call]
+            client = Client(  # type: ignore[no-untyped-call]
+                address, timeout=_CONNECT_SECONDS, set_as_default=False
+            )
         except (OSError, TimeoutError, ValueError, TypeError) as error:
             raise ResourceError(
                 "no Dask scheduler answers",

@@ -205,7 +205,8 @@ class _Run:
             return Failure(step, lost_workers(step.label, error.allowed_failures + 1, kills))
         except (FutureCancelledError, TimeoutError, OSError) as error:
             raise _lost(self._options.scheduler, error) from error
-        except Exception as error:  # noqa: BLE001  A worker that cannot even start the step: it lacks this package, say.
+        except Exception as error:  # noqa: BLE001
+            # A worker that cannot even start the step: it lacks this package, say.
             return failure_of(
                 step, fault_of(error, step.label, self._context.root, 0), self._context.root
             )

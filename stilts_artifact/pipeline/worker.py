@@ -59,7 +59,8 @@ def _attempt(step: KeyedStep, spec: KindSpec, context: Context, draft: Draft) ->
             }
             function(Job(step.params, inputs, draft.out, draft.work, context))
         draft.publish(time.monotonic() - began)
-    except (Exception, SystemExit) as error:  # noqa: BLE001  Whatever it is, the person who started the run must see it.
+    except (Exception, SystemExit) as error:  # noqa: BLE001
+        # Whatever it is, the person who started the run must see it.
         return fault_of(error, step.label, context.root, draft.written(), _tail(draft.log))
     return None
 

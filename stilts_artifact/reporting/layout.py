@@ -17,12 +17,8 @@ from stilts_artifact.domain.tasks import Benchmark, Split, Task
 from stilts_artifact.errors import ConfigError
 from stilts_artifact.forms import form_of
 
-# Headings that leave room for ten columns in a line of 80 characters.
+# Averages, with headings that leave room for ten columns in a line of 80 characters.
 _SHORT = {
-    "pawsx": "PAWSX",
-    "tydiqa": "TyDi",
-    "bucc2018": "BUCC",
-    "tatoeba": "Tatoe",
     "classification": "Class",
     "tagging": "Tag",
     "qa": "QA",
@@ -234,7 +230,7 @@ def _column(name: str, benchmark: Benchmark) -> Column:
     if name in benchmark.tasks:
         task = benchmark.tasks[name]
         return Column(
-            name, _title(task), _SHORT.get(name, task.title), form_of(task).score_label, "score"
+            name, _title(task), task.short or task.title, form_of(task).score_label, "score"
         )
     task_name, metric = name[:-3], _PARTS.get(name[-3:])
     if task_name in benchmark.tasks and metric:
@@ -242,7 +238,7 @@ def _column(name: str, benchmark: Benchmark) -> Column:
         return Column(
             name,
             f"{_title(task)} {metric}",
-            f"{_SHORT.get(task_name, task.title)} {metric}",
+            f"{task.short or task.title} {metric}",
             metric,
             "part",
         )

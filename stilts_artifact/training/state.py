@@ -103,7 +103,8 @@ class MultiTaskModel(nn.Module):
             # An answer never lies in the padding: without this, the loss would depend on how much
             # of it there is.
             scores = scores.masked_fill((ids == PAD)[:, None], float("-inf"))
-        loss: torch.Tensor = head.loss(scores.float(), targets)  # type: ignore[operator]  # every head has one
+        # Every head has a loss, which torch.nn.Module does not say.
+        loss: torch.Tensor = head.loss(scores.float(), targets)  # type: ignore[operator]
         return loss
 
 
