@@ -50,7 +50,7 @@ def set_(
     """
     experiment = options.chosen_experiment(table)
     from stilts_artifact.checking.entered import enter, parse_cell, read_entries
-    from stilts_artifact.checking.expected import Entry, expected_path
+    from stilts_artifact.checking.expected import ENTERED, Entry, expected_path
 
     if csv is not None and (cell, value) == (None, None):
         entries = read_entries(csv, source)
@@ -64,7 +64,9 @@ def set_(
     changed = enter(path, entries, replace=replace, as_printed=as_printed)
     for key in changed:
         typer.echo(f"entered {key}")
-    typer.echo(f"verdict: {len(changed)} of {len(entries)} cells changed in {path}")
+    typer.echo(
+        f"verdict: {len(changed)} of {len(entries)} cells changed in {path.with_name(ENTERED)}"
+    )
 
 
 @app.command()

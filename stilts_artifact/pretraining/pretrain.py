@@ -91,7 +91,7 @@ def pretrain(
     forbidden: Collection[str],
     *,
     progress: Progress | None = None,
-    save_every: int = 250,
+    checkpoint_every: int = 250,
 ) -> Path:
     """Train tokenizer and encoder, and publish them as a checkpoint folder.
 
@@ -99,7 +99,7 @@ def pretrain(
         out: the folder to be made. If it is there, sound and of this recipe, nothing is done.
         work: folder for checkpoints of unfinished runs; left empty at the end.
         forbidden: sentences, as :func:`corpus.key` writes them, that the text must not contain.
-        save_every: steps between checkpoints; has no influence on the result.
+        checkpoint_every: steps between checkpoints; has no influence on the result.
 
     Returns:
         ``out``.
@@ -127,7 +127,7 @@ def pretrain(
             tokenizer,
             forbidden,
             state or RunState(run, 0, START, ()),
-            _Watch(progress, own, save_every),
+            _Watch(progress, own, checkpoint_every),
         )
         _publish(out, recipe, trainee, tokenizer, state)
     shutil.rmtree(own, ignore_errors=True)
@@ -195,7 +195,7 @@ class _Watch:
 
     progress: Progress
     checkpoints: Path
-    save_every: int
+    checkpoint_every: int
 
 
 def _train(
@@ -215,7 +215,7 @@ def _train(
         state = RunState(state.run, step + 1, place, tuple(losses))
         watch.progress.step(step + 1, recipe.steps, losses[-1])
         # Not after the last step: the result itself comes next.
-        if (step + 1) % watch.save_every == 0 and step + 1 < recipe.steps:
+        if (step + 1) % watch.checkpoint_every == 0 and step + 1 < recipe.steps:
             _save(watch.checkpoints, trainee.both, trainee.optimizer, state)
     return state
 

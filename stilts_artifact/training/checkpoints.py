@@ -7,7 +7,6 @@ by name, and the one before it serves. No pickle is ever written or read.
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from stilts_artifact.documents import dump_json, parse_json, read_document
 from stilts_artifact.errors import DataError, IntegrityError, ResourceError
-from stilts_artifact.files import MANIFEST, write_file
+from stilts_artifact.files import MANIFEST, publish_folder, write_file
 from stilts_artifact.model.manifest import WEIGHTS, verify_folder, write_manifest
 from stilts_artifact.model.weights import State, fill, read_tensors
 
@@ -78,28 +77,21 @@ def save(folder: Path, checkpoint: Checkpoint, tensors: State) -> Path:
         "step": checkpoint.step,
         "facts": checkpoint.facts,
     }
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        made = Path(tempfile.mkdtemp(dir=folder, prefix=".writing-"))
+    with publish_folder(target) as made:
         try:
             save_file(tensors, made / WEIGHTS)
             write_file(made / STATE, dump_json(state))
             write_manifest(made)
-            shutil.rmtree(target, ignore_errors=True)
-            made.rename(target)
-        except BaseException:
-            shutil.rmtree(made, ignore_errors=True)
-            raise
-        for old in _complete(folder)[_KEPT:]:
-            shutil.rmtree(old)
-    except (OSError, SafetensorError) as error:
-        size = sum(tensor.nbytes for tensor in tensors.values())
-        raise ResourceError(
-            "cannot write a checkpoint",
-            where=str(folder),
-            got=str(error),
-            fix=f"free {size:,} bytes there",
-        ) from error
+        except (OSError, SafetensorError) as error:
+            size = sum(tensor.nbytes for tensor in tensors.values())
+            raise ResourceError(
+                "cannot write a checkpoint",
+                where=str(folder),
+                got=str(error),
+                fix=f"free {size:,} bytes there",
+            ) from error
+    for old in _complete(folder)[_KEPT:]:
+        shutil.rmtree(old, ignore_errors=True)
     return target
 
 
@@ -132,12 +124,6 @@ def restore(
         else:
             return checkpoint
     return None
-
-
-def clear_leftovers(folder: Path) -> None:
-    """Remove what a killed process was writing; only for the one process that works here."""
-    for path in folder.glob(".writing-*"):
-        shutil.rmtree(path, ignore_errors=True)
 
 
 def training_state(module: nn.Module, optimizer: torch.optim.Optimizer) -> State:

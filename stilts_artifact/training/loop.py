@@ -18,8 +18,9 @@ import torch
 
 from stilts_artifact.config.schema import TrainingConfig
 from stilts_artifact.errors import ResourceError
+from stilts_artifact.files import remove_orphans
 from stilts_artifact.training.batches import MicroBatch
-from stilts_artifact.training.checkpoints import Checkpointing, clear_leftovers
+from stilts_artifact.training.checkpoints import Checkpointing
 from stilts_artifact.training.determinism import THREADS, derived_seed, fixed_arithmetic
 from stilts_artifact.training.evaluate import evaluate
 from stilts_artifact.training.schedule import linear_rate
@@ -114,7 +115,7 @@ def train(
         state = TrainingState(encoder, tasks, config, origin, device)
         folder = checkpoints.folder / state.key[:16]
         _make(folder)
-        clear_leftovers(folder)
+        remove_orphans(folder)
         state.resume(folder, progress.note)
         _run_steps(state, replace(checkpoints, folder=folder), progress)
         state.load_best()

@@ -59,7 +59,7 @@ def weights(folder: Path) -> str:
     return hash_file(folder / WEIGHTS).sha256
 
 
-def interrupted(folder: Path, kill_after: int, save_every: int) -> None:
+def interrupted(folder: Path, kill_after: int, checkpoint_every: int) -> None:
     with pytest.raises(Killed):
         pretrain(
             SMALL,
@@ -67,7 +67,7 @@ def interrupted(folder: Path, kill_after: int, save_every: int) -> None:
             folder / "work",
             (),
             progress=Recorder(kill_after),
-            save_every=save_every,
+            checkpoint_every=checkpoint_every,
         )
     assert not (folder / "out").exists()
 
@@ -85,15 +85,22 @@ def test_the_result_is_a_sound_encoder_that_has_learnt(whole: tuple[Path, list[f
     assert facts["final_loss"] == pytest.approx(sum(losses) / len(losses), abs=1e-4)
 
 
-@pytest.mark.parametrize(("kill_after", "save_every"), [(1, 5), (5, 5), (7, 3), (11, 1)])
+@pytest.mark.parametrize(("kill_after", "checkpoint_every"), [(1, 5), (5, 5), (7, 3), (11, 1)])
 def test_a_killed_run_resumes_to_the_same_bits(
-    whole: tuple[Path, list[float]], tmp_path: Path, kill_after: int, save_every: int
+    whole: tuple[Path, list[float]], tmp_path: Path, kill_after: int, checkpoint_every: int
 ) -> None:
-    interrupted(tmp_path, kill_after, save_every)
+    interrupted(tmp_path, kill_after, checkpoint_every)
     again = Recorder()
-    pretrain(SMALL, tmp_path / "out", tmp_path / "work", (), progress=again, save_every=save_every)
+    pretrain(
+        SMALL,
+        tmp_path / "out",
+        tmp_path / "work",
+        (),
+        progress=again,
+        checkpoint_every=checkpoint_every,
+    )
     saved = (
-        (kill_after - 1) // save_every * save_every
+        (kill_after - 1) // checkpoint_every * checkpoint_every
     )  # the step that was killed had not been saved yet
     assert again.losses == whole[1][saved:]
     assert again.notes == ([f"resumed at step {saved} of 12"] if saved else [])
@@ -108,9 +115,9 @@ def test_a_run_killed_while_it_publishes_leaves_no_result(
     with monkeypatch.context() as patch:
         patch.setattr(phase, "render_card", lambda *_: (_ for _ in ()).throw(Killed))
         with pytest.raises(Killed):
-            pretrain(SMALL, tmp_path / "out", tmp_path / "work", (), save_every=5)
+            pretrain(SMALL, tmp_path / "out", tmp_path / "work", (), checkpoint_every=5)
     assert [path.name for path in tmp_path.iterdir()] == ["work"]
-    pretrain(SMALL, tmp_path / "out", tmp_path / "work", (), save_every=5)
+    pretrain(SMALL, tmp_path / "out", tmp_path / "work", (), checkpoint_every=5)
     assert weights(tmp_path / "out") == weights(whole[0])
 
 
@@ -129,7 +136,7 @@ def test_a_run_killed_while_it_saves_falls_back_to_the_checkpoint_before(
     with monkeypatch.context() as patch:
         patch.setattr(checkpoints, "write_manifest", dying)
         with pytest.raises(Killed):
-            pretrain(SMALL, tmp_path / "out", tmp_path / "work", (), save_every=4)
+            pretrain(SMALL, tmp_path / "out", tmp_path / "work", (), checkpoint_every=4)
     again = Recorder()
     pretrain(SMALL, tmp_path / "out", tmp_path / "work", (), progress=again)
     assert again.notes == ["resumed at step 4 of 12"]
@@ -198,7 +205,7 @@ def test_a_full_disk_is_a_resource_error_and_earlier_checkpoints_stay(
     with monkeypatch.context() as patch:
         patch.setattr("safetensors.torch.save_file", full)
         with pytest.raises(ResourceError, match="cannot write a checkpoint") as caught:
-            pretrain(SMALL, tmp_path / "out", tmp_path / "work", (), save_every=5)
+            pretrain(SMALL, tmp_path / "out", tmp_path / "work", (), checkpoint_every=5)
         assert "bytes" in str(caught.value.fix)
     (run,) = (tmp_path / "work").iterdir()
     assert [path.name for path in run.iterdir()] == ["step-00000005"]
