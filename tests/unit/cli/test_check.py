@@ -148,9 +148,9 @@ def test_a_value_is_entered_and_the_sums_follow(artifact: Run, tmp_path: Path) -
     ]
     run = artifact(*arguments, "80.1")
     assert run.returncode == 0, run.stderr
-    assert run.stdout.splitlines()[-1] == f"verdict: 1 of 1 cells changed in {path.with_name(ENTERED)}"
+    beside = path.with_name(ENTERED)
+    assert run.stdout.splitlines()[-1] == f"verdict: 1 of 1 cells changed in {beside}"
     assert artifact(*arguments, "80.2").returncode == 2
-    beside = path.with_name("entered.csv")
     beside.write_text(beside.read_text().replace("80.1", "80.9"))
     assert artifact(*arguments, "80.9").returncode == 4
 
