@@ -189,13 +189,6 @@ def _check(entry: Entry, table: ExpectedTable, replace: bool) -> bool:
             got=repr(entry.printed),
             expected="digits, as in 71.5",
         )
-    if entry.decimals != cell.decimals:
-        raise ConfigError(
-            "another number of decimals than the table has",
-            where=place,
-            got=entry.printed,
-            expected=f"{cell.decimals} after the point",
-        )
     if not experiment_named(table.experiment).is_counted and float(entry.printed) > 100:
         raise ConfigError(
             "not a score", where=place, got=entry.printed, expected="points, 0 to 100"
