@@ -14,10 +14,11 @@ from torch import nn
 from torch.nn import functional
 
 if TYPE_CHECKING:
-    from transformers import XLMRobertaConfig, XLMRobertaModel
     from transformers.modeling_outputs import (
         BaseModelOutputWithPoolingAndCrossAttentions as Encoded,
     )
+
+    from stilts_artifact.model.loading import EncoderConfig, EncoderModel
 
 IGNORED = -100
 """Label of a position that has none; torch's cross entropy skips it."""
@@ -26,7 +27,7 @@ IGNORED = -100
 class ClassificationHead(nn.Module):
     """Dropout, dense, tanh, dropout, dense on the pooler's output: one score for each label."""
 
-    def __init__(self, config: XLMRobertaConfig, labels: int) -> None:
+    def __init__(self, config: EncoderConfig, labels: int) -> None:
         super().__init__()
         self.dense = nn.Linear(config.hidden_size, config.hidden_size)
         self.out = nn.Linear(config.hidden_size, labels)
@@ -47,7 +48,7 @@ class ClassificationHead(nn.Module):
 class ChoiceHead(ClassificationHead):
     """The same with one output, whose scores compete among the choices of an example."""
 
-    def __init__(self, config: XLMRobertaConfig, choices: int) -> None:
+    def __init__(self, config: EncoderConfig, choices: int) -> None:
         super().__init__(config, labels=1)
         self.choices = choices
 
@@ -59,7 +60,7 @@ class ChoiceHead(ClassificationHead):
 class TaggingHead(nn.Module):
     """Dropout and dense on every token."""
 
-    def __init__(self, config: XLMRobertaConfig, labels: int) -> None:
+    def __init__(self, config: EncoderConfig, labels: int) -> None:
         super().__init__()
         self.out = nn.Linear(config.hidden_size, labels)
         self.dropout = nn.Dropout(config.hidden_dropout_prob)
@@ -84,7 +85,7 @@ class TaggingHead(nn.Module):
 class SpanHead(nn.Module):
     """Dense on every token: scores of being the first and the last token of the answer."""
 
-    def __init__(self, config: XLMRobertaConfig) -> None:
+    def __init__(self, config: EncoderConfig) -> None:
         super().__init__()
         self.out = nn.Linear(config.hidden_size, 2)
         _initialise(self, config)
@@ -109,7 +110,7 @@ class MaskedLanguageHead(nn.Module):
     Parameter names are those of transformers.
     """
 
-    def __init__(self, encoder: XLMRobertaModel) -> None:
+    def __init__(self, encoder: EncoderModel) -> None:
         super().__init__()
         config = encoder.config
         self.dense = nn.Linear(config.hidden_size, config.hidden_size)
@@ -135,7 +136,7 @@ class MaskedLanguageHead(nn.Module):
 TaskHead = ClassificationHead | ChoiceHead | TaggingHead | SpanHead
 
 
-def _initialise(module: nn.Module, config: XLMRobertaConfig) -> None:
+def _initialise(module: nn.Module, config: EncoderConfig) -> None:
     """Weights as XLM-R's own layers start: normal with the config's deviation, biases zero."""
     for layer in module.children():
         if isinstance(layer, nn.Linear):

@@ -13,9 +13,9 @@ from stilts_artifact.model.tokenizer import PAD
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-    from transformers import XLMRobertaModel
 
     from stilts_artifact.model.heads import TaskHead
+    from stilts_artifact.model.loading import EncoderModel
     from stilts_artifact.model.prepared import Prepared
 
 Dtype = Literal["bfloat16", "float32"]
@@ -33,7 +33,7 @@ def computed_dtype(device: str, dtype: Dtype) -> Dtype:
 
 
 def outputs(
-    encoder: XLMRobertaModel,
+    encoder: EncoderModel,
     head: TaskHead,
     prepared: Prepared,
     *,

@@ -7,7 +7,7 @@ import math
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from stilts_artifact.documents import parse_json, read_document
 from stilts_artifact.errors import DataError, IntegrityError
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast, XLMRobertaConfig, XLMRobertaModel
 
     from stilts_artifact.model.heads import MaskedLanguageHead
+
+    # The one class of encoder, named here: heads, forms and training know only these two names.
+    EncoderConfig: TypeAlias = XLMRobertaConfig
+    EncoderModel: TypeAlias = XLMRobertaModel
 
 CONFIG = "config.json"
 _PREFIX = "roberta."

@@ -16,7 +16,7 @@ from stilts_artifact.training.evaluate import development
 from stilts_artifact.training.state import TrainingTask, fresh_head
 
 if TYPE_CHECKING:
-    from transformers import XLMRobertaModel
+    from stilts_artifact.model.loading import EncoderModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class TextData:
 
 
 def labelled_task(
-    encoder: XLMRobertaModel, name: str, data: TaskData, config: TrainingConfig
+    encoder: EncoderModel, name: str, data: TaskData, config: TrainingConfig
 ) -> TrainingTask:
     """A task with a fresh head.
 

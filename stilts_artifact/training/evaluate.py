@@ -10,9 +10,8 @@ from stilts_artifact.config.schema import Dtype
 from stilts_artifact.model.inference import outputs
 
 if TYPE_CHECKING:
-    from transformers import XLMRobertaModel
-
     from stilts_artifact.model.heads import TaskHead
+    from stilts_artifact.model.loading import EncoderModel
     from stilts_artifact.model.prepared import Prepared
     from stilts_artifact.training.state import Head, MultiTaskModel, TrainingTask
 
@@ -24,7 +23,7 @@ class Development(Protocol):
     def floor(self) -> float:
         """Points for always giving the commonest answer."""
 
-    def score(self, encoder: XLMRobertaModel, head: Head) -> float:
+    def score(self, encoder: EncoderModel, head: Head) -> float:
         """Points of a model in evaluation mode."""
 
 
@@ -41,7 +40,7 @@ class PreparedDevelopment:
     dtype: Dtype
     floor: float
 
-    def score(self, encoder: XLMRobertaModel, head: Head) -> float:
+    def score(self, encoder: EncoderModel, head: Head) -> float:
         """Points of a model in evaluation mode."""
         made = outputs(encoder, cast("TaskHead", head), self.prepared, dtype=self.dtype)
         return self.prepared.trained_form.score_outputs(self.prepared, made)

@@ -27,7 +27,7 @@ from stilts_artifact.training.schedule import linear_rate
 from stilts_artifact.training.state import Evaluation, TrainingState, TrainingTask
 
 if TYPE_CHECKING:
-    from transformers import XLMRobertaModel
+    from stilts_artifact.model.loading import EncoderModel
 
 DEGENERATE = "DEGENERATE"
 """Flag of a collapsed run: no better on development data than always the commonest answer."""
@@ -88,7 +88,7 @@ class Report:
 
 
 def train(
-    encoder: XLMRobertaModel,
+    encoder: EncoderModel,
     tasks: Sequence[TrainingTask],
     config: TrainingConfig,
     *,

@@ -38,8 +38,7 @@ from stilts_artifact.training.determinism import derived_seed
 from stilts_artifact.training.schedule import Schedule, Share
 
 if TYPE_CHECKING:
-    from transformers import XLMRobertaModel
-
+    from stilts_artifact.model.loading import EncoderModel
     from stilts_artifact.training.evaluate import Development
 
 _POINTS = 20
@@ -82,7 +81,7 @@ class TrainingTask:
 class MultiTaskModel(nn.Module):
     """Encoder and heads; the forward pass is the loss of one task."""
 
-    def __init__(self, encoder: XLMRobertaModel, heads: Mapping[str, Head]) -> None:
+    def __init__(self, encoder: EncoderModel, heads: Mapping[str, Head]) -> None:
         super().__init__()
         self.encoder = encoder
         self.heads = nn.ModuleDict(heads)
@@ -109,7 +108,7 @@ class MultiTaskModel(nn.Module):
 
 
 def fresh_head(
-    kind: TaskForm, encoder: XLMRobertaModel, labels: int, seed: int, name: str
+    kind: TaskForm, encoder: EncoderModel, labels: int, seed: int, name: str
 ) -> TaskHead:
     """A head whose first weights depend on seed and name only, whatever is trained beside it."""
     with torch.random.fork_rng(devices=[]):
@@ -229,7 +228,7 @@ class TrainingState:
 
     def __init__(
         self,
-        encoder: XLMRobertaModel,
+        encoder: EncoderModel,
         tasks: Sequence[TrainingTask],
         config: TrainingConfig,
         origin: str,

@@ -16,9 +16,9 @@ from stilts_artifact.model.forms.tagging import TrainedTagging
 
 if TYPE_CHECKING:
     from torch import nn
-    from transformers import XLMRobertaConfig
 
     from stilts_artifact.model.heads import TaskHead
+    from stilts_artifact.model.loading import EncoderConfig
 
 # Any: examples and predictions are of the form's own types, which only the form can name.
 TRAINED: Mapping[TaskForm, TrainedForm[Any, Any]] = MappingProxyType(
@@ -37,7 +37,7 @@ def trained_form(form: TaskForm) -> TrainedForm[Any, Any]:
     return TRAINED[form]
 
 
-def task_head(form: TaskForm, config: XLMRobertaConfig, labels: int) -> TaskHead:
+def task_head(form: TaskForm, config: EncoderConfig, labels: int) -> TaskHead:
     """A fresh head; see :meth:`TrainedForm.head`.
 
     Raises:

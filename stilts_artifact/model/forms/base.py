@@ -11,10 +11,11 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
     from numpy.typing import NDArray
-    from transformers import PreTrainedTokenizerFast, XLMRobertaConfig
+    from transformers import PreTrainedTokenizerFast
 
     from stilts_artifact.domain.tasks import Task, TaskForm
     from stilts_artifact.model.heads import TaskHead
+    from stilts_artifact.model.loading import EncoderConfig
     from stilts_artifact.model.prepared import Prepared
 
     Outputs = Sequence[NDArray[np.generic]]
@@ -69,7 +70,7 @@ class TrainedForm(ABC, Generic[Example, Predictions]):
         """The class of its heads."""
 
     @abstractmethod
-    def head(self, config: XLMRobertaConfig, labels: int) -> TaskHead:
+    def head(self, config: EncoderConfig, labels: int) -> TaskHead:
         """A fresh head.
 
         Args:

@@ -16,10 +16,11 @@ from stilts_artifact.model.features import Ids, join, pair_room, pieces
 from stilts_artifact.model.forms.base import Columns, Schema, TrainedForm
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerFast, XLMRobertaConfig
+    from transformers import PreTrainedTokenizerFast
 
     from stilts_artifact.model.forms.base import Outputs
     from stilts_artifact.model.heads import ChoiceHead, TaskHead
+    from stilts_artifact.model.loading import EncoderConfig
     from stilts_artifact.model.prepared import Prepared
 
 
@@ -55,7 +56,7 @@ class TrainedChoice(TrainedForm[ChoiceExample, Sequence[int]]):
 
         return ChoiceHead
 
-    def head(self, config: XLMRobertaConfig, labels: int) -> ChoiceHead:
+    def head(self, config: EncoderConfig, labels: int) -> ChoiceHead:
         """A fresh head."""
         return self.head_class()(config, labels)
 

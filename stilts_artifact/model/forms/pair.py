@@ -15,10 +15,11 @@ from stilts_artifact.model.features import Ids, join, pair_room, pieces, truncat
 from stilts_artifact.model.forms.base import Columns, Schema, TrainedForm
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerFast, XLMRobertaConfig
+    from transformers import PreTrainedTokenizerFast
 
     from stilts_artifact.model.forms.base import Outputs
     from stilts_artifact.model.heads import ClassificationHead
+    from stilts_artifact.model.loading import EncoderConfig
     from stilts_artifact.model.prepared import Prepared
 
 
@@ -57,7 +58,7 @@ class TrainedPair(TrainedForm[PairExample, Sequence[str]]):
 
         return ClassificationHead
 
-    def head(self, config: XLMRobertaConfig, labels: int) -> ClassificationHead:
+    def head(self, config: EncoderConfig, labels: int) -> ClassificationHead:
         """A fresh head."""
         return self.head_class()(config, labels)
 

@@ -23,10 +23,11 @@ from stilts_artifact.model.forms.base import Columns, Schema, TrainedForm
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from transformers import PreTrainedTokenizerFast, XLMRobertaConfig
+    from transformers import PreTrainedTokenizerFast
 
     from stilts_artifact.model.forms.base import Outputs
     from stilts_artifact.model.heads import SpanHead
+    from stilts_artifact.model.loading import EncoderConfig
     from stilts_artifact.model.prepared import Prepared
 
 QUESTION_TOKENS = 64
@@ -88,7 +89,7 @@ class TrainedSpan(TrainedForm[SpanExample, Mapping[str, str]]):
 
         return SpanHead
 
-    def head(self, config: XLMRobertaConfig, labels: int) -> SpanHead:
+    def head(self, config: EncoderConfig, labels: int) -> SpanHead:
         """A fresh head, which has no labels."""
         return self.head_class()(config)
 

@@ -28,11 +28,12 @@ from stilts_artifact.model.tokenizer import BOS, EOS, UNK
 
 if TYPE_CHECKING:
     import torch
-    from transformers import PreTrainedTokenizerFast, XLMRobertaConfig
+    from transformers import PreTrainedTokenizerFast
 
     from stilts_artifact.domain.tasks import Task
     from stilts_artifact.model.forms.base import Outputs
     from stilts_artifact.model.heads import TaggingHead
+    from stilts_artifact.model.loading import EncoderConfig
     from stilts_artifact.model.prepared import Prepared
 
 SINGLE_SPECIALS = 2
@@ -85,7 +86,7 @@ class TrainedTagging(TrainedForm[TaggedSentence, Tags]):
 
         return TaggingHead
 
-    def head(self, config: XLMRobertaConfig, labels: int) -> TaggingHead:
+    def head(self, config: EncoderConfig, labels: int) -> TaggingHead:
         """A fresh head."""
         return self.head_class()(config, labels)
 

@@ -37,9 +37,8 @@ from stilts_artifact.training.data import TaskData, TextData, labelled_task, tex
 from stilts_artifact.training.loop import Progress, train
 
 if TYPE_CHECKING:
-    from transformers import XLMRobertaModel
-
     from stilts_artifact.model.heads import MaskedLanguageHead, TaskHead
+    from stilts_artifact.model.loading import EncoderModel
     from stilts_artifact.training.state import Head
 
 HEAD = "head"
@@ -197,7 +196,7 @@ def load_target(folder: Path) -> tuple[Encoder, TaskHead]:
 
 
 def export_encoder(
-    source: Path, out: Path, encoder: XLMRobertaModel, head: MaskedLanguageHead | None = None
+    source: Path, out: Path, encoder: EncoderModel, head: MaskedLanguageHead | None = None
 ) -> Path:
     """Write a folder that :func:`load_encoder` accepts.
 
