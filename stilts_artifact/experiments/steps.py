@@ -79,7 +79,7 @@ class StepBuilder:
         return self._intermediate_params(row, seed).step(inputs)
 
     def target(self, row: Row, seed: int, task: Task) -> Step:
-        """Phase (iii), training: a row's encoder fine-tuned on the pivot's data of a target."""
+        """Phase (iii), training: a row's encoder fine-tuned on a target, in the source language."""
         name = training_task(task, self.benchmark) or task.name
         source_language = (self.benchmark.source_language,)
         inputs = {

@@ -24,8 +24,8 @@ pytestmark = pytest.mark.slow
 
 WORLD = load_benchmark("mini")
 SCALE = load_scale("mini")
-# Points on the pivot that guessing gets: three labels, two labels, tags and places drawn from those
-# that occur.
+# Points in the source language that guessing gets: three labels, two labels, tags and places drawn
+# from those that occur.
 CHANCE = {
     "xnli": (33.3, 10.0),
     "pawsx": (50.0, 10.0),
@@ -64,8 +64,10 @@ def shuffled(columns: dict[str, list[Any]], kind: TaskForm, seed: int) -> dict[s
     }
 
 
-def pivot_score(name: str, library: Library, folder: Path, shuffle: int | None = None) -> float:
-    """Points on the pivot after the mini scale's own training."""
+def source_language_score(
+    name: str, library: Library, folder: Path, shuffle: int | None = None
+) -> float:
+    """Points in the source language after the mini scale's own training."""
     from stilts_artifact.model.inference import outputs
     from stilts_artifact.model.prepared import load_prepared, save_prepared
     from stilts_artifact.pipeline.tasks.prepare import Preparation, prepare
@@ -119,12 +121,13 @@ def test_shuffled_labels_drive_a_target_to_chance(
     name: str, library: Library, tmp_path: Path
 ) -> None:
     chance, slack = CHANCE[name]
-    true = pivot_score(name, library, tmp_path / "true")
+    true = source_language_score(name, library, tmp_path / "true")
     # The encoder keeps the labels apart by itself, so that one shuffle may name them right, or
     # wrong, as a whole.
     shuffles = range(6 if WORLD.tasks[name].form is TaskForm.PAIR else 1)
     guessed = mean(
-        pivot_score(name, library, tmp_path / f"shuffled {seed}", seed) for seed in shuffles
+        source_language_score(name, library, tmp_path / f"shuffled {seed}", seed)
+        for seed in shuffles
     )
     assert abs(guessed - chance) <= slack
     assert true > chance + slack + 15

@@ -110,8 +110,8 @@ def test_progress_is_shown_for_the_whole_table(run: tuple[Path, Any]) -> None:
 
 
 def test_the_encoder_carries_something_over(run: tuple[Path, Any]) -> None:
-    # Parts of speech are learnt in the pivot and read in seven other languages; chance is far
-    # below.
+    # Parts of speech are learnt in the source language and read in seven other languages; chance
+    # is far below.
     assert values(run[0])["none", "udpos"] > 40
 
 

@@ -85,7 +85,7 @@ def test_every_split_that_a_task_should_have(a_world: Benchmark, task: Task) -> 
         assert (Split.TRAIN, a_world.source_language) in task.parts
     if task.role is Role.TARGET:
         assert task.languages_of(Split.TRAIN) in ((), (a_world.source_language,)), (
-            "training is in the pivot only: zero-shot"
+            "training is in the source language only: zero-shot"
         )
         assert set(task.languages_of(Split.TEST)) == set(task.languages)
     if Split.DEV in SPLITS[task.name] and task.name != "udpos":

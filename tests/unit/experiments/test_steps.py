@@ -89,7 +89,7 @@ def test_all_rows_share_the_prepared_data(builder: StepBuilder) -> None:
     assert every - one >= intermediate - shared
 
 
-def test_a_target_trains_on_the_pivot_alone(builder: StepBuilder) -> None:
+def test_a_target_trains_on_the_source_language_alone(builder: StepBuilder) -> None:
     for row in rows(WORLD):
         for task in TASKS.values():
             for step in below(predictions(builder, row, 1, task)):
