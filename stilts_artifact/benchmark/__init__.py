@@ -22,7 +22,7 @@ def load_benchmark(name: Literal["xtreme", "mini"]) -> Benchmark:
     """One of the two worlds, built at the first call.
 
     Raises:
-        ConfigError: no world has this name, or its pins do not fit its tasks.
+        ConfigError: no benchmark has this name, or its pins do not fit its tasks.
 
     Example:
         >>> load_benchmark("xtreme").tasks["xquad"].languages[:3]

@@ -32,13 +32,13 @@ def mini_benchmark(pins: Mapping[str, Pin] | None = None) -> Benchmark:
 
 
 def source_names(naming: Naming) -> tuple[str, ...]:
-    """Names of the sources that a world's tasks read, each once, in the order of first use."""
+    """Names of the sources that a benchmark's tasks read, each once, in the order of first use."""
     parts = [part for task in _tasks(naming) for parts in task.parts.values() for part in parts]
     return tuple(dict.fromkeys(part.source for part in [*parts, *_text(naming).values()]))
 
 
 def _text(naming: Naming) -> Mapping[str, Part]:
-    """Running text of every language of the world."""
+    """Running text of every language of the benchmark."""
     return {language: Part(f"wikipedia.{language}.txt", "lines") for language in naming.names}
 
 

@@ -288,7 +288,7 @@ def training_task(target: Task, benchmark: Benchmark) -> str | None:
 
 
 def selection_task(target: Task, benchmark: Benchmark) -> str | None:
-    """Name of the task whose development data, in the source language, choose a target's checkpoint.
+    """The task whose development data, in the source language, choose a target's checkpoint.
 
     The target that is trained itself where it has such data; else whichever task has the same
     training data (SQuAD for XQuAD and MLQA, which are one model). TyDiQA-GoldP has neither, and its

@@ -53,7 +53,7 @@ class _Held:
 
 
 class Library:
-    """The sources of one world, as far as they are on this machine."""
+    """The sources of one benchmark, as far as they are on this machine."""
 
     def __init__(
         self, sources: Mapping[str, Source], store: FileStore, data_folders: Sequence[Path] = ()

@@ -43,7 +43,7 @@ class Part:
     """One stretch of upstream bytes that (part of) a split is read from.
 
     Args:
-        source: name of a source of the same world.
+        source: name of a source of the same benchmark.
         reader: name of a reader in :mod:`stilts_artifact.data.readers`.
         member: path inside the source's archive, ``outer.tar.gz!inner`` for an archive in an
             archive; ``None`` where the source is the file itself. May hold ``*`` (any characters
@@ -106,7 +106,7 @@ class Source:
     """One upstream file.
 
     Args:
-        name: unique in its world; file name under which people know it.
+        name: unique in its benchmark; file name under which people know it.
         urls: where it is downloaded from, tried in order; empty if it can only be brought by hand.
         bytes, sha256: its pin. ``None`` only where no public pin exists (a licensed corpus): such a
             file is taken by its ``name`` from a data folder, its hash recorded, and the result

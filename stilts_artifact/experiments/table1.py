@@ -114,7 +114,7 @@ def needed_parts(benchmark: Benchmark) -> Iterator[Part]:
 
 
 def needed_sources(benchmark: Benchmark) -> list[Source]:
-    """Every source that Table 1 reads, once each, in the order of the world's sources."""
+    """Every source that Table 1 reads, once each, in the order of the benchmark's sources."""
     names = {part.source for part in needed_parts(benchmark)}
     return [source for name, source in benchmark.sources.items() if name in names]
 
