@@ -117,6 +117,7 @@ def test_workers_are_processes_with_one_thread_that_only_this_machine_reaches(
     seen = [text(root, step).split() for step in steps]
     assert str(os.getpid()) not in {process for process, _, _ in seen}
     assert {threads for _, threads, _ in seen} == {"1"}
+    assert {gpus for _, _, gpus in seen} == {"-"}, "a step of the CPU sees no GPU"
 
 
 def test_each_worker_has_a_gpu_of_its_own(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
