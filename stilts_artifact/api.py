@@ -62,6 +62,7 @@ def reproduce(
         ConfigError: no such experiment, scale or cell.
         ResourceError, IntegrityError, DataError: what stops all of it.
     """
+    # Imported here, as in every function below: reading results must not load what makes them.
     from stilts_artifact.experiments.outcome import reproduce as run
     from stilts_artifact.experiments.session import Machine
     from stilts_artifact.experiments.setup import open_session
@@ -93,6 +94,7 @@ def check(
     from stilts_artifact.checking.recheck import recheck
     from stilts_artifact.checking.results import results_path
 
+    # Looked up, so that an unknown name is refused and not called a missing file.
     names = list(EXPERIMENTS) if experiment is None else [experiment_named(experiment).name]
     scales = SCALES if scale is None else [load_scale(scale).name]
     paths = [results_path(results, name, own) for name in names for own in scales]

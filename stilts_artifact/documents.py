@@ -69,6 +69,7 @@ def parse_json(data: bytes, where: str) -> Any:
         {'seeds': [1, 2]}
     """
     try:
+        # Not left to json.loads, which would also take UTF-16 and UTF-32.
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
@@ -76,6 +77,7 @@ def parse_json(data: bytes, where: str) -> Any:
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(pairs)
+        # Here, although _check looks again: only here are the neighbours known that name the place.
         for key, value in found.items():
             if not _is_finite(value):
                 got = f"{_place(pairs, key)} is {value!r}"
@@ -86,6 +88,7 @@ def parse_json(data: bytes, where: str) -> Any:
 
     try:
         value = json.loads(text, object_pairs_hook=unique)
+    # Before ValueError, of which it is one: only this error knows its line.
     except json.JSONDecodeError as error:
         raise _not_json(f"{where}:{error.lineno}", error.msg) from error
     except RecursionError as error:
@@ -113,6 +116,8 @@ def parse_yaml(data: bytes, where: str) -> Any:
             return parse_json(body, where)
     import yaml
 
+    # A class for each call: its constructor of mappings knows which document it reads, and
+    # SafeLoader's own stays as it is for everybody else.
     class StrictLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
         """SafeLoader that refuses duplicate keys, and has a line for every error."""
 
@@ -358,6 +363,7 @@ def _check(value: Any, where: str, *, halves: bool) -> None:
     Args:
         halves: look for half UTF-16 pairs, which only an escape can have brought in.
     """
+    # Level by level: recursion could overflow the stack before it finds the depth.
     level, depth = [value], 0
     while level:
         depth += 1

@@ -77,6 +77,7 @@ def hash_file(path: Path) -> FileSum:
     """
     with path.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        # As many bytes as were hashed, even of a file that grows meanwhile.
         return FileSum(stream.tell(), digest)
 
 
@@ -89,6 +90,7 @@ def plain_files(folder: Path) -> dict[str, Path]:
     """
     files = {}
     for path in sorted(folder.rglob("*")):
+        # Not stat: a link is no plain file, whatever it leads to.
         mode = path.lstat().st_mode
         if stat.S_ISDIR(mode):
             continue
@@ -200,7 +202,9 @@ def _read_sum(name: str, fields: Any) -> FileSum:
         raise ValueError("not the sums of a file")
     size, sha256 = fields["bytes"], fields["sha256"]
     parts = PurePosixPath(name).parts
+    # PurePosixPath drops "." and "//": plain_files gives no name that it would write differently.
     inside = parts and "/".join(parts) == name and parts[0] != "/" and ".." not in parts
+    # Not isinstance for the size: JSON's true is an int to Python.
     if not inside or type(size) is not int or not isinstance(sha256, str):
         raise ValueError("not the sums of a file")
     return FileSum(size, sha256)
@@ -244,6 +248,7 @@ def disk_error(
 def _errno(error: OSError) -> int | None:
     """The system's number of an error; shutil.copytree has it only in its text."""
     if isinstance(error, shutil.Error):
+        # It lists many errors: one about room, if there is any, decides what the person is told.
         numbers = re.findall(r"\[Errno (\d+)\]", str(error))
         return max((int(number) for number in numbers), key=_NO_ROOM.__contains__, default=None)
     return error.errno
@@ -316,6 +321,7 @@ class LockedFile:
         Raises:
             OSError: the disk is full or refuses.
         """
+        # os.write may take only a part, as on a disk that is about to be full.
         rest = memoryview(data)
         while rest:
             rest = rest[os.write(self.file, rest) :]
@@ -341,6 +347,7 @@ class LockedFile:
         try:
             self.path.replace(target)
         except FileNotFoundError:
+            # A process that took this one for dead has removed the file or taken it over.
             return False
         _sync_names(target.parent)
         return True
@@ -389,6 +396,7 @@ class LockedFolder:
             lock = _lock_dead(path)
             if lock is None:
                 continue
+            # A new name: a writer that lives after all finds its work gone, and never shares it.
             own = parent / f"{name}.{uuid.uuid4().hex}{_PART}"
             try:
                 path.rename(own)
@@ -406,6 +414,7 @@ class LockedFolder:
 
     def remove(self) -> None:
         """Remove the folder and all in it."""
+        # The lock goes last: without it, another process could take over what is being removed.
         _remove_folder(self.path)
         self.release()
 
@@ -434,6 +443,7 @@ def remove_orphans(
             _remove_folder(path)
             os.close(lock)
     for path in _unfinished(parent, name, _GONE):
+        # No lock is asked for: whoever gave it this name was removing it, and nobody reads it.
         shutil.rmtree(path, ignore_errors=True)
 
 
@@ -454,6 +464,8 @@ def _create(folder: Path, name: str, make: Callable[[Path], int]) -> tuple[Path,
         lock = -1
         try:
             lock = make(hidden)
+            # "busy": a process that cleans up holds it, and is about to remove it. Where locks do
+            # nothing, work goes on without one.
             if _try_lock(lock) != "busy":
                 hidden.rename(path)
                 return path, lock
@@ -489,6 +501,8 @@ def _unfinished(parent: Path, name: str, suffix: str) -> list[Path]:
 
 def _try_lock(file: int) -> Literal["held", "busy", "unsupported"]:
     try:
+        # Not lockf: its locks do not keep threads of one process apart, and end as soon as the
+        # process closes any other descriptor of the file, as _is_orphan does.
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return "busy"
@@ -527,6 +541,7 @@ def _remove_folder(path: Path) -> None:
     try:
         path.rename(gone)
     except OSError as error:
+        # Removed by another process, or not ours to remove: neither is a fault of this one.
         if error.errno not in (errno.ENOENT, *_NO_RIGHT):
             raise
         return
@@ -562,6 +577,7 @@ def write_file(path: Path, data: bytes) -> None:
             if not incoming.publish(path):
                 raise FileNotFoundError(errno.ENOENT, "another process removed it")
         finally:
+            # After a publication nothing has this name any more, and this only closes the file.
             incoming.remove()
     for orphan in orphaned_files(path.parent, name):
         remove_file(orphan)
@@ -592,6 +608,7 @@ def publish_folder(target: Path) -> Iterator[Path]:
         ['run']
     """
     target = Path(os.path.realpath(target))  # A link to another disk stays one.
+    # First: a killed publisher may hold the only content there is, and this block may raise.
     settle_folder(target)
     with disk_errors(target):
         owned = LockedFolder.create(target.parent, _hidden(target))
@@ -640,6 +657,8 @@ def move_into_place(made: Path, target: Path) -> bool:
         OSError: the disk is full or refuses.
     """
     try:
+        # No look beforehand, after which another process could come: the rename itself refuses a
+        # folder that holds something.
         made.rename(target)
     except OSError as error:
         if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
@@ -654,6 +673,7 @@ def _put(made: Path, target: Path, aside: Path) -> None:
         if move_into_place(made, target):
             return
         with contextlib.suppress(FileNotFoundError):  # Another publisher is between its renames.
+            # After an exchange the old content lies in the owned folder, and is removed with it.
             if _exchange(made, target):
                 return
             target.rename(aside)
@@ -670,6 +690,7 @@ def _exchange(one: Path, other: Path) -> bool:
     Raises:
         OSError: it is offered and fails.
     """
+    # By ctypes, because the os module has no call that swaps two names.
     here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
     try:
         call = ctypes.CDLL(None, use_errno=True).renameat2
@@ -699,6 +720,7 @@ def _own_disk_errors(made: Path, target: Path) -> Iterator[None]:
             isinstance(name, str | os.PathLike) and Path(name).is_relative_to(made)
             for name in names
         )
+        # A full disk is known by its number alone: shutil.copytree's error names no file.
         if not own and _errno(error) not in _NO_ROOM:
             raise
         raise disk_error(error, target, max(size_below(made), _SOME_ROOM)) from error

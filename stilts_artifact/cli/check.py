@@ -61,6 +61,7 @@ def check(
     from stilts_artifact.checking.recheck import judge_all_claims, recheck
     from stilts_artifact.checking.sums import expected_root, verify_sums
 
+    # First: no verdict is given on expected values that are not those on record.
     summed = verify_sums(expected_root()) if everything else 0
     rechecks = [
         recheck(path, expected) for path in _results_files(results, experiment, scale, claims)
@@ -88,6 +89,7 @@ def _results_files(
     from stilts_artifact.config.load import SCALES, load_scale
 
     if scale is not None:
+        # For its refusal of an unknown name only.
         load_scale(scale)
     every = [one for one in EXPERIMENTS.values() if one.decides_claims or not claims]
     experiments = every if asked is None else [asked]

@@ -34,6 +34,7 @@ def build(
     typer.echo(f"verdict: image {tag} built; exit 0")
 
 
+# What is not an option of this command belongs to the one in the image.
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def run(
     context: typer.Context,

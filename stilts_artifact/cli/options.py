@@ -111,6 +111,7 @@ def chosen_experiment(
     """
     from stilts_artifact.benchmark.experiments import EXPERIMENTS
 
+    # Equal: both are given, or neither.
     if calibration == (table is not None):
         raise ConfigError("which numbers are meant?", expected="either --table N or --calibration")
     if table is None:

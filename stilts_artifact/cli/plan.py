@@ -48,6 +48,7 @@ def plan(
     session = open_session(experiment, scale, machine, results, only=only or ())
     scored = Scored.open(session)
     costs = load_costs(session.scale.name)
+    # Where no GPU answers, a plan for GPUs keeps the times of the table's own machine.
     if probe and (costs.device == "cpu" or _gpu_answers()):
         costs = costs.at(probe_machine(costs.device))
     absent = session.library.absent(sources_of(scored.builder, experiment, scored.wanted))

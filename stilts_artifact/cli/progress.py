@@ -113,6 +113,7 @@ def row_progress(total: int) -> Iterator[Callable[[Task], None]]:
         TimeElapsedColumn(),
     )
     with Progress(*columns, console=Console(file=sys.stderr), transient=True) as bars:
+        # A row is announced when it starts: with the first one, nothing is done yet.
         bar = bars.add_task("", total=total, completed=-1)
 
         def update(task: Task) -> None:
@@ -161,6 +162,7 @@ class _TrainingLines:
         self._first: int | None = None
 
     def step(self, done: int, total: int, loss: float) -> None:
+        # A run that resumes starts at a later step: steps done before say nothing of its pace.
         if self._first is None:
             self._first, self._began = done, time.monotonic()
         if done % max(1, total // _TRAINING_LINES) and done != total:
@@ -197,6 +199,7 @@ def training_progress(title: str) -> Iterator[TrainingProgress]:
         TextColumn("loss {task.fields[loss]:.3f}"),
     )
     with Progress(*columns, console=Console(file=sys.stderr)) as bars:
+        # A loss from the start, because its column is drawn before the first step.
         bar = bars.add_task(title, total=None, loss=float("nan"))
 
         class OnScreen:

@@ -54,6 +54,7 @@ def report(
     from stilts_artifact.reporting.runs import load_runs
 
     runs = load_runs(results, scale)
+    # The crate holds this page, also where --out asks for Markdown.
     page = render_page(runs, load_claims(claims_path())).encode()
     write_file(path, page if path.suffix == ".html" else render_markdown(runs).encode())
     typer.echo(f"report: {path}")

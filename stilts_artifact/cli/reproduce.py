@@ -104,6 +104,7 @@ def _report(session: Session, outcome: Outcome, as_json: bool) -> ExitCode:
     if session.only:
         stream.write(f"the whole of {what}: {verdict}\n")
         what, verdict = f"{what} as far as asked for:", outcome.asked_for
+    # What broke tells a script more than a verdict on cells that have no value because of it.
     code = broken[0].exit_code if broken else exit_code([verdict])
     stream.write(f"verdict: {what} {verdict} at scale {results.stamp}; exit {code:d}\n")
     return code

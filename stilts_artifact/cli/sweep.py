@@ -75,6 +75,7 @@ def sweep(
 
     wanted = parse_layers(layers)
     views = [
+        # The first token is itself a special one, so --no-specials is about the mean only.
         View(layer, kind, specials or kind == "cls")
         for kind in parse_poolings(pool)
         for layer in wanted
@@ -90,6 +91,7 @@ def sweep(
     with work_progress("embedding and scoring", total) as advance:
         batching = Batching(max_length, batch_tokens)
         scored = score_views(loaded, views, languages, batching=batching, advance=advance)
+        # Within the bar: what scores is a generator, and works only while it is read.
         scores = SweepScores.of(scored)
     _show(scores, as_json)
     if plot is not None:

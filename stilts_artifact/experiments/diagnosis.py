@@ -106,6 +106,7 @@ def _nearest_existing(folder: Path) -> Path:
 
 
 def _gpu() -> Finding:
+    # Not by torch, which need not be installed.
     program = shutil.which("nvidia-smi")
     if program is None:
         return Finding("note", "gpu", "no NVIDIA driver: CPU only")

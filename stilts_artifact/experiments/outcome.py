@@ -62,6 +62,7 @@ def reproduce(session: Session) -> Outcome:
         ResourceError, IntegrityError, DataError: what stops all of it; what stops only some cells
             is in the outcome.
     """
+    # By name: the benchmark, which defines experiments, lies below the modules that measure them.
     measured: Measured = pkgutil.resolve_name(session.experiment.measured_by)(session)
     results = _judge(measured, session)
     path = results_path(session.results, session.experiment.name, session.scale.name)
@@ -73,6 +74,7 @@ def _judge(measured: Measured, session: Session) -> Results:
     scale, experiment = session.scale, session.experiment
     expected = expected_cells(scale.expected, experiment, scale.benchmark)
     judged = judge_table(measured.cells, expected)
+    # A counted table has no predictions, and so no folder.
     present = {} if experiment.is_counted else plain_files(session.folder)
     files = FileManifest.of(present).files
     results = Results(

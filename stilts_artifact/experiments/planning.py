@@ -64,6 +64,7 @@ def requests(builder: StepBuilder, experiment: Experiment, wanted: Wanted) -> li
 
     Which rows will be chosen is not known before, so each stands for itself.
     """
+    # Hashes that are known win: only with them does the store know the steps that are done.
     whole = replace(
         builder, pins=dict.fromkeys(builder.benchmark.sources, NOT_HERE_YET) | dict(builder.pins)
     )

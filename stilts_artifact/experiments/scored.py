@@ -182,6 +182,7 @@ def request(
         here = tuple(language for language in every if (task.name, language) not in absent)
         lacking = _not_here(missing(builder.training_parts(row, task)))
         if not here:
+            # Nothing is left to evaluate; the first language stands for all of them.
             lacking = lacking or absent[task.name, every[0]]
         for seed in seeds:
             key = RunKey(row.name, seed, task.name)
@@ -263,6 +264,8 @@ class Scored:
         """
         trained = {key: list(_trained(step)) for key, step in asked.predictions.items()}
         reports = {step for steps in trained.values() for step in steps}
+        # Training runs are targets, too: their reports name the runs that collapsed, even where the
+        # predictions are done and need them no more.
         graph = Graph([*asked.steps, *reports], KINDS)
         try:
             context = self.session.context(trains=bool(reports))
@@ -508,6 +511,7 @@ def _reasons(report: RunReport) -> dict[str, str]:
 
 
 def _flag(store: Store, address: str) -> str | None:
+    # A training run that failed has no report; its cells have a reason instead of a flag.
     if not store.has(address):
         return None
     return next(iter(_read_report(store.read(address))["flags"]), None)

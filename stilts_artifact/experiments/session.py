@@ -165,6 +165,7 @@ class Session:
             try:
                 visible_gpus()
             except ResourceError:
+                # An encoder as it is can be evaluated on the CPU; it cannot be trained there.
                 if trains:
                     raise
                 return "cpu"

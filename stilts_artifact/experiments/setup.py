@@ -87,6 +87,7 @@ def choose_scale(name: str, experiment: Experiment, machine: Machine) -> tuple[S
     absent = open_library(real, machine).absent(obtainable)
     # A cluster's GPUs cannot be seen from here: it is taken to have what the scale needs.
     needs_gpu = not experiment.is_counted and machine.scheduler is None
+    # This loads torch, so it is asked only where it decides: without the data it is mini anyway.
     lacking = _lacking_gpu() if needs_gpu and not absent else None
     if lacking is not None:
         return load_scale("mini"), f"auto: {lacking}"

@@ -169,6 +169,7 @@ class StepBuilder:
         self, row: Row, seed: int, task: Task, experiment: Experiment, languages: Sequence[str]
     ) -> Step:
         data = self._data(task.name, experiment.scored_split(task), languages)
+        # A threshold that is tuned on development data makes their bytes part of the result.
         data["sources"] = self._pins(
             part
             for language in languages

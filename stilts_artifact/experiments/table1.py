@@ -77,6 +77,7 @@ class Counter:
         parts = task.parts[split, language]
         if parts not in self._counts and parts not in self._failures:
             try:
+                # What is merely absent leaves cells without a value, but is no failure to report.
                 missing = self.library.missing(parts)
                 if missing:
                     return None, "not on this machine: " + ", ".join(map(describe_source, missing))

@@ -64,6 +64,7 @@ def _best(
     session = scored.session
     candidates = [row for row in dict.fromkeys(row for row, _ in scored.wanted) if row.name != NONE]
     names = [row.name for row in candidates]
+    # Not in the results folder, all of whose files are recorded as those of the table.
     with TemporaryDirectory() as temporary:
         folder = Path(temporary) / "selection"
         publish(folder, executed.predictions, executed.labels)
@@ -76,6 +77,7 @@ def _best(
             if (value := values[CellKey(row.name, task.name)].value) is not None
         ]
         if found:
+            # By the value alone: rows have no order, and max takes the first of equals.
             best[task.name] = max(found, key=lambda pair: pair[0])[1]
     return best
 

@@ -59,6 +59,7 @@ def local_client(folder: Path, workers: int | None, device: Device) -> Iterator[
     import dask
     from distributed import Client, Scheduler, SpecCluster
 
+    # Undone from the end: the client, the workers, and only then the folder they write to.
     with ExitStack() as stack:
         # Python's own process for this frees what Dask leaves of its queues, and would print that
         # it did.
@@ -82,6 +83,7 @@ def local_client(folder: Path, workers: int | None, device: Device) -> Iterator[
             fix = "use fewer --workers, or free memory and processes on this machine"
             raise ResourceError("the workers do not start", got=str(error), fix=fix) from error
         stack.callback(_close, cluster)
+        # Not the default: Dask code of the caller's own must not run here.
         client = Client(cluster, set_as_default=False)  # type: ignore[no-untyped-call]
         yield stack.enter_context(client)
 
@@ -138,6 +140,7 @@ def visible_gpus() -> list[str]:
             "no CUDA GPU on this machine", got="0 GPUs", expected="at least one", fix=fix
         )
     named = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
+    # CUDA stops counting at the first name that it does not know: the names after it are cut off.
     return named[:count] if len(named) >= count else [str(index) for index in range(count)]
 
 
@@ -175,6 +178,7 @@ def _close(cluster: Any) -> None:
     for nanny in cluster.workers.values():
         process = getattr(nanny, "process", None)
         if process is not None and process.process is not None:
+            # Else the nanny starts another process in place of the killed one.
             nanny.auto_restart = False
             process.process.kill()
     cluster.close(timeout=_CLOSE_SECONDS)

@@ -147,11 +147,13 @@ def probe(device: Device) -> Probe:
     gpu = device == "cuda"
     size = 8192 if gpu else 768
     threads = torch.get_num_threads()
+    # As a worker computes: the figure stands for one of them.
     torch.set_num_threads(1)
     try:
         matrix = torch.randn(
             size, size, device=device, dtype=torch.bfloat16 if gpu else torch.float32
         )
+        # The best round: the others were slowed by a first use, or by what else the machine does.
         best = min(_timed(matrix, gpu) for _ in _while(_PROBE_SECONDS))
     finally:
         torch.set_num_threads(threads)
@@ -172,6 +174,7 @@ def _timed(matrix: Any, gpu: bool) -> float:
     began = time.perf_counter()
     torch.mm(matrix, matrix)
     if gpu:
+        # Until here the product may only be queued.
         torch.cuda.synchronize()
     return time.perf_counter() - began
 

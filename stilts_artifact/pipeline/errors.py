@@ -106,9 +106,11 @@ def fault_of(error: BaseException, label: str, root: Path, written: int, log: st
         place = ", ".join(f"{item.filename}:{item.lineno}" for item in frame) or None
         got = "".join(traceback.format_exception_only(error)).strip()
         known = StepError(f"a step failed: {label}", where=place, got=got[:2000])
+    # A class that only the worker can import travels as the nearest one that is known here.
     kind = next(
         name for name in (base.__name__ for base in type(known).__mro__) if name in _CLASSES
     )
+    # The end of the details is kept: the innermost frame, and what was printed last.
     return Fault(
         kind, known.what, known.where, known.got, known.expected, known.fix, details[-20_000:]
     )

@@ -83,6 +83,7 @@ def run(graph: Graph, context: Context, options: Options, watch: Watch) -> RunRe
         KeyboardInterrupt: after all local workers are stopped; the same call resumes.
     """
     began = time.monotonic()
+    # A cluster's worker may have another working directory, where a relative path leads elsewhere.
     context = replace(context, root=context.root.resolve())
     store = Store(context.root)
     wanted = missing(graph, store)
@@ -123,6 +124,7 @@ class _Run:
         self.skipped: list[Skipped] = []
         self._graph, self._context, self._options, self._client = graph, context, options, client
         self._clock = Clock(options.hints)
+        # Without hints all steps count alike: then the longest chain is the one of most steps.
         self._scheduler = Scheduler(
             graph, wanted, lambda step: self._clock.seconds(step.kind) or 1.0, self._needs_gpu
         )
@@ -130,6 +132,7 @@ class _Run:
         self._running: dict[str, tuple[Any, KeyedStep, float]] = {}
         self._ended: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._slots = _Slots(client, local=options.scheduler is None)
+        # The system's counter is older than this run: only what is added to it from here counts.
         self._kills = memory_kills()
         # Two runs may share a scheduler without sharing a store.
         self._unique = uuid.uuid4().hex[:8]
@@ -143,6 +146,7 @@ class _Run:
                 self._wait()
             watch(self._snapshot())
         finally:
+            # A cluster may outlive this run: it must not start what nobody waits for any more.
             for future, _, _ in self._running.values():
                 future.cancel()
 
@@ -163,6 +167,8 @@ class _Run:
             arguments = (step, self._graph.kinds[step.kind], self._context)
             future: Any = self._client.submit(work, *arguments, key=name, pure=False, **resources)
             self._running[name] = (future, step, time.monotonic())
+            # Dask calls back from a thread of its own, hence the queue: only this thread may touch
+            # the run's state.
             future.add_done_callback(lambda ended: self._ended.put(str(ended.key)))
 
     def _wait(self) -> None:
@@ -185,6 +191,7 @@ class _Run:
         else:
             self.made.append(step)
             self._scheduler.finish(step.address)
+            # 0 means that it was there already, which says nothing of how long such a step takes.
             if outcome.seconds > 0:
                 self._clock.add(step.kind, outcome.seconds)
 
@@ -199,6 +206,7 @@ class _Run:
         from distributed.client import FutureCancelledError
 
         try:
+            # The step has ended: what can still take time is to fetch what it returned.
             outcome: Outcome = future.result(timeout=_RESULT_SECONDS)
         except KilledWorker as error:
             kills = memory_kills() - self._kills
@@ -266,6 +274,7 @@ class _Slots:
         self.gpus = int(sum(worker["resources"].get("GPU", 0) for worker in workers))
         if workers:
             self._seen = now
+        # A cluster's workers may still be about to join: there the run waits, and its note says so.
         elif self._local and now - self._seen > _NO_WORKER_SECONDS:
             raise ResourceError(
                 "the workers of this machine died and do not come back",

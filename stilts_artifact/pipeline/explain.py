@@ -90,6 +90,7 @@ def _why(step: KeyedStep, wanted: set[str], history: _History) -> str:
     parts = []
     if closest.version != step.version:
         parts.append(f"code of {step.kind} changed: version {closest.version} -> {step.version}")
+    # An input that would run may have changed as well; it is named once, by the nearer reason.
     changed = [name for name in _changed(step, closest) if name not in would_run]
     parts += [f"input {name} changed" for name in changed]
     return "; ".join([*parts, *_inputs(would_run)])

@@ -153,6 +153,7 @@ def _lines(label: str) -> Watch:
         nonlocal last, failed
         now = time.monotonic()
         finished = state.done + state.failed == state.total
+        # A failure is told at once, not at the next turn.
         if finished or state.failed > failed or now - last >= _LINE_SECONDS:
             last, failed = now, state.failed
             sys.stderr.write(f"{label}: {describe(state)}\n")

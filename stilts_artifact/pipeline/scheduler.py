@@ -66,6 +66,7 @@ class Scheduler:
         }
         self._needs_gpu = {address: needs_gpu(graph.steps[address]) for address in self._waits}
         self._entries = self._rank(seconds)
+        # Two queues: a step that must wait for a GPU does not hold up those that need none.
         self._ready: dict[bool, list[_Entry]] = {False: [], True: []}
         for address in [address for address, inputs in self._waits.items() if not inputs]:
             self._make_ready(address)
@@ -90,6 +91,7 @@ class Scheduler:
     def finish(self, address: str) -> None:
         """A step has its result: what waited only for it becomes ready."""
         for user in self._users[address]:
+            # It is taken off once another of its inputs has failed.
             if user in self._waits:
                 self._waits[user].discard(address)
                 if not self._waits[user]:

@@ -77,12 +77,14 @@ class Step:
             _text(name, f"step {self.kind!r}, inputs"): step
             for name, step in sorted(self.inputs.items())
         }
+        # Copies that cannot be changed: the digest below must stay true of them.
         object.__setattr__(self, "params", _frozen(params))
         object.__setattr__(self, "inputs", MappingProxyType(inputs))
         content = [self.kind, params, {name: step._digest for name, step in inputs.items()}]
         object.__setattr__(self, "_digest", _sha256(content))
 
     def __eq__(self, other: object) -> bool:
+        # By digest: comparing fields would walk all inputs of inputs, shared ones again and again.
         return isinstance(other, Step) and other._digest == self._digest
 
     def __hash__(self) -> int:
@@ -160,6 +162,7 @@ class Graph:
         """Address -> addresses of the steps that read it, in graph order."""
         users: dict[str, list[str]] = {address: [] for address in self.steps}
         for step in self.steps.values():
+            # Once, even if it reads one result under two names.
             for address in sorted(set(step.inputs.values())):
                 users[address].append(step.address)
         return users
@@ -174,6 +177,7 @@ class Graph:
                 stack.extend(reversed(missing))
                 continue
             stack.pop()
+            # Two users may have put it on the stack before it was keyed.
             if step not in self._keyed:
                 self._keyed[step] = self._key(step)
 
@@ -182,6 +186,7 @@ class Graph:
             raise unknown_name("kind of step", step.kind, self.kinds)
         version = self.kinds[step.kind].version
         params = _thawed(step.params)
+        # Addresses, not digests: a new version of an input's code must change this key, too.
         inputs = {name: self._keyed[other].address for name, other in step.inputs.items()}
         content = {"kind": step.kind, "code_version": version, "params": params, "inputs": inputs}
         return KeyedStep(step.kind, _sha256(content), version, params, inputs)
@@ -205,6 +210,7 @@ def _sha256(value: Any) -> str:
 
 def _plain(value: Any, where: str) -> Any:
     """A copy of JSON's own types only; members of enumerations become what they stand for."""
+    # Before int, of which bool is one: true must not get the key of 1.
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, str):

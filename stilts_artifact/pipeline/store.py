@@ -74,6 +74,7 @@ class ResultManifest:
         Args:
             seconds: it took.
         """
+        # A library that this process has not loaded had no part in the result.
         loaded = {
             name: getattr(sys.modules[name], "__version__", "?")
             for name in _LIBRARIES
@@ -232,6 +233,7 @@ class Store:
         if move_into_place(result, target):
             sync(target.parent)
         else:
+            # Verified first: a damaged result must not look like one that came out differently.
             self.read(address)
             self._compare(result, manifest, self.manifest(address))
 
@@ -261,6 +263,7 @@ class Store:
     def _sum(self, path: Path) -> FileSum:
         """Sums of a file, from memory if nothing about it has changed since it was hashed here."""
         status = path.stat()
+        # ctime as well: mtime can be set back by whoever changes the file, ctime cannot.
         stamp = (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
         known = self._hashed.get(path)
         if known is None or known[0] != stamp:
@@ -307,6 +310,8 @@ class Draft:
             ResourceError: the disk is full or refuses; nothing is published.
         """
         with disk_errors(self.out, self.written(), _INSTEAD):
+            # All of it is on the disk before the rename: else a power cut could leave a published
+            # result with empty files.
             sync_below(self.out)
             files = FileManifest.of(plain_files(self.out))
             if not files.files:
@@ -321,6 +326,7 @@ class Draft:
             sync(self._result)
             self._store.publish(self._result, manifest)
         self._owned.remove()
+        # What killed attempts at this step left serves nobody now that the result is there.
         remove_orphans(self._store.work, self._step.key)
 
     def written(self) -> int:
@@ -329,6 +335,7 @@ class Draft:
 
     def close(self) -> None:
         """Leave checkpoints to the next attempt; without any, leave nothing."""
+        # Gone once the draft was published.
         if self._owned.path.is_dir():
             shutil.rmtree(self._result, ignore_errors=True)
             if not _has_checkpoints(self._owned.path):

@@ -37,6 +37,7 @@ def work(step: KeyedStep, spec: KindSpec, context: Context) -> Outcome:
     """
     with _ONE_AT_A_TIME:
         store = _store(context.root)
+        # Another run on the same store may have made it since this one was planned.
         if store.has(step.address):
             return Outcome(0.0)
         _one_thread()
@@ -44,6 +45,7 @@ def work(step: KeyedStep, spec: KindSpec, context: Context) -> Outcome:
         try:
             with store.draft(step) as draft:
                 fault = _attempt(step, spec, context, draft)
+        # Of the draft itself: what the step raises has become its fault already.
         except (ArtifactError, OSError) as error:
             fault = fault_of(error, step.label, context.root, 0)
         return Outcome(time.monotonic() - began, fault)
@@ -53,6 +55,7 @@ def _attempt(step: KeyedStep, spec: KindSpec, context: Context, draft: Draft) ->
     began = time.monotonic()
     try:
         with _output_to(draft.log):
+            # Imported within the try: a package that a worker lacks is a fault like any other.
             function = pkgutil.resolve_name(spec.target)
             inputs = {
                 name: _input(_store(context.root), address) for name, address in step.inputs.items()
@@ -77,6 +80,8 @@ def _store(root: Path) -> Store:
 
 
 def _one_thread() -> None:
+    # A cluster's worker was not started with this environment, and a torch that is loaded already
+    # no longer reads it: it is told itself.
     os.environ.update(THREADS)
     torch = sys.modules.get("torch")
     if torch is not None:
@@ -88,6 +93,7 @@ def _output_to(log: Path) -> Iterator[None]:
     """Send all this process prints, its libraries in C included, to a file."""
     sys.stdout.flush()
     sys.stderr.flush()
+    # By descriptor: code in C writes past Python's sys.stdout and sys.stderr.
     saved = [(number, os.dup(number)) for number in (1, 2)]
     file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o666)
     try:

@@ -118,6 +118,7 @@ def retrieve(
     answers = {}
     for language in languages:
         answers[language] = answer((task, split, language), encode, options, library, out)
+        # Now, not at the end: the vectors of all languages would add up on the disk.
         for made in work.iterdir():
             shutil.rmtree(made)
     report = {

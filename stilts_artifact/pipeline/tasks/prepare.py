@@ -207,6 +207,7 @@ def require_sources(params: SourceParams, library: Library) -> None:
     Raises:
         IntegrityError: naming the file.
     """
+    # Asked after reading, when it is known what was read; a step that raises is not published.
     named = params.sources
     for used in library.used():
         # The bytes of an archive are pinned as a whole, and with them those of its members.

@@ -78,6 +78,7 @@ def intermediate(
     has_text = any(isinstance(data, TextData) for data in tasks.values())
     language_head = load_language_head(encoder, loaded.model) if has_text else None
     made = []
+    # A step's key does not depend on the order of its tasks, so the training must not either.
     for name, data in sorted(tasks.items()):
         if isinstance(data, TaskData):
             made.append(labelled_task(loaded.model, name, data, config))
@@ -250,6 +251,7 @@ def _export_head(out: Path, head: Head) -> None:
 
     form, labels = describe_head(head)
     write_file(out / _HEAD_FORM, dump_json({"kind": form.value, "labels": labels}))
+    # safetensors refuses tensors that are not contiguous.
     write_weights(out, {name: tensor.contiguous() for name, tensor in head.state_dict().items()})
 
 
