@@ -17,6 +17,8 @@ def main() -> None:
             f"error: {error}\nverdict: failed, exit {error.exit_code:d} ({error.exit_code.name})\n"
         )
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        sys.stderr.write("verdict: interrupted; the same command resumes\n")
-        sys.exit(ExitCode.INTERRUPTED)
+    except SystemExit as end:
+        # Typer has turned the interrupt into this code, without a word.
+        if end.code == ExitCode.INTERRUPTED:
+            sys.stderr.write("verdict: interrupted; the same command resumes\n")
+        raise

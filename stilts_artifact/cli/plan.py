@@ -49,7 +49,7 @@ def plan(
     scored = Scored.open(session)
     costs = load_costs(session.scale.name)
     # Where no GPU answers, a plan for GPUs keeps the times of the table's own machine.
-    if probe and (costs.device == "cpu" or _gpu_answers()):
+    if probe and (_gpu_answers() or costs.device == "cpu"):
         costs = costs.at(probe_machine(costs.device))
     absent = session.library.absent(sources_of(scored.builder, experiment, scored.wanted))
     found = plan_cost(

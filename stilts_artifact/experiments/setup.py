@@ -107,7 +107,7 @@ def _lacking_gpu() -> str | None:
     if not torch.cuda.is_available():
         return "the paper scale of this table needs a CUDA GPU, and none answers"
     devices = range(torch.cuda.device_count())
-    free = max(torch.cuda.get_device_properties(index).total_memory for index in devices)
-    if free >= MEMORY:
+    largest = max(torch.cuda.get_device_properties(index).total_memory for index in devices)
+    if largest >= MEMORY:
         return None
-    return f"the largest GPU has {readable_size(free)}, {readable_size(MEMORY)} are needed"
+    return f"the largest GPU has {readable_size(largest)}, {readable_size(MEMORY)} are needed"

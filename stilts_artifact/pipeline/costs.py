@@ -95,7 +95,7 @@ class Costs:
         Raises:
             ConfigError: the table does not know its kind.
         """
-        speed = self._speed(step)
+        speed = self.speed(step.kind)
         reading = (
             self.tokens(step, graph) / speed.tokens_per_second if speed.tokens_per_second else 0.0
         )
@@ -103,7 +103,7 @@ class Costs:
 
     def bytes(self, step: KeyedStep, graph: Graph) -> float:
         """Expected size of a step's result."""
-        speed = self._speed(step)
+        speed = self.speed(step.kind)
         return speed.bytes + speed.bytes_per_token * self.tokens(step, graph)
 
     def tokens(self, step: KeyedStep, graph: Graph) -> float:
@@ -118,10 +118,15 @@ class Costs:
             seconds[step.kind].append(self.seconds(step, graph))
         return {kind: sum(values) / len(values) for kind, values in seconds.items()}
 
-    def _speed(self, step: KeyedStep) -> Speed:
-        if step.kind not in self.kinds:
-            raise unknown_name(f"kind of step in {_FILE}", step.kind, self.kinds)
-        return self.kinds[step.kind]
+    def speed(self, kind: str) -> Speed:
+        """What one kind of step costs.
+
+        Raises:
+            ConfigError: the table does not know it.
+        """
+        if kind not in self.kinds:
+            raise unknown_name(f"kind of step in {_FILE}", kind, self.kinds)
+        return self.kinds[kind]
 
 
 def load_costs(scale: str) -> Costs:

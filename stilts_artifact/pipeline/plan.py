@@ -87,7 +87,7 @@ def make_plan(graph: Graph, store: Store, costs: Costs, download_bytes: int = 0)
         running = [step for step in steps if step.address in chosen]
         total = sum(seconds[step.address] for step in running)
         size = sum(costs.bytes(step, graph) for step in running)
-        kinds.append(KindPlan(kind, len(steps), len(running), total, size, costs.kinds[kind].basis))
+        kinds.append(KindPlan(kind, len(steps), len(running), total, size, costs.speed(kind).basis))
     return Plan(
         kinds=tuple(kinds),
         device=costs.device,

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from stilts_artifact.cli import main
 from tests.conftest import Run
 
 
@@ -125,4 +126,16 @@ def test_an_interrupt_exits_130(tmp_path: Path) -> None:
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert "Traceback" not in errors
+    assert "Traceback" not in errors and "verdict: interrupted" in errors
+
+
+def test_a_plan_without_torch_says_so_and_not_a_traceback(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    command = ["stilts-artifact", "plan", "--table", "2", "--scale", "mini", "--store"]
+    monkeypatch.setattr(sys, "argv", [*command, str(tmp_path)])
+    with pytest.raises(SystemExit) as caught:
+        main()
+    assert caught.value.code == 2
+    assert "a probe needs torch" in capsys.readouterr().err
