@@ -66,6 +66,7 @@ def parse_scale(data: bytes, where: str) -> Scale:
     if not isinstance(content, dict):
         raise ConfigError("a scale is a mapping", where=where, got=type(content).__name__)
     _refuse_unknown(content, Scale, where)
+    # The keys of these sections are names of tasks, which the fields of Scale do not list.
     for section, role in TASK_SECTIONS.items():
         found = content.get(section)
         for name, value in found.items() if isinstance(found, dict) else ():

@@ -219,6 +219,7 @@ class Scale(Section):
     evidence: bool
     meaning: str
     encoder: EncoderChoice
+    # YAML has lists only, and strict pydantic refuses a list for a tuple.
     seeds: Annotated[tuple[int, ...], Field(strict=False, min_length=1), AfterValidator(_distinct)]
     dtype: Dtype
     evaluation_rows: Cap

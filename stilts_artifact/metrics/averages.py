@@ -24,6 +24,7 @@ def over_languages(languages: Mapping[str, Mapping[str, Array]]) -> dict[str, Ar
     """
     first = next(iter(languages.values()))
     return {
+        # Sorted, because the last bits of a floating-point sum depend on its order.
         name: np.mean([languages[language][name] for language in sorted(languages)], axis=0)
         for name in first
     }

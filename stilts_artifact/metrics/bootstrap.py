@@ -66,6 +66,7 @@ def resample_sums(counts: Array, resamples: int, generator: np.random.Generator)
     Returns:
         Array [1 + resamples, columns]; row 0 belongs to the examples as they are.
     """
+    # A draw names rows by number: sorted, they have the same numbers in whatever order they came.
     rows = counts[np.lexsort(counts.T)]
     size = len(rows)
     block = max(1, _BLOCK // size)
@@ -73,8 +74,11 @@ def resample_sums(counts: Array, resamples: int, generator: np.random.Generator)
     for start in range(0, resamples, block):
         draws = min(block, resamples - start)
         drawn = generator.integers(size, size=(draws, size), dtype=np.int32)
+        # Each draw gets a range of numbers of its own, so that one bincount serves the whole block.
         drawn += np.arange(draws, dtype=np.int32)[:, None] * size
+        # [draws, size] -> [draws x size] -> [draws, size]
         weights = np.bincount(drawn.ravel(), minlength=draws * size).reshape(draws, size)
+        # [draws, size] @ [size, columns] -> [draws, columns]
         sums.append(weights.astype(np.float64) @ rows)
     return np.concatenate(sums)
 
@@ -94,8 +98,10 @@ def resample_task(
     }
     for languages, counts in _strata(samples):
         name = f"{task}/{'+'.join(languages)}"
+        # crc32, because Python's own hash of a text differs from process to process.
         generator = np.random.Generator(np.random.PCG64([seed, crc32(name.encode())]))
         sums = resample_sums(counts, resamples, generator)
+        # [1 + resamples, languages x columns] -> [1 + resamples, columns] for each language
         for language, part in zip(languages, np.split(sums, len(languages), axis=1), strict=True):
             total[language] += part
     return total
@@ -112,6 +118,7 @@ def _strata(samples: Mapping[str, Sample]) -> Iterator[tuple[tuple[str, ...], Ar
     if not tied:
         return
     every, place = np.unique(np.concatenate([keys for _, _, keys in tied]), return_inverse=True)
+    # [keys, languages]: the number of the example with this key, -1 where there is none.
     rows = np.full((len(every), len(tied)), -1)
     offset = 0
     for column, (_, counts, _) in enumerate(tied):
@@ -121,5 +128,6 @@ def _strata(samples: Mapping[str, Sample]) -> Iterator[tuple[tuple[str, ...], Ar
     for index, pattern in enumerate(patterns):
         chosen = rows[member == index]
         present = np.flatnonzero(pattern)
+        # [examples, columns] of each language -> [examples, languages x columns]
         parts = [tied[column][1][chosen[:, column]] for column in present]
         yield tuple(tied[column][0] for column in present), np.concatenate(parts, axis=1)

@@ -96,11 +96,14 @@ class ChunkRule:
             ([-1, 0, -1], 'LOC')
         """
         before, after = codes[:-1], codes[1:]
+        # Minus 1: position i of `after` is token i, and the chunk ends with the token before it.
         ended = np.flatnonzero(self._ends[before, after]) - 1
+        # At each token, the start of the latest chunk so far.
         last_start = np.maximum.accumulate(
             np.where(self._starts[before, after], np.arange(len(after)), 0)
         )
         starts, types = np.full(len(after), -1), np.full(len(after), -1)
+        # A chunk has the type of its last token, as seqeval 0.0.12's get_entities gives it.
         starts[ended], types[ended] = last_start[ended], self._type_of[after[ended]]
         return starts, types
 
@@ -146,6 +149,7 @@ def chunk_counts(
     gold_starts, gold_types = rule.by_end(_codes(gold, rule))
     is_predicted, is_gold = predicted_starts >= 0, gold_starts >= 0
     is_correct = is_predicted & (predicted_starts == gold_starts) & (predicted_types == gold_types)
+    # Plus 1 for the O after each sentence, which has a position too.
     sentence = np.repeat(np.arange(len(gold)), [len(tags) + 1 for tags in gold])
     counted = (
         np.bincount(sentence[which], minlength=len(gold))

@@ -44,6 +44,7 @@ def pair_counts(predicted: Collection[tuple[str, str]], gold: Collection[tuple[s
         (pair in first and pair in second, pair in first, pair in second)
         for pair in sorted(first | second)
     ]
+    # Without any pair, the array would be [0] instead of [0, 3].
     return np.array(rows, dtype=np.float64).reshape(-1, 3)
 
 
@@ -71,6 +72,7 @@ def precision_recall_f1(sums: Array) -> dict[str, Array]:
         >>> {name: value.item() for name, value in points.items()}
         {'f1': 60.0, 'precision': 75.0, 'recall': 50.0}
     """
+    # [3] -> numbers, or of the bootstrap [1 + resamples, 3] -> [1 + resamples]
     correct, predicted, gold = sums[..., 0], sums[..., 1], sums[..., 2]
     return {
         "f1": _percent(2 * correct, predicted + gold),

@@ -60,6 +60,7 @@ def squad_tokens(text: str) -> Tokens:
         >>> squad_tokens("The  U.S. Navy's «fleet»")
         ['us', 'navys', '«fleet»']
     """
+    # Punctuation goes before articles, as in the source: "A-1" becomes "a1", and loses no article.
     return _SQUAD_ARTICLES.sub(" ", text.lower().translate(_SQUAD_PUNCTUATION)).split()
 
 

@@ -239,6 +239,7 @@ def _mean(values: Sequence[_Value]) -> _Value:
     reasons = list(dict.fromkeys(value.reason for value in values if value.reason is not None))
     if reasons:
         more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
+        # A reason that is a mean's own may end in a count already.
         return _Value(0, 0, reasons[0].partition(" (and ")[0] + more)
     return _Value(fmean(value.value for value in values), sum(value.examples for value in values))
 

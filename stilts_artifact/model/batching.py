@@ -61,6 +61,7 @@ def token_batches(
     shuffle = None if seed is None else Random(seed).shuffle  # noqa: S311 (an order, no secret)
     if shuffle is not None:
         shuffle(order)
+    # By padded length: the sort is stable, so examples of equal width keep the shuffled order.
     order.sort(key=lambda index: padded(lengths[index], multiple))
     batches: list[list[int]] = []
     for index in order:

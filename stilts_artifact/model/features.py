@@ -54,6 +54,7 @@ def truncate_pair(first: Ids, second: Ids, room: int) -> tuple[Ids, Ids]:
     """
     kept = [len(first), len(second)]
     while sum(kept) > room:
+        # The comparison is the index: 1, the second text, only where that is strictly longer.
         kept[kept[1] > kept[0]] -= 1
     return first[: kept[0]], second[: kept[1]]
 

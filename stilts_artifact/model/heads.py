@@ -37,6 +37,7 @@ class ClassificationHead(nn.Module):
     def forward(self, encoded: Encoded) -> torch.Tensor:
         """Scores [rows, labels]."""
         hidden = torch.tanh(self.dense(self.dropout(encoded.pooler_output)))
+        # [rows, hidden] -> [rows, labels]
         scores: torch.Tensor = self.out(self.dropout(hidden))
         return scores
 
@@ -54,6 +55,7 @@ class ChoiceHead(ClassificationHead):
 
     def forward(self, encoded: Encoded) -> torch.Tensor:
         """Scores [examples, choices] from examples x choices rows, each example's in a row."""
+        # [examples x choices, 1] -> [examples, choices]
         return super().forward(encoded).view(-1, self.choices)
 
 
@@ -68,6 +70,7 @@ class TaggingHead(nn.Module):
 
     def forward(self, encoded: Encoded) -> torch.Tensor:
         """Scores [rows, length, labels]."""
+        # [rows, length, hidden] -> [rows, length, labels]
         scores: torch.Tensor = self.out(self.dropout(encoded.last_hidden_state))
         return scores
 
@@ -77,6 +80,7 @@ class TaggingHead(nn.Module):
         Args:
             labels: int64 [rows, length], :data:`IGNORED` where there is none.
         """
+        # [rows, length, labels] -> [rows x length, labels]; [rows, length] -> [rows x length]
         return functional.cross_entropy(
             scores.flatten(0, 1), labels.flatten(), ignore_index=IGNORED
         )
@@ -99,6 +103,7 @@ class SpanHead(nn.Module):
 
     def loss(self, scores: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """Mean cross entropy of start and end; ``labels`` int64 [rows, 2], token positions."""
+        # The classes are the positions of a row: [rows, 2, length] -> [rows, length].
         start = functional.cross_entropy(scores[:, 0], labels[:, 0])
         end = functional.cross_entropy(scores[:, 1], labels[:, 1])
         return (start + end) / 2

@@ -160,6 +160,7 @@ def _verify(path: Path, url: str, pin: Pinned, stated: HfFileMetadata) -> None:
     """Hold a downloaded file against what the hub states of it."""
     found = hash_file(path)
     wanted = (stated.etag or "").strip('"')
+    # 64 digits are the sha256 of a large file, 40 are git's sha1 of a small one.
     own = found.sha256 if len(wanted) == hashlib.sha256().digest_size * 2 else _git_blob(path)
     for what, got, expected in (
         ("revision", str(stated.commit_hash), pin.revision),

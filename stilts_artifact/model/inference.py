@@ -57,7 +57,9 @@ def outputs(
     budget = TOKENS[device] if tokens is None else tokens
     found: list[Any] = [None] * len(examples)
     with torch.inference_mode(), _precision(device, computed_dtype(device, dtype)):
+        # All choices of an example stay in one batch: its length is that of all its rows.
         for batch in token_batches([max(map(len, rows)) * len(rows) for rows in examples], budget):
+            # [rows, length], where rows are examples x choices
             ids = pad([row for index in batch for row in examples[index]], PAD).to(encoder.device)
             scores = head(encoder(input_ids=ids, attention_mask=(ids != PAD).long()))
             for index, row in zip(batch, form.kept(scores).cpu().numpy(), strict=True):

@@ -38,7 +38,10 @@ def mask_tokens(
     chance = torch.rand(input_ids.shape, generator=generator)
     chosen = (chance < rate) & (input_ids >= specials) & (input_ids != mask_id)
     fate = torch.rand(input_ids.shape, generator=generator)
+    # The upper bound is exclusive, so <mask> itself is never drawn.
     drawn = torch.randint(specials, mask_id, input_ids.shape, generator=generator)
     seen = torch.where(chosen & (fate < 0.8), mask_id, input_ids)
+    # From 0.8 to 0.9 the token stays as it is.
     seen = torch.where(chosen & (fate >= 0.9), drawn, seen)
+    # Targets: [rows, length] -> [number chosen].
     return Masked(seen, chosen, input_ids[chosen])

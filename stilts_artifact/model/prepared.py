@@ -71,6 +71,7 @@ class Prepared:
             return self
         rows = count
         if "example" in self.features.column_names:
+            # Features are in the order of their examples: those of the first ones come first.
             rows = int((self.features.with_format("numpy")["example"][:] < count).sum())
         return replace(self, features=self.features.take(rows), examples=self.examples.take(count))
 

@@ -115,5 +115,6 @@ def fill(
                 expected=f"shape {tuple(own[name].shape)}",
                 fix=_FIX,
             )
+    # Strict all the same: what the file may lack is taken from the module itself.
     module.load_state_dict({name: own[name] for name in missing} | dict(tensors), strict=True)
     return tuple(missing)

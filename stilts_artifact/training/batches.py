@@ -85,6 +85,7 @@ class Rows:
     @property
     def lengths(self) -> Integers:
         """Tokens of the longest row of each example."""
+        # [examples x choices] -> [examples, choices] -> [examples]
         longest: Integers = self.inputs.lengths.reshape(-1, self.choices).max(axis=1)
         return longest
 
@@ -125,11 +126,13 @@ def read_rows(features: Dataset, where: str) -> Rows:
                 got=", ".join(map(str, counts)),
                 expected="one",
             )
+        # Lists of lists, examples of choices -> the rows of all choices, one after the other.
         return Rows(_ragged(outer.flatten()), _integers(table, "label"), int(counts[0]))
     inputs = _ragged(_list(table, "input_ids"))
     if "tags" in columns:
         return Rows(inputs, _ragged(_list(table, "tags")))
     if "start" in columns:
+        # [examples] and [examples] -> [examples, 2]
         return Rows(inputs, np.stack([_integers(table, "start"), _integers(table, "end")], axis=1))
     return Rows(inputs, _integers(table, "label") if "label" in columns else None)
 
@@ -153,6 +156,7 @@ def _offsets(array: Any) -> Integers:
 
 def _ragged(array: Any) -> Ragged:
     offsets = _offsets(array)
+    # Arrow's values ignore a slice: the offsets of a sliced column begin above 0.
     values = array.values.to_numpy(zero_copy_only=False)[offsets[0] : offsets[-1]]
     return Ragged(values, offsets - offsets[0])
 
@@ -226,6 +230,8 @@ def cut(lengths: Sequence[int], fit: Fit) -> list[list[int]]:
         [[0, 2, 1, 3]]
     """
     order = sorted(range(len(lengths)), key=lengths.__getitem__)
+    # By dynamic programming: costs[end] is the least cost of order[:end], and starts[end] is
+    # where the last batch of that cut begins.
     costs, starts = [0], [0]
     for end, index in enumerate(order, start=1):
         width = padded(lengths[index], fit.multiple)
@@ -252,6 +258,7 @@ def micro_batches(rows: Rows, examples: Integers, fit: Fit) -> list[MicroBatch]:
     """
     made = []
     lengths = rows.lengths[examples].tolist()
+    # An example is counted as one row, its longest, but has as many rows as choices.
     tokens, overhead = max(1, fit.tokens // rows.choices), fit.overhead // rows.choices
     groups = [
         examples[group] for group in cut(lengths, fit._replace(tokens=tokens, overhead=overhead))
@@ -264,6 +271,7 @@ def micro_batches(rows: Rows, examples: Integers, fit: Fit) -> list[MicroBatch]:
     ]
     for group, target, count in zip(groups, targets, counts, strict=True):
         if count:  # a mean over nothing is no number
+            # [examples] -> [examples, choices] -> [examples x choices]
             at = (group[:, None] * rows.choices + np.arange(rows.choices)).ravel()
             inputs = rows.inputs.block(at, PAD, fit.multiple)
             made.append(MicroBatch(_tensor(inputs), _tensor(target), None, count / sum(counts)))
@@ -285,11 +293,13 @@ def masked_batches(
         generator=generator,
     )
     lengths = rows.lengths[examples].tolist()
+    # The targets are flat, in the order of the whole step: back in place, they can be cut too.
     original = _restore(masked.input_ids, masked.chosen, masked.targets)
     total = len(masked.targets)
     made = []
     for group in cut(lengths, fit):
         width = padded(max(lengths[index] for index in group), fit.multiple)
+        # [examples, longest of the step] -> [group, width of the group]
         chosen = masked.chosen[group, :width]
         if count := int(chosen.sum()):
             targets = original[group, :width][chosen]

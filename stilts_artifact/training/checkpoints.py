@@ -132,6 +132,7 @@ def training_state(module: nn.Module, optimizer: torch.optim.Optimizer) -> State
     for name, parameter in _trained(module).items():
         for moment, value in optimizer.state.get(parameter, {}).items():
             tensors[f"{moment}.{name}"] = value
+    # safetensors refuses tensors that are not contiguous.
     return {name: tensor.contiguous() for name, tensor in tensors.items()}
 
 

@@ -96,5 +96,6 @@ def text_task(head: MaskedLanguageHead, name: str, data: TextData) -> TrainingTa
     rows = join_rows(
         [read_rows(load_prepared(folder).features, str(folder)) for folder in data.folders]
     )
+    # The bias has one number for each id, and <mask> is the last id.
     masking = Masking(data.probability, mask_id=len(head.bias) - 1)
     return TrainingTask(name, rows, head, data.epochs, data.batch, data.cap, masking)

@@ -148,6 +148,7 @@ def _run_steps(state: TrainingState, checkpoints: Checkpointing, progress: Progr
             _evaluate(state)
         if state.history.exhausted:  # patience
             break
+        # At the end the caller deletes the folder: nothing would read the checkpoint.
         if saves and not at_end:
             state.save(checkpoints.folder)
 
@@ -171,6 +172,7 @@ def _optimise(
         loss.backward()
         total += loss.detach()
     torch.nn.utils.clip_grad_norm_(model.parameters(), config.clip)
+    # A function of the step: one of torch's schedulers would have a state to checkpoint.
     rate = linear_rate(step, state.schedule.steps, config.warmup)
     for group in optimizer.param_groups:
         group["lr"] = config.learning_rate * rate

@@ -110,6 +110,7 @@ class Schedule:
             tasks = generator.choice(len(self.shares), size=steps, p=weights / weights.sum())
         turns = np.zeros(steps, dtype=np.int64)
         for task in range(len(self.shares)):
+            # A step's turn is how many steps its task had before: draw() finds its examples by it.
             own = tasks == task
             turns[own] = np.arange(own.sum())
         object.__setattr__(self, "tasks", tasks)
@@ -124,6 +125,7 @@ class Schedule:
         """The examples of a step, 0-based."""
         task, turn = int(self.tasks[step]), int(self.turns[step])
         share = self.shares[task]
+        # By all examples: the cap limits how often a task is drawn, not what it draws from.
         epoch, at = divmod(turn, -(-share.examples // share.batch))
         return Draw(step, task, self._order(task, epoch)[at * share.batch : (at + 1) * share.batch])
 
@@ -133,6 +135,7 @@ class Schedule:
         for task, share in enumerate(self.shares):
             turns = int((self.tasks[:steps] == task).sum())
             epochs, rest = divmod(turns, -(-share.examples // share.batch))
+            # Only the last batch of an epoch may be short, and the rest never reaches that one.
             found[share.name] = epochs * share.examples + rest * share.batch
         return found
 
@@ -161,7 +164,9 @@ def _pooled(
     parts = []
     for start in range(0, full, pool * batch):
         part = order[start : min(start + pool * batch, full)]
+        # [batches x batch] -> [batches, batch]
         batches = part[np.argsort(lengths[part], kind="stable")].reshape(-1, batch)
+        # permutation() moves whole rows: the examples of a batch stay together.
         parts.append(generator.permutation(batches).ravel())
     return np.concatenate([*parts, order[full:]])
 

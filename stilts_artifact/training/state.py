@@ -101,6 +101,7 @@ class MultiTaskModel(nn.Module):
         if isinstance(head, SpanHead):
             # An answer never lies in the padding: without this, the loss would depend on how much
             # of it there is.
+            # [rows, length] -> [rows, 1, length], against scores [rows, 2, length]
             scores = scores.masked_fill((ids == PAD)[:, None], float("-inf"))
         # Every head has a loss, which torch.nn.Module does not say.
         loss: torch.Tensor = head.loss(scores.float(), targets)  # type: ignore[operator]
@@ -317,6 +318,7 @@ class TrainingState:
 
 
 def _copy(state: State) -> State:
+    # Without copy, a model on the CPU would hand out the very weights that go on changing.
     return {name: tensor.detach().to("cpu", copy=True) for name, tensor in state.items()}
 
 

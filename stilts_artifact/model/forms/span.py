@@ -244,6 +244,7 @@ def _begins(tokens: int, size: int, stride: int) -> list[int]:
 def _window(
     index: int, example: SpanExample, question: Ids, ids: Ids, offsets: list[Offset]
 ) -> SpanWindow:
+    # Three specials: <s> before the question, </s></s> after it.
     context_start = len(question) + 3
     start = end = NO_ANSWER
     if example.answers:
@@ -264,10 +265,10 @@ def _tokens_of(offsets: Sequence[Offset], start: int, end: int) -> tuple[int, in
         for at, (first, last) in enumerate(offsets)
         if first < end and last > start and first < last
     ]
-    if not inside or offsets[inside[0]][0] > start or offsets[inside[-1]][1] < end:
-        return None
     # A window that begins inside the answer would otherwise pass where the cut falls between two
     # tokens.
+    if not inside or offsets[inside[0]][0] > start or offsets[inside[-1]][1] < end:
+        return None
     return inside[0], inside[-1]
 
 
@@ -363,6 +364,7 @@ def _best_span(
     if not admissible.any():
         return float("-inf"), None
     # Of equal spans the one with the better start is taken, as argmax takes the first.
+    # [starts, 1] + [ends] -> [starts, ends]
     score = np.where(admissible, starts[begins][:, None] + ends[lasts], -np.inf)
     begin, last = np.unravel_index(score.argmax(), score.shape)
     return float(score[begin, last]), (

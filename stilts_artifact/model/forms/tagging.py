@@ -208,9 +208,11 @@ def _chunks(sentence: int, words: Sequence[Ids], room: int) -> Iterator[TagChunk
     tokens: Ids = []
     positions: list[int] = []
     for word in words:
+        # No word is longer than the room, so no chunk is without words.
         if len(tokens) + len(word) > room:
             yield TagChunk(sentence, [BOS, *tokens, EOS], positions)
             tokens, positions = [], []
+        # One more, for <s>.
         positions.append(1 + len(tokens))
         tokens.extend(word)
     if positions:
@@ -227,6 +229,7 @@ def tag_labels(
         tags: of each sentence, one for each word.
     """
     labels = []
+    # Iterators, so that each chunk goes on where the one before it in the sentence ended.
     rests = [iter(sentence) for sentence in tags]
     for chunk in chunks:
         row = [ignored] * len(chunk.input_ids)
