@@ -52,6 +52,7 @@ from stilts_artifact.errors import ConfigError, unknown_name
 
 CERTAIN = 0.95
 """Share of draws in which a claim has to hold (or fail) before either is said."""
+# The paper's arXiv number.
 SEED = 2005_13013
 DRAWS = 4000
 """Enough to place a probability of 5 % to within 0.7 %."""
@@ -153,6 +154,7 @@ def improves(cells: Cells) -> Finding:
 
     Source: abstract of arXiv 2005.13013v2.
     """
+    # [rows, 1, 1 + DRAWS] -> [rows, 1 + DRAWS]: one column.
     gains = cells.gains("singles", AVERAGE)[:, 0]
     mean = gains.mean(axis=0)
     return Finding(mean > 0, {"mean_gain": mean, "rows_that_gain": _count(gains > 0)})
@@ -197,6 +199,8 @@ def multi_best(cells: Cells) -> Finding:
 
     Source: not verified against the paper's PDF.
     """
+    # The best of each draw, not the row that is best as measured: the maximum of several noisy
+    # scores is high by luck, and this counts it.
     lead = cells.score(MULTI, AVERAGE) - cells.scores("singles", AVERAGE).max(axis=0)
     return Finding(lead > 0, {"lead": lead})
 
@@ -244,10 +248,12 @@ def largest_on_retrieval(cells: Cells) -> Finding:
 
     Source: abstract of arXiv 2005.13013v2.
     """
+    # [rows, columns, 1 + DRAWS] -> [columns, 1 + DRAWS]; below, -> [1 + DRAWS].
     retrieval = cells.gains("singles", "retrieval").mean(axis=0)
     other = cells.gains("singles", "not_retrieval").mean(axis=0).max(axis=0)
     bucc2018, tatoeba = retrieval
     numbers = {"bucc2018": bucc2018, "tatoeba": tatoeba, "largest_other": other}
+    # The lesser of the two targets: "either" means both.
     return Finding(retrieval.min(axis=0) > other, numbers)
 
 
@@ -328,6 +334,7 @@ def _as_reported(gain: Draws, reported: float, tolerance: float) -> Finding:
 def _no_consistent_gain(cells: Cells, rows: str, consistent: float) -> Finding:
     gains = cells.gains(rows, AVERAGE, plain_row)[:, 0]
     numbers = {"rows_that_gain": _count(gains > 0), "mean_gain": gains.mean(axis=0)}
+    # [rows, 1 + DRAWS] -> [1 + DRAWS]: the share of rows that gain, in each draw.
     return Finding(np.mean(gains > 0, axis=0) < consistent, numbers)
 
 
@@ -456,6 +463,7 @@ class Claim:
 
         def note(row: str, column: str) -> Draws:
             asked[row, column] = None
+            # [1 + DRAWS] without a draw: which cells are asked for does not depend on their values.
             return np.zeros(1)
 
         try:

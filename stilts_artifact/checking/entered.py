@@ -287,6 +287,7 @@ def _compare(
     if whole is None or not parts or len(known) < len(parts):
         return None
     mean = fmean(part.value for part in known)
+    # The worst case, all rounded the same way: what lies beyond it is a misprint or a typing error.
     slack = whole.slack + fmean(part.slack for part in known)
     apart = abs(mean - whole.value)
     # 1e-9: a difference of exactly the slack is not one of binary fractions.

@@ -188,6 +188,7 @@ def expected_cells(folder: str, experiment: Experiment, benchmark: str) -> Expec
     """
     path = expected_path(folder, experiment.name)
     root = expected_root()
+    # Summed and gone is an error: deleting the file must not leave nothing to fall short of.
     if path.is_file() or path.relative_to(root).as_posix() in read_sums(root):
         return load_expected(path)
     return ExpectedTable(experiment.name, benchmark, "nothing is recorded yet", {}, {})

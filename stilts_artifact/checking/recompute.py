@@ -218,6 +218,7 @@ class VerifiedFiles:
         if record is None:
             raise FileNotFoundError(name)
         data = read_document(path)
+        # The very bytes that are scored: opened a second time, the file may have changed.
         found = hash_bytes(data)
         if (found.sha256, found.bytes) != (record.sha256, record.bytes):
             raise IntegrityError(

@@ -256,6 +256,7 @@ def disagreements(stored: Results, judged: Results) -> list[Disagreement]:
     cells = {cell.key: cell for cell in judged.cells}
     claims = {claim.claim: claim for claim in judged.claims}
     found: list[Disagreement] = []
+    # What the file leaves out stands in judged only: it says no verdict to disagree with.
     for cell in stored.cells:
         now = cells[cell.key]
         if now.verdict is not cell.verdict:

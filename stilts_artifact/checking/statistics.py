@@ -110,11 +110,13 @@ def _odd_variance(n: int) -> float:
     from scipy.special import gammaln, log_ndtr
 
     k = (n - 1) // 2
+    # In logarithms: with a thousand seeds n! is too large for a float.
     constant = gammaln(n + 1) - 2 * gammaln(k + 1) - 0.5 * math.log(2 * math.pi)
 
     def integrand(x: float) -> float:
         return x * x * math.exp(constant + k * (log_ndtr(x) + log_ndtr(-x)) - x * x / 2)
 
+    # Twice one half: the integrand is even.
     return 2 * float(quad(integrand, 0, 12, points=[1 / math.sqrt(n), 4 / math.sqrt(n)])[0])
 
 
@@ -123,6 +125,7 @@ def _even_variance(n: int) -> float:
     from scipy.special import gammaln, log_ndtr
 
     k = n // 2
+    # gammaln(k) is log (k - 1)!.
     constant = gammaln(n + 1) - 2 * gammaln(k) - math.log(2 * math.pi)
 
     def integrand(gap: float, x: float) -> float:
@@ -203,6 +206,8 @@ def difference_noise(
     """
     seeds = spread.sd**2 * (median_error(measured) ** 2 + median_error(reported or 1) ** 2)
     total = seeds + sampling**2
+    # The sampling error counts as known, with infinite degrees of freedom: only the part of the
+    # seeds is estimated.
     return Noise(math.sqrt(total), spread.df * (total / seeds) ** 2 if seeds else math.inf)
 
 

@@ -49,6 +49,7 @@ def sums_root(path: Path) -> Path | None:
     """The folder whose sums protect a file, if any do."""
     own = expected_root()
     for folder in path.resolve().parents[:2]:
+        # Our own folder even without the file: to delete the sums must not switch the check off.
         if folder == own or (folder / SUMS).is_file():
             return folder
     return None

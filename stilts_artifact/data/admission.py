@@ -49,6 +49,7 @@ class Admission:
                 "too many members", self._where, f"over {MAX_MEMBERS}", f"at most {MAX_MEMBERS}"
             )
         name = raw.rstrip("/") if folder else raw
+        # Packed with `tar -C folder .`, every name begins so.
         while name.startswith("./"):
             name = name[2:]
         if folder and name == ".":

@@ -130,6 +130,7 @@ def _read(file: IO[bytes], where: str, packed: int, names: Collection[str]) -> d
             if "" in inside:
                 found[member] = data
             if inner_names := inside - {""}:
+                # Never more than the outermost file: nesting must not earn a bomb its ratio anew.
                 nested = _read(
                     io.BytesIO(data), f"{where}!{member}", min(packed, len(data)), inner_names
                 )
@@ -155,12 +156,14 @@ def _members(file: IO[bytes], where: str, packed: int) -> Iterator[_Member]:
         return _tar_members(gzip.GzipFile(fileobj=file), where, packed)
     if magic.startswith(_BZIP2_MAGIC):
         return _tar_members(bz2.BZ2File(file), where, packed)
+    # Tar has no magic in its first bytes; what is none fails at its first header.
     return _tar_members(file, where, packed)
 
 
 def _zip_members(file: IO[bytes], where: str, packed: int) -> Iterator[_Member]:
     with zipfile.ZipFile(file) as archive:
         entries, admission = archive.infolist(), Admission(where)
+        # Entries that share their bytes make a bomb in which no single entry has a strange ratio.
         if sum(entry.compress_size for entry in entries) > packed:
             raise unsafe(
                 "zip entries overlap",
@@ -182,6 +185,7 @@ def _zip_name(entry: zipfile.ZipInfo, where: str) -> str:
 
     zipfile takes names without the UTF-8 flag for cp437, in which any bytes are a name.
     """
+    # orig_filename: filename ends at the first NUL, and the check would not see it.
     if entry.flag_bits & 0x800:
         return entry.orig_filename
     raw = entry.orig_filename.encode("cp437")
@@ -194,12 +198,14 @@ def _zip_name(entry: zipfile.ZipInfo, where: str) -> str:
 
 
 def _check_zip_entry(entry: zipfile.ZipInfo, place: str) -> None:
+    # The upper half is the Unix mode; 0 where the zip was packed on a system without one.
     kind = stat.S_IFMT(entry.external_attr >> 16)
     if kind not in (0, stat.S_IFREG):
         what = "a symbolic link" if kind == stat.S_IFLNK else f"a special file (mode {kind:o})"
         raise unsafe(
             "the archive holds something that is no file", place, what, "files and folders"
         )
+    # Bit 0 is encryption, bit 6 strong encryption.
     if entry.flag_bits & 0x41:
         raise unsafe("the member is encrypted", place, "an encrypted member", "open data")
     if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):

@@ -134,6 +134,7 @@ class _Transfer:
             self._incoming.discard()
 
     def _attempt(self, url: str) -> Path:
+        # A resumed file may be complete: its writer was killed before the rename.
         if self._incoming.size < self._receiver.size:
             self._incoming.check_room()
             self._resumed |= self._receiver.receive(url, self._incoming)

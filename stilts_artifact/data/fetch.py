@@ -139,6 +139,7 @@ class _Fetcher:
     def obtain(self, source: Source) -> str | None:
         """How the source is satisfied already, or ``None`` if it had to be brought."""
         makers = [url for url in source.urls if urlsplit(url).scheme in self.openers]
+        # Without a pin nothing could be verified on its arrival.
         remote = (
             [] if self.offline or source.sha256 is None else [*self._mirrored(source), *source.urls]
         )

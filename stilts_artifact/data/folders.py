@@ -122,6 +122,7 @@ class DataFolders:
                 self._sums[key] = (
                     hash_file(path) if unpacked is None else _hash_unpacked(path, unpacked)
                 )
+            # gzip's three: it is none, it is cut, it is damaged.
             except (OSError, EOFError, zlib.error):
                 self.unreadable.append(path)
                 self._sums[key] = None

@@ -222,6 +222,8 @@ class Library:
 
         ``None`` unless they are known and all here.
         """
+        # Where not every match of a pattern is known, a file that is missing would shorten the
+        # split without a word.
         if part.member is None or ("*" in part.member and part.member not in source.complete):
             return None
         matches = member_pattern(part.member).fullmatch
@@ -238,6 +240,7 @@ class Library:
         self._used.add(held.record)
         if part.member is None:
             return [Document(source.name, read_plain(held.path))]
+        # Taken out: what was read need not be held in memory any longer.
         found = self._ready.pop((held.path, part.member), None)
         if found is None:
             found = read_members(held.path, [part.member])

@@ -185,6 +185,8 @@ class Receiver:
     def _copy_body(self, response: requests.Response, incoming: Incoming) -> None:
         first = b""
         since, received = time.monotonic(), 0
+        # Not iter_content: it decodes, and it waits for a full chunk, so that a server which sends
+        # a byte now and then would never be seen to stall.
         while chunk := response.raw.read1(_CHUNK, decode_content=False):
             first = first or chunk[:64]
             if incoming.size + len(chunk) > self.size:
@@ -214,11 +216,13 @@ class Receiver:
         import urllib3
 
         cause: BaseException = error
+        # requests wraps urllib3's error, and that the one which says what happened.
         while cause.__cause__ or cause.__context__:
             cause = cause.__cause__ or cause.__context__ or cause
         so_far = f"after {incoming.size:,} of {self.size:,} bytes"
         if isinstance(cause, http.client.IncompleteRead):
             return FailedAttempt(AttemptEnd.WRONG, f"cut short {so_far}", again=True)
+        # Before the others: a ConnectTimeout is a Timeout and a ConnectionError, too.
         if isinstance(error, requests.ConnectTimeout):
             return FailedAttempt(
                 AttemptEnd.NO_ANSWER,

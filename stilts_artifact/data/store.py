@@ -73,6 +73,7 @@ class Incoming:
         if free < missing:
             self.discard()
             with self._disk_errors(self.path, missing):
+                # As the disk itself would say it, so that both give one message.
                 raise OSError(errno.ENOSPC, f"{free:,} bytes free")
 
     def write(self, chunk: bytes) -> None:

@@ -100,6 +100,7 @@ class Mining(Form[ComparableCorpus, Iterable[IdPair]]):
             b"|".join(sorted({re.escape(pair[side].rpartition("-")[0].encode()) for pair in truth}))
             for side in (0, 1)
         ]
+        # No hyphen in the last part: count() takes all before the last one for the corpus.
         known = re.compile(rb"(?:(?:%s)-[!-,.-~]+\t(?:%s)-[!-,.-~]+\n)+" % tuple(sides))
 
         def count(data: bytes) -> Sums | None:

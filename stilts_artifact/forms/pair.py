@@ -62,6 +62,7 @@ class Pair(Form[list[PairExample], Sequence[str]]):
         labels, truth = read_labels(predicted, task.labels), read_labels(gold, task.labels)
         require_same_length(predicted, len(labels), gold, len(truth))
         _refuse_blinded(gold, truth)
+        # Lines with one key are translations of each other: resampling must draw them together.
         return Sample(accuracy_counts(labels, truth), keys=np.arange(len(truth)))
 
     def parse_gold(self, task: Task, language: str, path: Path) -> tuple[int, FastCount]:

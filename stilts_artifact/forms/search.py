@@ -19,6 +19,7 @@ from stilts_artifact.forms.submission import (
 from stilts_artifact.metrics.bootstrap import Sample
 from stilts_artifact.metrics.ratios import Array, accuracy, accuracy_counts
 
+# Only as str(int) writes it: lines are compared as bytes, and 007 would not be 7.
 _INDICES = re.compile(rb"(?:(?:0|[1-9][0-9]{0,8})\n)+")
 
 
@@ -87,6 +88,7 @@ class Search(Form[list[SentencePair], Sequence[int]]):
                     got=str(index),
                     expected=f"0 to {len(truth) - 1}",
                 )
+        # No keys: each language has sentences of its own.
         return Sample(accuracy_counts(indices, truth))
 
     def parse_gold(self, task: Task, language: str, path: Path) -> tuple[int, FastCount]:

@@ -108,6 +108,7 @@ class Span(Form[list[SpanExample], Mapping[str, str]]):
 
         def count(data: bytes) -> Sums | None:
             answers = _flat_texts(data)
+            # XTREME scores a missing answer as 0; count() refuses it, and names it.
             if answers is None or answers.keys() != gold.keys():
                 return None
             exact, f1 = zip(*itertools.starmap(score, answers.items()), strict=True)
@@ -221,6 +222,7 @@ def _tokenise(normalisation: Normalisation, language: str) -> Tokenise:
 
 def _score(predicted: Tokens, gold: Sequence[Tokens]) -> tuple[float, float]:
     """Best exact match and best F1 of one answer, as in ``answer_counts``."""
+    # SQuAD's normalised text is these tokens with spaces between: equal tokens, exact match.
     return float(predicted in gold), max(token_f1(predicted, answer) for answer in gold)
 
 

@@ -109,6 +109,7 @@ def write_indices(
 def write_text(path: Path, text: str) -> Path:
     """Write a file, and the folder it lies in."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    # Not the system's own line ends: the same labels must have the same hash everywhere.
     path.write_text(text, encoding="utf-8", newline="\n")
     return path
 
@@ -132,6 +133,7 @@ def require_labels(path: Path, lines: Sequence[str], allowed: Collection[str]) -
     unknown = set(lines) - set(allowed)
     if unknown:
         number = next(number for number, line in enumerate(lines, 1) if line in unknown)
+        # Tagging allows the blank line between sentences, which is no tag to propose.
         expected = ", ".join(sorted(filter(None, allowed)))
         got = repr(lines[number - 1])
         raise DataError(

@@ -71,6 +71,7 @@ class Tagging(Form[list[TaggedSentence], Tags]):
         """Chunks of each sentence; sentences must end at the same lines."""
         tags, truth = read_tag_lines(predicted, task.labels), read_tag_lines(gold, task.labels)
         for number, (ours, theirs) in enumerate(zip_longest(tags, truth), 1):
+            # None, past the end of a file, is as false as a blank line; hence the second test.
             if bool(ours) != bool(theirs) or (ours is None) != (theirs is None):
                 raise DataError(
                     "length mismatch: sentences do not end at the same lines",
@@ -87,6 +88,8 @@ class Tagging(Form[list[TaggedSentence], Tags]):
         codes = {tag.encode(): rule.codes[tag] for tag in (*task.labels, OUTSIDE)}
         lines = [line.encode() for line in read_tag_lines(path, task.labels)]
         blank = np.array([not line for line in lines])
+        # [lines + 1] each. At most one chunk ends at a line: ours and the gold one are the same if
+        # start and type at that line are.
         starts, types = rule.by_end(_code(lines, codes))
         is_gold = starts >= 0
 
@@ -106,6 +109,7 @@ class Tagging(Form[list[TaggedSentence], Tags]):
             )
 
         # A sentence begins wherever a line that is not blank follows a blank one, or none.
+        # int8, as numpy takes the difference of two booleans for their xor, which has no sign.
         after_blank = np.diff(np.concatenate([[True], blank]).astype(np.int8)) == -1
         return int(np.count_nonzero(after_blank)), count
 

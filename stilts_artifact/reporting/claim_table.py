@@ -216,6 +216,7 @@ def replace_section(readme: str, section: str) -> str:
         raise ConfigError(
             "no place for the claims", where="README.md", expected=f"{BEGIN} and {END}, once"
         )
+    # A function: in a text, the backslashes of escaped Markdown would be read as escapes of re.
     return pattern.sub(lambda _: f"{BEGIN}\n\n{section}\n\n{END}", readme)
 
 

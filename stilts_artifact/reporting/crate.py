@@ -74,6 +74,7 @@ def write_crate(
         ),
         *(Member(name, file) for name, file in expected_files()),
     ]
+    # Not the day of packing: the same files packed twice give the same crate.
     written = max((folder / run.file).stat().st_mtime for run in runs)
     date = datetime.fromtimestamp(written, UTC).date().isoformat()
     pack(path, [*members, Member(METADATA, metadata(runs, date))])

@@ -188,6 +188,7 @@ def _axis(ends: Sequence[float]) -> _Axis:
         return _Axis(0.0, 100.0)
     low = max(0.0, math.floor(min(ends) / 10) * 10.0)
     high = min(100.0, math.ceil(max(ends) / 10) * 10.0)
+    # All ends on one whole ten: an axis without a length would divide by zero.
     return _Axis(low, high) if low < high else _Axis(max(0.0, low - 10), max(high, low + 10))
 
 

@@ -178,6 +178,7 @@ def arrange(results: Results) -> Layout:
     """Arrange the cells of an experiment that has scores."""
     benchmark = load_benchmark(load_scale(results.scale).benchmark)
     names = dict.fromkeys(cell.column for cell in results.cells)
+    # Not sorted first: rows stand in the table's order already, block by block.
     groups = tuple(
         (group, tuple(rows)) for group, rows in groupby(results.rows, key=lambda row: row.group)
     )

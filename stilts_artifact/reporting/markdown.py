@@ -49,6 +49,7 @@ def escape(text: str) -> str:
         >>> print(escape("a|b <i> *x*"))
         a\\|b &lt;i&gt; \\*x\\*
     """
+    # quote=False: a quote would become &#x27;, whose # would then be escaped in its turn.
     return _SPECIAL.sub(r"\\\1", html.escape(" ".join(text.split()), quote=False))
 
 

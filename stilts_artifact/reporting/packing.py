@@ -146,6 +146,7 @@ def _write(archive: zipfile.ZipFile, member: Member) -> str:
     info.create_system = 3  # Unix, wherever it is packed
     info.external_attr = (stat.S_IFREG | 0o644) << 16
     digest = hashlib.sha256()
+    # force_zip64: the size is not known beforehand, and zipfile would give up beyond 2 GiB.
     with _open(member.content) as source, archive.open(info, "w", force_zip64=True) as target:
         while chunk := source.read(_CHUNK):
             digest.update(chunk)
@@ -226,6 +227,7 @@ def _read_manifest(manifest: Path, path: Path) -> dict[str, str]:
             "not a crate of this package", where=str(path), expected=f"a file {MANIFEST} in it"
         )
     sums: dict[str, str] = {}
+    # [:-1]: an unfinished last line is dropped, and its file is then in no manifest.
     for number, line in enumerate(
         manifest.read_bytes().decode("utf-8", "replace").split("\n")[:-1], 1
     ):

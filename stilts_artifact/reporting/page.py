@@ -68,6 +68,7 @@ _NOTHING: Mapping[str, Claim] = {}
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("stilts_artifact.reporting"),
+        # Not select_autoescape: it goes by the suffix .html, and the templates end in .j2.
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

@@ -86,6 +86,7 @@ def verify_crate(path: Path, labels: Path | None = None) -> Verification:
         sums = unpack(path, folder)
         tables = tuple(_verify(file, labels) for file in results_files(folder / RESULTS))
         notes = [*_other_standards(sums), *_notes(tables)]
+        # Without all labels the page cannot be made again, and a difference would say nothing.
         if not any(table.missing for table in tables):
             notes += _other_page(folder, tables)
     return Verification(len(sums), tables, tuple(notes))
@@ -118,6 +119,7 @@ def _add_labels(file: Path, stored: Results, labels: Path | None) -> None:
     Whether they are the right ones is decided by their hashes, when the results are judged.
     """
     for record in stored.files:
+        # The path is the crate's word, and is joined to two folders here.
         if not is_plain(record.path):
             raise DataError(
                 "a path that leaves the results folder",

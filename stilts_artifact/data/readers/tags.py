@@ -20,6 +20,7 @@ __all__ = ["ccg", "conllu", "panx"]
 
 PANX_TAGS = {tag: tag for tag in ("O", "B-LOC", "I-LOC", "B-ORG", "I-ORG", "B-PER", "I-PER")}
 _CCG_HEADER = re.compile(r"ID=\S+ PARSER=GOLD NUMPARSE=1")
+# Categories have brackets of their own, as (S\NP)/NP has: only spaces tell fields apart.
 _CCG_LEAF = re.compile(r"\(<L (\S+) \S+ \S+ (\S+) \S+>\)")
 _CCG_BRANCH = re.compile(r"\(<T \S+ \d+ \d+>")
 
@@ -62,6 +63,7 @@ def panx(data: bytes, where: str) -> list[TaggedSentence]:
             words.append(word.strip())
             tags.append(label(cells[1], PANX_TAGS, place))
         sentences.append(TaggedSentence(tuple(words), tuple(tags)))
+    # One sentence alone may well be all O.
     if len(sentences) > 1:
         refuse_blinded([tag for sentence in sentences for tag in sentence.tags], where)
     return sentences
