@@ -23,13 +23,7 @@ from pydantic import (
 )
 
 from stilts_artifact.benchmark.experiments import Experiment, experiment_named
-from stilts_artifact.checking.sums import (
-    REFRESH,
-    expected_root,
-    read_protected,
-    read_sums,
-    sums_root,
-)
+from stilts_artifact.checking.sums import REFRESH, expected_root, is_recorded, read_protected
 from stilts_artifact.config.schema import ScaleName
 from stilts_artifact.documents import parse_csv, parse_yaml
 from stilts_artifact.domain.cells import CellKey, ExpectedCell
@@ -187,9 +181,7 @@ def expected_cells(folder: str, experiment: Experiment, benchmark: str) -> Expec
         ConfigError, IntegrityError: as :func:`load_expected`.
     """
     path = expected_path(folder, experiment.name)
-    root = expected_root()
-    # Summed and gone is an error: deleting the file must not leave nothing to fall short of.
-    if path.is_file() or path.relative_to(root).as_posix() in read_sums(root):
+    if is_recorded(path):
         return load_expected(path)
     return ExpectedTable(experiment.name, benchmark, "nothing is recorded yet", {}, {})
 
@@ -267,9 +259,7 @@ def load_entered(path: Path) -> dict[str, dict[CellKey, Entry]]:
             twice.
         IntegrityError: the file is not the one that was summed.
     """
-    root = sums_root(path)
-    recorded = root is not None and path.resolve().relative_to(root).as_posix() in read_sums(root)
-    if not path.is_file() and not recorded:
+    if not is_recorded(path):
         return {}
     entered: dict[str, dict[CellKey, Entry]] = {}
     for row in parse_csv(read_protected(path), str(path), ENTERED_HEADER):

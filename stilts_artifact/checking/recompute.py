@@ -14,7 +14,7 @@ from pathlib import Path
 
 from stilts_artifact.benchmark.experiments import EXPERIMENTS
 from stilts_artifact.checking.results import CellRecord, FileRecord, Results, read_signature
-from stilts_artifact.checking.sums import expected_root, read_protected
+from stilts_artifact.checking.sums import expected_root, is_recorded, read_protected
 from stilts_artifact.documents import read_document
 from stilts_artifact.domain.cells import CellKey
 from stilts_artifact.domain.signature import SHORT_KEYS, Signature, require_comparable
@@ -296,11 +296,12 @@ def load_labels(folder: str) -> Mapping[str, str]:
         recorded.
 
     Raises:
-        DataError: a malformed line, or one of an experiment that has no labels.
+        DataError: a malformed line, or one of an experiment that has no labels; the list is gone
+            although its sum is recorded.
         IntegrityError: the list was edited.
     """
     path = expected_root() / folder / LABELS
-    if not path.is_file():
+    if not is_recorded(path):
         return {}
     scored = {name for name, experiment in EXPERIMENTS.items() if not experiment.is_counted}
     pins: dict[str, str] = {}

@@ -55,6 +55,21 @@ def sums_root(path: Path) -> Path | None:
     return None
 
 
+def is_recorded(path: Path) -> bool:
+    """Whether a file of expected values is there, or should be.
+
+    One that is gone although it was summed counts as recorded, so that reading it fails: deleting a
+    file must not leave nothing to fall short of.
+
+    Raises:
+        DataError, IntegrityError: as :func:`read_sums`.
+    """
+    root = sums_root(path)
+    if path.is_file() or root is None:
+        return path.is_file()
+    return path.resolve().relative_to(root).as_posix() in read_sums(root)
+
+
 def read_sums(root: Path) -> Mapping[str, str]:
     """Path below ``root`` -> sha256.
 

@@ -244,9 +244,16 @@ def test_claims_on_a_table_that_is_not_there_are_not_run(small: SmallSet) -> Non
 
 def test_labels_of_which_none_are_recorded_are_only_noted(small: SmallSet) -> None:
     (small.expected / "mini" / "labels.tsv").unlink()
+    refresh_sums(small.expected)
     found = recheck(small.results_file)
     assert found.results.verdict is Verdict.REPRODUCED
     assert any("labels" in note for note in found.notes)
+
+
+def test_a_list_of_labels_that_was_deleted_is_missed(small: SmallSet) -> None:
+    (small.expected / "mini" / "labels.tsv").unlink()
+    with pytest.raises(ArtifactError, match=r"labels\.tsv"):
+        recheck(small.results_file)
 
 
 @pytest.mark.parametrize(
