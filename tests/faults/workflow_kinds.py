@@ -25,7 +25,7 @@ def process(job: Job) -> None:
     """Write the number of this worker process and a line of what it sees of its surroundings."""
     threads = os.environ["OMP_NUM_THREADS"]
     (job.out / "text").write_text(
-        f"{os.getpid()} {threads} {os.environ['CUDA_VISIBLE_DEVICES'] or '-'}"
+        f"{os.getpid()} {threads} {os.environ.get('CUDA_VISIBLE_DEVICES') or '-'}"
     )
 
 
