@@ -13,6 +13,8 @@ from stilts_artifact.data.archive import read_plain
 from stilts_artifact.data.readers import READERS
 from stilts_artifact.errors import DataError
 
+pytestmark = pytest.mark.slow
+
 XQUAD = ["ar", "de", "el", "en", "es", "hi", "ru", "th", "tr", "vi", "zh"]
 MLQA_FIRST_50 = {
     "dev": {"ar": 157, "de": 105, "en": 182, "es": 125, "hi": 121, "vi": 160, "zh": 113},

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 # Sentences of XTREME's Tatoeba files (facebookresearch/LASER, data/tatoeba/v1, counted); every
 # other language has 1,000.
 SHORT_TATOEBA = {

@@ -205,6 +205,7 @@ def test_a_full_disk_keeps_the_old_file_and_leaves_no_part(
     assert names(tmp_path) == ["f.json"]
 
 
+@pytest.mark.slow
 def test_a_file_written_by_a_process_killed_at_any_instant(tmp_path: Path) -> None:
     path = tmp_path / "f.json"
 
@@ -257,6 +258,7 @@ def test_a_folder_of_a_dead_writer_is_taken_over_with_all_it_holds(tmp_path: Pat
     assert names(tmp_path) == []
 
 
+@pytest.mark.slow
 def test_what_a_process_killed_at_any_instant_was_making_is_removed(tmp_path: Path) -> None:
     def run(instant: int) -> bool:
         dead = killed(lambda: LockedFolder.create(tmp_path, "a").remove(), instant)
@@ -334,6 +336,7 @@ def test_a_folder_behind_a_link_is_replaced_where_it_lies(tmp_path: Path) -> Non
     assert (tmp_path / "link").is_symlink() and version(tmp_path / "disk" / "run") == "new"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("killer", ["first", "replacing"])
 def test_a_folder_published_by_a_process_killed_at_any_instant(
     tmp_path: Path, exchange: bool, killer: str

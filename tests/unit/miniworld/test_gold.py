@@ -23,6 +23,8 @@ from stilts_artifact.miniworld.tasks_span import paragraphs
 from stilts_artifact.miniworld.tasks_tagging import sentences
 from stilts_artifact.miniworld.wording import plain
 
+pytestmark = pytest.mark.slow
+
 
 def told(premise: Meaning) -> list[Event]:
     assert isinstance(premise, Event | Compound)

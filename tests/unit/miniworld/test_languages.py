@@ -23,6 +23,8 @@ from stilts_artifact.miniworld.meanings import Event, Meaning, Place, Thing
 from stilts_artifact.miniworld.phonology import change, write
 from stilts_artifact.miniworld.syntax import tree
 
+pytestmark = pytest.mark.slow
+
 SAMPLE: list[Meaning] = list(islice(meanings(SEED, "test"), 1500))
 CHASE = Event(
     "chase", Thing("dog", "old"), Thing("cat"), Place("in", Thing("forest")), negated=True

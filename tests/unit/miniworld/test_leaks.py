@@ -19,6 +19,8 @@ from stilts_artifact.miniworld.tasks_nli import MNLI_SIZES, texts
 from stilts_artifact.miniworld.tasks_nli import pairs as inferences
 from stilts_artifact.miniworld.tasks_paraphrase import pairs as paraphrases
 
+pytestmark = pytest.mark.slow
+
 Labelled = Sequence[tuple[set[str], str]]
 
 

@@ -17,6 +17,8 @@ from stilts_artifact.domain.examples import ChoiceExample, PairExample, SpanExam
 from stilts_artifact.domain.tasks import Part, Split, TaskForm
 from stilts_artifact.miniworld import FILES, SOURCE_LANGUAGE, build, languages
 
+pytestmark = pytest.mark.slow
+
 WORLD = mini_benchmark({name: Pin(1, "0" * 64) for name in FILES})
 READ: dict[tuple[str, str | None, tuple[tuple[str, str], ...]], list[Any]] = {}
 

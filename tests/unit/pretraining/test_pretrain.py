@@ -26,6 +26,8 @@ from stilts_artifact.training.checkpoints import STATE
 from stilts_artifact.training.schedule import linear_rate
 from tests.recorder import Killed, Recorder
 
+pytestmark = pytest.mark.slow
+
 # Dropout, and more steps than a pool has batches: what a careless resume would get wrong.
 SMALL = replace(
     QUICK,

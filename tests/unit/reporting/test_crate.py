@@ -22,6 +22,8 @@ from stilts_artifact.reporting.runs import Run, load_runs
 from stilts_artifact.reporting.verify import verify_crate
 from tests.unit.reporting.synthetic import calibration, table1, table2
 
+pytestmark = pytest.mark.slow
+
 Passing = Callable[[str], Path]
 
 
