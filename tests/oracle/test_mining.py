@@ -13,12 +13,14 @@ from stilts_artifact.retrieval.backends import gpu_answers
 from stilts_artifact.retrieval.knn import Search, nearest, nearest_both
 from stilts_artifact.retrieval.mine import MARGINS, RETRIEVALS, Mining, mine
 
+pytestmark = pytest.mark.slow
+
 Matrix = NDArray[Any]
 Problem = tuple[Matrix, Matrix, int, tuple[int, int] | None]
 
 ENGINES = [
     "shared",
-    pytest.param("faiss", marks=pytest.mark.slow),
+    "faiss",
     pytest.param(
         "faiss-gpu", marks=pytest.mark.skipif(not gpu_answers().works, reason=gpu_answers().reason)
     ),

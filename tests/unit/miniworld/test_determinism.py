@@ -21,6 +21,8 @@ from stilts_artifact.miniworld.archives import gzip_stored, tar_gz, zip_archive
 from stilts_artifact.miniworld.draw import Stream
 from stilts_artifact.miniworld.pin import pins
 
+pytestmark = pytest.mark.slow
+
 SMALL = (
     "xquad.qag.json",
     "cosmosqa/valid.csv",

@@ -17,6 +17,8 @@ from stilts_artifact.model.hub import FILES, PINNED, pinned_encoder
 from stilts_artifact.model.loading import load_encoder
 from stilts_artifact.model.manifest import WEIGHTS
 
+pytestmark = pytest.mark.slow
+
 PIN = PINNED["xlm-roberta-base"]
 
 

@@ -71,6 +71,7 @@ def test_every_kind_of_task_is_learnt(tmp_path: Path, kind: TaskForm | None) -> 
     assert not encoder.training
 
 
+@pytest.mark.slow
 def test_shuffled_labels_are_not_learnt_beyond_them(tmp_path: Path) -> None:
     """What the one above learns is the labels' connection with the input."""
     rows = rows_of(TaskForm.PAIR, 400)
