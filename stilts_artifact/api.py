@@ -6,14 +6,15 @@ is what the command of the same name would exit with.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from stilts_artifact.benchmark import load_benchmark
-from stilts_artifact.benchmark.experiments import EXPERIMENTS, experiment_named
-from stilts_artifact.config.load import SCALES, load_scale
-from stilts_artifact.errors import MissingDataError
+from stilts_artifact.benchmark.experiments import experiment_named
+
+PathLike = str | os.PathLike[str]
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -30,9 +31,9 @@ def reproduce(
     *,
     scale: str = "auto",
     only: Sequence[str] = (),
-    results: Path = Path("results"),
-    store: Path | None = None,
-    data: Sequence[Path] = (),
+    results: PathLike = "results",
+    store: PathLike | None = None,
+    data: Sequence[PathLike] = (),
     offline: bool = False,
     mirrors: Sequence[str] = (),
     workers: int | None = None,
@@ -68,18 +69,18 @@ def reproduce(
     from stilts_artifact.experiments.setup import open_session
 
     machine = Machine(
-        store=store if store is not None else results / ".store",
-        data=tuple(data),
+        store=Path(store) if store is not None else Path(results, ".store"),
+        data=tuple(map(Path, data)),
         offline=offline,
         mirrors=tuple(mirrors),
         workers=workers,
         scheduler=scheduler,
     )
-    return run(open_session(experiment_named(experiment), scale, machine, results, only=only))
+    return run(open_session(experiment_named(experiment), scale, machine, Path(results), only=only))
 
 
 def check(
-    results: Path, *, experiment: str | None = None, scale: str | None = None
+    results: PathLike, *, experiment: str | None = None, scale: str | None = None
 ) -> list[Recheck]:
     """Judge the results in a folder again: every cell from its predictions, every hash compared.
 
@@ -92,20 +93,13 @@ def check(
         ConfigError, DataError, IntegrityError: as :func:`stilts_artifact.checking.recheck.recheck`.
     """
     from stilts_artifact.checking.recheck import recheck
-    from stilts_artifact.checking.results import results_path
+    from stilts_artifact.checking.results import results_files
 
-    # Looked up, so that an unknown name is refused and not called a missing file.
-    names = list(EXPERIMENTS) if experiment is None else [experiment_named(experiment).name]
-    scales = SCALES if scale is None else [load_scale(scale).name]
-    paths = [results_path(results, name, own) for name in names for own in scales]
-    found = [path for path in paths if path.is_file()]
-    if not found:
-        expected = " or ".join(path.name for path in paths)
-        raise MissingDataError("no results to check", where=str(results), expected=expected)
-    return [recheck(path) for path in found]
+    experiments = None if experiment is None else [experiment_named(experiment)]
+    return [recheck(path) for path in results_files(Path(results), experiments, scale)]
 
 
-def load_results(path: Path) -> Results:
+def load_results(path: PathLike) -> Results:
     """The results in a file, as they stand there; :func:`check` says whether they are true.
 
     Raises:
@@ -114,11 +108,11 @@ def load_results(path: Path) -> Results:
     """
     from stilts_artifact.checking.results import load_results as load
 
-    return load(path)
+    return load(Path(path))
 
 
 def score_folders(
-    predictions: Path, labels: Path, *, benchmark: Literal["xtreme", "mini"] = "xtreme"
+    predictions: PathLike, labels: PathLike, *, benchmark: Literal["xtreme", "mini"] = "xtreme"
 ) -> Scores:
     """XTREME's scores of ``{predictions}/{task}/test-{language}.*`` against ``labels``.
 
@@ -134,14 +128,14 @@ def score_folders(
     """
     from stilts_artifact.metrics.score import score_folders as score
 
-    return score(predictions, labels, benchmark=load_benchmark(benchmark))
+    return score(Path(predictions), Path(labels), benchmark=load_benchmark(benchmark))
 
 
 def mine(
     source: Sequence[str] | NDArray[Any],
     target: Sequence[str] | NDArray[Any],
     *,
-    encoder: Path | None = None,
+    encoder: PathLike | None = None,
     layer: int = 14,
     pooling: Literal["mean", "cls"] = "mean",
     max_length: int = 512,
@@ -182,7 +176,7 @@ def mine(
         encode = None
         if encoder is not None:
             encode = TransformerSentences(
-                load_transformer(encoder, deepest=layer),
+                load_transformer(Path(encoder), deepest=layer),
                 View(layer, pooling),
                 Batching(max_length),
                 Path(folder),
@@ -205,7 +199,7 @@ def _side(name: str, given: Sequence[str] | NDArray[Any]) -> Any:
 
 
 def sweep(
-    encoder: Path,
+    encoder: PathLike,
     pairs: Sequence[tuple[str, str]],
     *,
     layers: Sequence[int],
@@ -235,7 +229,7 @@ def sweep(
 
     aligned = [SentencePair(first, second) for first, second in pairs]
     views = [View(layer, pooling) for pooling in poolings for layer in layers]
-    loaded = load_transformer(encoder, deepest=max(layers))
+    loaded = load_transformer(Path(encoder), deepest=max(layers))
     language = search_language("own text", aligned, "own")
     scored = score_views(loaded, views, [language], batching=Batching(max_length))
     return {(view.pooling, view.layer): points for _, view, points in scored}

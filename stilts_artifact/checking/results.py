@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -9,13 +10,14 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from stilts_artifact.benchmark.experiments import Experiment, experiment_named
+from stilts_artifact.benchmark.experiments import EXPERIMENTS, Experiment, experiment_named
 from stilts_artifact.checking.expected import ExperimentName
+from stilts_artifact.config.load import SCALES, load_scale
 from stilts_artifact.config.schema import ScaleName
 from stilts_artifact.documents import dump_json, parse_json, read_document
 from stilts_artifact.domain.cells import CellKey, Measurement, Verdict
 from stilts_artifact.domain.signature import Signature
-from stilts_artifact.errors import ConfigError
+from stilts_artifact.errors import ConfigError, MissingDataError
 
 FORMAT = 2
 """Of results files: raised when their fields change."""
@@ -154,6 +156,33 @@ class Disagreement:
 def results_path(folder: Path, experiment: str, scale: str) -> Path:
     """Where the results of an experiment at a scale lie."""
     return folder / f"{experiment}.{scale}.json"
+
+
+def results_files(
+    folder: Path, experiments: Iterable[Experiment] | None = None, scale: str | None = None
+) -> list[Path]:
+    """The results files of a folder, by experiment and scale.
+
+    Args:
+        experiments: only these; by default all.
+        scale: only this one.
+
+    Raises:
+        MissingDataError: there is none.
+        ConfigError: no such scale.
+    """
+    asked = list(EXPERIMENTS.values() if experiments is None else experiments)
+    scales = SCALES if scale is None else [load_scale(scale).name]
+    paths = [results_path(folder, one.name, name) for one in asked for name in scales]
+    found = [path for path in paths if path.is_file()]
+    if not found:
+        raise MissingDataError(
+            "no results files",
+            where=str(folder),
+            expected=", ".join(f"{one.name}.{scale or 'SCALE'}.json" for one in asked),
+            fix=f"stilts-artifact reproduce {asked[0].command} --results {folder}",
+        )
+    return found
 
 
 def dump_results(results: Results) -> bytes:

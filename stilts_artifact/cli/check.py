@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stilts_artifact.cli import options
-from stilts_artifact.errors import ConfigError, ExitCode, MissingDataError
+from stilts_artifact.errors import ConfigError, ExitCode
 
 if TYPE_CHECKING:
-    from stilts_artifact.benchmark.experiments import Experiment
     from stilts_artifact.checking.recheck import Recheck
     from stilts_artifact.checking.results import ClaimRecord
 
@@ -58,14 +57,16 @@ def check(
     # Tens of thousands of records, none of them garbage: looking for cycles costs a tenth of the
     # time.
     gc.disable()
+    from stilts_artifact.benchmark.experiments import EXPERIMENTS
     from stilts_artifact.checking.recheck import judge_all_claims, recheck
+    from stilts_artifact.checking.results import results_files
     from stilts_artifact.checking.sums import expected_root, verify_sums
 
     # First: no verdict is given on expected values that are not those on record.
     summed = verify_sums(expected_root()) if everything else 0
-    rechecks = [
-        recheck(path, expected) for path in _results_files(results, experiment, scale, claims)
-    ]
+    every = [one for one in EXPERIMENTS.values() if one.decides_claims or not claims]
+    files = results_files(results, [experiment] if experiment else every, scale)
+    rechecks = [recheck(path, expected) for path in files]
     judged = judge_all_claims(rechecks) if claims or everything else {}
     stream = options.message_stream(as_json)
     if as_json:
@@ -79,31 +80,6 @@ def check(
     if everything:
         stream.write(f"expected values: {summed} files have their recorded sums\n")
     raise typer.Exit(_conclude([] if claims else rechecks, judged, as_json))
-
-
-def _results_files(
-    folder: Path, asked: Experiment | None, scale: str | None, claims: bool
-) -> list[Path]:
-    from stilts_artifact.benchmark.experiments import EXPERIMENTS
-    from stilts_artifact.checking.results import results_path
-    from stilts_artifact.config.load import SCALES, load_scale
-
-    if scale is not None:
-        # For its refusal of an unknown name only.
-        load_scale(scale)
-    every = [one for one in EXPERIMENTS.values() if one.decides_claims or not claims]
-    experiments = every if asked is None else [asked]
-    scales = SCALES if scale is None else (scale,)
-    paths = [results_path(folder, one.name, name) for one in experiments for name in scales]
-    found = [path for path in paths if path.is_file()]
-    if not found:
-        raise MissingDataError(
-            "no results to check",
-            where=str(folder),
-            expected=" or ".join(path.name for path in paths),
-            fix=f"stilts-artifact reproduce {experiments[0].command} --results {folder}",
-        )
-    return found
 
 
 def _show(found: Recheck, as_json: bool) -> None:

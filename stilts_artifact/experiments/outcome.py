@@ -8,8 +8,14 @@ from dataclasses import dataclass
 from importlib import metadata
 
 from stilts_artifact import __version__
-from stilts_artifact.checking.claims import claims_path, decisive, judge_claims, load_claims
-from stilts_artifact.checking.expected import expected_cells
+from stilts_artifact.checking.claims import (
+    Claims,
+    claims_path,
+    decisive,
+    judge_claims,
+    load_claims,
+)
+from stilts_artifact.checking.expected import ExpectedTable, expected_cells
 from stilts_artifact.checking.judge import joint_verdict, judge_table
 from stilts_artifact.checking.results import (
     CellRecord,
@@ -62,17 +68,22 @@ def reproduce(session: Session) -> Outcome:
         ResourceError, IntegrityError, DataError: what stops all of it; what stops only some cells
             is in the outcome.
     """
+    scale, experiment = session.scale, session.experiment
+    # First: expected values that are refused must not be met after days of training.
+    expected = expected_cells(scale.expected, experiment, scale.benchmark)
+    claims = load_claims(claims_path()).of_experiment(experiment.name)
     # By name: the benchmark, which defines experiments, lies below the modules that measure them.
-    measured: Measured = pkgutil.resolve_name(session.experiment.measured_by)(session)
-    results = _judge(measured, session)
-    path = results_path(session.results, session.experiment.name, session.scale.name)
+    measured: Measured = pkgutil.resolve_name(experiment.measured_by)(session)
+    results = _judge(measured, session, expected, claims)
+    path = results_path(session.results, experiment.name, scale.name)
     write_file(path, dump_results(results))
     return Outcome(results, verdict_asked_for(results, session), measured.errors)
 
 
-def _judge(measured: Measured, session: Session) -> Results:
+def _judge(
+    measured: Measured, session: Session, expected: ExpectedTable, claims: Claims
+) -> Results:
     scale, experiment = session.scale, session.experiment
-    expected = expected_cells(scale.expected, experiment, scale.benchmark)
     judged = judge_table(measured.cells, expected)
     # A counted table has no predictions, and so no folder.
     present = {} if experiment.is_counted else plain_files(session.folder)
@@ -104,9 +115,9 @@ def _judge(measured: Measured, session: Session) -> Results:
     )
     if not experiment.decides_claims:
         return results
-    claims = judge_claims([results], load_claims(claims_path()).of_experiment(experiment.name))
-    verdict = joint_verdict((cell.verdict for cell in judged), decisive(claims, scale.name))
-    return results.model_copy(update={"claims": claims, "verdict": verdict})
+    records = judge_claims([results], claims)
+    verdict = joint_verdict((cell.verdict for cell in judged), decisive(records, scale.name))
+    return results.model_copy(update={"claims": records, "verdict": verdict})
 
 
 def verdict_asked_for(results: Results, session: Session) -> Verdict:

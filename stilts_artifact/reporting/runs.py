@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from stilts_artifact.benchmark import load_benchmark
-from stilts_artifact.benchmark.experiments import EXPERIMENTS
 from stilts_artifact.checking.recheck import Recheck, recheck
-from stilts_artifact.checking.results import Disagreement, Results, results_path
-from stilts_artifact.config.load import SCALES, load_scale
+from stilts_artifact.checking.results import Disagreement, Results, results_files
+from stilts_artifact.config.load import load_scale
 from stilts_artifact.documents import read_document
 from stilts_artifact.domain.cells import Verdict
-from stilts_artifact.errors import MissingDataError
+from stilts_artifact.files import hash_bytes
 from stilts_artifact.forms import form_of
 
 _NAMED = 3  # cells that a note spells out
@@ -52,31 +50,7 @@ def load_runs(folder: Path, scale: str | None = None) -> list[Run]:
         MissingDataError: there is none.
         ArtifactError: as :func:`stilts_artifact.checking.recheck.recheck`.
     """
-    return [run_of(recheck(path)) for path in results_files(folder, scale)]
-
-
-def results_files(folder: Path, scale: str | None = None) -> list[Path]:
-    """The results files of a folder, by experiment and scale.
-
-    Raises:
-        MissingDataError: there is none.
-        ConfigError: no such scale.
-    """
-    scales: Sequence[str] = SCALES if scale is None else (load_scale(scale).name,)
-    paths = [
-        path
-        for experiment in EXPERIMENTS
-        for name in scales
-        if (path := results_path(folder, experiment, name)).is_file()
-    ]
-    if not paths:
-        raise MissingDataError(
-            "no results to report",
-            where=str(folder),
-            expected="a file such as table1.mini.json",
-            fix=f"stilts-artifact reproduce --table 1 --results {folder}",
-        )
-    return paths
+    return [run_of(recheck(path)) for path in results_files(folder, scale=scale)]
 
 
 def run_of(judged: Recheck) -> Run:
@@ -84,7 +58,7 @@ def run_of(judged: Recheck) -> Run:
     return Run(
         results=judged.results,
         file=judged.path.name,
-        sha256=hashlib.sha256(read_document(judged.path)).hexdigest(),
+        sha256=hash_bytes(read_document(judged.path)).sha256,
         examples=count_examples(judged.results, judged.path.parent),
         notes=(*judged.notes, *_disagreements(judged)),
     )

@@ -15,13 +15,13 @@ from pathlib import Path
 
 from stilts_artifact.checking.claims import claims_path, load_claims
 from stilts_artifact.checking.recheck import recheck
-from stilts_artifact.checking.results import Results, load_results
+from stilts_artifact.checking.results import Results, load_results, results_files
 from stilts_artifact.domain.cells import Verdict
 from stilts_artifact.errors import DataError, IntegrityError
 from stilts_artifact.reporting.crate import EXPECTED, PAGE, RESULTS, expected_files, is_label
 from stilts_artifact.reporting.packing import is_plain, unpack
 from stilts_artifact.reporting.page import render_page
-from stilts_artifact.reporting.runs import Run, results_files, run_of
+from stilts_artifact.reporting.runs import Run, run_of
 
 
 @dataclass(frozen=True, slots=True)

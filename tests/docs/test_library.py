@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import stilts_artifact
+from stilts_artifact.errors import DataError, MissingDataError
 
 PAGE = Path(__file__).parents[2] / "docs" / "library.md"
 EXAMPLES = dict(
@@ -52,3 +53,13 @@ def test_importing_the_library_loads_nothing_heavy() -> None:
     code = f"import sys, stilts_artifact; print(sorted({heavy} & set(sys.modules)))"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout == "[]\n"
+
+
+def test_paths_may_be_texts(tmp_path: Path) -> None:
+    with pytest.raises(MissingDataError, match=r"table1\.mini\.json"):
+        stilts_artifact.check(str(tmp_path), experiment="table1", scale="mini")
+    absent = str(tmp_path / "absent")
+    with pytest.raises(DataError, match="absent"):
+        stilts_artifact.load_results(absent)
+    with pytest.raises(MissingDataError, match="absent"):
+        stilts_artifact.score_folders(absent, absent)

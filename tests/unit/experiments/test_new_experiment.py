@@ -15,6 +15,7 @@ from stilts_artifact.checking.recheck import recheck
 from stilts_artifact.checking.results import results_path
 from stilts_artifact.checking.sums import refresh_sums
 from stilts_artifact.domain.cells import Verdict
+from stilts_artifact.errors import DataError
 from stilts_artifact.experiments.outcome import reproduce
 from stilts_artifact.experiments.session import Machine
 from stilts_artifact.experiments.setup import open_session
@@ -28,7 +29,7 @@ def with_example(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, repository: Pa
     """The row in the benchmark's table, and a copy of the expected values to add to."""
     rows = MappingProxyType({**EXPERIMENTS, ROW.name: ROW})
     monkeypatch.setattr(experiments, "EXPERIMENTS", rows)
-    monkeypatch.setattr("stilts_artifact.reporting.runs.EXPERIMENTS", rows)
+    monkeypatch.setattr("stilts_artifact.checking.results.EXPERIMENTS", rows)
     root = tmp_path / "expected_results"
     shutil.copytree(repository / "expected_results", root)
     for module in (expected, sums):
@@ -58,3 +59,16 @@ def test_it_is_measured_judged_checked_and_reported(
     assert again.results.verdict is verdict and not again.disagreements
     text = render_markdown(load_runs(tmp_path / "results", None))
     assert f"## Example (mini: not evidence about the paper): {verdict}" in text
+
+
+def test_expected_values_that_are_refused_are_met_before_anything_is_measured(
+    with_example: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = with_example / "mini" / "example.yaml"
+    path.write_text(EXPECTED.replace("VALUE", "1"))
+    refresh_sums(with_example)
+    path.unlink()
+    monkeypatch.setattr("tests.unit.experiments.example.measure", pytest.fail)
+    session = open_session(ROW, "mini", Machine(tmp_path / ".store", offline=True), tmp_path)
+    with pytest.raises(DataError, match=r"example\.yaml"):
+        reproduce(session)
