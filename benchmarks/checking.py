@@ -208,7 +208,7 @@ def cell_of(
         split=experiment.scored_split(column.tasks[0]),
         languages=column.languages(experiment) if key.language is None else (key.language,),
         encoder="made-up",
-        metric=column.metric.replace("_", "-"),
+        metric=column.metric_name,
         metric_version=METRIC_VERSION,
         seeds=tuple(seeds),
         dtype="float32",

@@ -27,6 +27,7 @@ from stilts_artifact.checking.expected import (
     is_source,
     load_entered,
     load_shipped,
+    require_decimals,
     value_text,
     with_entries,
 )
@@ -189,6 +190,7 @@ def _check(entry: Entry, table: ExpectedTable, replace: bool) -> bool:
             got=repr(entry.printed),
             expected="digits, as in 71.5",
         )
+    require_decimals(entry, cell)
     if not experiment_named(table.experiment).is_counted and float(entry.printed) > 100:
         raise ConfigError(
             "not a score", where=place, got=entry.printed, expected="points, 0 to 100"

@@ -220,13 +220,7 @@ def _laid_over(table: ExpectedTable, entry: Entry) -> ExpectedCell:
         raise ConfigError("a value entered for no cell", where=place)
     if cell.signature is not None:
         raise ConfigError("a value entered over a recorded one", where=place)
-    if entry.decimals != cell.decimals:
-        raise ConfigError(
-            "another number of decimals than the table has",
-            where=place,
-            got=entry.printed,
-            expected=f"{cell.decimals} after the point",
-        )
+    require_decimals(entry, cell)
     if entry.replaces != value_text(cell):
         raise ConfigError(
             "a value entered for a cell that has changed since",
@@ -238,6 +232,21 @@ def _laid_over(table: ExpectedTable, entry: Entry) -> ExpectedCell:
     # A count stays one: 392702, not 392702.0, wherever it is shown.
     value = float(entry.printed) if entry.decimals else int(entry.printed)
     return replace(cell, value=value, source=entry.source, reason=None)
+
+
+def require_decimals(entry: Entry, cell: ExpectedCell) -> None:
+    """A value is entered with the decimals that the table prints: they say how it was rounded.
+
+    Raises:
+        ConfigError: it has others.
+    """
+    if entry.decimals != cell.decimals:
+        raise ConfigError(
+            "another number of decimals than the table has",
+            where=f"{entry.where}: {entry.key}",
+            got=entry.printed,
+            expected=f"{cell.decimals} after the point",
+        )
 
 
 def value_text(cell: ExpectedCell) -> str:

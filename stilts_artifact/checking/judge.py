@@ -216,12 +216,16 @@ def joint_verdict(cells: Iterable[Verdict], claims: Iterable[Verdict] = ()) -> V
     return Verdict.REPRODUCED
 
 
+_EXIT_CODES = {
+    Verdict.REPRODUCED: ExitCode.REPRODUCED,
+    Verdict.NOT_REPRODUCED: ExitCode.NOT_REPRODUCED,
+    Verdict.INCONCLUSIVE: ExitCode.INCOMPLETE,
+}
+
+
 def exit_code(verdicts: Iterable[Verdict]) -> ExitCode:
-    """The exit code for the tables judged: the worst verdict decides; no table is not a pass."""
-    found = set(verdicts)
-    if Verdict.NOT_REPRODUCED in found:
-        return ExitCode.NOT_REPRODUCED
-    return ExitCode.REPRODUCED if found == {Verdict.REPRODUCED} else ExitCode.INCOMPLETE
+    """The exit code for several tables and claims: that of :func:`joint_verdict`."""
+    return _EXIT_CODES[joint_verdict(verdicts)]
 
 
 def summary(verdicts: Iterable[Verdict]) -> str:

@@ -323,6 +323,7 @@ def _due(
         "task": column.name if column.is_average else task.name,
         "languages": languages,
         "seeds": tuple(sorted(results.seeds)),
+        "metric": column.metric_name,
         "metric_version": METRIC_VERSION,
     }
     if not column.is_average:

@@ -40,7 +40,7 @@ def read_protected(path: Path) -> bytes:
     data = read_document(path)
     root = sums_root(path)
     if root is not None:
-        name = path.resolve().relative_to(root).as_posix()
+        name = _place(path).relative_to(root).as_posix()
         _verify(path, hash_bytes(data).sha256, read_sums(root).get(name), root)
     return data
 
@@ -48,7 +48,7 @@ def read_protected(path: Path) -> bytes:
 def sums_root(path: Path) -> Path | None:
     """The folder whose sums protect a file, if any do."""
     own = expected_root()
-    for folder in path.resolve().parents[:2]:
+    for folder in _place(path).parents[:2]:
         # Our own folder even without the file: to delete the sums must not switch the check off.
         if folder == own or (folder / SUMS).is_file():
             return folder
@@ -67,7 +67,13 @@ def is_recorded(path: Path) -> bool:
     root = sums_root(path)
     if path.is_file() or root is None:
         return path.is_file()
-    return path.resolve().relative_to(root).as_posix() in read_sums(root)
+    return _place(path).relative_to(root).as_posix() in read_sums(root)
+
+
+def _place(path: Path) -> Path:
+    # Its folder's links are followed, its own is not: a link to an edited copy elsewhere stands in
+    # the place of the file that was summed.
+    return path.parent.resolve() / path.name
 
 
 def read_sums(root: Path) -> Mapping[str, str]:
@@ -107,7 +113,7 @@ def refresh_sums(root: Path, changed: Iterable[Path] | None = None) -> list[str]
         new = {name: _sum(path) for name, path in present.items()}
     else:
         new = old | {
-            path.resolve().relative_to(root.resolve()).as_posix(): _sum(path) for path in changed
+            _place(path).relative_to(root.resolve()).as_posix(): _sum(path) for path in changed
         }
     content = "".join(f"{new[name]}  {name}\n" for name in sorted(new))
     write_file(root / SUMS, content.encode())

@@ -36,7 +36,7 @@ from stilts_artifact.experiments.steps import StepBuilder
 from stilts_artifact.experiments.table1 import describe_source, in_one_line
 from stilts_artifact.files import publish_folder
 from stilts_artifact.metrics import METRIC_VERSION
-from stilts_artifact.metrics.tables import Column, table_columns, table_values
+from stilts_artifact.metrics.tables import CellValue, Column, table_columns, table_values
 from stilts_artifact.pipeline.errors import RunError, RunReport
 from stilts_artifact.pipeline.executor import run
 from stilts_artifact.pipeline.kinds import KINDS
@@ -395,17 +395,22 @@ class _Cells:
         experiment, benchmark = session.experiment, session.benchmark
         columns = {column.name: column for column in table_columns(benchmark, experiment)}
         values = table_values(session.folder, benchmark, experiment, rows, session.seeds)
-        return [
-            Measurement(
-                key,
-                cell.value,
-                cell.reason and (self._failure(key, columns[key.column]) or cell.reason),
-                self._signature(columns[key.column], key),
-                seeds=cell.seeds if len(cell.seeds) > 1 else None,
-                flag=self._flag(key.row, columns[key.column]),
-            )
-            for key, cell in values.items()
-        ]
+        return [self._cell(key, columns[key.column], cell) for key, cell in values.items()]
+
+    def _cell(self, key: CellKey, column: Column, cell: CellValue) -> Measurement:
+        try:
+            signature = self._signature(column, key)
+        except ConfigError as error:
+            # Of this cell alone: the others were measured, perhaps for days.
+            return Measurement(key, None, in_one_line(error), self._sign(column, key, {}).short())
+        return Measurement(
+            key,
+            cell.value,
+            cell.reason and (self._failure(key, column) or cell.reason),
+            signature,
+            seeds=cell.seeds if len(cell.seeds) > 1 else None,
+            flag=self._flag(key.row, column),
+        )
 
     def _failure(self, key: CellKey, column: Column) -> str | None:
         """Why a cell has no predictions, if that is known better than that a file is not there."""
@@ -436,20 +441,21 @@ class _Cells:
         Raises:
             ConfigError: the runs behind it computed different things, and cannot be averaged.
         """
-        found = [
-            self._sign(column, key, reported)
-            for task in column.tasks
-            for reported in self._reports(key.row, task)
-        ]
-        # An average over tasks is a mean of unlike things by definition; nothing else may be.
-        require_comparable(found, varying=_OF_A_TASK if column.is_average else ())
+        reports: list[Mapping[str, Any]] = []
+        found: list[Signature] = []
+        for task in column.tasks:
+            own = self._reports(key.row, task)
+            signed = [self._sign(column, key, reported) for reported in own]
+            require_comparable(signed)
+            reports += own
+            found += signed
         if not found:
             return self._sign(column, key, {}).short()
-        if column.is_average:
-            common = {name: {getattr(one, name) for one in found} for name in _OF_A_TASK}
-            alike = {name: values.pop() for name, values in common.items() if len(values) == 1}
-            return replace(found[0], **{**dict.fromkeys(_OF_A_TASK), **alike}).short()
-        return found[0].short()
+        # Tasks are computed in different ways: their average says what these have in common.
+        fields = dict.fromkeys(name for reported in reports for name in reported)
+        common = {name: {getattr(one, name) for one in found} for name in fields}
+        alike = {name: values.pop() for name, values in common.items() if len(values) == 1}
+        return replace(found[0], **{**fields, **alike}).short()
 
     def _sign(self, column: Column, key: CellKey, reported: Mapping[str, Any]) -> Signature:
         session = self.session
@@ -461,7 +467,7 @@ class _Cells:
             languages=languages,
             encoder=session.scale.encoder.name,
             revision=self.builder.revision[:12],
-            metric="mean" if column.is_average else column.metric_name,
+            metric=column.metric_name,
             metric_version=METRIC_VERSION,
             seeds=None if column.is_untrained(key.row) else session.seeds,
             scale=session.scale.name,
@@ -476,20 +482,6 @@ class _Cells:
             for seed in self.session.seeds
         )
         return [_read_report(folder)["signature"] for folder in folders if folder is not None]
-
-
-_OF_A_TASK = (
-    "layer",
-    "pooling",
-    "max_length",
-    "neighbours",
-    "margin",
-    "duplicates",
-    "threshold",
-    "dtype",
-    "backend",
-)
-"""Fields of a signature in which the tasks behind an average over tasks differ."""
 
 
 def _trained(step: Step) -> Iterable[Step]:

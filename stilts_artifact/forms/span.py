@@ -252,6 +252,7 @@ def _require_gold(path: Path, question: str, texts: Sequence[str], before: Colle
 
 
 def _json(path: Path) -> Any:
+    # Not parse_json: an answer may hold half a UTF-16 pair, which that refuses.
     text = read_text(path)
     try:
         return json.loads(text, object_pairs_hook=lambda items: _distinct(path, items))
@@ -259,6 +260,8 @@ def _json(path: Path) -> Any:
         raise DataError("not json", where=f"{path}:{error.lineno}", got=error.msg) from error
     except RecursionError as error:
         raise DataError("not json", where=f"{path}:1", got="nested too deeply") from error
+    except ValueError as error:  # An integer of more digits than Python converts.
+        raise DataError("not json", where=f"{path}:1", got=str(error).partition(";")[0]) from error
 
 
 def _distinct(path: Path, items: list[tuple[str, Any]]) -> dict[str, Any]:

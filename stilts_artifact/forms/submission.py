@@ -21,6 +21,7 @@ from stilts_artifact.errors import DataError
 
 Suffix = Literal[".tsv", ".json"]
 
+_MOST_DIGITS = 9
 MAKE_AGAIN = "write the predictions again from these very labels' examples"
 
 
@@ -52,7 +53,8 @@ def read_indices(path: Path) -> list[int]:
     """One 0-based number a line."""
     lines = read_lines(path)
     for number, line in enumerate(lines, 1):
-        if not (line.isascii() and line.isdecimal()):
+        # Longer numbers name no line, and int() refuses those of thousands of digits.
+        if not (line.isascii() and line.isdecimal() and len(line) <= _MOST_DIGITS):
             raise DataError(
                 "not a line number",
                 where=f"{path}:{number}",

@@ -51,6 +51,8 @@ class Column:
     @property
     def metric_name(self) -> str:
         """What signatures call its metric."""
+        if self.is_average:
+            return "mean"
         name = form_of(self.tasks[0]).metric_name(self.tasks[0])
         return name if self.metric == "score" else f"{name}:{self.metric}"
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from stilts_artifact.benchmark.experiments import NONE
+from stilts_artifact.checking.judge import joint_verdict
 from stilts_artifact.checking.results import CellRecord, ClaimRecord, Results, RowRecord
 from stilts_artifact.domain.cells import Verdict
 from stilts_artifact.reporting.comparison import (
@@ -28,14 +29,14 @@ from stilts_artifact.reporting.layout import (
     flagged,
     row_titles,
 )
-from stilts_artifact.reporting.runs import Run, overall_verdict
+from stilts_artifact.reporting.runs import Run
 
 _SPECIAL = re.compile(r"([\\`*_\[\]|#~])")
 
 
 def render_markdown(runs: Sequence[Run]) -> str:
     """The report of some runs; the same runs give the same text."""
-    verdict = overall_verdict([run.results.verdict for run in runs])
+    verdict = joint_verdict(run.results.verdict for run in runs)
     parts = ["# Reproduction report", f"Verdict: **{verdict}**"]
     for run in runs:
         parts += list(_table(run))

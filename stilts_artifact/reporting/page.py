@@ -10,6 +10,7 @@ import jinja2
 
 from stilts_artifact import __version__
 from stilts_artifact.checking.claims import Claim, Claims
+from stilts_artifact.checking.judge import joint_verdict
 from stilts_artifact.checking.results import CellRecord, ClaimRecord
 from stilts_artifact.config.load import load_scale
 from stilts_artifact.domain.cells import Verdict
@@ -24,7 +25,7 @@ from stilts_artifact.reporting.layout import (
     flagged,
     row_titles,
 )
-from stilts_artifact.reporting.runs import Run, overall_verdict
+from stilts_artifact.reporting.runs import Run
 
 VERDICT_WORDS: Mapping[Verdict, tuple[str, str]] = {
     Verdict.REPRODUCED: ("✓", "Reproduced"),
@@ -51,7 +52,7 @@ def render_page(runs: Sequence[Run], claims: Claims | None = None) -> str:
     return template.render(
         runs=runs,
         tables=[_table(run) for run in runs],
-        verdict=overall_verdict([run.results.verdict for run in runs]),
+        verdict=joint_verdict(run.results.verdict for run in runs),
         evidence=evidence,
         stamps=list(dict.fromkeys(run.results.stamp for run in runs)),
         claims=[claim for run in runs for claim in run.results.claims],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -90,17 +90,3 @@ def count_examples(results: Results, folder: Path) -> Examples:
                 gold = form_of(task).read_gold(task, language, path)
                 sizes[task.name, language] = gold.examples
     return sizes
-
-
-def overall_verdict(verdicts: Sequence[Verdict]) -> Verdict:
-    """The verdict on several tables: reproduced only if all are.
-
-    Example:
-        >>> str(overall_verdict([Verdict.REPRODUCED, Verdict.INCONCLUSIVE]))
-        'INCONCLUSIVE'
-        >>> str(overall_verdict([]))
-        'INCONCLUSIVE'
-    """
-    if Verdict.NOT_REPRODUCED in verdicts:
-        return Verdict.NOT_REPRODUCED
-    return Verdict.REPRODUCED if set(verdicts) == {Verdict.REPRODUCED} else Verdict.INCONCLUSIVE

@@ -85,14 +85,17 @@ def test_every_source_is_read_back_as_it_was(paper: Path) -> None:
         ("mnli,xnli", "80.1", "page\n5", "needs its source"),
         ("mnli,xnli", "80.1", "x" * 501, "needs its source"),
         ("none,bucc2018", "71.4", SOURCE, "has another value"),
+        ("none,bucc2018", "71.50", SOURCE, "decimals"),
     ],
 )
+@pytest.mark.parametrize("as_printed", [False, True])
 def test_a_wrong_entry_is_refused_and_nothing_is_written(
-    paper: Path, cell: str, printed: str, source: str, fault: str
+    paper: Path, cell: str, printed: str, source: str, fault: str, as_printed: bool
 ) -> None:
     path = paper / "table2.yaml"
+    entries = [entry("mnli,pawsx", "85.0"), entry(cell, printed, source)]
     with pytest.raises(ConfigError, match=fault):
-        enter(path, [entry("mnli,pawsx", "85.0"), entry(cell, printed, source)])
+        enter(path, entries, as_printed=as_printed)
     assert not (paper / ENTERED).exists()
     verify_sums(paper.parent)
 

@@ -317,3 +317,6 @@ def test_exit_codes_of_verdicts() -> None:
     assert exit_code([Verdict.REPRODUCED, Verdict.REPRODUCED]) == 0
     assert exit_code([Verdict.REPRODUCED, Verdict.INCONCLUSIVE]) == 6
     assert exit_code([Verdict.INCONCLUSIVE, Verdict.NOT_REPRODUCED]) == 1
+    # As everywhere: what nobody can check decides nothing, and alone is no pass.
+    assert exit_code([Verdict.REPRODUCED, Verdict.NOT_CHECKABLE]) == 0
+    assert exit_code([Verdict.NOT_CHECKABLE]) == 6

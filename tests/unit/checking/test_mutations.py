@@ -185,6 +185,7 @@ MUTATIONS: dict[str, Callable[[Cell, list[Cell]], None]] = {
     "infinite": change(value=float("inf")),
     "seeds": seeds_of_another,
     "stale scale": edit_signature("scale:mini", "scale:base"),
+    "another metric": edit_signature("|metric:", "|metric:half-of-"),
     "stale metric": edit_signature("mv:xtreme-838c13b", "mv:xtreme-0000000"),
     "stale seeds": edit_signature("|seed:", "|seed:7+"),
     "stale languages": edit_signature("|lang:", "|lang:qab+"),

@@ -54,6 +54,15 @@ def test_one_edited_digit_is_noticed(root: Path) -> None:
         verify_sums(root)
 
 
+def test_a_link_to_an_edited_copy_elsewhere_is_noticed(root: Path, tmp_path: Path) -> None:
+    path, copy = root / "paper" / "table2.yaml", tmp_path / "table2.yaml"
+    copy.write_bytes(path.read_bytes().replace(b"71.5", b"71.6", 1))
+    path.unlink()
+    path.symlink_to(copy)
+    with pytest.raises(IntegrityError, match=r"table2\.yaml"):
+        read_protected(path)
+
+
 def test_a_file_without_a_sum_is_refused(root: Path) -> None:
     path = root / "mini" / "new.yaml"
     path.write_text("a: 1\n")

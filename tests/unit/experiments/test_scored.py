@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from stilts_artifact.benchmark.experiments import EXPERIMENTS, Experiment, row_named, rows, targets
-from stilts_artifact.domain.cells import Measurement
-from stilts_artifact.domain.tasks import Part, Source
-from stilts_artifact.errors import ArtifactError, ConfigError, ResourceError
+from stilts_artifact.domain.cells import CellKey, Measurement
+from stilts_artifact.domain.tasks import Benchmark, Part, Source
+from stilts_artifact.errors import ConfigError, ResourceError
+from stilts_artifact.experiments import scored
 from stilts_artifact.experiments.scored import (
     Executed,
     RunKey,
@@ -26,6 +27,7 @@ from stilts_artifact.experiments.scored import (
 from stilts_artifact.experiments.session import Session
 from stilts_artifact.experiments.steps import StepBuilder
 from stilts_artifact.files import plain_files
+from stilts_artifact.metrics.tables import CellValue, table_columns
 from tests.unit.experiments.conftest import MINI, nothing_missing
 
 TASKS = {task.name: task for task in targets(MINI)}
@@ -156,8 +158,8 @@ def executed(
 
 def measured(session: Session, builder: StepBuilder, done: Executed) -> dict[str, Measurement]:
     """The cells of the untrained row by their place."""
-    scored = Scored(session, builder, wanted_cells(MINI, session.experiment, []))
-    cells = scored.measure(done, [row_record(NONE)], []).cells
+    table = Scored(session, builder, wanted_cells(MINI, session.experiment, []))
+    cells = table.measure(done, [row_record(NONE)], []).cells
     return {str(cell.key): cell for cell in cells}
 
 
@@ -207,6 +209,18 @@ def test_signatures_say_what_the_steps_report(
         assert "rev:rrrrrrrrrrrr" in signature and "scale:mini" in signature
 
 
+def values_everywhere(
+    _: Path, benchmark: Benchmark, experiment: Experiment, rows: Sequence[str], seeds: Sequence[int]
+) -> dict[CellKey, CellValue]:
+    """Fifty points in every cell."""
+    return {
+        CellKey(row, column.name, language): CellValue(50.0, (50.0,) * len(seeds), 10)
+        for row in rows
+        for column in table_columns(benchmark, experiment)
+        for language in (None, *(() if column.is_average else column.languages(experiment)))
+    }
+
+
 def test_seeds_that_computed_different_things_are_not_averaged(
     session: Session, builder: StepBuilder, tmp_path: Path
 ) -> None:
@@ -215,5 +229,12 @@ def test_seeds_that_computed_different_things_are_not_averaged(
         RunKey("none", 1, "xnli"): reporting(tmp_path / "one", "xnli", dtype="float32"),
         RunKey("none", 2, "xnli"): reporting(tmp_path / "two", "xnli", dtype="bfloat16"),
     }
-    with pytest.raises(ArtifactError, match="dtype differs"):
-        measured(replace(session, scale=two), builder, executed(predictions=runs))
+    done = executed(predictions=runs)
+    # As if both seeds had scored: only what is refused is without a value.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(scored, "table_values", values_everywhere)
+        cells = measured(replace(session, scale=two), builder, done)
+    refused = {place for place, cell in cells.items() if cell.value is None}
+    languages = {f"none/xnli/{code}" for code in MINI.tasks["xnli"].languages}
+    assert refused == {"none/xnli", "none/average"} | languages
+    assert all("dtype differs" in (cells[place].reason or "") for place in refused)
