@@ -24,7 +24,15 @@ IGNORED = -100
 """Label of a position that has none; torch's cross entropy skips it."""
 
 
-class ClassificationHead(nn.Module):
+class Head(nn.Module):
+    """What all heads share."""
+
+    def without_padding(self, scores: torch.Tensor, padding: torch.Tensor) -> torch.Tensor:
+        """Scores to which padding, bool [rows, length], makes no difference; most never read it."""
+        return scores
+
+
+class ClassificationHead(Head):
     """Dropout, dense, tanh, dropout, dense on the pooler's output: one score for each label."""
 
     def __init__(self, config: EncoderConfig, labels: int) -> None:
@@ -59,7 +67,7 @@ class ChoiceHead(ClassificationHead):
         return super().forward(encoded).view(-1, self.choices)
 
 
-class TaggingHead(nn.Module):
+class TaggingHead(Head):
     """Dropout and dense on every token."""
 
     def __init__(self, config: EncoderConfig, labels: int) -> None:
@@ -86,7 +94,7 @@ class TaggingHead(nn.Module):
         )
 
 
-class SpanHead(nn.Module):
+class SpanHead(Head):
     """Dense on every token: scores of being the first and the last token of the answer."""
 
     def __init__(self, config: EncoderConfig) -> None:
@@ -101,6 +109,11 @@ class SpanHead(nn.Module):
         )  # [rows, length, 2] -> [rows, 2, length]
         return scores
 
+    def without_padding(self, scores: torch.Tensor, padding: torch.Tensor) -> torch.Tensor:
+        """Scores that let no answer lie in the padding: the loss would depend on its length."""
+        # [rows, length] -> [rows, 1, length], against scores [rows, 2, length]
+        return scores.masked_fill(padding[:, None], float("-inf"))
+
     def loss(self, scores: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """Mean cross entropy of start and end; ``labels`` int64 [rows, 2], token positions."""
         # The classes are the positions of a row: [rows, 2, length] -> [rows, length].
@@ -109,7 +122,7 @@ class SpanHead(nn.Module):
         return (start + end) / 2
 
 
-class MaskedLanguageHead(nn.Module):
+class MaskedLanguageHead(Head):
     """Dense, gelu, layer norm, and the input embeddings as output weights.
 
     Parameter names are those of transformers.

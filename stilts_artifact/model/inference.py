@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
+from stilts_artifact.config.schema import Dtype
 from stilts_artifact.model.batching import pad, token_batches
 from stilts_artifact.model.tokenizer import PAD
 
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from stilts_artifact.model.heads import TaskHead
     from stilts_artifact.model.loading import EncoderModel
     from stilts_artifact.model.prepared import Prepared
-
-Dtype = Literal["bfloat16", "float32"]
 
 TOKENS: Mapping[str, int] = MappingProxyType({"cpu": 2048, "cuda": 16_384})
 """Padded tokens of a batch.
@@ -56,7 +55,7 @@ def outputs(
     device = encoder.device.type
     budget = TOKENS[device] if tokens is None else tokens
     found: list[Any] = [None] * len(examples)
-    with torch.inference_mode(), _precision(device, computed_dtype(device, dtype)):
+    with torch.inference_mode(), precision(device, dtype):
         # All choices of an example stay in one batch: its length is that of all its rows.
         for batch in token_batches([max(map(len, rows)) * len(rows) for rows in examples], budget):
             # [rows, length], where rows are examples x choices
@@ -67,9 +66,10 @@ def outputs(
     return found
 
 
-def _precision(device: str, dtype: Dtype) -> AbstractContextManager[Any]:
+def precision(device: str, dtype: Dtype) -> AbstractContextManager[Any]:
+    """Compute products as :func:`computed_dtype` says; weights and their updates stay float32."""
     import torch
 
-    if dtype == "float32":
+    if computed_dtype(device, dtype) == "float32":
         return nullcontext()
     return torch.autocast(device, dtype=torch.bfloat16)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, cast
@@ -23,6 +25,10 @@ class Development(Protocol):
     def floor(self) -> float:
         """Points for always giving the commonest answer."""
 
+    @property
+    def digest(self) -> str:
+        """Names the data: they decide which weights are kept."""
+
     def score(self, encoder: EncoderModel, head: Head) -> float:
         """Points of a model in evaluation mode."""
 
@@ -39,6 +45,12 @@ class PreparedDevelopment:
     prepared: Prepared
     dtype: Dtype
     floor: float
+
+    @property
+    def digest(self) -> str:
+        """Sha256 of everything in it."""
+        content = [self.prepared.features.to_dict(), self.prepared.examples.to_dict()]
+        return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
     def score(self, encoder: EncoderModel, head: Head) -> float:
         """Points of a model in evaluation mode."""

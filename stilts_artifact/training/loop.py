@@ -1,8 +1,9 @@
 """The training loop: a task, a mixture of tasks, masked language modelling, or all of it together.
 
 One step is one optimiser step on the examples that the schedule names, however many micro-batches
-the memory needs for them. Everything random is a function of seed and step, so that a run which was
-killed resumes from its last checkpoint and ends, on a CPU, with the same bits.
+the device takes them in; only dropout is drawn anew for another cut. Everything random is a
+function of seed, step and cut, so that a run which was killed resumes from its last checkpoint and
+ends, on a CPU, with the same bits.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import torch
 from stilts_artifact.config.schema import TrainingConfig
 from stilts_artifact.errors import ResourceError
 from stilts_artifact.files import remove_orphans
+from stilts_artifact.model.inference import precision
 from stilts_artifact.training.batches import MicroBatch
 from stilts_artifact.training.checkpoints import Checkpointing
 from stilts_artifact.training.determinism import THREADS, derived_seed, fixed_arithmetic
@@ -161,12 +163,11 @@ def _optimise(
     The loss stays there: reading it would make the CPU wait for the GPU at every step.
     """
     config, model, optimizer = state.config, state.model, state.optimizer
-    kind = state.device.type
     # Dropout of a seed of the step's own: a resumed run draws what the killed one would have drawn.
     torch.manual_seed(derived_seed(config.seed, "step", step))
     total = torch.zeros((), device=state.device)
     for batch in batches:
-        with torch.autocast(kind, torch.bfloat16, enabled=_is_mixed(kind, config)):
+        with precision(state.device.type, config.dtype):
             loss = model(task, batch) * batch.weight
         # Gradients add up, and the weights make their sum the gradient of the step's mean loss.
         loss.backward()
@@ -180,11 +181,6 @@ def _optimise(
     # To none, not to zero: AdamW then leaves the heads alone that the next step does not use.
     optimizer.zero_grad(set_to_none=True)
     return total
-
-
-def _is_mixed(device: str, config: TrainingConfig) -> bool:
-    """Whether products are computed in bfloat16; the weights and their updates stay in float32."""
-    return device == "cuda" and config.dtype == "bfloat16"
 
 
 def _look_at(losses: Losses, state: TrainingState, progress: Progress) -> None:

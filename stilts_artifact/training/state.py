@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import nn
@@ -16,7 +16,8 @@ from stilts_artifact.config.schema import TrainingConfig
 from stilts_artifact.domain.tasks import TaskForm
 from stilts_artifact.errors import ConfigError, IntegrityError
 from stilts_artifact.model.forms import task_head
-from stilts_artifact.model.heads import MaskedLanguageHead, SpanHead, TaskHead
+from stilts_artifact.model.heads import MaskedLanguageHead, TaskHead
+from stilts_artifact.model.inference import computed_dtype
 from stilts_artifact.model.tokenizer import PAD
 from stilts_artifact.model.weights import State, fill
 from stilts_artifact.training.batches import (
@@ -92,20 +93,13 @@ class MultiTaskModel(nn.Module):
         ids = batch.input_ids.to(device, non_blocking=True)
         targets = batch.targets.to(device, non_blocking=True)
         encoded = self.encoder(input_ids=ids, attention_mask=(ids != PAD).long())
-        head = self.heads[task]
+        head = cast("Head", self.heads[task])
         if batch.chosen is not None:
             # Only hidden tokens are scored: [rows, length, hidden] -> [chosen, hidden].
             scores = head(encoded.last_hidden_state[batch.chosen.to(device, non_blocking=True)])
         else:
             scores = head(encoded)
-        if isinstance(head, SpanHead):
-            # An answer never lies in the padding: without this, the loss would depend on how much
-            # of it there is.
-            # [rows, length] -> [rows, 1, length], against scores [rows, 2, length]
-            scores = scores.masked_fill((ids == PAD)[:, None], float("-inf"))
-        # Every head has a loss, which torch.nn.Module does not say.
-        loss: torch.Tensor = head.loss(scores.float(), targets)  # type: ignore[operator]
-        return loss
+        return head.loss(head.without_padding(scores, ids == PAD).float(), targets)
 
 
 def fresh_head(
@@ -247,7 +241,7 @@ class TrainingState:
         self.optimizer = adamw(self.model, config)
         self.history = History(self.schedule.steps, config.patience)
         self.done = 0
-        self.key = _key(tasks, config, origin)
+        self.key = _key(tasks, config, origin, device)
         self._best: State | None = None
 
     @property
@@ -322,12 +316,20 @@ def _copy(state: State) -> State:
     return {name: tensor.detach().to("cpu", copy=True) for name, tensor in state.items()}
 
 
-def _key(tasks: Sequence[TrainingTask], config: TrainingConfig, origin: str) -> str:
+def _key(tasks: Sequence[TrainingTask], config: TrainingConfig, origin: str, device: str) -> str:
     content = {
         "origin": origin,
         "config": config.model_dump(),
+        # A checkpoint of a CPU, taken up by a GPU, would end in weights that no machine repeats.
+        "arithmetic": [device, computed_dtype(device, config.dtype), *FITS[device]],
         "tasks": [
-            asdict(task.share) | {"rows": task.rows.digest, "masking": str(task.masking)}
+            asdict(task.share)
+            | {
+                "rows": task.rows.digest,
+                "masking": str(task.masking),
+                "head": repr(task.head),
+                "development": task.development and task.development.digest,
+            }
             for task in tasks
         ],
     }

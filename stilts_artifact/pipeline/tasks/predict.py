@@ -159,6 +159,7 @@ def sentence_encoder(folder: Path, options: RetrievalOptions, work: Path) -> Sen
     """
     import torch
 
+    from stilts_artifact.model.inference import computed_dtype
     from stilts_artifact.model.loading import load_encoder
     from stilts_artifact.retrieval.encode import Batching, TransformerSentences, View
     from stilts_artifact.retrieval.transformer import wrap_transformer
@@ -170,7 +171,7 @@ def sentence_encoder(folder: Path, options: RetrievalOptions, work: Path) -> Sen
         loaded.model,
         loaded.tokenizer,
         deepest=options.layer,
-        dtype="float32" if device == "cpu" else options.dtype,
+        dtype=computed_dtype(device, options.dtype),
         device=device,
     )
     view = View(layer=options.layer, pooling=options.pooling)

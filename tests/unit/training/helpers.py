@@ -27,6 +27,7 @@ class Scripted:
 
     scores: list[float]
     floor: float = 0.0
+    digest: str = "scripted"
     seen: list[str] = field(default_factory=list)
 
     def score(self, encoder: Any, head: Any) -> float:

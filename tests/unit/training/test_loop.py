@@ -354,9 +354,12 @@ def test_a_checkpoint_of_other_data_or_settings_is_not_taken_up(
 ) -> None:
     monkeypatch.setattr(loop, "FLUSH", 1)
 
-    def attempt(work: Path, progress: Any, data: int = 0, **how: Any) -> None:
+    def attempt(
+        work: Path, progress: Any, data: int = 0, judge: Scripted | None = None, **how: Any
+    ) -> None:
         encoder = tiny_encoder()
         task = task_of(encoder, TaskForm.PAIR, rows=rows_of(TaskForm.PAIR, 40, data))
+        task = replace(task, development=judge)
         run(encoder, [task], work, progress=progress, checkpoint_every=2, **how)
 
     with pytest.raises(Killed):
@@ -367,10 +370,52 @@ def test_a_checkpoint_of_other_data_or_settings_is_not_taken_up(
         recorder = Recorder()
         attempt(Path(shutil.copytree(tmp_path / "a", tmp_path / str(number))), recorder, **how)
         assert recorder.notes == []
+    # Another cut draws another dropout, and other development data keep other weights.
+    with monkeypatch.context() as patch:
+        patch.setitem(FITS, "cpu", FITS["cpu"]._replace(tokens=99))
+        recorder = Recorder()
+        attempt(Path(shutil.copytree(tmp_path / "a", tmp_path / "cut")), recorder)
+        assert recorder.notes == []
     recorder = Recorder()
-    monkeypatch.setitem(FITS, "cpu", FITS["cpu"]._replace(tokens=99))
+    attempt(
+        Path(shutil.copytree(tmp_path / "a", tmp_path / "judged")), recorder, judge=Scripted([1.0])
+    )
+    assert recorder.notes == []
+    recorder = Recorder()
     attempt(tmp_path / "a", recorder)
     assert recorder.notes == ["resumed at step 4 of 5"]
+
+
+def test_products_in_bfloat16_leave_losses_gradients_and_weights_in_float32(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a GPU: there, and only there, a scale's bfloat16 is what is computed in."""
+    seen: dict[str, set[torch.dtype]] = {"hidden": set(), "loss": set()}
+
+    def trained(work: Path) -> dict[str, torch.Tensor]:
+        encoder = tiny_encoder()
+        task = task_of(encoder, TaskForm.PAIR, count=32)
+        encoder.encoder.layer[0].output.dense.register_forward_hook(
+            lambda _, __, made: seen["hidden"].add(made.dtype)
+        )
+        loss = task.head.loss
+        monkeypatch.setattr(
+            task.head,
+            "loss",
+            lambda scores, labels: seen["loss"].add(scores.dtype) or loss(scores, labels),
+        )
+        run(encoder, [task], work, dtype="bfloat16")
+        assert {weight.dtype for weight in encoder.parameters()} == {torch.float32}
+        return {name: value.clone() for name, value in encoder.state_dict().items()}
+
+    on_cpu = trained(tmp_path / "cpu")
+    assert seen == {"hidden": {torch.float32}, "loss": {torch.float32}}
+    monkeypatch.setattr("stilts_artifact.model.inference.computed_dtype", lambda _, asked: asked)
+    mixed = trained(tmp_path / "gpu")
+    assert seen == {"hidden": {torch.float32, torch.bfloat16}, "loss": {torch.float32}}
+    name = "encoder.layer.0.output.dense.weight"
+    assert not torch.equal(on_cpu[name], mixed[name])
+    assert torch.allclose(on_cpu[name], mixed[name], atol=0.02)
 
 
 def test_a_work_folder_that_cannot_be_made_is_a_resource_error(tmp_path: Path) -> None:
