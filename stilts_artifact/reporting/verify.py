@@ -17,7 +17,7 @@ from stilts_artifact.checking.claims import claims_path, load_claims
 from stilts_artifact.checking.recheck import recheck
 from stilts_artifact.checking.results import Results, load_results, results_files
 from stilts_artifact.domain.cells import Verdict
-from stilts_artifact.errors import DataError, IntegrityError
+from stilts_artifact.errors import DataError, IntegrityError, MissingDataError
 from stilts_artifact.reporting.crate import EXPECTED, PAGE, RESULTS, expected_files, is_label
 from stilts_artifact.reporting.packing import is_plain, unpack
 from stilts_artifact.reporting.page import render_page
@@ -84,7 +84,11 @@ def verify_crate(path: Path, labels: Path | None = None) -> Verification:
     with tempfile.TemporaryDirectory(prefix="stilts-artifact-verify-") as scratch:
         folder = Path(scratch)
         sums = unpack(path, folder)
-        tables = tuple(_verify(file, labels) for file in results_files(folder / RESULTS))
+        try:
+            files = results_files(folder / RESULTS)
+        except MissingDataError as error:
+            raise DataError("a crate without results", where=str(path)) from error
+        tables = tuple(_verify(file, labels) for file in files)
         notes = [*_other_standards(sums), *_notes(tables)]
         # Without all labels the page cannot be made again, and a difference would say nothing.
         if not any(table.missing for table in tables):

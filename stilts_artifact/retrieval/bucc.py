@@ -14,14 +14,13 @@ from stilts_artifact.domain.examples import ComparableCorpus
 from stilts_artifact.domain.signature import Signature
 from stilts_artifact.domain.tasks import Split
 from stilts_artifact.errors import ConfigError
+from stilts_artifact.forms import MINING
 from stilts_artifact.metrics import METRIC_VERSION
 from stilts_artifact.metrics.ratios import precision_recall_f1
 from stilts_artifact.retrieval.encode import Ran, SentenceEncoder, sign
 from stilts_artifact.retrieval.knn import Search
 from stilts_artifact.retrieval.mine import Duplicates, Mining, distinct, expand, mine
 from stilts_artifact.retrieval.vectors import Float64
-
-METRIC = "pair-f1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,7 +278,7 @@ def score_bucc(
         task="bucc2018",
         split=split,
         language=language,
-        metric=METRIC,
+        metric=MINING.metric,
         metric_version=METRIC_VERSION,
         scale=scale,
     )

@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from stilts_artifact.domain.examples import SentencePair
 from stilts_artifact.domain.signature import Signature
 from stilts_artifact.domain.tasks import Split
+from stilts_artifact.forms import SEARCH
 from stilts_artifact.forms.search import english_order
 from stilts_artifact.metrics import METRIC_VERSION
 from stilts_artifact.metrics.ratios import accuracy, accuracy_counts
 from stilts_artifact.retrieval.encode import Ran, SentenceEncoder, sign
 from stilts_artifact.retrieval.knn import Search, nearest
-
-METRIC = "accuracy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +89,7 @@ def score_tatoeba(
         task="tatoeba",
         split=Split.TEST,
         language=language,
-        metric=METRIC,
+        metric=SEARCH.metric,
         metric_version=METRIC_VERSION,
         scale=scale,
     )

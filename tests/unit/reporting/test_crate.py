@@ -118,6 +118,13 @@ def test_a_changed_score_is_not_reproduced(crate: Path) -> None:
     assert any("mnli/xnli" in note for note in found.notes)
 
 
+def test_a_crate_without_results_is_named_and_not_where_it_was_unpacked(crate: Path) -> None:
+    empty = repack(crate, lambda folder: shutil.rmtree(folder / RESULTS))
+    with pytest.raises(DataError, match="without results") as caught:
+        verify_crate(empty)
+    assert caught.value.where == str(crate)
+
+
 def test_an_edited_page_is_noticed(crate: Path) -> None:
     found = verify_crate(
         repack(crate, lambda folder: (folder / "report.html").write_text("<p>All is well."))

@@ -156,6 +156,19 @@ def test_a_fast_count_that_goes_wrong_is_caught_where_names_are_published(
     assert (caught.value.where, caught.value.expected) == (str(file), "100.0")
 
 
+def test_chunks_of_the_bootstrap_that_go_wrong_are_caught_too(
+    tokenizer: PreTrainedTokenizerFast, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task, gold = MINI.tasks["panx"], [["B-LOC", "O", "B-PER"], ["B-LOC"]]
+    prepared = tagged(tokenizer, tmp_path / "data", "panx", NAMES, gold)
+    file = TAGGING.write_predictions(tmp_path, task, "qaa", "dev", gold)
+    monkeypatch.setattr(
+        "stilts_artifact.forms.tagging.chunk_counts", lambda *_: np.array([[1.0, 2, 2], [1, 1, 1]])
+    )
+    with pytest.raises(IntegrityError, match="not seqeval's"):
+        prepared.trained_form.confirm(task, prepared, gold, file)
+
+
 def test_seqeval_has_no_say_in_other_tags(
     tokenizer: PreTrainedTokenizerFast, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
