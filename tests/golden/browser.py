@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -28,7 +29,9 @@ OPTIONS = [
 
 
 def missing_program() -> str | None:
-    """Why there can be no browser here, ``None`` if there can."""
+    """Why there can be no browser here, ``None`` if there can; CI has promised one."""
+    if os.environ.get("CI") == "true":
+        return None
     for name in ("chromium", "chromedriver"):
         if shutil.which(name) is None:
             return f"no {name} on this machine; .ci/chromium.sh installs it"
