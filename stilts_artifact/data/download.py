@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 from stilts_artifact.data.receive import (
     AttemptEnd,
@@ -16,15 +16,12 @@ from stilts_artifact.data.receive import (
     Progress,
     Receiver,
     Silent,
-    open_session,
 )
 from stilts_artifact.data.store import FileStore, Incoming, IncomingLostError
+from stilts_artifact.data.transport import Line
 from stilts_artifact.domain.tasks import Source
 from stilts_artifact.errors import ArtifactError, IntegrityError, MissingDataError
 from stilts_artifact.files import describe_sums
-
-if TYPE_CHECKING:
-    import requests
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +33,7 @@ class Attempt:
     happened: str
 
     def __str__(self) -> str:
-        return f"{_without_password(self.url)}: {self.happened}"
+        return f"{without_password(self.url)}: {self.happened}"
 
 
 class Downloader:
@@ -48,13 +45,13 @@ class Downloader:
         self._store = store
         self._patience = patience or Patience()
         self._progress = progress or Silent()
-        self._session: requests.Session | None = None
+        self._line: Line | None = None
         self._silent_hosts: set[str] = set()
 
     def close(self) -> None:
         """Close the connections."""
-        if self._session is not None:
-            self._session.close()
+        if self._line is not None:
+            self._line.close()
 
     def download(self, source: Source, urls: Sequence[str]) -> Path:
         """Bring a pinned source into the store from the first of ``urls`` that has its bytes.
@@ -67,9 +64,9 @@ class Downloader:
             IntegrityError: the addresses that have such a file have other bytes.
             ResourceError: the disk is full or refuses.
         """
-        self._session = self._session or open_session()
+        self._line = self._line or Line(self._patience.connect, self._patience.stall)
         incoming = self._store.resume(source)
-        receiver = Receiver(self._session, source.bytes or 0, self._patience, self._progress)
+        receiver = Receiver(self._line, source.bytes or 0, self._patience, self._progress)
         transfer = _Transfer(source, self._store, receiver, incoming)
         self._progress.start(source.name, receiver.size)
         self._progress.advance(incoming.size)
@@ -168,7 +165,6 @@ def _failure(source: Source, attempts: Sequence[Attempt]) -> ArtifactError:
     )
 
 
-def _without_password(url: str) -> str:
-    """The address without the user and password that a mirror's may carry."""
-    parts = urlsplit(url)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+def without_password(url: str) -> str:
+    """An address as messages show it, even a malformed one: no user, password or query."""
+    return re.sub(r"\?.*", "?...", re.sub(r"//.*@", "//", url, flags=re.DOTALL), flags=re.DOTALL)

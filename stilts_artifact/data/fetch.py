@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from urllib.parse import quote, urlsplit
 
-from stilts_artifact.data.download import Downloader
+from stilts_artifact.data.download import Downloader, without_password
 from stilts_artifact.data.library import Library
 from stilts_artifact.data.receive import Progress, Silent
 from stilts_artifact.domain.tasks import Benchmark, Source
@@ -105,10 +105,13 @@ def fetch(
         ConfigError: a mirror that is not an http or https URL.
     """
     for mirror in mirrors:
-        if urlsplit(mirror).scheme not in ("http", "https"):
-            fix = "for a folder on this machine use --data"
+        if not _is_base(mirror):
             raise ConfigError(
-                "a mirror is an http or https URL", where="--mirror", got=mirror, fix=fix
+                "a mirror is an http or https URL",
+                where="--mirror",
+                got=without_password(mirror),
+                expected="https://host/folder, without query or fragment: names are put after it",
+                fix="for a folder on this machine use --data",
             )
     progress = progress or Silent()
     report = FetchReport()
@@ -125,6 +128,18 @@ def fetch(
             else:
                 report.present.append((source.name, how))
     return report
+
+
+def _is_base(mirror: str) -> bool:
+    """Whether names can be put after a URL, and the result be asked for."""
+    try:
+        parts = urlsplit(mirror)
+        reachable = bool(parts.hostname) and parts.port != 0  # a port that is no number raises
+    except ValueError:
+        return False
+    # urlsplit drops line breaks without a word.
+    plain = mirror.isprintable() and not {" ", "?", "#"} & set(mirror)
+    return parts.scheme in ("http", "https") and reachable and plain
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import http.client
 import re
-import time
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
-from stilts_artifact import __version__
 from stilts_artifact.data.store import Incoming
+from stilts_artifact.data.transport import MAX_HEAD, FloodError, Line, RefusedError
 
 if TYPE_CHECKING:
     import requests
 
 _CHUNK = 1 << 18
-_SLOWEST = 1024  # bytes a second; a server below it counts as stalled
+_SAID = 120  # characters of a server's that a message shows
+_NUMBER = "[0-9]{1,18}"  # no file has more bytes, and int() refuses what is much longer
 _BUSY = {408, 425, 429, 500, 502, 503, 504}
 _GONE = {404, 410}
 
@@ -87,22 +87,11 @@ class Patience:
     step: int = 1 << 20
 
 
-def open_session() -> requests.Session:
-    """A session that speaks http and https, asks for the bytes as they are and says who asks."""
-    import requests  # Not at import: the command line must start without it.
-
-    session = requests.Session()
-    session.headers["User-Agent"] = f"stilts-artifact/{__version__}"
-    # Compressed on the way, the bytes would not be those the sha256 was taken of.
-    session.headers["Accept-Encoding"] = "identity"
-    return session
-
-
 @dataclass(frozen=True, slots=True)
 class Receiver:
-    """Requests one file of ``size`` bytes with one session."""
+    """Requests one file of ``size`` bytes over one line."""
 
-    session: requests.Session
+    line: Line
     size: int
     patience: Patience
     progress: Progress
@@ -119,20 +108,24 @@ class Receiver:
 
         before = incoming.size
         headers = {"Range": f"bytes={before}-"} if before else {}
-        waits = (self.patience.connect, self.patience.stall)
-        refused = (
+        unasked = (
             requests.exceptions.InvalidSchema,
             requests.exceptions.MissingSchema,
             requests.exceptions.InvalidURL,
-            requests.exceptions.TooManyRedirects,
         )
         try:
-            with self.session.get(url, headers=headers, stream=True, timeout=waits) as response:
+            with self.line.ask(url, headers) as response:
                 self._check_status(response, incoming)
+                # Chunk lines and trailers come on top. Chunks of a few bytes each, which would
+                # double it, are no honest server's.
+                self.line.meter.expect(2 * (self.size - incoming.size) + MAX_HEAD)
                 self._copy_body(response, incoming)
                 return response.status_code == http.client.PARTIAL_CONTENT
-        except refused as error:
+        except RefusedError as error:
             raise FailedAttempt(AttemptEnd.BROKEN, f"refused: {error}", again=False) from error
+        except unasked as error:  # whose messages repeat the address, with its password
+            happened = "refused: not an address of http or https"
+            raise FailedAttempt(AttemptEnd.BROKEN, happened, again=False) from error
         except (OSError, urllib3.exceptions.HTTPError) as error:  # requests' errors are OSErrors
             raise self._broken(error, incoming) from error
 
@@ -143,6 +136,8 @@ class Receiver:
 
     def _check_status(self, response: requests.Response, incoming: Incoming) -> None:
         code = response.status_code
+        # Never the server's own words: nobody bounds or cleans them.
+        answer = f"HTTP {code} {http.client.responses.get(code, '')}".rstrip()
         if code == http.client.PARTIAL_CONTENT and incoming.size:
             self._check_range(response, incoming)
         elif code == http.client.OK:
@@ -155,21 +150,19 @@ class Receiver:
                 AttemptEnd.BROKEN, f"HTTP {code} to a request it does not answer", again=again
             )
         elif code in _GONE:
-            raise FailedAttempt(AttemptEnd.ABSENT, f"HTTP {code} {response.reason}", again=False)
+            raise FailedAttempt(AttemptEnd.ABSENT, answer, again=False)
         else:
-            raise FailedAttempt(
-                AttemptEnd.BROKEN, f"HTTP {code} {response.reason}", again=code in _BUSY
-            )
+            raise FailedAttempt(AttemptEnd.BROKEN, answer, again=code in _BUSY)
 
     def _check_range(self, response: requests.Response, incoming: Incoming) -> None:
         text = response.headers.get("Content-Range", "")
-        match = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", text.strip())
+        match = re.fullmatch(rf"bytes ({_NUMBER})-{_NUMBER}/({_NUMBER}|\*)", text.strip())
         if match and match[2] not in ("*", str(self.size)):
             happened = f"its file has {int(match[2]):,} bytes instead of {self.size:,}"
             raise FailedAttempt(AttemptEnd.WRONG, happened, again=False)
         if not match or int(match[1]) != incoming.size:
             happened = (
-                f"answered Content-Range {text!r} to a request from byte {incoming.size:,} on"
+                f"answered Content-Range {_cut(text)!r} to a request from byte {incoming.size:,} on"
             )
             self.restart(incoming)
             raise FailedAttempt(AttemptEnd.WRONG, happened, again=True)
@@ -177,14 +170,13 @@ class Receiver:
     def _check_length(self, response: requests.Response) -> None:
         """Refuse a body whose announced length is not the pinned one, before it is downloaded."""
         text = response.headers.get("Content-Length", "")
-        if text.isdecimal() and int(text) != self.size:
+        if re.fullmatch(_NUMBER, text) and int(text) != self.size:
             first = response.raw.read1(64, decode_content=False)
             happened = f"{_kind(response, first)} of {int(text):,} bytes instead of {self.size:,}"
             raise FailedAttempt(AttemptEnd.WRONG, happened, again=False)
 
     def _copy_body(self, response: requests.Response, incoming: Incoming) -> None:
         first = b""
-        since, received = time.monotonic(), 0
         # Not iter_content: it decodes, and it waits for a full chunk, so that a server which sends
         # a byte now and then would never be seen to stall.
         while chunk := response.raw.read1(_CHUNK, decode_content=False):
@@ -195,11 +187,6 @@ class Receiver:
                 raise FailedAttempt(AttemptEnd.WRONG, happened, again=False)
             incoming.write(chunk)
             self.progress.advance(len(chunk))
-            received += len(chunk)
-            if time.monotonic() - since > self.patience.stall:
-                if received < _SLOWEST * self.patience.stall:
-                    raise TimeoutError
-                since, received = time.monotonic(), 0
         if incoming.size < self.size:
             self._end_too_soon(response, incoming, first)
 
@@ -233,18 +220,30 @@ class Receiver:
             return FailedAttempt(
                 AttemptEnd.BROKEN, f"stalled for {self.patience.stall:g} s {so_far}", again=True
             )
+        if isinstance(cause, FloodError):
+            return FailedAttempt(AttemptEnd.BROKEN, f"refused: {cause}", again=False)
+        # It answered, but what no library can read.
+        if not isinstance(cause, OSError):
+            happened = f"no answer in HTTP {so_far}: {_cut(repr(cause))}"
+            return FailedAttempt(AttemptEnd.BROKEN, happened, again=False)
         if isinstance(error, requests.ConnectionError):
-            return FailedAttempt(AttemptEnd.NO_ANSWER, f"no answer: {cause}", again=True)
-        return FailedAttempt(AttemptEnd.BROKEN, f"broken off {so_far}: {cause}", again=True)
+            return FailedAttempt(AttemptEnd.NO_ANSWER, f"no answer: {_cut(cause)}", again=True)
+        return FailedAttempt(AttemptEnd.BROKEN, f"broken off {so_far}: {_cut(cause)}", again=True)
 
 
 def _kind(response: requests.Response, first: bytes) -> str:
     """What a wrong body is, for the message."""
     encoding = response.headers.get("Content-Encoding", "identity")
     if encoding != "identity":
-        return f"a body encoded as {encoding}"
+        return f"a body encoded as {_cut(encoding)}"
     if response.headers.get("Content-Type", "").startswith(
         "text/html"
     ) or first.lstrip().startswith(b"<"):
         return "an HTML page"
     return "a file"
+
+
+def _cut(said: object) -> str:
+    """As much of what a server or a library says as fits a message."""
+    text = str(said)
+    return text if len(text) <= _SAID else f"{text[:_SAID]}..."

@@ -22,6 +22,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.server.requests.append((self.path, self.headers.get("Range")))
+        self.server.passwords.append(self.headers.get("Authorization"))
         answer = self.server.answers.get(self.path, status(404))
         answer(self)
 
@@ -52,7 +53,13 @@ class Handler(BaseHTTPRequestHandler):
 
 
 class FaultServer(ThreadingHTTPServer):
-    """``answers``: path -> behaviour; ``requests``: (path, Range header) of every request."""
+    """A server and what it was asked.
+
+    Attributes:
+        answers: path -> behaviour.
+        requests: (path, Range header) of every request.
+        passwords: the Authorization header of every request.
+    """
 
     daemon_threads = True
     request_queue_size = 64
@@ -61,6 +68,7 @@ class FaultServer(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.answers: dict[str, Answer] = {}
         self.requests: list[tuple[str, str | None]] = []
+        self.passwords: list[str | None] = []
         self.stopped = threading.Event()
         self._thread = threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True)
 
@@ -134,6 +142,58 @@ def status(code: int) -> Answer:
 
 def redirect(location: str) -> Answer:
     return lambda handler: handler.begin(302, Location=location, Content_Length=0)
+
+
+def redirect_by(head: bytes, *, body: bytes = b"") -> Answer:
+    """302 with these header lines as they are, and then ``body`` without an end."""
+
+    def answer(handler: Handler) -> None:
+        handler.wfile.write(b"HTTP/1.1 302 Found\r\n" + head + b"\r\n")
+        while body and not handler.server.stopped.is_set():
+            handler.wfile.write(body)
+        handler.close_connection = True
+
+    return answer
+
+
+def flood(start: bytes, piece: bytes, end: bytes = b"") -> Answer:
+    """Raw bytes: ``start``, then ``piece`` again and again, until the client hangs up.
+
+    Args:
+        end: if any, what follows after so many pieces as make 1 MiB.
+    """
+
+    def answer(handler: Handler) -> None:
+        handler.wfile.write(start)
+        sent = 0
+        while not handler.server.stopped.is_set() and not (end and sent > 1 << 20):
+            handler.wfile.write(piece)
+            sent += len(piece)
+        handler.wfile.write(end)
+        handler.close_connection = True
+
+    return answer
+
+
+def raw(answered: bytes) -> Answer:
+    """These bytes instead of an answer."""
+
+    def answer(handler: Handler) -> None:
+        handler.wfile.write(answered)
+        handler.close_connection = True
+
+    return answer
+
+
+def trickle(start: bytes, pause: float) -> Answer:
+    """``start``, then a byte now and then."""
+
+    def answer(handler: Handler) -> None:
+        handler.wfile.write(start)
+        while not handler.server.stopped.wait(pause):
+            handler.wfile.write(b"x")
+
+    return answer
 
 
 def page(text: bytes, *, chunked: bool = False, media: str = "text/html; charset=utf-8") -> Answer:

@@ -133,11 +133,30 @@ def test_source_without_urls_can_come_from_a_mirror(server: FaultServer, tmp_pat
 
 
 @pytest.mark.parametrize(
-    "mirror", ["file:///tmp", "mirror.example.org", "../folder", "ftp://mirror.example.org"]
+    "mirror",
+    [
+        "file:///tmp",
+        "mirror.example.org",
+        "../folder",
+        "ftp://mirror.example.org",
+        "",
+        "http://",
+        "http:///folder",
+        "http://[::1",
+        "http://user:secret@[::1",
+        "http://user:secret@mirror.example.org:port/",
+        "https://mirror.example.org:99999",
+        "https://mirror.example.org/?token=secret",
+        "https://mirror.example.org/#folder",
+        "https://mirror.example.org/a folder",
+        "https://mirror.example.org/\n",
+        "https://mirror.example.org/\udcff",
+    ],
 )
 def test_mirror_must_be_an_http_url(tmp_path: Path, mirror: str) -> None:
-    with pytest.raises(ConfigError, match="--data"):
+    with pytest.raises(ConfigError, match="--data") as caught:
         fetch([], library_of(tmp_path), mirrors=[mirror])
+    assert "secret" not in str(caught.value)
 
 
 def test_generated_source_with_other_bytes_than_its_pin_is_refused(tmp_path: Path) -> None:
