@@ -6,10 +6,13 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+from numpy.typing import NDArray
 
 from stilts_artifact.config.schema import Dtype
 from stilts_artifact.model.inference import outputs
+from stilts_artifact.training.batches import read_rows
 
 if TYPE_CHECKING:
     from stilts_artifact.model.heads import TaskHead
@@ -28,6 +31,10 @@ class Development(Protocol):
     @property
     def digest(self) -> str:
         """Names the data: they decide which weights are kept."""
+
+    @property
+    def token_ids(self) -> NDArray[Any]:
+        """All that the encoder reads of them, integers [tokens]."""
 
     def score(self, encoder: EncoderModel, head: Head) -> float:
         """Points of a model in evaluation mode."""
@@ -51,6 +58,11 @@ class PreparedDevelopment:
         """Sha256 of everything in it."""
         content = [self.prepared.features.to_dict(), self.prepared.examples.to_dict()]
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+
+    @property
+    def token_ids(self) -> NDArray[Any]:
+        """All that the encoder reads of them, integers [tokens]."""
+        return read_rows(self.prepared.features, "development data").inputs.values
 
     def score(self, encoder: EncoderModel, head: Head) -> float:
         """Points of a model in evaluation mode."""

@@ -25,7 +25,6 @@ from stilts_artifact.training.batches import MicroBatch
 from stilts_artifact.training.checkpoints import Checkpointing
 from stilts_artifact.training.determinism import THREADS, derived_seed, fixed_arithmetic
 from stilts_artifact.training.evaluate import evaluate
-from stilts_artifact.training.schedule import linear_rate
 from stilts_artifact.training.state import Evaluation, TrainingState, TrainingTask
 
 if TYPE_CHECKING:
@@ -116,12 +115,16 @@ def train(
     with fixed_arithmetic(threads), _memory_errors():
         state = TrainingState(encoder, tasks, config, origin, device)
         folder = checkpoints.folder / state.key[:16]
-        _make(folder)
-        remove_orphans(folder)
-        state.resume(folder, progress.note)
-        _run_steps(state, replace(checkpoints, folder=folder), progress)
-        state.load_best()
-        state.model.train(False).to("cpu")
+        try:
+            _make(folder)
+            remove_orphans(folder)
+            state.resume(folder, progress.note)
+            _run_steps(state, replace(checkpoints, folder=folder), progress)
+            state.load_best()
+            state.model.train(False).to("cpu")
+        finally:
+            # Also for a caller who tries again with the same encoder.
+            state.put_embeddings_back()
         state.optimizer.state.clear()
         if device == "cuda":
             # What torch keeps for its next tensors is lost to the searches that this worker may run
@@ -174,9 +177,8 @@ def _optimise(
         total += loss.detach()
     torch.nn.utils.clip_grad_norm_(model.parameters(), config.clip)
     # A function of the step: one of torch's schedulers would have a state to checkpoint.
-    rate = linear_rate(step, state.schedule.steps, config.warmup)
     for group in optimizer.param_groups:
-        group["lr"] = config.learning_rate * rate
+        group["lr"] = state.learning_rate(step)
     optimizer.step()
     # To none, not to zero: AdamW then leaves the heads alone that the next step does not use.
     optimizer.zero_grad(set_to_none=True)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from stilts_artifact.config.schema import TrainingConfig
@@ -36,7 +37,8 @@ from stilts_artifact.training.checkpoints import (
     training_state,
 )
 from stilts_artifact.training.determinism import derived_seed
-from stilts_artifact.training.schedule import Schedule, Share
+from stilts_artifact.training.embeddings import put_back, use_rows
+from stilts_artifact.training.schedule import Schedule, Share, linear_rate
 
 if TYPE_CHECKING:
     from stilts_artifact.model.loading import EncoderModel
@@ -231,6 +233,7 @@ class TrainingState:
     ) -> None:
         self.tasks = tuple(tasks)
         self.config = config
+        self._whole = use_rows(encoder, _token_ids(tasks)) if _reads_rows_only(tasks) else None
         lengths = tuple(task.rows.lengths for task in tasks)
         self.schedule = Schedule(
             tuple(task.share for task in tasks), config.seed, lengths, config.length_pool
@@ -271,6 +274,25 @@ class TrainingState:
         if self._best is not None:
             fill(self.model, self._best, "best weights of the run")
 
+    def put_embeddings_back(self) -> None:
+        """The encoder has its whole embedding matrix again, as old as the weights that it holds."""
+        if self._whole is None:
+            return
+        best = self.history.best
+        steps = range(self.done if best is None else best.step)
+        decay = self.config.weight_decay
+        put_back(
+            self.model.encoder,
+            self._whole,
+            [1 - self.learning_rate(step) * decay for step in steps],
+        )
+        self._whole = None
+
+    def learning_rate(self, step: int) -> float:
+        """Of step ``step``, 0-based."""
+        rate = linear_rate(step, self.schedule.steps, self.config.warmup)
+        return self.config.learning_rate * rate
+
     def collapsed(self) -> list[str]:
         """Tasks that are no better than their floor where the run was best."""
         best = self.history.best
@@ -309,6 +331,22 @@ class TrainingState:
         except (KeyError, TypeError) as error:
             raise IntegrityError("not the state of a run", where=where, got=str(error)) from error
         self._best = best or None
+
+
+def _reads_rows_only(tasks: Sequence[TrainingTask]) -> bool:
+    """Whether only the embeddings of what is read are trained.
+
+    Hidden tokens become words drawn from all, and the language head scores them all.
+    """
+    return all(task.masking is None for task in tasks)
+
+
+def _token_ids(tasks: Sequence[TrainingTask]) -> Iterator[NDArray[Any]]:
+    """All that a run gives to the encoder."""
+    for task in tasks:
+        yield task.rows.inputs.values
+        if task.development is not None:
+            yield task.development.token_ids
 
 
 def _copy(state: State) -> State:

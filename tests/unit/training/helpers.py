@@ -29,6 +29,7 @@ class Scripted:
     floor: float = 0.0
     digest: str = "scripted"
     seen: list[str] = field(default_factory=list)
+    token_ids: Any = field(default_factory=lambda: np.array([], dtype=np.int64))
 
     def score(self, encoder: Any, head: Any) -> float:
         assert not encoder.training

@@ -1,0 +1,85 @@
+"""The rows of the embedding matrix that a run can meet, trained in place of the whole matrix.
+
+XLM-R's 250,002 rows are most of a small encoder, and an optimiser step reads and writes each of
+them with its two moments, though a run on English meets a few thousand. The others get no gradient:
+AdamW only lets them decay, by a factor that depends on the step alone. That is made up for once, at
+the end, with the same products in the same order, so that on a CPU every bit of the encoder is as
+if the whole matrix had been trained.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+from torch.nn import functional
+
+from stilts_artifact.model.tokenizer import PAD
+
+if TYPE_CHECKING:
+    from stilts_artifact.model.loading import EncoderModel
+
+_BLOCK = 1 << 16
+"""Weights that decay together: 256 KiB stay in a core's cache for all steps of a run."""
+
+
+class UsedEmbeddings(nn.Module):
+    """Some rows of an embedding matrix; stands in its place and takes the same token ids.
+
+    Args:
+        whole: the matrix, which stays as it is.
+        used: ids of the rows, int64 [rows], ascending, the padding's among them.
+    """
+
+    positions: torch.Tensor
+
+    def __init__(self, whole: nn.Embedding, used: torch.Tensor) -> None:
+        super().__init__()
+        self.used = used
+        self.weight = nn.Parameter(whole.weight.detach()[used])
+        # An id that is not among the used ones is out of range: an error, never another's row.
+        positions = torch.full((whole.num_embeddings,), len(used))
+        positions[used] = torch.arange(len(used))
+        self.register_buffer("positions", positions, persistent=False)
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        """Vectors of tokens: int64 [...] -> float32 [..., hidden]."""
+        padding = int(self.positions[PAD])
+        return functional.embedding(self.positions[ids], self.weight, padding)
+
+
+def use_rows(encoder: EncoderModel, ids: Iterable[NDArray[Any]]) -> nn.Embedding:
+    """Put the rows of some token ids in the place of an encoder's whole embedding matrix.
+
+    Args:
+        ids: all that the encoder will be given, integers [...]; anything else is an IndexError.
+
+    Returns:
+        The whole matrix, for :func:`put_back`.
+    """
+    whole = encoder.embeddings.word_embeddings
+    used = np.unique(np.concatenate([[PAD], *ids]))
+    rows = UsedEmbeddings(whole, torch.from_numpy(used.astype(np.int64)))
+    encoder.embeddings.word_embeddings = rows  # type: ignore[assignment]  # takes and gives the same
+    return whole
+
+
+def put_back(encoder: EncoderModel, whole: nn.Embedding, decays: Sequence[float]) -> None:
+    """The whole matrix again, as if all of it had been trained.
+
+    Args:
+        whole: what :func:`use_rows` returned.
+        decays: what AdamW multiplies a weight without gradient with, at each of the steps that the
+            used rows went through.
+    """
+    rows = cast("UsedEmbeddings", cast("object", encoder.embeddings.word_embeddings))
+    with torch.no_grad():
+        for block in torch.split(whole.weight.view(-1), _BLOCK):
+            for decay in decays:
+                block.mul_(decay)
+        whole.weight[rows.used] = rows.weight.to(whole.weight.device)
+    encoder.embeddings.word_embeddings = whole

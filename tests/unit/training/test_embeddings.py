@@ -1,0 +1,112 @@
+"""Embeddings that a run never reads cost it nothing, and end as if they had been trained too."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from stilts_artifact.domain.tasks import TaskForm
+from stilts_artifact.model.tokenizer import PAD
+from stilts_artifact.training import state
+from stilts_artifact.training.embeddings import UsedEmbeddings, use_rows
+from tests.recorder import Killed, Recorder
+from tests.unit.training.helpers import (
+    VOCABULARY,
+    Scripted,
+    config,
+    rows_of,
+    run,
+    same,
+    task_of,
+    tiny_encoder,
+    weights,
+)
+
+KINDS = [TaskForm.PAIR, TaskForm.CHOICE, TaskForm.TAGGING, TaskForm.SPAN]
+
+
+def trained(work: Path, *kinds: TaskForm, scores: list[float] | None = None, **how: Any) -> Any:
+    """All weights after a run that reads a few of the words, with AdamW's decay made strong."""
+    encoder = tiny_encoder()
+    tasks = [
+        task_of(encoder, kind, name=f"task-{kind}", rows=rows_of(kind, 8), epochs=8)
+        for kind in kinds
+    ]
+    assert len({id for task in tasks for id in task.rows.inputs.values}) < VOCABULARY
+    if scores is not None:
+        tasks[0] = task_of(
+            encoder,
+            kinds[0],
+            rows=rows_of(kinds[0], 8),
+            epochs=8,
+            development=Scripted(list(scores), token_ids=np.array([5, VOCABULARY - 1])),
+        )
+    run(encoder, tasks, work, weight_decay=0.3, **how)
+    return weights(encoder, tasks)
+
+
+def untrimmed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(state, "_reads_rows_only", lambda tasks: False)
+
+
+@pytest.mark.parametrize("kinds", [*([kind] for kind in KINDS), KINDS])
+def test_embeddings_that_are_never_read_end_with_the_bits_of_a_whole_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kinds: list[TaskForm]
+) -> None:
+    used = trained(tmp_path, *kinds)
+    with monkeypatch.context() as patch:
+        untrimmed(patch)
+        whole = trained(tmp_path, *kinds)
+    assert same(used, whole)
+    fresh = tiny_encoder().state_dict()["embeddings.word_embeddings.weight"]
+    decayed = (used["embeddings.word_embeddings.weight"] != fresh).any(dim=1)
+    assert decayed.tolist() == [row != PAD for row in range(VOCABULARY)]  # padding is all zeros
+
+
+def test_they_are_as_old_as_the_best_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    how: dict[str, Any] = {"scores": [10.0, 30.0, 20.0, 5.0], "evaluate_every": 2}
+    best = trained(tmp_path, TaskForm.PAIR, **how)
+    untrimmed(monkeypatch)
+    assert same(best, trained(tmp_path, TaskForm.PAIR, **how))
+    assert not same(
+        best, trained(tmp_path, TaskForm.PAIR, **how | {"scores": [1.0, 2.0, 3.0, 4.0]})
+    )
+
+
+def test_a_killed_run_takes_its_rows_up_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(Killed):
+        trained(tmp_path, TaskForm.SPAN, checkpoint_every=2, progress=Recorder(5), evaluate_every=1)
+    resumed = trained(tmp_path, TaskForm.SPAN, checkpoint_every=2)
+    untrimmed(monkeypatch)
+    assert same(resumed, trained(tmp_path, TaskForm.SPAN))
+
+
+def test_an_optimiser_step_holds_only_the_rows_that_are_read(tmp_path: Path) -> None:
+    encoder = tiny_encoder()
+    task = task_of(encoder, TaskForm.PAIR, rows=rows_of(TaskForm.PAIR, 3))
+    read = len(np.unique([PAD, *task.rows.inputs.values]))
+    made = state.TrainingState(encoder, [task], config(), "tiny", "cpu")
+    (matrix,) = [
+        tensor
+        for name, tensor in made.model.named_parameters()
+        if name.endswith("word_embeddings.weight")
+    ]
+    assert matrix.shape == (read, 16)
+    made.put_embeddings_back()
+    assert encoder.embeddings.word_embeddings.weight.shape == (VOCABULARY, 16)
+
+
+def test_a_token_that_was_not_foreseen_is_an_error_and_not_another_word() -> None:
+    encoder = tiny_encoder()
+    use_rows(encoder, [np.array([0, 5, 2])])
+    assert isinstance(encoder.embeddings.word_embeddings, UsedEmbeddings)
+    with pytest.raises(IndexError):
+        encoder(input_ids=torch.tensor([[0, 6, 2]]))
