@@ -17,6 +17,7 @@ import ctypes
 import errno
 import fcntl
 import hashlib
+import io
 import os
 import re
 import shutil
@@ -27,7 +28,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
 from stilts_artifact.errors import IntegrityError, ResourceError
 
@@ -75,10 +76,25 @@ def hash_file(path: Path) -> FileSum:
     Raises:
         OSError: the file cannot be opened or read.
     """
-    with path.open("rb") as stream:
+    with open_regular(path) as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
         # As many bytes as were hashed, even of a file that grows meanwhile.
         return FileSum(stream.tell(), digest)
+
+
+def open_regular(path: Path) -> io.BufferedReader:
+    """Open a regular file for reading.
+
+    A FIFO would wait for its writer, and a device might give without an end.
+
+    Raises:
+        OSError: it is none, or cannot be opened.
+    """
+    file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(file).st_mode):
+        os.close(file)
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
+    return os.fdopen(file, "rb")
 
 
 def plain_files(folder: Path) -> dict[str, Path]:
@@ -569,11 +585,27 @@ def write_file(path: Path, data: bytes) -> None:
     Raises:
         ResourceError: the disk is full or the folder cannot be written.
     """
+    with publish_file(path, len(data)) as file:
+        file.write(data)
+
+
+@contextmanager
+def publish_file(path: Path, needed: int = _SOME_ROOM) -> Iterator[BinaryIO]:
+    """A new file that becomes ``path`` once it is complete; see :func:`write_file`.
+
+    Args:
+        needed: bytes that an error of the disk names.
+
+    Raises:
+        ResourceError: the disk is full or the folder cannot be written.
+    """
     name = _hidden(path)
-    with disk_errors(path, len(data)):
+    with disk_errors(path, needed):
         incoming = LockedFile(path.parent, name)
         try:
-            incoming.write(data)
+            # A descriptor of its own: closing the stream must not end the lock.
+            with os.fdopen(os.dup(incoming.file), "wb") as file:
+                yield file
             if not incoming.publish(path):
                 raise FileNotFoundError(errno.ENOENT, "another process removed it")
         finally:

@@ -17,7 +17,7 @@ from stilts_artifact.files import hash_bytes, write_file
 SUMS = "SHA256SUMS"
 REFRESH = "stilts-artifact expected sums"
 
-_LINE = re.compile(r"(?P<sha256>[0-9a-f]{64})  (?P<path>[^\s/][^\s]*)")
+_LINE = re.compile(r"(?P<sha256>[0-9a-f]{64})  (?P<path>[^\s/][^\n]*)")
 
 
 def expected_root() -> Path:
@@ -86,12 +86,26 @@ def read_sums(root: Path) -> Mapping[str, str]:
     path = root / SUMS
     if not path.is_file():
         raise IntegrityError("no sums of the expected values", where=str(path), fix=REFRESH)
+    return parse_sums(read_document(path), str(path), REFRESH)
+
+
+def parse_sums(data: bytes, where: str, fix: str) -> dict[str, str]:
+    """Path -> sha256, from what sha256sum(1) writes.
+
+    Args:
+        where, fix: for messages.
+
+    Raises:
+        DataError: a line that is not sha256sum's, unfinished or of a path that was listed before.
+    """
     sums: dict[str, str] = {}
-    for number, line in enumerate(read_document(path).decode("ascii", "replace").splitlines(), 1):
-        match = _LINE.fullmatch(line)
+    lines = data.decode("utf-8", "replace").split("\n")
+    # What follows the last line's end is nothing, or the start of a line that was cut off.
+    for number, line in enumerate(lines if lines[-1] else lines[:-1], 1):
+        match = _LINE.fullmatch(line) if number < len(lines) else None
         if match is None or match["path"] in sums:
             raise DataError(
-                "not a line of sha256sum", where=f"{path}:{number}", got=repr(line), fix=REFRESH
+                "not a line of sha256sum", where=f"{where}:{number}", got=repr(line[:100]), fix=fix
             )
         sums[match["path"]] = match["sha256"]
     return sums

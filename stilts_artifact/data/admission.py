@@ -9,6 +9,7 @@ from typing import Protocol
 from stilts_artifact.errors import IntegrityError
 
 MAX_MEMBERS = 100_000  # the largest upstream archives, UD 2.5 and CCGbank, have a few thousand
+MAX_DIRECTORY = 1 << 24  # bytes; a zip's list of so many members with names of a hundred characters
 MAX_NAME = 1024  # characters; the longest path that common file systems take is 4096 bytes
 MAX_MEMBER_BYTES = 1 << 30  # twice the largest member that is read, SNLI's training jsonl
 MAX_RATIO = 200  # bytes out for each byte in; text gives 3 to 15, a bomb 1000 and more
@@ -18,6 +19,10 @@ RATIO_FLOOR = (
 
 CHUNK = 1 << 20  # bytes read at a time
 AGAIN = "fetch the archive again; if its sha256 is the pinned one, report this"
+
+
+class HarmfulArchiveError(IntegrityError):
+    """An archive that is damaged, or not its publisher's."""
 
 
 class Reader(Protocol):
@@ -86,11 +91,28 @@ def _check_name(name: str, place: str) -> None:
         raise unsafe("member name is not a plain relative path", place, repr(name), expected)
 
 
+class Allowance:
+    """Bytes that may come out of something; more are a bomb's."""
+
+    def __init__(self, limit: int, where: str) -> None:
+        self._left, self._limit, self._where = limit, limit, where
+
+    def take(self, count: int) -> None:
+        """So many more come.
+
+        Raises:
+            IntegrityError: the limit is passed.
+        """
+        self._left -= count
+        if self._left < 0:
+            raise too_large(self._where, self._limit)
+
+
 class Bounded:
     """A reader that fails once it has given more than ``limit`` bytes."""
 
     def __init__(self, raw: Reader, limit: int, where: str) -> None:
-        self._raw, self._left, self._limit, self._where = raw, limit, limit, where
+        self._raw, self._allowance = raw, Allowance(limit, where)
 
     def read(self, size: int, /) -> bytes:
         """Return up to ``size`` bytes.
@@ -99,9 +121,7 @@ class Bounded:
             IntegrityError: the limit is passed.
         """
         chunk = self._raw.read(size)
-        self._left -= len(chunk)
-        if self._left < 0:
-            raise too_large(self._where, self._limit)
+        self._allowance.take(len(chunk))
         return chunk
 
 
@@ -127,12 +147,12 @@ def read_up_to(stream: Reader, limit: int, place: str) -> bytes:
     return b"".join(chunks)
 
 
-def unsafe(what: str, place: str, got: str, expected: str) -> IntegrityError:
+def unsafe(what: str, place: str, got: str, expected: str) -> HarmfulArchiveError:
     """The error for an archive that is not the publisher's."""
-    return IntegrityError(what, where=place, got=got, expected=expected, fix=AGAIN)
+    return HarmfulArchiveError(what, where=place, got=got, expected=expected, fix=AGAIN)
 
 
-def too_large(place: str, limit: int) -> IntegrityError:
+def too_large(place: str, limit: int) -> HarmfulArchiveError:
     """The error for more bytes than ``limit``."""
     expected = (
         f"at most {limit} bytes: {MAX_RATIO} times the compressed size, "

@@ -19,8 +19,8 @@ import stat
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import IO, Self, cast
@@ -28,9 +28,12 @@ from typing import IO, Self, cast
 from stilts_artifact.data.admission import (
     AGAIN,
     CHUNK,
+    MAX_DIRECTORY,
     MAX_MEMBER_BYTES,
     Admission,
+    Allowance,
     Bounded,
+    HarmfulArchiveError,
     Reader,
     member_limit,
     read_up_to,
@@ -38,10 +41,12 @@ from stilts_artifact.data.admission import (
     too_large,
     unsafe,
 )
-from stilts_artifact.errors import DataError, IntegrityError, MissingDataError, ResourceError
+from stilts_artifact.errors import DataError, MissingDataError, ResourceError
+from stilts_artifact.files import open_regular
 
 _DAMAGED = "the archive is damaged, truncated or none at all"
 _ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06")  # the second begins an empty zip
+_LOCAL_HEADER = 30  # bytes before the name at least, APPNOTE.TXT 4.3.7
 _GZIP_MAGIC = b"\x1f\x8b"
 _BZIP2_MAGIC = b"BZh"
 
@@ -160,24 +165,107 @@ def _members(file: IO[bytes], where: str, packed: int) -> Iterator[_Member]:
     return _tar_members(file, where, packed)
 
 
-def _zip_members(file: IO[bytes], where: str, packed: int) -> Iterator[_Member]:
-    with zipfile.ZipFile(file) as archive:
+class Zip:
+    """An open zip archive, all of whose entries are admitted; no byte of them is read yet.
+
+    Attributes:
+        entries: name of each file -> its entry.
+
+    Raises:
+        IntegrityError: an unsafe archive (see the module).
+    """
+
+    def __init__(self, archive: zipfile.ZipFile, where: str, packed: int) -> None:
+        self._archive, self._where = archive, where
+        self._allowance = Allowance(stream_limit(packed), where)
         entries, admission = archive.infolist(), Admission(where)
-        # Entries that share their bytes make a bomb in which no single entry has a strange ratio.
-        if sum(entry.compress_size for entry in entries) > packed:
-            raise unsafe(
-                "zip entries overlap",
-                where,
-                "more compressed bytes than the file has",
-                "separate entries",
-            )
+        _check_separate(entries, where, packed)
         admitted = [
             (admission.admit(_zip_name(entry, where), entry.is_dir()), entry) for entry in entries
         ]
-        for name, entry in admitted:
-            if name is not None:
-                _check_zip_entry(entry, f"{where}!{name}")
-                yield name, partial(_read_zip_entry, archive, entry, f"{where}!{name}")
+        self.entries = {name: entry for name, entry in admitted if name is not None}
+        for name, entry in self.entries.items():
+            _check_zip_entry(entry, f"{where}!{name}")
+        for entry in entries:
+            if entry.is_dir() and entry.file_size:
+                raise unsafe("a folder that has bytes", where, entry.filename, "none")
+
+    def chunks(self, name: str) -> Iterator[bytes]:
+        """The bytes of one member, never more than it states and than its limits.
+
+        Raises:
+            IntegrityError: it is damaged, a bomb, or of another size than stated.
+        """
+        entry, place, given = self.entries[name], f"{self._where}!{name}", 0
+        with _damage_reported(place), self._archive.open(entry) as stream:
+            bounded = Bounded(stream, member_limit(entry.compress_size), place)
+            while chunk := bounded.read(CHUNK):
+                self._allowance.take(len(chunk))
+                given += len(chunk)
+                yield chunk
+        if given != entry.file_size:
+            raise unsafe(
+                "the member has another size than stated",
+                place,
+                f"{given} bytes",
+                f"{entry.file_size} bytes",
+            )
+
+    def read(self, name: str) -> bytes:
+        """All bytes of one member; see :meth:`chunks`."""
+        return b"".join(self.chunks(name))
+
+
+@contextmanager
+def open_zip(path: Path) -> Iterator[Zip]:
+    """Open a zip archive.
+
+    Raises:
+        IntegrityError: a damaged or unsafe archive (see the module).
+        MissingDataError: no such file.
+    """
+    with _opened(path) as file, ExitStack() as stack:
+        with _damage_reported(str(path)):
+            archive = stack.enter_context(_zip_file(file))
+            opened = Zip(archive, str(path), _size(file))
+        yield opened
+
+
+class _Frugal:
+    """A file that refuses to be read in one piece beyond what a list of members may take.
+
+    zipfile reads that list whole, as long as the archive says it is, and makes objects of it.
+    """
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self.seek, self.tell, self.seekable = file.seek, file.tell, file.seekable
+
+    def read(self, size: int = -1) -> bytes:
+        if size > MAX_DIRECTORY:
+            raise zipfile.BadZipFile(f"a list of members that takes {size} bytes")
+        return self._file.read(size)
+
+
+def _zip_file(file: IO[bytes]) -> zipfile.ZipFile:
+    return zipfile.ZipFile(cast(IO[bytes], _Frugal(file)))
+
+
+def _zip_members(file: IO[bytes], where: str, packed: int) -> Iterator[_Member]:
+    with _zip_file(file) as archive:
+        opened = Zip(archive, where, packed)
+        for name in opened.entries:
+            yield name, partial(opened.read, name)
+
+
+def _check_separate(entries: Sequence[zipfile.ZipInfo], where: str, packed: int) -> None:
+    """Entries that share their bytes make a bomb in which no single entry has a strange ratio."""
+    taken, end = sum(entry.compress_size for entry in entries), 0
+    for entry in sorted(entries, key=lambda entry: entry.header_offset):
+        if entry.header_offset < end or taken > packed:
+            got = f"{taken} compressed bytes in a file of {packed}"
+            raise unsafe("zip entries overlap", where, got, "separate entries")
+        end = entry.header_offset + _LOCAL_HEADER + entry.compress_size
 
 
 def _zip_name(entry: zipfile.ZipInfo, where: str) -> str:
@@ -215,19 +303,6 @@ def _check_zip_entry(entry: zipfile.ZipInfo, place: str) -> None:
             f"method {entry.compress_type}",
             "stored (0) or deflated (8)",
         )
-
-
-def _read_zip_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, place: str) -> bytes:
-    with archive.open(entry) as stream:
-        data = read_up_to(stream, member_limit(entry.compress_size), place)
-    if len(data) != entry.file_size:
-        raise unsafe(
-            "the member has another size than stated",
-            place,
-            f"{len(data)} bytes",
-            f"{entry.file_size} bytes",
-        )
-    return data
 
 
 class _StrictHeader(tarfile.TarInfo):
@@ -287,7 +362,7 @@ def _read_tar_entry(archive: tarfile.TarFile, entry: tarfile.TarInfo, place: str
 @contextmanager
 def _opened(path: Path) -> Iterator[IO[bytes]]:
     try:
-        file = path.open("rb")
+        file = open_regular(path)
     except FileNotFoundError as error:
         raise MissingDataError(
             f"no file '{path.name}'", where=str(path), expected="a file"
@@ -308,16 +383,18 @@ def _damage_reported(where: str) -> Iterator[None]:
         # rest is the disk's
         if error.errno not in (None, errno.EINVAL):
             raise ResourceError("the file cannot be read", where=where, got=str(error)) from error
-        raise IntegrityError(_DAMAGED, where=where, got=str(error), fix=AGAIN) from error
+        raise HarmfulArchiveError(_DAMAGED, where=where, got=str(error), fix=AGAIN) from error
     except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError) as error:
-        raise IntegrityError(_DAMAGED, where=where, got=str(error), fix=AGAIN) from error
+        raise HarmfulArchiveError(_DAMAGED, where=where, got=str(error), fix=AGAIN) from error
     except (
         ValueError,
         OverflowError,
         RecursionError,
         NotImplementedError,
     ) as error:  # absurd numbers, chained headers
-        raise IntegrityError(_DAMAGED, where=where, got=repr(error)[:200], fix=AGAIN) from error
+        raise HarmfulArchiveError(
+            _DAMAGED, where=where, got=repr(error)[:200], fix=AGAIN
+        ) from error
 
 
 def _magic(file: IO[bytes]) -> bytes:

@@ -1,34 +1,41 @@
-"""Zip files: the same for the same content, and unpacked only if nothing in them can do harm.
+"""Crates: zip files that are the same for the same content, and unpacked only if nothing in them
+can do harm.
 
 The manifest has the form of sha256sum(1): ``sha256sum -c manifest-sha256.txt`` checks an unpacked
-crate without this package.
+crate without this package. It is read first: what it does not list is not unpacked, and what comes
+out is bounded by what a crate of that size can hold.
 """
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import io
-import os
-import re
 import stat
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO
 
-from stilts_artifact.errors import DataError, IntegrityError, MissingDataError, ResourceError
-from stilts_artifact.files import LockedFile, orphaned_files, remove_file
+from stilts_artifact.checking.sums import parse_sums
+from stilts_artifact.data.admission import HarmfulArchiveError
+from stilts_artifact.data.archive import Zip, open_zip
+from stilts_artifact.errors import DataError, IntegrityError
+from stilts_artifact.files import disk_errors, open_regular, publish_file
 
 MANIFEST = "manifest-sha256.txt"
 
-MAX_FILES = 100_000
 MAX_BYTES = 8 * 1024**3
 """Of all files together, unpacked: about eight times Table 2 at paper scale with three seeds."""
 
-_LINE = re.compile(r"(?P<sha256>[0-9a-f]{64})  (?P<path>\S[^\n]*)")
+MAX_RATIO = 40
+"""Bytes out for each byte of the crate: Table 2 and 3 at mini scale give 5 and 8, their most
+repetitive file 20."""
+
+MAX_MANIFEST = 1 << 24  # bytes, of some 100,000 lines
+_ALWAYS = 1 << 20  # bytes that may come out whatever the ratio: a small crate harms nobody
+_MAX_PATH, _MAX_PART = 1024, 255  # bytes that a file system takes, below any folder
+_AGAIN = "get the crate again"
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip file can hold
 _CHUNK = 1 << 20
 
@@ -55,10 +62,11 @@ def pack(path: Path, members: Iterable[Member]) -> None:
     everywhere.
 
     Raises:
+        DataError: a file cannot be read.
         IntegrityError: a file does not have the bytes that it should have.
         ResourceError: the disk is full or the folder cannot be written.
     """
-    with _published(path) as file, zipfile.ZipFile(file, "w") as archive:
+    with publish_file(path) as file, zipfile.ZipFile(file, "w") as archive:
         sums = {
             member.name: _write(archive, member)
             for member in sorted(members, key=lambda member: member.name)
@@ -68,67 +76,49 @@ def pack(path: Path, members: Iterable[Member]) -> None:
 
 
 def unpack(path: Path, folder: Path) -> Mapping[str, str]:
-    """Unpack a zip file into an empty folder and hold every file against the manifest.
+    """Unpack a crate into an empty folder and hold every file against its manifest.
 
     Returns:
         Path -> sha256 of every file but the manifest.
 
     Raises:
         MissingDataError: there is no such file.
-        DataError: not a zip file, or one that is broken, encrypted or too large, or whose names are
+        DataError: not a crate, or one that is damaged, encrypted or too large, or whose names are
             not plain.
         IntegrityError: a file is missing, altered, or not in the manifest.
+        ResourceError: the disk is full.
     """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            sums = {
-                info.filename: _extract(archive, info, folder, path)
-                for info in _plain(archive, path)
-            }
-    except FileNotFoundError as error:
-        raise MissingDataError("no such file", where=str(path), fix="name a crate") from error
-    except (
-        zipfile.BadZipFile,
-        NotImplementedError,
-        RuntimeError,
-        EOFError,
-        OSError,
-        ValueError,
-    ) as error:
-        raise DataError(
-            "cannot be unpacked", where=str(path), got=str(error), expected="a zip file"
-        ) from error
-    sums.pop(MANIFEST, None)
-    _compare(sums, _read_manifest(folder / MANIFEST, path), path)
-    return sums
+    if path.is_dir():
+        fix = "name the zip file that `report --crate` wrote"
+        raise DataError("a folder, not a crate", where=str(path), expected="a zip file", fix=fix)
+    with _harm_reported(), open_zip(path) as crate:
+        _check_names(crate, path)
+        total = _check_size(crate, path)
+        manifest = _read_manifest(crate, path)
+        _check_listed(crate.entries.keys() - {MANIFEST}, manifest, path)
+        with disk_errors(folder, total, "another TMPDIR"):
+            folder.mkdir(parents=True, exist_ok=True)
+            _extract(crate, MANIFEST, folder)
+            for name, expected in manifest.items():
+                found = _extract(crate, name, folder)
+                if found != expected:
+                    raise _altered(name, f"sha256 {found}", f"sha256 {expected}", path)
+    return manifest
 
 
 @contextmanager
-def _published(path: Path) -> Iterator[IO[bytes]]:
-    """A new file that takes its place at ``path`` when it is complete."""
+def _harm_reported() -> Iterator[None]:
+    """Have the errors of an archive say what to do about a crate."""
     try:
-        new = LockedFile(path.parent, f".{path.name}")
-        try:
-            # A descriptor of its own: closing the stream must not end the lock.
-            with os.fdopen(os.dup(new.file), "wb") as file:
-                yield file
-            if not new.publish(path):
-                raise FileNotFoundError(errno.ENOENT, "another process removed it")
-        finally:
-            new.remove()
-        for orphan in orphaned_files(path.parent, f".{path.name}"):  # of runs that were killed
-            remove_file(orphan)
-    except OSError as error:
-        raise ResourceError(
-            "cannot write the file",
-            where=str(path),
-            got=error.strerror or str(error),
-            fix="name a folder this user can write, with room for the crate",
+        yield
+    except HarmfulArchiveError as error:
+        raise DataError(
+            error.what, where=error.where, got=error.got, expected=error.expected, fix=_AGAIN
         ) from error
 
 
 def is_plain(name: str) -> bool:
-    """Whether a path stays below the folder that it is joined to, on every system.
+    """Whether a path stays below the folder that it is joined to, and fits there, on every system.
 
     Example:
         >>> [is_plain(name) for name in ("a/b.tsv", "/a", "a/../b", "a//b", "c:x", "a\\\\b", "")]
@@ -136,7 +126,9 @@ def is_plain(name: str) -> bool:
     """
     parts = PurePosixPath(name).parts
     clean = name.isprintable() and "\\" not in name and ":" not in name
-    return bool(parts) and clean and ".." not in parts and name == "/".join(parts)
+    if not (parts and clean and ".." not in parts and name == "/".join(parts)):
+        return False
+    return len(name.encode()) <= _MAX_PATH and all(len(p.encode()) <= _MAX_PART for p in parts)
 
 
 def _write(archive: zipfile.ZipFile, member: Member) -> str:
@@ -147,8 +139,8 @@ def _write(archive: zipfile.ZipFile, member: Member) -> str:
     info.external_attr = (stat.S_IFREG | 0o644) << 16
     digest = hashlib.sha256()
     # force_zip64: the size is not known beforehand, and zipfile would give up beyond 2 GiB.
-    with _open(member.content) as source, archive.open(info, "w", force_zip64=True) as target:
-        while chunk := source.read(_CHUNK):
+    with archive.open(info, "w", force_zip64=True) as target:
+        for chunk in _chunks(member.content):
             digest.update(chunk)
             target.write(chunk)
     sha256 = digest.hexdigest()
@@ -162,93 +154,81 @@ def _write(archive: zipfile.ZipFile, member: Member) -> str:
     return sha256
 
 
-def _open(content: bytes | Path) -> IO[bytes]:
-    return io.BytesIO(content) if isinstance(content, bytes) else content.open("rb")
+def _chunks(content: bytes | Path) -> Iterator[bytes]:
+    """The bytes of what is packed; a file's errors are not those of the disk that is written to."""
+    try:
+        stream = io.BytesIO(content) if isinstance(content, bytes) else open_regular(content)
+        with stream:
+            while chunk := stream.read(_CHUNK):
+                yield chunk
+    except OSError as error:
+        raise DataError(
+            "a file of the results cannot be read", where=str(content), got=error.strerror
+        ) from error
 
 
-def _plain(archive: zipfile.ZipFile, path: Path) -> Iterator[zipfile.ZipInfo]:
-    """The members, each of which can be unpacked without harm."""
-    infos = archive.infolist()
-    total = sum(info.file_size for info in infos)
-    if len(infos) > MAX_FILES or total > MAX_BYTES:
+def _check_names(crate: Zip, path: Path) -> None:
+    """Every name can be written below a folder, beside all others."""
+    folders = {str(folder) for name in crate.entries for folder in PurePosixPath(name).parents}
+    for name in sorted(crate.entries):
+        if not is_plain(name) or name in folders:
+            fault = (
+                "a file that is a folder, too," if name in folders else "a path that is not plain"
+            )
+            raise DataError(
+                f"{fault} in a crate",
+                where=f"{path}: {name!r}",
+                expected="plain files below the crate, each once",
+                fix=_AGAIN,
+            )
+
+
+def _check_size(crate: Zip, path: Path) -> int:
+    """Bytes of all files as the crate states them; none gives more when it is read."""
+    total = sum(entry.file_size for entry in crate.entries.values())
+    limit = min(MAX_BYTES, max(_ALWAYS, MAX_RATIO * path.stat().st_size))
+    if total > limit:
         raise DataError(
             "too large to unpack",
             where=str(path),
-            got=f"{len(infos)} files, {total} bytes",
-            expected=f"at most {MAX_FILES} files, {MAX_BYTES} bytes",
+            got=f"{total:,} bytes in {len(crate.entries):,} files",
+            expected=f"at most {limit:,} bytes: {MAX_RATIO} times the crate, and {MAX_BYTES:,}",
+            fix=_AGAIN,
         )
-    # Names that differ only in case would overwrite each other on some systems.
-    seen: set[str] = set()
-    for info in infos:
-        fault = _fault(info) or ("a name given twice" if info.filename.casefold() in seen else None)
-        if fault:
-            raise DataError(
-                f"{fault} in a zip file",
-                where=f"{path}: {info.filename!r}",
-                expected="plain files below the crate, each once",
-            )
-        seen.add(info.filename.casefold())
-        yield info
+    return total
 
 
-def _fault(info: zipfile.ZipInfo) -> str | None:
-    """What is wrong with a member; ``None`` for a plain file below the crate."""
-    name = info.orig_filename  # ZipInfo.filename ends at a NUL
-    if name != info.filename or not is_plain(name):
-        return "a path that is not plain"
-    kind = stat.S_IFMT(info.external_attr >> 16)
-    if kind not in (0, stat.S_IFREG):
-        return "a link or device"
-    return "an encrypted file" if info.flag_bits & 1 else None
+def _read_manifest(crate: Zip, path: Path) -> dict[str, str]:
+    entry = crate.entries.get(MANIFEST)
+    if entry is None or entry.file_size > MAX_MANIFEST:
+        raise DataError(
+            "not a crate of this package",
+            where=str(path),
+            got=None if entry is None else f"{MANIFEST} of {entry.file_size:,} bytes",
+            expected=f"a file {MANIFEST} in it, of at most {MAX_MANIFEST:,} bytes",
+        )
+    return parse_sums(crate.read(MANIFEST), f"{path}: {MANIFEST}", _AGAIN)
 
 
-def _extract(archive: zipfile.ZipFile, info: zipfile.ZipInfo, folder: Path, path: Path) -> str:
-    target = folder / info.filename
+def _check_listed(present: Set[str], manifest: Mapping[str, str], path: Path) -> None:
+    """The crate holds what its manifest lists, and nothing else."""
+    for name in sorted(present ^ manifest.keys()):
+        got = "a file" if name in present else "no such file"
+        expected = f"sha256 {manifest[name]}" if name in manifest else "no such file"
+        raise _altered(name, got, expected, path)
+
+
+def _extract(crate: Zip, name: str, folder: Path) -> str:
+    """Write one file and return its hash."""
+    target, digest = folder / name, hashlib.sha256()
     target.parent.mkdir(parents=True, exist_ok=True)
-    digest, size = hashlib.sha256(), 0
-    # The size in the directory is the packer's word: a bomb says less than it holds.
-    with archive.open(info) as source, target.open("xb") as file:
-        while chunk := source.read(_CHUNK):
-            size += len(chunk)
-            if size > info.file_size:
-                raise DataError(
-                    "a file larger than it says",
-                    where=f"{path}: {info.filename}",
-                    expected=f"{info.file_size} bytes",
-                )
+    with target.open("xb") as file:
+        for chunk in crate.chunks(name):
             digest.update(chunk)
             file.write(chunk)
     return digest.hexdigest()
 
 
-def _read_manifest(manifest: Path, path: Path) -> dict[str, str]:
-    if not manifest.is_file():
-        raise DataError(
-            "not a crate of this package", where=str(path), expected=f"a file {MANIFEST} in it"
-        )
-    sums: dict[str, str] = {}
-    # [:-1]: an unfinished last line is dropped, and its file is then in no manifest.
-    for number, line in enumerate(
-        manifest.read_bytes().decode("utf-8", "replace").split("\n")[:-1], 1
-    ):
-        match = _LINE.fullmatch(line)
-        if match is None or match["path"] in sums:
-            raise DataError(
-                "not a line of sha256sum",
-                where=f"{path}: {MANIFEST}:{number}",
-                got=repr(line[:100]),
-            )
-        sums[match["path"]] = match["sha256"]
-    return sums
-
-
-def _compare(sums: Mapping[str, str], manifest: Mapping[str, str], path: Path) -> None:
-    for name in sorted(sums.keys() | manifest.keys()):
-        if sums.get(name) != manifest.get(name):
-            raise IntegrityError(
-                "a crate whose files are not those of its manifest",
-                where=f"{path}: {name}",
-                got=f"sha256 {sums[name]}" if name in sums else "no such file",
-                expected=f"sha256 {manifest[name]}" if name in manifest else "no such file",
-                fix="get the crate again",
-            )
+def _altered(name: str, got: str, expected: str, path: Path) -> IntegrityError:
+    what, where = "a crate whose files are not those of its manifest", f"{path}: {name}"
+    return IntegrityError(what, where=where, got=got, expected=expected, fix=_AGAIN)

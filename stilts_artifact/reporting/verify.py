@@ -7,6 +7,7 @@ installed package.
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -18,6 +19,7 @@ from stilts_artifact.checking.recheck import recheck
 from stilts_artifact.checking.results import Results, load_results, results_files
 from stilts_artifact.domain.cells import Verdict
 from stilts_artifact.errors import DataError, IntegrityError, MissingDataError
+from stilts_artifact.files import disk_errors
 from stilts_artifact.reporting.crate import EXPECTED, PAGE, RESULTS, expected_files, is_label
 from stilts_artifact.reporting.packing import is_plain, unpack
 from stilts_artifact.reporting.page import render_page
@@ -80,9 +82,12 @@ def verify_crate(path: Path, labels: Path | None = None) -> Verification:
             :func:`stilts_artifact.reporting.packing.unpack`).
         IntegrityError: a file of the crate, or a label file given, is not the one that it should
             be.
+        ResourceError: no room to unpack it.
     """
-    with tempfile.TemporaryDirectory(prefix="stilts-artifact-verify-") as scratch:
-        folder = Path(scratch)
+    with disk_errors(Path(os.environ.get("TMPDIR", "/tmp")), instead="another TMPDIR"):
+        scratch = tempfile.TemporaryDirectory(prefix="stilts-artifact-verify-")
+    with scratch as name:
+        folder = Path(name)
         sums = unpack(path, folder)
         try:
             files = results_files(folder / RESULTS)

@@ -181,4 +181,4 @@ def test_a_bomb_costs_little_memory(tmp_path: Path) -> None:
     answer = subprocess.run(
         [sys.executable, "-c", script, str(path)], capture_output=True, text=True, check=False
     )
-    assert "IntegrityError: too many bytes" in answer.stderr, answer.stderr
+    assert "HarmfulArchiveError: too many bytes" in answer.stderr, answer.stderr
