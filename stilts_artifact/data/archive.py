@@ -16,6 +16,7 @@ import io
 import os
 import re
 import stat
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -180,15 +181,17 @@ class Zip:
         self._allowance = Allowance(stream_limit(packed), where)
         entries, admission = archive.infolist(), Admission(where)
         _check_separate(entries, where, packed)
-        admitted = [
-            (admission.admit(_zip_name(entry, where), entry.is_dir()), entry) for entry in entries
-        ]
-        self.entries = {name: entry for name, entry in admitted if name is not None}
+        self.entries: dict[str, zipfile.ZipInfo] = {}
+        for entry in entries:
+            raw = _zip_name(entry, where)
+            folder = raw.endswith("/")  # not is_dir, which no name at all brings down
+            name = admission.admit(raw, folder)
+            if folder and entry.file_size:
+                raise unsafe("a folder that has bytes", f"{where}!{raw}", "a folder", "files")
+            if name is not None:
+                self.entries[name] = entry
         for name, entry in self.entries.items():
             _check_zip_entry(entry, f"{where}!{name}")
-        for entry in entries:
-            if entry.is_dir() and entry.file_size:
-                raise unsafe("a folder that has bytes", where, entry.filename, "none")
 
     def chunks(self, name: str) -> Iterator[bytes]:
         """The bytes of one member, never more than it states and than its limits.
@@ -386,12 +389,8 @@ def _damage_reported(where: str) -> Iterator[None]:
         raise HarmfulArchiveError(_DAMAGED, where=where, got=str(error), fix=AGAIN) from error
     except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError) as error:
         raise HarmfulArchiveError(_DAMAGED, where=where, got=str(error), fix=AGAIN) from error
-    except (
-        ValueError,
-        OverflowError,
-        RecursionError,
-        NotImplementedError,
-    ) as error:  # absurd numbers, chained headers
+    # What the two modules do not expect: absurd numbers, chained headers, fields that end too soon.
+    except (ValueError, ArithmeticError, RuntimeError, LookupError, struct.error) as error:
         raise HarmfulArchiveError(
             _DAMAGED, where=where, got=repr(error)[:200], fix=AGAIN
         ) from error

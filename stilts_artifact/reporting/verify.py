@@ -84,7 +84,7 @@ def verify_crate(path: Path, labels: Path | None = None) -> Verification:
             be.
         ResourceError: no room to unpack it.
     """
-    with disk_errors(Path(os.environ.get("TMPDIR", "/tmp")), instead="another TMPDIR"):
+    with disk_errors(Path(os.environ.get("TMPDIR", "TMPDIR")), instead="another TMPDIR"):
         scratch = tempfile.TemporaryDirectory(prefix="stilts-artifact-verify-")
     with scratch as name:
         folder = Path(name)

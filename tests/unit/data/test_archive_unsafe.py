@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import random
 import tarfile
 import zipfile
@@ -196,6 +197,41 @@ def test_overlapping_zip_entries(put: Put) -> None:
         "overlap",
         error=IntegrityError,
     )
+
+
+@pytest.mark.parametrize("raw", [b"", b"\0ab"])
+def test_a_zip_entry_without_a_name(put: Put, raw: bytes) -> None:
+    data = zip_bytes({"abc": b"1"}).replace(b"abc", raw.ljust(3, b"\0"))
+    refused(lambda: list_members(put(data)), "member name", error=IntegrityError)
+
+
+def test_a_list_of_members_that_would_fill_the_memory(put: Put) -> None:
+    """A zip says how much of it zipfile is to read at one go."""
+    data = bytearray(zip_bytes({"a": b"1"}))
+    end = data.index(b"PK\x05\x06")
+    data[end + 12 : end + 16] = (1 << 30).to_bytes(4, "little")
+    path = put(b"")
+    with path.open("wb") as file:
+        file.truncate(2 << 30)
+        file.seek(0, os.SEEK_END)
+        file.write(data)
+        file.seek(0)
+        file.write(data[:4])
+    refused(lambda: list_members(path), "1073741824 bytes", error=IntegrityError)
+
+
+def test_entries_whose_data_begin_inside_those_of_another(put: Put) -> None:
+    """Quoted, as the bomb of Fifield does: never more bytes than the file has."""
+    data = bytearray(zip_bytes({"a": b"x" * 5000, "b": b"y" * 5000}))
+    second = data.rindex(b"PK\x01\x02")
+    data[second + 42 : second + 46] = (31).to_bytes(4, "little")
+    refused(lambda: list_members(put(bytes(data))), "overlap", error=IntegrityError)
+
+
+def test_many_small_members_are_a_bomb_together(put: Put) -> None:
+    path = put(zip_bytes({f"{number}": bytes(1 << 20) for number in range(40)}))
+    assert len(read_members(path, ["7"])["7"]) == 1 << 20
+    refused(lambda: read_members(path, ["*"]), "too many bytes", error=IntegrityError)
 
 
 def test_too_many_members(put: Put, monkeypatch: pytest.MonkeyPatch) -> None:
