@@ -1,8 +1,9 @@
 """Files and folders on a disk that may fill up, written by processes that anything may kill.
 
-Four things, each done here once: sums of files and the manifest that holds a folder against them;
+Five things, each done here once: sums of files and the manifest that holds a folder against them;
 files and folders that one process alone writes; publication by one rename, so that a reader finds
-the old content or the new one, whole; and the errors of a disk in words.
+the old content or the new one, whole; publication of a file together with the folder that it rests
+on; and the errors of a disk in words.
 
 Everything unfinished bears a name of its own, ``<name>.<unique>.part``, and holds a lock as long as
 its writer lives. The lock only tells others whose work is orphaned; taking a dead writer's work
@@ -42,6 +43,7 @@ _ATTEMPTS = 100
 _SWAP_SECONDS = 10.0
 
 _LOCK, _CONTENT, _OLD = "lock", "content", "old"
+_MARK = ".rests"  # in a folder: the sha256 of the file that rests on it
 _NEW, _PART, _GONE = ".new", ".part", ".gone"
 
 
@@ -648,7 +650,7 @@ def publish_folder(target: Path) -> Iterator[Path]:
     try:
         with disk_errors(target):
             made.mkdir()
-        with _own_disk_errors(made, target):
+        with own_disk_errors(made, target):
             yield made
         with disk_errors(target, size_below(made)):
             sync_below(made)
@@ -742,7 +744,7 @@ def _is_being_swapped(target: Path) -> bool:
 
 
 @contextmanager
-def _own_disk_errors(made: Path, target: Path) -> Iterator[None]:
+def own_disk_errors(made: Path, target: Path) -> Iterator[None]:
     """As :func:`disk_errors`, for a block whose errors may also come from files elsewhere."""
     try:
         yield
@@ -756,6 +758,161 @@ def _own_disk_errors(made: Path, target: Path) -> Iterator[None]:
         if not own and _errno(error) not in _NO_ROOM:
             raise
         raise disk_error(error, target, max(size_below(made), _SOME_ROOM)) from error
+
+
+# --- a file together with the folder that it rests on ------------------------------------------
+
+
+class Publication:
+    """A new folder and the file that rests on it, which replace the old two in one act.
+
+    The act is the rename of the file. The folder is whole by then, under a hidden name and with a
+    mark that names the file's content; only afterwards does it take the old folder's place. So a
+    process killed at any instant leaves the old two or the new two, and :func:`folder_behind` finds
+    the folder that a file rests on, wherever its publisher came to.
+
+    Of two publishers at once, the one whose file came last wins: whoever holds the folder of the
+    file that is there puts it back in its place.
+
+    Attributes:
+        made: the new folder, to fill.
+    """
+
+    def __init__(self, file: Path, folder: Path) -> None:
+        self._file = file
+        self._folder = Path(os.path.realpath(folder))  # A link to another disk stays one.
+        self._owned = LockedFolder.create(self._folder.parent, _hidden(self._folder))
+        self.made = self._owned.path / _CONTENT
+
+    def commit(self, data: bytes) -> None:
+        """Publish the folder as it is now, and ``data`` as the file.
+
+        Raises:
+            ResourceError: the disk is full or refuses; the old two are then as they were, or the
+                new ones are published and the folder still has its hidden name.
+        """
+        with disk_errors(self._folder, size_below(self.made)):
+            (self.made / _MARK).write_text(hash_bytes(data).sha256)
+            sync_below(self.made)
+            # The names above it too: the file must not reach the disk before its folder.
+            _sync_names(self._owned.path)
+            _sync_names(self._folder.parent)
+        write_file(self._file, data)
+        with disk_errors(self._folder):
+            _settle(self._owned.path, self._file, self._folder)
+            _sync_names(self._folder.parent)
+
+    def close(self) -> None:
+        """Remove what was made, unless it was published and could not be put in its place."""
+        if _is_needed(self._owned.path, self._file, self._folder):
+            self._owned.release()
+        else:
+            self._owned.remove()
+
+
+@contextmanager
+def publish_together(file: Path, folder: Path) -> Iterator[Publication]:
+    """A folder to fill, which is published with a file by its ``commit``, or never exists.
+
+    What dead publishers of the two left is removed first, or put in its place if the file that is
+    there rests on it.
+
+    Raises:
+        ResourceError: the disk is full or the folder cannot be written.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as results:
+        ...     file, folder = Path(results, "run.json"), Path(results, "run")
+        ...     with publish_together(file, folder) as publication:
+        ...         _ = (publication.made / "scores.tsv").write_text("mnli")
+        ...         publication.commit(b"{}")
+        ...     sorted(path.name for path in Path(results).iterdir())
+        ['run', 'run.json']
+    """
+    real = Path(os.path.realpath(folder))
+
+    def is_needed(part: Path) -> bool:
+        with contextlib.suppress(OSError):
+            _settle(part, file, real)
+        return _is_needed(part, file, real)
+
+    with disk_errors(folder):
+        remove_orphans(real.parent, _hidden(real), spare=is_needed)
+        publication = Publication(file, folder)
+    try:
+        with disk_errors(folder):
+            publication.made.mkdir()
+        yield publication
+    finally:
+        publication.close()
+
+
+def folder_behind(sha256: str, folder: Path) -> Path:
+    """The folder that a file rests on: ``folder``, or the one on its way there.
+
+    Only looks, so it serves whoever may not write.
+
+    Args:
+        sha256: of the file.
+    """
+    if _mark(folder) == sha256:
+        return folder
+    real = Path(os.path.realpath(folder))
+    for part in _unfinished(real.parent, _hidden(real), _PART):
+        for path in _marked(part, sha256):
+            return path
+    # No mark, or another's: the folder was copied, or the file edited. What is there is judged.
+    return folder
+
+
+def _settle(part: Path, file: Path, folder: Path) -> None:
+    """Put the folder that a file rests on in its place, if a publisher's ``part`` has it."""
+    for _ in range(_ATTEMPTS):
+        # Asked again after each rename: another publisher's folder may be what was moved aside.
+        due = _held(part, file, folder)
+        if due is None:
+            return
+        if move_into_place(due, folder):
+            continue
+        with contextlib.suppress(FileNotFoundError):  # Another publisher moved it aside.
+            if not _exchange(due, folder):
+                folder.rename(part / f"{_OLD}.{uuid.uuid4().hex}")
+    raise OSError(errno.EBUSY, "other processes keep publishing there", str(folder))
+
+
+def _held(part: Path, file: Path, folder: Path) -> Path | None:
+    """The folder in ``part`` that the file rests on, where ``folder`` is another."""
+    try:
+        sha256 = hash_file(file).sha256
+    except FileNotFoundError:
+        return None
+    if _mark(folder) == sha256:
+        return None
+    return next(_marked(part, sha256), None)
+
+
+def _is_needed(part: Path, file: Path, folder: Path) -> bool:
+    try:
+        return _held(part, file, folder) is not None
+    except OSError:  # Nobody can tell, so nothing is removed.
+        return True
+
+
+def _marked(part: Path, sha256: str) -> Iterator[Path]:
+    """The folders in a publisher's that a file of this content rests on."""
+    with contextlib.suppress(OSError):  # Of a publisher that ends just now.
+        yield from (path for path in sorted(part.iterdir()) if _mark(path) == sha256)
+
+
+def _mark(folder: Path) -> str | None:
+    """The sha256 of the file that rests on a folder, as its publisher wrote it down."""
+    path = folder / _MARK
+    with contextlib.suppress(OSError, UnicodeDecodeError):
+        # Only a plain file is opened: a pipe in its place would never answer.
+        if stat.S_ISREG(path.lstat().st_mode):
+            return path.read_text("ascii")
+    return None
 
 
 def _hidden(path: Path) -> str:

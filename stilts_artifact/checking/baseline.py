@@ -10,10 +10,16 @@ from stilts_artifact import __version__
 from stilts_artifact.benchmark import load_benchmark
 from stilts_artifact.checking.expected import expected_path
 from stilts_artifact.checking.recompute import LABELS, difference, load_labels, recompute
-from stilts_artifact.checking.results import CellRecord, Results, load_results
+from stilts_artifact.checking.results import (
+    CellRecord,
+    Results,
+    parse_results,
+    predictions_folder,
+)
 from stilts_artifact.checking.sums import expected_root, refresh_sums
 from stilts_artifact.config.load import load_scale
 from stilts_artifact.config.schema import Scale
+from stilts_artifact.documents import read_document
 from stilts_artifact.domain.cells import CellKey
 from stilts_artifact.errors import ConfigError, DataError, IntegrityError
 from stilts_artifact.files import write_file
@@ -66,7 +72,8 @@ def load_measured(path: Path) -> Results:
         IntegrityError: a cell or a file is not what the predictions give or the file lists.
         ConfigError: the file is malformed, or a signature is of another cell.
     """
-    results = load_results(path)
+    data = read_document(path)
+    results = parse_results(data, str(path))
     for cell in results.cells:
         if cell.value is None:
             raise DataError(
@@ -78,7 +85,8 @@ def load_measured(path: Path) -> Results:
     if results.defined.is_counted:
         return results
     # Without the recorded labels: this run may be the one that changes them.
-    found = recompute(results, path.parent, load_benchmark(load_scale(results.scale).benchmark), {})
+    benchmark = load_benchmark(load_scale(results.scale).benchmark)
+    found = recompute(results, predictions_folder(path, data), benchmark, {})
     for cell in results.cells:
         altered = difference(cell, found.values[cell.key])
         if altered is not None:

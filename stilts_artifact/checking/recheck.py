@@ -20,12 +20,15 @@ from stilts_artifact.checking.results import (
     InputRecord,
     Results,
     disagreements,
-    load_results,
+    parse_results,
+    predictions_folder,
 )
 from stilts_artifact.config.load import load_scale
+from stilts_artifact.documents import read_document
 from stilts_artifact.domain.cells import CellKey, Measurement, Verdict
 from stilts_artifact.domain.tasks import Benchmark
-from stilts_artifact.errors import ConfigError, IntegrityError
+from stilts_artifact.errors import ConfigError, DataError, IntegrityError
+from stilts_artifact.files import hash_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +36,15 @@ class Recheck:
     """A results file with its verdicts as judged now, and the cells where the file said otherwise.
 
     Args:
+        sha256: of the file.
+        folder: of the predictions and labels that it rests on.
         results: with every value as its predictions give it.
         notes: what could not be verified.
     """
 
     path: Path
+    sha256: str
+    folder: Path
     results: Results
     disagreements: list[Disagreement]
     notes: tuple[str, ...] = ()
@@ -80,7 +87,20 @@ def recheck(path: Path, expected_file: Path | None = None) -> Recheck:
         IntegrityError: the results rest on a file that is not the pinned one, or is missing,
             altered or surplus.
     """
-    stored = load_results(path)
+    while True:
+        data = read_document(path)
+        folder = predictions_folder(path, data)
+        try:
+            return _recheck(path, data, folder, expected_file)
+        except (DataError, IntegrityError):
+            # A run that published meanwhile has replaced one of the two under our hands.
+            now = read_document(path)
+            if (now, predictions_folder(path, now)) == (data, folder):
+                raise
+
+
+def _recheck(path: Path, data: bytes, folder: Path, expected_file: Path | None) -> Recheck:
+    stored = parse_results(data, str(path))
     scale = load_scale(stored.scale)
     expected = (
         load_expected(expected_file)
@@ -95,10 +115,11 @@ def recheck(path: Path, expected_file: Path | None = None) -> Recheck:
     if stored.defined.is_counted:
         judged = judge_table((cell.measurement() for cell in stored.cells), expected)
     else:
-        found = recompute(stored, path.parent, benchmark, load_labels(scale.expected))
+        found = recompute(stored, folder, benchmark, load_labels(scale.expected))
         judged, notes = judge_recomputed(stored, found, expected), found.notes
     results = _with_verdicts(stored, judged)
-    return Recheck(path, results, disagreements(stored, results), notes)
+    sha256 = hash_bytes(data).sha256
+    return Recheck(path, sha256, folder, results, disagreements(stored, results), notes)
 
 
 def _with_verdicts(stored: Results, judged: list[CellRecord]) -> Results:

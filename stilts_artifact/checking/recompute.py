@@ -58,7 +58,7 @@ def recompute(
     """Compute every cell of a scored experiment from its prediction and label files.
 
     Args:
-        folder: where the results file lies.
+        folder: of its predictions and labels.
         pins: sha256 of the benchmark's label files, as :func:`load_labels` has them.
 
     Raises:
@@ -83,15 +83,11 @@ def recompute(
             + [cell.row for cell in results.cells if cell.value is None]
         )
     )
-    values = table_values(
-        folder / name, benchmark, results.defined, rows, results.seeds, files.read
-    )
+    values = table_values(folder, benchmark, results.defined, rows, results.seeds, files.read)
     files.verify_rest()
     for cell in results.cells:
         if cell.key not in values:
-            raise ConfigError(
-                "the table has no such cell", where=f"{folder / name}.json: {cell.key}"
-            )
+            raise ConfigError("the table has no such cell", where=f"{name}.json: {cell.key}")
     return Recomputation(values, find_misfits(results, benchmark), notes)
 
 
@@ -183,26 +179,32 @@ def difference(cell: CellRecord, value: CellValue) -> str | None:
 class VerifiedFiles:
     """The files of a run: exactly those listed, each with the bytes that its hash promises.
 
+    Args:
+        folder: where they lie.
+        name: of the run, under which the results file lists them: ``{name}/labels/...``.
+
     Raises:
         IntegrityError: a file that is listed and absent, or present and not listed; or not a plain
             file.
     """
 
-    def __init__(self, root: Path, name: str, records: list[FileRecord]) -> None:
-        self._root = root
+    def __init__(self, folder: Path, name: str, records: list[FileRecord]) -> None:
+        self._folder, self._name = folder, name
         self._records = {record.path: record for record in records}
         self._unread = set(self._records)
-        present = _plain_files(root, name)
+        present = {self._listed(path) for path in _plain_files(folder)}
         missing, surplus = (
             sorted(self._records.keys() - present),
             sorted(present - self._records.keys()),
         )
         experiment = name.partition(".")[0]
+        root = folder.parent
         fix = f"run stilts-artifact reproduce again for {experiment}, with --results {root}"
         for fault, paths in (("missing", missing), ("that the results do not list", surplus)):
             if paths:
                 more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
-                raise IntegrityError(f"a file {fault}", where=f"{root / paths[0]}{more}", fix=fix)
+                where = f"{self._path(paths[0])}{more}"
+                raise IntegrityError(f"a file {fault}", where=where, fix=fix)
         if len(self._records) < len(records):
             raise ConfigError("a file listed twice", where=f"{root / name}.json: files")
 
@@ -213,7 +215,7 @@ class VerifiedFiles:
             FileNotFoundError: no such file is listed.
             IntegrityError: its bytes are others.
         """
-        name = path.relative_to(self._root).as_posix()
+        name = self._listed(path)
         record = self._records.get(name)
         if record is None:
             raise FileNotFoundError(name)
@@ -234,30 +236,32 @@ class VerifiedFiles:
     def verify_rest(self) -> None:
         """Verify what no cell was computed from: a listed file is never taken on trust."""
         for name in sorted(self._unread):
-            self.read(self._root / name)
+            self.read(self._path(name))
+
+    def _listed(self, path: Path) -> str:
+        """How the results file calls a file of the folder."""
+        return f"{self._name}/{path.relative_to(self._folder).as_posix()}"
+
+    def _path(self, listed: str) -> Path:
+        """Where a file lies that the results file lists."""
+        return self._folder / listed.removeprefix(f"{self._name}/")
 
 
-def _plain_files(root: Path, name: str) -> set[str]:
-    """Every file below ``root/name``, by its path below ``root``.
-
-    Dot files (``.DS_Store``) are nobody's.
-    """
-    found: set[str] = set()
-    folders = [name] if (root / name).is_dir() else []
+def _plain_files(root: Path) -> Iterator[Path]:
+    """Every file below a folder; dot files (``.DS_Store``) are nobody's."""
+    folders = [root] if root.is_dir() else []
     while folders:
-        folder = folders.pop()
-        with os.scandir(root / folder) as entries:
+        with os.scandir(folders.pop()) as entries:
             for entry in entries:
-                path = f"{folder}/{entry.name}"
+                path = Path(entry.path)
                 if entry.is_dir(follow_symlinks=False):
                     folders.append(path)
                 elif not entry.is_file(follow_symlinks=False):
                     raise IntegrityError(
-                        "not a plain file", where=str(root / path), expected="a file, not a link"
+                        "not a plain file", where=str(path), expected="a file, not a link"
                     )
                 elif not entry.name.startswith("."):
-                    found.add(path)
-    return found
+                    yield path
 
 
 def _verify_labels(results: Results, name: str, pins: Mapping[str, str]) -> tuple[str, ...]:

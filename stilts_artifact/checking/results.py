@@ -18,6 +18,7 @@ from stilts_artifact.documents import dump_json, parse_json, read_document
 from stilts_artifact.domain.cells import CellKey, Measurement, Verdict
 from stilts_artifact.domain.signature import Signature
 from stilts_artifact.errors import ConfigError, MissingDataError
+from stilts_artifact.files import folder_behind, hash_bytes
 
 FORMAT = 2
 """Of results files: raised when their fields change."""
@@ -204,8 +205,24 @@ def load_results(path: Path) -> Results:
         ConfigError: an unknown or missing key or a value of the wrong type; a cell whose signature
             cannot be read, or is of another scale than the file.
     """
-    where = str(path)
-    document = parse_json(read_document(path), where)
+    return parse_results(read_document(path), str(path))
+
+
+def predictions_folder(path: Path, data: bytes) -> Path:
+    """The folder of predictions and labels that a results file rests on.
+
+    It lies beside the file, under its name; only where a run was killed while it published the two,
+    it has a hidden name still.
+
+    Args:
+        data: the bytes of the file.
+    """
+    return folder_behind(hash_bytes(data).sha256, path.with_suffix(""))
+
+
+def parse_results(data: bytes, where: str) -> Results:
+    """The results in the bytes of a file; raises as :func:`load_results`."""
+    document = parse_json(data, where)
     _refuse_other_format(document, where)
     try:
         # JSON has no enumerations and no tuples: these are made of its texts and lists.

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pkgutil
 import platform
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import metadata
+from pathlib import Path
 
 from stilts_artifact import __version__
 from stilts_artifact.checking.claims import (
@@ -29,7 +31,7 @@ from stilts_artifact.domain.cells import Verdict
 from stilts_artifact.errors import ArtifactError
 from stilts_artifact.experiments.scored import wanted_cells
 from stilts_artifact.experiments.session import Measured, Session
-from stilts_artifact.files import FileManifest, plain_files, write_file
+from stilts_artifact.files import FileManifest, plain_files, publish_together, write_file
 from stilts_artifact.metrics.tables import table_columns
 
 # Packages that a number may depend on.
@@ -73,21 +75,40 @@ def reproduce(session: Session) -> Outcome:
     expected = expected_cells(scale.expected, experiment, scale.benchmark)
     claims = load_claims(claims_path()).of_experiment(experiment.name)
     # By name: the benchmark, which defines experiments, lies below the modules that measure them.
-    measured: Measured = pkgutil.resolve_name(experiment.measured_by)(session)
-    results = _judge(measured, session, expected, claims)
+    measure: Callable[..., Measured] = pkgutil.resolve_name(experiment.measured_by)
     path = results_path(session.results, experiment.name, scale.name)
-    write_file(path, dump_results(results))
+    # What is counted has no predictions, and so no folder.
+    if experiment.is_counted:
+        measured = measure(session)
+        results = _judge(measured, session, expected, claims)
+        write_file(path, dump_results(results))
+    else:
+        with publish_together(path, session.folder) as publication:
+            measured = measure(session, publication.made)
+            files = _list_files(publication.made, session.folder.name)
+            results = _judge(measured, session, expected, claims, files)
+            publication.commit(dump_results(results))
     return Outcome(results, verdict_asked_for(results, session), measured.errors)
 
 
+def _list_files(folder: Path, name: str) -> list[FileRecord]:
+    """The files that cells were computed from, as they will be called once they are published."""
+    files = FileManifest.of(plain_files(folder)).files
+    return [
+        FileRecord(path=f"{name}/{path}", bytes=sums.bytes, sha256=sums.sha256)
+        for path, sums in files.items()
+    ]
+
+
 def _judge(
-    measured: Measured, session: Session, expected: ExpectedTable, claims: Claims
+    measured: Measured,
+    session: Session,
+    expected: ExpectedTable,
+    claims: Claims,
+    files: Sequence[FileRecord] = (),
 ) -> Results:
     scale, experiment = session.scale, session.experiment
     judged = judge_table(measured.cells, expected)
-    # A counted table has no predictions, and so no folder.
-    present = {} if experiment.is_counted else plain_files(session.folder)
-    files = FileManifest.of(present).files
     results = Results(
         experiment=experiment.name,
         scale=scale.name,
@@ -107,10 +128,7 @@ def _judge(
             )
             for used in measured.inputs
         ],
-        files=[
-            FileRecord(path=f"{session.folder.name}/{name}", bytes=sums.bytes, sha256=sums.sha256)
-            for name, sums in files.items()
-        ],
+        files=list(files),
         environment=environment(),
     )
     if not experiment.decides_claims:

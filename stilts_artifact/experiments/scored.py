@@ -34,7 +34,7 @@ from stilts_artifact.errors import (
 from stilts_artifact.experiments.session import Measured, Session
 from stilts_artifact.experiments.steps import StepBuilder
 from stilts_artifact.experiments.table1 import describe_source, in_one_line
-from stilts_artifact.files import publish_folder
+from stilts_artifact.files import own_disk_errors
 from stilts_artifact.metrics import METRIC_VERSION
 from stilts_artifact.metrics.tables import CellValue, Column, table_columns, table_values
 from stilts_artifact.pipeline.errors import RunError, RunReport
@@ -299,16 +299,20 @@ class Scored:
         return Executed(predictions, labels, failed, asked.absent, flags, _failures(report))
 
     def measure(
-        self, executed: Executed, rows: Sequence[RowRecord], errors: Iterable[ArtifactError]
+        self,
+        executed: Executed,
+        rows: Sequence[RowRecord],
+        errors: Iterable[ArtifactError],
+        folder: Path,
     ) -> Measured:
-        """Publish what was executed, and compute the cells of some rows from it.
+        """Gather what was executed in a folder, and compute the cells of some rows from it.
 
         Raises:
             DataError: predictions that cannot be scored.
             ResourceError: the predictions cannot be written.
         """
-        publish(self.session.folder, executed.predictions, executed.labels)
-        cells = _Cells(self.session, self.builder, executed)
+        gather(folder, executed.predictions, executed.labels)
+        cells = _Cells(self.session, self.builder, executed, folder)
         found = cells.measure([row.row for row in rows])
         return Measured(list(rows), found, [], [*errors, *executed.errors])
 
@@ -331,15 +335,19 @@ class Scored:
         return self.session.library.records(parts)
 
 
-def measure(session: Session) -> Measured:
-    """An experiment whose rows are evaluated as they stand: Table 2, and the calibration."""
+def measure(session: Session, folder: Path) -> Measured:
+    """An experiment whose rows are evaluated as they stand: Table 2, and the calibration.
+
+    Args:
+        folder: for the predictions and labels that the cells are computed from.
+    """
     scored = Scored.open(session)
     experiment = session.experiment
     absent = session.obtain(needed_sources(scored.builder, [experiment], scored.wanted))
     asked = scored.request(experiment, scored.wanted)
     executed = scored.execute(asked, experiment.title)
     rows = [row_record(row) for row in dict.fromkeys(row for row, _ in scored.wanted)]
-    measured = scored.measure(executed, rows, absent)
+    measured = scored.measure(executed, rows, absent, folder)
     return replace(measured, inputs=scored.inputs([executed], [experiment]))
 
 
@@ -353,8 +361,8 @@ def row_record(row: Row, details: Mapping[str, str] | None = None) -> RowRecord:
     return RowRecord(row=row.name, title=row.title, group=row.group, details=dict(details or {}))
 
 
-def publish(folder: Path, predictions: Mapping[RunKey, Path], labels: Mapping[str, Path]) -> None:
-    """Make the public folder anew from the results of steps; it appears whole, or stays as it was.
+def gather(folder: Path, predictions: Mapping[RunKey, Path], labels: Mapping[str, Path]) -> None:
+    """Copy the results of steps into the layout of a results folder.
 
     Args:
         predictions, labels: folders that hold ``{task}/{split}-{language}.*``.
@@ -363,11 +371,11 @@ def publish(folder: Path, predictions: Mapping[RunKey, Path], labels: Mapping[st
         ResourceError: the disk is full or the folder cannot be written.
     """
     try:
-        with publish_folder(folder) as made:
+        with own_disk_errors(folder, folder):
             for task, source in labels.items():
-                _copy(source / task, made / "labels" / task)
+                _copy(source / task, folder / "labels" / task)
             for key, source in predictions.items():
-                target = made / "predictions" / key.row / f"seed-{key.seed}" / key.task
+                target = folder / "predictions" / key.row / f"seed-{key.seed}" / key.task
                 _copy(source / key.task, target)
     except OSError as error:  # of the store, whose files were there a moment ago
         fix = "run the same command again"
@@ -383,18 +391,19 @@ def _copy(source: Path, target: Path) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Cells:
-    """Computes the cells of a published folder."""
+    """Computes the cells of a folder of predictions and labels."""
 
     session: Session
     builder: StepBuilder
     executed: Executed
+    folder: Path
 
     def measure(self, rows: Sequence[str]) -> list[Measurement]:
         """All cells of these rows; those without predictions have the reason instead of a value."""
         session = self.session
         experiment, benchmark = session.experiment, session.benchmark
         columns = {column.name: column for column in table_columns(benchmark, experiment)}
-        values = table_values(session.folder, benchmark, experiment, rows, session.seeds)
+        values = table_values(self.folder, benchmark, experiment, rows, session.seeds)
         return [self._cell(key, columns[key.column], cell) for key, cell in values.items()]
 
     def _cell(self, key: CellKey, column: Column, cell: CellValue) -> Measurement:

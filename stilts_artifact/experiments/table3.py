@@ -14,17 +14,21 @@ from stilts_artifact.experiments.scored import (
     Executed,
     RunKey,
     Scored,
+    gather,
     merged,
     needed_sources,
-    publish,
     row_record,
 )
 from stilts_artifact.experiments.session import Measured, Session
 from stilts_artifact.metrics.tables import table_values
 
 
-def measure(session: Session) -> Measured:
-    """Choose each target's best row on development data, then score it on test data."""
+def measure(session: Session, folder: Path) -> Measured:
+    """Choose each target's best row on development data, then score it on test data.
+
+    Args:
+        folder: for the predictions and labels that the cells are computed from.
+    """
     scored = Scored.open(session)
     selecting, experiment = stages(session.experiment)
     absent = session.obtain(needed_sources(scored.builder, [selecting, experiment], scored.wanted))
@@ -53,7 +57,7 @@ def measure(session: Session) -> Measured:
     chosen = {task: row.name for task, row in best.items()}
     shown = replace(none, name=BEST, title="Best intermediate task")
     rows = [row_record(none), row_record(shown, chosen)]
-    measured = scored.measure(executed, rows, [*absent, *selection.errors])
+    measured = scored.measure(executed, rows, [*absent, *selection.errors], folder)
     return replace(measured, inputs=scored.inputs([selection, executed], [selecting, experiment]))
 
 
@@ -66,8 +70,8 @@ def _best(
     names = [row.name for row in candidates]
     # Not in the results folder, all of whose files are recorded as those of the table.
     with TemporaryDirectory() as temporary:
-        folder = Path(temporary) / "selection"
-        publish(folder, executed.predictions, executed.labels)
+        folder = Path(temporary)
+        gather(folder, executed.predictions, executed.labels)
         values = table_values(folder, session.benchmark, selecting, names, session.scale.seeds)
     best: dict[str, Row] = {}
     for task in tasks:

@@ -63,14 +63,14 @@ def write_crate(
         ResourceError: the crate cannot be written.
     """
     listed = [(run, record) for run in runs for record in run.results.files]
-    packed = [record for run, record in listed if labels or not is_third_party(run, record)]
+    packed = [one for one in listed if labels or not is_third_party(*one)]
     members = [
         Member(PAGE, page),
         Member(WORKFLOW, workflow(runs)),
         *(Member(f"{RESULTS}/{run.file}", folder / run.file, run.sha256) for run in runs),
         *(
-            Member(f"{RESULTS}/{record.path}", folder / record.path, record.sha256)
-            for record in packed
+            Member(f"{RESULTS}/{record.path}", _file(run, record), record.sha256)
+            for run, record in packed
         ),
         *(Member(name, file) for name, file in expected_files()),
     ]
@@ -79,6 +79,11 @@ def write_crate(
     date = datetime.fromtimestamp(written, UTC).date().isoformat()
     pack(path, [*members, Member(METADATA, metadata(runs, date))])
     return len(listed) - len(packed)
+
+
+def _file(run: Run, record: FileRecord) -> Path:
+    """Where a file lies that the results list."""
+    return run.folder / record.path.removeprefix(f"{run.results.run_name}/")
 
 
 def is_third_party(run: Run, record: FileRecord) -> bool:

@@ -11,9 +11,7 @@ from stilts_artifact.benchmark import load_benchmark
 from stilts_artifact.checking.recheck import Recheck, recheck
 from stilts_artifact.checking.results import Disagreement, Results, results_files
 from stilts_artifact.config.load import load_scale
-from stilts_artifact.documents import read_document
 from stilts_artifact.domain.cells import Verdict
-from stilts_artifact.files import hash_bytes
 from stilts_artifact.forms import form_of
 
 _NAMED = 3  # cells that a note spells out
@@ -31,6 +29,7 @@ class Run:
         sha256: of its bytes.
         examples: sizes of the test sets behind it, for the error bars.
         notes: what could not be verified, and where the file disagrees.
+        folder: of the predictions and labels that it rests on.
     """
 
     results: Results
@@ -38,6 +37,7 @@ class Run:
     sha256: str
     examples: Examples = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    folder: Path = Path()
 
 
 def load_runs(folder: Path, scale: str | None = None) -> list[Run]:
@@ -58,9 +58,10 @@ def run_of(judged: Recheck) -> Run:
     return Run(
         results=judged.results,
         file=judged.path.name,
-        sha256=hash_bytes(read_document(judged.path)).sha256,
-        examples=count_examples(judged.results, judged.path.parent),
+        sha256=judged.sha256,
+        examples=count_examples(judged.results, judged.folder),
         notes=(*judged.notes, *_disagreements(judged)),
+        folder=judged.folder,
     )
 
 
@@ -76,10 +77,10 @@ def _disagreements(judged: Recheck) -> Iterator[str]:
 
 
 def count_examples(results: Results, folder: Path) -> Examples:
-    """Size of every test set behind some scores whose label file lies in the results folder."""
+    """Size of every test set behind some scores whose label file lies in their folder."""
     if results.defined.is_counted:
         return {}
-    labels = folder / results.run_name / "labels"
+    labels = folder / "labels"
     sizes: dict[tuple[str, str], int] = {}
     benchmark = load_benchmark(load_scale(results.scale).benchmark)
     for task in results.defined.targets(benchmark):

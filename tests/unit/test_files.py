@@ -21,11 +21,13 @@ from stilts_artifact.files import (
     FileSum,
     LockedFile,
     LockedFolder,
+    folder_behind,
     hash_bytes,
     hash_file,
     orphaned_files,
     plain_files,
     publish_folder,
+    publish_together,
     remove_orphans,
     settle_folder,
     write_file,
@@ -47,6 +49,7 @@ def version(folder: Path) -> str | None:
     if not folder.exists():
         return None
     found = {name: path.read_text() for name, path in plain_files(folder).items()}
+    found.pop(files._MARK, None)
     assert found.keys() == {"one", "deep/two"}
     assert len(set(found.values())) == 1
     return found["one"]
@@ -497,3 +500,185 @@ def test_a_folder_that_cannot_be_made_is_a_resource_error(tmp_path: Path) -> Non
     with pytest.raises(ResourceError), publish_folder(tmp_path / "file"):
         pass
     assert names(tmp_path) == ["file"]
+
+
+# --- a file together with the folder that it rests on -------------------------------------------
+
+
+def publish_pair(results: Path, text: str) -> None:
+    with publish_together(results / "run.json", results / "run") as publication:
+        fill(publication.made, text)
+        publication.commit(text.encode())
+
+
+def pair(results: Path) -> str | None:
+    """The version that a file and its folder both are, for a reader who may not write.
+
+    ``None`` if there is no file: then nothing was published.
+    """
+    file = results / "run.json"
+    if not file.exists():
+        return None
+    before = sorted(results.rglob("*"))
+    data = file.read_bytes()
+    behind = folder_behind(hash_bytes(data).sha256, results / "run")
+    assert version(behind) == data.decode()
+    assert sorted(results.rglob("*")) == before
+    return data.decode()
+
+
+@pytest.mark.usefixtures("exchange")
+def test_a_file_and_its_folder_replace_the_old_two_and_leave_nothing_else(tmp_path: Path) -> None:
+    results = tmp_path / "new"
+    for text in ("old", "new", "new"):
+        publish_pair(results, text)
+        assert pair(results) == text == version(results / "run")
+        assert names(results) == ["run", "run.json"]
+
+
+def test_a_block_that_raises_publishes_neither_file_nor_folder(tmp_path: Path) -> None:
+    publish_pair(tmp_path, "old")
+    with (
+        pytest.raises(ZeroDivisionError),
+        publish_together(tmp_path / "run.json", tmp_path / "run") as publication,
+    ):
+        fill(publication.made, "new")
+        raise ZeroDivisionError
+    assert pair(tmp_path) == "old"
+    assert names(tmp_path) == ["run", "run.json"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("killer", ["first", "replacing"])
+def test_a_file_and_its_folder_published_by_a_process_killed_at_any_instant(
+    tmp_path: Path, exchange: bool, killer: str
+) -> None:
+    """A reader finds the old two or the new two; the next publisher leaves nothing else."""
+    old = None if killer == "first" else "old"
+    found = set()
+
+    def run(instant: int) -> bool:
+        shutil.rmtree(tmp_path)
+        tmp_path.mkdir()
+        if old:
+            publish_pair(tmp_path, old)
+        dead = killed(lambda: publish_pair(tmp_path, "new"), instant, exchange=exchange)
+        found.add(pair(tmp_path))
+        assert pair(tmp_path) in (old, "new"), instant
+        before = pair(tmp_path)
+        # Whoever is killed while it finishes what another left loses nothing either.
+        killed(lambda: publish_pair(tmp_path, "third"), instant, exchange=exchange)
+        assert pair(tmp_path) in (before, "third"), instant
+        publish_pair(tmp_path, "next")
+        assert pair(tmp_path) == version(tmp_path / "run") == "next"
+        assert names(tmp_path) == ["run", "run.json"], instant
+        return dead
+
+    assert instants(run) > 30
+    assert found == {old, "new"}
+
+
+def test_what_a_living_publisher_makes_is_left_alone(tmp_path: Path) -> None:
+    with publish_together(tmp_path / "run.json", tmp_path / "run") as publication:
+        fill(publication.made, "first")
+        publish_pair(tmp_path, "second")
+        assert pair(tmp_path) == "second"
+        publication.commit(b"first")
+    assert pair(tmp_path) == version(tmp_path / "run") == "first"
+    assert names(tmp_path) == ["run", "run.json"]
+
+
+@pytest.mark.usefixtures("exchange")
+def test_of_several_publishers_of_a_file_and_its_folder_at_once_one_wins_whole(
+    tmp_path: Path,
+) -> None:
+    at_once(lambda text: publish_pair(tmp_path, text), turns=25)
+    assert pair(tmp_path) in {f"{number} 24" for number in range(3)}
+    assert pair(tmp_path) == version(tmp_path / "run")
+    assert names(tmp_path) == ["run", "run.json"]
+
+
+def test_a_folder_that_was_put_in_place_after_a_later_file_goes_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two publishers whose files and folders come in opposite orders."""
+    publish_pair(tmp_path, "old")
+    settle, late = files._settle, ["second"]
+
+    def overtaken(*arguments: Path) -> None:
+        if late:
+            publish_pair(tmp_path, late.pop())
+        settle(*arguments)
+
+    monkeypatch.setattr(files, "_settle", overtaken)
+    publish_pair(tmp_path, "first")
+    assert pair(tmp_path) == version(tmp_path / "run") == "second"
+    assert names(tmp_path) == ["run", "run.json"]
+
+
+def test_a_copied_folder_without_its_mark_and_an_edited_file_are_judged_as_they_lie(
+    tmp_path: Path,
+) -> None:
+    publish_pair(tmp_path, "old")
+    assert folder_behind(hash_bytes(b"edited").sha256, tmp_path / "run") == tmp_path / "run"
+    (tmp_path / "run" / files._MARK).unlink()
+    assert folder_behind(hash_bytes(b"old").sha256, tmp_path / "run") == tmp_path / "run"
+
+
+def test_a_pair_behind_a_link_to_another_folder_is_replaced_where_it_lies(tmp_path: Path) -> None:
+    (tmp_path / "disk" / "run").mkdir(parents=True)
+    (tmp_path / "run").symlink_to(tmp_path / "disk" / "run")
+    publish_pair(tmp_path, "old")
+    publish_pair(tmp_path, "new")
+    assert (tmp_path / "run").is_symlink()
+    assert pair(tmp_path) == version(tmp_path / "disk" / "run") == "new"
+    assert names(tmp_path / "disk") == ["run"]
+
+
+@pytest.mark.parametrize("turn", range(6))
+def test_a_disk_that_fills_up_keeps_the_old_file_and_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, turn: int
+) -> None:
+    """At each of the first writes that reach the disk in turn, until the file is there."""
+    publish_pair(tmp_path, "old")
+    count, fsync = 0, os.fsync
+
+    def full(file: int) -> None:
+        nonlocal count
+        count += 1
+        if count > turn:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        fsync(file)
+
+    with pytest.raises(ResourceError, match="no room left"):
+        monkeypatch.setattr(os, "fsync", full)
+        publish_pair(tmp_path, "new")
+    monkeypatch.undo()
+    assert pair(tmp_path) == "old"
+    assert names(tmp_path) == ["run", "run.json"]
+
+
+def test_a_folder_that_the_disk_does_not_let_into_its_place_is_kept_for_the_next_publisher(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish_pair(tmp_path, "old")
+
+    def refused(*_: Path) -> bool:
+        raise OSError(errno.EACCES, "Permission denied")
+
+    with monkeypatch.context() as patch, pytest.raises(ResourceError, match="no right"):
+        patch.setattr(files, "_exchange", refused)
+        publish_pair(tmp_path, "new")
+    assert pair(tmp_path) == "new" and version(tmp_path / "run") == "old"
+    with publish_together(tmp_path / "run.json", tmp_path / "run"):
+        assert version(tmp_path / "run") == "new"
+    assert names(tmp_path) == ["run", "run.json"]
+
+
+def test_a_results_folder_that_cannot_be_written_is_an_error_before_anything_is_made(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "file").write_text("")
+    target = tmp_path / "file" / "run"
+    with pytest.raises(ResourceError), publish_together(target.with_suffix(".json"), target):
+        pytest.fail("the block was entered")

@@ -84,7 +84,11 @@ def bench_of(
     for cell in document["cells"]:
         cell["limit"] = expected.tolerance_of(expected.cells[key_of(cell)]) + ROUNDING
     return Bench(
-        document, recompute(load_results(path), folder, benchmark, {}), expected, benchmark, scratch
+        document,
+        recompute(load_results(path), folder / path.stem, benchmark, {}),
+        expected,
+        benchmark,
+        scratch,
     )
 
 

@@ -18,8 +18,8 @@ from stilts_artifact.experiments.scored import (
     Executed,
     RunKey,
     Scored,
+    gather,
     merged,
-    publish,
     request,
     row_record,
     wanted_cells,
@@ -122,30 +122,23 @@ def results_of(folder: Path, text: str) -> Path:
     return folder
 
 
-def test_publishing_replaces_what_was_there(tmp_path: Path) -> None:
-    folder = tmp_path / "results" / "table2.mini"
+def test_labels_and_predictions_are_gathered_in_the_layout_of_a_results_folder(
+    tmp_path: Path,
+) -> None:
     labels = {"xnli": results_of(tmp_path / "labels", "neutral\n")}
-    publish(folder, {RunKey("none", 1, "xnli"): results_of(tmp_path / "one", "neutral\n")}, labels)
-    publish(
-        folder, {RunKey("mnli", 2, "xnli"): results_of(tmp_path / "two", "entailment\n")}, labels
-    )
-    found = {name: path.stat().st_size for name, path in plain_files(folder).items()}
+    made = {RunKey("mnli", 2, "xnli"): results_of(tmp_path / "two", "entailment\n")}
+    gather(tmp_path / "folder", made, labels)
+    found = {name: path.stat().st_size for name, path in plain_files(tmp_path / "folder").items()}
     assert found == {
         "labels/xnli/dev-qaa.tsv": 8,
         "predictions/mnli/seed-2/xnli/dev-qaa.tsv": 11,
     }
-    assert [path.name for path in folder.parent.iterdir()] == ["table2.mini"], (
-        "no temporary folder is left"
-    )
 
 
-def test_a_failed_publication_leaves_the_old_one(tmp_path: Path) -> None:
-    folder = tmp_path / "table2.mini"
-    labels = {"xnli": results_of(tmp_path / "labels", "neutral\n")}
-    publish(folder, {}, labels)
-    with pytest.raises(ResourceError, match="cannot"):
-        publish(folder, {RunKey("none", 1, "xnli"): tmp_path / "absent"}, labels)
-    assert (folder / "labels" / "xnli" / "dev-qaa.tsv").read_text() == "neutral\n"
+def test_a_step_whose_files_are_gone_is_not_put_down_to_the_results_folder(tmp_path: Path) -> None:
+    with pytest.raises(ResourceError, match="cannot publish") as caught:
+        gather(tmp_path / "folder", {RunKey("none", 1, "xnli"): tmp_path / "absent"}, {})
+    assert caught.value.fix == "run the same command again"
 
 
 def executed(
@@ -159,7 +152,7 @@ def executed(
 def measured(session: Session, builder: StepBuilder, done: Executed) -> dict[str, Measurement]:
     """The cells of the untrained row by their place."""
     table = Scored(session, builder, wanted_cells(MINI, session.experiment, []))
-    cells = table.measure(done, [row_record(NONE)], []).cells
+    cells = table.measure(done, [row_record(NONE)], [], session.folder).cells
     return {str(cell.key): cell for cell in cells}
 
 
