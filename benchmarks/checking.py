@@ -65,7 +65,7 @@ WORDS = [
 ]
 
 
-def gold_items(task: Task, size: int, chance: random.Random) -> list[Any]:
+def gold_items(task: Task, size: int, chance: random.Random, language: str) -> list[Any]:
     """Labels of one language: label, tags, (context, answer), pair of ids, or index."""
     if task.form is TaskForm.PAIR:
         same = random.Random(size)  # noqa: S311  line n of every language translates the same example
@@ -76,7 +76,10 @@ def gold_items(task: Task, size: int, chance: random.Random) -> list[Any]:
         ]
     if task.form is TaskForm.MINING:
         numbers = chance.sample(range(10**6), size)
-        return [(f"qaa-{number:06d}", f"qen-{number:06d}") for number in numbers]
+        return [
+            (f"{language}-{number:06d}", f"{task.source_language}-{number:06d}")
+            for number in numbers
+        ]
     if task.form is TaskForm.SEARCH:
         return chance.sample(range(size), size)
     return [_passage(chance) for _ in range(size)]
@@ -144,7 +147,7 @@ def make_files(
         split = experiment_named(experiment).scored_split(task)
         for language in task.languages_of(split):
             chance = random.Random(f"{task.name} {split} {language}")  # noqa: S311  made-up data
-            items = gold_items(task, sizes[task.name], chance)
+            items = gold_items(task, sizes[task.name], chance, language)
             _write(folder / "labels", task, language, split, written(task, items, labels=True))
             for row in row_names:
                 for seed in seeds:

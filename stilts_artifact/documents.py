@@ -27,6 +27,7 @@ from stilts_artifact.errors import DataError
 MAX_BYTES = 32 * 1024 * 1024
 MAX_DEPTH = 64
 _SHORT, _NEIGHBOURS = 40, 3  # characters and number of the values by which a message names a place
+_WHOLE = re.compile(r"(?:0|[1-9][0-9]{0,17})")
 _LEADING_COMMENTS = re.compile(rb"\A(?:#[^\n]*\n)+")
 _JSON_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]:,]|[^\s{}\[\]:,"]+')
 # Half of a UTF-16 pair, as JSON and YAML escape it and as Python holds it: a character that no
@@ -57,6 +58,24 @@ def read_document(path: Path) -> bytes:
         ) from error
 
 
+def line_at(data: bytes, offset: int) -> int:
+    """1-based line of a byte offset."""
+    return data.count(b"\n", 0, offset) + 1
+
+
+def whole_number(text: str) -> int | None:
+    """The number that ``str()`` writes as this text, of at most 18 digits; ``None`` otherwise.
+
+    int() takes more: signs, spaces, zeros in front, underscores and the digits of every script, so
+    that two texts that are not equal would count as one number; and it raises at 4,301 digits.
+
+    Example:
+        >>> whole_number("42"), whole_number("042"), whole_number("4_2"), whole_number("٤٢")
+        (42, None, None, None)
+    """
+    return int(text) if _WHOLE.fullmatch(text) else None
+
+
 def parse_json(data: bytes, where: str) -> Any:
     """The value of a JSON document.
 
@@ -72,8 +91,7 @@ def parse_json(data: bytes, where: str) -> Any:
         # Not left to json.loads, which would also take UTF-16 and UTF-32.
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise _not_json(f"{where}:{line}", str(error)) from error
+        raise _not_json(f"{where}:{line_at(data, error.start)}", str(error)) from error
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(pairs)
@@ -95,7 +113,7 @@ def parse_json(data: bytes, where: str) -> Any:
         raise _too_deep(_line_of(_is_deep, text, where)) from error
     except ValueError as error:  # An integer of more digits than Python converts.
         raise _not_json(_line_of(_is_long_integer, text, where), _first_line(error)) from error
-    _check(value, where, halves=_HALF_PAIR_ESCAPE.search(data) is not None)
+    _check(value, data, where, lambda is_fault: _line_of(is_fault, text, where))
     return value
 
 
@@ -147,8 +165,16 @@ def parse_yaml(data: bytes, where: str) -> Any:
         raise DataError(
             "not valid YAML", where=place, got=_first_line(error), expected="a YAML document"
         ) from error
-    _check(value, where, halves=_HALF_PAIR_ESCAPE.search(data) is not None)
+    # Depth and numbers that YAML writes in its own way have their line by now; halves do not.
+    escape = _HALF_PAIR_ESCAPE.search(data)
+    place = where if escape is None else f"{where}:{line_at(data, escape.start())}"
+    _check(value, data, where, lambda _: place)
     return value
+
+
+def escapes_surrogates(data: bytes) -> bool:
+    """Whether a JSON or YAML document escapes a half of a UTF-16 pair, be its other half there."""
+    return _HALF_PAIR_ESCAPE.search(data) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,10 +205,8 @@ def parse_csv(
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise DataError(
-            "bytes that are not UTF-8", where=f"{where}:{line}", got=str(error)
-        ) from error
+        place = f"{where}:{line_at(data, error.start)}"
+        raise DataError("bytes that are not UTF-8", where=place, got=str(error)) from error
     # newline="" leaves the line ends inside quoted cells as they are.
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     rows: list[CsvRow] = []
@@ -252,7 +276,12 @@ def _tokens(text: str) -> Iterator[_Token]:
         previous = word
 
 
-def _line_of(is_fault: Callable[[_Token], bool], text: str, where: str) -> str:
+_IsFault = Callable[[_Token], bool]
+_LineOf = Callable[[_IsFault], str]
+"""``file:line`` of the first word that is at fault."""
+
+
+def _line_of(is_fault: _IsFault, text: str, where: str) -> str:
     """``where`` with the line of the first word of a JSON text that is at fault."""
     faults = (f"{where}:{token.line}" for token in _tokens(text) if is_fault(token))
     return next(faults, where)
@@ -273,6 +302,10 @@ def _is_no_number(token: _Token) -> bool:
 
 def _is_deep(token: _Token) -> bool:
     return token.depth > MAX_DEPTH
+
+
+def _is_half_pair(token: _Token) -> bool:
+    return _HALF_PAIR.search(_unescaped(token.text)) is not None
 
 
 def _is_long_integer(token: _Token) -> bool:
@@ -357,24 +390,22 @@ def _not_finite(where: str, got: str) -> DataError:
     return DataError("number that is not finite", where=where, got=got, expected="finite numbers")
 
 
-def _check(value: Any, where: str, *, halves: bool) -> None:
-    """Hold a parsed value against the rules that no parser has.
-
-    Args:
-        halves: look for half UTF-16 pairs, which only an escape can have brought in.
-    """
+def _check(value: Any, data: bytes, where: str, line_of: _LineOf) -> None:
+    """Hold a document's value against the rules that no parser has."""
+    # Only an escape can have brought a half in: data are UTF-8.
+    halves = escapes_surrogates(data)
     # Level by level: recursion could overflow the stack before it finds the depth.
     level, depth = [value], 0
     while level:
         depth += 1
         if depth > MAX_DEPTH:
-            raise _too_deep(where)
+            raise _too_deep(line_of(_is_deep))
         for item in level:
             if not _is_finite(item):
-                raise _not_finite(where, repr(item)[:_SHORT])
+                raise _not_finite(line_of(_is_no_number), repr(item)[:_SHORT])
             if halves and any(_HALF_PAIR.search(text) for text in _texts(item)):
-                got = ascii(item)[:_SHORT]
-                raise DataError("half a UTF-16 pair", where=where, got=got, expected="text")
+                place, got = line_of(_is_half_pair), ascii(item)[:_SHORT]
+                raise DataError("half a UTF-16 pair", where=place, got=got, expected="text")
         level = [child for item in level for child in _children(item)]
 
 
@@ -392,4 +423,5 @@ def _children(value: Any) -> list[Any]:
 
 
 def _first_line(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0]
+    # Up to the semicolon: after it Python tells a programmer how to raise its limit of digits.
+    return (str(error) or type(error).__name__).splitlines()[0].partition(";")[0]

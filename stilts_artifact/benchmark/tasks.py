@@ -416,6 +416,7 @@ def make_task(row: TaskRow, naming: Naming) -> Task:
         group=row.group,
         tuning=row.tuning,
         normalisation=row.normalisation,
+        source_language=english,
     )
 
 

@@ -71,6 +71,8 @@ class Task:
         tuning: name of the training numbers in a scale file; ``None`` if nothing is trained.
         normalisation: of answers.
         short: heading of at most six characters, where the title is longer.
+        source_language: of the benchmark: that of the training data, and the other side of the
+            pairs that retrieval finds.
     """
 
     name: str
@@ -86,6 +88,7 @@ class Task:
     tuning: str | None = None
     normalisation: Normalisation = "squad"
     short: str | None = None
+    source_language: str = "en"
 
     def languages_of(self, split: Split) -> tuple[str, ...]:
         """Languages that have this split, in the task's order."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from stilts_artifact.data.readers.text import refuse_blinded
 from stilts_artifact.domain.examples import ChoiceExample
 from stilts_artifact.domain.tasks import Task, TaskForm
 from stilts_artifact.forms.base import FastCount, Form, PartRead, concatenate
@@ -55,15 +56,22 @@ class Choice(Form[list[ChoiceExample], Sequence[int]]):
 
     def count(self, task: Task, language: str, predicted: Path, gold: Path) -> Sample:
         """Line by line; line n of every language translates the same example."""
-        indices, truth = read_indices(predicted), read_indices(gold)
+        indices, truth = read_indices(predicted), read_gold_indices(gold)
         require_same_length(predicted, len(indices), gold, len(truth))
         return Sample(accuracy_counts(indices, truth), keys=np.arange(len(truth)))
 
     def parse_gold(self, task: Task, language: str, path: Path) -> tuple[int, FastCount]:
         """Indices, compared as bytes; a choice that is never right is left to the careful way."""
-        gold = [b"%d" % index for index in read_indices(path)]
+        gold = [b"%d" % index for index in read_gold_indices(path)]
         return len(gold), partial(count_lines, gold=gold, allowed=set(gold))
 
     def points(self, sums: Array) -> Mapping[str, Array]:
         """Accuracy."""
         return accuracy(sums)
+
+
+def read_gold_indices(path: Path) -> list[int]:
+    """The indices of a label file, which must not be blinded."""
+    indices = read_indices(path)
+    refuse_blinded(indices, f"{path}:1")
+    return indices

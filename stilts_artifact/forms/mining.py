@@ -6,16 +6,20 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from stilts_artifact.data.readers.text import refuse_blinded, shown
+from stilts_artifact.documents import read_document
 from stilts_artifact.domain.examples import ComparableCorpus
 from stilts_artifact.domain.tasks import Task, TaskForm
 from stilts_artifact.errors import DataError
 from stilts_artifact.forms.base import FastCount, Form, PartRead, Sums
-from stilts_artifact.forms.submission import read_lines, write_lines
+from stilts_artifact.forms.submission import read_lines, require_distinct, write_lines
 from stilts_artifact.metrics.bootstrap import Sample
 from stilts_artifact.metrics.ratios import Array, pair_counts, precision_recall_f1
 
 IdPair = tuple[str, str]
 """Ids of a source and a target sentence."""
+Sides = tuple[str, str]
+"""Languages of the source and the target sentences."""
 
 
 class Mining(Form[ComparableCorpus, Iterable[IdPair]]):
@@ -79,29 +83,16 @@ class Mining(Form[ComparableCorpus, Iterable[IdPair]]):
 
     def count(self, task: Task, language: str, predicted: Path, gold: Path) -> Sample:
         """Pairs in either file."""
-        pairs, truth = read_predicted_pairs(predicted), read_pairs(gold)
-        # Labels list the true pairs only, so an id can be told from a false one by its corpus
-        # alone: "de" of "de-0001".
-        corpora = tuple({pair[side].rpartition("-")[0] for pair in truth} for side in (0, 1))
-        for number, pair in enumerate(pairs, 1):
-            for side, known in zip(pair, corpora, strict=True):
-                if side.rpartition("-")[0] not in known:
-                    expected = " or ".join(f"{corpus}-..." for corpus in sorted(known))
-                    raise DataError(
-                        "unknown id", where=f"{predicted}:{number}", got=side, expected=expected
-                    )
-        return Sample(pair_counts(pairs, truth))
+        sides = (language, task.source_language)
+        return Sample(
+            pair_counts(read_predicted_pairs(predicted, sides), read_gold_pairs(gold, sides))
+        )
 
     def parse_gold(self, task: Task, language: str, path: Path) -> tuple[int, FastCount]:
         """Lines as a set of bytes; one expression says whether all ids are of the two corpora."""
-        truth = set(read_pairs(path))
-        gold = {"\t".join(pair).encode() for pair in truth}
-        sides = [
-            b"|".join(sorted({re.escape(pair[side].rpartition("-")[0].encode()) for pair in truth}))
-            for side in (0, 1)
-        ]
-        # No hyphen in the last part: count() takes all before the last one for the corpus.
-        known = re.compile(rb"(?:(?:%s)-[!-,.-~]+\t(?:%s)-[!-,.-~]+\n)+" % tuple(sides))
+        sides = (language, task.source_language)
+        gold = {"\t".join(pair).encode() for pair in read_gold_pairs(path, sides)}
+        known = re.compile(b"(?:%b\n)+" % _pair_pattern(sides).encode())
 
         def count(data: bytes) -> Sums | None:
             if not known.fullmatch(data):
@@ -116,25 +107,53 @@ class Mining(Form[ComparableCorpus, Iterable[IdPair]]):
         return precision_recall_f1(sums)
 
 
-def read_pairs(path: Path) -> list[IdPair]:
-    """Two ids a line with a tab between them."""
+def read_pairs(path: Path, sides: Sides) -> list[IdPair]:
+    """Two ids a line with a tab between them, each of its side's corpus: ``de-000413461``.
+
+    Labels list the true pairs only, so an id can be told from a false one by its form alone; and
+    the form is the benchmark's, not that of the labels, whose first line may be a header.
+
+    Args:
+        sides: language of the sentences on either side.
+
+    Raises:
+        DataError: a line that is no such pair, or as :func:`read_lines`.
+    """
+    pattern = re.compile(_pair_pattern(sides))
     pairs: list[IdPair] = []
     for number, line in enumerate(read_lines(path), 1):
-        source, tab, target = line.partition("\t")
-        if not (source and tab and target) or "\t" in target:
+        if pattern.fullmatch(line) is None:
             raise DataError(
-                "not a pair of ids",
+                "not a pair of ids of the two corpora",
                 where=f"{path}:{number}",
-                got=repr(line),
-                expected="source<TAB>target",
+                got=shown(line),
+                expected="{}-NUMBER<TAB>{}-NUMBER".format(*sides),
             )
+        source, _, target = line.partition("\t")
         pairs.append((source, target))
     return pairs
 
 
-def read_predicted_pairs(path: Path) -> list[IdPair]:
+def read_gold_pairs(path: Path, sides: Sides) -> list[IdPair]:
+    """The same of labels, which must not be blinded and name each pair once.
+
+    Raises:
+        DataError: as :func:`read_pairs`, or not such pairs.
+    """
+    pairs = read_pairs(path, sides)
+    for ids in zip(*pairs, strict=True):
+        refuse_blinded(ids, f"{path}:1")
+    require_distinct(path, pairs, "one gold pair twice")
+    return pairs
+
+
+def read_predicted_pairs(path: Path, sides: Sides) -> list[IdPair]:
     """The same of predictions, which may be an empty file: no pair was good enough."""
-    return read_pairs(path) if path.stat().st_size else []
+    return read_pairs(path, sides) if read_document(path) else []
+
+
+def _pair_pattern(sides: Sides) -> str:
+    return r"\t".join(f"{re.escape(language)}-[0-9]+" for language in sides)
 
 
 def write_pairs(

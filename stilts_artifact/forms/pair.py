@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from stilts_artifact.data.readers.text import refuse_blinded
 from stilts_artifact.domain.examples import PairExample
 from stilts_artifact.domain.tasks import Task, TaskForm
-from stilts_artifact.errors import DataError
 from stilts_artifact.forms.base import FastCount, Form, PartRead, concatenate
 from stilts_artifact.forms.submission import (
     count_lines,
@@ -21,8 +21,6 @@ from stilts_artifact.forms.submission import (
 )
 from stilts_artifact.metrics.bootstrap import Sample
 from stilts_artifact.metrics.ratios import Array, accuracy, accuracy_counts
-
-_BLINDED = 100  # lines from which one label throughout is no accident
 
 
 class Pair(Form[list[PairExample], Sequence[str]]):
@@ -59,17 +57,14 @@ class Pair(Form[list[PairExample], Sequence[str]]):
 
     def count(self, task: Task, language: str, predicted: Path, gold: Path) -> Sample:
         """Line by line; line n of every language translates the same example."""
-        labels, truth = read_labels(predicted, task.labels), read_labels(gold, task.labels)
+        labels, truth = read_labels(predicted, task.labels), read_gold_labels(gold, task.labels)
         require_same_length(predicted, len(labels), gold, len(truth))
-        _refuse_blinded(gold, truth)
         # Lines with one key are translations of each other: resampling must draw them together.
         return Sample(accuracy_counts(labels, truth), keys=np.arange(len(truth)))
 
     def parse_gold(self, task: Task, language: str, path: Path) -> tuple[int, FastCount]:
         """Labels, compared as bytes."""
-        truth = read_labels(path, task.labels)
-        _refuse_blinded(path, truth)
-        gold = [label.encode() for label in truth]
+        gold = [label.encode() for label in read_gold_labels(path, task.labels)]
         allowed = {label.encode() for label in task.labels}
         return len(gold), partial(count_lines, gold=gold, allowed=allowed)
 
@@ -85,16 +80,8 @@ def read_labels(path: Path, allowed: Collection[str]) -> list[str]:
     return lines
 
 
-def _refuse_blinded(gold: Path, truth: Sequence[str]) -> None:
-    """XTREME's download replaces test labels by a placeholder.
-
-    It scored people 0.33 (its issues 24 and 29).
-    """
-    if len(truth) >= _BLINDED and len(set(truth)) == 1:
-        raise DataError(
-            "blinded labels: all the same",
-            where=f"{gold}:1",
-            got=f"{len(truth)} times {truth[0]!r}",
-            expected="the true labels of the test set",
-            fix="make the label file from the original data set",
-        )
+def read_gold_labels(path: Path, allowed: Collection[str]) -> list[str]:
+    """The same of a label file, which must not be blinded."""
+    labels = read_labels(path, allowed)
+    refuse_blinded(labels, f"{path}:1")
+    return labels

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from stilts_artifact.data.readers.text import refuse_blinded
 from stilts_artifact.domain.examples import SentencePair
 from stilts_artifact.domain.tasks import Task, TaskForm
 from stilts_artifact.errors import DataError
@@ -13,14 +14,15 @@ from stilts_artifact.forms.base import FastCount, Form, PartRead, Sums
 from stilts_artifact.forms.submission import (
     count_lines,
     read_indices,
+    require_distinct,
     require_same_length,
     write_indices,
 )
 from stilts_artifact.metrics.bootstrap import Sample
 from stilts_artifact.metrics.ratios import Array, accuracy, accuracy_counts
 
-# Only as str(int) writes it: lines are compared as bytes, and 007 would not be 7.
-_INDICES = re.compile(rb"(?:(?:0|[1-9][0-9]{0,8})\n)+")
+# As read_indices takes them.
+_INDICES = re.compile(rb"(?:(?:0|[1-9][0-9]{0,17})\n)+")
 
 
 class Search(Form[list[SentencePair], Sequence[int]]):
@@ -76,7 +78,7 @@ class Search(Form[list[SentencePair], Sequence[int]]):
 
     def count(self, task: Task, language: str, predicted: Path, gold: Path) -> Sample:
         """Line by line."""
-        indices, truth = read_indices(predicted), read_indices(gold)
+        indices, truth = read_indices(predicted), read_gold_indices(gold)
         require_same_length(predicted, len(indices), gold, len(truth))
         # Where the labels are an excerpt they do not tell the corpus size.
         whole = set(truth) == set(range(len(truth)))
@@ -93,7 +95,7 @@ class Search(Form[list[SentencePair], Sequence[int]]):
 
     def parse_gold(self, task: Task, language: str, path: Path) -> tuple[int, FastCount]:
         """Lines, compared as bytes."""
-        truth = read_indices(path)
+        truth = read_gold_indices(path)
         gold = [b"%d" % index for index in truth]
         # Where the labels are an excerpt the careful reader decides what lies outside the corpus.
         allowed = set(gold) if set(truth) == set(range(len(truth))) else set()
@@ -106,6 +108,18 @@ class Search(Form[list[SentencePair], Sequence[int]]):
     def points(self, sums: Array) -> Mapping[str, Array]:
         """Accuracy."""
         return accuracy(sums)
+
+
+def read_gold_indices(path: Path) -> list[int]:
+    """The lines of a label file, not blinded, each once: no sentence translates two.
+
+    Raises:
+        DataError: as :func:`read_indices`, or not such lines.
+    """
+    indices = read_indices(path)
+    refuse_blinded(indices, f"{path}:1")
+    require_distinct(path, indices, "one sentence as the translation of two")
+    return indices
 
 
 def english_order(pairs: Sequence[SentencePair]) -> list[int]:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import itertools
 import json
 import math
-from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from stilts_artifact.data.readers.records import field
+from stilts_artifact.data.readers.spans import QuestionLines
+from stilts_artifact.data.readers.text import UNCHANGED, refuse_blinded, shown
+from stilts_artifact.documents import escapes_surrogates, parse_json, read_document
 from stilts_artifact.domain.examples import SpanExample
 from stilts_artifact.domain.tasks import Normalisation, Task, TaskForm
 from stilts_artifact.errors import DataError
@@ -142,31 +145,62 @@ def read_answers(path: Path) -> dict[str, str]:
         )
     for question, text in answers.items():
         if not isinstance(text, str):
-            where = f"{path}:{line_of_key(path, question)}"
-            raise DataError(
-                "an answer that is not a text", where=where, got=repr(text), expected="a string"
-            )
+            raise _no_text(text, f"{path}:{line_of_key(path, question)}")
     return answers
 
 
 def read_gold_answers(path: Path) -> dict[str, tuple[str, ...]]:
-    """Question id -> gold texts, from SQuAD v1.1 json: ``{"data": [...]}`` or the bare list."""
-    loaded = _json(path)
+    """Question id -> gold texts, from SQuAD v1.1 json: ``{"data": [...]}`` or the bare list.
+
+    As strict as predictions are read: nothing becomes a text that is none. XTREME's download
+    script leaves ``""`` for every answer of a test set, which no answer is.
+
+    Raises:
+        DataError: not that, blinded, two questions with one id, or none at all.
+    """
+    document = _json(path)
+    if isinstance(document, list):
+        document = {"data": document}
     gold: dict[str, tuple[str, ...]] = {}
-    try:
-        articles = loaded["data"] if isinstance(loaded, dict) else loaded
-        paragraphs = [paragraph for article in articles for paragraph in article["paragraphs"]]
-        for question in (question for paragraph in paragraphs for question in paragraph["qas"]):
-            texts = tuple(str(answer["text"]) for answer in question["answers"])
-            _require_gold(path, question["id"], texts, gold)
-            gold[question["id"]] = texts
-    except (KeyError, TypeError) as error:
-        raise DataError(
-            "not SQuAD v1.1 json", where=f"{path}:1", got=f"{type(error).__name__}: {error}"
-        ) from error
+    lines = QuestionLines(read_text(path), str(path))
+    for article in field(document, "data", list, lines.last):
+        for paragraph in field(article, "paragraphs", list, lines.last):
+            for qa in field(paragraph, "qas", list, lines.last):
+                question = field(qa, "id", str, lines.last)
+                place = lines.of(question)
+                if question in gold:
+                    raise DataError("two questions with one id", where=place, got=shown(question))
+                gold[question] = _gold_texts(qa, question, place)
     if not gold:
         raise empty_file(path)
+    refuse_blinded(list(gold.values()), f"{path}:1")
     return gold
+
+
+def _gold_texts(qa: object, question: str, place: str) -> tuple[str, ...]:
+    """The texts of a question's answers."""
+    texts = []
+    for answer in field(qa, "answers", list, place):
+        text = answer.get("text") if isinstance(answer, dict) else answer
+        if not isinstance(text, str):
+            raise _no_text(text, place)
+        if not text.strip():
+            raise DataError(
+                "blinded labels: an empty answer, as XTREME's download script leaves them",
+                where=place,
+                got=f"{shown(text)} as an answer of {shown(question)}",
+                expected="the answer's text",
+                fix=UNCHANGED,
+            )
+        texts.append(text)
+    if not texts:
+        raise DataError("a question without an answer", where=place, got=shown(question))
+    return tuple(texts)
+
+
+def _no_text(value: object, place: str) -> DataError:
+    got = shown(json.dumps(value))
+    return DataError("an answer that is not a text", where=place, got=got, expected="a string")
 
 
 def line_of_key(path: Path, key: str) -> int:
@@ -228,6 +262,9 @@ def _score(predicted: Tokens, gold: Sequence[Tokens]) -> tuple[float, float]:
 
 def _flat_texts(data: bytes) -> dict[str, str] | None:
     """A JSON object of texts with distinct keys; ``None`` if it is anything else."""
+    # For the careful way to tell a half of a pair from a whole one.
+    if escapes_surrogates(data):
+        return None
     nested = False
 
     def flat(pairs: list[tuple[str, object]]) -> dict[str, object]:
@@ -243,36 +280,11 @@ def _flat_texts(data: bytes) -> dict[str, str] | None:
     return loaded if isinstance(loaded, dict) and loaded and not nested else None
 
 
-def _require_gold(path: Path, question: str, texts: Sequence[str], before: Collection[str]) -> None:
-    if question in before or not texts:
-        fault = (
-            "two questions with one id" if question in before else "a question without an answer"
-        )
-        raise DataError(fault, where=f"{path}:{line_of_key(path, question)}", got=question)
-
-
 def _json(path: Path) -> Any:
-    # Not parse_json: an answer may hold half a UTF-16 pair, which that refuses.
-    text = read_text(path)
-    try:
-        return json.loads(text, object_pairs_hook=lambda items: _distinct(path, items))
-    except json.JSONDecodeError as error:
-        raise DataError("not json", where=f"{path}:{error.lineno}", got=error.msg) from error
-    except RecursionError as error:
-        raise DataError("not json", where=f"{path}:1", got="nested too deeply") from error
-    except ValueError as error:  # An integer of more digits than Python converts.
-        raise DataError("not json", where=f"{path}:1", got=str(error).partition(";")[0]) from error
-
-
-def _distinct(path: Path, items: list[tuple[str, Any]]) -> dict[str, Any]:
-    # json would keep the last of two and drop the first without a word.
-    distinct = dict(items)
-    if len(distinct) < len(items):
-        twice, _ = Counter(key for key, _ in items).most_common(1)[0]
-        raise DataError(
-            "a key given twice", where=f"{path}:{line_of_key(path, twice)}", got=repr(twice)
-        )
-    return distinct
+    data = read_document(path)
+    if not data.strip():
+        raise empty_file(path)
+    return parse_json(data, str(path))
 
 
 def _write_json(path: Path, data: object) -> Path:

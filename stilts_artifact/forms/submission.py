@@ -11,17 +11,17 @@ like a bad model.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Hashable, Iterable, Sequence
 from operator import eq
 from pathlib import Path
 from typing import Literal
 
-from stilts_artifact.documents import read_document
+from stilts_artifact.data.readers.text import shown
+from stilts_artifact.documents import line_at, read_document, whole_number
 from stilts_artifact.errors import DataError
 
 Suffix = Literal[".tsv", ".json"]
 
-_MOST_DIGITS = 9
 MAKE_AGAIN = "write the predictions again from these very labels' examples"
 
 
@@ -50,18 +50,23 @@ def read_lines(path: Path) -> list[str]:
 
 
 def read_indices(path: Path) -> list[int]:
-    """One 0-based number a line."""
-    lines = read_lines(path)
-    for number, line in enumerate(lines, 1):
-        # Longer numbers name no line, and int() refuses those of thousands of digits.
-        if not (line.isascii() and line.isdecimal() and len(line) <= _MOST_DIGITS):
+    """One 0-based number a line, as ``str()`` writes it: XTREME compares the texts.
+
+    Raises:
+        DataError: a line that is no such number (``007`` would not be 7), or as :func:`read_lines`.
+    """
+    indices: list[int] = []
+    for number, line in enumerate(read_lines(path), 1):
+        index = whole_number(line)
+        if index is None:
             raise DataError(
                 "not a line number",
                 where=f"{path}:{number}",
-                got=repr(line),
+                got=shown(line),
                 expected="0, 1, 2, ...",
             )
-    return [int(line) for line in lines]
+        indices.append(index)
+    return indices
 
 
 def read_text(path: Path) -> str:
@@ -74,10 +79,8 @@ def read_text(path: Path) -> str:
     try:
         text = content.decode()
     except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise DataError(
-            "bytes that are not UTF-8", where=f"{path}:{line}", got=str(error)
-        ) from error
+        place = f"{path}:{line_at(content, error.start)}"
+        raise DataError("bytes that are not UTF-8", where=place, got=str(error)) from error
     if not text.strip():
         raise empty_file(path)
     return text
@@ -137,13 +140,26 @@ def require_labels(path: Path, lines: Sequence[str], allowed: Collection[str]) -
         number = next(number for number, line in enumerate(lines, 1) if line in unknown)
         # Tagging allows the blank line between sentences, which is no tag to propose.
         expected = ", ".join(sorted(filter(None, allowed)))
-        got = repr(lines[number - 1])
+        got = shown(lines[number - 1])
         raise DataError(
             "label outside its set",
             where=f"{path}:{number}",
             got=got,
             expected=f"one of {expected}",
         )
+
+
+def require_distinct(path: Path, lines: Sequence[Hashable], what: str) -> None:
+    """Refuse labels of which two lines are the same.
+
+    Raises:
+        DataError: naming the first that repeats another.
+    """
+    first: dict[Hashable, int] = {}
+    for number, line in enumerate(lines, 1):
+        if first.setdefault(line, number) != number:
+            got = f"the same as in line {first[line]}"
+            raise DataError(what, where=f"{path}:{number}", got=got, expected="each once")
 
 
 def require_same_length(predicted: Path, found: int, gold: Path, expected: int) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from stilts_artifact.data.readers.text import refuse_blinded
 from stilts_artifact.domain.examples import TaggedSentence
 from stilts_artifact.domain.tasks import Task, TaskForm
 from stilts_artifact.errors import DataError
@@ -69,7 +70,7 @@ class Tagging(Form[list[TaggedSentence], Tags]):
 
     def count(self, task: Task, language: str, predicted: Path, gold: Path) -> Sample:
         """Chunks of each sentence; sentences must end at the same lines."""
-        tags, truth = read_tag_lines(predicted, task.labels), read_tag_lines(gold, task.labels)
+        tags, truth = read_tag_lines(predicted, task.labels), read_gold_tags(gold, task.labels)
         for number, (ours, theirs) in enumerate(zip_longest(tags, truth), 1):
             # None, past the end of a file, is as false as a blank line; hence the second test.
             if bool(ours) != bool(theirs) or (ours is None) != (theirs is None):
@@ -86,7 +87,7 @@ class Tagging(Form[list[TaggedSentence], Tags]):
         """Chunks of all sentences at once, in arrays of tag codes."""
         rule = ChunkRule(task.labels)
         codes = {tag.encode(): rule.codes[tag] for tag in (*task.labels, OUTSIDE)}
-        lines = [line.encode() for line in read_tag_lines(path, task.labels)]
+        lines = [line.encode() for line in read_gold_tags(path, task.labels)]
         blank = np.array([not line for line in lines])
         # [lines + 1] each. At most one chunk ends at a line: ours and the gold one are the same if
         # start and type at that line are.
@@ -129,6 +130,13 @@ def read_tag_lines(path: Path, allowed: Collection[str]) -> list[str]:
     if not lines:
         raise empty_file(path)
     require_labels(path, lines, {*allowed, ""})
+    return lines
+
+
+def read_gold_tags(path: Path, allowed: Collection[str]) -> list[str]:
+    """The same of a label file, which must not be blinded."""
+    lines = read_tag_lines(path, allowed)
+    refuse_blinded(list(filter(None, lines)), f"{path}:1")
     return lines
 
 

@@ -167,7 +167,8 @@ def test_ntrex_segments_are_mined_as_comparable_corpora(
     )
     assert faiss.predictions == scored.predictions
     write_pairs(tmp_path, "bucc2018", language, scored.predictions)
-    assert len(read_pairs(file_of(tmp_path, "bucc2018", language, ".tsv"))) == scored.cut.accepted
+    path = file_of(tmp_path, "bucc2018", language, ".tsv")
+    assert len(read_pairs(path, (language, "en"))) == scored.cut.accepted
 
 
 def test_a_corpus_mined_against_itself_is_found_whole(encoder: Any, real_data: Path) -> None:

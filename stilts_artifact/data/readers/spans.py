@@ -60,7 +60,7 @@ def _read(
     data: bytes, where: str, *, impossible: bool, wanted: Callable[[str], bool]
 ) -> list[SpanExample]:
     document, text = parse_document(data, where)
-    lines, seen, examples = _Lines(text, where), set[str](), []
+    lines, seen, examples = QuestionLines(text, where), set[str](), []
     for context, qa in _questions(document, f"{where}:1"):
         identity = field(qa, "id", str, lines.last)
         place = lines.of(identity)
@@ -84,7 +84,7 @@ def _read(
     return examples
 
 
-class _Lines:
+class QuestionLines:
     """Finds the line of each question while the parsed document is walked in its own order.
 
     The file may be one line of 30 MB or pretty-printed; one pass over its text serves all
@@ -97,14 +97,16 @@ class _Lines:
 
     @property
     def last(self) -> str:
+        """``file:line`` of the question found last; of the first line before there is one."""
         return f"{self._where}:{self._line}"
 
     def of(self, identity: str) -> str:
         """``file:line`` of the next occurrence of ``identity``, or of the last one (if escaped)."""
-        offset = self._text.find(identity, self._offset)
+        offset = self._text.find(f'"{identity}"', self._offset)
         if offset >= 0:
             self._line += self._text.count("\n", self._offset, offset)
-            self._offset, self.found = offset, True
+            # Behind it, so that a second question of the same id has its own line.
+            self._offset, self.found = offset + len(identity), True
         return self.last
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
+from stilts_artifact.documents import line_at
 from stilts_artifact.errors import DataError
 
 # Spreadsheets put it in front of what they save.
@@ -56,7 +57,7 @@ def decode(data: bytes, where: str, *, crlf: bool = False) -> str:
     except UnicodeDecodeError as error:
         raise DataError(
             "invalid UTF-8",
-            where=f"{where}:{line_of(data, error.start)}",
+            where=f"{where}:{line_at(data, error.start)}",
             got=f"byte 0x{data[error.start]:02x} at offset {error.start} ({error.reason})",
             expected="UTF-8 text",
             fix=UNCHANGED,
@@ -66,15 +67,10 @@ def decode(data: bytes, where: str, *, crlf: bool = False) -> str:
 def _refuse_byte(data: bytes, pattern: bytes, where: str, what: str) -> None:
     offset = data.find(pattern)
     if offset >= 0:
-        got, place = f"{pattern!r} at offset {offset}", f"{where}:{line_of(data, offset)}"
+        got, place = f"{pattern!r} at offset {offset}", f"{where}:{line_at(data, offset)}"
         raise DataError(
             what, where=place, got=got, expected=r"UTF-8 text whose lines end in \n", fix=UNCHANGED
         )
-
-
-def line_of(data: bytes, offset: int) -> int:
-    """1-based line of a byte offset."""
-    return data.count(b"\n", 0, offset) + 1
 
 
 def numbered_lines(data: bytes, where: str) -> Iterator[tuple[str, str]]:
@@ -191,7 +187,7 @@ def label(raw: str, allowed: Mapping[str, str], place: str) -> str:
 
 
 def refuse_blinded(labels: Collection[object], where: str) -> None:
-    """Refuse a file with one single label throughout: it is blinded.
+    """Refuse labels that are one and the same throughout: they are blinded.
 
     XTREME's download script deletes test labels and puts a placeholder in their place, so every
     system scores its share of that label (github.com/google-research/xtreme/issues/24: XNLI
@@ -203,10 +199,9 @@ def refuse_blinded(labels: Collection[object], where: str) -> None:
     if len(labels) > BLINDED_FROM and len(set(labels)) == 1:
         constant = next(iter(labels))
         raise DataError(
-            "every label is the same: this is what a blinded file of XTREME's download script "
-            "looks like",
+            "blinded labels: every label is the same, as XTREME's download script leaves them",
             where=where,
-            got=f"{len(labels)} labels, all {constant!r}",
+            got=f"{len(labels)} labels, all {shown(str(constant))}",
             expected="true labels, which the publisher's own file has "
             "(XTREME removed them from its copy)",
             fix=UNCHANGED,

@@ -16,6 +16,7 @@ from stilts_artifact.forms import mining, pair, span, submission, tagging
 
 # Hypothesis reuses the folder; each example overwrites the last.
 reuse = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+unicode = st.text(st.characters(codec="utf-8"))
 word = st.text(st.characters(exclude_categories=("Z", "C")), min_size=1, max_size=5)
 
 
@@ -37,9 +38,11 @@ def test_tags_read_back(tmp_path: Path, sentences: list[list[str]]) -> None:
 
 
 @reuse
-@given(st.sets(st.tuples(word, word), min_size=1))
-def test_pairs_read_back(tmp_path: Path, pairs: set[tuple[str, str]]) -> None:
-    assert mining.read_pairs(mining.write_pairs(tmp_path, "bucc2018", "de", pairs)) == sorted(pairs)
+@given(st.sets(st.tuples(st.integers(0, 10**9), st.integers(0, 10**9)), min_size=1))
+def test_pairs_read_back(tmp_path: Path, numbers: set[tuple[int, int]]) -> None:
+    pairs = {(f"de-{one}", f"en-{other}") for one, other in numbers}
+    path = mining.write_pairs(tmp_path, "bucc2018", "de", pairs)
+    assert mining.read_pairs(path, ("de", "en")) == sorted(pairs)
 
 
 @reuse
@@ -52,13 +55,20 @@ def test_indices_read_back(tmp_path: Path, indices: list[int]) -> None:
 
 
 @reuse
-@given(st.dictionaries(st.text(), st.text(st.characters(exclude_categories=())), min_size=1))
+@given(st.dictionaries(unicode, unicode, min_size=1))
 def test_answers_read_back(tmp_path: Path, answers: dict[str, str]) -> None:
     assert span.read_answers(span.write_answers(tmp_path, "xquad", "th", answers)) == answers
 
 
 @reuse
-@given(st.dictionaries(st.text(), st.lists(st.text(), min_size=1), min_size=1))
+@given(
+    st.dictionaries(
+        st.text(st.characters(codec="utf-8", exclude_characters="\0")),
+        st.lists(unicode.filter(str.strip), min_size=1),
+        min_size=1,
+        max_size=20,
+    )
+)
 def test_gold_answers_read_back(tmp_path: Path, gold: dict[str, list[str]]) -> None:
     questions = [
         SpanExample(key, "?", "", tuple(Answer(text, 0) for text in texts))
@@ -108,6 +118,10 @@ def labels(path: Path) -> object:
     return pair.read_labels(path, ("yes", "no"))
 
 
+def pairs(path: Path) -> object:
+    return mining.read_pairs(path, ("de", "en"))
+
+
 def tags(path: Path) -> object:
     return tagging.read_tag_lines(path, ("NOUN", "VERB"))
 
@@ -130,30 +144,42 @@ ANSWER = '[{"text": "a"}]'
         (tags, "", "empty file", 1),
         (tags, "NOUN\n\nNUON\n", "label outside its set", 3),
         (tags, "word\tNOUN\n", "label outside its set", 1),
-        (mining.read_pairs, "a\tb\nc\n", "not a pair", 2),
-        (mining.read_pairs, "a\tb\n\n", "not a pair", 2),
-        (mining.read_pairs, "a\tb\tc\n", "not a pair", 1),
+        (pairs, "de-1\ten-1\nde-2\n", "not a pair", 2),
+        (pairs, "de-1\ten-1\n\n", "not a pair", 2),
+        (pairs, "de-1\ten-1\ten-2\n", "not a pair", 1),
+        (pairs, "en-1\tde-1\n", "not a pair", 1),
+        (pairs, "de-1\ten-\u0661\n", "not a pair", 1),
+        (pairs, "de-1\ten-1\rde-2\ten-2\n", "not a pair", 1),
         (submission.read_indices, "0\n-1\n", "not a line number", 2),
         (submission.read_indices, "0\n1\n1.0\n", "not a line number", 3),
         (submission.read_indices, "0\n" + "9" * 5000 + "\n", "not a line number", 2),
         (submission.read_indices, "0\n\u0663\n", "not a line number", 2),
+        (submission.read_indices, "0\n1_0\n", "not a line number", 2),
+        (submission.read_indices, "0\n+1\n", "not a line number", 2),
+        (submission.read_indices, "0\n01\n", "not a line number", 2),
         (span.read_answers, "", "empty file", 1),
         (span.read_answers, "{}", "no predictions", 1),
         (span.read_answers, "[]", "no predictions", 1),
-        (span.read_answers, '{\n"a": "b",\n"c" "d"}', "not json", 3),
-        (span.read_answers, '{\n"a": ' + "9" * 5000 + "}", "not json", 1),
+        (span.read_answers, '{\n"a": "b",\n"c" "d"}', "not valid JSON", 3),
+        (span.read_answers, '{\n"a": ' + "9" * 5000 + "}", "not valid JSON", 2),
+        (span.read_answers, '{\n"a": "\\ud800"}', "half a UTF-16 pair", 2),
         (span.read_answers, '{\n"a": "b",\n"c": 1}', "not a text", 3),
-        (span.read_answers, '{\n"a": "b",\n"c": "d",\n"c": "e"}', "given twice", 3),
+        (span.read_answers, '{\n"a": "b",\n"c": "d",\n"c": "e"}', "duplicate key", 4),
         (span.read_gold_answers, "", "empty file", 1),
         (span.read_gold_answers, '{"data": []}', "empty file", 1),
-        (span.read_gold_answers, '{"version": "1.1"}', "not SQuAD", 1),
-        (span.read_gold_answers, "3", "not SQuAD", 1),
+        (span.read_gold_answers, '{"version": "1.1"}', "missing field 'data'", 1),
+        (span.read_gold_answers, "3", "not a JSON object", 1),
+        (span.read_gold_answers, '{"data": {"paragraphs": []}}', "'data' has the wrong type", 1),
+        (span.read_gold_answers, QUESTION % (ANSWER, "q2", '["a", 1]'), "not a text", 3),
+        (span.read_gold_answers, QUESTION % (ANSWER, "q2", '[{"text": true}]'), "not a text", 3),
+        (span.read_gold_answers, QUESTION % (ANSWER, "q2", '[{"text": " "}]'), "blinded", 3),
+        (span.read_gold_answers, QUESTION.replace('"%s"', "%s") % (ANSWER, 2, ANSWER), "'id'", 2),
         (span.read_gold_answers, QUESTION % (ANSWER, "q2", "[]"), "without an answer", 3),
         (
             span.read_gold_answers,
             QUESTION % (ANSWER, "q1", ANSWER),
             "two questions with one id",
-            2,
+            3,
         ),
     ],
 )

@@ -97,7 +97,7 @@ def test_mined_pairs_are_those_of_the_task(
     report = run(tiny, tmp_path / "run", "bucc2018", split)
     wanted = scored(tiny, tmp_path, split)
     found = read_predicted_pairs(
-        file_of(tmp_path / "run" / "out", "bucc2018", "qaa", ".tsv", split)
+        file_of(tmp_path / "run" / "out", "bucc2018", "qaa", ".tsv", split), ("xx", "en")
     )
     assert set(found) == set(wanted.predictions)
     assert found
