@@ -39,6 +39,7 @@ MANIFEST = "manifest.json"
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _NO_RIGHT = {errno.EROFS, errno.EACCES, errno.EPERM}
 _SOME_ROOM = 1 << 20  # bytes that an error names where only names were to be written
+_PIECE = 1 << 20  # bytes read at a time
 _ATTEMPTS = 100
 _SWAP_SECONDS = 10.0
 
@@ -72,16 +73,24 @@ def hash_bytes(data: bytes) -> FileSum:
     return FileSum(len(data), hashlib.sha256(data).hexdigest())
 
 
-def hash_file(path: Path) -> FileSum:
-    """The sums of a file, read once.
+def hash_file(path: Path, advance: Callable[[int], None] = lambda count: None) -> FileSum:
+    """The sums of a file, read once, and not far beyond the size it has when it is opened.
+
+    Args:
+        advance: told of each piece, in bytes.
 
     Raises:
-        OSError: the file cannot be opened or read.
+        OSError: it is no regular file, or cannot be opened or read.
     """
+    digest, total = hashlib.sha256(), 0
     with open_regular(path) as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
-        # As many bytes as were hashed, even of a file that grows meanwhile.
-        return FileSum(stream.tell(), digest)
+        # One byte more: a file that grows meanwhile is then not the one of its size.
+        end = os.fstat(stream.fileno()).st_size + 1
+        while chunk := stream.read(min(_PIECE, end - total)):
+            digest.update(chunk)
+            total += len(chunk)
+            advance(len(chunk))
+    return FileSum(total, digest.hexdigest())
 
 
 def open_regular(path: Path) -> io.BufferedReader:

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bars
     from rich.progress import TaskID
 
-    from stilts_artifact.data.receive import Progress as DownloadProgress
+    from stilts_artifact.data.progress import Doing
+    from stilts_artifact.data.progress import Progress as DownloadProgress
     from stilts_artifact.domain.tasks import Task
     from stilts_artifact.training.loop import Progress as TrainingProgress
 
@@ -28,8 +29,9 @@ class _DownloadBars:
         self._bars = bars
         self._current: TaskID | None = None
 
-    def start(self, name: str, total: int) -> None:
-        self._current = self._bars.add_task(name, total=total)
+    def start(self, name: str, total: int, doing: Doing = "fetching") -> None:
+        label = name if doing == "fetching" else f"{doing} {name}"
+        self._current = self._bars.add_task(label, total=total)
 
     def advance(self, count: int) -> None:
         if self._current is not None:
@@ -42,21 +44,27 @@ class _DownloadBars:
 
 
 class _DownloadLines:
-    """One line for each finished file, for logs."""
+    """One line for each file that was fetched, or is about to be read, for logs."""
 
     def __init__(self) -> None:
+        self._doing: Doing = "fetching"
         self._name = ""
         self._total = 0
         self._count = 0
         self._began = 0.0
 
-    def start(self, name: str, total: int) -> None:
+    def start(self, name: str, total: int, doing: Doing = "fetching") -> None:
+        if doing != "fetching":
+            sys.stderr.write(f"{doing} {name}\n")
+        self._doing = doing
         self._name, self._total, self._count, self._began = name, total, 0, time.monotonic()
 
     def advance(self, count: int) -> None:
         self._count += count
 
     def finish(self) -> None:
+        if self._doing != "fetching":
+            return
         seconds = max(time.monotonic() - self._began, 1e-9)
         size, speed = readable_size(self._count), readable_size(self._count / seconds)
         word = "fetched" if self._count == self._total else "gave up"

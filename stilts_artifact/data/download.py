@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from stilts_artifact.data.progress import Progress, Silent
 from stilts_artifact.data.receive import (
     AttemptEnd,
     FailedAttempt,
     Patience,
-    Progress,
     Receiver,
-    Silent,
 )
 from stilts_artifact.data.store import FileStore, Incoming, IncomingLostError
 from stilts_artifact.data.transport import Line

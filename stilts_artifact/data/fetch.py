@@ -9,7 +9,7 @@ from urllib.parse import quote, urlsplit
 
 from stilts_artifact.data.download import Downloader, without_password
 from stilts_artifact.data.library import Library
-from stilts_artifact.data.receive import Progress, Silent
+from stilts_artifact.data.progress import Progress, Silent
 from stilts_artifact.domain.tasks import Benchmark, Source
 from stilts_artifact.errors import (
     ArtifactError,
@@ -115,7 +115,8 @@ def fetch(
             )
     progress = progress or Silent()
     report = FetchReport()
-    with closing(Downloader(library.store, progress=progress)) as downloader:
+    downloads = closing(Downloader(library.store, progress=progress))
+    with downloads as downloader, library.shown(progress):
         fetcher = _Fetcher(library, openers or {}, mirrors, offline, progress, downloader)
         for source in sources:
             try:

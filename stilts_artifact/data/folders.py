@@ -1,25 +1,36 @@
 """Files that people bring: found in their folders by content, whatever their names.
 
-Only a file whose size equals a wanted size is hashed, so that a large folder costs little more than
-its listing.
+Only a file whose size equals a wanted size is hashed, and one without a public sha256 only if its
+name is wanted, so that a large folder costs little more than its listing. Folders hold anything:
+only regular files are opened, none is read beyond the size it has, and the search has an end.
 """
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import gzip
 import hashlib
 import os
 import stat
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from stilts_artifact.errors import DataError
-from stilts_artifact.files import FileSum, hash_file
+from stilts_artifact.data.progress import Progress, Silent, hash_shown
+from stilts_artifact.errors import DataError, IntegrityError
+from stilts_artifact.files import FileSum, open_regular
 
+MAX_ENTRIES = 2_000_000  # files and folders; a person who has more below one folder has a narrower
+MAX_BY_NAME = 4 << 30  # bytes of a file without a public size; the largest, PAN-X, has 2.2 GB
+
+_MANY = 100_000  # entries after which a search is shown
+_LITTLE = 1 << 20  # bytes that a gzip file may have beyond its content, for its name and header
+_SHOWN = 10  # unreadable files and folders that a message names
 _GZ = ".gz"
+_MADE_UP = "the kernel makes it up"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +41,30 @@ class Brought:
     packed: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is looked for: sizes in bytes of pinned files, and names of any."""
+
+    sizes: Collection[int]
+    names: Collection[str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Identity:
+    """What a file is by its folder; another one where it was replaced or written to."""
+
+    device: int
+    number: int
+    size: int
+    changed: int  # ns
+
+    @classmethod
+    def of(cls, path: Path) -> _Identity:
+        """Raises OSError: it is gone, or cannot be reached."""
+        found = path.stat()
+        return cls(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
+
+
 @dataclass
 class _Index:
     by_size: dict[int, list[Path]] = field(default_factory=dict)
@@ -38,114 +73,250 @@ class _Index:
 
 
 class DataFolders:
-    """All regular files below some folders, in sorted order; links are followed, loops are not."""
+    """All regular files below some folders, in sorted order; links are followed, loops are not.
 
-    def __init__(self, folders: Sequence[Path]) -> None:
+    What the kernel makes up (``/proc``, ``/sys``, ``/dev``) is not searched.
+
+    Args:
+        wanted: the only files that are ever asked for.
+
+    Attributes:
+        progress: told of a long search and of each large file that is hashed.
+    """
+
+    def __init__(self, folders: Sequence[Path], wanted: Wanted) -> None:
         self.folders = tuple(folders)
-        #: Files and folders that could not be read, for messages about what is missing.
-        self.unreadable: list[Path] = []
-        self._sums: dict[tuple[Path, int | None], FileSum | None] = {}
+        self.progress: Progress = Silent()
+        self._wanted = wanted
+        self._unreadable: dict[Path, str] = {}
+        self._unreadable_count = 0
+        self._sums: dict[tuple[Path, int | None], tuple[_Identity, FileSum | None]] = {}
 
     def find(self, size: int, sha256: str) -> Brought | None:
         """The first file with this content, as it is or gzipped."""
         for packed, paths in ((False, self._index.by_size), (True, self._index.by_unpacked_size)):
             # A gzip file knows its content's size only modulo 2**32.
             for path in paths.get(size % 2**32 if packed else size, ()):
-                if self._sums_of(path, size if packed else None) == FileSum(size, sha256):
+                if self._sums_of(path, size, packed=packed) == FileSum(size, sha256):
                     return Brought(path, packed)
         return None
 
     def versions(self, name: str) -> dict[FileSum, Path]:
         """Files called as the last part of ``name``: the first of each content, by its sums."""
         versions: dict[FileSum, Path] = {}
-        for path in self._index.by_name.get(name.rpartition("/")[2], ()):
-            sums = self._sums_of(path, None)
+        for path in self._named(name):
+            sums = self._sums_of(path, MAX_BY_NAME)
             if sums is not None:
                 versions.setdefault(sums, path)
         return versions
 
-    def look_alikes(self, name: str) -> list[str]:
-        """For messages: files with the right name, and what could not be read."""
-        found = [f"{path}: {sums}" for sums, path in self.versions(name).items()]
-        return found + [f"{path}: cannot be read" for path in self.unreadable]
+    def look_alikes(self, name: str, size: int | None) -> list[str]:
+        """For messages: files with the right name, and what could not be read.
+
+        Args:
+            size: that it should have; a file of another one is not hashed to say so.
+        """
+        found = []
+        for path in self._named(name):
+            with contextlib.suppress(OSError):
+                actual = path.stat().st_size
+                asked = size in (None, actual)
+                sums = self._sums_of(path, size or MAX_BY_NAME) if asked else None
+                found.append(f"{path}: {sums or f'{actual:,} bytes, not hashed'}")
+        return found + self.unreadable()
+
+    def unreadable(self) -> list[str]:
+        """Files and folders that could not be read so far, and why; the first few, and how many."""
+        lines = [f"{path}: cannot be read: {why}" for path, why in self._unreadable.items()]
+        more = self._unreadable_count - len(lines)
+        return lines + ([f"and {more:,} more that cannot be read"] if more else [])
+
+    def confirm(self, path: Path) -> None:
+        """Make sure that a file which was hashed here is still the same, after it was read.
+
+        Raises:
+            IntegrityError: it is not.
+        """
+        known = {identity for (hashed, _), (identity, _) in self._sums.items() if hashed == path}
+        with contextlib.suppress(OSError):  # What is gone by now was read whole.
+            if known and _Identity.of(path) not in known:
+                raise IntegrityError(
+                    "a file changed while it was read",
+                    where=str(path),
+                    fix="leave the data folder as it is while this program runs",
+                )
+
+    def _named(self, name: str) -> list[Path]:
+        return self._index.by_name.get(name.rpartition("/")[2], [])
 
     @cached_property
     def _index(self) -> _Index:
-        index = _Index()
-        for path, size in self._files():
-            index.by_size.setdefault(size, []).append(path)
-            index.by_name.setdefault(path.name, []).append(path)
-            unpacked = _unpacked_size(path) if path.name.endswith(_GZ) else None
-            if unpacked is not None:
-                index.by_unpacked_size.setdefault(unpacked, []).append(path)
+        index, search = _Index(), _Search(self._wanted, self.progress, self._pass_over)
+        unpacked_sizes = {size % 2**32 for size in self._wanted.sizes}
+        for folder in self.folders:
+            for path, size in search.files(folder):
+                if size in self._wanted.sizes:
+                    index.by_size.setdefault(size, []).append(path)
+                if path.name in self._wanted.names:
+                    index.by_name.setdefault(path.name, []).append(path)
+                unpacked = self._unpacked_size(path) if path.name.endswith(_GZ) else None
+                if unpacked in unpacked_sizes:
+                    index.by_unpacked_size.setdefault(unpacked, []).append(path)
         return index
 
-    def _files(self) -> Iterator[tuple[Path, int]]:
-        visited: set[tuple[int, int]] = set()
-        for folder in self.folders:
-            if not folder.is_dir():
-                raise DataError(
-                    "data folder does not exist", where=str(folder), fix="name an existing folder"
-                )
-            yield from self._walk(folder, visited)
-
-    def _walk(self, folder: Path, visited: set[tuple[int, int]]) -> Iterator[tuple[Path, int]]:
+    def _unpacked_size(self, path: Path) -> int | None:
+        """Size of a gzip file's content modulo 2**32: its last four bytes (RFC 1952, ISIZE)."""
         try:
-            found = folder.stat()
-            paths = sorted(folder.iterdir())
-        except OSError:
-            self.unreadable.append(folder)
-            return
-        if (found.st_dev, found.st_ino) in visited:
-            return
-        visited.add((found.st_dev, found.st_ino))
-        for path in paths:
-            try:
-                status = path.stat()
-            except OSError:  # Among others a link to nothing.
-                self.unreadable.append(path)
-                continue
-            if stat.S_ISDIR(status.st_mode):
-                yield from self._walk(path, visited)
-            elif stat.S_ISREG(status.st_mode):
-                yield path, status.st_size
+            with open_regular(path) as stream:
+                stream.seek(-4, os.SEEK_END)
+                return int.from_bytes(stream.read(4), "little")
+        except OSError as error:
+            if error.errno != errno.EINVAL:  # which says that it has no four bytes
+                self._pass_over(path, error.strerror or str(error))
+            return None
 
-    def _sums_of(self, path: Path, unpacked: int | None) -> FileSum | None:
-        """The sums, taken once: of the file, or of what it unpacks to.
+    def _pass_over(self, path: Path, why: str) -> None:
+        self._unreadable_count += path not in self._unreadable
+        if len(self._unreadable) < _SHOWN:
+            self._unreadable[path] = why
+
+    def _sums_of(self, path: Path, limit: int, *, packed: bool = False) -> FileSum | None:
+        """The sums of a file, or of what it unpacks to, taken once for each state of the file.
 
         Args:
-            unpacked: bytes that it must unpack to; ``None`` for the file as it is.
+            limit: bytes; ``None`` is returned for more.
         """
-        key = (path, unpacked)
-        if key not in self._sums:
-            try:
-                self._sums[key] = (
-                    hash_file(path) if unpacked is None else _hash_unpacked(path, unpacked)
-                )
-            # gzip's three: it is none, it is cut, it is damaged.
-            except (OSError, EOFError, zlib.error):
-                self.unreadable.append(path)
-                self._sums[key] = None
-        return self._sums[key]
+        key = (path, limit if packed else None)
+        try:
+            before = _Identity.of(path)
+            # What unpacks to less than half its size is nobody's gzip file.
+            if before.size > (2 * limit + _LITTLE if packed else limit):
+                return None
+            if key not in self._sums or self._sums[key][0] != before:
+                self._sums[key] = before, None  # what fails once is not read again
+                # A hole is read like other bytes: there are no more of them than are wanted.
+                sums = _hash_unpacked(path, limit) if packed else hash_shown(path, self.progress)
+                if _Identity.of(path) != before:
+                    raise OSError(errno.EBUSY, "it changes while it is read")
+                self._sums[key] = before, sums
+        # gzip's three: it is none, it is cut, it is damaged.
+        except (OSError, EOFError, zlib.error) as error:
+            self._pass_over(path, getattr(error, "strerror", None) or str(error))
+            return None
+        return self._sums[key][1]
 
 
-def _unpacked_size(path: Path) -> int | None:
-    """Size of a gzip file's content modulo 2**32: its last four bytes (RFC 1952, ISIZE)."""
+class _Search:
+    """Goes through folders for files that may be wanted; the same folder is never entered twice.
+
+    Args:
+        pass_over: told of what cannot be read, and why.
+    """
+
+    def __init__(
+        self, wanted: Wanted, progress: Progress, pass_over: Callable[[Path, str], None]
+    ) -> None:
+        self._wanted, self._progress, self._pass_over = wanted, progress, pass_over
+        self._made_up = _kernel_devices()
+        self._visited: set[tuple[int, int]] = set()
+        self._count = 0
+
+    def files(self, top: Path) -> Iterator[tuple[Path, int]]:
+        """Files with their sizes, those of a folder before those of the folders in it.
+
+        Raises:
+            DataError: ``top`` is no folder that can be searched, or has too much in it.
+        """
+        _check_top(top, self._made_up)
+        # Not by recursion: folders may lie in each other more deeply than Python's calls may.
+        left = [top]
+        while left:
+            folder = left.pop()
+            files, folders = self._list(folder, top)
+            yield from ((folder / name, size) for name, size in sorted(files))
+            left += (folder / name for name in sorted(folders, reverse=True))
+
+    def _list(self, folder: Path, top: Path) -> tuple[list[tuple[str, int]], list[str]]:
+        """The files in a folder that may be wanted, with their sizes, and its folders."""
+        files: list[tuple[str, int]] = []
+        folders: list[str] = []
+        try:
+            for entry in self._entries(folder, top):
+                status = self._status(folder, entry)
+                if status is not None and stat.S_ISDIR(status.st_mode):
+                    folders.append(entry.name)
+                elif status is not None and self._may_be_wanted(entry.name, status):
+                    files.append((entry.name, status.st_size))
+        except OSError as error:
+            self._pass_over(folder, error.strerror or str(error))
+        return files, folders
+
+    def _status(self, folder: Path, entry: os.DirEntry[str]) -> os.stat_result | None:
+        try:
+            return entry.stat()
+        except OSError as error:  # Among others a link to nothing, and what just vanished.
+            self._pass_over(folder / entry.name, error.strerror or str(error))
+            return None
+
+    def _may_be_wanted(self, name: str, status: os.stat_result) -> bool:
+        known = status.st_size in self._wanted.sizes or name in self._wanted.names
+        return stat.S_ISREG(status.st_mode) and (known or name.endswith(_GZ))
+
+    def _entries(self, folder: Path, top: Path) -> Iterator[os.DirEntry[str]]:
+        status = folder.stat()
+        here = (status.st_dev, status.st_ino)
+        if here in self._visited:
+            return
+        self._visited.add(here)
+        if status.st_dev in self._made_up:
+            self._pass_over(folder, _MADE_UP)
+            return
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                self._count += 1
+                if self._count == _MANY:
+                    self._progress.start(str(top), 0, "searching")
+                    self._progress.finish()
+                if self._count > MAX_ENTRIES:
+                    raise DataError(
+                        "too much to search in the data folders",
+                        where=str(top),
+                        got=f"more than {MAX_ENTRIES:,} files and folders",
+                        fix="name the folder that has the data",
+                    )
+                yield entry
+
+
+def _check_top(folder: Path, made_up: Collection[int]) -> None:
+    """A folder that was named must be one that can be searched; of those below it, errors tell."""
+    fix = "name an existing folder that this user can read"
     try:
-        with path.open("rb") as stream:
-            stream.seek(-4, os.SEEK_END)
-            return int.from_bytes(stream.read(4), "little")
-    except OSError:
-        return None
+        found = folder.stat()
+        os.scandir(folder).close()
+    except OSError as error:
+        missing = isinstance(error, FileNotFoundError)
+        what = "data folder does not exist" if missing else "data folder cannot be read"
+        raise DataError(what, where=str(folder), got=error.strerror, fix=fix) from error
+    if found.st_dev in made_up:
+        raise DataError("data folder cannot be read", where=str(folder), got=_MADE_UP, fix=fix)
+
+
+def _kernel_devices() -> set[int]:
+    """File systems in which a file may have no end, wait for ever, or lead to all others."""
+    found = set()
+    for folder in ("/proc", "/sys", "/dev"):
+        with contextlib.suppress(OSError):
+            found.add(Path(folder).stat().st_dev)
+    return found - {Path("/").stat().st_dev}
 
 
 def _hash_unpacked(path: Path, size: int) -> FileSum | None:
     """The sums of the content; ``None`` once it exceeds ``size``.
 
-    A small file can unpack without end.
+    A small file can unpack without end, and a large one to nothing at all.
     """
     digest, total = hashlib.sha256(), 0
-    with gzip.open(path) as stream:
+    with open_regular(path) as packed, gzip.GzipFile(fileobj=packed) as stream:
         while chunk := stream.read(1 << 20):
             total += len(chunk)
             if total > size:

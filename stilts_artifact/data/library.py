@@ -8,13 +8,14 @@ name, and its hash recorded.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from zipfile import is_zipfile
 
 from stilts_artifact.data.archive import member_pattern, read_members, read_plain
-from stilts_artifact.data.folders import Brought, DataFolders
+from stilts_artifact.data.folders import Brought, DataFolders, Wanted
+from stilts_artifact.data.progress import Progress, Silent
 from stilts_artifact.data.store import FileStore
 from stilts_artifact.domain.tasks import Member, Part, Source
 from stilts_artifact.errors import DataError, MissingDataError
@@ -60,9 +61,18 @@ class Library:
     ) -> None:
         self.sources = sources
         self.store = store
-        self.folders = DataFolders(data_folders)
+        self.folders = DataFolders(data_folders, _wanted(sources.values()))
         self._used: set[InputRecord] = set()
         self._ready: dict[tuple[Path, str], dict[str, bytes]] = {}
+
+    @contextlib.contextmanager
+    def shown(self, progress: Progress) -> Iterator[None]:
+        """Show what takes long while this lasts: searching data folders, hashing large files."""
+        self.store.progress = self.folders.progress = progress
+        try:
+            yield
+        finally:
+            self.store.progress = self.folders.progress = Silent()
 
     def documents(self, part: Part) -> list[Document]:
         """The files of a part; those that a ``*`` stands for in sorted order.
@@ -173,7 +183,7 @@ class Library:
 
     def missing_error(self, source: Source) -> MissingDataError:
         """Says what is missing, which files only look like it, and how to get it."""
-        near = self.folders.look_alikes(source.name)
+        near = self.folders.look_alikes(source.name, source.bytes)
         command = "stilts-artifact fetch, or by hand: " if source.urls and source.sha256 else ""
         return MissingDataError(
             f"{source.name} is not on this machine",
@@ -239,17 +249,33 @@ class Library:
     def _from_whole(self, held: _Held, source: Source, part: Part) -> list[Document]:
         self._used.add(held.record)
         if part.member is None:
-            return [Document(source.name, read_plain(held.path))]
+            data = read_plain(held.path)
+            self.folders.confirm(held.path)
+            return [Document(source.name, data)]
         # Taken out: what was read need not be held in memory any longer.
         found = self._ready.pop((held.path, part.member), None)
         if found is None:
             found = read_members(held.path, [part.member])
+        self.folders.confirm(held.path)
         return [Document(f"{source.name}!{name}", data) for name, data in sorted(found.items())]
 
     def _from_member(self, source: Source, member: Member, found: Brought) -> Document:
         record = _member_record(source, member)
         self._used.add(record)
-        return Document(record.source, read_plain(found.path))
+        data = read_plain(found.path)
+        self.folders.confirm(found.path)
+        return Document(record.source, data)
+
+
+def _wanted(sources: Iterable[Source]) -> Wanted:
+    """What of a data folder may be a source, or stand in for a part of one."""
+    sizes: set[int] = set()
+    names: set[str] = set()
+    for source in sources:
+        sizes |= {member.bytes for member in source.members}
+        sizes |= set() if source.bytes is None else {source.bytes}
+        names.add(source.name.rpartition("/")[2])
+    return Wanted(sizes, names)
 
 
 def _member_record(source: Source, member: Member) -> InputRecord:

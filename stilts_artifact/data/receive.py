@@ -10,8 +10,9 @@ import http.client
 import re
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
+from stilts_artifact.data.progress import Progress
 from stilts_artifact.data.store import Incoming
 from stilts_artifact.data.transport import MAX_HEAD, FloodError, Line, RefusedError
 
@@ -42,32 +43,6 @@ class FailedAttempt(Exception):
         self.outcome = outcome
         self.happened = happened
         self.again = again
-
-
-class Progress(Protocol):
-    """Told how a file comes in, so that a console can draw a bar."""
-
-    def start(self, name: str, total: int) -> None:
-        """A file of ``total`` bytes begins."""
-
-    def advance(self, count: int) -> None:
-        """``count`` more bytes are there; negative where a download has to start over."""
-
-    def finish(self) -> None:
-        """The file is complete, or given up."""
-
-
-class Silent:
-    """A :class:`Progress` that shows nothing."""
-
-    def start(self, name: str, total: int) -> None:
-        """Show nothing."""
-
-    def advance(self, count: int) -> None:
-        """Show nothing."""
-
-    def finish(self) -> None:
-        """Show nothing."""
 
 
 @dataclass(frozen=True, slots=True)

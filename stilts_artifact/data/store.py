@@ -16,13 +16,13 @@ from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
+from stilts_artifact.data.progress import Progress, Silent, hash_shown
 from stilts_artifact.domain.tasks import Source
 from stilts_artifact.errors import IntegrityError, ResourceError
 from stilts_artifact.files import (
     LockedFile,
     describe_sums,
     disk_errors,
-    hash_file,
     orphaned_files,
     remove_file,
 )
@@ -135,10 +135,15 @@ class Incoming:
 
 
 class FileStore:
-    """Verified files under ``root/files/<sha256>``."""
+    """Verified files under ``root/files/<sha256>``.
+
+    Attributes:
+        progress: told of each large file that is hashed.
+    """
 
     def __init__(self, root: Path) -> None:
         self.folder = root / "files"
+        self.progress: Progress = Silent()
         self._verified: set[str] = set()
 
     def path(self, source: Source) -> Path:
@@ -231,7 +236,7 @@ class FileStore:
 
     def _verify(self, path: Path, source: Source) -> None:
         with _read_errors(path):
-            found = hash_file(path)
+            found = hash_shown(path, self.progress)
         if found.sha256 == source.sha256:
             self._verified.add(found.sha256)
             return

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 from stilts_artifact.benchmark.experiments import Experiment
 from stilts_artifact.data.fetch import fetch
 from stilts_artifact.data.library import InputRecord, Library
-from stilts_artifact.data.receive import Progress as DownloadProgress
-from stilts_artifact.data.receive import Silent
+from stilts_artifact.data.progress import Progress as DownloadProgress
+from stilts_artifact.data.progress import Silent
 from stilts_artifact.domain.cells import Measurement
 from stilts_artifact.domain.tasks import Benchmark, Source, Task
 from stilts_artifact.errors import ArtifactError, ResourceError

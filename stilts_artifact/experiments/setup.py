@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from stilts_artifact.benchmark import load_benchmark
 from stilts_artifact.benchmark.experiments import Experiment
 from stilts_artifact.config.load import load_scale
 from stilts_artifact.data.library import Library
+from stilts_artifact.data.progress import Silent
 from stilts_artifact.data.store import FileStore
 from stilts_artifact.domain.tasks import Benchmark
 from stilts_artifact.domain.units import readable_size
@@ -41,7 +43,8 @@ def open_session(
     Raises:
         ConfigError: no such scale.
     """
-    chosen, reason = choose_scale(scale, experiment, machine)
+    display = display or Display()
+    chosen, reason = choose_scale(scale, experiment, machine, display)
     benchmark = load_benchmark(chosen.benchmark)
     return Session(
         experiment=experiment,
@@ -53,7 +56,7 @@ def open_session(
         results=results,
         only=tuple(only),
         openers=url_openers(),
-        display=display or Display(),
+        display=display,
     )
 
 
@@ -69,7 +72,9 @@ def url_openers() -> Mapping[str, Callable[[str], bytes]]:
     return {"miniworld": miniworld.serve}
 
 
-def choose_scale(name: str, experiment: Experiment, machine: Machine) -> tuple[Scale, str]:
+def choose_scale(
+    name: str, experiment: Experiment, machine: Machine, display: Display
+) -> tuple[Scale, str]:
     """The scale to run and the reason for it, in words.
 
     ``auto`` is ``paper`` when every source of Table 1 that anyone can download is on this machine
@@ -84,7 +89,11 @@ def choose_scale(name: str, experiment: Experiment, machine: Machine) -> tuple[S
     paper = load_scale("paper")
     real = load_benchmark(paper.benchmark)
     obtainable = [source for source in needed_sources(real) if source.urls]
-    absent = open_library(real, machine).absent(obtainable)
+    library = open_library(real, machine)
+    # A display is opened only where it may be of use: files that were brought are hashed.
+    shown = display.downloads() if machine.data else nullcontext(Silent())
+    with shown as progress, library.shown(progress):
+        absent = library.absent(obtainable)
     # A cluster's GPUs cannot be seen from here: it is taken to have what the scale needs.
     needs_gpu = not experiment.is_counted and machine.scheduler is None
     # This loads torch, so it is asked only where it decides: without the data it is mini anyway.
@@ -95,7 +104,10 @@ def choose_scale(name: str, experiment: Experiment, machine: Machine) -> tuple[S
         what = "every source of the paper scale that can be downloaded is on this machine"
         return paper, f"auto: {what}"
     count = f"{len(absent)} of {len(obtainable)} sources of the paper scale are not on this machine"
-    return load_scale("mini"), f"auto: {count} (stilts-artifact fetch --scale paper gets them)"
+    how = "stilts-artifact fetch --scale paper gets them"
+    if library.folders.unreadable():
+        how += ", and says what of --data cannot be read"
+    return load_scale("mini"), f"auto: {count} ({how})"
 
 
 def _lacking_gpu() -> str | None:

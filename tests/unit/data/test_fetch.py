@@ -9,6 +9,7 @@ from stilts_artifact.benchmark import load_benchmark
 from stilts_artifact.data.download import Downloader
 from stilts_artifact.data.fetch import FetchReport, fetch, sources_of
 from stilts_artifact.data.library import Library
+from stilts_artifact.data.progress import Doing
 from stilts_artifact.data.receive import Patience
 from stilts_artifact.data.store import FileStore
 from stilts_artifact.domain.tasks import Source
@@ -32,7 +33,7 @@ class Recorder:
     def __init__(self) -> None:
         self.events: list[tuple[str, object]] = []
 
-    def start(self, name: str, total: int) -> None:
+    def start(self, name: str, total: int, doing: Doing = "fetching") -> None:
         self.events.append((name, total))
 
     def advance(self, count: int) -> None:

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from stilts_artifact.data import library as module
-from stilts_artifact.data.folders import DataFolders
+from stilts_artifact.data.folders import DataFolders, Wanted
 from stilts_artifact.data.library import InputRecord, Library
+from stilts_artifact.data.progress import Progress
 from stilts_artifact.data.store import FileStore
 from stilts_artifact.domain.tasks import Part, Source
 from stilts_artifact.errors import DataError, IntegrityError, MissingDataError
@@ -50,6 +51,11 @@ def library_of(data: Path, *sources: Source) -> Library:
     return Library(
         {source.name: source for source in sources}, FileStore(data.parent / "store"), [data]
     )
+
+
+def folders_of(*folders: Path) -> DataFolders:
+    """Data folders in which ``PLAIN`` is looked for."""
+    return DataFolders(folders, Wanted({len(PLAIN)}, {"corpus.tsv"}))
 
 
 def texts(library: Library, part: Part) -> list[tuple[str, bytes]]:
@@ -127,11 +133,11 @@ def test_only_files_of_a_pinned_size_are_hashed(
         (data / str(number)).write_bytes(PLAIN + b"x" * number)
     hashed: list[str] = []
 
-    def counting(path: Path) -> FileSum:
+    def counting(path: Path, progress: Progress) -> FileSum:
         hashed.append(path.name)
         return hash_bytes(path.read_bytes())
 
-    monkeypatch.setattr("stilts_artifact.data.folders.hash_file", counting)
+    monkeypatch.setattr("stilts_artifact.data.folders.hash_shown", counting)
     library = library_of(data, pinned(PLAIN))
     assert library.absent(library.sources.values()) == []
     assert library.absent(library.sources.values()) == []
@@ -324,17 +330,19 @@ def test_links_are_followed_and_loops_end(data: Path, tmp_path: Path) -> None:
     (elsewhere / "back").symlink_to(data)
     (data / "link to folder").symlink_to(elsewhere)
     os.mkfifo(data / "fifo.gz")
-    folders = DataFolders([data, data])
+    folders = folders_of(data, data)
     found = folders.find(len(PLAIN), sha256(PLAIN))
     assert found is not None
     assert found.path == data / "link to file"
-    assert [path.name for path in folders.unreadable] == ["link to nothing"]
+    assert folders.unreadable() == [
+        f"{data / 'link to nothing'}: cannot be read: No such file or directory"
+    ]
 
 
 def test_first_file_in_sorted_order_is_taken_whatever_the_order_on_disk(data: Path) -> None:
     for name in ("c", "a", "b"):
         (data / name).write_bytes(PLAIN)
-    found = DataFolders([data]).find(len(PLAIN), sha256(PLAIN))
+    found = folders_of(data).find(len(PLAIN), sha256(PLAIN))
     assert found is not None
     assert found.path.name == "a"
 
@@ -351,7 +359,7 @@ def test_first_file_in_sorted_order_is_taken_whatever_the_order_on_disk(data: Pa
 def test_damaged_gzip_file_is_passed_over(data: Path, content: bytes) -> None:
     (data / "a.gz").write_bytes(content)
     (data / "b.gz").write_bytes(gzip.compress(PLAIN))
-    found = DataFolders([data]).find(len(PLAIN), sha256(PLAIN))
+    found = folders_of(data).find(len(PLAIN), sha256(PLAIN))
     assert found is not None
     assert found.path.name == "b.gz"
 
@@ -360,14 +368,14 @@ def test_gzip_bomb_is_left_once_it_exceeds_the_size_it_claims(data: Path) -> Non
     (data / "bomb.gz").write_bytes(
         gzip.compress(bytes(1 << 22))[:-4] + len(PLAIN).to_bytes(4, "little")
     )
-    folders = DataFolders([data])
+    folders = folders_of(data)
     assert folders.find(len(PLAIN), sha256(PLAIN)) is None
-    assert folders.unreadable == []  # its end, where the claim is found false, was never reached
+    assert folders.unreadable() == []  # its end, where the claim is found false, was never reached
 
 
 def test_data_folder_that_does_not_exist_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="does not exist"):
-        DataFolders([tmp_path / "absent"]).find(1, "")
+        folders_of(tmp_path / "absent").find(1, "")
 
 
 # What parts rest on, without reading them

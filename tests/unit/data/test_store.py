@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from stilts_artifact.data.progress import Progress
 from stilts_artifact.data.store import FileStore, IncomingLostError
 from stilts_artifact.errors import IntegrityError, ResourceError
 from stilts_artifact.files import FileSum, hash_file
@@ -97,11 +98,11 @@ def test_file_is_hashed_at_first_use_and_then_trusted_for_this_process(
     store.publish(SOURCE, [DATA])
     hashed: list[Path] = []
 
-    def counting(path: Path) -> FileSum:
+    def counting(path: Path, progress: Progress) -> FileSum:
         hashed.append(path)
         return hash_file(path)
 
-    monkeypatch.setattr("stilts_artifact.data.store.hash_file", counting)
+    monkeypatch.setattr("stilts_artifact.data.store.hash_shown", counting)
     later = FileStore(store.folder.parent)
     assert [later.get(SOURCE), later.get(SOURCE)] == [store.path(SOURCE)] * 2
     assert hashed == [store.path(SOURCE)]
@@ -139,10 +140,10 @@ def test_file_that_cannot_be_read_is_a_resource_error(
     store.folder.mkdir(parents=True)
     store.path(SOURCE).write_bytes(DATA)
 
-    def refuse(path: Path) -> FileSum:
+    def refuse(path: Path, progress: Progress) -> FileSum:
         raise PermissionError(errno.EACCES, "Permission denied")
 
-    monkeypatch.setattr("stilts_artifact.data.store.hash_file", refuse)
+    monkeypatch.setattr("stilts_artifact.data.store.hash_shown", refuse)
     with pytest.raises(ResourceError, match="Permission denied"):
         store.get(SOURCE)
 
