@@ -5,6 +5,10 @@ theirs do not prove it. It is REPRODUCED if it holds for the measured cells and 
 what chance might have made of them, NOT_REPRODUCED if it does not hold and holds for at most 5 %,
 and INCONCLUSIVE between the two.
 
+A claim is about the paper's encoder, or one like it: at a scale without evidence none is judged,
+and a size is judged at the paper's own scale only. Elsewhere it is NOT_CHECKABLE, and no number of
+the paper enters a gain.
+
 Chance is the spread over seeds. The sampling of the test sets is left out: all rows are scored on
 the same examples, and the claims are about these.
 
@@ -660,9 +664,8 @@ def _judge(claim: Claim, scale: str, table: _Table | None) -> ClaimRecord:
         title = experiment_named(claim.experiment).title
         return _record(claim, Verdict.NOT_RUN, f"there are no results of {title}")
     stamp = "" if table.evidence else f" [{table.result.stamp}]"
-    if claim.about == "size" and table.evidence and table.result.scale != scale:
-        shown = f"scale {table.result.scale} shows directions only"
-        reason = f"the size is claimed for scale {scale}; {shown}"
+    if claim.about == "size" and table.result.scale != scale:
+        reason = f"the size is claimed for scale {scale}, and was measured at {table.result.scale}"
         return _record(claim, Verdict.NOT_CHECKABLE, reason + stamp)
     needed, absent = claim.needs(table.rows)
     # Rows that the table can never have, before cells that were only not run this time.
@@ -682,6 +685,8 @@ def _judge(claim: Claim, scale: str, table: _Table | None) -> ClaimRecord:
     found = claim.find(table.rows, table.draws)
     numbers = {name: round(_measured(value), 4) for name, value in found.numbers.items()}
     verdict, reason = _weigh(claim, found.holds)
+    if not table.evidence:
+        verdict, reason = Verdict.NOT_CHECKABLE, f"not about the paper; what it says {reason}"
     return _record(claim, verdict, reason + stamp, numbers=numbers, cells=used)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 
+from stilts_artifact.benchmark.experiments import experiment_named
 from stilts_artifact.checking.expected import ColumnNoise, ExpectedTable
 from stilts_artifact.checking.results import CellRecord
 from stilts_artifact.checking.statistics import (
@@ -101,8 +102,9 @@ class _Judge:
             scale = Signature.parse(cell.signature).scale
             if scale != self.table.scale:
                 places = f"reported for scale {self.table.scale}, measured at scale {scale}"
+                # Without the value: beside the measured one it would be shown with a difference.
                 return _record(
-                    cell, value, Verdict.NOT_CHECKABLE, f"{places}: only the claims apply"
+                    cell, None, Verdict.NOT_CHECKABLE, f"{places}: only the claims apply"
                 )
         stale = _difference_in_meaning(cell, expected)
         if stale is not None:
@@ -114,7 +116,7 @@ class _Judge:
         decision = decide(
             difference,
             self.table.tolerance_of(expected),
-            _rounding(expected),
+            self._rounding(expected),
             noise,
             self.compared,
         )
@@ -124,7 +126,7 @@ class _Judge:
             reason += (
                 f"; only up to {decision.proven:.3g} would it be proven equal (noise: {error})"
                 if decision.proven > 0
-                else f"; the noise ({error}) hides a difference that matters"
+                else f"; noise ({error}) and rounding hide a difference that matters"
             )
         return _record(cell, expected.value, decision.verdict, reason, decision.limit)
 
@@ -138,9 +140,15 @@ class _Judge:
         if Signature.parse(cell.signature).seeds is None:
             return NO_NOISE
         spread = self.spreads.get(spread_key(cell), Spread(declared.seed_sd))
-        return difference_noise(
-            spread, len(cell.seeds or (0,)), expected.n, _sampling_error(cell, declared)
+        sampling = max(
+            _sampling_error(cell, value, declared) for value in (cell.value, expected.value)
         )
+        return difference_noise(spread, len(cell.seeds or (0,)), expected.n, sampling)
+
+    def _rounding(self, expected: ExpectedCell) -> float:
+        """Half a unit of the last printed digit; a count is printed in full, a score never is."""
+        counts = not expected.decimals and experiment_named(self.table.experiment).is_counted
+        return 0.0 if counts else float(0.5 * 10**-expected.decimals)
 
 
 def _record(
@@ -183,16 +191,12 @@ def _difference_in_meaning(cell: Measurement, expected: ExpectedCell) -> str | N
     return "not comparable, the signature has changed: " + "; ".join(details)
 
 
-def _sampling_error(cell: Measurement, declared: ColumnNoise) -> float:
+def _sampling_error(cell: Measurement, value: float | None, declared: ColumnNoise) -> float:
+    """Sampling error of a cell if its score is this one."""
     # The declared numbers of examples are of the mean over languages, not of one language.
-    if not declared.examples or cell.value is None or cell.key.language is not None:
+    if not declared.examples or value is None or cell.key.language is not None:
         return 0.0
-    return mean_error([binomial_error(cell.value, examples) for examples in declared.examples])
-
-
-def _rounding(expected: ExpectedCell) -> float:
-    """Half a unit of the last printed digit; counts are printed in full and are not rounded."""
-    return float(0.5 * 10**-expected.decimals) if expected.decimals else 0.0
+    return mean_error([binomial_error(value, examples) for examples in declared.examples])
 
 
 def joint_verdict(cells: Iterable[Verdict], claims: Iterable[Verdict] = ()) -> Verdict:

@@ -7,12 +7,29 @@ the difference smaller than what matters". That has two errors, and a decision w
 zone (Bechhofer, Ann. Math. Statist. 25:16-39, 1954) bounds both:
 
 - ``tolerance``: a true difference up to here is a reproduction. NOT_REPRODUCED is then a false
-  alarm; its probability over *all* cells of a table together is at most 5 % (Sidak).
+  alarm; its probability over *all* cells of a table together is at most 5 % (Bonferroni).
 - ``MARGIN`` tolerances: a true difference from here on is none. REPRODUCED is then an error; its
   probability is at most 5 % (two one-sided tests: Schuirmann, J. Pharmacokinet. Biopharm.
   15:657-680, 1987).
 - between the two either verdict may be defended; and where noise is large beside the tolerance,
   neither can be reached: INCONCLUSIVE.
+
+A true difference is one of scores before rounding. Both rates hold wherever in half a unit of its
+last digit the reported score lay: rounding is taken against the verdict that is given, so it widens
+``limit`` and narrows ``proven``.
+
+What the rates rest on, and what it costs where it does not hold:
+
+- Scores of single seeds are normal, with one spread in a column, and independent. A declared spread
+  of half the true one passes 20.5 % instead of 5 %.
+- Cells may depend on one another in any way: a baseline that rows share, averages and their parts.
+- The errors that both runs make because the test set is a sample have a correlation of 1/2 or more,
+  as both are scored on the same examples. Were they uncorrelated, a difference of ``MARGIN``
+  tolerances would pass in 12.2 % instead of 5 %, where sampling is all there is of chance; and of
+  tables with 120 independent cells that are all truly a whole tolerance off, every other one would
+  have a false alarm instead of one in forty.
+- Where a column declares no test examples, sampling counts as nothing: the rates are then of
+  differences on these very examples, not on others like them.
 
 Everything is in points (0-100). scipy is imported where it is used: Table 1 is counted, and needs
 none of it.
@@ -55,10 +72,51 @@ class Spread:
 
 @dataclass(frozen=True, slots=True)
 class Noise:
-    """Standard error of a difference of two scores, in points, and its degrees of freedom."""
+    """Chance in a score or in a difference of two, in points.
 
-    error: float
+    Args:
+        seeds: standard error that the spread over seeds gives it.
+        df: degrees of freedom that the spread was estimated from.
+        sampling: standard error that the sampling of the test set gives it; counts as known.
+        medians: numbers of seeds of the medians behind it; that of one is the score itself.
+    """
+
+    seeds: float
     df: float = math.inf
+    sampling: float = 0.0
+    medians: tuple[int, ...] = (1,)
+
+    @property
+    def error(self) -> float:
+        """Standard error of both together."""
+        return math.hypot(self.seeds, self.sampling)
+
+    def bound(self, level: float) -> float:
+        """What chance exceeds, on one side, with at most the probability ``level`` (up to 5 %).
+
+        ``sqrt((t(1 - level) seeds)^2 + (z(1 - level) sampling)^2)``: the two parts' own bounds,
+        added as squares. Given the estimated spread, the difference is normal, and the tail of a
+        normal is a convex function of the squared bound; so the mean of the tail over the estimates
+        is at most the weighted mean of the two parts' tails, which is ``level``. (Satterthwaite's
+        degrees of freedom, the usual choice, give up to twelve times a level of 0.1 % where one row
+        of three seeds is all that is known: one estimate that is small by luck then makes the noise
+        look known.)
+
+        A median has longer tails than a normal: see :func:`_tail`.
+
+        Example:
+            >>> round(Noise(1.0).bound(0.025), 3), round(Noise(1.0, df=4).bound(0.025), 3)
+            (1.96, 2.776)
+        """
+        if self.error == 0:
+            return 0.0
+        from scipy.special import ndtri, stdtrit
+
+        normal = -float(ndtri(level))
+        quantile = normal if math.isinf(self.df) else -float(stdtrit(self.df, level))
+        own = math.hypot(*(median_error(n) for n in self.medians))
+        longer = math.hypot(*(median_error(n) * _tail(n, level) for n in self.medians))
+        return math.hypot(quantile * self.seeds * longer / own, normal * self.sampling)
 
 
 NO_NOISE = Noise(0.0)
@@ -73,7 +131,7 @@ class Decision:
         verdict: REPRODUCED, NOT_REPRODUCED or INCONCLUSIVE.
         limit: beyond it noise does not explain that the difference exceeds the tolerance.
         proven: up to it, a true difference of ``MARGIN`` tolerances is excluded; at most ``limit``,
-            negative where noise hides every difference.
+            negative where noise or rounding hides every difference.
     """
 
     verdict: Verdict
@@ -136,6 +194,28 @@ def _even_variance(n: int) -> float:
     return float(dblquad(integrand, -8, 8, 0, 8, epsabs=1e-9, epsrel=1e-9)[0])
 
 
+@lru_cache(maxsize=128)
+def _tail(n: int, level: float) -> float:
+    """How much further out than a normal's of the same variance a median's upper point lies.
+
+    The distribution function of a median of ``n = 2 k + 1`` standard normals is ``I(F(x); k + 1, k
+    + 1)``, an incomplete beta function (David and Nagaraja, section 2.1). An even number of seeds
+    is taken to have the tail of the odd one below it, which is longer. At least 1: at 5 % the
+    median's own point lies a little further in.
+
+    Example:
+        >>> [round(_tail(n, 0.0002), 3) for n in (1, 3, 4)]
+        [1.0, 1.012, 1.012]
+    """
+    if n <= 2:
+        return 1.0
+    from scipy.special import betaincinv, ndtri
+
+    odd = n - (n + 1) % 2
+    upper = ndtri(betaincinv((odd + 1) / 2, (odd + 1) / 2, level))
+    return max(1.0, float(upper / (ndtri(level) * median_error(odd))))
+
+
 def pooled_spread(samples: Iterable[Sequence[float]]) -> Spread | None:
     """Standard deviation over seeds, pooled over cells that have a common one.
 
@@ -196,32 +276,28 @@ def difference_noise(
     ``Var = sd^2 (c(measured)^2 + c(reported)^2) + sampling^2`` with ``c`` of :func:`median_error`.
     An unknown number of reported seeds is taken as one, the noisiest. The sampling error counts
     once, not twice: both runs are scored on the same examples, and a correlation of 1/2 between
-    their errors gives ``(1 + 1 - 2/2) sampling^2``. Degrees of freedom by Satterthwaite (Biometrics
-    Bulletin 2:110-114, 1946).
+    their errors gives ``(1 + 1 - 2/2) sampling^2``.
 
     Example:
         >>> noise = difference_noise(Spread(1.0), 3, 3)
         >>> round(noise.error, 4), noise.df
         (0.9473, inf)
     """
-    seeds = spread.sd**2 * (median_error(measured) ** 2 + median_error(reported or 1) ** 2)
-    total = seeds + sampling**2
-    # The sampling error counts as known, with infinite degrees of freedom: only the part of the
-    # seeds is estimated.
-    return Noise(math.sqrt(total), spread.df * (total / seeds) ** 2 if seeds else math.inf)
+    medians = (measured, reported or 1)
+    seeds = spread.sd * math.hypot(*(median_error(n) for n in medians))
+    return Noise(seeds, spread.df, sampling, medians)
 
 
-def sidak_level(cells: int, level: float = FALSE_ALARMS) -> float:
-    """Level of one cell that holds ``level`` over all: ``1 - (1 - level)^(1 / cells)``.
+def cell_level(cells: int, level: float = FALSE_ALARMS) -> float:
+    """Level of one cell that holds ``level`` over all: ``level / cells`` (Bonferroni).
 
-    Holds for normal errors however they are correlated (Sidak, J. Amer. Statist. Assoc. 62:626-633,
-    1967), as cells that share a baseline, and averages with what they average, are.
+    Holds however the cells depend on one another. Sidak's is 2.5 % larger, and needs them normal.
 
     Example:
-        >>> round(sidak_level(120), 6), round(1 - 0.95**120, 3)
-        (0.000427, 0.998)
+        >>> round(cell_level(120), 6), round(1 - 0.95**120, 3)
+        (0.000417, 0.998)
     """
-    return -math.expm1(math.log1p(-level) / max(cells, 1))
+    return level / max(cells, 1)
 
 
 def decide(
@@ -229,8 +305,10 @@ def decide(
 ) -> Decision:
     """The verdict on ``measured - reported``.
 
-    ``limit = tolerance + rounding + t(1 - a/2) error`` with ``a`` of :func:`sidak_level`;
-    ``proven = MARGIN tolerance + rounding - t(1 - ERROR) error``, at most the limit.
+    ``limit = tolerance + rounding + bound(a / 2)`` with ``a`` of :func:`cell_level` and the noise's
+    bound; ``proven = MARGIN tolerance - rounding - bound(ERROR)``, at most the limit. A reported
+    score that was rounded towards the measured one by ``rounding`` hides as much of the difference:
+    hence the minus.
 
     - NOT_REPRODUCED: beyond ``limit``.
     - REPRODUCED: within ``proven``.
@@ -247,8 +325,8 @@ def decide(
         >>> decide(1.0, 2.0, 0.05, Noise(3.0), 120).verdict.value
         'INCONCLUSIVE'
     """
-    limit = tolerance + rounding + _quantile(1 - sidak_level(cells) / 2, noise) * noise.error
-    proven = min(limit, MARGIN * tolerance + rounding - _quantile(1 - ERROR, noise) * noise.error)
+    limit = tolerance + rounding + noise.bound(cell_level(cells) / 2)
+    proven = min(limit, MARGIN * tolerance - rounding - noise.bound(ERROR))
     size = abs(difference)
     if not size <= limit + _SLACK:  # written so that NaN is beyond it
         verdict = Verdict.NOT_REPRODUCED
@@ -263,6 +341,9 @@ def probabilities(
     """Probability of each verdict on a known true difference, for normal noise of known error.
 
     Tells before a run how many seeds it needs.
+
+    Args:
+        true_difference: of the measured score, chance apart, from the reported one as printed.
 
     Example:
         >>> chances = probabilities(0.0, 2.0, 0.05, Noise(0.5), 120)
@@ -288,15 +369,3 @@ def probabilities(
         Verdict.NOT_REPRODUCED: 1 - tolerated,
         Verdict.INCONCLUSIVE: tolerated - passed,
     }
-
-
-def _quantile(probability: float, noise: Noise) -> float:
-    """Of Student's t; of the normal where the degrees of freedom are infinite.
-
-    Not needed, so 0, without noise.
-    """
-    if noise.error == 0:
-        return 0.0
-    from scipy.special import ndtri, stdtrit
-
-    return float(ndtri(probability) if math.isinf(noise.df) else stdtrit(noise.df, probability))

@@ -335,12 +335,35 @@ def test_one_seed_has_the_declared_spread_and_no_seed_has_none() -> None:
         judge_claims([with_one_seed(table, (1,))], undeclared)
 
 
-def test_mini_claims_are_judged_and_stamped_but_decide_nothing() -> None:
-    record = judge("mnli-gain", results("table2", single("mnli", 57), scale="mini"))
-    assert record.verdict is Verdict.REPRODUCED
-    assert record.reason.endswith("[mini: stamped]")
+@pytest.mark.parametrize("claim", [claim.id for claim in CLAIMS.claims])
+def test_no_claim_of_the_paper_is_judged_on_mini_results(claim: str) -> None:
+    """Neither for nor against: a size is not even formed, a direction is stamped."""
+    written = claim_named(claim)
+    for data in EXAMPLES[claim]:
+        table = results(written.experiment, data, scale="mini")
+        record = judge(claim, table)
+        assert record.verdict is Verdict.NOT_CHECKABLE
+        assert record.reason.endswith("[mini: stamped]")
+        if written.about == "size":
+            assert (record.numbers, record.cells) == ({}, [])
+        else:
+            assert "not about the paper" in record.reason
+
+
+def test_mini_claims_decide_nothing() -> None:
+    record = judge("multi-best", results("table2", EXAMPLES["multi-best"][0], scale="mini"))
     assert decisive([record], "mini") == []
-    assert decisive([record], "paper") == [Verdict.REPRODUCED]
+    assert decisive([record], "paper") == [Verdict.NOT_CHECKABLE]
+
+
+@pytest.mark.parametrize("scale", ["mini", "base"])
+def test_no_number_of_the_paper_enters_a_gain_at_another_scale(scale: str) -> None:
+    """Of no claim, whatever the results are: its own reported sizes and baselines."""
+    for claim in CLAIMS.claims:
+        for data in EXAMPLES[claim.id]:
+            record = judge(claim.id, results(claim.experiment, data, scale=scale))
+            assert not {"reported", "baseline"} & record.numbers.keys(), claim.id
+            assert claim.about == "direction" or record.verdict is Verdict.NOT_CHECKABLE
 
 
 def test_a_smaller_encoder_is_no_evidence_on_sizes() -> None:
