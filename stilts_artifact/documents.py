@@ -13,6 +13,7 @@ import csv
 import io
 import json
 import math
+import os
 import re
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from stilts_artifact.errors import DataError
+from stilts_artifact.files import open_regular
 
 # The largest document the project writes (a full Table 2 with its cells for each language) is under
 # 8 MiB.
@@ -43,15 +45,17 @@ def read_document(path: Path) -> bytes:
         DataError: the file is absent, unreadable or over :data:`MAX_BYTES`.
     """
     try:
-        size = path.stat().st_size
-        if size > MAX_BYTES:
-            raise DataError(
-                "document too large",
-                where=str(path),
-                got=f"{size} bytes",
-                expected=f"<= {MAX_BYTES}",
-            )
-        return path.read_bytes()
+        with open_regular(path) as file:
+            size = os.fstat(file.fileno()).st_size
+            if size > MAX_BYTES:
+                raise DataError(
+                    "document too large",
+                    where=str(path),
+                    got=f"{size} bytes",
+                    expected=f"<= {MAX_BYTES}",
+                )
+            # As it was when it was opened, of a file that grows meanwhile.
+            return file.read(size)
     except OSError as error:
         raise DataError(
             "cannot read the file", where=str(path), got=error.strerror or str(error)

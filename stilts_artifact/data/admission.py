@@ -10,6 +10,7 @@ from stilts_artifact.errors import IntegrityError
 
 MAX_MEMBERS = 100_000  # the largest upstream archives, UD 2.5 and CCGbank, have a few thousand
 MAX_DIRECTORY = 1 << 24  # bytes; a zip's list of so many members with names of a hundred characters
+MAX_EXTENDED = 1 << 20  # bytes of a tar's header about the next one; a name takes a few hundred
 MAX_NAME = 1024  # characters; the longest path that common file systems take is 4096 bytes
 MAX_MEMBER_BYTES = 1 << 30  # twice the largest member that is read, SNLI's training jsonl
 MAX_RATIO = 200  # bytes out for each byte in; text gives 3 to 15, a bomb 1000 and more

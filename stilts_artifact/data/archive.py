@@ -30,6 +30,7 @@ from stilts_artifact.data.admission import (
     AGAIN,
     CHUNK,
     MAX_DIRECTORY,
+    MAX_EXTENDED,
     MAX_MEMBER_BYTES,
     Admission,
     Allowance,
@@ -50,6 +51,14 @@ _ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06")  # the second begins an empty zip
 _LOCAL_HEADER = 30  # bytes before the name at least, APPNOTE.TXT 4.3.7
 _GZIP_MAGIC = b"\x1f\x8b"
 _BZIP2_MAGIC = b"BZh"
+
+_ABOUT_THE_NEXT = {
+    tarfile.XHDTYPE,
+    tarfile.XGLTYPE,
+    tarfile.SOLARIS_XHDTYPE,
+    tarfile.GNUTYPE_LONGNAME,
+    tarfile.GNUTYPE_LONGLINK,
+}
 
 # A member's name and what reads it, which has to be called before the next member is taken (tar is
 # one stream).
@@ -309,16 +318,23 @@ def _check_zip_entry(entry: zipfile.ZipInfo, place: str) -> None:
 
 
 class _StrictHeader(tarfile.TarInfo):
-    """tarfile takes a damaged or missing header for the archive's end; only a block of zeros is."""
+    """tarfile takes a damaged or missing header for the archive's end; only a block of zeros is.
+
+    And it holds what a header says of the next one, such as a long name, in memory, whatever its
+    size.
+    """
 
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
         try:
-            return super().frombuf(buf, encoding, errors)
+            header = super().frombuf(buf, encoding, errors)
         except tarfile.HeaderError as error:
             if bytes(buf) == bytes(tarfile.BLOCKSIZE):
                 raise
             raise tarfile.ReadError(f"damaged or missing header ({error})") from error
+        if header.type in _ABOUT_THE_NEXT and header.size > MAX_EXTENDED:
+            raise tarfile.ReadError(f"an extended header of {header.size} bytes")
+        return header
 
 
 def _tar_members(raw: Reader, where: str, packed: int) -> Iterator[_Member]:

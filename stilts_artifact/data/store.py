@@ -23,6 +23,7 @@ from stilts_artifact.files import (
     LockedFile,
     describe_sums,
     disk_errors,
+    open_regular,
     orphaned_files,
     remove_file,
 )
@@ -93,13 +94,16 @@ class Incoming:
         self.size += len(chunk)
 
     def append(self, path: Path) -> None:
-        """Append the content of another file, unless another process just removed it."""
+        """Append the content of another file, unless another process just removed it.
+
+        No more of it than shows that it is too much.
+        """
         with (
             self._disk_errors(path, 0),
             contextlib.suppress(FileNotFoundError),
-            path.open("rb") as stream,
+            open_regular(path) as stream,
         ):
-            while chunk := stream.read(1 << 20):
+            while self.size <= self._needed and (chunk := stream.read(1 << 20)):
                 self.write(chunk)
 
     def restart(self) -> None:

@@ -19,7 +19,7 @@ from stilts_artifact.checking.recheck import recheck
 from stilts_artifact.checking.results import Results, load_results, results_files
 from stilts_artifact.domain.cells import Verdict
 from stilts_artifact.errors import DataError, IntegrityError, MissingDataError
-from stilts_artifact.files import disk_errors
+from stilts_artifact.files import describe_sums, disk_errors
 from stilts_artifact.reporting.crate import EXPECTED, PAGE, RESULTS, expected_files, is_label
 from stilts_artifact.reporting.packing import is_plain, unpack
 from stilts_artifact.reporting.page import render_page
@@ -138,9 +138,20 @@ def _add_labels(file: Path, stored: Results, labels: Path | None) -> None:
         target = file.parent / record.path
         if target.exists() or not is_label(record.path) or labels is None:
             continue
-        if (labels / record.path).is_file():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(labels / record.path, target)
+        given = labels / record.path
+        if given.is_file():
+            size = given.stat().st_size
+            # Before it is copied: a file of another size can be of any.
+            if size != record.bytes:
+                raise IntegrityError(
+                    "a label file that is not the one the results rest on",
+                    where=str(given),
+                    got=f"{size:,} bytes",
+                    expected=describe_sums(record.bytes, record.sha256),
+                )
+            with disk_errors(target, size, "another TMPDIR"):
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(given, target)
 
 
 def _notes(tables: tuple[VerifiedTable, ...]) -> list[str]:

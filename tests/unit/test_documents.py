@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -141,6 +142,14 @@ def test_a_huge_document_is_refused_unread(tmp_path: Path) -> None:
         file.truncate(MAX_BYTES + 1)
     with pytest.raises(DataError, match="too large"):
         read_document(path)
+
+
+def test_what_is_no_regular_file_is_no_document(tmp_path: Path) -> None:
+    """A FIFO would wait for its writer, and a device never end."""
+    os.mkfifo(tmp_path / "fifo")
+    for path in (tmp_path / "fifo", Path("/dev/zero"), tmp_path):
+        with pytest.raises(DataError, match="not a regular file"):
+            read_document(path)
 
 
 def test_an_absent_document_is_a_data_error(tmp_path: Path) -> None:

@@ -234,6 +234,14 @@ def test_many_small_members_are_a_bomb_together(put: Put) -> None:
     refused(lambda: read_members(path, ["*"]), "too many bytes", error=IntegrityError)
 
 
+@pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME])
+def test_a_tar_header_that_would_fill_the_memory(put: Put, kind: bytes) -> None:
+    entry = tarfile.TarInfo("about the next")
+    entry.type, entry.size = kind, admission.MAX_EXTENDED + 1
+    path = put(entry.tobuf() + bytes(entry.size) + tar_bytes({"a": b"1"}))
+    refused(lambda: list_members(path), "an extended header", error=IntegrityError)
+
+
 def test_too_many_members(put: Put, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(admission, "MAX_MEMBERS", 10)
     for kind in KINDS:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from stilts_artifact.data.progress import Progress
-from stilts_artifact.data.store import FileStore, IncomingLostError
+from stilts_artifact.data.store import FileStore, Incoming, IncomingLostError
 from stilts_artifact.errors import IntegrityError, ResourceError
 from stilts_artifact.files import FileSum, hash_file
 from tests.unit.data.pins import pinned, sha256, unpinned
@@ -185,6 +185,24 @@ def test_resume_starts_with_the_longest_orphan_and_removes_all(store: FileStore)
     assert names(store) == [resumed.path.name]
     resumed.write(DATA[300:])
     assert store.commit(resumed, SOURCE).read_bytes() == DATA
+
+
+def test_an_orphan_is_copied_only_until_it_is_known_to_be_too_long(
+    store: FileStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    incoming = store.incoming(SOURCE)
+    os.truncate(incoming.path, 64 << 20)
+    incoming.keep()
+    copied: list[int] = []
+    really = Incoming.write
+
+    def counting(incoming: Incoming, chunk: bytes) -> None:
+        copied.append(len(chunk))
+        really(incoming, chunk)
+
+    monkeypatch.setattr(Incoming, "write", counting)
+    assert store.resume(SOURCE).size == 0
+    assert copied == [1 << 20]
 
 
 def test_resume_leaves_a_living_writer_alone(store: FileStore) -> None:

@@ -184,8 +184,12 @@ def test_other_labels_are_refused(
     folder = passing("table2")
     packed(folder, tmp_path / "crate.zip")
     label = next((folder / "table2.mini" / "labels" / "xnli").iterdir())
-    label.write_bytes(label.read_bytes().replace(b"entailment", b"neutral"))
+    content = label.read_bytes()
+    label.write_bytes(content.swapcase())
     with pytest.raises(IntegrityError):
+        verify_crate(tmp_path / "crate.zip", folder)
+    os.truncate(label, 10 << 30)  # which is not copied to find out
+    with pytest.raises(IntegrityError, match="not the one the results rest on"):
         verify_crate(tmp_path / "crate.zip", folder)
 
 
