@@ -12,6 +12,7 @@ import errno
 import gzip
 import hashlib
 import os
+import re
 import stat
 import zlib
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -19,6 +20,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from stilts_artifact.data.admission import member_limit
 from stilts_artifact.data.progress import Progress, Silent, hash_shown
 from stilts_artifact.errors import DataError, IntegrityError
 from stilts_artifact.files import FileSum, open_regular
@@ -29,7 +31,11 @@ MAX_BY_NAME = 4 << 30  # bytes of a file without a public size; the largest, PAN
 _MANY = 100_000  # entries after which a search is shown
 _LITTLE = 1 << 20  # bytes that a gzip file may have beyond its content, for its name and header
 _SHOWN = 10  # unreadable files and folders that a message names
-_GZ = ".gz"
+_GZ = (".gz", ".bgz")
+_HEAD = 9  # bytes of a member's head that a chunk may end with: all but one
+# Head of a gzip member (RFC 1952): magic, deflate, no reserved flag, any time, a compression and a
+# system that somebody writes. By chance in one of 100 GB.
+_MEMBER = re.compile(rb"\x1f\x8b\x08[\x00-\x1f].{4}[\x00\x02\x04][\x00-\x0d\xff]", re.DOTALL)
 _MADE_UP = "the kernel makes it up"
 
 
@@ -67,8 +73,16 @@ class _Identity:
 
 @dataclass
 class _Index:
+    """The files that may be wanted.
+
+    Attributes:
+        by_unpacked_size: gzip files by the size of their last member's content, modulo 2**32.
+        packed: all gzip files.
+    """
+
     by_size: dict[int, list[Path]] = field(default_factory=dict)
     by_unpacked_size: dict[int, list[Path]] = field(default_factory=dict)
+    packed: list[Path] = field(default_factory=list)
     by_name: dict[str, list[Path]] = field(default_factory=dict)
 
 
@@ -94,11 +108,15 @@ class DataFolders:
 
     def find(self, size: int, sha256: str) -> Brought | None:
         """The first file with this content, as it is or gzipped."""
+        wanted = FileSum(size, sha256)
         for packed, paths in ((False, self._index.by_size), (True, self._index.by_unpacked_size)):
             # A gzip file knows its content's size only modulo 2**32.
             for path in paths.get(size % 2**32 if packed else size, ()):
-                if self._sums_of(path, size, packed=packed) == FileSum(size, sha256):
+                if self._sums_of(path, size, packed=packed) == wanted:
                     return Brought(path, packed)
+        for path in self._of_several_members:
+            if self._sums_of(path, max(self._wanted.sizes), packed=True) == wanted:
+                return Brought(path, packed=True)
         return None
 
     def versions(self, name: str) -> dict[FileSum, Path]:
@@ -159,13 +177,32 @@ class DataFolders:
                     index.by_size.setdefault(size, []).append(path)
                 if path.name in self._wanted.names:
                     index.by_name.setdefault(path.name, []).append(path)
-                unpacked = self._unpacked_size(path) if path.name.endswith(_GZ) else None
+                if not path.name.lower().endswith(_GZ):
+                    continue
+                index.packed.append(path)
+                unpacked = self._unpacked_size(path)
                 if unpacked in unpacked_sizes:
                     index.by_unpacked_size.setdefault(unpacked, []).append(path)
         return index
 
+    @cached_property
+    def _of_several_members(self) -> list[Path]:
+        """Gzip files whose last four bytes do not tell the size of all that they hold.
+
+        Joined by ``cat``, written in blocks by bgzip, or padded with zeros: gunzip takes them all.
+        Looked for once, and only if something was not found without.
+        """
+        found = []
+        for path in self._index.packed:
+            try:
+                if self._unpacked_size(path) == 0 or _has_members(path):
+                    found.append(path)
+            except OSError as error:
+                self._pass_over(path, error.strerror or str(error))
+        return found
+
     def _unpacked_size(self, path: Path) -> int | None:
-        """Size of a gzip file's content modulo 2**32: its last four bytes (RFC 1952, ISIZE)."""
+        """Size of its last member's content modulo 2**32: the last four bytes (RFC 1952, ISIZE)."""
         try:
             with open_regular(path) as stream:
                 stream.seek(-4, os.SEEK_END)
@@ -186,9 +223,11 @@ class DataFolders:
         Args:
             limit: bytes; ``None`` is returned for more.
         """
-        key = (path, limit if packed else None)
         try:
             before = _Identity.of(path)
+            # More is a bomb's, and would not be read.
+            limit = min(limit, member_limit(before.size)) if packed else limit
+            key = (path, limit if packed else None)
             # What unpacks to less than half its size is nobody's gzip file.
             if before.size > (2 * limit + _LITTLE if packed else limit):
                 return None
@@ -260,7 +299,7 @@ class _Search:
 
     def _may_be_wanted(self, name: str, status: os.stat_result) -> bool:
         known = status.st_size in self._wanted.sizes or name in self._wanted.names
-        return stat.S_ISREG(status.st_mode) and (known or name.endswith(_GZ))
+        return stat.S_ISREG(status.st_mode) and (known or name.lower().endswith(_GZ))
 
     def _entries(self, folder: Path, top: Path) -> Iterator[os.DirEntry[str]]:
         status = folder.stat()
@@ -308,6 +347,22 @@ def _kernel_devices() -> set[int]:
         with contextlib.suppress(OSError):
             found.add(Path(folder).stat().st_dev)
     return found - {Path("/").stat().st_dev}
+
+
+def _has_members(path: Path) -> bool:
+    """Whether a gzip file has more than one member; it is looked through, not unpacked.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with open_regular(path) as file:
+        file.seek(1)  # into the first head, which does not count
+        seen = b""
+        while chunk := file.read(1 << 20):
+            seen = seen[-_HEAD:] + chunk  # a head may lie across two chunks
+            if _MEMBER.search(seen):
+                return True
+    return False
 
 
 def _hash_unpacked(path: Path, size: int) -> FileSum | None:

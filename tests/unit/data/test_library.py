@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import random
 from pathlib import Path
 
 import pytest
@@ -94,6 +95,44 @@ def test_plain_source_gzipped_in_a_data_folder(data: Path) -> None:
     source = pinned(PLAIN)
     (data / "any.gz").write_bytes(gzip.compress(PLAIN))
     assert texts(library_of(data, source), Part(source.name, "lines")) == [(source.name, PLAIN)]
+
+
+# What bgzip ends a file with: a member that holds nothing (SAM specification, 4.1.2).
+BGZF_END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
+
+
+@pytest.mark.parametrize(
+    "packed",
+    [
+        gzip.compress(PLAIN[:4]) + gzip.compress(PLAIN[4:]),
+        gzip.compress(PLAIN) + BGZF_END,
+        b"".join(gzip.compress(bytes([byte])) for byte in PLAIN) + BGZF_END,
+        gzip.compress(b"") + gzip.compress(PLAIN) + gzip.compress(b""),
+        gzip.compress(PLAIN) + bytes(512),
+        gzip.compress(PLAIN[:-1]) + gzip.compress(PLAIN[-1:]) + bytes(7),
+    ],
+    ids=["two members", "bgzip's end", "blocks", "empty members", "padded", "two, padded"],
+)
+def test_a_gzip_file_of_several_members_is_found_by_what_gunzip_gives(
+    data: Path, packed: bytes
+) -> None:
+    source = pinned(PLAIN)
+    # A gzip file's last four bytes are the size of its last member, not of all it holds.
+    (data / "any.gz").write_bytes(packed)
+    assert texts(library_of(data, source), Part(source.name, "lines")) == [(source.name, PLAIN)]
+
+
+def test_a_second_member_is_seen_wherever_it_begins(data: Path) -> None:
+    content = random.Random(3).randbytes(1 << 20)
+    first, second = gzip.compress(content[:-600]), gzip.compress(content[-600:])
+    # The file is looked through a MiB at a time: the head of the second member lies across its end.
+    for length in range((1 << 20) - 10, (1 << 20) + 3):
+        name = b"n" * (length - len(first) - 1) + b"\0"
+        (data / "any.gz").write_bytes(
+            first[:3] + b"\x08" + first[4:10] + name + first[10:] + second
+        )
+        source = pinned(content)
+        assert library_of(data, source).satisfied_by(source) == "data folder, by sha256"
 
 
 def test_store_comes_before_the_data_folder(data: Path) -> None:
