@@ -22,6 +22,8 @@ from stilts_artifact.domain.tasks import Source
 from stilts_artifact.errors import ArtifactError, IntegrityError, MissingDataError
 from stilts_artifact.files import describe_sums
 
+_SHOWN = 30  # attempts that a message lists: some addresses with all retries of each
+
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
@@ -151,13 +153,19 @@ class _Transfer:
 
 
 def _failure(source: Source, attempts: Sequence[Attempt]) -> ArtifactError:
-    """The error for a source that none of these attempts brought; it lists them all."""
+    """The error for a source that none of these attempts brought; it lists them, if not too many.
+
+    A line that breaks off after each MiB of a large file makes thousands.
+    """
+    shown = [f"\n    {attempt}" for attempt in attempts[-_SHOWN:]]
+    if len(attempts) > _SHOWN:
+        shown.insert(0, f"\n    {len(attempts) - _SHOWN:,} earlier attempts, and then:")
     outcomes = {attempt.outcome for attempt in attempts} - {AttemptEnd.ABSENT}
     error = IntegrityError if outcomes == {AttemptEnd.WRONG} else MissingDataError
     return error(
         f"{source.name} could not be fetched",
         where=f"{len(attempts)} attempts",
-        got="".join(f"\n    {attempt}" for attempt in attempts),
+        got="".join(shown),
         expected=describe_sums(source.bytes, source.sha256),
         fix="stilts-artifact fetch again, name a --mirror, or put the file into a --data folder. "
         f"{source.obtain}",

@@ -99,7 +99,7 @@ class Receiver:
         except RefusedError as error:
             raise FailedAttempt(AttemptEnd.BROKEN, f"refused: {error}", again=False) from error
         except unasked as error:  # whose messages repeat the address, with its password
-            happened = "refused: not an address of http or https"
+            happened = "refused: not an address of http or https, or not a proxy's"
             raise FailedAttempt(AttemptEnd.BROKEN, happened, again=False) from error
         except (OSError, urllib3.exceptions.HTTPError) as error:  # requests' errors are OSErrors
             raise self._broken(error, incoming) from error

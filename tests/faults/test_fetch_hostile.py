@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import ssl
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from stilts_artifact.data import transport
+from stilts_artifact.data.download import Downloader
+from stilts_artifact.data.receive import Patience
 from stilts_artifact.data.store import FileStore
 from stilts_artifact.errors import ArtifactError, IntegrityError, MissingDataError
 from tests.faults import server as faults
 from tests.faults.fetching import DATA, HALF, IMPATIENT, assert_published, download, serve
 from tests.faults.server import Answer, FaultServer
+from tests.unit.data.pins import pinned
 
 OK = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
@@ -133,6 +139,19 @@ def test_416_while_resuming_restarts_cleanly(server: FaultServer, store: FileSto
     assert_published(store, source)
 
 
+def test_many_attempts_are_counted_and_not_all_listed(
+    server: FaultServer, store: FileStore
+) -> None:
+    step = len(DATA) // 100
+    source = serve(server, faults.cut(faults.flipped(DATA, 0), step))
+    patience = Patience(delays=(0.0, 0.0), step=step)
+    with pytest.raises(IntegrityError) as caught:
+        Downloader(store, patience).download(source, source.urls)
+    assert len(server.requests) > 90
+    assert str(caught.value).count("\n") < 50
+    assert "earlier attempts, and then:" in str(caught.value)
+
+
 # Redirects
 
 
@@ -227,3 +246,56 @@ def test_a_proxy_of_the_environment_is_asked_and_bounded_alike(
     with pytest.raises(MissingDataError, match="more bytes than its answer may take"):
         download(source, store, address)
     assert [path for path, _ in server.requests] == [address]
+
+
+# TLS
+
+
+@pytest.fixture
+def secure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultServer]:
+    """A server over TLS whose certificate the environment names, as a site's own would be."""
+    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
+    subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]
+    made = ["-newkey", "rsa:2048", "-nodes", "-keyout", str(key), "-out", str(certificate)]
+    command = ["openssl", "req", "-x509", "-days", "2", *made, *subject]
+    subprocess.run(command, check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
+    server = FaultServer()
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    with server:
+        yield server
+
+
+def test_a_redirect_from_https_to_http_is_refused(
+    server: FaultServer, secure: FaultServer, store: FileStore
+) -> None:
+    server.answers["/corpus.tsv"] = faults.whole(DATA)
+    secure.answers["/corpus.tsv"] = faults.redirect(f"{server.url}/corpus.tsv")
+    address = secure.url.replace("http:", "https:") + "/corpus.tsv"
+    source = pinned(DATA, address)
+    with pytest.raises(MissingDataError, match="a redirect from https to http"):
+        download(source, store)
+    assert server.requests == []
+
+
+def test_answers_over_tls_are_bounded_alike(secure: FaultServer, store: FileStore) -> None:
+    address = secure.url.replace("http:", "https:") + "/corpus.tsv"
+    secure.answers["/corpus.tsv"] = faults.flood(b"", b"HTTP/1.1 100 Continue\r\n\r\n")
+    source = pinned(DATA, address)
+    with pytest.raises(MissingDataError, match="more bytes than its answer may take"):
+        download(source, store)
+    secure.answers["/corpus.tsv"] = faults.whole(DATA)
+    download(source, store)
+    assert_published(store, source)
+
+
+def test_a_server_that_nobody_vouches_for_is_left(
+    secure: FaultServer, store: FileStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("REQUESTS_CA_BUNDLE")
+    source = pinned(DATA, secure.url.replace("http:", "https:") + "/corpus.tsv")
+    with pytest.raises(MissingDataError, match="certificate verify failed"):
+        download(source, store)
+    assert secure.requests == []
