@@ -1,5 +1,5 @@
 """``python -m stilts_artifact`` is ``stilts-artifact``."""
 
-from stilts_artifact.cli import main
+from stilts_artifact.isolation import main
 
 main()

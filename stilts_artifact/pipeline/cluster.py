@@ -1,106 +1,125 @@
-"""Where steps run: a cluster of this machine's processes, or any Dask cluster by its address."""
+"""Where steps run: on this machine, or on any Dask cluster by its address.
+
+Nobody else can reach this machine's cluster: its scheduler and workers are threads of this process
+that talk in its memory, and open no port. What they run goes to processes of their own.
+"""
 
 from __future__ import annotations
 
+import copy
+import importlib
 import logging
 import os
-import sys
-from collections.abc import Iterator
+import socket
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
-from stilts_artifact.errors import ResourceError
+from stilts_artifact.errors import ConfigError, ResourceError
 from stilts_artifact.files import LockedFolder, disk_errors
 from stilts_artifact.pipeline.job import Device
-from stilts_artifact.pipeline.worker import THREADS
+from stilts_artifact.pipeline.process import forget_process, own_process
 
 if TYPE_CHECKING:
     from distributed import Client
 
-# Dask opens a web server even without its dashboard; port 0 keeps two runs from meeting at the same
-# one.
-_LOOPBACK: dict[str, Any] = {
-    "host": "127.0.0.1",
-    "dashboard": False,
-    "dashboard_address": "127.0.0.1:0",
-}
-_CONNECT_SECONDS = 5
-_CLOSE_SECONDS = 5.0
 # A worker that trains the mini encoder holds about 1 GiB, most of it libraries.
 _WORKER_BYTES = 3 << 29
+# So long as a process lives, it is waited for: it may be stopped, or the machine crowded. One that
+# has died is known by its socket, or its pipe.
+_PATIENCE = "8h"
 _SETTINGS: dict[str, Any] = {
     "distributed.admin.system-monitor.gil.enabled": False,
+    "distributed.comm.timeouts": {"connect": _PATIENCE, "tcp": _PATIENCE},
     "distributed.diagnostics.nvml": False,
-    "distributed.nanny.pre-spawn-environ": {},
-    # A step may hold Python's lock for minutes: a silent worker is not a dead one. A dead one is
-    # known by its socket.
     "distributed.scheduler.worker-ttl": None,
     "distributed.scheduler.http.routes": [],
     "distributed.worker.http.routes": [],
-    "distributed.scheduler.allowed-failures": 3,
     "distributed.worker.profile.enabled": False,
-    "distributed.worker.multiprocessing-method": "spawn",
 }
+# A scheduler that accepts a connection and says nothing for so long is none.
+_ANSWER_SECONDS = 120
+# All that is taken from Dask's own files and variables: how to reach a cluster that asks for TLS.
+_FOREIGN = ("distributed.comm.require-encryption", "distributed.comm.tls")
 
 
 @contextmanager
 def local_client(folder: Path, workers: int | None, device: Device) -> Iterator[Client]:
-    """A client of a new cluster of single-threaded processes that only this machine can reach.
+    """A client of a new cluster in this process, whose workers run one step at a time each.
 
     Args:
-        folder: for the workers' scratch files.
-        workers: processes; default one for each core, or one for each GPU.
+        folder: for scratch files.
+        workers: default one for each core, or one for each GPU.
         device: ``cuda`` gives every worker one GPU and the resource ``GPU=1``.
 
     Raises:
-        ResourceError: no GPU, or the processes do not start.
+        ResourceError: no GPU.
     """
-    import dask
-    from distributed import Client, Scheduler, SpecCluster
-
-    # Undone from the end: the client, the workers, and only then the folder they write to.
+    _import_dask()
+    gpus = visible_gpus() if device == "cuda" else []
+    count = workers or len(gpus) or default_workers()
+    # Undone from the end: the processes, the client, the workers, and only then their folder.
     with ExitStack() as stack:
-        # Python's own process for this frees what Dask leaves of its queues, and would print that
-        # it did.
-        sys.warnoptions.append("ignore:resource_tracker:UserWarning")
         with disk_errors(folder, instead="another --store"):
             scratch = LockedFolder.take(folder, "dask")
         stack.callback(scratch.remove)
-        stack.enter_context(
-            dask.config.set({**_SETTINGS, "temporary-directory": str(scratch.path)})
-        )
+        stack.enter_context(_configured({}))
         stack.enter_context(quiet())
-        try:
-            cluster = SpecCluster(  # type: ignore[no-untyped-call]  # Dask is not typed
-                workers=_worker_specs(
-                    scratch.path, workers, visible_gpus() if device == "cuda" else []
-                ),
-                scheduler={"cls": Scheduler, "options": {**_LOOPBACK, "port": 0}},
-                silence_logs=logging.CRITICAL,
-            )
-        except (OSError, TimeoutError, RuntimeError) as error:
-            fix = "use fewer --workers, or free memory and processes on this machine"
-            raise ResourceError("the workers do not start", got=str(error), fix=fix) from error
-        stack.callback(_close, cluster)
+        cluster = stack.enter_context(_cluster_of_threads(scratch.path, count, bool(gpus)))
+        from distributed import Client
+
         # Not the default: Dask code of the caller's own must not run here.
         client = Client(cluster, set_as_default=False)  # type: ignore[no-untyped-call]
-        yield stack.enter_context(client)
+        stack.enter_context(client)
+        for index, worker in cluster.workers.items():
+            # A scale that is made for the CPU computes there, whatever else the machine has. More
+            # workers than GPUs share them in turn.
+            gpu = gpus[index % len(gpus)] if gpus else ""
+            own_process(worker.id, {"CUDA_VISIBLE_DEVICES": gpu})
+            stack.callback(forget_process, worker.id)
+        yield client
+
+
+def _cluster_of_threads(scratch: Path, count: int, gpu: bool) -> Any:
+    from distributed import Scheduler, SpecCluster, Worker
+
+    def silent(kind: type[Any]) -> type[Any]:
+        """The class without the web server that it opens even when told not to."""
+        return type(kind.__name__, (kind,), {"start_http_server": lambda *_, **__: None})
+
+    options = {"protocol": "inproc://", "dashboard": False}
+    worker = {
+        **options,
+        "nthreads": 1,
+        # Dask would pause or kill a worker by a limit of its own; the system's is enough.
+        "memory_limit": 0,
+        "local_directory": str(scratch),
+        "resources": {"GPU": 1} if gpu else {},
+    }
+    return SpecCluster(  # type: ignore[no-untyped-call]  # Dask is not typed
+        workers={index: {"cls": silent(Worker), "options": worker} for index in range(count)},
+        scheduler={"cls": silent(Scheduler), "options": options},
+        silence_logs=logging.CRITICAL,
+    )
 
 
 @contextmanager
 def remote_client(address: str) -> Iterator[Client]:
-    """A client of a running Dask scheduler.
+    """A client of a running Dask scheduler, over TLS where Dask's configuration says how.
 
     Raises:
-        ResourceError: nothing answers there within seconds.
+        ResourceError: nothing answers there.
+        ConfigError: Dask's configuration cannot be read.
     """
-    from distributed import Client
+    with _configured(_foreign_settings()), quiet():
+        from distributed import Client
 
-    with quiet():
         try:
+            _require_listener(address)
             client = Client(  # type: ignore[no-untyped-call]
-                address, timeout=_CONNECT_SECONDS, set_as_default=False
+                address, timeout=_ANSWER_SECONDS, set_as_default=False
             )
         except (OSError, TimeoutError, ValueError, TypeError) as error:
             raise ResourceError(
@@ -112,6 +131,56 @@ def remote_client(address: str) -> Iterator[Client]:
             ) from error
         with client:
             yield client
+
+
+def _require_listener(address: str) -> None:
+    """Raise OSError at once where nothing listens: Dask itself would go on trying."""
+    parts = urlsplit(address)
+    if parts.scheme in ("tcp", "tls") and parts.hostname and parts.port:
+        socket.create_connection((parts.hostname, parts.port), _ANSWER_SECONDS).close()
+
+
+def _import_dask() -> None:
+    """Import Dask, which reads its files of configuration as it is imported, without any of them.
+
+    One that is no YAML would end a run that has no use for it.
+    """
+    names = ("HOME", "DASK_CONFIG", "DASK_ROOT_CONFIG")
+    before = {name: os.environ.get(name) for name in names}
+    os.environ.update(dict.fromkeys(names, os.devnull))
+    try:
+        importlib.import_module("distributed")
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def _foreign_settings() -> dict[str, Any]:
+    try:
+        import dask
+        import distributed  # noqa: F401  # its defaults are among Dask's from then on
+    except ValueError as error:  # a file of its configuration is no YAML
+        fix = "mend it, or move it away"
+        raise ConfigError("Dask's configuration cannot be read", got=str(error), fix=fix) from error
+    return {name: dask.config.get(name) for name in _FOREIGN}
+
+
+@contextmanager
+def _configured(settings: Mapping[str, Any]) -> Iterator[None]:
+    """Dask as this package needs it, whatever its files and variables on this machine say."""
+    import dask
+
+    theirs = copy.deepcopy(dask.config.config)
+    dask.config.refresh(paths=[], env={})
+    try:
+        with dask.config.set({**_SETTINGS, **settings}):
+            yield
+    finally:
+        dask.config.config.clear()
+        dask.config.config.update(theirs)
 
 
 def default_workers() -> int:
@@ -142,46 +211,6 @@ def visible_gpus() -> list[str]:
     named = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
     # CUDA stops counting at the first name that it does not know: the names after it are cut off.
     return named[:count] if len(named) >= count else [str(index) for index in range(count)]
-
-
-def _worker_specs(scratch: Path, workers: int | None, gpus: list[str]) -> dict[int, dict[str, Any]]:
-    from distributed import Nanny
-
-    options = {
-        **_LOOPBACK,
-        "nthreads": 1,
-        # Dask would pause or kill a worker by a limit of its own; the system's is enough.
-        "memory_limit": 0,
-        "local_directory": str(scratch),
-        "silence_logs": logging.CRITICAL,
-        # A scale that is made for the CPU computes there, whatever else the machine has.
-        "env": {**THREADS, "CUDA_VISIBLE_DEVICES": ""},
-    }
-    if not gpus:
-        return {
-            index: {"cls": Nanny, "options": options}
-            for index in range(workers or default_workers())
-        }
-    specs = {}
-    for index in range(workers or len(gpus)):
-        # More workers than GPUs share them in turn.
-        environment = {**THREADS, "CUDA_VISIBLE_DEVICES": gpus[index % len(gpus)]}
-        specs[index] = {
-            "cls": Nanny,
-            "options": {**options, "env": environment, "resources": {"GPU": 1}},
-        }
-    return specs
-
-
-def _close(cluster: Any) -> None:
-    """Stop the workers at once: a step may be killed at any instant, and waiting costs time."""
-    for nanny in cluster.workers.values():
-        process = getattr(nanny, "process", None)
-        if process is not None and process.process is not None:
-            # Else the nanny starts another process in place of the killed one.
-            nanny.auto_restart = False
-            process.process.kill()
-    cluster.close(timeout=_CLOSE_SECONDS)
 
 
 @contextmanager

@@ -82,10 +82,12 @@ class Outcome:
     Attributes:
         seconds: it took, 0 if the result was there already.
         fault: why it failed, or ``None``.
+        ends_run: the fault is the machine's, and every other step would meet it too.
     """
 
     seconds: float
     fault: Fault | None = None
+    ends_run: bool = False
 
 
 def fault_of(error: BaseException, label: str, root: Path, written: int, log: str = "") -> Fault:
@@ -107,9 +109,8 @@ def fault_of(error: BaseException, label: str, root: Path, written: int, log: st
         got = "".join(traceback.format_exception_only(error)).strip()
         known = StepError(f"a step failed: {label}", where=place, got=got[:2000])
     # A class that only the worker can import travels as the nearest one that is known here.
-    kind = next(
-        name for name in (base.__name__ for base in type(known).__mro__) if name in _CLASSES
-    )
+    names = (base.__name__ for base in type(known).__mro__)
+    kind = next((name for name in names if name in _CLASSES), StepError.__name__)
     # The end of the details is kept: the innermost frame, and what was printed last.
     return Fault(
         kind, known.what, known.where, known.got, known.expected, known.fix, details[-20_000:]

@@ -2,7 +2,8 @@
 
 The engine itself decides what starts when, and gives Dask no more steps than there are free
 workers: a worker that dies then takes with it the one step it ran, and no step is blamed for the
-death of a worker it only waited at.
+death of a worker it only waited at. Workers of a cluster may be about to join: without any, the run
+waits, and says so.
 """
 
 from __future__ import annotations
@@ -25,21 +26,19 @@ from stilts_artifact.pipeline.errors import (
     failure_of,
     fault_of,
     lost_workers,
-    memory_kills,
 )
 from stilts_artifact.pipeline.job import Context
+from stilts_artifact.pipeline.process import run_isolated
 from stilts_artifact.pipeline.progress import Clock, Snapshot, Watch
 from stilts_artifact.pipeline.scheduler import Scheduler, missing
 from stilts_artifact.pipeline.step import Graph, KeyedStep
 from stilts_artifact.pipeline.store import Store
-from stilts_artifact.pipeline.worker import work
 
 if TYPE_CHECKING:
     from distributed import Client
 
 _TICK_SECONDS = 0.5
 _RESULT_SECONDS = 120
-_NO_WORKER_SECONDS = 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,9 +130,7 @@ class _Run:
         self._found = len(graph.steps) - len(wanted)
         self._running: dict[str, tuple[Any, KeyedStep, float]] = {}
         self._ended: queue.SimpleQueue[str] = queue.SimpleQueue()
-        self._slots = _Slots(client, local=options.scheduler is None)
-        # The system's counter is older than this run: only what is added to it from here counts.
-        self._kills = memory_kills()
+        self._slots = _Slots(client)
         # Two runs may share a scheduler without sharing a store.
         self._unique = uuid.uuid4().hex[:8]
 
@@ -165,7 +162,9 @@ class _Run:
             name = f"{step.kind}-{step.key[:12]}-{self._unique}"
             resources: dict[str, Any] = {"resources": {"GPU": 1}} if gpu else {}
             arguments = (step, self._graph.kinds[step.kind], self._context)
-            future: Any = self._client.submit(work, *arguments, key=name, pure=False, **resources)
+            future: Any = self._client.submit(
+                run_isolated, *arguments, key=name, pure=False, **resources
+            )
             self._running[name] = (future, step, time.monotonic())
             # Dask calls back from a thread of its own, hence the queue: only this thread may touch
             # the run's state.
@@ -186,6 +185,8 @@ class _Run:
         outcome = self._outcome(future, step)
         if isinstance(outcome, Failure):
             self._fail(outcome)
+        elif outcome.fault is not None and outcome.ends_run:
+            raise outcome.fault.error()
         elif outcome.fault is not None:
             self._fail(failure_of(step, outcome.fault, self._context.root))
         else:
@@ -209,8 +210,8 @@ class _Run:
             # The step has ended: what can still take time is to fetch what it returned.
             outcome: Outcome = future.result(timeout=_RESULT_SECONDS)
         except KilledWorker as error:
-            kills = memory_kills() - self._kills
-            return Failure(step, lost_workers(step.label, error.allowed_failures + 1, kills))
+            # Another machine's: what its system killed there, nobody says here.
+            return Failure(step, lost_workers(step.label, error.allowed_failures + 1, 0))
         except (FutureCancelledError, TimeoutError, OSError) as error:
             raise _lost(self._options.scheduler, error) from error
         except Exception as error:  # noqa: BLE001
@@ -247,11 +248,9 @@ class _Run:
 class _Slots:
     """How many steps the cluster can take at once; its workers come and go."""
 
-    def __init__(self, client: Client, *, local: bool) -> None:
+    def __init__(self, client: Client) -> None:
         self._client = client
-        self._local = local
         self._asked = float("-inf")
-        self._seen = time.monotonic()
         self.threads = 0
         self.gpus = 0
 
@@ -259,7 +258,7 @@ class _Slots:
         """Ask the scheduler, at most once a tick.
 
         Raises:
-            ResourceError: it is gone, or this machine's workers do not come back.
+            ResourceError: it is gone.
         """
         now = time.monotonic()
         if now - self._asked < _TICK_SECONDS:
@@ -272,14 +271,6 @@ class _Slots:
         # One step at a time in a process, however many threads it has.
         self.threads = len(workers)
         self.gpus = int(sum(worker["resources"].get("GPU", 0) for worker in workers))
-        if workers:
-            self._seen = now
-        # A cluster's workers may still be about to join: there the run waits, and its note says so.
-        elif self._local and now - self._seen > _NO_WORKER_SECONDS:
-            raise ResourceError(
-                "the workers of this machine died and do not come back",
-                fix="free memory, run again",
-            )
 
 
 def _lost(address: str | None, error: Exception) -> ResourceError:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import os
+import pickle
 import pkgutil
+import queue
+import signal
 import sys
 import threading
 import time
@@ -11,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
+from typing import IO
 
 from stilts_artifact.errors import ArtifactError
 from stilts_artifact.pipeline.errors import Fault, Outcome, fault_of
@@ -18,15 +24,45 @@ from stilts_artifact.pipeline.job import Context, Job
 from stilts_artifact.pipeline.step import KeyedStep, KindSpec
 from stilts_artifact.pipeline.store import Draft, Store
 
-THREADS: dict[str, str] = {
-    name: "1"
-    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS")
-}
-"""Environment of every worker: a sum of floats depends on the number of threads that share it."""
-
-# A step seeds torch's global generators; two at once in one process would disturb each other.
-_ONE_AT_A_TIME = threading.Lock()
 _LOG_TAIL = 4000
+_PR_SET_PDEATHSIG = 1
+
+
+def serve() -> None:
+    """Run the steps that come in on standard input, one by one, and answer with their outcomes.
+
+    Ends with the process that started it, whatever becomes of that.
+    """
+    _die_with_parent()
+    # Ctrl-C reaches every process of a terminal; this one is killed by whoever started it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    answers = os.fdopen(os.dup(1), "wb")
+    # What libraries print must not get into the answers.
+    os.dup2(2, 1)
+    orders: queue.SimpleQueue[tuple[KeyedStep, KindSpec, Context]] = queue.SimpleQueue()
+    threading.Thread(target=_read, args=(sys.stdin.buffer, orders), daemon=True).start()
+    answer: object = True
+    while True:
+        pickle.dump(answer, answers)
+        answers.flush()
+        answer = work(*orders.get())
+
+
+def _read(
+    stream: IO[bytes], orders: queue.SimpleQueue[tuple[KeyedStep, KindSpec, Context]]
+) -> None:
+    with contextlib.suppress(EOFError, pickle.UnpicklingError):
+        while True:
+            orders.put(pickle.load(stream))  # noqa: S301  # written by the process that started us
+    # Nobody waits for this process any more.
+    os._exit(1)
+
+
+def _die_with_parent() -> None:
+    # The end of its pipe says that a parent is gone, but not to a process that is stopped itself,
+    # or whose library holds Python's lock: Linux kills that one too.
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def work(step: KeyedStep, spec: KindSpec, context: Context) -> Outcome:
@@ -35,20 +71,18 @@ def work(step: KeyedStep, spec: KindSpec, context: Context) -> Outcome:
     An exception would lose its fields on its way through pickle, and its class if only the worker
     can import it.
     """
-    with _ONE_AT_A_TIME:
-        store = _store(context.root)
-        # Another run on the same store may have made it since this one was planned.
-        if store.has(step.address):
-            return Outcome(0.0)
-        _one_thread()
-        began = time.monotonic()
-        try:
-            with store.draft(step) as draft:
-                fault = _attempt(step, spec, context, draft)
-        # Of the draft itself: what the step raises has become its fault already.
-        except (ArtifactError, OSError) as error:
-            fault = fault_of(error, step.label, context.root, 0)
-        return Outcome(time.monotonic() - began, fault)
+    store = _store(context.root)
+    # Another run on the same store may have made it since this one was planned.
+    if store.has(step.address):
+        return Outcome(0.0)
+    began = time.monotonic()
+    try:
+        with store.draft(step) as draft:
+            fault = _attempt(step, spec, context, draft)
+    # Of the draft itself: what the step raises has become its fault already.
+    except (ArtifactError, OSError) as error:
+        fault = fault_of(error, step.label, context.root, 0)
+    return Outcome(time.monotonic() - began, fault)
 
 
 def _attempt(step: KeyedStep, spec: KindSpec, context: Context, draft: Draft) -> Fault | None:
@@ -77,15 +111,6 @@ def _input(store: Store, address: str) -> Path:
 def _store(root: Path) -> Store:
     """One store for each root, because a store remembers what it has verified."""
     return Store(root)
-
-
-def _one_thread() -> None:
-    # A cluster's worker was not started with this environment, and a torch that is loaded already
-    # no longer reads it: it is told itself.
-    os.environ.update(THREADS)
-    torch = sys.modules.get("torch")
-    if torch is not None:
-        torch.set_num_threads(1)
 
 
 @contextmanager

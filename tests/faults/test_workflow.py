@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -97,23 +98,45 @@ def test_a_failure_stops_only_what_rests_on_it_and_says_all_it_knows(
     assert not list((root / "work").iterdir())
 
 
-def test_workers_are_processes_with_one_thread_that_only_this_machine_reaches(
-    go: Go, root: Path
-) -> None:
+def test_no_process_of_a_run_opens_a_port_or_a_named_socket(go: Go, root: Path) -> None:
+    """Whoever reached a scheduler or a worker could run code as the user who reproduces."""
     import psutil
 
-    steps = [Step("process", {"text": str(number)}) for number in range(4)]
-    addresses = set()
+    ours, before, opened = psutil.Process(), len(_listening(os.getpid())), list[str]()
 
     def watch(state: Snapshot) -> None:
-        for process in (psutil.Process(), *psutil.Process().children(recursive=True)):
-            found = process.net_connections(kind="inet")
-            addresses.update(
-                socket.laddr.ip for socket in found if socket.status == psutil.CONN_LISTEN
-            )
+        opened.extend(
+            line for child in ours.children(recursive=True) for line in _listening(child.pid)
+        )
+        opened.extend(_listening(os.getpid())[before:])
 
-    go(*steps, watch=watch)
-    assert addresses == {"127.0.0.1"}
+    go(
+        *[Step("process", {"text": str(number), "seconds": 0.6}) for number in range(4)],
+        watch=watch,
+    )
+    assert opened == []
+    with socket.create_server(("127.0.0.1", 0)):
+        assert len(_listening(os.getpid())) == before + 1, "this test would not see one"
+
+
+def _listening(process: int) -> list[str]:
+    """Sockets of a process that others can connect to."""
+    import psutil
+
+    try:
+        found = psutil.Process(process).net_connections(kind="all")
+    except psutil.NoSuchProcess:
+        return []
+    return [
+        str(item.laddr)
+        for item in found
+        if item.status == psutil.CONN_LISTEN or (item.family == socket.AF_UNIX and item.laddr)
+    ]
+
+
+def test_steps_run_in_processes_of_one_thread(go: Go, root: Path) -> None:
+    steps = [Step("process", {"text": str(number)}) for number in range(4)]
+    go(*steps)
     seen = [text(root, step).split() for step in steps]
     assert str(os.getpid()) not in {process for process, _, _ in seen}
     assert {threads for _, threads, _ in seen} == {"1"}

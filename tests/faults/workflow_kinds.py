@@ -23,6 +23,7 @@ def join(job: Job) -> None:
 
 def process(job: Job) -> None:
     """Write the number of this worker process and a line of what it sees of its surroundings."""
+    time.sleep(job.params.get("seconds", 0))
     threads = os.environ["OMP_NUM_THREADS"]
     (job.out / "text").write_text(
         f"{os.getpid()} {threads} {os.environ.get('CUDA_VISIBLE_DEVICES') or '-'}"

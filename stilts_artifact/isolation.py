@@ -1,0 +1,149 @@
+"""Nothing ambient: the surroundings in which this package's processes run.
+
+What a launcher, a shell profile or a cluster's module left behind must not decide a number: not
+variables that libraries read (``ACCELERATE_MIXED_PRECISION``, ``WORLD_SIZE``, ``TORCH_*``), not
+modules that shadow the installed ones (``PYTHONPATH``, user site, the working directory). So the
+command line starts itself again, and every step runs in a process of its own, with isolated Python
+and those variables alone that are listed here. That needs nothing but the standard library, whose
+modules are loaded before a shadow of numpy can be.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pkgutil
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+# None of it enters a number. Whoever needs another one (for a module of CUDA's, say) finds the list
+# in the README.
+_KEPT = frozenset(
+    [
+        # Where things are.
+        "PATH",
+        "HOME",
+        "USER",
+        "LOGNAME",
+        "SHELL",
+        "TMPDIR",
+        "TEMP",
+        "TMP",
+        "LD_LIBRARY_PATH",
+        "DYLD_LIBRARY_PATH",
+        "MPLCONFIGDIR",
+        # How a terminal shows text.
+        "LANG",
+        "LANGUAGE",
+        "TERM",
+        "COLORTERM",
+        "COLUMNS",
+        "LINES",
+        "NO_COLOR",
+        "FORCE_COLOR",
+        "TTY_COMPATIBLE",
+        "TTY_INTERACTIVE",
+        # Which devices there are.
+        "CUDA_VISIBLE_DEVICES",
+        "CUDA_DEVICE_ORDER",
+        "NVIDIA_VISIBLE_DEVICES",
+        "NVIDIA_DRIVER_CAPABILITIES",
+        # How the network is reached.
+        "SSL_CERT_FILE",
+        "SSL_CERT_DIR",
+        "REQUESTS_CA_BUNDLE",
+        "CURL_CA_BUNDLE",
+        "NETRC",
+        "HTTP_PROXY",
+        "HTTPS_PROXY",
+        "ALL_PROXY",
+        "NO_PROXY",
+        "http_proxy",
+        "https_proxy",
+        "all_proxy",
+        "no_proxy",
+        # Where models of the hub are kept, and who may have them.
+        "HF_HOME",
+        "HF_HUB_CACHE",
+        "HUGGINGFACE_HUB_CACHE",
+        "HF_DATASETS_CACHE",
+        "HF_ENDPOINT",
+        "HF_TOKEN",
+        "HF_TOKEN_PATH",
+        "HF_HUB_OFFLINE",
+        # How another Dask cluster is reached over TLS.
+        "DASK_CONFIG",
+        "DASK_DISTRIBUTED__COMM__REQUIRE_ENCRYPTION",
+    ]
+)
+_KEPT_PREFIXES = (
+    "STILTS_ARTIFACT_",
+    "LC_",
+    "XDG_",
+    "DOCKER_",
+    "BUILDX_",
+    "BUILDKIT_",
+    "DASK_DISTRIBUTED__COMM__TLS__",
+)
+
+
+def clean_environment() -> dict[str, str]:
+    """Those variables of this process that another one of this package may have."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name in _KEPT or name.startswith(_KEPT_PREFIXES)
+    }
+
+
+def isolated_command(target: str, paths: Sequence[str] = ()) -> list[str]:
+    """The command of a Python process that calls a function and finds only installed modules.
+
+    It is to be started with :func:`clean_environment`. What follows in the command are the
+    function's own arguments, in ``sys.argv``.
+
+    Args:
+        target: ``package.module:function``.
+        paths: looked at for modules after all that is installed.
+    """
+    order = json.dumps({"target": target, "paths": [str(Path(path).absolute()) for path in paths]})
+    # -s, -P: neither the user's own site nor the working directory. -X utf8: no file is read, and
+    # nothing printed, in the encoding that a locale happens to name.
+    return [sys.executable, "-s", "-P", "-X", "utf8", str(Path(__file__).resolve()), order]
+
+
+def main() -> None:
+    """Entry point of ``stilts-artifact``: this process becomes an isolated one, and runs it.
+
+    An interpreter that does not know its own path, as embedded ones do not, goes on as it is.
+    """
+    if sys.executable:
+        flags = ["-B"] if sys.flags.dont_write_bytecode else []
+        flags += ["-u"] if os.environ.get("PYTHONUNBUFFERED") else []
+        python, *rest = isolated_command("stilts_artifact.cli:main")
+        command = [python, *flags, *rest, *sys.argv[1:]]
+        os.execve(python, command, clean_environment())  # noqa: S606  # no shell is wanted
+    _call("stilts_artifact.cli:main")
+
+
+def _start(order: Mapping[str, object], arguments: list[str]) -> None:
+    """What the new process does first: see the same package, and else only what is installed."""
+    installed = next(
+        (place for place, path in enumerate(sys.path) if path.endswith("-packages")), len(sys.path)
+    )
+    # A clone that is not installed, or a user's own site, is where this file lies.
+    sys.path.insert(installed, str(Path(__file__).resolve().parents[1]))
+    sys.path += [path for path in order["paths"] if path not in sys.path]  # type: ignore[attr-defined]
+    sys.argv = ["stilts-artifact", *arguments]
+    # A mask that takes the owner's own rights would leave files that the run itself cannot read.
+    os.umask(os.umask(0o077) & 0o077)
+    _call(str(order["target"]))
+
+
+def _call(target: str) -> None:
+    pkgutil.resolve_name(target)()
+
+
+if __name__ == "__main__":
+    _start(json.loads(sys.argv[1]), sys.argv[2:])
