@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
 from stilts_artifact.benchmark.experiments import EXPERIMENTS, Experiment, experiment_named
 from stilts_artifact.checking.expected import ExperimentName
@@ -20,8 +20,13 @@ from stilts_artifact.domain.signature import Signature
 from stilts_artifact.errors import ConfigError, MissingDataError
 from stilts_artifact.files import folder_behind, hash_bytes
 
-FORMAT = 2
+FORMAT = 3
 """Of results files: raised when their fields change."""
+
+
+# A command line is made of them.
+Pattern = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_@+*?!\[\]., -]*$")]
+"""Cells asked for: ``ROW``, ``ROW,COLUMN`` or ``*,COLUMN``."""
 
 
 class _Strict(BaseModel):
@@ -112,6 +117,8 @@ class Results(_Strict):
 
     Attributes:
         format: of the file; another one is refused in its own words.
+        asked: the ``--only`` of each run whose cells stand here, in the order of the runs; none
+            where a run was asked for everything.
         experiment: its name, such as ``table2``.
         seeds: of the trained runs behind the cells, of which the median is reported; none where
             nothing is trained.
@@ -119,11 +126,12 @@ class Results(_Strict):
             ``inputs``.
     """
 
-    format: Literal[2] = 2
+    format: Literal[3] = 3
     experiment: ExperimentName
     scale: ScaleName
     scale_reason: str
     stamp: str
+    asked: list[list[Pattern]] = [[]]
     verdict: Verdict
     rows: list[RowRecord]
     cells: list[CellRecord]

@@ -114,6 +114,7 @@ def _judge(
         scale=scale.name,
         scale_reason=session.reason,
         stamp=scale.stamp,
+        asked=[list(session.only)],
         verdict=joint_verdict(cell.verdict for cell in judged),
         rows=measured.rows,
         cells=judged,

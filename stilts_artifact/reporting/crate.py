@@ -1,13 +1,15 @@
 """A run as a Workflow Run RO-Crate: all that is needed to judge it again elsewhere, offline.
 
 Profile Workflow Run Crate 0.5 (https://w3id.org/ro/wfrun/workflow/0.5): the workflow is the list of
-commands, and each results file is what one CreateAction made. Actions carry no times and no person:
-equal runs give equal crates.
+commands that were run, and each results file is what one CreateAction made. Actions carry no times
+and no person: nothing in the results says when or by whom, for equal runs give equal files.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import shlex
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,9 +18,10 @@ from urllib.parse import quote
 
 from stilts_artifact import __version__
 from stilts_artifact.benchmark import load_benchmark
-from stilts_artifact.checking.results import FileRecord, InputRecord
+from stilts_artifact.checking.results import FileRecord, InputRecord, Results
 from stilts_artifact.checking.sums import expected_root
 from stilts_artifact.config.load import load_scale
+from stilts_artifact.errors import ConfigError
 from stilts_artifact.reporting.packing import MANIFEST, Member, pack
 from stilts_artifact.reporting.runs import Run
 
@@ -30,6 +33,7 @@ RESULTS = "results"
 EXPECTED = "expected_results"
 PAGE = "report.html"
 WORKFLOW = "workflow.sh"
+README = "README.md"
 METADATA = "ro-crate-metadata.json"
 
 _PROFILES = {
@@ -37,8 +41,23 @@ _PROFILES = {
     "Workflow Run Crate": "https://w3id.org/ro/wfrun/workflow/0.5",
     "Workflow RO-Crate": "https://w3id.org/workflowhub/workflow-ro-crate/1.0",
 }
+_ABOUT = "Results, predictions and verdicts of stilts-artifact."
 _TERMS = "https://w3id.org/ro/terms/workflow-run/context"
 _BASH = "https://www.gnu.org/software/bash/"
+_WORKFLOW_PROFILE = "https://bioschemas.org/profiles/ComputationalWorkflow/1.0-RELEASE"
+_HOMES = {
+    "python": "https://www.python.org/",
+    "numpy": "https://numpy.org/",
+    "torch": "https://pytorch.org/",
+    "transformers": "https://huggingface.co/docs/transformers",
+    "datasets": "https://huggingface.co/docs/datasets",
+    "sentencepiece": "https://github.com/google/sentencepiece",
+    "faiss-cpu": "https://faiss.ai/",
+    "faiss-gpu": "https://faiss.ai/",
+    "seqeval": "https://github.com/chakki-works/seqeval",
+}
+"""Software of a run's environment -> its home page."""
+
 _LICENCE = "https://www.apache.org/licenses/LICENSE-2.0"
 
 
@@ -66,6 +85,7 @@ def write_crate(
     packed = [one for one in listed if labels or not is_third_party(*one)]
     members = [
         Member(PAGE, page),
+        Member(README, readme(runs)),
         Member(WORKFLOW, workflow(runs)),
         *(Member(f"{RESULTS}/{run.file}", folder / run.file, run.sha256) for run in runs),
         *(
@@ -74,11 +94,28 @@ def write_crate(
         ),
         *(Member(name, file) for name, file in expected_files()),
     ]
-    # Not the day of packing: the same files packed twice give the same crate.
-    written = max((folder / run.file).stat().st_mtime for run in runs)
-    date = datetime.fromtimestamp(written, UTC).date().isoformat()
-    pack(path, [*members, Member(METADATA, metadata(runs, date))])
+    pack(path, [*members, Member(METADATA, metadata(runs, packing_day()))])
     return len(listed) - len(packed)
+
+
+def packing_day() -> str:
+    """The day of packing, ``YYYY-MM-DD``: that of SOURCE_DATE_EPOCH where it is set.
+
+    It is the one date that can be vouched for: results files hold none, for equal runs give equal
+    files, and the times of files are those of whoever copied them last. With SOURCE_DATE_EPOCH
+    (https://reproducible-builds.org/specs/source-date-epoch) the same files give the same crate on
+    any day.
+
+    Raises:
+        ConfigError: SOURCE_DATE_EPOCH is no time.
+    """
+    epoch = os.environ.get("SOURCE_DATE_EPOCH")
+    try:
+        moment = datetime.now(UTC) if epoch is None else datetime.fromtimestamp(int(epoch), UTC)
+    except (ValueError, OverflowError, OSError) as error:
+        what, expected = "not a time", "seconds since 1970-01-01"
+        raise ConfigError(what, where="SOURCE_DATE_EPOCH", got=epoch, expected=expected) from error
+    return moment.date().isoformat()
 
 
 def _file(run: Run, record: FileRecord) -> Path:
@@ -104,14 +141,43 @@ def is_label(path: str) -> bool:
 
 
 def workflow(runs: Sequence[Run]) -> bytes:
-    """The commands that make such runs, as a shell script."""
-    commands = [
-        f"stilts-artifact reproduce {run.results.defined.command} --scale {run.results.scale}"
-        for run in runs
-    ]
+    """The commands that the runs were, as a shell script."""
+    commands = [_command(run.results, only) for run in runs for only in run.results.asked]
     return "\n".join(
         ["#!/usr/bin/env bash", "set -u", *commands, "stilts-artifact report", ""]
     ).encode()
+
+
+def _command(results: Results, only: Sequence[str]) -> str:
+    """One run as a line of a shell: all of it that decides what is measured."""
+    words = ["stilts-artifact", "reproduce", *results.defined.command.split()]
+    words += ["--scale", results.scale]
+    for pattern in only:
+        words += ["--only", pattern]
+    # A pattern's star is for us, not for the shell.
+    return shlex.join(words)
+
+
+def readme(runs: Sequence[Run]) -> bytes:
+    """What is in a crate, for whoever opens it."""
+    return f"""\
+# {_title(runs)}
+
+{_ABOUT}
+
+- `{PAGE}` shows what was measured, what was reported, and the verdicts.
+- `{RESULTS}/` has the results files and, beside each, the predictions that its scores come from.
+- `{EXPECTED}/` has the values that these were held against.
+- `{WORKFLOW}` has the commands that were run.
+
+`stilts-artifact verify CRATE.zip` computes and judges every cell again;
+`sha256sum -c {MANIFEST}` holds every file of the unpacked crate against its hash.
+""".encode()
+
+
+def _title(runs: Sequence[Run]) -> str:
+    tables = ", ".join(f"{run.results.defined.title} ({run.results.scale})" for run in runs)
+    return f"Reproduction of arXiv 2005.13013v2: {tables}"
 
 
 def expected_files() -> Iterator[tuple[str, Path]]:
@@ -126,18 +192,15 @@ def metadata(runs: Sequence[Run], date: str) -> bytes:
     """``ro-crate-metadata.json``.
 
     Args:
-        date: on which the newest of the results was written, ``YYYY-MM-DD``.
+        date: on which the crate is packed, ``YYYY-MM-DD``.
     """
     from rocrate.rocrate import ROCrate
 
     crate = ROCrate(version="1.1")
     crate.metadata.extra_contexts.append(_TERMS)
-    tables = ", ".join(f"{run.results.defined.title} ({run.results.scale})" for run in runs)
-    crate.name = f"Reproduction of arXiv 2005.13013v2: {tables}"
+    crate.name = _title(runs)
     crate.description = (
-        "Results, predictions and verdicts of stilts-artifact. "
-        "Verify with: stilts-artifact verify CRATE.zip. "
-        f"Hashes of all files: {MANIFEST}."
+        f"{_ABOUT} Verify with: stilts-artifact verify CRATE.zip. Hashes of all files: {MANIFEST}."
     )
     crate.datePublished = date
     labels = "Label files, if any are packed, keep the licences of their data sets."
@@ -153,55 +216,76 @@ def metadata(runs: Sequence[Run], date: str) -> bytes:
         {"@id": crate.metadata.profile},
         {"@id": _PROFILES["Workflow RO-Crate"]},
     ]
-    script = _add_workflow(crate)
-    page = crate.add_file(
-        dest_path=PAGE, properties={"name": "Report", "encodingFormat": "text/html"}
-    )
-    crate.add_file(
-        dest_path=MANIFEST,
-        properties={"name": "Hashes of all files", "encodingFormat": "text/plain"},
-    )
+    script = _add_workflow(crate, runs)
+    page = _add_file(crate, PAGE, "Report", "text/html")
+    _add_file(crate, MANIFEST, "Hashes of all files", "text/plain")
+    _add_file(crate, README, "What is in this crate", "text/markdown")["about"] = crate.root_dataset
     crate.add_dataset(dest_path=f"{EXPECTED}/", properties={"name": "Expected values and claims"})
     crate.root_dataset["mentions"] = [_add_action(crate, script, run) for run in runs]
     page["about"] = crate.root_dataset["mentions"]
-    return (
-        json.dumps(crate.metadata.generate(), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
-    ).encode()
+    document = crate.metadata.generate()
+    document["@graph"] = [_plain(entity) for entity in document["@graph"]]
+    return (json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
 
 
-def _add_workflow(crate: ROCrate) -> Any:
+def _plain(entity: dict[str, Any]) -> dict[str, Any]:
+    """An entity in which a list of one value is that value, as RO-Crate 1.1 recommends."""
+    return {
+        name: value[0] if isinstance(value, list) and len(value) == 1 else value
+        for name, value in entity.items()
+    }
+
+
+def _add_file(crate: ROCrate, path: str, name: str, encoding: str, **properties: str) -> Any:
+    described = {"name": name, "encodingFormat": encoding, **properties}
+    return crate.add_file(dest_path=path, properties=described)
+
+
+def _add_workflow(crate: ROCrate, runs: Sequence[Run]) -> Any:
     """The main entity: the script, the language it is in, and the software that it calls."""
     bash = crate.add(_new(crate, _BASH, "ComputerLanguage", name="Bash", url={"@id": _BASH}))
     from rocrate.model import ComputationalWorkflow
 
-    properties = {"name": "Commands of the runs", "encodingFormat": "text/x-shellscript"}
+    properties = {
+        "name": "Commands of the runs",
+        "encodingFormat": "text/x-shellscript",
+        "conformsTo": {"@id": _WORKFLOW_PROFILE},
+        "version": __version__,
+    }
     script = crate.add(ComputationalWorkflow(crate, dest_path=WORKFLOW, properties=properties))
     script["programmingLanguage"] = bash
-    script["softwareRequirements"] = _entity(
-        crate,
-        "#stilts-artifact",
-        "SoftwareApplication",
-        name="stilts-artifact",
-        softwareVersion=__version__,
-    )
+    used = [_software(crate, *one) for run in runs for one in _installed(run.results)]
+    script["softwareRequirements"] = list({entity.id: entity for entity in used}.values())
     crate.mainEntity = script
     return script
+
+
+def _installed(results: Results) -> Iterator[tuple[str, str]]:
+    """Name and version of the software behind a run; what it ran on is no software."""
+    for name, version in results.environment.items():
+        if name != "platform" and version != "not installed":
+            yield name, version
+
+
+def _software(crate: ROCrate, name: str, version: str) -> ContextEntity:
+    home = _HOMES.get(name)
+    properties: dict[str, Any] = {"name": name, "softwareVersion": version}
+    if home is not None:
+        properties["url"] = {"@id": home}
+    # One entity for each version: runs of a crate may differ.
+    identifier = f"{home or ''}#{quote(name)}-{quote(version)}"
+    return _entity(crate, identifier, "SoftwareApplication", **properties)
 
 
 def _add_action(crate: ROCrate, script: Any, run: Run) -> ContextEntity:
     """The run of one experiment: what it read, with what, and what it made."""
     results, name = run.results, run.results.run_name
+    described = f"Results: {results.defined.title}, {results.stamp}: {results.verdict}"
     made = [
-        crate.add_file(
-            dest_path=f"{RESULTS}/{run.file}",
-            properties={
-                "name": f"Results: {results.defined.title}, {results.stamp}: {results.verdict}",
-                "encodingFormat": "application/json",
-                "sha256": run.sha256,
-            },
-        )
+        _add_file(crate, f"{RESULTS}/{run.file}", described, "application/json", sha256=run.sha256)
     ]
-    if results.files:
+    # With labels alone, all of them left out, there is no folder.
+    if not all(is_label(record.path) for record in results.files):
         about = {
             "name": "Predictions and labels",
             "description": f"Hashes: {run.file} and {MANIFEST}.",
@@ -213,28 +297,15 @@ def _add_action(crate: ROCrate, script: Any, run: Run) -> ContextEntity:
         "CreateAction",
         name=f"{results.defined.title} at scale {results.scale}",
         description=results.scale_reason,
-        actionStatus={"@id": "http://schema.org/CompletedActionStatus"},
+        # Text: the profile's own form, where schema.org would have a reference.
+        actionStatus="http://schema.org/CompletedActionStatus",
     )
     action["instrument"] = script
     action["result"] = made
     # The profile knows no empty lists.
     if results.inputs:
         action["object"] = [_input(crate, record, run) for record in results.inputs]
-    if results.environment:
-        action["softwareRequirements"] = [
-            _package(crate, name, version) for name, version in results.environment.items()
-        ]
     return action
-
-
-def _package(crate: ROCrate, name: str, version: str) -> ContextEntity:
-    return _entity(
-        crate,
-        f"#environment-{quote(name)}-{quote(version)}",
-        "SoftwareApplication",
-        name=name,
-        softwareVersion=version,
-    )
 
 
 def _input(crate: ROCrate, record: InputRecord, run: Run) -> ContextEntity:

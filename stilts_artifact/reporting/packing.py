@@ -56,7 +56,7 @@ class Member:
 
 
 def pack(path: Path, members: Iterable[Member]) -> None:
-    """Write a zip file of the members and their manifest.
+    """Write a zip file of the members, the folders that they lie in, and their manifest.
 
     The same members give the same bytes, as long as zlib compresses alike; the manifest is the same
     everywhere.
@@ -67,10 +67,13 @@ def pack(path: Path, members: Iterable[Member]) -> None:
         ResourceError: the disk is full or the folder cannot be written.
     """
     with publish_file(path) as file, zipfile.ZipFile(file, "w") as archive:
-        sums = {
-            member.name: _write(archive, member)
-            for member in sorted(members, key=lambda member: member.name)
-        }
+        ordered = sorted(members, key=lambda member: member.name)
+        # What the metadata call a Dataset has to have an entry of its own.
+        for folder in _folders(member.name for member in ordered):
+            info = _entry(f"{folder}/", stat.S_IFDIR | 0o755)
+            info.external_attr |= 0x10  # a folder to MS-DOS, as zip(1) writes it
+            archive.writestr(info, b"")
+        sums = {member.name: _write(archive, member) for member in ordered}
         manifest = "".join(f"{sums[name]}  {name}\n" for name in sorted(sums))
         _write(archive, Member(MANIFEST, manifest.encode()))
 
@@ -131,12 +134,23 @@ def is_plain(name: str) -> bool:
     return len(name.encode()) <= _MAX_PATH and all(len(p.encode()) <= _MAX_PART for p in parts)
 
 
+def _folders(names: Iterable[str]) -> list[str]:
+    """Every folder above some files, sorted, without the root."""
+    above = {str(folder) for name in names for folder in PurePosixPath(name).parents}
+    return sorted(above - {"."})
+
+
+def _entry(name: str, mode: int) -> zipfile.ZipInfo:
+    info = zipfile.ZipInfo(name, _EPOCH)
+    info.create_system = 3  # Unix, wherever it is packed
+    info.external_attr = mode << 16
+    return info
+
+
 def _write(archive: zipfile.ZipFile, member: Member) -> str:
     """Pack one file and return its hash."""
-    info = zipfile.ZipInfo(member.name, _EPOCH)
+    info = _entry(member.name, stat.S_IFREG | 0o644)
     info.compress_type = zipfile.ZIP_DEFLATED
-    info.create_system = 3  # Unix, wherever it is packed
-    info.external_attr = (stat.S_IFREG | 0o644) << 16
     digest = hashlib.sha256()
     # force_zip64: the size is not known beforehand, and zipfile would give up beyond 2 GiB.
     with archive.open(info, "w", force_zip64=True) as target:
@@ -169,7 +183,7 @@ def _chunks(content: bytes | Path) -> Iterator[bytes]:
 
 def _check_names(crate: Zip, path: Path) -> None:
     """Every name can be written below a folder, beside all others."""
-    folders = {str(folder) for name in crate.entries for folder in PurePosixPath(name).parents}
+    folders = set(_folders(crate.entries))
     for name in sorted(crate.entries):
         if not is_plain(name) or name in folders:
             fault = (

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-LOCKS = ("cpu", "gpu", "dev", "build")
+LOCKS = ("cpu", "gpu", "dev", "build", "judges")
 # The extras of pyproject.toml that each lock is made from.
 EXTRAS = {"cpu": ("run", "cpu"), "gpu": ("run", "gpu"), "dev": ("run", "cpu", "dev")}
 
@@ -94,6 +94,18 @@ def test_build_tools_are_those_of_the_project_and_of_the_other_locks(
     shared = build.keys() & dev.keys()
     assert "setuptools" in shared
     assert {name: build[name] for name in shared} == {name: dev[name] for name in shared}
+
+
+def test_the_judges_are_pinned_and_share_the_environment_of_the_build_tools(
+    repository: Path,
+) -> None:
+    judges, build = read_lock(repository, "judges"), read_lock(repository, "build")
+    lines = (repository / "locks" / "judges.in").read_text("utf-8").splitlines()
+    wanted = dict(line.split("==") for line in lines if not line.startswith("#"))
+    assert {name: judges[name][0] for name in wanted} == wanted
+    shared = judges.keys() & build.keys()
+    assert "packaging" in shared
+    assert {name: judges[name] for name in shared} == {name: build[name] for name in shared}
 
 
 def test_cpu_lock_has_no_cuda(repository: Path) -> None:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
+import zipfile
 from collections.abc import Callable
-from pathlib import Path
+from datetime import UTC, date, datetime
+from pathlib import Path, PurePosixPath
 
 import pytest
 from rocrate.rocrate import ROCrate
 
 from stilts_artifact.checking.results import dump_results, load_results
 from stilts_artifact.domain.cells import Verdict
-from stilts_artifact.errors import DataError, IntegrityError
+from stilts_artifact.errors import ConfigError, DataError, IntegrityError
 from stilts_artifact.reporting import crate as crates
 from stilts_artifact.reporting.crate import RESULTS, metadata, write_crate
 from stilts_artifact.reporting.packing import MANIFEST, Member, pack, unpack
@@ -73,17 +76,41 @@ def test_a_crate_gives_the_same_verdict_elsewhere(
     assert found.notes == ()
 
 
-def test_the_same_results_give_the_same_crate(passing: Passing, tmp_path: Path) -> None:
+def test_the_same_results_give_the_same_crate_whenever_their_files_were_written(
+    passing: Passing, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1000000000")
     folder = passing("table2")
-    os.utime(folder / "table2.mini.json", (1e9, 1e9))
     packed(folder, tmp_path / "one.zip")
+    os.utime(folder / "table2.mini.json", (2e9, 2e9))
     packed(folder, tmp_path / "two.zip")
     assert (tmp_path / "one.zip").read_bytes() == (tmp_path / "two.zip").read_bytes()
     unpack(tmp_path / "one.zip", tmp_path / "out")
-    assert (
-        b'"datePublished": "2001-09-09"'
-        in (tmp_path / "out" / "ro-crate-metadata.json").read_bytes()
-    )
+    metadata = json.loads((tmp_path / "out" / crates.METADATA).read_bytes())
+    root = next(entity for entity in metadata["@graph"] if entity["@id"] == "./")
+    assert root["datePublished"] == "2001-09-09"
+
+
+def test_a_crate_is_dated_by_the_day_of_packing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SOURCE_DATE_EPOCH", raising=False)
+    before = datetime.now(UTC).date()
+    assert before <= date.fromisoformat(crates.packing_day()) <= datetime.now(UTC).date()
+    for wrong in ("", "soon", "1" * 30):
+        monkeypatch.setenv("SOURCE_DATE_EPOCH", wrong)
+        with pytest.raises(ConfigError, match="not a time"):
+            crates.packing_day()
+
+
+def test_every_folder_of_a_crate_has_an_entry_of_its_own(crate: Path) -> None:
+    """As zip(1) writes them; without, validators take a Dataset for missing."""
+    with zipfile.ZipFile(crate) as archive:
+        names = archive.namelist()
+        above = {f"{folder}/" for name in names for folder in PurePosixPath(name).parents}
+        assert {name for name in names if name.endswith("/")} == above - {"./"}
+        graph = json.loads(archive.read(crates.METADATA))["@graph"]
+    datasets = {one["@id"] for one in graph if one["@type"] == "Dataset"} - {"./"}
+    assert "results/table2.mini/" in datasets
+    assert datasets <= set(names)
 
 
 def test_a_changed_prediction_is_noticed_under_a_manifest_that_fits(crate: Path) -> None:
@@ -193,14 +220,46 @@ def test_other_labels_are_refused(
         verify_crate(tmp_path / "crate.zip", folder)
 
 
-def test_the_workflow_lists_the_commands() -> None:
-    runs = [Run(results, "", "") for results in (table1(), calibration(), table2())]
-    assert crates.workflow(runs).decode().splitlines()[2:] == [
+def test_the_workflow_is_the_commands_that_were_run(tmp_path: Path) -> None:
+    asked = [["none,tatoeba", "*,xnli"], ["mnli"]]
+    part = table2().model_copy(update={"asked": asked})
+    runs = [Run(results, "", "") for results in (table1(), calibration(), part)]
+    lines = crates.workflow(runs).decode().splitlines()
+    assert lines[2:] == [
         "stilts-artifact reproduce --table 1 --scale mini",
         "stilts-artifact reproduce --calibration --scale mini",
-        "stilts-artifact reproduce --table 2 --scale mini",
+        "stilts-artifact reproduce --table 2 --scale mini --only none,tatoeba --only '*,xnli'",
+        "stilts-artifact reproduce --table 2 --scale mini --only mnli",
         "stilts-artifact report",
     ]
+    # A shell reads them as they were given, in a folder whose files match the patterns, too.
+    (tmp_path / "a,xnli").touch()
+    script = f'stilts-artifact() {{ printf "%s|" "$@"; }}\n{lines[4]}'
+    said = subprocess.run(
+        ["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert said.stdout.split("|")[5:-1] == ["--only", "none,tatoeba", "--only", "*,xnli"]
+
+
+@pytest.mark.parametrize("text", ["mnli;rm -rf ~", "$(id)", "a\nb", "`id`", "a'b", "\u202emnli"])
+def test_what_was_asked_for_cannot_carry_a_command(tmp_path: Path, text: str) -> None:
+    results = table2().model_dump(mode="json") | {"asked": [[text]]}
+    (tmp_path / "table2.mini.json").write_text(json.dumps(results))
+    with pytest.raises(ConfigError, match="not a results file"):
+        load_results(tmp_path / "table2.mini.json")
+
+
+def test_software_is_software_with_its_version_and_its_home() -> None:
+    graph = json.loads(metadata([Run(table2(), "table2.mini.json", "2" * 64)], "2026-01-02"))
+    entities = {one["@id"]: one for one in graph["@graph"]}
+    required = [entities[one["@id"]] for one in entities["workflow.sh"]["softwareRequirements"]]
+    found = {one["name"]: (one["@type"], one["softwareVersion"]) for one in required}
+    assert found["torch"] == ("SoftwareApplication", "2.13.0+cpu")
+    assert found["stilts-artifact"] == ("SoftwareApplication", "0.1.0")
+    assert "platform" not in found
+    torch = next(one for one in required if one["name"] == "torch")
+    assert torch["url"] == {"@id": "https://pytorch.org/"}
+    assert entities["https://www.gnu.org/software/bash/"]["@type"] == "ComputerLanguage"
 
 
 def test_only_labels_of_real_data_belong_to_others() -> None:
@@ -242,7 +301,8 @@ def test_the_metadata_are_a_workflow_run_crate(tmp_path: Path) -> None:
     assert [action.type for action in actions] == ["CreateAction", "CreateAction"]
     for action, run in zip(actions, runs, strict=True):
         assert action["instrument"] is crate.mainEntity
-        assert action["result"][0].id == f"results/{run.file}"
+        made = action["result"]
+        assert (made[0] if isinstance(made, list) else made).id == f"results/{run.file}"
         assert len(action["object"]) == len(run.results.inputs)
         assert "agent" not in action.properties()
     graph = json.loads((tmp_path / "ro-crate-metadata.json").read_bytes())["@graph"]
