@@ -387,6 +387,10 @@ def _opened(path: Path) -> Iterator[IO[bytes]]:
             f"no file '{path.name}'", where=str(path), expected="a file"
         ) from error
     except OSError as error:
+        if error.errno == errno.EINVAL:  # open_regular's own
+            raise DataError(
+                "not a regular file", where=str(path), expected="a file, not a pipe or device"
+            ) from error
         raise ResourceError("the file cannot be opened", where=str(path), got=str(error)) from error
     with file:
         yield file

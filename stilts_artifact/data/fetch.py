@@ -103,6 +103,7 @@ def fetch(
 
     Raises:
         ConfigError: a mirror that is not an http or https URL.
+        DataError: a data folder that cannot be searched.
     """
     for mirror in mirrors:
         if not _is_base(mirror):
@@ -117,6 +118,7 @@ def fetch(
     report = FetchReport()
     downloads = closing(Downloader(library.store, progress=progress))
     with downloads as downloader, library.shown(progress):
+        library.folders.search()  # Once, and not as the failure of each source.
         fetcher = _Fetcher(library, openers or {}, mirrors, offline, progress, downloader)
         for source in sources:
             try:

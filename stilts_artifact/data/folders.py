@@ -106,6 +106,14 @@ class DataFolders:
         self._unreadable_count = 0
         self._sums: dict[tuple[Path, int | None], tuple[_Identity, FileSum | None]] = {}
 
+    def search(self) -> None:
+        """Go through the folders now, which is done once.
+
+        Raises:
+            DataError: one is no folder that can be searched, or has too much in it.
+        """
+        _ = self._index
+
     def find(self, size: int, sha256: str) -> Brought | None:
         """The first file with this content, as it is or gzipped."""
         wanted = FileSum(size, sha256)

@@ -13,6 +13,7 @@ import pytest
 from stilts_artifact.data import folders as module
 from stilts_artifact.data import library as library_module
 from stilts_artifact.data import progress as progress_module
+from stilts_artifact.data.fetch import fetch
 from stilts_artifact.data.folders import Brought, DataFolders, Wanted
 from stilts_artifact.data.library import Library
 from stilts_artifact.data.progress import Doing, Progress
@@ -238,6 +239,15 @@ def test_an_unpinned_file_is_read_by_its_name_up_to_a_bound(
     assert Library({NAME: source}, store, [data]).absent([source]) == []
     monkeypatch.setattr(module, "MAX_BY_NAME", len(DATA) - 1)
     assert Library({NAME: source}, store, [data]).absent([source]) == [source]
+
+
+def test_a_folder_that_cannot_be_searched_is_one_error_and_not_one_for_each_source(
+    data: Path,
+) -> None:
+    sources = {name: pinned(DATA, name=name) for name in ("a", "b")}
+    library = Library(sources, FileStore(data / "store"), [data / "absent"])
+    with pytest.raises(DataError, match="does not exist"):
+        fetch(list(sources.values()), library, offline=True)
 
 
 class Shown:

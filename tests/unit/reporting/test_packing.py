@@ -243,7 +243,7 @@ def test_what_is_no_file_is_no_crate(tmp_path: Path) -> None:
     folder.mkdir()
     os.mkfifo(folder / MANIFEST)
     for path in (tmp_path / "fifo", Path("/dev/zero"), folder):
-        with pytest.raises(ArtifactError):
+        with pytest.raises(DataError):
             unpack(path, tmp_path / "out")
     with (tmp_path / "sparse").open("wb") as file:
         file.truncate(10 << 30)
