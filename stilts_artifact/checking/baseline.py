@@ -9,7 +9,7 @@ from pathlib import Path
 from stilts_artifact import __version__
 from stilts_artifact.benchmark import load_benchmark
 from stilts_artifact.checking.expected import expected_path
-from stilts_artifact.checking.recompute import LABELS, difference, load_labels, recompute
+from stilts_artifact.checking.recompute import LABELS, load_labels, verify_scores
 from stilts_artifact.checking.results import (
     CellRecord,
     Results,
@@ -21,7 +21,7 @@ from stilts_artifact.config.load import load_scale
 from stilts_artifact.config.schema import Scale
 from stilts_artifact.documents import read_document
 from stilts_artifact.domain.cells import CellKey
-from stilts_artifact.errors import ConfigError, DataError, IntegrityError
+from stilts_artifact.errors import ConfigError, DataError
 from stilts_artifact.files import write_file
 from stilts_artifact.forms import form_of
 from stilts_artifact.metrics.tables import Column, table_columns
@@ -86,19 +86,7 @@ def load_measured(path: Path) -> Results:
         return results
     # Without the recorded labels: this run may be the one that changes them.
     benchmark = load_benchmark(load_scale(results.scale).benchmark)
-    found = recompute(results, predictions_folder(path, data), benchmark, {})
-    for cell in results.cells:
-        altered = difference(cell, found.values[cell.key])
-        if altered is not None:
-            raise IntegrityError(
-                "a cell that its predictions do not give", where=f"{path}: {cell.key}", got=altered
-            )
-        if cell.key in found.misfits:
-            raise ConfigError(
-                "a cell with a wrong signature",
-                where=f"{path}: {cell.key}",
-                got=found.misfits[cell.key],
-            )
+    found = verify_scores(results, path, predictions_folder(path, data), benchmark)
     left_out = sorted(map(str, found.values.keys() - {cell.key for cell in results.cells}))
     if left_out:
         raise DataError(

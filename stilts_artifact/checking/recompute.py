@@ -91,6 +91,35 @@ def recompute(
     return Recomputation(values, find_misfits(results, benchmark), notes)
 
 
+def verify_scores(
+    results: Results, path: Path, folder: Path, benchmark: Benchmark
+) -> Recomputation:
+    """Compute every cell again, and refuse results that say something else of any.
+
+    Args:
+        path: of the results file, for messages.
+        folder: of its predictions and labels, of whose labels nothing is known beforehand.
+
+    Raises:
+        IntegrityError: a cell or a file is not what the predictions give or the file lists.
+        ConfigError: a signature is of another cell.
+    """
+    found = recompute(results, folder, benchmark, {})
+    for cell in results.cells:
+        altered = difference(cell, found.values[cell.key])
+        if altered is not None:
+            raise IntegrityError(
+                "a cell that its predictions do not give", where=f"{path}: {cell.key}", got=altered
+            )
+        if cell.key in found.misfits:
+            raise ConfigError(
+                "a cell with a wrong signature",
+                where=f"{path}: {cell.key}",
+                got=found.misfits[cell.key],
+            )
+    return found
+
+
 def find_misfits(results: Results, benchmark: Benchmark) -> Mapping[CellKey, str]:
     """Cells whose signature is not that of their place and run, and how.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pkgutil
 import platform
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 
@@ -29,7 +29,7 @@ from stilts_artifact.checking.results import (
 )
 from stilts_artifact.domain.cells import Verdict
 from stilts_artifact.errors import ArtifactError
-from stilts_artifact.experiments.scored import wanted_cells
+from stilts_artifact.experiments.kept import asked_places, find_kept
 from stilts_artifact.experiments.session import Measured, Session
 from stilts_artifact.files import FileManifest, plain_files, publish_together, write_file
 from stilts_artifact.metrics.tables import table_columns
@@ -71,7 +71,7 @@ def reproduce(session: Session) -> Outcome:
             is in the outcome.
     """
     scale, experiment = session.scale, session.experiment
-    # First: expected values that are refused must not be met after days of training.
+    # First: what is refused must not be met after days of training.
     expected = expected_cells(scale.expected, experiment, scale.benchmark)
     claims = load_claims(claims_path()).of_experiment(experiment.name)
     # By name: the benchmark, which defines experiments, lies below the modules that measure them.
@@ -83,6 +83,7 @@ def reproduce(session: Session) -> Outcome:
         results = _judge(measured, session, expected, claims)
         write_file(path, dump_results(results))
     else:
+        session = replace(session, kept=find_kept(session, environment()))
         with publish_together(path, session.folder) as publication:
             measured = measure(session, publication.made)
             files = _list_files(publication.made, session.folder.name)
@@ -114,7 +115,11 @@ def _judge(
         scale=scale.name,
         scale_reason=session.reason,
         stamp=scale.stamp,
-        asked=[list(session.only)],
+        asked=(
+            [list(session.only)]
+            if session.kept is None
+            else session.kept.asked(session.benchmark, session.only)
+        ),
         verdict=joint_verdict(cell.verdict for cell in judged),
         rows=measured.rows,
         cells=judged,
@@ -148,16 +153,12 @@ def verdict_asked_for(results: Results, session: Session) -> Verdict:
     experiment = session.experiment
     if not session.only:
         return results.verdict
-    wanted = wanted_cells(session.benchmark, experiment, session.only)
-    # Where rows are chosen among all, only columns can be asked for.
-    by_row = experiment.selected_by is None
-    asked = {(row.name if by_row else None, task.name) for row, task in wanted}
+    asked = asked_places(session.benchmark, experiment, session.only)
     columns = table_columns(session.benchmark, experiment)
     tasks = {column.name: column.tasks for column in columns}
 
     def is_asked(cell: CellRecord) -> bool:
-        row = cell.row if by_row else None
-        return all((row, task.name) in asked for task in tasks[cell.column])
+        return all((cell.row, task.name) in asked for task in tasks[cell.column])
 
     cells = [cell.verdict for cell in results.cells if is_asked(cell)]
     claims = decisive(results.claims, results.scale)

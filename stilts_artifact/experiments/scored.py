@@ -305,13 +305,16 @@ class Scored:
         errors: Iterable[ArtifactError],
         folder: Path,
     ) -> Measured:
-        """Gather what was executed in a folder, and compute the cells of some rows from it.
+        """Gather what was executed, and is kept, in a folder, and compute cells of rows from it.
 
         Raises:
             DataError: predictions that cannot be scored.
+            IntegrityError: what is kept was changed, or has other labels.
             ResourceError: the predictions cannot be written.
         """
         gather(folder, executed.predictions, executed.labels)
+        if self.session.kept is not None:
+            self.session.kept.add_to(folder)
         cells = _Cells(self.session, self.builder, executed, folder)
         found = cells.measure([row.row for row in rows])
         return Measured(list(rows), found, [], [*errors, *executed.errors])
@@ -323,6 +326,7 @@ class Scored:
 
         A verdict rests on no file that was only claimed to be verified.
         """
+        kept = self.session.kept
         made = {(key.row, key.task) for one in executed for key in one.predictions}
         absent = {place for one in executed for place in one.absent}
         parts = [
@@ -332,7 +336,8 @@ class Scored:
             for experiment in experiments
             for part in self.builder.parts(row, task, experiment, _here(task, experiment, absent))
         ]
-        return self.session.library.records(parts)
+        found = self.session.library.records(parts)
+        return found if kept is None else kept.inputs(found)
 
 
 def measure(session: Session, folder: Path) -> Measured:
@@ -346,7 +351,9 @@ def measure(session: Session, folder: Path) -> Measured:
     absent = session.obtain(needed_sources(scored.builder, [experiment], scored.wanted))
     asked = scored.request(experiment, scored.wanted)
     executed = scored.execute(asked, experiment.title)
-    rows = [row_record(row) for row in dict.fromkeys(row for row, _ in scored.wanted)]
+    names = {row.name for row, _ in scored.wanted}
+    names |= {row.row for row in session.kept.rows} if session.kept else set()
+    rows = [row_record(row) for row in experiment.rows(session.benchmark) if row.name in names]
     measured = scored.measure(executed, rows, absent, folder)
     return replace(measured, inputs=scored.inputs([executed], [experiment]))
 
@@ -407,6 +414,8 @@ class _Cells:
         return [self._cell(key, columns[key.column], cell) for key, cell in values.items()]
 
     def _cell(self, key: CellKey, column: Column, cell: CellValue) -> Measurement:
+        if not column.is_average and (measured := self._before(key, column.tasks[0])) is not None:
+            return measured
         try:
             signature = self._signature(column, key)
         except ConfigError as error:
@@ -421,12 +430,21 @@ class _Cells:
             flag=self._flag(key.row, column),
         )
 
+    def _before(self, key: CellKey, task: Task) -> Measurement | None:
+        """What an earlier run measured, if its cells of that row and task are kept."""
+        kept = self.session.kept
+        return kept.cell(key) if kept is not None and kept.holds(key.row, task) else None
+
     def _failure(self, key: CellKey, column: Column) -> str | None:
         """Why a cell has no predictions, if that is known better than that a file is not there."""
         failed, absent = self.executed.failed, self.executed.absent
         for own in self._runs(key.row, column):
             if own in failed:
                 return failed[own]
+        for task in column.tasks:
+            before = self._before(CellKey(key.row, task.name), task)
+            if before is not None and before.reason is not None:
+                return before.reason
         if key.language is not None:
             return absent.get((column.tasks[0].name, key.language))
         tasks = {task.name for task in column.tasks}
@@ -437,7 +455,10 @@ class _Cells:
 
     def _flag(self, row: str, column: Column) -> str | None:
         flags = self.executed.flags
-        return next((flags[key] for key in self._runs(row, column) if key in flags), None)
+        now = [flags[key] for key in self._runs(row, column) if key in flags]
+        kept = [self._before(CellKey(row, task.name), task) for task in column.tasks]
+        before = [cell.flag for cell in kept if cell is not None and cell.flag is not None]
+        return next(iter([*now, *before]), None)
 
     def _runs(self, row: str, column: Column) -> list[RunKey]:
         return [
@@ -486,6 +507,9 @@ class _Cells:
 
     def _reports(self, row: str, task: Task) -> list[Mapping[str, Any]]:
         """What each seed's run says of how it computed; fewer where some have failed."""
+        kept = self.session.kept
+        if kept is not None and kept.holds(row, task):
+            return kept.reported(row, task)
         folders = (
             self.executed.predictions.get(RunKey(row, seed, task.name))
             for seed in self.session.seeds

@@ -27,6 +27,7 @@ from stilts_artifact.pipeline.progress import Snapshot, Watch
 if TYPE_CHECKING:
     from stilts_artifact.checking.results import RowRecord
     from stilts_artifact.config.schema import Scale
+    from stilts_artifact.experiments.kept import Kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,7 @@ class Session:
         results: folder that results are published in.
         only: cells asked for, see :func:`stilts_artifact.experiments.scored.wanted_cells`.
         openers: by URL scheme, what makes a file on this machine (the mini world's generator).
+        kept: what earlier runs measured and this one keeps.
     """
 
     experiment: Experiment
@@ -94,6 +96,7 @@ class Session:
     only: tuple[str, ...] = ()
     openers: Mapping[str, Callable[[str], bytes]] = field(default_factory=dict)
     display: Display = field(default_factory=Display)
+    kept: Kept | None = None
 
     @property
     def folder(self) -> Path:

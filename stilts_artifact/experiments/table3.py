@@ -55,6 +55,11 @@ def measure(session: Session, folder: Path) -> Measured:
     }
     executed = replace(executed, failed={**executed.failed, **lost})
     chosen = {task: row.name for task, row in best.items()}
+    if session.kept is not None:
+        places = session.kept.places
+        before = [row for row in session.kept.rows if row.row == BEST]
+        details = {task: name for row in before for task, name in row.details.items()}
+        chosen |= {task: name for task, name in details.items() if (BEST, task) in places}
     shown = replace(none, name=BEST, title="Best intermediate task")
     rows = [row_record(none), row_record(shown, chosen)]
     measured = scored.measure(executed, rows, [*absent, *selection.errors], folder)

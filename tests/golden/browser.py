@@ -46,7 +46,7 @@ class Browser:
 
     def call(self, path: str, body: dict[str, Any] | None = None, method: str = "POST") -> Any:
         answer = requests.request(
-            method, self.url + path, json=body if method == "POST" else None, timeout=120
+            method, self.url + path, json=body if method == "POST" else None, timeout=600
         )
         answer.raise_for_status()
         return answer.json()["value"]
@@ -73,6 +73,11 @@ class Browser:
 
     def script(self, code: str) -> Any:
         return self.call("/execute/sync", {"script": code, "args": []})
+
+    def wait_for(self, promise: str) -> Any:
+        """What a promise of JavaScript gives in the end."""
+        code = f"const done = arguments[0]; ({promise}).then(done, error => done(String(error)));"
+        return self.call("/execute/async", {"script": code, "args": []})
 
     def log(self, kind: str) -> list[dict[str, Any]]:
         return list(self.call("/se/log", {"type": kind}))
@@ -113,6 +118,7 @@ def browse(*, scripts: bool = True) -> Iterator[Browser]:
             chrome["prefs"] = {"profile.managed_default_content_settings.javascript": 2}
         wanted = {
             "browserName": "chrome",
+            "timeouts": {"script": None},  # a busy machine is no fault of a page
             "goog:chromeOptions": chrome,
             "goog:loggingPrefs": {"browser": "ALL", "performance": "ALL"},
         }

@@ -10,6 +10,7 @@ import pytest
 from stilts_artifact.checking.claims import claims_path, load_claims
 from stilts_artifact.reporting.page import render_page
 from tests.golden.browser import Browser, browse, missing_program
+from tests.golden.judges import axe, missing_judges
 from tests.unit.reporting.test_page import runs
 
 pytestmark = [
@@ -106,6 +107,39 @@ def test_all_text_stands_out_from_what_is_behind_it(browser: Browser, scheme: st
     browser.prefer(scheme)
     ratio, where = browser.script(CONTRAST)
     assert ratio >= 4.5, where
+
+
+@pytest.mark.skipif(missing_judges() is not None, reason=missing_judges() or "")
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1200])
+def test_axe_finds_nothing_wrong_with_the_page(browser: Browser, width: int, scheme: str) -> None:
+    """WCAG's A and AA, and axe's best practices, with all opened that can be."""
+    browser.resize(width)
+    browser.prefer(scheme)
+    opened = "document.querySelectorAll('details').forEach(d => d.open = {});"
+    browser.script(opened.format("true"))
+    found = axe_violations(browser)
+    browser.script(opened.format("false"))
+    assert found == []
+
+
+@pytest.mark.skipif(missing_judges() is not None, reason=missing_judges() or "")
+def test_axe_would_find_what_is_wrong(browser: Browser, tmp_path: Path, file: Path) -> None:
+    other = tmp_path / "other.html"
+    other.write_text('<!DOCTYPE html><title>A page</title><img src="data:,">')
+    browser.open(other)
+    found = axe_violations(browser)
+    browser.open(file)
+    assert {"image-alt", "html-has-lang"} <= {name for name, _ in found}
+
+
+def axe_violations(browser: Browser) -> list[tuple[str, list[str]]]:
+    """Rules that are broken, each with the elements that break it."""
+    browser.script(f"{axe()}; window.axe = axe;")
+    found = browser.wait_for("axe.run(document, {resultTypes: ['violations']})")
+    return [
+        (rule["id"], [node["html"][:200] for node in rule["nodes"]]) for rule in found["violations"]
+    ]
 
 
 def test_dark_mode_is_dark(browser: Browser) -> None:
