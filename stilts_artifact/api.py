@@ -41,8 +41,8 @@ def reproduce(
 ) -> Outcome:
     """Measure an experiment, judge it, and write its results file.
 
-    Where steps run on this machine, processes are started: call it under
-    ``if __name__ == "__main__":``.
+    Steps run in processes of their own, which nothing of the caller's environment reaches. What
+    scores and judges them runs in the caller's process, with the libraries that it has loaded.
 
     Args:
         experiment: ``table1``, ``table2``, ``table3`` or ``calibration``.

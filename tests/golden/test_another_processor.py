@@ -36,3 +36,5 @@ def test_the_row_without_intermediate_task_is_reproduced_by_the_simplest_arithme
     cells = measured_with("sse", tmp_path, ["none"])
     assert {cell["verdict"] for cell in cells} == {"REPRODUCED"}, farthest(cells)
     assert {cell["row"] for cell in cells} == {"none"}
+    moved = [cell for cell in cells if abs(cell["value"] - cell["expected"]) > 0.001]
+    assert moved, "the steps were not told of the other arithmetic"
