@@ -10,9 +10,24 @@
 # locks/cpu.txt.
 # STILTS_ARTIFACT_RUNNER=docker|local decides it. STILTS_ARTIFACT_BUILD holds further options of docker build, such as
 # "--network host" or "--build-arg BASE=IMAGE". The exit code is that of the command.
-set -euo pipefail
+#
+# Nothing of the shell that calls it is used (its functions, BASH_ENV, CDPATH, PYTHONPATH, how its pip installs); a
+# mirror of the package index that pip is configured for is.
 
-repo=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# -p: bash neither takes functions and options from the environment nor looks at CDPATH.
+case $- in *p*) ;; *) exec bash -p "${BASH_SOURCE[0]}" "$@" ;; esac
+set -Eeuo pipefail
+# Whatever fails here is no verdict.
+trap 'echo "reproduce.sh: error: $BASH_COMMAND failed (exit $?, line $LINENO)" >&2; exit 5' ERR
+unset CDPATH GREP_OPTIONS POSIXLY_CORRECT GIT_DIR GIT_WORK_TREE
+for name in "${!PYTHON@}"; do
+  # PYTHON alone names the interpreter that is wanted.
+  if [ "$name" != PYTHON ]; then unset "$name"; fi
+done
+umask u=rwx
+
+# Without links: a clone has one name, by whatever path it is reached.
+repo=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 image=stilts-artifact
 
 say() { echo "reproduce.sh: $*" >&2; }
@@ -23,36 +38,66 @@ sha256() {
 
 # ---- local: a virtual environment that holds exactly a lock, and this clone
 
-# make_venv LOCK: makes or renews .venv. What the lock dev installs includes what cpu does.
+# make_venv LOCK: makes or renews .venv, a link to one of the environments in .venvs; each lies where it was installed,
+# as its scripts name that place. What the lock dev installs includes what cpu does.
 make_venv() {
-  local venv=$repo/.venv stamp dev
+  local stamp dev
   if [ "$(uname -sm)" != "Linux x86_64" ]; then
     say "error: the local environment is for Linux x86_64 and this is $(uname -sm): use Docker"
     exit 5
   fi
-  exec 9<"$repo/reproduce.sh" # Two runs at once would write one .venv: the second waits here.
+  exec 9<"$repo/reproduce.sh" # Two runs at once would make one environment: the second waits here.
   if command -v flock >/dev/null; then flock 9; fi
   stamp="$repo $(cat "$repo/locks/$1.txt" "$repo/locks/build.txt" | sha256)"
   dev="$repo $(cat "$repo/locks/dev.txt" "$repo/locks/build.txt" | sha256)"
-  case "$(cat "$venv/lock.stamp" 2>/dev/null)" in
+  case "$(cat "$repo/.venv/lock.stamp" 2>/dev/null || true)" in
     "$stamp" | "$dev") ;;
-    *)
-      say "installing locks/$1.txt into .venv (once; minutes, 2 GB)"
-      "$repo/locks/install.sh" "$venv" "$1"
-      echo "$stamp" >"$venv/lock.stamp"
-      ;;
+    *) install_venv "$1" "$stamp" ;;
   esac
-  if [ ! "$venv/project.stamp" -nt "$repo/pyproject.toml" ]; then
-    "$venv/bin/python" -m pip --disable-pip-version-check install --quiet --root-user-action ignore \
-      --no-index --no-deps --no-build-isolation --editable "$repo"
-    touch "$venv/project.stamp"
+  if [ ! "$repo/.venv/project.stamp" -nt "$repo/pyproject.toml" ]; then
+    (
+      unset "${!PIP_@}"
+      PIP_CONFIG_FILE=/dev/null "$repo/.venv/bin/python" -I -m pip --disable-pip-version-check install --quiet \
+        --root-user-action ignore --no-index --no-deps --no-build-isolation --editable "$repo"
+    )
+    touch "$repo/.venv/project.stamp"
   fi
+  # Held for as long as the command runs: nobody removes an environment that is in use.
+  exec 8<"$repo/.venv/lock.stamp"
+  if command -v flock >/dev/null; then flock --shared 8; fi
   exec 9<&-
+}
+
+# install_venv LOCK STAMP: the environment in use stays until the new one is complete.
+install_venv() {
+  local made old
+  made=$repo/.venvs/$(echo "$2" | sha256 | cut -c 1-12)
+  if [ "$(cat "$made/lock.stamp" 2>/dev/null || true)" != "$2" ]; then
+    say "installing locks/$1.txt into .venv (once; minutes, 2 GB)"
+    rm -rf "$made" # what a killed installation left
+    mkdir -p "$repo/.venvs"
+    "$repo/locks/install.sh" "$made" "$1" || {
+      say "error: the installation failed (its messages are above); what was installed before is untouched"
+      exit 5
+    }
+    echo "$2" >|"$made/lock.stamp"
+  fi
+  if [ -d "$repo/.venv" ] && [ ! -L "$repo/.venv" ]; then mv "$repo/.venv" "$repo/.venvs/old"; fi
+  ln -sfn ".venvs/${made##*/}" "$repo/.venv.new"
+  mv -fT "$repo/.venv.new" "$repo/.venv"
+  for old in "$repo"/.venvs/*; do
+    if [ "$old" != "$made" ] && is_unused "$old"; then rm -rf "$old"; fi
+  done
+}
+
+is_unused() {
+  if [ ! -e "$1/lock.stamp" ] || ! command -v flock >/dev/null; then return; fi
+  flock --exclusive --nonblock "$1/lock.stamp" true
 }
 
 run_local() {
   make_venv cpu
-  exec "$repo/.venv/bin/stilts-artifact" "$@"
+  exec "$repo/.venv/bin/python" -I -m stilts_artifact "$@"
 }
 
 # ---- Docker
@@ -141,7 +186,10 @@ run_docker() {
   fi
   say "building the image $image:$variant if anything changed"
   build_image "$variant" || status=$?
-  if [ "$status" -ne 0 ] && [ "$runner" = docker ]; then exit "$status"; fi
+  if [ "$status" -ne 0 ] && [ "$runner" = docker ]; then
+    say "error: the image could not be built (docker's messages are above)"
+    exit 5
+  fi
   if [ "$status" -ne 0 ]; then
     say "the image could not be built (docker's messages are above): running in the local environment .venv instead"
     run_local "$@"

@@ -9,9 +9,10 @@ PATH=$PWD/.venv/bin:$PATH
 
 # A folder with the CPU build of torch and nothing else: uv takes it from there and all else from the index.
 python=$(find_python)
+make_tools "$python" "$work/tools" wheelhouse
 mkdir "$work/torch"
 sed -n 's/^cpu = .*"\(torch==[^"]*\)".*/\1+cpu/p' pyproject.toml >"$work/torch.in"
-cpu_torch "$work/torch.in" "$python" -m pip download --no-deps --find-links wheelhouse --dest "$work/torch"
+cpu_torch "$work/torch.in" "$work/tools/bin/python" -I -m pip download --no-deps --find-links wheelhouse --dest "$work/torch"
 
 # --no-config, and uv does not read pip's: the locks depend on these arguments alone.
 compile() {
@@ -31,7 +32,6 @@ compile judges --constraint locks/build.txt --no-emit-package playwright --no-em
   --no-emit-package greenlet locks/judges.in "$@"
 
 # The wheel that an offline build takes instead of seqeval's source gets its hash into the locks too.
-make_tools "$python" "$work/tools" wheelhouse
 seqeval_wheel "$work/tools" "$work"
 hash=$(sha256sum <"$(echo "$work"/seqeval-*.whl)" | cut -d ' ' -f 1)
 for lock in cpu gpu dev; do

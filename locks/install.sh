@@ -13,11 +13,11 @@ python=$(find_python)
 
 make_tools "$python" "$tools" "$folder"
 if [ "$tools" != "$venv" ]; then
-  "$python" -m venv --clear --without-pip "$venv"
+  "$python" -I -m venv --clear --without-pip "$venv"
 fi
 install_lock "$tools" "$venv" "$lock" "$folder"
-"$tools/bin/python" -m pip --python "$venv/bin/python" check
+"$tools/bin/python" -I -m pip --python "$venv/bin/python" check
 # Bytecode is compiled here, for good: a read-only container cannot keep what it compiles, nor can Python where
 # PYTHONDONTWRITEBYTECODE is set, and each start would do it again (10 s instead of 4 for torch and transformers).
 # Some packages carry files for newer Pythons, which do not compile and are not imported.
-"$venv/bin/python" -m compileall -q -j 0 "$venv/lib" >/dev/null || true
+"$venv/bin/python" -I -m compileall -q -j 0 "$venv/lib" >/dev/null || true

@@ -11,7 +11,7 @@ mkdir -p "$folder"
 python=$(find_python)
 make_tools "$python" "$work/tools" "$folder"
 
-download=("$work/tools/bin/python" -m pip download --no-deps --require-hashes --find-links "$folder" --dest "$folder")
+download=("$work/tools/bin/python" -I -m pip download --no-deps --require-hashes --find-links "$folder" --dest "$folder")
 "${download[@]}" --requirement "$locks/build.txt"
 seqeval_wheel "$work/tools" "$folder"
 for name in "$@"; do

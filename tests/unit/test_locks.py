@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import re
+import subprocess
+import sys
 import tomllib
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -145,3 +150,94 @@ def test_versions_named_outside_pyproject(repository: Path) -> None:
     from stilts_artifact import __version__
 
     assert citation["version"] == __version__
+
+
+# What is set on clusters and Debian machines, or by a virtual environment manager.
+HOSTILE = """
+[global]
+user = true
+target = /nowhere
+prefix = /nowhere
+require-virtualenv = true
+constraint = /nowhere/constraints.txt
+quiet = 3
+no-index = false
+find-links =
+    /first wheels
+    /more
+[install]
+no-binary = :all:
+index-url = https://mirror.invalid/simple
+"""
+
+
+def in_pip_sh(
+    repository: Path, tmp_path: Path, script: str, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a script that has sourced pip.sh, on a machine whose pip is configured for others."""
+    (tmp_path / "pip.conf").write_text(HOSTILE, "utf-8")
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PIP_")}
+    return subprocess.run(
+        ["bash", "-euc", f'source "{repository}/locks/pip.sh"\n{script}'],
+        env={
+            **inherited,
+            "PIP_CONFIG_FILE": str(tmp_path / "pip.conf"),
+            "PIP_USER": "1",
+            "PIP_TARGET": "/nowhere",
+            "PIP_INDEX_URL": "https://nearer.invalid/simple",
+            "PYTHONPATH": "/nowhere",
+            "PYTHONHOME": "/nowhere",
+            **environment,
+        },
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+
+def test_pip_is_told_where_packages_come_from_and_nothing_else(
+    repository: Path, tmp_path: Path
+) -> None:
+    script = f'keep_sources "{sys.executable}"; env -0'
+    variables = dict(
+        line.split("=", 1)
+        for line in in_pip_sh(repository, tmp_path, script).stdout.split("\0")
+        if line.startswith(("PIP_", "PYTHON"))
+    )
+    own = {name: variables.pop(name) for name in list(variables) if name not in SOURCES}
+    assert variables["PIP_INDEX_URL"] == "https://nearer.invalid/simple", "a variable over a file"
+    assert variables["PIP_FIND_LINKS"].split()[-1] == "/more"
+    assert own == {
+        "PIP_CONFIG_FILE": "/dev/null",
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+        "PIP_NO_INPUT": "1",
+        "PIP_QUIET": "1",
+        "PIP_ROOT_USER_ACTION": "ignore",
+    }
+
+
+SOURCES = {"PIP_INDEX_URL", "PIP_FIND_LINKS", "PIP_NO_INDEX", "PIP_EXTRA_INDEX_URL", "PIP_CERT"}
+
+
+@pytest.mark.slow
+def test_a_pip_configured_for_others_installs_here(repository: Path, tmp_path: Path) -> None:
+    """PIP_USER=1 alone ended it with "Can not perform a '--user' install"."""
+    wheels, venv = tmp_path / "wheels", tmp_path / "venv"
+    wheels.mkdir()
+    wheel = wheels / "tiny-1-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("tiny.py", "")
+        archive.writestr(
+            "tiny-1.dist-info/METADATA", "Metadata-Version: 2.1\nName: tiny\nVersion: 1"
+        )
+        archive.writestr("tiny-1.dist-info/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
+        archive.writestr("tiny-1.dist-info/RECORD", "tiny.py,,\n")
+    digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    (tmp_path / "lock.txt").write_text(f"tiny==1 \\\n    --hash=sha256:{digest}\n", "utf-8")
+    script = f"""
+        "{sys.executable}" -I -m venv "{venv}"
+        keep_sources "{venv}/bin/python"
+        install_lock "{venv}" "{venv}" "{tmp_path}/lock.txt" "{wheels}"
+    """
+    in_pip_sh(repository, tmp_path, script)
+    assert list(venv.glob("lib/*/site-packages/tiny.py"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
@@ -29,12 +30,16 @@ TOOLS = (
     "git",
     "grep",
     "id",
+    "ln",
     "mkdir",
+    "mv",
+    "rm",
     "sed",
     "sh",
     "sha256sum",
     "timeout",
     "touch",
+    "true",
     "uname",
 )
 
@@ -192,7 +197,7 @@ def test_the_exit_code_is_the_commands(call: Caller, code: int) -> None:
 
 
 def test_a_failed_build_ends_the_run_where_docker_was_asked_for(call: Caller) -> None:
-    assert call("--table", "1", FAKE_BUILD="3", STILTS_ARTIFACT_RUNNER="docker").returncode == 3
+    assert call("--table", "1", FAKE_BUILD="1", STILTS_ARTIFACT_RUNNER="docker").returncode == 5
     assert call.calls("run") == []
 
 
@@ -261,9 +266,14 @@ def test_no_arguments_shows_the_usage(call: Caller) -> None:
 FAKE_INSTALL = """#!/bin/sh
 echo "install $2" >> "$CALLS"
 mkdir -p "$1/bin"
-printf '#!/bin/sh\\necho "pip $*" >> "$CALLS"\\n' > "$1/bin/python"
-printf '#!/bin/sh\\npwd\\nprintf "<%%s>" "$@"\\nexit 6\\n' > "$1/bin/stilts-artifact"
-chmod +x "$1/bin/python" "$1/bin/stilts-artifact"
+cat > "$1/bin/python" <<'PYTHON'
+#!/bin/sh
+case "$*" in
+  "-I -m stilts_artifact"*) shift 3; pwd; printf "<%s>" "$@"; exit 6 ;;
+  *) echo "pip $*" >> "$CALLS" ;;
+esac
+PYTHON
+chmod +x "$1/bin/python"
 """
 
 
@@ -338,6 +348,82 @@ def test_a_moved_clone_makes_its_environment_anew(call: Caller, clone: Path) -> 
     assert installs(call).count("install cpu") == 2
 
 
+def test_a_clone_behind_a_link_is_the_same_clone(call: Caller, clone: Path, tmp_path: Path) -> None:
+    call("check")
+    (tmp_path / "link").symlink_to(clone)
+    call.script = tmp_path / "link" / "reproduce.sh"
+    assert call("check").returncode == 6
+    assert installs(call).count("install cpu") == 1
+
+
+@pytest.mark.parametrize("old", ["link", "folder"])
+def test_an_environment_is_replaced_only_by_a_complete_one(
+    call: Caller, clone: Path, old: str
+) -> None:
+    call("check")
+    if old == "folder":  # as earlier versions of the script left it
+        made = (clone / ".venv").resolve()
+        (clone / ".venv").unlink()
+        made.rename(clone / ".venv")
+    (clone / "locks" / "cpu.txt").write_text("changed", "utf-8")
+    broken = '#!/bin/sh\nmkdir -p "$1/bin"\necho half > "$1/bin/python"\nexit 1\n'
+    make_command(clone / "locks" / "install.sh", broken)
+    done = call("check")
+    assert done.returncode == 5
+    assert "what was installed before is untouched" in done.stderr
+    (clone / "locks" / "cpu.txt").write_text("cpu.txt", "utf-8")
+    assert call("check").returncode == 6, "the environment from before serves on"
+    (clone / "locks" / "cpu.txt").write_text("changed", "utf-8")
+    make_command(clone / "locks" / "install.sh", FAKE_INSTALL)
+    assert call("check").returncode == 6
+    assert [path.name for path in (clone / ".venvs").iterdir()] == [
+        (clone / ".venv").resolve().name
+    ]
+
+
+def test_an_environment_in_use_outlives_its_successor(call: Caller, clone: Path) -> None:
+    call("check")
+    used = (clone / ".venv").resolve()
+    with (used / "lock.stamp").open() as held:
+        fcntl.flock(held, fcntl.LOCK_SH)
+        (clone / "locks" / "cpu.txt").write_text("changed", "utf-8")
+        assert call("check").returncode == 6
+        assert (used / "bin" / "python").exists()
+    (clone / "locks" / "cpu.txt").write_text("changed again", "utf-8")
+    call("check")
+    assert not used.exists()
+
+
+def test_nothing_of_the_callers_shell_is_used(call: Caller, clone: Path, tmp_path: Path) -> None:
+    """Functions, startup files, options, search paths and a mask against the owner himself."""
+    (tmp_path / "startup").write_text("set -o noclobber\ncd() { exit 3; }\n", "utf-8")
+    hostile = {
+        "BASH_ENV": str(tmp_path / "startup"),
+        "BASH_FUNC_pwd%%": "() { echo /elsewhere; }",
+        "SHELLOPTS": "noclobber",
+        "CDPATH": "/tmp:/",
+        "GREP_OPTIONS": "--color=always",
+        "POSIXLY_CORRECT": "1",
+        "PYTHONPATH": str(tmp_path),
+        "PYTHONHOME": "/nowhere",
+        "GIT_DIR": "/nowhere",
+    }
+    before = os.umask(0o777)
+    try:
+        done = call("--table", "1", **hostile)
+    finally:
+        os.umask(before)
+    assert done.returncode == 6, done.stderr
+    assert done.stdout == f"{call.folder}\n<reproduce><--table><1>"
+
+
+def test_what_fails_on_the_way_is_no_verdict(call: Caller, clone: Path) -> None:
+    make_command(call.bin / "touch", "#!/bin/sh\nexit 1\n")
+    done = call("check")
+    assert done.returncode == 5
+    assert "touch" in done.stderr and "failed (exit 1" in done.stderr
+
+
 def test_an_installation_that_fails_is_not_taken_for_done(call: Caller, clone: Path) -> None:
     make_command(clone / "locks" / "install.sh", "#!/bin/sh\nexit 5\n")
     assert call("check").returncode == 5
@@ -369,8 +455,7 @@ def test_failed_checks_are_all_named(call: Caller, clone: Path) -> None:
 
 
 def test_no_python_is_one_line(repository: Path, call: Caller, tmp_path: Path) -> None:
-    for name in ("mktemp", "rm"):
-        (call.bin / name).symlink_to(str(shutil.which(name)))
+    (call.bin / "mktemp").symlink_to(str(shutil.which("mktemp")))
     make_command(call.bin / "python3", "#!/bin/sh\nexit 1\n")
     call.script = repository / "locks" / "install.sh"
     done = call(str(tmp_path / "venv"), "cpu", PYTHON="")
