@@ -21,12 +21,13 @@ from functools import cached_property
 from pathlib import Path
 
 from stilts_artifact.data.admission import member_limit
-from stilts_artifact.data.progress import Progress, Silent, hash_shown
+from stilts_artifact.data.progress import Progress, Silent, hash_shown, shown
 from stilts_artifact.errors import DataError, IntegrityError
 from stilts_artifact.files import FileSum, open_regular
 
 MAX_ENTRIES = 2_000_000  # files and folders; a person who has more below one folder has a narrower
 MAX_BY_NAME = 4 << 30  # bytes of a file without a public size; the largest, PAN-X, has 2.2 GB
+MAX_LOOKED_THROUGH = 32 << 30  # bytes of gzip files, searched for such as have several members
 
 _MANY = 100_000  # entries after which a search is shown
 _LITTLE = 1 << 20  # bytes that a gzip file may have beyond its content, for its name and header
@@ -200,13 +201,22 @@ class DataFolders:
         Joined by ``cat``, written in blocks by bgzip, or padded with zeros: gunzip takes them all.
         Looked for once, and only if something was not found without.
         """
-        found = []
-        for path in self._index.packed:
-            try:
-                if self._unpacked_size(path) == 0 or _has_members(path):
-                    found.append(path)
-            except OSError as error:
-                self._pass_over(path, error.strerror or str(error))
+        found, left = [], MAX_LOOKED_THROUGH
+        # What is much larger than all that is wanted is nobody's gzip file of it.
+        largest = 2 * max(self._wanted.sizes) + _LITTLE
+        sizes = {path: _size(path) for path in self._index.packed}
+        sizes = {path: size for path, size in sizes.items() if size <= largest}
+        with shown(self.progress, "gzip files", sum(sizes.values()), "searching") as advance:
+            for path, size in sizes.items():
+                left -= size
+                try:
+                    if left < 0:
+                        raise OSError(errno.EFBIG, "there is too much before it to look through")
+                    if self._unpacked_size(path) == 0 or _has_members(path, size):
+                        found.append(path)
+                except OSError as error:
+                    self._pass_over(path, error.strerror or str(error))
+                advance(size)
         return found
 
     def _unpacked_size(self, path: Path) -> int | None:
@@ -357,8 +367,19 @@ def _kernel_devices() -> set[int]:
     return found - {Path("/").stat().st_dev}
 
 
-def _has_members(path: Path) -> bool:
+def _size(path: Path) -> int:
+    """Bytes of a file; none if it is gone."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+def _has_members(path: Path, size: int) -> bool:
     """Whether a gzip file has more than one member; it is looked through, not unpacked.
+
+    Args:
+        size: of the file; what it grows by meanwhile is not read.
 
     Raises:
         OSError: it cannot be read.
@@ -366,7 +387,7 @@ def _has_members(path: Path) -> bool:
     with open_regular(path) as file:
         file.seek(1)  # into the first head, which does not count
         seen = b""
-        while chunk := file.read(1 << 20):
+        while chunk := file.read(min(1 << 20, max(0, size - file.tell()))):
             seen = seen[-_HEAD:] + chunk  # a head may lie across two chunks
             if _MEMBER.search(seen):
                 return True

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -44,11 +46,20 @@ def hash_shown(path: Path, progress: Progress) -> FileSum:
     Raises:
         OSError: it cannot be read.
     """
-    size = path.stat().st_size
-    if size < _LARGE:
-        return hash_file(path)
-    progress.start(str(path), size, "hashing")
+    with shown(progress, str(path), path.stat().st_size, "hashing") as advance:
+        return hash_file(path, advance)
+
+
+@contextmanager
+def shown(
+    progress: Progress, name: str, total: int, doing: Doing
+) -> Iterator[Callable[[int], None]]:
+    """Show work on so many bytes if they are many; yields what is told of each piece."""
+    if total < _LARGE:
+        yield lambda count: None
+        return
+    progress.start(name, total, doing)
     try:
-        return hash_file(path, progress.advance)
+        yield progress.advance
     finally:
         progress.finish()

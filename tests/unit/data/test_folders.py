@@ -86,6 +86,19 @@ def test_a_large_gzip_file_that_says_it_holds_a_little_is_not_read(
     assert find(folders_of(data)) == Brought(data / "a.gz", packed=True)
 
 
+def test_gzip_files_are_looked_through_up_to_a_bound(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only what lies in a file tells whether it has several members: a large folder has an end."""
+    joined = gzip.compress(DATA[:5]) + gzip.compress(DATA[5:])
+    (data / "a.gz").write_bytes(joined)
+    assert find(folders_of(data)) == Brought(data / "a.gz", packed=True)
+    monkeypatch.setattr(module, "MAX_LOOKED_THROUGH", len(joined) - 1)
+    folders = folders_of(data)
+    assert find(folders) is None
+    assert "too much before it" in folders.unreadable()[0]
+
+
 def test_what_is_no_regular_file_is_not_opened(data: Path, hashed: list[str]) -> None:
     """Opened, a FIFO would wait for ever, and /dev/zero never end."""
     os.mkfifo(data / "fifo.gz")
