@@ -38,6 +38,12 @@ def real_data() -> Path:
 
 
 @pytest.fixture(scope="session")
+def real_encoder() -> Path:
+    """Folder of a real encoder's tokenizer and weights, packed."""
+    return _shared("encoder")
+
+
+@pytest.fixture(scope="session")
 def oracle() -> Path:
     """Folder of XTREME's mock predictions and labels."""
     return _shared("oracle")

@@ -22,7 +22,7 @@ def _kind(function: str, version: int = 1, *, gpu: bool = False) -> KindSpec:
 KINDS: Kinds = MappingProxyType(
     {
         "encoder": _kind("prepare:encoder_step"),
-        "prepare": _kind("prepare:prepare_step", 2),
+        "prepare": _kind("prepare:prepare_step", 3),
         "text": _kind("prepare:text_step", 2),
         "labels": _kind("prepare:labels_step"),
         "intermediate": _kind("train:intermediate_step", gpu=True),

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import gzip
 import json
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
+import stilts_artifact
 from stilts_artifact.data.readers import READERS
-from stilts_artifact.domain.examples import SpanExample
+from stilts_artifact.domain.examples import Answer, SpanExample
 from stilts_artifact.model.forms.choice import choice_features
 from stilts_artifact.model.forms.span import MAX_LENGTH, NO_ANSWER, answers, span_windows
 from stilts_artifact.model.forms.tagging import join_tags, tag_chunks, tag_labels
+from stilts_artifact.model.tokenizer import load_tokenizer
 from stilts_artifact.pretraining.batches import train_tokenizer
 
 pytestmark = pytest.mark.slow
@@ -54,6 +57,76 @@ def certain(
             row[0, start] = row[1, end] = 9.0
         scores.append(row)
     return scores
+
+
+def read_questions(path: Path) -> list[SpanExample]:
+    data = path.read_bytes()
+    return READERS["squad"](gzip.decompress(data) if path.suffix == ".gz" else data, path.name)
+
+
+def decomposed(question: SpanExample) -> SpanExample | None:
+    """The same in NFD; ``None`` where the answer begins or ends within a letter then."""
+    context = unicodedata.normalize("NFD", question.context)
+    first = question.answers[0]
+    before = unicodedata.normalize("NFD", question.context[: first.start])
+    answer = Answer(unicodedata.normalize("NFD", first.text), len(before))
+    if context != before + answer.text + unicodedata.normalize(
+        "NFD", question.context[first.start + len(first.text) :]
+    ):
+        return None
+    return SpanExample(question.id, question.question, context, (answer,))
+
+
+def read_back(
+    tokenizer: PreTrainedTokenizerFast, questions: Sequence[SpanExample]
+) -> dict[str, str]:
+    """Answers of a model that finds every label, by question; without what no window holds."""
+    windows = span_windows(tokenizer, questions)
+    scores = certain(
+        windows, [window.start for window in windows], [window.end for window in windows]
+    )
+    labelled = {window.example for window in windows if window.start != NO_ANSWER}
+    texts = answers(windows, scores, questions, answer_tokens=400)
+    return {questions[index].id: texts[index] for index in labelled}
+
+
+@pytest.fixture(scope="module")
+def real_tokenizer(real_encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """XLM-R's own vocabulary."""
+    folder = tmp_path_factory.mktemp("vocabulary")
+    packed = (real_encoder / "tokenizer.json.gz").read_bytes()
+    (folder / "tokenizer.json").write_bytes(gzip.decompress(packed))
+    return load_tokenizer(folder, 250_002)
+
+
+@pytest.mark.parametrize("vocabulary", ["real", "mini"])
+def test_decomposed_answers_of_every_script_are_labelled_and_read_back_as_composed_ones(
+    real_tokenizer: PreTrainedTokenizerFast, real_data: Path, vocabulary: str
+) -> None:
+    mini = Path(stilts_artifact.__file__).parent / "miniencoder"
+    tokenizer = real_tokenizer if vocabulary == "real" else load_tokenizer(mini, 3002)
+    files = [
+        *sorted((real_data / "xquad").glob("*.json")),
+        *sorted((real_data / "mlqa").glob("*.gz")),
+        *sorted((real_data / "tydiqa").glob("goldp*.json")),
+    ]
+    assert len(files) == 28
+    for path in files:
+        composed = read_questions(path)
+        pairs = [(question, made) for question in composed if (made := decomposed(question))]
+        assert len(pairs) == len(composed)
+        expected = read_back(tokenizer, [question for question, _ in pairs])
+        got = read_back(tokenizer, [made for _, made in pairs])
+        assert got.keys() == expected.keys()
+        # The small vocabulary makes so many pieces of other languages that the longest answers do
+        # not fit into the overlap of two windows.
+        assert vocabulary == "mini" or len(got) == len(composed)
+        wrong = {
+            name: (got[name], text)
+            for name, text in expected.items()
+            if got[name] != unicodedata.normalize("NFD", text)
+        }
+        assert not wrong, f"{path.name}: {wrong}"
 
 
 @pytest.mark.parametrize(

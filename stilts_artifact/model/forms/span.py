@@ -1,15 +1,18 @@
 """Span question answering: windows over long contexts, and answers read back as text.
 
 ``<s> question </s></s> window of the context </s>``; windows overlap. Every token of a window knows
-which characters of the *original* context it stands for, so answers are cut out of the context
-itself. jiant and transformers re-tokenise at white space instead and assume two specials before the
-context where XLM-R has three, which shifts their spans by one token
+which characters of the *original* context belong to it, so answers are cut out of the context
+itself. A character that the tokenizer's normaliser composes with the one before it (an accent of
+decomposed text) or drops (a zero-width space) belongs to the token before it, in labels and in
+answers alike. jiant and transformers re-tokenise at white space instead and assume two specials
+before the context where XLM-R has three, which shifts their spans by one token
 (github.com/huggingface/transformers/issues/20035); nothing of that can happen with offsets.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import unicodedata
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import numpy as np
@@ -138,7 +141,7 @@ class SpanWindow(NamedTuple):
         input_ids: its tokens.
         context_start: position in ``input_ids`` of the first token of the context.
         offsets: for each context token of the window, the characters ``[start, end)`` of the
-            context it stands for.
+            context that belong to it.
         start, end: labels: first and last token of the first gold answer, both :data:`NO_ANSWER` if
             it does not lie wholly inside.
     """
@@ -184,10 +187,19 @@ def span_windows(
     for index, (example, question) in enumerate(zip(examples, questions, strict=True)):
         question = question[:question_tokens]
         ids, offsets = tokenised[example.context]
+        answer = _answer_tokens(example, offsets)
+        # Three specials: <s> before the question, </s></s> after it.
+        context_start = len(question) + 3
         size = max_length - PAIR_SPECIALS - len(question)
         for begin in _begins(len(ids), size, stride):
             end = begin + size
-            windows.append(_window(index, example, question, ids[begin:end], offsets[begin:end]))
+            first = last = NO_ANSWER
+            if answer is not None and begin <= answer[0] and answer[1] < end:
+                first, last = (context_start + token - begin for token in answer)
+            inputs = join(question, ids[begin:end])
+            windows.append(
+                SpanWindow(index, inputs, context_start, offsets[begin:end], first, last)
+            )
     return windows
 
 
@@ -204,7 +216,7 @@ class _Contexts:
             verbose=False,
         )
         self._found: dict[str, tuple[Ids, list[Offset]]] = {
-            text: (ids, [_trim(text, *offset) for offset in offsets])
+            text: (ids, _belonging(text, offsets))
             for text, ids, offsets in zip(
                 ordered, encoded["input_ids"], encoded["offset_mapping"], strict=True
             )
@@ -212,6 +224,36 @@ class _Contexts:
 
     def __getitem__(self, context: str) -> tuple[Ids, list[Offset]]:
         return self._found[context]
+
+
+def _belonging(text: str, offsets: Sequence[Offset]) -> list[Offset]:
+    """The characters that belong to each token: without white space at either border, and with
+    those behind it that no token stands for.
+
+    The tokenizer's offsets cover ``e`` alone where its normaliser made one letter of ``e`` and an
+    accent, and leave out what it dropped. White space parts words: what was dropped behind it, or
+    at the very start, belongs to no token.
+
+    Example:
+        >>> _belonging("cafe\u0301 a big", [(0, 3), (3, 4), (6, 7), (7, 11)])
+        [(0, 3), (3, 5), (6, 7), (8, 11)]
+    """
+    belonging: list[Offset] = []
+    following, before = len(text), (0, 0)  # where the next token begins; its own and its whole end
+    for first, last in reversed(offsets):
+        start, end = _trim(text, first, last)
+        whole = end
+        # Of several tokens for one character ("..." for an ellipsis), all have what follows it.
+        if end == before[0]:
+            whole = before[1]
+        elif start < end:
+            while whole < following and not text[whole].isspace():
+                whole += 1
+        if start < end:
+            following, before = first, (end, whole)
+        belonging.append((start, whole))
+    belonging.reverse()
+    return belonging
 
 
 def _trim(text: str, start: int, end: int) -> Offset:
@@ -241,35 +283,45 @@ def _begins(tokens: int, size: int, stride: int) -> list[int]:
     return begins
 
 
-def _window(
-    index: int, example: SpanExample, question: Ids, ids: Ids, offsets: list[Offset]
-) -> SpanWindow:
-    # Three specials: <s> before the question, </s></s> after it.
-    context_start = len(question) + 3
-    start = end = NO_ANSWER
-    if example.answers:
-        answer = example.answers[0]
-        span = _tokens_of(offsets, answer.start, answer.start + len(answer.text))
-        if span is not None:
-            start, end = context_start + span[0], context_start + span[1]
-    return SpanWindow(index, join(question, ids), context_start, offsets, start, end)
+def _answer_tokens(example: SpanExample, offsets: Sequence[Offset]) -> tuple[int, int] | None:
+    """First and last token of the whole context that share a character with the first gold answer.
 
-
-def _tokens_of(offsets: Sequence[Offset], start: int, end: int) -> tuple[int, int] | None:
-    """First and last token that share a character with ``[start, end)``.
-
-    ``None`` unless the window holds all of them.
+    ``None`` if there is no answer, or none of its characters belongs to a token.
     """
+    if not example.answers:
+        return None
+    answer = example.answers[0]
+    start, end = answer.start, answer.start + len(answer.text)
+    if _is_unseen(example.context[start:end][:1]):
+        start = _seen_from(example.context, start, end, {first for first, _ in offsets})
     inside = [
         at
         for at, (first, last) in enumerate(offsets)
         if first < end and last > start and first < last
     ]
-    # A window that begins inside the answer would otherwise pass where the cut falls between two
-    # tokens.
-    if not inside or offsets[inside[0]][0] > start or offsets[inside[-1]][1] < end:
-        return None
-    return inside[0], inside[-1]
+    return (inside[0], inside[-1]) if inside else None
+
+
+def _seen_from(text: str, start: int, end: int, begins: Collection[int]) -> int:
+    """Where an answer begins to be seen, so that its first token is its own.
+
+    A zero-width space before it belongs to the token before it, which is not part of the answer.
+
+    Args:
+        begins: where tokens begin; one that stands for such a character itself is the answer's.
+    """
+    for at in range(start, end):
+        if at in begins or not _is_unseen(text[at]):
+            return at
+    # Nothing else: the answer is that of the token which it belongs to.
+    return start
+
+
+def _is_unseen(character: str) -> bool:
+    """White space, or a control or format character such as a zero-width space."""
+    return character.isspace() or (
+        not character.isprintable() and unicodedata.category(character) in ("Cc", "Cf")
+    )
 
 
 class BestSpan(NamedTuple):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import unicodedata
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pytest
@@ -17,7 +18,11 @@ from stilts_artifact.model.forms.span import NO_ANSWER, SpanWindow, answers, spa
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
-TEXT = st.text(alphabet=st.sampled_from("merfa sudiлз  ﬁ\u200b\u3000.x1"), min_size=1, max_size=120)
+# Beside letters: what the normaliser composes with the character before it, drops, or makes several
+# characters of.
+ALPHABET = "merfa sudiлз  ﬁ\u200b\u3000.x1e\u0301\u0302\u00ad\ufeff\u0438\u0306\u1100\u1161\u11a8"
+TEXT = st.text(alphabet=st.sampled_from(ALPHABET), min_size=1, max_size=120)
+UNSEEN = "\u200b\u00ad\ufeff"
 
 
 def example(context: str, start: int, end: int, question: str = "merfa sudi?") -> SpanExample:
@@ -46,7 +51,7 @@ def test_a_model_that_is_right_gives_an_answer_around_the_gold_one(
         (text,) = answers(windows, scores, [gold], answer_tokens=1000)
         # Tokens may hold more than the gold answer, never less of its visible characters.
         assert text in context
-        assert "".join(gold.answers[0].text.split()).strip("\u200b") in "".join(text.split())
+        assert "".join(gold.answers[0].text.split()).strip(UNSEEN) in "".join(text.split())
 
 
 @settings(deadline=None)
@@ -75,6 +80,74 @@ def test_the_answer_is_cut_out_exactly(tokenizer: PreTrainedTokenizerFast) -> No
     gold = example(context, 7, 18)
     (window,) = span_windows(tokenizer, [gold])
     assert answers([window], [certain(window, window.start, window.end)], [gold]) == ["merfa feboh"]
+
+
+def found(tokenizer: PreTrainedTokenizerFast, context: str, answer: str) -> str:
+    """What a model that is right answers; the answer must be labelled."""
+    gold = example(context, context.rindex(answer), context.rindex(answer) + len(answer))
+    (window,) = span_windows(tokenizer, [gold])
+    assert window.start != NO_ANSWER
+    (text,) = answers([window], [certain(window, window.start, window.end)], [gold])
+    return text
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+@pytest.mark.parametrize(
+    ("context", "answer"),
+    [
+        ("en été il pleut", "été"),
+        ("il va au café demain", "café"),
+        ("서울 각 나라", "각"),
+        ("sông Hồng là thế", "thế"),
+        ("ο Γιάννης ναί.", "ναί"),
+        ("на край й", "й"),
+        ("แม่น้ำ ไหล", "แม่น้ำ"),
+        ("कि क़लम है", "क़लम"),
+        ("שָׁלוֹם עולם", "שָׁלוֹם"),
+        ("قال مُدَّ له", "مُدَّ"),
+    ],
+)
+def test_characters_that_the_tokenizer_composes_belong_to_the_token_before_them(
+    tokenizer: PreTrainedTokenizerFast, context: str, answer: str, form: Literal["NFC", "NFD"]
+) -> None:
+    context, answer = unicodedata.normalize(form, context), unicodedata.normalize(form, answer)
+    assert found(tokenizer, context, answer) == answer
+
+
+@pytest.mark.parametrize(
+    ("context", "answer", "text"),
+    [
+        ("in November 1954.[3]\u200b he came", "November 1954.[3]\u200b", None),
+        ("soft\u00adhy phen\u00ad end", "phen\u00ad", None),
+        ("soft\u00adhy phen\u00ad end", "soft\u00adhy", None),
+        ("\u0646\u0645\u06cc\u200c \u0634\u0648\u062f", "\u0646\u0645\u06cc\u200c", None),
+        ("അവൻ അവന്\u200d പോയി", "അവന്\u200d", None),
+        ("a \u2764\ufe0f b", "\u2764\ufe0f", None),
+        ("a \U0001f468\u200d\U0001f469 b", "\U0001f468\u200d\U0001f469", None),
+        ("a \ufb01n\u0301 b", "\ufb01n\u0301", None),
+        ("x…\u200b y", "…\u200b", None),
+        # White space and what is dropped in front of an answer are not part of it: its first token
+        # is the first of its visible characters.
+        ("in November 1954 he came", "November 1954 ", "November 1954"),
+        ("in November 1954 he came", " November 1954", "November 1954"),
+        ("\ufeffParis is big", "\ufeffParis", "Paris"),
+        ("\ufeffParis is big", "Paris", None),
+        ("a \u200eParis\u200f b", "\u200eParis\u200f", "Paris\u200f"),
+        ("[2]\u200bMark Ruffalo", "\u200bMark", "Mark"),
+        ("[2]\u200bMark Ruffalo", "Mark", None),
+    ],
+)
+def test_characters_that_the_tokenizer_drops_belong_to_the_token_before_them(
+    tokenizer: PreTrainedTokenizerFast, context: str, answer: str, text: str | None
+) -> None:
+    assert found(tokenizer, context, answer) == (text or answer)
+
+
+def test_an_answer_of_white_space_is_labelled_as_absent(
+    tokenizer: PreTrainedTokenizerFast,
+) -> None:
+    (window,) = span_windows(tokenizer, [example("merfa  sudi.", 5, 7)])
+    assert (window.start, window.end) == (NO_ANSWER, NO_ANSWER)
 
 
 def test_an_answer_outside_the_window_is_labelled_as_absent(
