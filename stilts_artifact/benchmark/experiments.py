@@ -164,6 +164,54 @@ def rows(benchmark: Benchmark) -> tuple[Row, ...]:
     return (*plain, *mixed, *translated)
 
 
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """How a row of an experiment is presented.
+
+    Args:
+        title: as printed.
+        group: block of the table that it stands in.
+        details: what else is said of it, by name.
+    """
+
+    title: str
+    group: str
+    details: Mapping[str, str] = field(default_factory=dict)
+
+
+def headings(experiment: Experiment, benchmark: Benchmark) -> dict[str, Heading]:
+    """Every row that an experiment can have, in order, and how it is presented.
+
+    Example:
+        >>> from stilts_artifact.benchmark import load_benchmark
+        >>> headings(EXPERIMENTS["table3"], load_benchmark("mini"))["best"].title
+        'Best intermediate task'
+    """
+    if experiment.is_counted:
+        return {
+            task.name: Heading(task.title, task.role, {"kind": task.form, "licence": task.licence})
+            for task in benchmark.tasks.values()
+        }
+    found = {row.name: Heading(row.title, row.group) for row in experiment.rows(benchmark)}
+    if experiment.selected_by is None:
+        return found
+    return {NONE: found[NONE], BEST: Heading("Best intermediate task", found[NONE].group)}
+
+
+LANGUAGES = "languages"
+"""Table 1's last column: in how many languages a task is evaluated."""
+
+
+def counted_places(task: Task, benchmark: Benchmark) -> list[tuple[Split, str]]:
+    """The splits that Table 1 counts, each in one language, in order.
+
+    Of intermediate tasks only the source language.
+    """
+    languages = (benchmark.source_language,) if task.role is Role.INTERMEDIATE else task.languages
+    places = [(split, language) for split in Split for language in languages]
+    return [place for place in places if place in task.parts]
+
+
 def english_rows(benchmark: Benchmark) -> tuple[Row, ...]:
     """The rows trained on English intermediate tasks alone, XLM-R itself first."""
     return tuple(row for row in rows(benchmark) if row.group == "English")

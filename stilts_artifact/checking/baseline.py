@@ -73,7 +73,7 @@ def load_measured(path: Path) -> Results:
         ConfigError: the file is malformed, or a signature is of another cell.
     """
     data = read_document(path)
-    results = parse_results(data, str(path))
+    results = parse_results(data, path)
     for cell in results.cells:
         if cell.value is None:
             raise DataError(

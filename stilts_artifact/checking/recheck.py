@@ -19,6 +19,7 @@ from stilts_artifact.checking.results import (
     Disagreement,
     InputRecord,
     Results,
+    as_defined,
     disagreements,
     parse_results,
     predictions_folder,
@@ -100,7 +101,7 @@ def recheck(path: Path, expected_file: Path | None = None) -> Recheck:
 
 
 def _recheck(path: Path, data: bytes, folder: Path, expected_file: Path | None) -> Recheck:
-    stored = parse_results(data, str(path))
+    stored, otherwise = as_defined(parse_results(data, path))
     scale = load_scale(stored.scale)
     expected = (
         load_expected(expected_file)
@@ -111,12 +112,12 @@ def _recheck(path: Path, data: bytes, folder: Path, expected_file: Path | None) 
     _refuse_other_world(stored, scale.benchmark, expected, path)
     for used in stored.inputs:
         _check_pin(used, benchmark, path, stored.defined.command)
-    notes: tuple[str, ...] = ()
+    notes = tuple(otherwise)
     if stored.defined.is_counted:
         judged = judge_table((cell.measurement() for cell in stored.cells), expected)
     else:
         found = recompute(stored, folder, benchmark, load_labels(scale.expected))
-        judged, notes = judge_recomputed(stored, found, expected), found.notes
+        judged, notes = judge_recomputed(stored, found, expected), (*notes, *found.notes)
     results = _with_verdicts(stored, judged)
     sha256 = hash_bytes(data).sha256
     return Recheck(path, sha256, folder, results, disagreements(stored, results), notes)

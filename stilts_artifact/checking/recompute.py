@@ -234,8 +234,6 @@ class VerifiedFiles:
                 more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
                 where = f"{self._path(paths[0])}{more}"
                 raise IntegrityError(f"a file {fault}", where=where, fix=fix)
-        if len(self._records) < len(records):
-            raise ConfigError("a file listed twice", where=f"{root / name}.json: files")
 
     def read(self, path: Path) -> bytes:
         """The verified bytes of a file.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,18 +11,32 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
-from stilts_artifact.benchmark.experiments import EXPERIMENTS, Experiment, experiment_named
+from stilts_artifact.benchmark import load_benchmark
+from stilts_artifact.benchmark.experiments import (
+    BEST,
+    EXPERIMENTS,
+    LANGUAGES,
+    Experiment,
+    counted_places,
+    experiment_named,
+    headings,
+    row_named,
+)
 from stilts_artifact.checking.expected import ExperimentName
 from stilts_artifact.config.load import SCALES, load_scale
 from stilts_artifact.config.schema import ScaleName
 from stilts_artifact.documents import dump_json, parse_json, read_document
-from stilts_artifact.domain.cells import CellKey, Measurement, Verdict
+from stilts_artifact.domain.cells import CellKey, Flag, Measurement, Verdict
 from stilts_artifact.domain.signature import Signature
-from stilts_artifact.errors import ConfigError, MissingDataError
+from stilts_artifact.domain.tasks import Benchmark
+from stilts_artifact.errors import ConfigError, IntegrityError, MissingDataError, unknown_name
 from stilts_artifact.files import folder_behind, hash_bytes
+from stilts_artifact.metrics.tables import table_columns
 
 FORMAT = 3
 """Of results files: raised when their fields change."""
+MOST_SEEDS = 100
+"""More runs of one row than anybody has ever made: a file with more is not a result."""
 
 
 # A command line is made of them.
@@ -41,7 +56,7 @@ class CellRecord(_Strict):
         limit: how far the two may lie apart before the cell is NOT_REPRODUCED: the tolerance,
             widened by rounding, seeds and sampling; ``None`` where nothing was compared.
         seeds: value of each seed, in the order of the file's seeds, where there is more than one.
-        flag: such as ``DEGENERATE``: a run that collapsed is reported, never dropped.
+        flag: a run that collapsed is reported, never dropped.
     """
 
     row: str
@@ -54,7 +69,7 @@ class CellRecord(_Strict):
     reason: str
     signature: str
     seeds: tuple[float, ...] | None = None
-    flag: str | None = None
+    flag: Flag | None = None
 
     @cached_property
     def key(self) -> CellKey:
@@ -70,7 +85,12 @@ class CellRecord(_Strict):
 
 
 class RowRecord(_Strict):
-    """What a row says beside its numbers; ``group`` is the block of the table that it stands in."""
+    """How a row is presented: what the benchmark says of it, whatever a file says.
+
+    Attributes:
+        group: block of the table that it stands in.
+        details: of a task its kind and licence; of the best rows, which was chosen for each target.
+    """
 
     row: str
     title: str
@@ -152,6 +172,9 @@ class Results(_Strict):
         return f"{self.experiment}.{self.scale}"
 
 
+_DECIDED = (Verdict.REPRODUCED, Verdict.NOT_REPRODUCED, Verdict.INCONCLUSIVE)
+
+
 @dataclass(frozen=True, slots=True)
 class Disagreement:
     """A cell or claim whose verdict in the file is not what its numbers deserve, and why."""
@@ -160,6 +183,30 @@ class Disagreement:
     stored: Verdict
     judged: Verdict
     reason: str
+
+
+def row_records(
+    experiment: Experiment,
+    benchmark: Benchmark,
+    names: Collection[str] | None = None,
+    choices: Mapping[str, str] | None = None,
+) -> list[RowRecord]:
+    """The rows of an experiment, in its order.
+
+    Args:
+        names: only these; by default all.
+        choices: target -> the row that was chosen for it, where rows are chosen.
+    """
+    return [
+        RowRecord(
+            row=name,
+            title=found.title,
+            group=found.group,
+            details=dict(found.details) | dict(choices or {} if name == BEST else {}),
+        )
+        for name, found in headings(experiment, benchmark).items()
+        if names is None or name in names
+    ]
 
 
 def results_path(folder: Path, experiment: str, scale: str) -> Path:
@@ -206,14 +253,17 @@ def dump_results(results: Results) -> bytes:
 
 
 def load_results(path: Path) -> Results:
-    """The results in a file.
+    """The results in a file, presented as the benchmark says; see :func:`as_defined`.
 
     Raises:
         DataError: the file cannot be read or is not strict JSON.
-        ConfigError: an unknown or missing key or a value of the wrong type; a cell whose signature
-            cannot be read, or is of another scale than the file.
+        ConfigError: an unknown or missing key or a value of the wrong type; a row, cell or seed
+            that the experiment does not have, or has once only; a cell whose signature cannot be
+            read, or is of another scale than the file.
+        IntegrityError: the results of another run than the file's name says.
     """
-    return parse_results(read_document(path), str(path))
+    results, _ = as_defined(parse_results(read_document(path), path))
+    return results
 
 
 def predictions_folder(path: Path, data: bytes) -> Path:
@@ -228,28 +278,129 @@ def predictions_folder(path: Path, data: bytes) -> Path:
     return folder_behind(hash_bytes(data).sha256, path.with_suffix(""))
 
 
-def parse_results(data: bytes, where: str) -> Results:
-    """The results in the bytes of a file; raises as :func:`load_results`."""
+def parse_results(data: bytes, path: Path) -> Results:
+    """The results in the bytes of a file, as they stand there; raises as :func:`load_results`."""
+    where = str(path)
     document = parse_json(data, where)
     _refuse_other_format(document, where)
     try:
-        # JSON has no enumerations and no tuples: these are made of its texts and lists.
-        results = Results.model_validate(document, strict=False)
+        # From the text: JSON has no enumerations and no tuples, and only there is strict validation
+        # content with its texts and lists.
+        results = Results.model_validate_json(data, strict=True)
     except ValidationError as error:
         first = error.errors()[0]
         place = _place(document, first["loc"])
         raise ConfigError(
             "not a results file", where=f"{where}: {place}", got=first["msg"]
         ) from error
+    if path.name != f"{results.run_name}.json":
+        raise IntegrityError(
+            "the results of another run than the file's name says",
+            where=where,
+            got=f"{results.defined.title} at scale {results.scale}",
+            expected=f"in a file of this name, or this content in {results.run_name}.json",
+            fix=f"stilts-artifact reproduce {results.defined.command} --results {path.parent}",
+        )
+    _check_places(results, where)
     for cell in results.cells:
         _check_signature(cell, results, where)
     return results
 
 
+def as_defined(stored: Results) -> tuple[Results, list[str]]:
+    """The results with everything that is shown of them as benchmark and scale say.
+
+    Returns:
+        The results, and where the file says otherwise.
+    """
+    scale = load_scale(stored.scale)
+    rows = {row.row: row for row in stored.rows}
+    chosen = rows[BEST].details if BEST in rows else {}
+    due = row_records(stored.defined, load_benchmark(scale.benchmark), rows, chosen)
+    # Not a word more: what a file says of itself is shown nowhere.
+    notes = (
+        [] if stored.stamp == scale.stamp else [f"the file is stamped otherwise: {stored.stamp}"]
+    )
+    for row in due:
+        said = rows[row.row]
+        for name in ("title", "group", "details"):
+            found, right = getattr(said, name), getattr(row, name)
+            if found != right:
+                notes.append(f"the file has another {name} of {row.row}: {found}")
+    return stored.model_copy(update={"rows": due, "stamp": scale.stamp}), notes
+
+
+def _check_places(results: Results, where: str) -> None:
+    """Refuse what the experiment does not have, before anything is computed from it.
+
+    Everything has one place, and the benchmark says which there are: so a file cannot be longer
+    than the largest run.
+    """
+    _refuse_repetitions(results, where)
+    if len(results.seeds) > MOST_SEEDS:
+        raise ConfigError(
+            "too many seeds",
+            where=f"{where}: seeds",
+            got=str(len(results.seeds)),
+            expected=f"at most {MOST_SEEDS}",
+        )
+    benchmark = load_benchmark(load_scale(results.scale).benchmark)
+    known = headings(results.defined, benchmark)
+    targets = [task.name for task in results.defined.targets(benchmark)]
+    for row in results.rows:
+        _refuse_unknown("row", row.row, known, where)
+        for target, chosen in row.details.items() if row.row == BEST else ():
+            _refuse_unknown("target", target, targets, f"{where}: {BEST}")
+            row_named(benchmark, chosen)
+    places = dict(_places(results.defined, benchmark))
+    for cell in results.cells:
+        _refuse_unknown("row", cell.row, known, where)
+        own = places.get(cell.row if results.defined.is_counted else cell.column, ())
+        if (cell.column, cell.language) not in own:
+            raise ConfigError("the table has no such cell", where=where, got=str(cell.key))
+
+
+def _refuse_repetitions(results: Results, where: str) -> None:
+    for kind, names in (
+        ("row", [row.row for row in results.rows]),
+        ("cell", [str(cell.key) for cell in results.cells]),
+        ("seed", list(map(str, results.seeds))),
+        ("input", [used.source for used in results.inputs]),
+        ("file", [file.path for file in results.files]),
+        ("claim", [claim.claim for claim in results.claims]),
+    ):
+        for name, count in Counter(names).most_common(1):
+            if count > 1:
+                raise ConfigError(f"a {kind} stands twice in the results", where=where, got=name)
+
+
+def _places(
+    experiment: Experiment, benchmark: Benchmark
+) -> Iterator[tuple[str, Collection[tuple[str, str | None]]]]:
+    """Every (column, language) that an experiment has cells at.
+
+    By task where it is counted, whose rows tasks are; else by column.
+    """
+    if experiment.is_counted:
+        for task in benchmark.tasks.values():
+            counted = {(str(split), code) for split, code in counted_places(task, benchmark)}
+            yield task.name, {*counted, (LANGUAGES, None)}
+        return
+    for column in table_columns(benchmark, experiment):
+        languages = () if column.is_average else column.languages(experiment)
+        yield column.name, {(column.name, language) for language in (None, *languages)}
+
+
+def _refuse_unknown(kind: str, got: str, known: Collection[str], where: str) -> None:
+    if got not in known:
+        error = unknown_name(kind, got, known)
+        raise ConfigError(error.what, where=where, got=error.got, expected=error.expected)
+
+
 def _refuse_other_format(document: Any, where: str) -> None:
     """Say of an older or newer file what it is, before its fields are found strange one by one."""
     found = document.get("format") if isinstance(document, dict) else None
-    if found == FORMAT or not isinstance(document, dict):
+    if (found == FORMAT and type(found) is int) or not isinstance(document, dict):
         return
     older = found is None and "table" in document
     raise ConfigError(
@@ -299,10 +450,16 @@ def _check_signature(cell: CellRecord, results: Results, where: str) -> None:
         )
     # In Table 1 a row is a task; in the others a column is, and recompute.py holds the signature
     # against it.
-    if results.defined.is_counted and signature.task != cell.row:
-        raise ConfigError(
-            "signature of another row", where=place, got=signature.task, expected=cell.row
-        )
+    if not results.defined.is_counted:
+        return
+    due: dict[str, object] = {"task": cell.row}
+    if cell.language is not None:
+        due |= {"split": cell.column, "languages": (cell.language,)}
+    for name, expected in due.items():
+        if (found := getattr(signature, name)) != expected:
+            raise ConfigError(
+                "signature of another cell", where=place, got=str(found), expected=str(expected)
+            )
 
 
 def disagreements(stored: Results, judged: Results) -> list[Disagreement]:
@@ -315,6 +472,12 @@ def disagreements(stored: Results, judged: Results) -> list[Disagreement]:
         now = cells[cell.key]
         if now.verdict is not cell.verdict:
             found.append(Disagreement(cell.key, cell.verdict, now.verdict, now.reason))
+    said = {claim.claim for claim in stored.claims}
+    found += [
+        Disagreement(claim.claim, Verdict.NOT_RUN, claim.verdict, "the file leaves this claim out")
+        for claim in judged.claims
+        if claim.claim not in said and claim.verdict in _DECIDED
+    ]
     for claim in stored.claims:
         judgement = claims.get(claim.claim)
         if judgement is None:

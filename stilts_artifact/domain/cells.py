@@ -16,6 +16,13 @@ class Verdict(StrEnum):
     NOT_CHECKABLE = "NOT_CHECKABLE"
 
 
+class Flag(StrEnum):
+    """What is said of a number beside its value."""
+
+    DEGENERATE = "DEGENERATE"
+    """A run behind it collapsed: no better on development data than always the commonest answer."""
+
+
 @dataclass(frozen=True, slots=True)
 class CellKey:
     """Place of a cell: row, column, and the language where a column has one value for each."""
@@ -35,7 +42,7 @@ class Measurement:
     Args:
         seeds: value of each seed, of which ``value`` is the median; ``None`` where there is only
             the one.
-        flag: such as ``DEGENERATE``; a collapsed run's spread says nothing about the others'.
+        flag: a collapsed run's spread says nothing about the others'.
     """
 
     key: CellKey
@@ -43,7 +50,7 @@ class Measurement:
     reason: str | None
     signature: str
     seeds: tuple[float, ...] | None = None
-    flag: str | None = None
+    flag: Flag | None = None
 
 
 @dataclass(frozen=True, slots=True)

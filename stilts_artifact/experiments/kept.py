@@ -192,7 +192,7 @@ def find_kept(session: Session, environment: Mapping[str, str]) -> Kept | None:
 
 def _find(session: Session, path: Path, environment: Mapping[str, str]) -> Kept | None:
     data = read_document(path)
-    results = parse_results(data, str(path))
+    results = parse_results(data, path)
     benchmark, experiment = session.benchmark, session.experiment
     measured = {
         place for only in results.asked for place in asked_places(benchmark, experiment, only)

@@ -18,10 +18,10 @@ from typing import Any
 
 from stilts_artifact import __version__
 from stilts_artifact.benchmark.experiments import Experiment, Row
-from stilts_artifact.checking.results import RowRecord
+from stilts_artifact.checking.results import RowRecord, row_records
 from stilts_artifact.data.library import InputRecord
 from stilts_artifact.documents import parse_json, read_document
-from stilts_artifact.domain.cells import CellKey, Measurement
+from stilts_artifact.domain.cells import CellKey, Flag, Measurement
 from stilts_artifact.domain.signature import Signature, require_comparable
 from stilts_artifact.domain.tasks import Benchmark, Part, Source, Task
 from stilts_artifact.errors import (
@@ -115,7 +115,7 @@ class Executed:
     labels: Mapping[str, Path]
     failed: Mapping[RunKey, str]
     absent: Mapping[tuple[str, str], str]
-    flags: Mapping[RunKey, str]
+    flags: Mapping[RunKey, Flag]
     errors: list[ArtifactError]
 
 
@@ -353,7 +353,7 @@ def measure(session: Session, folder: Path) -> Measured:
     executed = scored.execute(asked, experiment.title)
     names = {row.name for row, _ in scored.wanted}
     names |= {row.row for row in session.kept.rows} if session.kept else set()
-    rows = [row_record(row) for row in experiment.rows(session.benchmark) if row.name in names]
+    rows = row_records(experiment, session.benchmark, names)
     measured = scored.measure(executed, rows, absent, folder)
     return replace(measured, inputs=scored.inputs([executed], [experiment]))
 
@@ -361,11 +361,6 @@ def measure(session: Session, folder: Path) -> Measured:
 def _here(task: Task, experiment: Experiment, absent: Collection[tuple[str, str]]) -> list[str]:
     every = task.languages_of(experiment.scored_split(task))
     return [language for language in every if (task.name, language) not in absent]
-
-
-def row_record(row: Row, details: Mapping[str, str] | None = None) -> RowRecord:
-    """What a row says beside its numbers."""
-    return RowRecord(row=row.name, title=row.title, group=row.group, details=dict(details or {}))
 
 
 def gather(folder: Path, predictions: Mapping[RunKey, Path], labels: Mapping[str, Path]) -> None:
@@ -453,7 +448,7 @@ class _Cells:
             return None
         return f"{len(languages)} languages are {languages[0][1]}"
 
-    def _flag(self, row: str, column: Column) -> str | None:
+    def _flag(self, row: str, column: Column) -> Flag | None:
         flags = self.executed.flags
         now = [flags[key] for key in self._runs(row, column) if key in flags]
         kept = [self._before(CellKey(row, task.name), task) for task in column.tasks]
@@ -535,11 +530,11 @@ def _reasons(report: RunReport) -> dict[str, str]:
     return found
 
 
-def _flag(store: Store, address: str) -> str | None:
+def _flag(store: Store, address: str) -> Flag | None:
     # A training run that failed has no report; its cells have a reason instead of a flag.
     if not store.has(address):
         return None
-    return next(iter(_read_report(store.read(address))["flags"]), None)
+    return next(map(Flag, _read_report(store.read(address))["flags"]), None)
 
 
 @lru_cache(maxsize=1 << 12)  # a run is behind every cell of its row and task

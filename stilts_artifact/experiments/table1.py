@@ -12,18 +12,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from stilts_artifact import __version__
-from stilts_artifact.checking.results import RowRecord
+from stilts_artifact.benchmark.experiments import LANGUAGES, counted_places
+from stilts_artifact.checking.results import row_records
 from stilts_artifact.data.library import Library
 from stilts_artifact.domain.cells import CellKey, Measurement
 from stilts_artifact.domain.signature import Signature
-from stilts_artifact.domain.tasks import Benchmark, Part, Role, Source, Split, Task
+from stilts_artifact.domain.tasks import Benchmark, Part, Source, Split, Task
 from stilts_artifact.domain.units import readable_size
 from stilts_artifact.errors import ArtifactError
 from stilts_artifact.experiments.session import Measured, Session
 from stilts_artifact.forms import form_of
-
-LANGUAGES_COLUMN = "languages"
-COLUMNS = (*Split, LANGUAGES_COLUMN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +42,7 @@ class Counter:
 
     def measure(self, task: Task) -> Iterator[Measurement]:
         """The cells of one row, in the table's order."""
-        languages = counted_languages(task, self.benchmark)
-        places = [
-            (split, language)
-            for split in Split
-            for language in languages
-            if (split, language) in task.parts
-        ]
+        places = counted_places(task, self.benchmark)
         # An archive that cannot be read fails again, and is reported, at the cell that needs it.
         with contextlib.suppress(ArtifactError):
             self.library.prefetch(part for place in places for part in task.parts[place])
@@ -63,8 +55,9 @@ class Counter:
             if unread
             else None
         )
+        languages = tuple(dict.fromkeys(language for _, language in places))
         value = None if unread else len(languages)
-        key = CellKey(task.name, LANGUAGES_COLUMN)
+        key = CellKey(task.name, LANGUAGES)
         yield Measurement(key, value, reason, self._signature(task, "all", languages, "languages"))
 
     def _cell(self, task: Task, split: Split, language: str) -> Measurement:
@@ -100,18 +93,11 @@ class Counter:
         ).short()
 
 
-def counted_languages(task: Task, benchmark: Benchmark) -> tuple[str, ...]:
-    """Languages that Table 1 counts: of intermediate tasks only the source language."""
-    return (benchmark.source_language,) if task.role is Role.INTERMEDIATE else task.languages
-
-
 def needed_parts(benchmark: Benchmark) -> Iterator[Part]:
     """Every part that Table 1 reads."""
     for task in benchmark.tasks.values():
-        languages = counted_languages(task, benchmark)
-        for (_, language), parts in task.parts.items():
-            if language in languages:
-                yield from parts
+        for place in counted_places(task, benchmark):
+            yield from task.parts[place]
 
 
 def needed_sources(benchmark: Benchmark) -> list[Source]:
@@ -130,15 +116,7 @@ def measure(session: Session) -> Measured:
         for task in tasks:
             started(task)
             cells += counter.measure(task)
-    rows = [
-        RowRecord(
-            row=task.name,
-            title=task.title,
-            group=task.role,
-            details={"kind": task.form, "licence": task.licence},
-        )
-        for task in tasks
-    ]
+    rows = row_records(session.experiment, session.benchmark)
     return Measured(rows, cells, session.library.used(), [*errors, *counter.failures])
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from stilts_artifact.benchmark.experiments import BEST, NONE, Experiment, Row, stages
+from stilts_artifact.checking.results import row_records
 from stilts_artifact.domain.cells import CellKey
 from stilts_artifact.domain.tasks import Task
 from stilts_artifact.experiments.scored import (
@@ -17,7 +18,6 @@ from stilts_artifact.experiments.scored import (
     gather,
     merged,
     needed_sources,
-    row_record,
 )
 from stilts_artifact.experiments.session import Measured, Session
 from stilts_artifact.metrics.tables import table_values
@@ -60,8 +60,7 @@ def measure(session: Session, folder: Path) -> Measured:
         before = [row for row in session.kept.rows if row.row == BEST]
         details = {task: name for row in before for task, name in row.details.items()}
         chosen |= {task: name for task, name in details.items() if (BEST, task) in places}
-    shown = replace(none, name=BEST, title="Best intermediate task")
-    rows = [row_record(none), row_record(shown, chosen)]
+    rows = row_records(experiment, session.benchmark, choices=chosen)
     measured = scored.measure(executed, rows, [*absent, *selection.errors], folder)
     return replace(measured, inputs=scored.inputs([selection, executed], [selecting, experiment]))
 

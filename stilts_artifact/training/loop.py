@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import torch
 
 from stilts_artifact.config.schema import TrainingConfig
+from stilts_artifact.domain.cells import Flag
 from stilts_artifact.errors import ResourceError
 from stilts_artifact.files import remove_orphans
 from stilts_artifact.model.inference import precision
@@ -30,8 +31,6 @@ from stilts_artifact.training.state import Evaluation, TrainingState, TrainingTa
 if TYPE_CHECKING:
     from stilts_artifact.model.loading import EncoderModel
 
-DEGENERATE = "DEGENERATE"
-"""Flag of a collapsed run: no better on development data than always the commonest answer."""
 FLUSH = 10
 """Steps whose losses are looked at together: each look makes a GPU wait."""
 
@@ -71,7 +70,7 @@ class Report:
         best: the evaluation whose weights were kept; without development data, the last weights
             are.
         collapsed: tasks at their floor on development data.
-        flags: ``DEGENERATE`` if all tasks with development data have collapsed.
+        flags: that the run is DEGENERATE, if all tasks with development data have collapsed.
     """
 
     steps: int
@@ -81,7 +80,7 @@ class Report:
     evaluations: list[Evaluation]
     best: Evaluation | None
     collapsed: list[str]
-    flags: list[str]
+    flags: list[Flag]
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -251,5 +250,5 @@ def _report(state: TrainingState) -> Report:
         evaluations=state.history.evaluations,
         best=state.history.best,
         collapsed=collapsed,
-        flags=[DEGENERATE] if judged and collapsed == sorted(judged) else [],
+        flags=[Flag.DEGENERATE] if judged and collapsed == sorted(judged) else [],
     )

@@ -96,7 +96,11 @@ def bench_of(
 def bench(small: SmallSet, tmp_path: Path) -> Bench:
     expected = load_expected(small.expected / "mini" / f"{small.experiment}.yaml")
     return bench_of(
-        small.results_file, small.folder, small_benchmark(), expected, tmp_path / "mutated.json"
+        small.results_file,
+        small.folder,
+        small_benchmark(),
+        expected,
+        tmp_path / small.results_file.name,
     )
 
 
@@ -269,7 +273,7 @@ def test_a_whole_table_sampled(tmp_path: Path) -> None:
         path.parent,
         benchmark,
         load_expected(tmp_path / "table2.yaml"),
-        tmp_path / "mutated.json",
+        tmp_path / "table2.mini.json",
     )
     keys = [key_of(cell) for cell in bench.document["cells"] if "language" in cell]
     assert len(bench.document["cells"]) == 31 * 130

@@ -81,7 +81,7 @@ def test_a_file_outside_the_folder_cannot_be_listed(small: SmallSet) -> None:
 
 def test_a_file_listed_twice_is_refused(small: SmallSet) -> None:
     edit(small, lambda document: document["files"].append(document["files"][0]))
-    with pytest.raises(ConfigError, match="listed twice"):
+    with pytest.raises(ConfigError, match="a file stands twice"):
         recheck(small.results_file)
 
 

@@ -8,9 +8,21 @@ from typing import Any
 
 import pytest
 
-from stilts_artifact.checking.results import FORMAT, Results, dump_results, load_results
+from stilts_artifact.benchmark import load_benchmark
+from stilts_artifact.checking.results import (
+    FORMAT,
+    ClaimRecord,
+    Results,
+    as_defined,
+    disagreements,
+    dump_results,
+    load_results,
+    parse_results,
+)
 from stilts_artifact.domain.cells import Verdict
-from stilts_artifact.errors import ConfigError
+from stilts_artifact.errors import ConfigError, IntegrityError
+
+ROW = {"row": "none", "title": "XLM-R", "group": "English", "details": {}}
 
 
 @pytest.fixture
@@ -38,7 +50,7 @@ def load(document: dict[str, Any], folder: Path) -> Results:
 
 
 def test_the_format_stands_in_the_file(document: dict[str, Any], tmp_path: Path) -> None:
-    assert document["format"] == FORMAT == 2
+    assert document["format"] == FORMAT == 3
     assert load(document, tmp_path).experiment == "table2"
 
 
@@ -50,13 +62,13 @@ def test_an_older_file_is_told_that_it_is_one(document: dict[str, Any], tmp_path
     assert "the version that wrote it" in str(caught.value)
 
 
-@pytest.mark.parametrize("number", [1, 3, "2", None, 2.5])
+@pytest.mark.parametrize("number", [1, 2, "3", None, 3.0])
 def test_a_file_of_another_format_is_told_which_is_read(
     document: dict[str, Any], tmp_path: Path, number: object
 ) -> None:
     with pytest.raises(ConfigError, match="another format") as caught:
         load(document | {"format": number}, tmp_path)
-    assert (caught.value.got, caught.value.expected) == (f"format {number!r}", "format 2")
+    assert (caught.value.got, caught.value.expected) == (f"format {number!r}", "format 3")
 
 
 def test_an_experiment_that_the_benchmark_does_not_have_is_refused(
@@ -64,3 +76,133 @@ def test_an_experiment_that_the_benchmark_does_not_have_is_refused(
 ) -> None:
     with pytest.raises(ConfigError, match=r"experiment.*table9"):
         load(document | {"experiment": "table9"}, tmp_path)
+
+
+def test_a_results_file_under_another_name_is_refused(
+    document: dict[str, Any], tmp_path: Path
+) -> None:
+    for name in ("table3.mini.json", "table2.paper.json", "copy.json", "TABLE2.mini.json"):
+        path = tmp_path / name
+        path.write_text(json.dumps(document))
+        with pytest.raises(IntegrityError, match="another run than the file's name says") as caught:
+            load_results(path)
+        assert caught.value.got == "Table 2 at scale mini"
+
+
+def test_what_a_file_says_of_itself_is_named_and_not_shown(
+    document: dict[str, Any], tmp_path: Path
+) -> None:
+    row = {"row": "mnli", "title": "The winner", "group": "best", "details": {"licence": "mine"}}
+    path = tmp_path / "table2.mini.json"
+    path.write_text(json.dumps(document | {"stamp": "paper: evidence", "rows": [row]}))
+    results, notes = as_defined(parse_results(path.read_bytes(), path))
+    assert results == load_results(path)
+    assert results.stamp == "mini: not evidence about the paper"
+    (shown,) = results.rows
+    assert (shown.title, shown.group, shown.details) == ("MNLI", "English", {})
+    assert [note.partition(":")[0] for note in notes] == [
+        "the file is stamped otherwise",
+        "the file has another title of mnli",
+        "the file has another group of mnli",
+        "the file has another details of mnli",
+    ]
+
+
+def test_a_task_has_the_licence_that_its_publisher_states(
+    document: dict[str, Any], tmp_path: Path
+) -> None:
+    row = {"row": "anli_plus", "title": "ANLI+", "group": "intermediate", "details": {}}
+    path = tmp_path / "table1.mini.json"
+    path.write_text(json.dumps(document | {"experiment": "table1", "rows": [row]}))
+    (shown,) = load_results(path).rows
+    assert shown.details == {
+        "kind": "sentence-pair classification",
+        "licence": load_benchmark("mini").tasks["anli_plus"].licence,
+    }
+
+
+CELL = {
+    "row": "none",
+    "column": "xnli",
+    "language": "qaa",
+    "value": None,
+    "expected": None,
+    "limit": None,
+    "verdict": "NOT_RUN",
+    "reason": "not run",
+    "signature": "",
+}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"value": "71.5", "verdict": "REPRODUCED"},
+        {"value": True},
+        {"expected": "70"},
+        {"limit": False},
+        {"seeds": ["71"]},
+        {"flag": "EXCELLENT"},
+        {"flag": ""},
+        {"verdict": "reproduced"},
+        {"row": 1},
+    ],
+    ids=str,
+)
+def test_a_value_of_another_type_or_set_is_not_taken_for_a_likely_one(
+    document: dict[str, Any], tmp_path: Path, change: dict[str, Any]
+) -> None:
+    assert load(document | {"cells": [CELL]}, tmp_path).cells[0].value is None
+    with pytest.raises(ConfigError, match="not a results file"):
+        load(document | {"cells": [CELL | change]}, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        ({"seeds": list(range(200_000))}, "too many seeds"),
+        ({"seeds": [1, 1]}, "a seed stands twice"),
+        ({"cells": [CELL] * 2}, "a cell stands twice"),
+        ({"cells": [CELL | {"row": "winner"}]}, "unknown row"),
+        ({"cells": [CELL | {"column": "xlni"}]}, "no such cell"),
+        ({"cells": [CELL | {"language": "de"}]}, "no such cell"),
+        ({"rows": [ROW] * 2}, "a row stands twice"),
+        ({"rows": [ROW | {"row": f"row {number}"} for number in range(9999)]}, "unknown row"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_more_than_the_experiment_has_is_refused_before_anything_is_computed(
+    document: dict[str, Any], tmp_path: Path, change: dict[str, Any], what: str
+) -> None:
+    with pytest.raises(ConfigError, match=what):
+        load(document | change, tmp_path)
+
+
+def test_a_choice_of_the_best_rows_is_one_of_targets_and_rows(
+    document: dict[str, Any], tmp_path: Path
+) -> None:
+    path = tmp_path / "table3.mini.json"
+    for details, what in (
+        ({"xnli": "nobody"}, "unknown row"),
+        ({"xlni": "mnli"}, "unknown target"),
+    ):
+        row = ROW | {"row": "best", "details": details}
+        path.write_text(json.dumps(document | {"experiment": "table3", "rows": [row]}))
+        with pytest.raises(ConfigError, match=what):
+            load_results(path)
+
+
+def test_a_claim_that_the_file_leaves_out_is_a_disagreement(
+    document: dict[str, Any], tmp_path: Path
+) -> None:
+    stored = load(document, tmp_path)
+    lost = ClaimRecord(
+        claim="mnli-gain",
+        title="MNLI gains",
+        verdict=Verdict.NOT_REPRODUCED,
+        reason="it does not",
+        numbers={},
+        cells=[],
+    )
+    (found,) = disagreements(stored, stored.model_copy(update={"claims": [lost]}))
+    assert (found.key, found.judged) == ("mnli-gain", Verdict.NOT_REPRODUCED)

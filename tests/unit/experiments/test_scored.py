@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from stilts_artifact.benchmark.experiments import EXPERIMENTS, Experiment, row_named, rows, targets
+from stilts_artifact.checking.results import row_records
 from stilts_artifact.domain.cells import CellKey, Measurement
 from stilts_artifact.domain.tasks import Benchmark, Part, Source
 from stilts_artifact.errors import ConfigError, ResourceError
@@ -21,7 +22,6 @@ from stilts_artifact.experiments.scored import (
     gather,
     merged,
     request,
-    row_record,
     wanted_cells,
 )
 from stilts_artifact.experiments.session import Session
@@ -152,7 +152,12 @@ def executed(
 def measured(session: Session, builder: StepBuilder, done: Executed) -> dict[str, Measurement]:
     """The cells of the untrained row by their place."""
     table = Scored(session, builder, wanted_cells(MINI, session.experiment, []))
-    cells = table.measure(done, [row_record(NONE)], [], session.folder).cells
+    cells = table.measure(
+        done,
+        row_records(table.session.experiment, table.session.benchmark, {NONE.name}),
+        [],
+        session.folder,
+    ).cells
     return {str(cell.key): cell for cell in cells}
 
 

@@ -147,7 +147,7 @@ def test_what_results_say_is_text_and_never_markup(text: str, page: Page) -> Non
 def hostile(value: Any) -> Any:
     """A results document with markup in every text that is free."""
     if isinstance(value, dict):
-        kept = ("experiment", "row", "language", "verdict", "scale", "column", "signature")
+        kept = ("experiment", "row", "language", "verdict", "scale", "column", "signature", "flag")
         return {
             key if key in FIELDS else HOSTILE: item if key in kept else hostile(item)
             for key, item in value.items()
