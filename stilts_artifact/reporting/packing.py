@@ -35,6 +35,7 @@ repetitive file 20."""
 MAX_MANIFEST = 1 << 24  # bytes, of some 100,000 lines
 _ALWAYS = 1 << 20  # bytes that may come out whatever the ratio: a small crate harms nobody
 _MAX_PATH, _MAX_PART = 1024, 255  # bytes that a file system takes, below any folder
+_MAX_DEPTH = 32  # folders in each other; results have five, and Python's calls end at a thousand
 _AGAIN = "get the crate again"
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip file can hold
 _CHUNK = 1 << 20
@@ -131,7 +132,8 @@ def is_plain(name: str) -> bool:
     clean = name.isprintable() and "\\" not in name and ":" not in name
     if not (parts and clean and ".." not in parts and name == "/".join(parts)):
         return False
-    return len(name.encode()) <= _MAX_PATH and all(len(p.encode()) <= _MAX_PART for p in parts)
+    fits = len(name.encode()) <= _MAX_PATH and all(len(p.encode()) <= _MAX_PART for p in parts)
+    return fits and len(parts) <= _MAX_DEPTH
 
 
 def _folders(names: Iterable[str]) -> list[str]:

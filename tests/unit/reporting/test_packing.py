@@ -6,7 +6,9 @@ import errno
 import hashlib
 import os
 import random
+import shutil
 import stat
+import struct
 import subprocess
 import zipfile
 from pathlib import Path
@@ -101,6 +103,7 @@ def test_a_file_that_is_not_in_the_manifest_as_it_is_is_refused(
         "x" * 5_000,
         "x" * 300,
         "/".join(["\u00e9" * 100] * 10),
+        "d/" * 500 + "x",
         "one.txt/x",
     ],
 )
@@ -199,6 +202,44 @@ def test_files_that_share_their_bytes_are_refused(tmp_path: Path) -> None:
     path.write_bytes(data)
     with pytest.raises(DataError, match="overlap"):
         unpack(path, tmp_path / "out")
+
+
+@pytest.mark.parametrize("field", [24, 20, 42], ids=["size", "packed size", "place"])
+def test_a_zip64_number_that_lies_is_refused(tmp_path: Path, field: int) -> None:
+    """A member states 2**63 bytes, or lies there, in the field for what 32 bits do not hold."""
+    path = tmp_path / "crate.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        info = zipfile.ZipInfo("a")
+        info.extra = struct.pack("<HHQ", 1, 8, 1 << 63)
+        archive.writestr(info, b"content")
+    data = bytearray(path.read_bytes())
+    start = data.index(b"PK\x01\x02")
+    data[start + field : start + field + 4] = b"\xff" * 4
+    path.write_bytes(data)
+    with pytest.raises(DataError):
+        unpack(path, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_random_damage_raises_nothing_but_our_errors(crate: Path, tmp_path: Path) -> None:
+    whole, chance = crate.read_bytes(), random.Random(13)
+    path, out = tmp_path / "damaged.zip", tmp_path / "out"
+    refused = 0
+    for _ in range(500):
+        data = bytearray(whole)
+        for _ in range(chance.randint(1, 6)):
+            at = chance.randrange(len(data))
+            data[at : at + chance.choice([1, 1, 4])] = chance.randbytes(chance.choice([1, 1, 4, 0]))
+        path.write_bytes(data)
+        try:
+            sums = unpack(path, out)
+        except ArtifactError as error:
+            refused += 1
+            assert str(path) in str(error)
+        else:
+            assert set(sums) == set(CONTENT)
+        shutil.rmtree(out, ignore_errors=True)
+    assert refused > 250
 
 
 def test_what_the_manifest_does_not_list_is_never_unpacked(crate: Path, tmp_path: Path) -> None:
