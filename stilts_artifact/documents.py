@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stilts_artifact.errors import DataError
+from stilts_artifact.errors import ArtifactError, DataError
 from stilts_artifact.files import open_regular
 
 # The largest document the project writes (a full Table 2 with its cells for each language) is under
@@ -36,6 +36,29 @@ _JSON_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]:,]|[^\s{}\[\]:,"]+')
 # UTF-8 file, hash or terminal takes.
 _HALF_PAIR_ESCAPE = re.compile(rb"\\[uU](?:0000)?[dD][89a-fA-F]")
 _HALF_PAIR = re.compile("[\ud800-\udfff]")
+
+
+@contextlib.contextmanager
+def library_errors(
+    kind: type[ArtifactError], what: str, where: str, expected: str | None = None
+) -> Iterator[None]:
+    """Turn whatever a library raises about a file's content into an error of ours.
+
+    For parsers without documented errors: numpy, transformers and tokenizers let out what their
+    code happens to meet, bare ``Exception`` among it, and what Rust raises when it panics is no
+    ``Exception`` at all, and cannot be imported.
+
+    Raises:
+        ArtifactError: of this kind.
+    """
+    try:
+        yield
+    except (ArtifactError, MemoryError):
+        raise
+    except BaseException as error:
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
+        raise kind(what, where=where, got=_first_line(error)[:200], expected=expected) from error
 
 
 def read_document(path: Path) -> bytes:
@@ -84,8 +107,9 @@ def parse_json(data: bytes, where: str) -> Any:
     """The value of a JSON document.
 
     Raises:
-        DataError: not UTF-8, not JSON, a duplicate key, a non-finite number, an integer of more
-            digits than Python converts, half a UTF-16 pair, or nesting over :data:`MAX_DEPTH`.
+        DataError: not UTF-8, not JSON, a duplicate key, a number that is not finite as a float, an
+            integer of more digits than Python converts, half a UTF-16 pair, or nesting over
+            :data:`MAX_DEPTH`.
 
     Example:
         >>> parse_json(b'{"seeds": [1, 2]}', "a.json")
@@ -102,7 +126,7 @@ def parse_json(data: bytes, where: str) -> Any:
         # Here, although _check looks again: only here are the neighbours known that name the place.
         for key, value in found.items():
             if not _is_finite(value):
-                got = f"{_place(pairs, key)} is {value!r}"
+                got = f"{_place(pairs, key)} is {repr(value)[:_SHORT]}"
                 raise _not_finite(_line_of(_is_no_number, text, where), got)
         if len(found) < len(pairs):
             _unique_keys(pairs, _line_of(lambda token: token.repeats, text, where))
@@ -376,9 +400,11 @@ def _place(pairs: list[tuple[Any, Any]], key: Any) -> str:
 
 
 def _is_finite(value: Any) -> bool:
-    """False for NaN and infinities, and for lists that hold one."""
+    """False for NaN, infinities and integers beyond all floats, and for lists that hold one."""
     if isinstance(value, list):
-        return all(_is_finite(item) for item in value if isinstance(item, float))
+        return all(map(_is_finite, (item for item in value if isinstance(item, int | float))))
+    if isinstance(value, int):
+        return value.bit_length() < sys.float_info.max_exp
     return not isinstance(value, float) or math.isfinite(value)
 
 
@@ -426,6 +452,6 @@ def _children(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def _first_line(error: Exception) -> str:
+def _first_line(error: BaseException) -> str:
     # Up to the semicolon: after it Python tells a programmer how to raise its limit of digits.
     return (str(error) or type(error).__name__).splitlines()[0].partition(";")[0]

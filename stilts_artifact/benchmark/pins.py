@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from stilts_artifact.documents import whole_number
 from stilts_artifact.errors import ConfigError
 
 HEADER = ("name", "bytes", "sha256")
@@ -51,14 +52,16 @@ def parse_pins(text: str, where: str) -> dict[str, Pin]:
         >>> parse_pins(table, "pins.tsv")["a.zip"].bytes
         7
     """
-    header, *rows = (tuple(line.split("\t")) for line in text.splitlines())
+    header, *rows = (tuple(line.split("\t")) for line in text.split("\n"))
     if header != HEADER:
         raise ConfigError(
             "not a table of pins", where=f"{where}:1", got=repr(header), expected=repr(HEADER)
         )
     pins: dict[str, Pin] = {}
-    for number, row in enumerate(rows, start=2):
-        if len(row) != len(HEADER) or not row[1].isdecimal() or not _is_sha256(row[2]):
+    # A newline at the end closes the last line and opens none.
+    for number, row in enumerate(rows[:-1] if rows[-1:] == [("",)] else rows, start=2):
+        size = whole_number(row[1]) if len(row) == len(HEADER) else None
+        if size is None or not _is_sha256(row[2]):
             raise ConfigError(
                 "not a pin",
                 where=f"{where}:{number}",
@@ -67,7 +70,7 @@ def parse_pins(text: str, where: str) -> dict[str, Pin]:
             )
         if row[0] in pins:
             raise ConfigError("file pinned twice", where=f"{where}:{number}", got=row[0])
-        pins[row[0]] = Pin(int(row[1]), row[2])
+        pins[row[0]] = Pin(size, row[2])
     return pins
 
 

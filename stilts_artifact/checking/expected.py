@@ -33,7 +33,7 @@ from stilts_artifact.errors import ConfigError, DataError
 ENTERED = "entered.csv"
 ENTERED_HEADER = ("experiment", "row", "column", "language", "value", "replaces", "source")
 """``value`` in the digits that the paper prints; ``replaces``: that of the YAML cell, if any."""
-_PRINTED = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,4})?")
+_PRINTED = re.compile(r"(?:0|[1-9][0-9]{0,8})(?:\.[0-9]{1,4})?")
 _LONGEST_SOURCE = 500
 
 _Size = Annotated[int | float, Field(ge=0)]

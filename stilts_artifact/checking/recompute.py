@@ -336,7 +336,8 @@ def load_labels(folder: str) -> Mapping[str, str]:
         return {}
     scored = {name for name, experiment in EXPERIMENTS.items() if not experiment.is_counted}
     pins: dict[str, str] = {}
-    for number, line in enumerate(read_protected(path).decode().splitlines(), 1):
+    # What is no UTF-8 is no line of it either.
+    for number, line in enumerate(read_protected(path).decode("utf-8", "replace").splitlines(), 1):
         match = _LABEL.fullmatch(line)
         if match is None or match["path"] in pins or match["experiment"] not in scored:
             raise DataError("not a pinned label file", where=f"{path}:{number}", got=repr(line))

@@ -220,7 +220,11 @@ class Scale(Section):
     meaning: str
     encoder: EncoderChoice
     # YAML has lists only, and strict pydantic refuses a list for a tuple.
-    seeds: Annotated[tuple[int, ...], Field(strict=False, min_length=1), AfterValidator(_distinct)]
+    seeds: Annotated[
+        tuple[Annotated[int, Field(strict=True, ge=0, lt=2**32)], ...],
+        Field(strict=False, min_length=1),
+        AfterValidator(_distinct),
+    ]
     dtype: Dtype
     evaluation_rows: Cap
     retrieval: Retrieval

@@ -12,6 +12,7 @@ from dataclasses import MISSING, dataclass, fields
 from functools import lru_cache
 from urllib.parse import quote, unquote
 
+from stilts_artifact.documents import whole_number
 from stilts_artifact.errors import ConfigError, unknown_name
 
 SHORT_KEYS: Mapping[str, str] = {
@@ -203,6 +204,8 @@ def _check(name: str, value: object) -> None:
     sound = items and all(
         isinstance(item, kind) and not isinstance(item, bool) and item != "" for item in items
     )
+    # No layer, length or seed is negative.
+    sound = sound and not any(isinstance(item, int) and item < 0 for item in items)
     if not sound or len(set(items)) < len(items):
         expected = (
             f"distinct {kind.__name__} values in a tuple" if name in _SEQUENCES else kind.__name__
@@ -231,13 +234,18 @@ def _escape(text: str) -> str:
 
 
 def _read(name: str, text: str, *, where: str) -> Value:
-    try:
-        items = [unquote(item, errors="surrogatepass") for item in text.split("+")]
-        values = [int(item) if name in _INTEGERS else item for item in items]
-    except ValueError as error:
-        raise ConfigError(
-            f"signature field {name} cannot hold this value", where=where, got=text
-        ) from error
+    values: list[_Scalar] = []
+    for item in text.split("+"):
+        try:
+            raw = unquote(item, errors="surrogatepass")
+        except UnicodeDecodeError:
+            raw = None
+        value = whole_number(raw) if raw is not None and name in _INTEGERS else raw
+        if value is None:
+            raise ConfigError(
+                f"signature field {name} cannot hold this value", where=where, got=text
+            )
+        values.append(value)
     if name in _SEQUENCES:
         return tuple(values)
     if len(values) > 1:

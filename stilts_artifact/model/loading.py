@@ -5,11 +5,12 @@ from __future__ import annotations
 import gc
 import math
 from collections.abc import Collection
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from stilts_artifact.documents import parse_json, read_document
+from stilts_artifact.documents import library_errors, parse_json, read_document
 from stilts_artifact.errors import DataError, IntegrityError
 from stilts_artifact.model.manifest import WEIGHTS, verify_folder
 from stilts_artifact.model.tokenizer import BOS, EOS, PAD, load_tokenizer
@@ -71,7 +72,8 @@ def load_encoder(folder: Path, *, may_initialise: Collection[str] = ()) -> Encod
     config = read_config(folder)
     tokenizer = load_tokenizer(folder, config.vocab_size)
     encoder, head = _split(read_tensors(folder / WEIGHTS))
-    model = xlm_roberta(config, add_pooling_layer=True)
+    with _config_errors(folder / CONFIG):
+        model = xlm_roberta(config, add_pooling_layer=True)
     initialised = fill(model, encoder, str(folder / WEIGHTS), may_initialise=may_initialise)
     model.train(False)
     weights = Loaded(tuple(sorted(encoder)), initialised, tuple(sorted(head)))
@@ -148,7 +150,8 @@ def read_config(folder: Path) -> XLMRobertaConfig:
         "hidden_size divisible by num_attention_heads",
         heads,
     )
-    return XLMRobertaConfig(**content)
+    with _config_errors(path):
+        return XLMRobertaConfig(**content)
 
 
 def export_state(
@@ -212,6 +215,11 @@ def _split(tensors: State) -> tuple[State, State]:
     }
     encoder.pop(_POSITIONS, None)
     return encoder, head
+
+
+def _config_errors(path: Path) -> AbstractContextManager[None]:
+    """What transformers raises on fields that are not checked here is about the file, too."""
+    return library_errors(IntegrityError, "not an XLM-R", str(path), "XLM-R's own configuration")
 
 
 def _require(condition: bool, path: Path, expected: str, got: Any) -> None:

@@ -126,7 +126,9 @@ def load_prepared(folder: Path) -> Prepared:
         described = parse_json(read_document(path), str(path))
         form = None if described["form"] is None else TaskForm(described["form"])
         metrics, labels = (tuple(map(str, described[name])) for name in ("metrics", "labels"))
-        max_length = int(described["max_length"])
+        max_length = described["max_length"]
+        if type(max_length) is not int:
+            raise TypeError("max_length is not an integer")
         schemas = _schemas(form)
     except (DataError, KeyError, TypeError, ValueError) as error:
         got = (str(error) or type(error).__name__).splitlines()[0]

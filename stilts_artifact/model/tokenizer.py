@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stilts_artifact.documents import parse_json, read_document
+from stilts_artifact.documents import library_errors, parse_json, read_document
 from stilts_artifact.errors import DataError, IntegrityError
 
 if TYPE_CHECKING:
@@ -35,9 +35,10 @@ def load_tokenizer(folder: Path, vocabulary: int) -> PreTrainedTokenizerFast:
     _check_form(path, vocabulary)
     # The class is named, so nothing in the folder can have another one imported; without the file
     # it would silently make a tokenizer of five ids (transformers 5.23).
-    tokenizer: PreTrainedTokenizerFast = XLMRobertaTokenizer.from_pretrained(
-        folder, local_files_only=True, model_max_length=MAX_TOKENS
-    )
+    with library_errors(IntegrityError, "not a tokenizer", str(folder), "XLM-R's tokenizer files"):
+        tokenizer: PreTrainedTokenizerFast = XLMRobertaTokenizer.from_pretrained(
+            folder, local_files_only=True, model_max_length=MAX_TOKENS
+        )
     wanted = {"<s>": BOS, "<pad>": PAD, "</s>": EOS, "<unk>": UNK, "<mask>": vocabulary - 1}
     found = {token: tokenizer.convert_tokens_to_ids(token) for token in wanted}
     if found != wanted or len(tokenizer) != vocabulary:
@@ -46,7 +47,7 @@ def load_tokenizer(folder: Path, vocabulary: int) -> PreTrainedTokenizerFast:
 
 
 def _check_form(path: Path, vocabulary: int) -> None:
-    """Refuse what the Rust library would only call an Exception."""
+    """Refuse what has another form, before the library makes something of it."""
     try:
         content: Any = parse_json(read_document(path), str(path))
         kind, pieces = content["model"]["type"], len(content["model"]["vocab"])

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stilts_artifact.documents import library_errors
 from stilts_artifact.errors import IntegrityError
 
 if TYPE_CHECKING:
@@ -34,17 +35,13 @@ def read_tensors(path: Path) -> State:
             file, or a tensor with NaN or infinity in it.
     """
     import torch
-    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     _refuse_other_formats(path)
-    try:
+    with library_errors(
+        IntegrityError, "not a sound safetensors file", str(path), expected="safetensors"
+    ):
         tensors = load_file(path)
-    except (SafetensorError, OSError, ValueError, OverflowError) as error:
-        got = (str(error) or type(error).__name__).splitlines()[0]
-        raise IntegrityError(
-            "not a sound safetensors file", where=str(path), got=got, expected="safetensors"
-        ) from error
     for name, tensor in tensors.items():
         if tensor.is_floating_point() and not torch.isfinite(tensor).all():
             bad = int((~torch.isfinite(tensor)).sum())

@@ -112,13 +112,26 @@ class ResultManifest:
             content = parse_json(read_document(path), str(path))
             if content["format"] != FORMAT:
                 raise ValueError
-            step = KeyedStep(**content["step"])
-            return cls(step, FileManifest.from_json(content["files"]), content["made"])
+            step, made = KeyedStep(**content["step"]), content["made"]
+            if not _is_typed(step) or not isinstance(made, dict):
+                raise TypeError
+            return cls(step, FileManifest.from_json(content["files"]), made)
         except (DataError, KeyError, TypeError, ValueError, AttributeError) as error:
             expected = f"a manifest of format {FORMAT}"
             raise IntegrityError(
                 "a result without a sound manifest", where=str(path), expected=expected
             ) from error
+
+
+def _is_typed(step: KeyedStep) -> bool:
+    """Whether a step that was read has the types that it is declared to have."""
+    texts = (step.kind, step.key, *step.inputs.values()) if isinstance(step.inputs, dict) else ()
+    return (
+        all(isinstance(text, str) for text in texts)
+        and bool(texts)
+        and type(step.version) is int
+        and isinstance(step.params, dict)
+    )
 
 
 class Store:

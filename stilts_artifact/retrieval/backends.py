@@ -169,7 +169,7 @@ def parse_memory(text: str) -> int:
         >>> parse_memory("1.5KiB")
         1536
     """
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]iB)", text.strip())
+    match = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*([KMGT]iB)", text.strip())
     size = int(float(match[1]) * _UNITS[match[2]]) if match else 0
     if size <= 0:
         raise ConfigError(

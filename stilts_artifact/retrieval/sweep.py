@@ -111,7 +111,8 @@ def parse_layers(text: str) -> tuple[int, ...]:
     """
     layers: set[int] = set()
     for item in text.split(","):
-        match = re.fullmatch(r"([0-9]+)(?:-([0-9]+))?", item.strip())
+        # No encoder has a thousand layers: a range of more would only fill the memory.
+        match = re.fullmatch(r"([0-9]{1,3})(?:-([0-9]{1,3}))?", item.strip())
         first, last = (int(match[1]), int(match[2] or match[1])) if match else (0, -1)
         if first > last:
             raise ConfigError(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from stilts_artifact.documents import library_errors
 from stilts_artifact.errors import DataError
 from stilts_artifact.files import write_file
 from stilts_artifact.retrieval.encode import SentenceEncoder
@@ -91,12 +92,9 @@ def read_embeddings(path: Path) -> Rows:
     Raises:
         DataError: no such file, or not a plain .npy matrix.
     """
-    try:
+    with library_errors(DataError, "not a .npy file of embeddings", str(path), "one matrix"):
         # Mapped, as matrices may exceed memory; no pickle, which would run code.
         rows = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        got = str(error).splitlines()[0]
-        raise DataError("not a .npy file of embeddings", where=str(path), got=got) from error
     if not isinstance(rows, np.ndarray):
         rows.close()
         raise DataError(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from stilts_artifact.documents import library_errors
 from stilts_artifact.errors import ConfigError, DataError, ResourceError
 
 Dtype = Literal["float32", "bfloat16", "float16"]
@@ -66,7 +67,9 @@ def load_transformer(
         ) from error
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # commands show their own
     revision = _hash_weights(folder)
-    try:
+    with library_errors(
+        DataError, "not an encoder that transformers can load", str(folder), "its files"
+    ):
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         # safetensors only: a pickled checkpoint can run code when it is opened.
         model, report = AutoModel.from_pretrained(
@@ -76,11 +79,6 @@ def load_transformer(
             dtype=getattr(torch, dtype),
             output_loading_info=True,
         )
-    except (OSError, ValueError, KeyError) as error:
-        got = str(error).splitlines()[0]
-        raise DataError(
-            "not an encoder that transformers can load", where=str(folder), got=got
-        ) from error
     _require_weights(report["missing_keys"], folder)
     # Resolved, so that `.` and links have a name.
     name = (folder.resolve().name, revision)

@@ -12,12 +12,14 @@ from hypothesis import strategies as st
 from stilts_artifact.documents import (
     MAX_BYTES,
     dump_json,
+    library_errors,
     parse_csv,
     parse_json,
     parse_yaml,
     read_document,
+    whole_number,
 )
-from stilts_artifact.errors import DataError
+from stilts_artifact.errors import DataError, IntegrityError
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(),
@@ -47,6 +49,8 @@ def test_dumped_json_parses_to_the_same_value(value: object) -> None:
         '{"\\uDFFF": 1}',
         "9" * 5000,
         f'[{{"a": -{"9" * 5000}}}]',
+        f"[{'9' * 400}]",
+        f'{{"a": -{"9" * 400}}}',
     ],
 )
 def test_json_that_is_not_strict_is_refused(text: str) -> None:
@@ -63,6 +67,10 @@ def test_json_that_is_not_strict_is_refused(text: str) -> None:
         (f'["{"9" * 5000}",\n\n {"9" * 5000}]', "not valid JSON"),
         ('{"a":\n\n }', "not valid JSON"),
         ("[\n\n" + "[" * 100_000, "nested too deeply"),
+        ("[\n\n" + "[" * 100 + "]" * 101, "nested too deeply"),
+        ('["\\ud83d\\ude00",\n\n "\\ud83d"]', "half a UTF-16 pair"),
+        ('[1,\n\n {"\\udfff": 1}]', "half a UTF-16 pair"),
+        (f"[1,\n\n {'9' * 400}]", "not finite"),
     ],
     ids=lambda text: text[:20],
 )
@@ -185,3 +193,57 @@ def test_csv_that_is_not_strict_is_refused(data: bytes, what: str, line: int) ->
     with pytest.raises(DataError, match=what) as caught:
         parse_csv(data, "f.csv", ["a"], ["b"])
     assert caught.value.where == f"f.csv:{line}"
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("0", 0),
+        ("42", 42),
+        ("9" * 18, 10**18 - 1),
+        *(
+            (text, None)
+            for text in (
+                "",
+                "007",
+                "-1",
+                "+1",
+                " 1",
+                "1\n",
+                "1_0",
+                "1.0",
+                "0x1",
+                "\u0664\u0662",
+                "\u00b2",
+                "9" * 19,
+                "9" * 5000,
+            )
+        ),
+    ],
+)
+def test_a_whole_number_is_only_what_str_writes(text: str, number: int | None) -> None:
+    assert whole_number(text) == number
+
+
+class PanicException(BaseException):
+    pass
+
+
+@pytest.mark.parametrize("raised", [Exception(), KeyError("a"), PanicException("b\nc")])
+def test_what_a_library_raises_about_a_file_is_an_error_of_ours(raised: BaseException) -> None:
+    with (
+        pytest.raises(IntegrityError, match="no model"),
+        library_errors(IntegrityError, "no model", "f"),
+    ):
+        raise raised
+
+
+@pytest.mark.parametrize("raised", [KeyboardInterrupt(), SystemExit(), MemoryError()])
+def test_what_is_not_about_the_file_passes(raised: BaseException) -> None:
+    with pytest.raises(type(raised)), library_errors(IntegrityError, "no model", "f"):
+        raise raised
+
+
+def test_errors_of_ours_keep_what_they_say() -> None:
+    with pytest.raises(DataError, match="own"), library_errors(IntegrityError, "no model", "f"):
+        raise DataError("own")

@@ -113,7 +113,11 @@ def test_stale_mini_pins_are_refused() -> None:
     [
         ("name\tsize\tsha256\n", 1),
         (HEADER + f"a\t1\t{ZEROS}\nb\t1\n", 3),
+        ("", 1),
         (HEADER + f"a\t-1\t{ZEROS}\n", 2),
+        (HEADER + f"a\t\u0661\t{ZEROS}\n", 2),
+        (HEADER + f"a\t{'9' * 5000}\t{ZEROS}\n", 2),
+        (HEADER + f"a\t1\t{ZEROS}\n\n\n", 3),
         (HEADER + f"a\t1\t{ZEROS[:-1]}g\n", 2),
         (HEADER + f"a\t1\t{ZEROS}\na\t2\t{ZEROS}\n", 3),
     ],

@@ -257,10 +257,11 @@ def test_a_list_of_labels_that_was_deleted_is_missed(small: SmallSet) -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["0" * 64, "x\ttable2/a", "0" * 63 + "\ttable2/a", "0" * 64 + "\ttable1/a"]
+    "line",
+    [b"0" * 64, b"x\ttable2/a", b"0" * 63 + b"\ttable2/a", b"0" * 64 + b"\ttable1/a", b"\xff"],
 )
-def test_a_malformed_list_of_labels_is_refused(small: SmallSet, line: str) -> None:
-    (small.expected / "mini" / "labels.tsv").write_text(line + "\n")
+def test_a_malformed_list_of_labels_is_refused(small: SmallSet, line: bytes) -> None:
+    (small.expected / "mini" / "labels.tsv").write_bytes(line + b"\n")
     refresh_sums(small.expected)
     with pytest.raises(ArtifactError, match=r"labels\.tsv:1"):
         load_labels("mini")

@@ -20,7 +20,7 @@ from stilts_artifact.checking.results import (
     parse_results,
 )
 from stilts_artifact.domain.cells import Verdict
-from stilts_artifact.errors import ConfigError, IntegrityError
+from stilts_artifact.errors import ConfigError, DataError, IntegrityError
 
 ROW = {"row": "none", "title": "XLM-R", "group": "English", "details": {}}
 
@@ -206,3 +206,28 @@ def test_a_claim_that_the_file_leaves_out_is_a_disagreement(
     )
     (found,) = disagreements(stored, stored.model_copy(update={"claims": [lost]}))
     assert (found.key, found.judged) == ("mnli-gain", Verdict.NOT_REPRODUCED)
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"seeds": ["1"]}, "seeds"),
+        ({"seeds": [True]}, "seeds"),
+        ({"seeds": [1.0]}, "seeds"),
+        ({"stamp": 3}, "stamp"),
+        ({"environment": {"python": 3}}, "environment"),
+        ({"inputs": [{"source": "a", "bytes": "1", "sha256": "", "satisfied_by": ""}]}, "bytes"),
+        ({"files": [{"path": "a", "bytes": True, "sha256": ""}]}, "bytes"),
+    ],
+)
+def test_no_value_of_a_results_file_is_made_of_another_type(
+    document: dict[str, Any], tmp_path: Path, changes: dict[str, Any], named: str
+) -> None:
+    with pytest.raises(ConfigError, match="not a results file") as caught:
+        load(document | changes, tmp_path)
+    assert named in str(caught.value.where)
+
+
+def test_a_number_beyond_all_floats_is_refused(document: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="not finite"):
+        load(document | {"seeds": [10**400]}, tmp_path)

@@ -30,7 +30,7 @@ PLAIN = Signature(**REQUIRED)
 texts = st.text(
     st.one_of(st.sampled_from("|:+%2B ,=\n\t"), st.characters(exclude_categories=())), min_size=1
 )
-numbers = st.integers(-(10**6), 10**6)
+numbers = st.integers(0, 10**6)
 values = {
     "languages": st.lists(texts, min_size=1, unique=True).map(tuple),
     "seeds": st.lists(numbers, min_size=1, unique=True).map(tuple),
@@ -118,6 +118,12 @@ def test_enumerations_are_written_as_their_values() -> None:
         ("udpos|split:test|lang:en++de|metric:f1|scale:mini|v:1", "languages"),
         ("udpos|split:test|lang:en+en|metric:f1|scale:mini|v:1", "languages"),
         ("udpos|split:%ff|lang:en|metric:f1|scale:mini|v:1", "split"),
+        # Not what str() writes: two texts would be one signature.
+        ("udpos|split:test|lang:en|layer:014|metric:f1|scale:mini|v:1", "layer"),
+        ("udpos|split:test|lang:en|layer:-1|metric:f1|scale:mini|v:1", "layer"),
+        ("udpos|split:test|lang:en|metric:f1|seed:1_0|scale:mini|v:1", "seeds"),
+        ("udpos|split:test|lang:en|metric:f1|seed:\u0661|scale:mini|v:1", "seeds"),
+        (f"udpos|split:test|lang:en|metric:f1|seed:{'9' * 5000}|scale:mini|v:1", "seeds"),
     ],
 )
 def test_malformed_text_is_refused(text: str, message: str) -> None:

@@ -203,6 +203,10 @@ def test_half_precision_on_disk_becomes_single_in_memory(copy: Path) -> None:
         ("num_attention_heads", 5, "num_attention_heads"),
         ("pad_token_id", 0, "pad"),
         ("vocab_size", None, "vocab_size"),
+        ("hidden_act", 3, "XLM-R's own"),
+        ("hidden_act", "no such function", "XLM-R's own"),
+        ("id2label", {"x": "y"}, "XLM-R's own"),
+        ("hidden_dropout_prob", "a lot", "XLM-R's own"),
     ],
 )
 def test_a_config_of_something_else_is_refused(
@@ -237,6 +241,25 @@ def test_a_tokenizer_of_another_model_is_refused(copy: Path) -> None:
         with pytest.raises(IntegrityError, match="does not fit the encoder") as caught:
             load_encoder(copy)
         assert message in str(caught.value.got)
+
+
+@pytest.mark.parametrize(
+    ("name", "field", "value"),
+    [
+        ("tokenizer.json", "post_processor", {"type": "no such"}),
+        ("tokenizer.json", "normalizer", {"type": "Precompiled", "precompiled_charsmap": "?"}),
+        ("tokenizer.json", "added_tokens", [{"id": -1}]),
+        ("tokenizer_config.json", "sep_token", 3),
+    ],
+)
+def test_whatever_the_tokenizers_raise_is_about_the_file(
+    copy: Path, name: str, field: str, value: object
+) -> None:
+    path = copy / name
+    path.write_text(json.dumps(json.loads(path.read_text()) | {field: value}))
+    write_manifest(copy)
+    with pytest.raises(IntegrityError, match="not a tokenizer"):
+        load_encoder(copy)
 
 
 def test_no_folder_is_missing_data(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -166,6 +167,28 @@ def test_a_file_is_hashed_once_in_a_process(store: Store, monkeypatch: pytest.Mo
 def test_reading_what_is_not_there(store: Store) -> None:
     with pytest.raises(IntegrityError, match="without a sound manifest"):
         store.read(keyed().address)
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        {"params": True},
+        {"inputs": []},
+        {"inputs": {"data": 1}},
+        {"kind": None},
+        {"version": "1"},
+        {"more": 1},
+    ],
+)
+def test_a_manifest_whose_step_has_other_types_is_not_sound(
+    store: Store, step: dict[str, object]
+) -> None:
+    made = keyed()
+    path = publish(store, made, {"text": "abc"}) / "manifest.json"
+    document = json.loads(path.read_text())
+    path.write_text(json.dumps(document | {"step": document["step"] | step}))
+    with pytest.raises(IntegrityError, match="without a sound manifest"):
+        store.manifest(made.address)
 
 
 def test_second_writer_of_equal_bytes_changes_nothing(store: Store) -> None:

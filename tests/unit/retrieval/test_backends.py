@@ -84,7 +84,10 @@ def test_memory_sizes(text: str, size: int) -> None:
     assert parse_memory(text) == size
 
 
-@pytest.mark.parametrize("text", ["", "4", "4GB", "-1GiB", "0GiB", "GiB", "4 gib", "1e3GiB"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "4", "4GB", "-1GiB", "0GiB", "GiB", "4 gib", "1e3GiB", "\u0664GiB", "9" * 5000 + "GiB"],
+)
 def test_what_is_no_memory_size_is_refused(text: str) -> None:
     with pytest.raises(ConfigError, match="memory size"):
         parse_memory(text)

@@ -269,7 +269,11 @@ def test_unusable_embeddings_are_refused(tmp_path: Path) -> None:
     (tmp_path / "empty.npy").write_bytes(b"")
     (tmp_path / "text.npy").write_bytes(b"hello")
     np.save(tmp_path / "objects.npy", np.array([{}], dtype=object))
-    for name in ("zipped", "empty", "text", "objects", "absent"):
+    (tmp_path / "cut-zip.npy").write_bytes((tmp_path / "zipped.npy").read_bytes()[:40])
+    np.save(tmp_path / "header.npy", np.ones(3))
+    header = (tmp_path / "header.npy").read_bytes().replace(b"'fortran_order'", b"'fortran_order(")
+    (tmp_path / "header.npy").write_bytes(header)
+    for name in ("zipped", "empty", "text", "objects", "absent", "cut-zip", "header"):
         with pytest.raises(DataError, match=r"not a \.npy file"):
             read_embeddings(tmp_path / f"{name}.npy")
 
@@ -336,7 +340,7 @@ def test_a_sweep_equals_single_runs(tiny_xlmr: Path, tmp_path: Path) -> None:
 def test_layers_and_poolings_of_options() -> None:
     assert parse_layers("1-3,2,7") == (1, 2, 3, 7)
     assert parse_poolings("cls, mean") == ("mean", "cls")
-    for wrong in ("", "a", "3-1", "1-", "-1", "1..3", "²"):
+    for wrong in ("", "a", "3-1", "1-", "-1", "1..3", "²", "9" * 5000, "1-999999999"):
         with pytest.raises(ConfigError):
             parse_layers(wrong)
     with pytest.raises(ConfigError):
