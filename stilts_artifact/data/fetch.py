@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from urllib.parse import quote, urlsplit
 
 from stilts_artifact.data.download import Downloader, without_password
+from stilts_artifact.data.folders import DataFolderError
 from stilts_artifact.data.library import Library
 from stilts_artifact.data.progress import Progress, Silent
 from stilts_artifact.domain.tasks import Benchmark, Source
@@ -103,7 +104,7 @@ def fetch(
 
     Raises:
         ConfigError: a mirror that is not an http or https URL.
-        DataError: a data folder that cannot be searched.
+        DataFolderError: a data folder that cannot be searched.
     """
     for mirror in mirrors:
         if not _is_base(mirror):
@@ -118,11 +119,12 @@ def fetch(
     report = FetchReport()
     downloads = closing(Downloader(library.store, progress=progress))
     with downloads as downloader, library.shown(progress):
-        library.folders.search()  # Once, and not as the failure of each source.
         fetcher = _Fetcher(library, openers or {}, mirrors, offline, progress, downloader)
         for source in sources:
             try:
                 how = fetcher.obtain(source)
+            except DataFolderError:
+                raise  # It would be the failure of each source, after as many searches.
             except ArtifactError as error:
                 report.failures.append(error)
                 continue

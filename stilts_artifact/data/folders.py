@@ -40,6 +40,10 @@ _MEMBER = re.compile(rb"\x1f\x8b\x08[\x00-\x1f].{4}[\x00\x02\x04][\x00-\x0d\xff]
 _MADE_UP = "the kernel makes it up"
 
 
+class DataFolderError(DataError):
+    """A data folder that cannot be searched; it says so for every file, and need not be asked."""
+
+
 @dataclass(frozen=True, slots=True)
 class Brought:
     """A file with the wanted content; ``packed`` if that content is what gunzip makes of it."""
@@ -106,14 +110,6 @@ class DataFolders:
         self._unreadable: dict[Path, str] = {}
         self._unreadable_count = 0
         self._sums: dict[tuple[Path, int | None], tuple[_Identity, FileSum | None]] = {}
-
-    def search(self) -> None:
-        """Go through the folders now, which is done once.
-
-        Raises:
-            DataError: one is no folder that can be searched, or has too much in it.
-        """
-        _ = self._index
 
     def find(self, size: int, sha256: str) -> Brought | None:
         """The first file with this content, as it is or gzipped."""
@@ -282,7 +278,7 @@ class _Search:
         """Files with their sizes, those of a folder before those of the folders in it.
 
         Raises:
-            DataError: ``top`` is no folder that can be searched, or has too much in it.
+            DataFolderError: ``top`` is no folder that can be searched, or has too much in it.
         """
         _check_top(top, self._made_up)
         # Not by recursion: folders may lie in each other more deeply than Python's calls may.
@@ -335,7 +331,7 @@ class _Search:
                     self._progress.start(str(top), 0, "searching")
                     self._progress.finish()
                 if self._count > MAX_ENTRIES:
-                    raise DataError(
+                    raise DataFolderError(
                         "too much to search in the data folders",
                         where=str(top),
                         got=f"more than {MAX_ENTRIES:,} files and folders",
@@ -353,9 +349,11 @@ def _check_top(folder: Path, made_up: Collection[int]) -> None:
     except OSError as error:
         missing = isinstance(error, FileNotFoundError)
         what = "data folder does not exist" if missing else "data folder cannot be read"
-        raise DataError(what, where=str(folder), got=error.strerror, fix=fix) from error
+        raise DataFolderError(what, where=str(folder), got=error.strerror, fix=fix) from error
     if found.st_dev in made_up:
-        raise DataError("data folder cannot be read", where=str(folder), got=_MADE_UP, fix=fix)
+        raise DataFolderError(
+            "data folder cannot be read", where=str(folder), got=_MADE_UP, fix=fix
+        )
 
 
 def _kernel_devices() -> set[int]:
