@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import random
 import ssl
 import subprocess
 from collections.abc import Iterator
@@ -137,6 +139,30 @@ def test_416_while_resuming_restarts_cleanly(server: FaultServer, store: FileSto
     source = serve(server, faults.cut(DATA, HALF), faults.status(416), faults.whole(DATA))
     download(source, store)
     assert_published(store, source)
+
+
+def test_random_answers_raise_nothing_but_our_errors(server: FaultServer, store: FileStore) -> None:
+    """Damaged status lines, headers, chunk lines, trailers and redirects."""
+    chance, body = random.Random(13), DATA[:200]
+    source = pinned(body, f"{server.url}/corpus.tsv")
+    redirect = b"HTTP/1.1 302 Found\r\nLocation: %s/corpus.tsv\r\nSet-Cookie: a=b\r\n\r\n"
+    answers = [
+        OK + b"Content-Length: 200\r\nContent-Type: text/html\r\n\r\n" + body,
+        CHUNKED + b"64;x=y\r\n%s\r\n64\r\n%s\r\n0\r\nX: y\r\n\r\n" % (body[:100], body[100:]),
+        b"HTTP/1.1 206 x\r\nContent-Range: bytes 0-199/200\r\n\r\n" + body,
+        redirect % server.url.encode(),
+    ]
+    for _ in range(200):
+        answer = bytearray(chance.choice(answers))
+        head = answer.index(b"\r\n\r\n") + 8
+        for _ in range(chance.randint(1, 4)):
+            at = chance.randrange(head)
+            answer[at : at + chance.choice([1, 1, 4])] = chance.randbytes(chance.choice([1, 4, 0]))
+        server.answers["/corpus.tsv"] = faults.raw(bytes(answer))
+        with contextlib.suppress(ArtifactError):
+            Downloader(store, Patience(2.0, 2.0, ())).download(source, source.urls)
+            assert store.path(source).read_bytes() == body
+            store.path(source).unlink()
 
 
 def test_many_attempts_are_counted_and_not_all_listed(
