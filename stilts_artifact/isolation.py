@@ -142,7 +142,19 @@ def _start(order: Mapping[str, object], arguments: list[str]) -> None:
 
 
 def _call(target: str) -> None:
-    pkgutil.resolve_name(target)()
+    """Call a function; when it leaves the process, no thread of its libraries holds up the end."""
+    try:
+        pkgutil.resolve_name(target)()
+    except SystemExit as end:
+        if end.code is not None and not isinstance(end.code, int):
+            raise
+        try:
+            sys.stdout.flush()
+            sys.stderr.flush()
+        # Closed, or its disk is full: Python itself knows what then to do.
+        except (AttributeError, OSError, ValueError):
+            raise end from None
+        os._exit(end.code or 0)
 
 
 if __name__ == "__main__":

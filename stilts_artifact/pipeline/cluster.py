@@ -12,10 +12,9 @@ import logging
 import os
 import socket
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from stilts_artifact.errors import ConfigError, ResourceError
 from stilts_artifact.files import LockedFolder, disk_errors
@@ -27,20 +26,21 @@ if TYPE_CHECKING:
 
 # A worker that trains the mini encoder holds about 1 GiB, most of it libraries.
 _WORKER_BYTES = 3 << 29
-# So long as a process lives, it is waited for: it may be stopped, or the machine crowded. One that
-# has died is known by its socket, or its pipe.
-_PATIENCE = "8h"
 _SETTINGS: dict[str, Any] = {
     "distributed.admin.system-monitor.gil.enabled": False,
-    "distributed.comm.timeouts": {"connect": _PATIENCE, "tcp": _PATIENCE},
     "distributed.diagnostics.nvml": False,
     "distributed.scheduler.worker-ttl": None,
     "distributed.scheduler.http.routes": [],
     "distributed.worker.http.routes": [],
     "distributed.worker.profile.enabled": False,
 }
-# A scheduler that accepts a connection and says nothing for so long is none.
+# In one process all parts of a cluster live or none, however long that was stopped, or had to wait
+# for a crowded machine.
+_IN_ONE_PROCESS = {"distributed.comm.timeouts.connect": "1000d"}
+# Something that accepts a connection and says nothing for so long is no scheduler.
 _ANSWER_SECONDS = 120
+# All is done and every process dead by then; what is left are threads, which end with this process.
+_CLOSE_SECONDS = 10
 # All that is taken from Dask's own files and variables: how to reach a cluster that asks for TLS.
 _FOREIGN = ("distributed.comm.require-encryption", "distributed.comm.tls")
 
@@ -65,14 +65,15 @@ def local_client(folder: Path, workers: int | None, device: Device) -> Iterator[
         with disk_errors(folder, instead="another --store"):
             scratch = LockedFolder.take(folder, "dask")
         stack.callback(scratch.remove)
-        stack.enter_context(_configured({}))
+        stack.enter_context(_configured(_IN_ONE_PROCESS))
         stack.enter_context(quiet())
-        cluster = stack.enter_context(_cluster_of_threads(scratch.path, count, bool(gpus)))
+        cluster = _cluster_of_threads(scratch.path, count, bool(gpus))
+        stack.callback(_close, cluster)
         from distributed import Client
 
         # Not the default: Dask code of the caller's own must not run here.
         client = Client(cluster, set_as_default=False)  # type: ignore[no-untyped-call]
-        stack.enter_context(client)
+        stack.callback(_close, client)
         for index, worker in cluster.workers.items():
             # A scale that is made for the CPU computes there, whatever else the machine has. More
             # workers than GPUs share them in turn.
@@ -80,6 +81,12 @@ def local_client(folder: Path, workers: int | None, device: Device) -> Iterator[
             own_process(worker.id, {"CUDA_VISIBLE_DEVICES": gpu})
             stack.callback(forget_process, worker.id)
         yield client
+
+
+def _close(part: Any) -> None:
+    """Close a client or a cluster; what does not close in order is left behind."""
+    with suppress(TimeoutError):
+        part.close(timeout=_CLOSE_SECONDS)
 
 
 def _cluster_of_threads(scratch: Path, count: int, gpu: bool) -> Any:
@@ -129,15 +136,19 @@ def remote_client(address: str) -> Iterator[Client]:
                 expected="the address of a running scheduler, such as tcp://login-node:8786",
                 fix="start one with `dask scheduler`, or leave --scheduler out to use this machine",
             ) from error
-        with client:
+        try:
             yield client
+        finally:
+            _close(client)
 
 
 def _require_listener(address: str) -> None:
     """Raise OSError at once where nothing listens: Dask itself would go on trying."""
-    parts = urlsplit(address)
-    if parts.scheme in ("tcp", "tls") and parts.hostname and parts.port:
-        socket.create_connection((parts.hostname, parts.port), _ANSWER_SECONDS).close()
+    from distributed.comm.addressing import parse_address, parse_host_port
+
+    scheme, place = parse_address(address)
+    if scheme in ("tcp", "tls"):
+        socket.create_connection(parse_host_port(place), _ANSWER_SECONDS).close()
 
 
 def _import_dask() -> None:

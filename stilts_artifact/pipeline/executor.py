@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from distributed import Client
 
 _TICK_SECONDS = 0.5
-_RESULT_SECONDS = 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,8 +206,8 @@ class _Run:
         from distributed.client import FutureCancelledError
 
         try:
-            # The step has ended: what can still take time is to fetch what it returned.
-            outcome: Outcome = future.result(timeout=_RESULT_SECONDS)
+            # It has ended; a worker that dies with what it returned has Dask run it again.
+            outcome: Outcome = future.result()
         except KilledWorker as error:
             # Another machine's: what its system killed there, nobody says here.
             return Failure(step, lost_workers(step.label, error.allowed_failures + 1, 0))

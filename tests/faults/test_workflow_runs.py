@@ -20,7 +20,7 @@ from stilts_artifact.pipeline.job import Context
 from stilts_artifact.pipeline.progress import Snapshot
 from stilts_artifact.pipeline.step import Graph, Step
 from tests.faults.workflow_child import wide
-from tests.faults.workflow_helpers import diamond, results, text, wait_until
+from tests.faults.workflow_helpers import diamond, living, results, text, wait_until
 from tests.faults.workflow_kinds import KINDS
 
 pytestmark = pytest.mark.slow
@@ -47,14 +47,6 @@ def start(root: Path, counts: Path, graph: str, workers: str = "1") -> subproces
         # A shell's background jobs ignore Ctrl-C, and so would their children.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
-
-
-def living(session: int) -> list[str]:
-    """Processes of a session, zombies left out."""
-    found = subprocess.run(
-        ["ps", "-s", str(session), "-o", "stat=,args="], capture_output=True, text=True, check=False
-    )
-    return [line for line in found.stdout.splitlines() if not line.startswith("Z")]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=["ctrl-c", "kill -9"])

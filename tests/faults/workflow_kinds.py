@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import signal
 import sys
@@ -28,6 +29,22 @@ def process(job: Job) -> None:
     (job.out / "text").write_text(
         f"{os.getpid()} {threads} {os.environ.get('CUDA_VISIBLE_DEVICES') or '-'}"
     )
+
+
+def surroundings(job: Job) -> None:
+    """Write down what this process sees, and a sum by the numpy that it finds."""
+    import numpy as np
+
+    seen = {
+        "environment": dict(os.environ),
+        "path": sys.path,
+        "optimize": sys.flags.optimize,
+        "hash": hash("stilts"),
+        "utf8": sys.flags.utf8_mode,
+        "numpy": np.__version__,
+        "sum": float(np.linspace(0, 1, 1000, dtype=np.float32).sum()),
+    }
+    (job.out / "text").write_text(json.dumps(seen))
 
 
 def refuse(job: Job) -> None:
@@ -114,6 +131,7 @@ KINDS = {
         "join",
         "process",
         "refuse",
+        "surroundings",
         "crash",
         "leave",
         "empty",
