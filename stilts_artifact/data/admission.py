@@ -13,6 +13,9 @@ MAX_DIRECTORY = 1 << 24  # bytes; a zip's list of so many members with names of 
 MAX_EXTENDED = 1 << 20  # bytes of a tar's header about the next one; a name takes a few hundred
 MAX_NAME = 1024  # characters; the longest path that common file systems take is 4096 bytes
 MAX_MEMBER_BYTES = 1 << 30  # twice the largest member that is read, SNLI's training jsonl
+MAX_STREAM_BYTES = (
+    1 << 35
+)  # of a whole archive, each byte of which may have to come out to reach a member
 MAX_RATIO = 200  # bytes out for each byte in; text gives 3 to 15, a bomb 1000 and more
 RATIO_FLOOR = (
     1 << 20
@@ -128,7 +131,7 @@ class Bounded:
 
 def stream_limit(compressed: int) -> int:
     """Bytes that a whole stream of ``compressed`` bytes may give."""
-    return max(RATIO_FLOOR, MAX_RATIO * compressed)
+    return min(MAX_STREAM_BYTES, max(RATIO_FLOOR, MAX_RATIO * compressed))
 
 
 def member_limit(compressed: int) -> int:

@@ -26,7 +26,7 @@ from stilts_artifact.errors import DataError, IntegrityError
 from stilts_artifact.files import FileSum, open_regular
 
 MAX_ENTRIES = 2_000_000  # files and folders; a person who has more below one folder has a narrower
-MAX_BY_NAME = 4 << 30  # bytes of a file without a public size; the largest, PAN-X, has 2.2 GB
+MAX_BY_NAME = 4 << 30  # bytes of a file without a public size: archives of text, as all others are
 MAX_LOOKED_THROUGH = 32 << 30  # bytes of gzip files, searched for such as have several members
 
 _MANY = 100_000  # entries after which a search is shown
@@ -145,7 +145,9 @@ class DataFolders:
                 actual = path.stat().st_size
                 asked = size in (None, actual)
                 sums = self._sums_of(path, size or MAX_BY_NAME) if asked else None
-                found.append(f"{path}: {sums or f'{actual:,} bytes, not hashed'}")
+                large = size is None and actual > MAX_BY_NAME
+                why = f"at most {MAX_BY_NAME:,} are read" if large else "not hashed"
+                found.append(f"{path}: {sums or f'{actual:,} bytes, {why}'}")
         return found + self.unreadable()
 
     def unreadable(self) -> list[str]:

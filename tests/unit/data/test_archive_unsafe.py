@@ -252,6 +252,16 @@ def test_too_many_members(put: Put, monkeypatch: pytest.MonkeyPatch) -> None:
         )
 
 
+def test_an_archive_over_the_limit(put: Put, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever its ratio: a whole stream has to be read to reach its last member."""
+    monkeypatch.setattr(admission, "MAX_STREAM_BYTES", 20_000)
+    for kind in KINDS:
+        path = put(packed(kind, {"a": b"a" * 3_000, "b": b"b" * 3_000}))
+        assert len(read_members(path, ["*"])) == 2
+        path = put(packed(kind, {name: name.encode() * 6_000 for name in "abcd"}))
+        refused(lambda path=path: read_members(path, ["*"]), "too many bytes", error=IntegrityError)
+
+
 def test_a_member_over_the_limit(put: Put, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(admission, "MAX_MEMBER_BYTES", 1000)
     monkeypatch.setattr(archive, "MAX_MEMBER_BYTES", 1000)
