@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -100,6 +101,9 @@ def _report(session: Session, outcome: Outcome, as_json: bool) -> ExitCode:
         stream.write(f"error: {error}\n")
     path = results_path(session.results, results.experiment, results.scale)
     stream.write(f"results: {path}\n")
+    for only in results.asked[:-1]:
+        kept = shlex.join(word for pattern in only for word in ("--only", pattern))
+        stream.write(f"kept from an earlier run: {kept or 'everything else'}\n")
     what, verdict = results.defined.title, results.verdict
     if session.only:
         stream.write(f"the whole of {what}: {verdict}\n")
