@@ -33,12 +33,14 @@ from stilts_artifact.benchmark.experiments import NONE, experiment_named, rows
 from stilts_artifact.checking.results import (
     CellRecord,
     FileRecord,
+    InputRecord,
     Results,
-    RowRecord,
     dump_results,
     results_path,
+    row_records,
 )
 from stilts_artifact.checking.sums import expected_root
+from stilts_artifact.config.load import load_scale
 from stilts_artifact.domain.cells import CellKey, Verdict
 from stilts_artifact.domain.signature import Signature
 from stilts_artifact.domain.tasks import Benchmark, Split, Task, TaskForm
@@ -180,23 +182,38 @@ def make_run(
     folder = results / f"{experiment}.mini"
     names = [row.name for row in rows(benchmark)] if row_names is None else list(row_names)
     make_files(folder, benchmark, experiment, names, seeds, sizes)
-    values = table_values(folder, benchmark, experiment_named(experiment), names, seeds)
+    defined = experiment_named(experiment)
+    values = table_values(folder, benchmark, defined, names, seeds)
+    choices = dict.fromkeys((task.name for task in defined.targets(benchmark)), "mnli")
     made = Results(
         experiment=experiment,
         scale="mini",
         scale_reason="made up",
-        stamp="mini: made up",
+        stamp=load_scale("mini").stamp,
         verdict=Verdict.INCONCLUSIVE,
-        rows=[RowRecord(row=name, title=name, group="English") for name in names],
+        rows=row_records(defined, benchmark, names, choices),
         cells=[cell_of(benchmark, experiment, key, value, seeds) for key, value in values.items()],
         claims=[],
         seeds=list(seeds),
-        inputs=[],
+        inputs=input_records(benchmark),
         files=file_records(results, folder),
         environment={"python": "any"},
     )
     results_path(results, experiment, "mini").write_bytes(dump_results(made))
     return made
+
+
+def input_records(benchmark: Benchmark) -> list[InputRecord]:
+    """Every source of a benchmark as a verified input."""
+    return [
+        InputRecord(
+            source=source.name,
+            bytes=source.bytes or 0,
+            sha256=source.sha256 or "",
+            satisfied_by="store",
+        )
+        for source in benchmark.sources.values()
+    ]
 
 
 def cell_of(

@@ -25,11 +25,12 @@ from stilts_artifact.data.library import Library
 from stilts_artifact.data.store import FileStore
 from stilts_artifact.domain.tasks import Split
 from stilts_artifact.forms import SEARCH
+from stilts_artifact.forms.labels import write_labels
 from stilts_artifact.metrics.score import score_folders
 from stilts_artifact.miniworld import serve
 from stilts_artifact.model.loading import load_encoder
 from stilts_artifact.pipeline.tasks.predict import predict
-from stilts_artifact.pipeline.tasks.prepare import Preparation, labels, prepare
+from stilts_artifact.pipeline.tasks.prepare import Preparation, prepare
 from stilts_artifact.pipeline.tasks.train import target
 from stilts_artifact.pretraining.card import record_quality
 from stilts_artifact.retrieval.encode import View
@@ -123,14 +124,8 @@ def measure_tuned(name: str, encoder: Path, library: Library, folder: Path) -> P
         dtype=SCALE.dtype,
         out=folder / "predictions",
     )
-    labels(
-        task=task,
-        split=Split.TEST,
-        languages=task.languages,
-        rows=None,
-        library=library,
-        out=folder / "labels",
-    )
+    for language in task.languages:
+        write_labels(task, Split.TEST, language, None, library, folder / "labels")
     scores = score_folders(folder / "predictions", folder / "labels", benchmark=WORLD)
     metric = TUNED[name][1]
     return {code: metrics[metric].value for code, metrics in scores.tasks[name].languages.items()}

@@ -9,7 +9,9 @@ from pathlib import Path
 from stilts_artifact import __version__
 from stilts_artifact.benchmark import load_benchmark
 from stilts_artifact.checking.expected import expected_path
-from stilts_artifact.checking.recompute import LABELS, load_labels, verify_scores
+from stilts_artifact.checking.foundation import unfounded
+from stilts_artifact.checking.labels import Pins, dump_pins, labels_path, read_pins, rows_text
+from stilts_artifact.checking.recompute import verify_scores
 from stilts_artifact.checking.results import (
     CellRecord,
     Results,
@@ -24,6 +26,7 @@ from stilts_artifact.domain.cells import CellKey
 from stilts_artifact.errors import ConfigError, DataError
 from stilts_artifact.files import write_file
 from stilts_artifact.forms import form_of
+from stilts_artifact.forms.labels import evaluated_rows
 from stilts_artifact.metrics.tables import Column, table_columns
 
 LANGUAGE = 2.5
@@ -58,8 +61,8 @@ def record_baseline(path: Path, scale: Scale) -> tuple[Path, int]:
     write_file(written[0], baseline_yaml(measured, scale.benchmark))
     # Labels go with the cells: scores of other labels would be other scores.
     if measured.files:
-        written.append(written[0].with_name(LABELS))
-        write_file(written[1], recorded_labels(measured, load_labels(scale.expected)))
+        written.append(labels_path(scale.benchmark))
+        write_file(written[1], recorded_labels(measured, read_pins(written[1])))
     refresh_sums(expected_root(), written)
     return written[0], len(measured.cells)
 
@@ -68,7 +71,8 @@ def load_measured(path: Path) -> Results:
     """A results file that is fit to be recorded: scores are what their own predictions give.
 
     Raises:
-        DataError: a cell was not measured, so that there is nothing to hold later runs against.
+        DataError: a cell was not measured, or rests on sources that were not verified, so that
+            there is nothing to hold later runs against.
         IntegrityError: a cell or a file is not what the predictions give or the file lists.
         ConfigError: the file is malformed, or a signature is of another cell.
     """
@@ -82,10 +86,12 @@ def load_measured(path: Path) -> Results:
                 got=cell.reason,
                 fix="complete the run before it is recorded",
             )
+    benchmark = load_benchmark(load_scale(results.scale).benchmark)
+    # Its own labels are as good as recorded: this run may be the one that changes them.
+    for key, fault in unfounded(results, benchmark, _own_labels(results)).items():
+        raise DataError("a cell without verified inputs", where=f"{path}: {key}", got=fault)
     if results.defined.is_counted:
         return results
-    # Without the recorded labels: this run may be the one that changes them.
-    benchmark = load_benchmark(load_scale(results.scale).benchmark)
     found = verify_scores(results, path, predictions_folder(path, data), benchmark)
     left_out = sorted(map(str, found.values.keys() - {cell.key for cell in results.cells}))
     if left_out:
@@ -126,17 +132,24 @@ def baseline_yaml(results: Results, benchmark: str) -> bytes:
     return ("\n".join([*comments, "{", *fields, ' "cells": [', cells, " ]", "}"]) + "\n").encode()
 
 
-def recorded_labels(results: Results, before: Mapping[str, str]) -> bytes:
-    """The list with the label files of a run; those of other experiments stay as they were."""
-    own = f"{results.experiment}/"
+def recorded_labels(results: Results, before: Pins) -> bytes:
+    """The list of a benchmark's labels with the label files of a run; all others stay."""
+    scale, found = load_scale(results.scale), _own_labels(results)
+    tasks = load_benchmark(scale.benchmark).tasks
+    rows = {path: evaluated_rows(tasks[path.partition("/")[0]], scale) for path in found}
+    return dump_pins(
+        {**before, **{(rows_text(rows[path]), path): sha256 for path, sha256 in found.items()}}
+    )
+
+
+def _own_labels(results: Results) -> dict[str, str]:
+    """Hashes of the label files that a run brings, by their names below its folder of labels."""
     prefix = f"{results.run_name}/labels/"
-    pins = {path: sha256 for path, sha256 in before.items() if not path.startswith(own)}
-    pins |= {
-        own + record.path.removeprefix(prefix): record.sha256
+    return {
+        record.path.removeprefix(prefix): record.sha256
         for record in results.files
         if record.path.startswith(prefix)
     }
-    return "".join(f"{pins[path]}\t{path}\n" for path in sorted(pins)).encode()
 
 
 def column_tolerance(column: Column) -> float:

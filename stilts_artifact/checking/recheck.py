@@ -11,8 +11,10 @@ from typing import Any
 from stilts_artifact.benchmark import load_benchmark
 from stilts_artifact.checking.claims import claims_path, decisive, judge_claims, load_claims
 from stilts_artifact.checking.expected import ExpectedTable, expected_cells, load_expected
+from stilts_artifact.checking.foundation import unfounded, weaken_cells, weaken_claims
 from stilts_artifact.checking.judge import joint_verdict, judge_table
-from stilts_artifact.checking.recompute import Recomputation, difference, load_labels, recompute
+from stilts_artifact.checking.labels import load_labels
+from stilts_artifact.checking.recompute import Recomputation, difference, recompute
 from stilts_artifact.checking.results import (
     CellRecord,
     ClaimRecord,
@@ -29,7 +31,9 @@ from stilts_artifact.documents import read_document
 from stilts_artifact.domain.cells import CellKey, Measurement, Verdict
 from stilts_artifact.domain.tasks import Benchmark
 from stilts_artifact.errors import ConfigError, DataError, IntegrityError
-from stilts_artifact.files import hash_bytes
+from stilts_artifact.files import describe_sums, hash_bytes
+
+_NOTHING: Mapping[CellKey, str] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,24 +116,32 @@ def _recheck(path: Path, data: bytes, folder: Path, expected_file: Path | None) 
     _refuse_other_world(stored, scale.benchmark, expected, path)
     for used in stored.inputs:
         _check_pin(used, benchmark, path, stored.defined.command)
-    notes = tuple(otherwise)
+    pins = load_labels(scale)
+    faults = unfounded(stored, benchmark, pins)
     if stored.defined.is_counted:
-        judged = judge_table((cell.measurement() for cell in stored.cells), expected)
+        measured = judge_table((cell.measurement() for cell in stored.cells), expected)
+        judged = weaken_cells(measured, faults)
     else:
-        found = recompute(stored, folder, benchmark, load_labels(scale.expected))
-        judged, notes = judge_recomputed(stored, found, expected), (*notes, *found.notes)
-    results = _with_verdicts(stored, judged)
+        found = recompute(stored, folder, benchmark, pins)
+        judged = judge_recomputed(stored, found, expected, faults)
+    results = _with_verdicts(stored, judged, faults)
     sha256 = hash_bytes(data).sha256
+    notes = (*otherwise, *_unpinned(stored, benchmark))
     return Recheck(path, sha256, folder, results, disagreements(stored, results), notes)
 
 
-def _with_verdicts(stored: Results, judged: list[CellRecord]) -> Results:
+def _with_verdicts(
+    stored: Results, judged: list[CellRecord], faults: Mapping[CellKey, str]
+) -> Results:
     """The results with cells as judged, their claims judged on these, and the verdict on both."""
     results = stored.model_copy(update={"cells": judged})
     claims = (
         []
         if stored.defined.is_counted
-        else judge_claims([results], load_claims(claims_path()).of_experiment(stored.experiment))
+        else weaken_claims(
+            judge_claims([results], load_claims(claims_path()).of_experiment(stored.experiment)),
+            faults,
+        )
     )
     verdict = joint_verdict((cell.verdict for cell in judged), decisive(claims, stored.scale))
     return results.model_copy(update={"claims": claims, "verdict": verdict})
@@ -156,11 +168,18 @@ def judge_all_claims(rechecks: Sequence[Recheck]) -> dict[str, list[ClaimRecord]
 
 
 def judge_recomputed(
-    stored: Results, found: Recomputation, expected: ExpectedTable
+    stored: Results,
+    found: Recomputation,
+    expected: ExpectedTable,
+    faults: Mapping[CellKey, str] = _NOTHING,
 ) -> list[CellRecord]:
     """Judge what the predictions give.
 
     A cell of which the file says something else is NOT_REPRODUCED.
+
+    Args:
+        faults: cells without foundation, as
+            :func:`stilts_artifact.checking.foundation.unfounded` has them.
 
     Raises:
         ConfigError: a cell stands in the file twice.
@@ -170,7 +189,7 @@ def judge_recomputed(
         for cell in stored.cells
         if (text := difference(cell, found.values[cell.key]))
     }
-    judged = judge_table(_measurements(stored, found), expected)
+    judged = weaken_cells(judge_table(_measurements(stored, found), expected), faults)
     return [_spoil(cell, altered, found.misfits) for cell in judged]
 
 
@@ -220,24 +239,36 @@ def _refuse_other_world(results: Results, name: str, expected: ExpectedTable, pa
 
 
 def _check_pin(used: InputRecord, benchmark: Benchmark, path: Path, command: str) -> None:
+    """Refuse an input that no source of the benchmark is."""
     name, _, inside = used.source.partition("!")
     source = benchmark.sources.get(name)
-    if source is None:
+    members = {member.path: member for member in source.members} if source is not None else {}
+    pinned = members.get(inside) if inside else source
+    if source is None or pinned is None:
         raise ConfigError(
             "unknown input", where=str(path), got=used.source, expected="a source of the benchmark"
         )
-    pin = (
-        {member.path: member.sha256 for member in source.members}.get(inside)
-        if inside
-        else source.sha256
-    )
     # Files that only the user can bring (CCGbank, Wikipedia texts) have no hash known beforehand.
-    unpinned = source.sha256 is None
-    if used.sha256 != pin and not unpinned:
+    if pinned.sha256 is None:
+        return
+    if (used.bytes, used.sha256) != (pinned.bytes, pinned.sha256):
         raise IntegrityError(
             "the results rest on a file that is not the pinned one",
             where=f"{path}: {used.source}",
-            got=used.sha256,
-            expected=pin,
+            got=describe_sums(used.bytes, used.sha256),
+            expected=describe_sums(pinned.bytes, pinned.sha256),
             fix=f"stilts-artifact reproduce {command} --results {path.parent}",
         )
+
+
+def _unpinned(results: Results, benchmark: Benchmark) -> list[str]:
+    """What the results rest on that nobody can verify."""
+    names = [
+        used.source
+        for used in results.inputs
+        if "!" not in used.source and benchmark.sources[used.source].sha256 is None
+    ]
+    if not names:
+        return []
+    which = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    return [f"unpinned: no public hash of {which} is known; these bytes were not verified"]

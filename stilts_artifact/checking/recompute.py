@@ -6,30 +6,26 @@ No number of the results file is believed: it is compared with what the predicti
 from __future__ import annotations
 
 import os
-import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from stilts_artifact.benchmark.experiments import EXPERIMENTS
+from stilts_artifact.benchmark.experiments import Experiment
 from stilts_artifact.checking.results import CellRecord, FileRecord, Results, read_signature
-from stilts_artifact.checking.sums import expected_root, is_recorded, read_protected
 from stilts_artifact.documents import read_document
 from stilts_artifact.domain.cells import CellKey
 from stilts_artifact.domain.signature import SHORT_KEYS, Signature, require_comparable
 from stilts_artifact.domain.tasks import Benchmark
-from stilts_artifact.errors import ConfigError, DataError, IntegrityError
+from stilts_artifact.errors import ConfigError, IntegrityError
 from stilts_artifact.files import hash_bytes
+from stilts_artifact.forms import form_of
 from stilts_artifact.metrics import METRIC_VERSION
 from stilts_artifact.metrics.tables import CellValue, Column, table_columns, table_values
 
 # In points. The same files give the same sums, but their order in a mean may change with the
 # version.
 _SAME = 1e-6
-
-LABELS = "labels.tsv"
-_LABEL = re.compile(r"(?P<sha256>[0-9a-f]{64})\t(?P<path>(?P<experiment>[a-z0-9-]+)/[^\t]+)")
 
 # Of an average over tasks and of what it averages: the encoder and how scores are defined. In the
 # rest tasks differ; seeds are held against the run's, cell by cell.
@@ -44,12 +40,10 @@ class Recomputation:
     Args:
         values: every cell of the file's rows.
         misfits: cells whose signature is not that of their place, and how.
-        notes: what could not be verified.
     """
 
     values: Mapping[CellKey, CellValue]
     misfits: Mapping[CellKey, str]
-    notes: tuple[str, ...]
 
 
 def recompute(
@@ -59,7 +53,8 @@ def recompute(
 
     Args:
         folder: of its predictions and labels.
-        pins: sha256 of the benchmark's label files, as :func:`load_labels` has them.
+        pins: sha256 of the benchmark's label files, as
+            :func:`stilts_artifact.checking.labels.load_labels` has them.
 
     Raises:
         IntegrityError: a file is missing, altered or surplus, or labels are not the benchmark's.
@@ -75,7 +70,7 @@ def recompute(
         )
     name = results.run_name
     files = VerifiedFiles(folder, name, results.files)
-    notes = _verify_labels(results, name, pins)
+    _verify_labels(results, name, benchmark, pins)
     # Cells of rows that were not run are there as NOT_RUN, because a value is expected of them.
     rows = list(
         dict.fromkeys(
@@ -88,7 +83,7 @@ def recompute(
     for cell in results.cells:
         if cell.key not in values:
             raise ConfigError("the table has no such cell", where=f"{name}.json: {cell.key}")
-    return Recomputation(values, find_misfits(results, benchmark), notes)
+    return Recomputation(values, find_misfits(results, benchmark))
 
 
 def verify_scores(
@@ -291,58 +286,36 @@ def _plain_files(root: Path) -> Iterator[Path]:
                     yield path
 
 
-def _verify_labels(results: Results, name: str, pins: Mapping[str, str]) -> tuple[str, ...]:
+def _verify_labels(
+    results: Results, name: str, benchmark: Benchmark, pins: Mapping[str, str]
+) -> None:
     """Hold the labels against the benchmark's; any others could make any predictions look right.
 
-    Returns:
-        What could not be verified.
+    Those whose hash is not recorded pass here: what rests on them is INCONCLUSIVE
+    (:mod:`stilts_artifact.checking.foundation`).
     """
-    own = f"{results.experiment}/"
-    if not any(pin.startswith(own) for pin in pins):
-        return ("labels: verified against the results file only; no hashes of them are recorded",)
     prefix = f"{name}/labels/"
+    known = set(_label_files(results.defined, benchmark))
     for record in results.files:
         if not record.path.startswith(prefix):
             continue
-        pin = pins.get(own + record.path.removeprefix(prefix))
-        if record.sha256 != pin:
+        file = record.path.removeprefix(prefix)
+        pin = pins.get(file)
+        if file not in known or pin not in (None, record.sha256):
             raise IntegrityError(
                 "labels that are not the benchmark's",
                 where=record.path,
                 got=f"sha256 {record.sha256}",
                 expected=f"sha256 {pin}" if pin else "a label file of the benchmark",
             )
-    return ()
 
 
-def load_labels(folder: str) -> Mapping[str, str]:
-    """Hashes of the benchmark's label files, ``expected_results/{folder}/labels.tsv``.
-
-    Whoever may choose the labels can make any predictions look right. At a scale whose labels are
-    the same on every machine, they are therefore held against this list, which is recorded with
-    the baseline.
-
-    Returns:
-        ``{experiment}/{task}/{split}-{language}.{tsv|json}`` -> sha256; empty where none are
-        recorded.
-
-    Raises:
-        DataError: a malformed line, or one of an experiment that has no labels; the list is gone
-            although its sum is recorded.
-        IntegrityError: the list was edited.
-    """
-    path = expected_root() / folder / LABELS
-    if not is_recorded(path):
-        return {}
-    scored = {name for name, experiment in EXPERIMENTS.items() if not experiment.is_counted}
-    pins: dict[str, str] = {}
-    # What is no UTF-8 is no line of it either.
-    for number, line in enumerate(read_protected(path).decode("utf-8", "replace").splitlines(), 1):
-        match = _LABEL.fullmatch(line)
-        if match is None or match["path"] in pins or match["experiment"] not in scored:
-            raise DataError("not a pinned label file", where=f"{path}:{number}", got=repr(line))
-        pins[match["path"]] = match["sha256"]
-    return pins
+def _label_files(experiment: Experiment, benchmark: Benchmark) -> Iterator[str]:
+    """Names of every label file that an experiment is scored against."""
+    for task in experiment.targets(benchmark):
+        split = experiment.scored_split(task)
+        for language in task.languages_of(split):
+            yield form_of(task).file(Path(), task, language, split).as_posix()
 
 
 def _due(

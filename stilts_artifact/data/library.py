@@ -232,12 +232,9 @@ class Library:
 
         ``None`` unless they are known and all here.
         """
-        # Where not every match of a pattern is known, a file that is missing would shorten the
-        # split without a word.
-        if part.member is None or ("*" in part.member and part.member not in source.complete):
+        wanted = stand_ins(source, part)
+        if wanted is None:
             return None
-        matches = member_pattern(part.member).fullmatch
-        wanted = [member for member in source.members if matches(member.path)]
         found = [(member, self.folders.find(member.bytes, member.sha256)) for member in wanted]
         here = [(member, brought) for member, brought in found if brought is not None]
         return (
@@ -265,6 +262,18 @@ class Library:
         data = read_plain(found.path)
         self.folders.confirm(found.path)
         return Document(record.source, data)
+
+
+def stand_ins(source: Source, part: Part) -> list[Member] | None:
+    """The members of an archive that together stand in for it where a part is read.
+
+    ``None`` where they are not known, or not all of them: where not every match of a pattern is
+    known, a file that is missing would shorten the split without a word.
+    """
+    if part.member is None or ("*" in part.member and part.member not in source.complete):
+        return None
+    matches = member_pattern(part.member).fullmatch
+    return [member for member in source.members if matches(member.path)]
 
 
 def _wanted(sources: Iterable[Source]) -> Wanted:

@@ -18,7 +18,9 @@ from stilts_artifact.checking.claims import (
     load_claims,
 )
 from stilts_artifact.checking.expected import ExpectedTable, expected_cells
+from stilts_artifact.checking.foundation import unfounded, weaken_cells, weaken_claims
 from stilts_artifact.checking.judge import joint_verdict, judge_table
+from stilts_artifact.checking.labels import load_labels
 from stilts_artifact.checking.results import (
     CellRecord,
     FileRecord,
@@ -120,7 +122,7 @@ def _judge(
             if session.kept is None
             else session.kept.asked(session.benchmark, session.only)
         ),
-        verdict=joint_verdict(cell.verdict for cell in judged),
+        verdict=Verdict.INCONCLUSIVE,
         rows=measured.rows,
         cells=judged,
         claims=[],
@@ -137,11 +139,14 @@ def _judge(
         files=list(files),
         environment=environment(),
     )
-    if not experiment.decides_claims:
-        return results
-    records = judge_claims([results], claims)
-    verdict = joint_verdict((cell.verdict for cell in judged), decisive(records, scale.name))
-    return results.model_copy(update={"claims": records, "verdict": verdict})
+    # As whoever checks will judge it: a number without foundation is no verdict here, either.
+    faults = unfounded(results, session.benchmark, load_labels(scale))
+    cells = weaken_cells(judged, faults)
+    records = (
+        weaken_claims(judge_claims([results], claims), faults) if experiment.decides_claims else []
+    )
+    verdict = joint_verdict((cell.verdict for cell in cells), decisive(records, scale.name))
+    return results.model_copy(update={"cells": cells, "claims": records, "verdict": verdict})
 
 
 def verdict_asked_for(results: Results, session: Session) -> Verdict:

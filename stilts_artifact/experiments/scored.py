@@ -35,6 +35,7 @@ from stilts_artifact.experiments.session import Measured, Session
 from stilts_artifact.experiments.steps import StepBuilder
 from stilts_artifact.experiments.table1 import describe_source, in_one_line
 from stilts_artifact.files import own_disk_errors
+from stilts_artifact.forms.provenance import evaluation_parts, training_parts
 from stilts_artifact.metrics import METRIC_VERSION
 from stilts_artifact.metrics.tables import CellValue, Column, table_columns, table_values
 from stilts_artifact.pipeline.errors import RunError, RunReport
@@ -180,7 +181,7 @@ def request(
     for row, task in wanted:
         every = task.languages_of(experiment.scored_split(task))
         here = tuple(language for language in every if (task.name, language) not in absent)
-        lacking = _not_here(missing(builder.training_parts(row, task)))
+        lacking = _not_here(missing(training_parts(row, task, builder.benchmark)))
         if not here:
             # Nothing is left to evaluate; the first language stands for all of them.
             lacking = lacking or absent[task.name, every[0]]
@@ -200,7 +201,7 @@ def _absent_languages(
     """(task, language) -> why it cannot be evaluated here."""
     tasks = {task.name: task for _, task in wanted}
     reasons = {
-        (name, language): _not_here(missing(builder.evaluation_parts(task, experiment, language)))
+        (name, language): _not_here(missing(evaluation_parts(task, experiment, language)))
         for name, task in tasks.items()
         for language in task.languages_of(experiment.scored_split(task))
     }

@@ -20,6 +20,8 @@ from stilts_artifact.config.schema import Scale, TaskTraining
 from stilts_artifact.domain.tasks import Benchmark, Part, Split, Task
 from stilts_artifact.experiments.session import Session
 from stilts_artifact.forms import form_of
+from stilts_artifact.forms.labels import evaluated_rows
+from stilts_artifact.forms.provenance import evaluation_parts, label_parts, training_parts
 from stilts_artifact.model.hub import revision_of
 from stilts_artifact.pipeline.step import Step
 from stilts_artifact.pipeline.tasks.params import (
@@ -116,54 +118,14 @@ class StepBuilder:
         data = self._data(task.name, experiment.scored_split(task), languages)
         return LabelsParams(**data).step()
 
-    def training_parts(self, row: Row, task: Task) -> list[Part]:
-        """Everything upstream that a row's model of a target is trained and chosen on."""
-        source_language = self.benchmark.source_language
-        parts: list[Part] = []
-        if form_of(task).is_trained:
-            parts += task.parts[Split.TRAIN, source_language]
-            selection = selection_task(task, self.benchmark)
-            if selection is not None:
-                parts += self.benchmark.tasks[selection].parts[Split.DEV, source_language]
-        for name in row.tasks:
-            own = self.benchmark.tasks[name].parts
-            # The labels of translated training data are those of the original.
-            parts += [
-                *own[Split.TRAIN, row.language],
-                *own[Split.DEV, source_language],
-                *self._label_parts(name),
-            ]
-        parts += self.benchmark.text.values() if row.mlm else ()
-        return parts
-
-    def evaluation_parts(self, task: Task, experiment: Experiment, language: str) -> list[Part]:
-        """What a language's score reads; thresholds for test data are tuned on development data."""
-        split = experiment.scored_split(task)
-        splits = {split, Split.DEV} if form_of(task).tuned_on_development else {split}
-        return [
-            part
-            for (own, code), parts in task.parts.items()
-            if own in splits and code == language
-            for part in parts
-        ]
-
     def parts(
         self, row: Row, task: Task, experiment: Experiment, languages: Sequence[str]
     ) -> list[Part]:
         """Everything upstream that a row's cells of a target rest on."""
         evaluated = [
-            part
-            for language in languages
-            for part in self.evaluation_parts(task, experiment, language)
+            part for language in languages for part in evaluation_parts(task, experiment, language)
         ]
-        return [*evaluated, *self.training_parts(row, task)]
-
-    def _label_parts(self, name: str) -> tuple[Part, ...]:
-        """What the labels of a task are taken from, if they are no closed set."""
-        task = self.benchmark.tasks[name]
-        if not form_of(task).has_open_labels(task):
-            return ()
-        return task.parts[Split.TRAIN, self.benchmark.source_language]
+        return [*evaluated, *training_parts(row, task, self.benchmark)]
 
     def _retrieval(
         self, row: Row, seed: int, task: Task, experiment: Experiment, languages: Sequence[str]
@@ -171,9 +133,7 @@ class StepBuilder:
         data = self._data(task.name, experiment.scored_split(task), languages)
         # A threshold that is tuned on development data makes their bytes part of the result.
         data["sources"] = self._pins(
-            part
-            for language in languages
-            for part in self.evaluation_parts(task, experiment, language)
+            part for language in languages for part in evaluation_parts(task, experiment, language)
         )
         own = {**self.scale.retrieval.model_dump(), "dtype": self.scale.dtype}
         options = RetrievalOptions.model_validate(own | dict(experiment.retrieval))
@@ -206,17 +166,13 @@ class StepBuilder:
             "split": split,
             "languages": tuple(languages),
             "rows": self._rows(task, split),
-            "sources": self._pins([*parts, *self._label_parts(name)]),
+            "sources": self._pins([*parts, *label_parts(task, self.benchmark)]),
         }
 
     def _rows(self, task: Task, split: Split) -> int | None:
-        if not form_of(task).is_trained:
-            return None
-        return (
-            self.tuning(task.name).train_rows
-            if split is Split.TRAIN
-            else self.scale.evaluation_rows
-        )
+        if split is Split.TRAIN and form_of(task).is_trained:
+            return self.tuning(task.name).train_rows
+        return evaluated_rows(task, self.scale)
 
     def tuning(self, name: str) -> TaskTraining:
         """How a task is trained; a target that another one is trained for, as that one."""

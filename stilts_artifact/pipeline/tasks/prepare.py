@@ -6,8 +6,7 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from random import Random
-from typing import Any, TypeVar
+from typing import Any
 
 from stilts_artifact.benchmark import load_benchmark
 from stilts_artifact.data.library import Library
@@ -16,6 +15,7 @@ from stilts_artifact.data.store import FileStore
 from stilts_artifact.domain.tasks import Benchmark, Split, Task
 from stilts_artifact.errors import DataError, IntegrityError
 from stilts_artifact.forms import form_of
+from stilts_artifact.forms.labels import chosen, write_labels
 from stilts_artifact.pipeline.job import Job
 from stilts_artifact.pipeline.tasks import DATA, ENCODER
 from stilts_artifact.pipeline.tasks.params import (
@@ -25,8 +25,6 @@ from stilts_artifact.pipeline.tasks.params import (
     SourceParams,
     TextParams,
 )
-
-_T = TypeVar("_T")
 
 
 def encoder_step(job: Job) -> None:
@@ -110,46 +108,13 @@ def text_step(job: Job) -> None:
     require_sources(params, how.library)
 
 
-def labels(
-    *,
-    task: Task,
-    split: Split,
-    languages: Sequence[str],
-    rows: int | None,
-    library: Library,
-    out: Path,
-) -> None:
-    """Write the gold labels of a split: ``out/{task}/{split}-{language}.*`` for each language.
-
-    They are what predictions are scored against, by whoever checks; so they are in the submission
-    layout.
-
-    Args:
-        rows: most examples of a trained task, as predictions have them; retrieval always takes all.
-
-    Raises:
-        DataError, MissingDataError, IntegrityError: as :meth:`Form.read`.
-    """
-    form = form_of(task)
-    for language in languages:
-        data = form.read(task, split, language, library)
-        if form.is_trained:
-            data = chosen(data, split, rows)
-        form.write_gold(out, task, language, split, data)
-
-
 def labels_step(job: Job) -> None:
     """Gold labels of one split of a target."""
     params = LabelsParams.of(job.params)
     benchmark, library = open_data(job, params)
-    labels(
-        task=benchmark.tasks[params.task],
-        split=params.split,
-        languages=params.languages,
-        rows=params.rows,
-        library=library,
-        out=job.out,
-    )
+    task = benchmark.tasks[params.task]
+    for language in params.languages:
+        write_labels(task, params.split, language, params.rows, library, job.out)
     require_sources(params, library)
 
 
@@ -165,20 +130,6 @@ def labelled(task: Task, split: Split, language: str, library: Library) -> list[
         )
     examples: list[Any] = form_of(task).read(task, split, language, library)
     return examples
-
-
-def chosen(examples: Sequence[_T], split: Split, rows: int | None) -> list[_T]:
-    """As many examples as a scale takes, in their order.
-
-    Of training data, whose files may be sorted, a sample spread over all of it, the same for every
-    seed; of evaluation data the first ones, which in parallel sets are the same in every language.
-    """
-    if rows is None or rows >= len(examples):
-        return list(examples)
-    if split is not Split.TRAIN:
-        return list(examples[:rows])
-    picked = sorted(Random(0).sample(range(len(examples)), rows))  # noqa: S311  a sample, no secret
-    return [examples[index] for index in picked]
 
 
 def task_labels(task: Task, benchmark: Benchmark, library: Library) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from stilts_artifact.checking import baseline, expected, recheck, recompute
+from stilts_artifact.checking import baseline, expected, labels, recheck
 from tests.unit.checking.small import SmallSet, make_set, small_benchmark
 
 
@@ -36,6 +36,6 @@ def small(
     shutil.copytree(small_sets[experiment].folder.parent, base)
     benchmark = small_benchmark()
     monkeypatch.setattr(recheck, "load_benchmark", lambda _: benchmark)
-    for module in (expected, recompute):
+    for module in (expected, labels):
         monkeypatch.setattr(module, "expected_root", lambda: base / "expected")
     return SmallSet(base / "results", base / "expected", experiment)

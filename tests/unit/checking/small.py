@@ -9,11 +9,11 @@ from pathlib import Path
 from benchmarks.checking import make_run
 from stilts_artifact.benchmark import load_benchmark
 from stilts_artifact.checking.baseline import baseline_yaml, load_measured, recorded_labels
-from stilts_artifact.checking.recompute import LABELS
 from stilts_artifact.checking.results import Results, dump_results, load_results
 from stilts_artifact.checking.sums import refresh_sums
 from stilts_artifact.domain.cells import Verdict
 from stilts_artifact.domain.tasks import Benchmark, Task
+from stilts_artifact.files import write_file
 
 LANGUAGES = ("qaa", "qac", "qen")
 ROWS: Mapping[str, Sequence[str]] = {"table2": ("none", "mnli"), "table3": ("none", "best")}
@@ -60,6 +60,10 @@ class SmallSet:
         return self.folder / f"{self.experiment}.mini.json"
 
     @property
+    def labels(self) -> Path:
+        return self.expected / "labels" / "mini.tsv"
+
+    @property
     def run(self) -> Path:
         return self.folder / f"{self.experiment}.mini"
 
@@ -71,7 +75,7 @@ def make_set(base: Path, experiment: str, seeds: Sequence[int] = (0,)) -> SmallS
     measured = load_measured(made.results_file)
     (made.expected / "mini").mkdir(parents=True)
     (made.expected / "mini" / f"{experiment}.yaml").write_bytes(baseline_yaml(measured, "mini"))
-    (made.expected / "mini" / LABELS).write_bytes(recorded_labels(measured, {}))
+    write_file(made.labels, recorded_labels(measured, {}))
     refresh_sums(made.expected)
     mark_reproduced(made.results_file)
     return made

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from benchmarks.checking import file_records, make_run
+from stilts_artifact.checking.labels import load_labels
 from stilts_artifact.checking.recheck import judge_all_claims, recheck
-from stilts_artifact.checking.recompute import load_labels
 from stilts_artifact.checking.sums import refresh_sums
+from stilts_artifact.config.load import load_scale
 from stilts_artifact.domain.cells import Verdict
 from stilts_artifact.errors import ArtifactError, ConfigError, IntegrityError
 from tests.unit.checking.small import SmallSet
@@ -242,29 +243,51 @@ def test_claims_on_a_table_that_is_not_there_are_not_run(small: SmallSet) -> Non
     assert len({record.claim for record in records}) == len(records)
 
 
-def test_labels_of_which_none_are_recorded_are_only_noted(small: SmallSet) -> None:
-    (small.expected / "mini" / "labels.tsv").unlink()
+def test_labels_that_are_not_recorded_make_cells_inconclusive(small: SmallSet) -> None:
+    lines = small.labels.read_text().splitlines(keepends=True)
+    small.labels.write_text("".join(line for line in lines if "xnli/" not in line))
     refresh_sums(small.expected)
-    found = recheck(small.results_file)
-    assert found.results.verdict is Verdict.REPRODUCED
-    assert any("labels" in note for note in found.notes)
+    found = recheck(small.results_file).results
+    cells = {str(cell.key): cell for cell in found.cells}
+    for name in ("none/xnli/qaa", "mnli/xnli", "mnli/average"):
+        assert cells[name].verdict is Verdict.INCONCLUSIVE
+        assert "labels xnli/dev-qaa.tsv are not recorded" in cells[name].reason
+    assert cells["none/pawsx/qaa"].verdict is Verdict.REPRODUCED
+    assert found.verdict is Verdict.INCONCLUSIVE
+
+
+def test_labels_of_another_number_of_rows_are_others(small: SmallSet) -> None:
+    small.labels.write_text(small.labels.read_text().replace("\t120\t", "\t500\t"))
+    refresh_sums(small.expected)
+    cells = {str(cell.key): cell for cell in recheck(small.results_file).results.cells}
+    assert cells["none/xnli"].verdict is Verdict.INCONCLUSIVE
+    assert cells["none/tatoeba"].verdict is Verdict.REPRODUCED
 
 
 def test_a_list_of_labels_that_was_deleted_is_missed(small: SmallSet) -> None:
-    (small.expected / "mini" / "labels.tsv").unlink()
-    with pytest.raises(ArtifactError, match=r"labels\.tsv"):
+    small.labels.unlink()
+    with pytest.raises(ArtifactError, match=r"mini\.tsv"):
         recheck(small.results_file)
 
 
 @pytest.mark.parametrize(
     "line",
-    [b"0" * 64, b"x\ttable2/a", b"0" * 63 + b"\ttable2/a", b"0" * 64 + b"\ttable1/a", b"\xff"],
+    [
+        "0" * 64,
+        "x\tall\txnli/a.tsv",
+        "0" * 63 + "\tall\txnli/a.tsv",
+        "0" * 64 + "\txnli/a.tsv",
+        "0" * 64 + "\t0\txnli/a.tsv",
+        "0" * 64 + "\tall\t../a.tsv",
+        "\xff",  # no UTF-8
+        "0" * 64 + "\tall\txnli/a.tsv\n" + "1" * 64 + "\tall\txnli/a.tsv",
+    ],
 )
-def test_a_malformed_list_of_labels_is_refused(small: SmallSet, line: bytes) -> None:
-    (small.expected / "mini" / "labels.tsv").write_bytes(line + b"\n")
+def test_a_malformed_list_of_labels_is_refused(small: SmallSet, line: str) -> None:
+    small.labels.write_bytes(line.encode("latin-1") + b"\n")
     refresh_sums(small.expected)
-    with pytest.raises(ArtifactError, match=r"labels\.tsv:1"):
-        load_labels("mini")
+    with pytest.raises(ArtifactError, match=r"mini\.tsv:[12]"):
+        load_labels(load_scale("mini"))
 
 
 def test_two_runs_are_not_mixed(small: SmallSet) -> None:

@@ -24,8 +24,9 @@ from stilts_artifact.domain.examples import (
 )
 from stilts_artifact.domain.tasks import Part, Split, Task
 from stilts_artifact.errors import ConfigError, DataError, IntegrityError
-from stilts_artifact.forms import form_of
+from stilts_artifact.forms import form_of, labels
 from stilts_artifact.forms.base import Form
+from stilts_artifact.forms.labels import write_labels
 from stilts_artifact.miniworld import build
 from stilts_artifact.model.forms import task_head
 from stilts_artifact.model.loading import load_encoder
@@ -145,15 +146,13 @@ def test_a_split_that_a_task_lacks_is_an_error(
 
 def test_a_cap_samples_training_data_and_heads_evaluation_data() -> None:
     items = list(range(1000))
-    assert prepare_phase.chosen(items, Split.DEV, 10) == items[:10]
-    sample = prepare_phase.chosen(items, Split.TRAIN, 100)
-    assert sample == sorted(set(sample)) == prepare_phase.chosen(items, Split.TRAIN, 100)
+    assert labels.chosen(items, Split.DEV, 10) == items[:10]
+    sample = labels.chosen(items, Split.TRAIN, 100)
+    assert sample == sorted(set(sample)) == labels.chosen(items, Split.TRAIN, 100)
     assert len(sample) == 100
     assert all(sum(low <= item < low + 250 for item in sample) > 10 for low in (0, 250, 500, 750))
     assert (
-        prepare_phase.chosen(items, Split.TRAIN, None)
-        == prepare_phase.chosen(items, Split.TRAIN, 1000)
-        == items
+        labels.chosen(items, Split.TRAIN, None) == labels.chosen(items, Split.TRAIN, 1000) == items
     )
 
 
@@ -195,15 +194,8 @@ def test_predictions_fit_the_label_files(
         dtype="bfloat16",  # which a CPU does not compute in
         out=places["predictions"],
     )
-    prepare_phase.labels(
-        task=chosen,
-        split=Split.DEV,
-        languages=LANGUAGES,
-        rows=rows,
-        library=library,
-        out=places["labels"],
-    )
     for language in LANGUAGES:
+        write_labels(chosen, Split.DEV, language, rows, library, places["labels"])
         files = [form_of(chosen).file(place, chosen, language, "dev") for place in places.values()]
         assert len(form_of(chosen).count(chosen, language, *files).counts) == (rows or 12)
     assert (
@@ -218,14 +210,7 @@ def test_predictions_fit_the_label_files(
 @pytest.mark.usefixtures("splits")
 def test_labels_of_every_kind_of_target(library: Library, tmp_path: Path) -> None:
     for task in ("xnli", "udpos", "mlqa", "tatoeba", "bucc2018"):
-        prepare_phase.labels(
-            task=WORLD.tasks[task],
-            split=Split.DEV,
-            languages=("qaa",),
-            rows=2,
-            library=library,
-            out=tmp_path,
-        )
+        write_labels(WORLD.tasks[task], Split.DEV, "qaa", 2, library, tmp_path)
     names = WORLD.tasks["xnli"].labels
     assert (tmp_path / "xnli" / "dev-qaa.tsv").read_text() == f"{names[0]}\n{names[1]}\n"
     assert (

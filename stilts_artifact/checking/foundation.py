@@ -1,0 +1,181 @@
+"""What measured cells rest on, and which of it was verified.
+
+A result lists the upstream files that were verified when it was made, and brings the labels that
+its predictions are scored against. A number says something about the benchmark only if every source
+behind it is on the first list, and every label file is the benchmark's: else nobody can tell what
+it is a number of, and it is neither reproduced nor refuted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from functools import cache
+from pathlib import Path
+
+from stilts_artifact.benchmark.experiments import (
+    BEST,
+    LANGUAGES,
+    Experiment,
+    counted_places,
+    row_named,
+    stages,
+)
+from stilts_artifact.checking.labels import RECORD
+from stilts_artifact.checking.results import CellRecord, ClaimRecord, Results
+from stilts_artifact.data.library import stand_ins
+from stilts_artifact.domain.cells import CellKey, Verdict
+from stilts_artifact.domain.tasks import Benchmark, Part, Split, Task
+from stilts_artifact.forms import form_of
+from stilts_artifact.forms.provenance import evaluation_parts, training_parts
+from stilts_artifact.metrics.tables import Column, table_columns
+
+_OPEN = (Verdict.NOT_RUN, Verdict.NOT_CHECKABLE)
+"""Verdicts that say nothing about a number."""
+_HERE = Path()
+
+
+def unfounded(
+    results: Results, benchmark: Benchmark, pins: Mapping[str, str]
+) -> dict[CellKey, str]:
+    """Measured cells that rest on something which was not verified, and on what.
+
+    Args:
+        pins: sha256 of the benchmark's label files, as
+            :func:`stilts_artifact.checking.labels.load_labels` has them.
+    """
+    measured = [cell for cell in results.cells if cell.value is not None]
+    inputs = _Inputs(benchmark, {used.source for used in results.inputs})
+    if results.defined.is_counted:
+        faults = ((cell.key, inputs.fault(_counted(cell.key, benchmark))) for cell in measured)
+        return {key: fault for key, fault in faults if fault is not None}
+    scores = _Scores(results, benchmark, inputs, pins)
+    return {cell.key: fault for cell in measured if (fault := scores.fault(cell.key)) is not None}
+
+
+def weaken_cells(cells: Iterable[CellRecord], faults: Mapping[CellKey, str]) -> list[CellRecord]:
+    """Cells with their verdicts; a number that rests on nothing verified is INCONCLUSIVE."""
+    return [
+        cell
+        if cell.key not in faults or cell.verdict in _OPEN
+        else cell.model_copy(update={"verdict": Verdict.INCONCLUSIVE, "reason": faults[cell.key]})
+        for cell in cells
+    ]
+
+
+def weaken_claims(
+    claims: Iterable[ClaimRecord], faults: Mapping[CellKey, str]
+) -> list[ClaimRecord]:
+    """Claims with their verdicts; one on such numbers is INCONCLUSIVE."""
+    named = {str(key): fault for key, fault in faults.items()}
+
+    def weakened(claim: ClaimRecord) -> ClaimRecord:
+        cell = next((cell for cell in claim.cells if cell in named), None)
+        if cell is None or claim.verdict in _OPEN:
+            return claim
+        reason = f"{cell}: {named[cell]}"
+        return claim.model_copy(update={"verdict": Verdict.INCONCLUSIVE, "reason": reason})
+
+    return [weakened(claim) for claim in claims]
+
+
+class _Inputs:
+    """The verified inputs of a result.
+
+    Args:
+        listed: ``source``, or ``source!member`` where a member stood in for its archive.
+    """
+
+    def __init__(self, benchmark: Benchmark, listed: Collection[str]) -> None:
+        self._benchmark, self._listed = benchmark, listed
+        self._covered: dict[Part, bool] = {}
+
+    def fault(self, parts: Iterable[Part]) -> str | None:
+        """Why the inputs do not cover these parts, ``None`` if they do."""
+        missing = sorted({part.source for part in parts if not self._covers(part)})
+        if not missing:
+            return None
+        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+        return f"it rests on {missing[0]}{more}, not among the verified inputs of the result"
+
+    def _covers(self, part: Part) -> bool:
+        if part not in self._covered:
+            self._covered[part] = part.source in self._listed or self._by_members(part)
+        return self._covered[part]
+
+    def _by_members(self, part: Part) -> bool:
+        members = stand_ins(self._benchmark.sources[part.source], part)
+        return bool(members) and all(
+            f"{part.source}!{member.path}" in self._listed for member in members or ()
+        )
+
+
+class _Scores:
+    """What the cells of a scored experiment rest on."""
+
+    def __init__(
+        self, results: Results, benchmark: Benchmark, inputs: _Inputs, pins: Mapping[str, str]
+    ) -> None:
+        self._results, self._benchmark = results, benchmark
+        self._inputs, self._pins = inputs, pins
+        columns = table_columns(benchmark, results.defined)
+        self._columns: Mapping[str, Column] = {column.name: column for column in columns}
+        details = {row.row: row.details for row in results.rows}
+        self._chosen: Mapping[str, str] = details.get(BEST, {})
+        # Each is asked for by many cells: of every row, or of every language.
+        self._trained = cache(self._training_fault)
+        self._evaluated = cache(self._evaluation_fault)
+
+    def fault(self, key: CellKey) -> str | None:
+        """Why a cell has no foundation, ``None`` if it has one."""
+        for task in self._columns[key.column].tasks:
+            split = self._results.defined.scored_split(task)
+            languages = task.languages_of(split) if key.language is None else (key.language,)
+            faults = [self._trained(key.row, task.name)]
+            faults += [self._evaluated(task.name, language) for language in languages]
+            for fault in faults:
+                if fault is not None:
+                    return fault
+        return None
+
+    def _training_fault(self, row: str, target: str) -> str | None:
+        name = self._chosen.get(target) if row == BEST else row
+        if name is None:
+            return f"the result does not say which row was chosen for {target}"
+        task = self._benchmark.tasks[target]
+        return self._inputs.fault(
+            training_parts(row_named(self._benchmark, name), task, self._benchmark)
+        )
+
+    def _evaluation_fault(self, target: str, language: str) -> str | None:
+        task, experiment = self._benchmark.tasks[target], self._results.defined
+        fault = self._inputs.fault(_evaluated(task, experiment, language))
+        if fault is not None:
+            return fault
+        split = experiment.scored_split(task)
+        name = form_of(task).file(_HERE, task, language, split).as_posix()
+        if name in self._pins:
+            return None
+        return (
+            f"the labels {name} are not recorded: nothing says that they are the benchmark's "
+            f"({RECORD}, where their sources are)"
+        )
+
+
+def _evaluated(task: Task, experiment: Experiment, language: str) -> Iterator[Part]:
+    """What a language is scored on; where rows are chosen, what they were chosen on, too."""
+    for stage in stages(experiment):
+        if language in task.languages_of(stage.scored_split(task)):
+            yield from evaluation_parts(task, stage, language)
+
+
+def _counted(key: CellKey, benchmark: Benchmark) -> Iterator[Part]:
+    """What a count is counted in; the number of languages is that of the splits read."""
+    task = benchmark.tasks[key.row]
+    for split, language in counted_places(task, benchmark):
+        asked = (
+            split is not Split.TRAIN
+            if key.column == LANGUAGES
+            else (split, language) == (key.column, key.language)
+        )
+        if asked:
+            yield from task.parts[split, language]
