@@ -165,10 +165,10 @@ def mine(
     """
     import tempfile
 
-    from stilts_artifact.retrieval.encode import Batching, TransformerSentences, View
+    from stilts_artifact.retrieval.encode import Batching, Inspection, TransformerSentences, View
     from stilts_artifact.retrieval.knn import Search
     from stilts_artifact.retrieval.mine import Mining
-    from stilts_artifact.retrieval.texts import mine_corpora
+    from stilts_artifact.retrieval.texts import mine_corpora, places_of
     from stilts_artifact.retrieval.transformer import load_transformer
 
     sides = (_side("source", source), _side("target", target))
@@ -180,6 +180,7 @@ def mine(
                 View(layer, pooling),
                 Batching(max_length),
                 Path(folder),
+                inspection=Inspection(places_of(*sides)),
             )
         mining = Mining(neighbours, margin)
         pairs, _ = mine_corpora(

@@ -25,13 +25,13 @@ import shutil
 import stat
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, Literal
 
-from stilts_artifact.errors import IntegrityError, ResourceError
+from stilts_artifact.errors import ConfigError, IntegrityError, ResourceError
 
 MANIFEST = "manifest.json"
 """The name every manifest goes by, in the folder that it stands for or above it."""
@@ -590,6 +590,39 @@ def _changed(path: Path) -> float:
 # --- publication --------------------------------------------------------------------------------
 
 
+def require_output(out: Path, inputs: Iterable[Path | None], option: str) -> None:
+    """Refuse, before any work, an output that would replace an input or is no file.
+
+    Args:
+        inputs: files, and folders of files, that are read; ``None`` for one that is not given.
+        option: that named the output, for the error.
+
+    Raises:
+        ConfigError: ``out`` is one of the inputs, by whatever path or link, or lies in a folder of
+            them; or a folder, device or the like stands there.
+    """
+    if out.exists() and not out.is_file():
+        raise ConfigError(
+            "the output is not a file", where=option, got=str(out), fix="name a file to be written"
+        )
+    for given in inputs:
+        if given is not None and _would_replace(out, given):
+            raise ConfigError(
+                "the output is one of the inputs",
+                where=f"{option} {out}",
+                got=str(given),
+                fix="name another file",
+            )
+
+
+def _would_replace(out: Path, given: Path) -> bool:
+    # Not resolve(): it raises where links go round in a circle.
+    whole, own = Path(os.path.realpath(out)), Path(os.path.realpath(given))
+    # A hard link is another path to the same file.
+    same = out.exists() and given.exists() and out.samefile(given)
+    return same or whole == own or own in whole.parents
+
+
 def write_file(path: Path, data: bytes) -> None:
     """Publish ``data`` at ``path``: readers see the old file or the new one, never a part.
 
@@ -608,10 +641,14 @@ def publish_file(path: Path, needed: int = _SOME_ROOM) -> Iterator[BinaryIO]:
         needed: bytes that an error of the disk names.
 
     Raises:
-        ResourceError: the disk is full or the folder cannot be written.
+        ResourceError: the disk is full, the folder cannot be written, or a folder, device or the
+            like stands at ``path``.
     """
     name = _hidden(path)
     with disk_errors(path, needed):
+        # The rename would put a file in the place of /dev/null itself, for who is allowed to.
+        if path.exists() and not path.is_file():
+            raise OSError(errno.EINVAL, "not a regular file", str(path))
         incoming = LockedFile(path.parent, name)
         try:
             # A descriptor of its own: closing the stream must not end the lock.

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
 from stilts_artifact.cli.progress import work_progress
 from stilts_artifact.errors import ConfigError
-
-if TYPE_CHECKING:
-    from stilts_artifact.retrieval.encode import SentenceEncoder
+from stilts_artifact.files import require_output
 
 MaxLengthOption = Annotated[
     int, typer.Option("--max-length", min=3, help="Tokens kept of a sentence.")
@@ -93,22 +92,32 @@ def mine(
 ) -> None:
     """Mine translation pairs from two texts and an encoder, or from embeddings of them."""
     _check_inputs((src, trg), encoder, (src_emb, trg_emb))
+    if math.isnan(threshold):
+        raise ConfigError("the threshold is not a number", where="--threshold", got=str(threshold))
+    require_output(out, (src, trg, encoder, src_emb, trg_emb), "--out")
     from stilts_artifact.retrieval.backends import (
         backend_of,
         choose_engine,
         parse_memory,
         plan_blocks,
     )
-    from stilts_artifact.retrieval.encode import Batching, TransformerSentences, View
+    from stilts_artifact.retrieval.encode import Batching, Inspection, TransformerSentences, View
     from stilts_artifact.retrieval.knn import Search
     from stilts_artifact.retrieval.mine import Mining
-    from stilts_artifact.retrieval.texts import mine_corpora, read_corpus, write_pairs
+    from stilts_artifact.retrieval.texts import (
+        count_cut,
+        mine_corpora,
+        places_of,
+        read_corpus,
+        write_pairs,
+    )
     from stilts_artifact.retrieval.transformer import load_transformer
 
     budget, backend = parse_memory(memory), backend_of(choose_engine(engine, both=True))
     source, target = read_corpus("source", src, src_emb), read_corpus("target", trg, trg_emb)
     mining = Mining(neighbours, margin, retrieval, center)
-    encode: SentenceEncoder | None = None
+    encode: TransformerSentences | None = None
+    inspection = Inspection(places_of(source, target))
     out.parent.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         if encoder is not None:
@@ -121,7 +130,7 @@ def mine(
             folder = Path(stack.enter_context(scratch))
             advance = stack.enter_context(work_progress("embedding", len(source) + len(target)))
             view, batching = View(layer, pool, specials), Batching(max_length, batch_tokens)
-            encode = TransformerSentences(loaded, view, batching, folder, advance)
+            encode = TransformerSentences(loaded, view, batching, folder, advance, inspection)
         search = Search(engine, budget, stack.enter_context(work_progress("searching", 1)))
         pairs, repeated = mine_corpora(
             source, target, encode, mining=mining, duplicates=duplicates, search=search
@@ -133,6 +142,8 @@ def mine(
     )
     if repeated:
         typer.echo(f"{repeated:,} sentences occur more than once; duplicates: {duplicates}")
+    if note := count_cut(inspection.cut, max_length, source.texts, target.texts):
+        typer.echo(note)
     typer.echo(f"verdict: {len(pairs):,} pairs, best first, in {out}; exit 0")
 
 

@@ -9,6 +9,7 @@ import typer
 
 from stilts_artifact.cli import options
 from stilts_artifact.errors import ConfigError
+from stilts_artifact.files import require_output
 
 
 def report(
@@ -45,6 +46,14 @@ def report(
         raise ConfigError(
             "unknown kind of page", where="--out", got=path.name, expected="a name in .html or .md"
         )
+    if crate is not None and crate.suffix != ".zip":
+        raise ConfigError(
+            "unknown kind of crate", where="--crate", got=crate.name, expected="a name in .zip"
+        )
+    # No results file has one of these suffixes, so none is replaced.
+    require_output(path, (), "--out")
+    if crate is not None:
+        require_output(crate, (), "--crate")
     from stilts_artifact.checking.claims import claims_path, load_claims
     from stilts_artifact.checking.judge import exit_code
     from stilts_artifact.files import write_file

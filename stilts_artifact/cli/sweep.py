@@ -12,6 +12,7 @@ from stilts_artifact.cli import options
 from stilts_artifact.cli.mine import BatchOption, DtypeOption, MaxLengthOption, SpecialsOption
 from stilts_artifact.cli.progress import work_progress
 from stilts_artifact.errors import ConfigError
+from stilts_artifact.files import require_output
 
 if TYPE_CHECKING:
     from stilts_artifact.retrieval.sweep import SweepScores
@@ -60,6 +61,8 @@ def sweep(
         raise ConfigError(
             "one side of the translations is missing", expected="both --src and --trg"
         )
+    if plot is not None:
+        require_output(plot, (src, trg, encoder), "--plot")
     from stilts_artifact.benchmark import load_benchmark
     from stilts_artifact.config.load import load_scale
     from stilts_artifact.retrieval.encode import Batching, View
@@ -71,6 +74,7 @@ def sweep(
         task_languages,
     )
     from stilts_artifact.retrieval.sweep import sweep as score_views
+    from stilts_artifact.retrieval.texts import count_cut
     from stilts_artifact.retrieval.transformer import load_transformer
 
     wanted = parse_layers(layers)
@@ -90,9 +94,12 @@ def sweep(
     total = sum(len(dict.fromkeys(one.texts)) for one in languages)
     with work_progress("embedding and scoring", total) as advance:
         batching = Batching(max_length, batch_tokens)
-        scored = score_views(loaded, views, languages, batching=batching, advance=advance)
+        cut: set[str] = set()
+        scored = score_views(loaded, views, languages, batching=batching, advance=advance, cut=cut)
         # Within the bar: what scores is a generator, and works only while it is read.
         scores = SweepScores.of(scored)
+    if note := count_cut(cut, max_length, *(one.texts for one in languages)):
+        options.message_stream(as_json).write(note + "\n")
     _show(scores, as_json)
     if plot is not None:
         from stilts_artifact.reporting.figures import draw_sweep

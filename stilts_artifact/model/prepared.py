@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from stilts_artifact.documents import dump_json, parse_json, read_document
 from stilts_artifact.domain.tasks import Task, TaskForm
-from stilts_artifact.errors import DataError, IntegrityError
+from stilts_artifact.errors import ConfigError, DataError, IntegrityError
 from stilts_artifact.files import write_file
 from stilts_artifact.model.features import pieces
 from stilts_artifact.model.forms import trained_form
@@ -79,8 +79,16 @@ class Prepared:
 def prepare_lines(
     tokenizer: PreTrainedTokenizerFast, lines: Sequence[str], max_length: int
 ) -> Columns:
-    """Text as inputs of the masked language model; what exceeds the length is the next input."""
-    room = max_length - 2
+    """Text as inputs of the masked language model; what exceeds the length is the next input.
+
+    Raises:
+        ConfigError: no room for a single token.
+    """
+    room = max_length - 2  # <s> and </s>
+    if room < 1:
+        raise ConfigError(
+            "maximum length leaves no room for text", got=str(max_length), expected=">= 3"
+        )
     inputs = [
         ids[at : at + room] for ids in pieces(tokenizer, lines) for at in range(0, len(ids), room)
     ]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
@@ -35,6 +35,24 @@ _TOKENISED = 4096
 
 Advance = Callable[[int], None]
 """Called with the number of sentences just embedded."""
+
+PlaceOf = Callable[[str], str]
+"""Where a sentence stands, for errors."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Inspection:
+    """What is looked for in sentences while they become tokens.
+
+    Args:
+        place_of: refuse a sentence of which the tokenizer leaves nothing, as standing there. A
+            benchmark's are embedded whatever they hold, as its own scripts do, if a view includes
+            the special tokens.
+        cut: receives the sentences with more tokens than are kept.
+    """
+
+    place_of: PlaceOf | None = None
+    cut: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +156,8 @@ def sign(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Tokens:
-    """Token ids of all sentences in one array, which are special, and where each sentence starts.
+    """Token ids of all sentences in one array, which are special, where each sentence starts, and
+    which sentences had more tokens than are kept.
 
     One array and not a list of them: 500,000 small arrays would cost more than what they hold.
     """
@@ -146,6 +165,7 @@ class _Tokens:
     ids: NDArray[np.int32]
     special: NDArray[np.bool_]
     starts: NDArray[np.int64]
+    cut: frozenset[str]
 
     @property
     def lengths(self) -> NDArray[np.int64]:
@@ -159,6 +179,7 @@ def embed(
     *,
     batching: Batching | None = None,
     advance: Advance | None = None,
+    inspection: Inspection | None = None,
 ) -> dict[View, Rows]:
     """Embed sentences into .npy files, one for each view, in one pass of the encoder.
 
@@ -176,8 +197,10 @@ def embed(
     batching = batching or Batching()
     _check(encoder, texts, outputs, batching)
     tokens = _tokenise(encoder, texts, batching.max_length)
-    if not all(view.specials for view in outputs):
-        _require_content(tokens, texts)
+    inspection = inspection or Inspection()
+    if inspection.place_of is not None or not all(view.specials for view in outputs):
+        _require_content(tokens, texts, inspection.place_of)
+    inspection.cut.update(tokens.cut)
     # A memory map is written in the order of the batches, not of the texts: until the last one it
     # has holes, so it goes by another name.
     partial = {view: path.with_name(path.name + ".partial") for view, path in outputs.items()}
@@ -248,16 +271,17 @@ def _check(
         )
 
 
-def _require_content(tokens: _Tokens, texts: Sequence[str]) -> None:
-    # The mean of no tokens is 0/0; say which sentence it is before an hour of embedding, not after.
+def _require_content(tokens: _Tokens, texts: Sequence[str], place_of: PlaceOf | None) -> None:
+    # The mean of no tokens is 0/0, and that of the special ones is the same for all such sentences;
+    # say which sentence it is before an hour of embedding, not after.
     bare = np.flatnonzero(np.add.reduceat(~tokens.special, tokens.starts[:-1], dtype=np.int64) == 0)
     if bare.size:
-        where, got = f"sentence {bare[0]} (0-based)", repr(texts[bare[0]])
+        text = texts[bare[0]]
         raise DataError(
             "a sentence with nothing but special tokens",
-            where=where,
-            got=got,
-            fix="pool with specials",
+            where=place_of(text) if place_of is not None else f"sentence {bare[0]} (0-based)",
+            got=ascii(text),
+            fix="delete it",
         )
 
 
@@ -265,20 +289,39 @@ def _tokenise(encoder: Transformer, texts: Sequence[str], max_length: int) -> _T
     ids: list[NDArray[np.int32]] = []
     special: list[NDArray[np.bool_]] = []
     lengths: list[int] = []
+    cut: set[str] = set()
     for start in range(0, len(texts), _TOKENISED):
+        some = list(texts[start : start + _TOKENISED])
         made = encoder.tokenizer(
-            list(texts[start : start + _TOKENISED]),
+            some,
             truncation=True,
             max_length=max_length,
             return_attention_mask=False,
             return_special_tokens_mask=True,
         )
         lengths += map(len, made["input_ids"])
+        full = [
+            text
+            for text, row in zip(some, made["input_ids"], strict=True)
+            if len(row) == max_length
+        ]
+        cut.update(_longer(encoder, full, max_length))
         # 32 bits hold every id; torch gets its 64 a batch at a time.
         ids += (np.array(row, dtype=np.int32) for row in made["input_ids"])
         special += (np.array(row, dtype=np.bool_) for row in made["special_tokens_mask"])
     starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    return _Tokens(np.concatenate(ids), np.concatenate(special), starts)
+    return _Tokens(np.concatenate(ids), np.concatenate(special), starts, frozenset(cut))
+
+
+def _longer(encoder: Transformer, texts: Sequence[str], max_length: int) -> list[str]:
+    """Those of the texts that have more tokens."""
+    if not texts:
+        return []
+    # Not verbose: that they exceed what the model reads is what is asked.
+    made = encoder.tokenizer(list(texts), return_attention_mask=False, verbose=False)
+    return [
+        text for text, row in zip(texts, made["input_ids"], strict=True) if len(row) > max_length
+    ]
 
 
 def _forward(
@@ -347,6 +390,7 @@ class TransformerSentences:
     batching: Batching
     folder: Path
     advance: Advance | None = None
+    inspection: Inspection = field(default_factory=Inspection)
 
     @property
     def description(self) -> Description:
@@ -363,6 +407,7 @@ class TransformerSentences:
             {self.view: output},
             batching=self.batching,
             advance=self.advance,
+            inspection=self.inspection,
         )
         return made[self.view]
 

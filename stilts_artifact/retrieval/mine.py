@@ -224,6 +224,10 @@ def _products(queries: Float32, corpus: Float32, k: int, search: Search | None) 
 class Distinct:
     """The distinct texts of a corpus.
 
+    Where embeddings come with the texts and copies of one text have different ones, the last copy's
+    stands for all, as in LASER's mine_bitexts.py, XTREME's utils_retrieve.py and the paper's
+    library, whose ``unique_embeddings`` let later copies overwrite earlier ones.
+
     Args:
         texts: each once, in order of first occurrence.
         places: for each, where it stands in the corpus, ascending.

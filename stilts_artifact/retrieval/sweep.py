@@ -6,7 +6,7 @@ import re
 import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
 from types import MappingProxyType
@@ -24,6 +24,8 @@ from stilts_artifact.retrieval.encode import (
     Advance,
     Batching,
     Description,
+    Inspection,
+    PlaceOf,
     Pooling,
     SentenceEncoder,
     View,
@@ -31,7 +33,7 @@ from stilts_artifact.retrieval.encode import (
     embed,
 )
 from stilts_artifact.retrieval.tatoeba import score_tatoeba
-from stilts_artifact.retrieval.texts import read_texts
+from stilts_artifact.retrieval.texts import places_of, read_corpus
 from stilts_artifact.retrieval.transformer import Transformer
 from stilts_artifact.retrieval.vectors import Rows
 
@@ -41,11 +43,14 @@ Score = Callable[[SentenceEncoder], float]
 
 @dataclass(frozen=True, slots=True)
 class SweepLanguage:
-    """One language of a sweep: every text its score will ask for, and how it is scored."""
+    """One language of a sweep: every text its score will ask for, how it is scored, and where own
+    texts stand.
+    """
 
     language: str
     texts: tuple[str, ...]
     score: Score
+    place_of: PlaceOf | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,21 +149,34 @@ def sweep(
     *,
     batching: Batching | None = None,
     advance: Advance | None = None,
+    cut: set[str] | None = None,
 ) -> Iterator[tuple[str, View, float]]:
     """Score every view in every language: (language, view, points).
+
+    Args:
+        cut: receives the sentences with more tokens than are kept.
 
     Raises:
         ConfigError, DataError: as :func:`stilts_artifact.retrieval.encode.embed`.
     """
     batching = batching or Batching()
+    cut = cut if cut is not None else set()
     for language in languages:
         # Each text once: sentences occur on both sides, and every score asks for them in its order.
         texts = tuple(dict.fromkeys(language.texts))
         places = MappingProxyType({text: place for place, text in enumerate(texts)})
         # 25 layers of 40,000 sentences of XLM-R large are 4 GB: on disk, one language at a time.
         with tempfile.TemporaryDirectory(prefix="stilts-sweep-") as folder:
+            inspection = Inspection(language.place_of, cut)
             outputs = {view: Path(folder) / f"{view.layer}-{view.name}.npy" for view in views}
-            made = embed(transformer, texts, outputs, batching=batching, advance=advance)
+            made = embed(
+                transformer,
+                texts,
+                outputs,
+                batching=batching,
+                advance=advance,
+                inspection=inspection,
+            )
             for view in views:
                 known = _Known(describe(transformer, view, batching), made[view], places)
                 yield language.language, view, language.score(known)
@@ -222,11 +240,13 @@ def own_language(source: Path, target: Path) -> SweepLanguage:
     Raises:
         DataError: a text cannot be read, or they have not the same number of lines.
     """
-    sides = read_texts(source), read_texts(target)
+    corpora = read_corpus("source", source, None), read_corpus("target", target, None)
+    sides = [side.texts or () for side in corpora]
     if len(sides[0]) != len(sides[1]):
         raise DataError(
             "the two texts do not have the same number of lines",
             where=f"{source}, {target}",
             got=f"{len(sides[0]):,} and {len(sides[1]):,} lines",
         )
-    return search_language("own text", list(map(SentencePair, *sides)), "own")
+    language = search_language("own text", list(map(SentencePair, *sides)), "own")
+    return replace(language, place_of=places_of(*corpora))

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from stilts_artifact.data.readers.text import is_unseen
 from stilts_artifact.documents import library_errors
 from stilts_artifact.errors import DataError
-from stilts_artifact.files import write_file
-from stilts_artifact.retrieval.encode import SentenceEncoder
+from stilts_artifact.files import open_regular, write_file
+from stilts_artifact.retrieval.encode import PlaceOf, SentenceEncoder
 from stilts_artifact.retrieval.knn import Search
 from stilts_artifact.retrieval.mine import (
     Distinct,
@@ -22,7 +24,12 @@ from stilts_artifact.retrieval.mine import (
     expand,
     mine,
 )
-from stilts_artifact.retrieval.vectors import Rows
+from stilts_artifact.retrieval.vectors import Rows, norms
+
+_NPY = b"\x93NUMPY"
+_MATRIX = "one matrix of floats, as numpy.save writes it"
+# Where some reader of tables or of text ends a column or a line.
+_ENDS = str.maketrans(dict.fromkeys("\t\n\v\f\r\x1c\x1d\x1e\x85\u2028\u2029", " "))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,14 +60,18 @@ class Corpus:
 def read_texts(path: Path) -> tuple[str, ...]:
     r"""Sentences of a UTF-8 file, one a line; a byte order mark and ``\r\n`` are no part of them.
 
+    Lines end at ``\n`` and ``\r\n`` only: a lone ``\r`` and its like are part of a sentence.
+
     Raises:
-        DataError: no such file, not UTF-8, no lines, or an empty line, which has no meaning to
-            embed.
+        DataError: no such file, not UTF-8, no lines, or a line without a visible character, which
+            has no meaning to embed.
     """
     try:
-        data = path.read_bytes()
+        with open_regular(path) as file:
+            data = file.read()
     except OSError as error:
-        raise DataError("cannot read the text file", where=str(path), got=error.strerror) from error
+        got = error.strerror or str(error)
+        raise DataError("cannot read the text file", where=str(path), got=got) from error
     try:
         # Not splitlines(): U+2028, form feeds and their like occur inside sentences.
         lines = data.decode("utf-8-sig").split("\n")
@@ -72,12 +83,13 @@ def read_texts(path: Path) -> tuple[str, ...]:
     # A newline at the end closes the last line and opens none.
     texts = tuple(line.removesuffix("\r") for line in (lines if lines[-1] else lines[:-1]))
     for number, text in enumerate(texts, 1):
-        if not text.strip():
+        if all(map(is_unseen, text)):
             raise DataError(
-                "empty line",
+                "empty line" if not text.strip() else "a line without a visible character",
                 where=f"{path}:{number}",
+                got=ascii(text),
                 expected="one sentence a line",
-                fix="delete it",
+                fix="delete it, and its embedding if it has one",
             )
     if not texts:
         raise DataError(
@@ -90,20 +102,44 @@ def read_embeddings(path: Path) -> Rows:
     """A matrix from a .npy file, memory-mapped.
 
     Raises:
-        DataError: no such file, or not a plain .npy matrix.
+        DataError: no such file, not a plain .npy matrix of floats, or a row without a direction.
     """
-    with library_errors(DataError, "not a .npy file of embeddings", str(path), "one matrix"):
+    with library_errors(DataError, "not a .npy file of embeddings", str(path), _MATRIX):
+        with open_regular(path) as file:
+            start = file.read(len(_NPY))
+        if start != _NPY:
+            raise _no_embeddings(path, *_without_header(path, start))
         # Mapped, as matrices may exceed memory; no pickle, which would run code.
-        rows = np.load(path, mmap_mode="r", allow_pickle=False)
-    if not isinstance(rows, np.ndarray):
-        rows.close()
-        raise DataError(
-            "not a .npy file of embeddings",
-            where=str(path),
-            got="an .npz archive",
-            expected="one matrix",
-        )
+        rows: np.memmap[Any, Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+        surplus = path.stat().st_size - rows.offset - rows.nbytes
+    if surplus:
+        # A second matrix, say, which would be passed over in silence.
+        raise _no_embeddings(path, f"{surplus:,} bytes behind the matrix")
+    # Here, where rows are those of the file, and before anything is embedded or searched.
+    norms(rows, str(path))
     return rows
+
+
+def _no_embeddings(path: Path, got: str, fix: str | None = None) -> DataError:
+    return DataError(
+        "not a .npy file of embeddings", where=str(path), got=got, expected=_MATRIX, fix=fix
+    )
+
+
+def _without_header(path: Path, start: bytes) -> tuple[str, str | None]:
+    """What a file is that numpy.save did not write, and how it becomes one that it did."""
+    if start.startswith(b"PK"):
+        return "an .npz archive", None
+    size = path.stat().st_size
+    if size == 0 or size % 4:
+        return f"no .npy header ({size:,} bytes)", None
+    # LASER's own scripts write the bare numbers.
+    numbers = f"numpy.fromfile({str(path)!r}, 'float32').reshape(-1, DIMENSIONS)"
+    target = str(path.with_suffix(".npy") if path.suffix != ".npy" else path.with_suffix(".2.npy"))
+    return (
+        "no .npy header",
+        f"if these are bare float32 numbers: numpy.save({target!r}, {numbers})",
+    )
 
 
 def read_corpus(name: str, text: Path | None, rows: Path | None) -> Corpus:
@@ -159,11 +195,39 @@ def _rows(side: Corpus, known: Distinct | None, encode: SentenceEncoder | None) 
     if side.rows is not None:
         if known is None or known.repeated == 0:
             return side.rows
-        # Copies have equal embeddings, whatever encoder made them: the first stands for all.
-        return side.rows[[places[0] for places in known.places]]
+        # One encoder gives copies equal embeddings. Where they differ, that of the last one stands
+        # for all, as in the paper's library, XTREME and LASER: see Distinct.
+        return side.rows[[places[-1] for places in known.places]]
     if known is None or encode is None:
         raise DataError("neither embeddings nor an encoder", where=side.name)
     return encode(known.texts)
+
+
+def places_of(*corpora: Corpus) -> PlaceOf:
+    """Where a text stands first: ``file:line``."""
+
+    def place_of(text: str) -> str:
+        return next(
+            f"{side.name}:{side.texts.index(text) + 1}"
+            for side in corpora
+            if side.texts is not None and text in side.texts
+        )
+
+    return place_of
+
+
+def count_cut(cut: Collection[str], max_length: int, *sides: Sequence[str] | None) -> str | None:
+    """A line on the sentences that were embedded without their ends; ``None`` if there are none.
+
+    Args:
+        cut: the texts that were.
+        sides: all sentences.
+    """
+    if not cut:
+        return None
+    sentences = [text for side in sides for text in side or ()]
+    shortened = sum(text in cut for text in sentences)
+    return f"{shortened:,} of {len(sentences):,} sentences were cut to {max_length} tokens"
 
 
 def write_pairs(
@@ -171,7 +235,8 @@ def write_pairs(
 ) -> None:
     """Write score, both indices (0-based), and both sentences where known; best pair first.
 
-    Columns are tab-separated, so a tab inside a sentence becomes a space.
+    Columns are tab-separated: tabs inside a sentence become spaces, and so does every character at
+    which some reader ends a line (carriage return, U+2028 and the like).
 
     Raises:
         ResourceError: the file cannot be written.
@@ -183,6 +248,6 @@ def write_pairs(
         # repr: the shortest text that reads back as the same number, so that thresholds hold.
         columns = [repr(score), str(left), str(right)]
         if source is not None and target is not None:
-            columns += (text.replace("\t", " ") for text in (source[left], target[right]))
+            columns += (text.translate(_ENDS) for text in (source[left], target[right]))
         lines.append("\t".join(columns) + "\n")
     write_file(path, "".join(lines).encode())

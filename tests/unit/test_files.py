@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from stilts_artifact import files
-from stilts_artifact.errors import IntegrityError, ResourceError
+from stilts_artifact.errors import ConfigError, IntegrityError, ResourceError
 from stilts_artifact.files import (
     FileManifest,
     FileSum,
@@ -29,6 +29,7 @@ from stilts_artifact.files import (
     publish_folder,
     publish_together,
     remove_orphans,
+    require_output,
     settle_folder,
     write_file,
 )
@@ -682,3 +683,32 @@ def test_a_results_folder_that_cannot_be_written_is_an_error_before_anything_is_
     target = tmp_path / "file" / "run"
     with pytest.raises(ResourceError), publish_together(target.with_suffix(".json"), target):
         pytest.fail("the block was entered")
+
+
+def test_a_file_takes_the_place_of_no_device_or_folder(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "link").symlink_to("fifo")
+    (tmp_path / "folder").mkdir()
+    for name in ("fifo", "link", "folder"):
+        with pytest.raises(ResourceError, match="not a regular file"):
+            write_file(tmp_path / name, b"new")
+    assert stat.S_ISFIFO((tmp_path / "fifo").stat().st_mode)
+    assert names(tmp_path) == ["fifo", "folder", "link"]
+
+
+def test_an_output_that_is_an_input_by_any_path_is_refused(tmp_path: Path) -> None:
+    source, folder = tmp_path / "a.txt", tmp_path / "folder"
+    source.write_text("a")
+    folder.mkdir()
+    (tmp_path / "hard").hardlink_to(source)
+    (tmp_path / "soft").symlink_to("a.txt")
+    (tmp_path / "loop").symlink_to("loop")
+    for out in (source, folder / ".." / "a.txt", tmp_path / "hard", tmp_path / "soft"):
+        with pytest.raises(ConfigError, match="one of the inputs"):
+            require_output(out, (None, source, folder), "--out")
+    with pytest.raises(ConfigError, match="one of the inputs"):
+        require_output(folder / "new", (source, folder), "--out")
+    with pytest.raises(ConfigError, match="not a file"):
+        require_output(folder, (), "--out")
+    for out in (tmp_path / "b.txt", tmp_path / "loop"):
+        require_output(out, (None, source, folder, tmp_path / "absent"), "--out")

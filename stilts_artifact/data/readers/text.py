@@ -5,6 +5,7 @@ Every error names ``file:line``, what was found and what was expected.
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from stilts_artifact.documents import line_at
@@ -13,6 +14,11 @@ from stilts_artifact.errors import DataError
 # Spreadsheets put it in front of what they save.
 BOM = b"\xef\xbb\xbf"
 UNCHANGED = "take the file exactly as its publisher distributes it (`stilts-artifact fetch`)"
+# Blank or without a shape, though Unicode counts them among letters, symbols and marks: the fillers
+# of Hangul, the empty Braille pattern, joiners and variation selectors.
+_BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0").union(
+    map(chr, [*range(0x180B, 0x1810), *range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)])
+)
 # Fewer labels may all agree by chance: two even classes do once in 500,000 files of this size.
 BLINDED_FROM = 20
 
@@ -206,6 +212,20 @@ def refuse_blinded(labels: Collection[object], where: str) -> None:
             "(XTREME removed them from its copy)",
             fix=UNCHANGED,
         )
+
+
+def is_unseen(character: str) -> bool:
+    r"""Whether a character shows nothing: white space, controls, and such as a zero-width space.
+
+    Example:
+        >>> [is_unseen(character) for character in "a\u200b\u00a0\t\u0301"]
+        [False, True, True, True, False]
+    """
+    return (
+        character.isspace()
+        or character in _BLANK
+        or unicodedata.category(character) in ("Cc", "Cf")
+    )
 
 
 def shown(text: str, limit: int = 80) -> str:

@@ -11,12 +11,12 @@ before the context where XLM-R has three, which shifts their spans by one token
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import numpy as np
 
+from stilts_artifact.data.readers.text import is_unseen
 from stilts_artifact.domain.examples import Answer, SpanExample
 from stilts_artifact.domain.tasks import TaskForm
 from stilts_artifact.errors import ConfigError
@@ -292,7 +292,7 @@ def _answer_tokens(example: SpanExample, offsets: Sequence[Offset]) -> tuple[int
         return None
     answer = example.answers[0]
     start, end = answer.start, answer.start + len(answer.text)
-    if _is_unseen(example.context[start:end][:1]):
+    if start < end and is_unseen(example.context[start]):
         start = _seen_from(example.context, start, end, {first for first, _ in offsets})
     inside = [
         at
@@ -311,17 +311,10 @@ def _seen_from(text: str, start: int, end: int, begins: Collection[int]) -> int:
         begins: where tokens begin; one that stands for such a character itself is the answer's.
     """
     for at in range(start, end):
-        if at in begins or not _is_unseen(text[at]):
+        if at in begins or not is_unseen(text[at]):
             return at
     # Nothing else: the answer is that of the token which it belongs to.
     return start
-
-
-def _is_unseen(character: str) -> bool:
-    """White space, or a control or format character such as a zero-width space."""
-    return character.isspace() or (
-        not character.isprintable() and unicodedata.category(character) in ("Cc", "Cf")
-    )
 
 
 class BestSpan(NamedTuple):

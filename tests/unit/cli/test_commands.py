@@ -77,6 +77,16 @@ def test_a_store_that_cannot_be_made_is_a_resource_error(artifact: Run, tmp_path
     assert "file" in answer.stdout
 
 
+@pytest.mark.parametrize(("option", "name"), [("--crate", "table1.mini.json"), ("--out", "a.tsv")])
+def test_a_report_never_replaces_a_results_file(
+    artifact: Run, tmp_path: Path, option: str, name: str
+) -> None:
+    (tmp_path / name).write_text("mine", encoding="utf-8")
+    done = artifact("report", "--results", tmp_path, option, tmp_path / name)
+    assert (done.returncode, (tmp_path / name).read_text(encoding="utf-8")) == (2, "mine")
+    assert "unknown kind of" in done.stderr
+
+
 def test_doctor_finds_this_machine_fit_for_the_mini_scale(artifact: Run, tmp_path: Path) -> None:
     answer = artifact("doctor", "--results", tmp_path, "--json")
     findings = {finding["subject"]: finding for finding in json.loads(answer.stdout)}

@@ -19,7 +19,7 @@ from stilts_artifact.domain.examples import (
     TaggedSentence,
 )
 from stilts_artifact.domain.tasks import TaskForm
-from stilts_artifact.errors import DataError, IntegrityError
+from stilts_artifact.errors import ConfigError, DataError, IntegrityError
 from stilts_artifact.model.forms import trained_form
 from stilts_artifact.model.forms.choice import choice_features
 from stilts_artifact.model.forms.pair import pair_features
@@ -141,6 +141,13 @@ def test_text_is_cut_into_inputs_and_not_off(
     ]
     with pytest.raises(DataError, match="no predictions"):
         prepared.trained_form.decode(prepared, [])
+
+
+def test_text_without_room_for_a_token_is_refused(tokenizer: PreTrainedTokenizerFast) -> None:
+    assert prepare_lines(tokenizer, ["merfa"], 3)["input_ids"]
+    for max_length in (2, 0):
+        with pytest.raises(ConfigError, match="no room"):
+            prepare_lines(tokenizer, ["merfa"], max_length)
 
 
 WORDS = st.sampled_from(["merfa", "sudi", "\u200b", "x" * 70]) | st.text(min_size=1, max_size=8)

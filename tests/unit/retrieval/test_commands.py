@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -276,6 +277,212 @@ def test_unusable_embeddings_are_refused(tmp_path: Path) -> None:
     for name in ("zipped", "empty", "text", "objects", "absent", "cut-zip", "header"):
         with pytest.raises(DataError, match=r"not a \.npy file"):
             read_embeddings(tmp_path / f"{name}.npy")
+
+
+def test_numbers_without_a_header_are_refused_with_the_line_that_converts_them(
+    tmp_path: Path,
+) -> None:
+    matrix = np.random.default_rng(0).standard_normal((5, 8)).astype(np.float32)
+    matrix.tofile(tmp_path / "a.raw")
+    with pytest.raises(DataError, match=r"no \.npy header") as caught:
+        read_embeddings(tmp_path / "a.raw")
+    assert "pickle" not in str(caught.value)
+    assert caught.value.fix is not None
+    line = caught.value.fix.partition(": ")[2].replace("DIMENSIONS", "8")
+    exec(line, {"numpy": np})  # the line that the message tells a person to run
+    assert np.array_equal(read_embeddings(tmp_path / "a.npy"), matrix)
+
+
+def test_a_damaged_header_or_a_second_matrix_is_refused(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.ones((50, 16), np.float32))
+    data = (tmp_path / "a.npy").read_bytes()
+    damages = {
+        "cut": data[:-100],
+        "header": data[:40],
+        "twice": data + data,
+        "unclosed": data.replace(b"(50, 16)", b"((50, 16"),
+        "negative": data.replace(b"(50, 16)", b"(-1, 16)"),
+        "enormous": data.replace(b"(50, 16), }           ", b"(9999999999999999,8),}"),
+        "nonsense": data.replace(b"(50, 16)", b"('a','b')"[:8]),
+    }
+    for name, damaged in damages.items():
+        (tmp_path / f"{name}.npy").write_bytes(damaged)
+        assert damaged != data
+        with pytest.raises(DataError, match=r"not a \.npy file"):
+            read_embeddings(tmp_path / f"{name}.npy")
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 0.0])
+def test_a_row_without_a_direction_is_named_as_the_file_has_it(
+    texts: tuple[Path, Path], tmp_path: Path, value: float
+) -> None:
+    # The row comes behind a repeated text: in the matrix of distinct texts it has another number.
+    rows = np.random.default_rng(0).standard_normal((4, 8)).astype(np.float32)
+    rows[3] = value
+    np.save(tmp_path / "bad.npy", rows)
+    np.save(tmp_path / "good.npy", rows[:3])
+    inputs = ("--src-emb", tmp_path / "bad.npy", "--trg-emb", tmp_path / "good.npy")
+    with pytest.raises(DataError, match=r"bad\.npy, row 3"):
+        run(mine, *inputs, "--src", texts[0], "--trg", texts[1], "--out", tmp_path / "x.tsv")
+
+
+def test_any_layout_of_the_same_numbers_gives_the_same_pairs(tmp_path: Path) -> None:
+    rows = np.random.default_rng(0).standard_normal((20, 8)).astype(np.float16)
+    np.save(tmp_path / "b.npy", rows[::-1])
+    found = []
+    for dtype, order in (("<f2", "C"), (">f2", "C"), (">f4", "C"), ("<f4", "F"), (">f8", "F")):
+        np.save(tmp_path / "a.npy", np.asarray(rows, dtype=dtype, order=order))  # type: ignore[call-overload]
+        inputs = ("--src-emb", tmp_path / "a.npy", "--trg-emb", tmp_path / "b.npy")
+        run(mine, *inputs, "--out", tmp_path / "x.tsv", "--engine", "shared")
+        found.append((tmp_path / "x.tsv").read_bytes())
+    assert len(set(found)) == 1
+
+
+def linked(kind: str, target: Path) -> Path:
+    """Another path to a file."""
+    other = target.parent / "sub" / ".." / target.name
+    (target.parent / "sub").mkdir()
+    if kind != "path":
+        other = target.parent / f"{kind}.tsv"
+        (other.symlink_to if kind == "symbolic" else other.hardlink_to)(target)
+    return other
+
+
+@pytest.mark.parametrize("kind", ["path", "symbolic", "hard"])
+@pytest.mark.parametrize("option", ["--src", "--trg", "--src-emb", "--trg-emb"])
+def test_an_output_that_is_an_input_is_refused_and_nothing_is_written(
+    matrices: tuple[Path, Path], texts: tuple[Path, Path], kind: str, option: str
+) -> None:
+    inputs = dict(
+        zip(("--src", "--trg", "--src-emb", "--trg-emb"), (*texts, *matrices), strict=True)
+    )
+    before = [path.read_bytes() for path in inputs.values()]
+    with pytest.raises(ConfigError, match="one of the inputs"):
+        run(
+            mine,
+            *(part for pair in inputs.items() for part in pair),
+            "--out",
+            linked(kind, inputs[option]),
+        )
+    assert [path.read_bytes() for path in inputs.values()] == before
+
+
+def test_an_output_within_the_encoder_or_that_is_no_file_is_refused(
+    tiny_xlmr: Path, texts: tuple[Path, Path], tmp_path: Path
+) -> None:
+    inputs = ("--src", texts[0], "--trg", texts[1], "--encoder", tiny_xlmr, "--layer", 2)
+    with pytest.raises(ConfigError, match="one of the inputs"):
+        run(mine, *inputs, "--out", tiny_xlmr / "config.json")
+    os.mkfifo(tmp_path / "fifo")
+    for out in (tmp_path, tmp_path / "fifo", Path("/dev/null")):
+        with pytest.raises(ConfigError, match="not a file"):
+            run(mine, *inputs, "--out", out)
+    own = ("--encoder", tiny_xlmr, "--src", texts[0], "--trg", texts[0])
+    with pytest.raises(ConfigError, match="one of the inputs"):
+        run(sweep, *own, "--plot", texts[0])
+
+
+def test_a_threshold_that_is_not_a_number_is_refused(
+    matrices: tuple[Path, Path], tmp_path: Path
+) -> None:
+    inputs = ("--src-emb", matrices[0], "--trg-emb", matrices[1], "--out", tmp_path / "x.tsv")
+    with pytest.raises(ConfigError, match="not a number"):
+        run(mine, *inputs, "--threshold", "nan")
+    run(mine, *inputs, "--threshold", "inf")
+    assert columns(tmp_path / "x.tsv") == []
+
+
+def test_every_pair_is_one_row_whatever_ends_lines_elsewhere(tmp_path: Path) -> None:
+    ends = "\t\v\f\r\x1c\x1d\x1e\x85\u2028\u2029"
+    sentences = [f"one{end}two" for end in ends]
+    # newline="": what is written must be these very characters.
+    (tmp_path / "a.txt").write_text("\n".join(sentences), encoding="utf-8", newline="")
+    assert read_texts(tmp_path / "a.txt") == tuple(sentences)
+    np.save(tmp_path / "a.npy", np.eye(len(ends), dtype=np.float32))
+    sides = [
+        argument
+        for side in ("src", "trg")
+        for argument in (f"--{side}", tmp_path / "a.txt", f"--{side}-emb", tmp_path / "a.npy")
+    ]
+    run(mine, *sides, "--out", tmp_path / "x.tsv", "--k", 1)
+    rows = (tmp_path / "x.tsv").read_text(encoding="utf-8").splitlines()
+    assert len(rows) == len(ends)
+    assert {tuple(row.split("\t")[3:]) for row in rows} == {("one two", "one two")}
+
+
+@pytest.mark.parametrize(
+    "text", ["\u200b", "\u00ad", "\u00a0", "\ufeff", "\x01\x1b", "\u3164", "\ufe0f"]
+)
+def test_a_line_without_a_visible_character_is_refused_with_its_number(
+    tmp_path: Path, text: str
+) -> None:
+    (tmp_path / "a.txt").write_text(f"one\n{text}\nthree\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"empty line|visible character") as caught:
+        read_texts(tmp_path / "a.txt")
+    assert str(caught.value.where).endswith("a.txt:2")
+
+
+def test_a_sentence_without_a_token_is_refused_with_its_line_under_every_pooling(
+    tiny_xlmr: Path, texts: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # What is seen and still makes no token depends on the tokenizer.
+    monkeypatch.setattr("stilts_artifact.retrieval.texts.is_unseen", lambda character: False)
+    bare = tmp_path / "c.txt"
+    bare.write_text("one\n  \nthree\n", encoding="utf-8")
+    inputs = ("--src", texts[0], "--trg", bare, "--encoder", tiny_xlmr, "--max-length", 64)
+    for pooling in ("mean", "cls"):
+        with pytest.raises(DataError, match="nothing but special") as caught:
+            run(mine, *inputs, "--layer", 2, "--pool", pooling, "--out", tmp_path / "x.tsv")
+        assert caught.value.where == f"{bare}:2"
+    with pytest.raises(DataError, match=r"c\.txt:2"):
+        own = ("--src", bare, "--trg", bare, "--max-length", 64)
+        run(sweep, "--encoder", tiny_xlmr, *own, "--layers", "1")
+
+
+def test_sentences_that_were_cut_are_counted(
+    tiny_xlmr: Path, texts: tuple[Path, Path], tmp_path: Path
+) -> None:
+    inputs = ("--src", texts[0], "--trg", texts[1], "--encoder", tiny_xlmr)
+    # "the cat sat" has 9 tokens and the special ones; two lines of the source, one of the target.
+    tokens = 2 + len(_load_tokenizer(tiny_xlmr).tokenize("the cat sat"))
+    assert "were cut" not in run(
+        mine, *inputs, "--layer", 2, "--max-length", 64, "--out", tmp_path / "x"
+    )
+    output = run(mine, *inputs, "--layer", 2, "--max-length", tokens - 1, "--out", tmp_path / "x")
+    assert f"7 of 7 sentences were cut to {tokens - 1} tokens" in output
+    output = run(mine, *inputs, "--layer", 2, "--max-length", tokens, "--out", tmp_path / "x")
+    assert f"4 of 7 sentences were cut to {tokens} tokens" in output
+    own = ("--encoder", tiny_xlmr, "--src", texts[1], "--trg", texts[1], "--layers", "1")
+    assert f"4 of 6 sentences were cut to {tokens} tokens" in run(
+        sweep, *own, "--max-length", tokens
+    )
+
+
+def _load_tokenizer(folder: Path) -> Any:
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(folder)
+
+
+def test_of_equal_texts_the_last_ones_embedding_stands_for_all(
+    texts: tuple[Path, Path], tmp_path: Path
+) -> None:
+    # The first two lines of the source are equal; the second one's vector is that of the target.
+    source = np.eye(4, 8, dtype=np.float32)
+    np.save(tmp_path / "a.npy", source)
+    np.save(tmp_path / "b.npy", source[[3, 1, 2]])
+    inputs = ("--src-emb", tmp_path / "a.npy", "--trg-emb", tmp_path / "b.npy")
+    own = ("--margin", "absolute", "--retrieval", "forward", "--k", 1, "--out", tmp_path / "x.tsv")
+    run(mine, *inputs, "--src", texts[0], "--trg", texts[1], *own)
+    found = {(line[1], line[2]): float(line[0]) for line in columns(tmp_path / "x.tsv")}
+    assert found["0", "1"] == found["1", "1"] == 1.0
+
+
+def test_a_byte_order_mark_is_no_part_of_either_sides_first_sentence(tmp_path: Path) -> None:
+    lines = "eins\nzwei\n"
+    (tmp_path / "a.txt").write_text(lines, encoding="utf-8-sig")
+    (tmp_path / "b.txt").write_text(lines, encoding="utf-8")
+    assert read_texts(tmp_path / "a.txt") == read_texts(tmp_path / "b.txt") == ("eins", "zwei")
 
 
 def aligned(tmp_path: Path) -> tuple[Path, Path]:
