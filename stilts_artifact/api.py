@@ -47,7 +47,8 @@ def reproduce(
     Args:
         experiment: ``table1``, ``table2``, ``table3`` or ``calibration``.
         scale: name of a scale, or ``auto``.
-        only: cells, as ``ROW``, ``ROW,COLUMN`` or ``*,COLUMN``; none for all.
+        only: cells, as ``ROW``, ``ROW,COLUMN`` or ``*,COLUMN``; none for all. Other cells that lie
+            in ``results`` are kept.
         results: folder of results files.
         store: folder of verified files and finished steps; ``results/.store`` by default.
         data: folders with files you already have, found by their sha256.
@@ -60,7 +61,8 @@ def reproduce(
         The results as written, the verdict on what was asked for, and why cells have no value.
 
     Raises:
-        ConfigError: no such experiment, scale or cell.
+        ConfigError: no such experiment, scale or cell; with ``only``, results there that do not
+            fit beside new ones.
         ResourceError, IntegrityError, DataError: what stops all of it.
     """
     # Imported here, as in every function below: reading results must not load what makes them.

@@ -74,7 +74,7 @@ OnlyOption = Annotated[
     typer.Option(
         "--only",
         metavar="ROW[,COLUMN]",
-        help="Tables 2 and 3: only these cells; * is any. Repeatable.",
+        help="Only these cells, beside what is there; * is any. Not of Table 1. Repeatable.",
     ),
 ]
 WorkersOption = Annotated[

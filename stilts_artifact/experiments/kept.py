@@ -220,7 +220,12 @@ def _refuse_unlike(
             for name in sorted(results.environment.keys() | environment.keys())
         },
     }
-    encoder = f"{session.scale.encoder.name} {StepBuilder.of(session).revision[:12]}"
+    builder = StepBuilder.of(session)
+    for used in results.inputs:
+        # Of members that stood in for their archive, the pins are the benchmark's.
+        if used.source in builder.pins:
+            pairs[used.source] = (f"sha256 {used.sha256}", f"sha256 {builder.pins[used.source]}")
+    encoder = f"{session.scale.encoder.name} {builder.revision[:12]}"
     for row, task in sorted(kept.places):
         cell = kept.cells.get(CellKey(row, task))
         if cell is not None and cell.signature:

@@ -12,9 +12,16 @@ from typing import Any
 import pytest
 
 from benchmarks.checking import file_records
-from stilts_artifact.benchmark.experiments import row_named, targets
-from stilts_artifact.checking.results import CellRecord, Results, dump_results, load_results
-from stilts_artifact.domain.cells import CellKey, Measurement, Verdict
+from stilts_artifact.benchmark.experiments import targets
+from stilts_artifact.checking.results import (
+    CellRecord,
+    InputRecord,
+    Results,
+    dump_results,
+    load_results,
+    row_records,
+)
+from stilts_artifact.domain.cells import CellKey, Flag, Measurement, Verdict
 from stilts_artifact.domain.signature import Signature
 from stilts_artifact.errors import ArtifactError, ConfigError, DataError, IntegrityError
 from stilts_artifact.experiments.kept import Kept, asked_places, find_kept
@@ -22,7 +29,6 @@ from stilts_artifact.experiments.scored import (
     Executed,
     RunKey,
     Scored,
-    row_record,
     wanted_cells,
 )
 from stilts_artifact.experiments.session import Session
@@ -79,7 +85,7 @@ class Earlier:
         session = replace(self.now(f"none,{NOW}"), kept=kept)
         wanted = wanted_cells(SMALL, session.experiment, session.only)
         scored = Scored(session, self.builder, wanted)
-        rows = [row_record(row_named(SMALL, "none"))]
+        rows = row_records(session.experiment, SMALL, {"none"})
         return {cell.key: cell for cell in scored.measure(done, rows, [], made).cells}
 
 
@@ -193,7 +199,7 @@ def test_a_run_that_collapsed_or_failed_then_is_still_said_to_have(
         cell.model_copy(
             update=failed
             if cell.column.startswith("mlqa")
-            else {"flag": "DEGENERATE"}
+            else {"flag": Flag.DEGENERATE}
             if cell.column == "panx"
             else {}
         )
@@ -205,8 +211,8 @@ def test_a_run_that_collapsed_or_failed_then_is_still_said_to_have(
     found = earlier.measure(earlier.find(f"none,{NOW}"), tmp_path / "made")
     assert found[CellKey("none", "mlqa")].reason == "failed: no room left"
     assert found[CellKey("none", "average")].reason == "failed: no room left"
-    assert found[CellKey("none", "panx")].flag == "DEGENERATE"
-    assert found[CellKey("none", "average")].flag == "DEGENERATE"
+    assert found[CellKey("none", "panx")].flag is Flag.DEGENERATE
+    assert found[CellKey("none", "average")].flag is Flag.DEGENERATE
     assert found[CellKey("none", NOW)].flag is None
 
 
@@ -252,6 +258,17 @@ def remove_file(earlier: Earlier) -> None:
             lambda earlier: earlier.rewrite(environment={"python": "any", "torch": "1.0"}),
             ConfigError,
             "torch 1.0",
+        ),
+        (
+            lambda earlier: earlier.rewrite(
+                inputs=[
+                    InputRecord(
+                        source="XNLI-1.0.zip", bytes=1, sha256="0" * 64, satisfied_by="store"
+                    )
+                ]
+            ),
+            ConfigError,
+            "XNLI-1.0.zip sha256 0000",
         ),
         (lambda earlier: earlier.path.write_text("{"), DataError, "JSON"),
         (lambda earlier: earlier.path.write_text('{"format": 2}'), ConfigError, "format"),
