@@ -250,8 +250,8 @@ def parse_csv(
         for cells in filter(None, reader):  # An empty line is no row.
             place = f"{where}:{reader.line_num}"
             if len(cells) != len(header):
-                expected = f"{len(header)} fields"
-                raise DataError("line of another length", where=place, expected=expected)
+                got, expected = f"{len(cells)} fields", f"{len(header)} fields"
+                raise DataError("line of another length", where=place, got=got, expected=expected)
             rows.append(CsvRow(place, dict(zip(header, cells, strict=True))))
     except csv.Error as error:
         place = f"{where}:{max(1, reader.line_num)}"

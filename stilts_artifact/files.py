@@ -31,10 +31,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, Literal
 
-from stilts_artifact.errors import ConfigError, IntegrityError, ResourceError
+from stilts_artifact.errors import ConfigError, DataError, IntegrityError, ResourceError
 
 MANIFEST = "manifest.json"
 """The name every manifest goes by, in the folder that it stands for or above it."""
+
+MAX_FOLDERS = 32
+"""Levels of folders in each other; nothing that this package writes has more than eight."""
 
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _NO_RIGHT = {errno.EROFS, errno.EACCES, errno.EPERM}
@@ -108,21 +111,58 @@ def open_regular(path: Path) -> io.BufferedReader:
     return os.fdopen(file, "rb")
 
 
+def files_below(folder: Path) -> Iterator[Path]:
+    """Whatever lies below a folder and is no folder itself, in no order; links are not followed.
+
+    Not by recursion, as ``rglob`` goes: folders may lie in each other more deeply than Python's
+    calls may, and than a path can say.
+
+    Raises:
+        IntegrityError: folders more than :data:`MAX_FOLDERS` deep in each other.
+        DataError: a folder cannot be read.
+    """
+    level, depth = [folder], 0
+    while level:
+        if depth > MAX_FOLDERS:
+            raise IntegrityError(
+                "folders that lie too deep in each other",
+                where=str(folder),
+                expected=f"at most {MAX_FOLDERS} levels",
+            )
+        inner: list[Path] = []
+        for current in level:
+            for entry in _entries(current):
+                if entry.is_dir(follow_symlinks=False):
+                    inner.append(Path(entry.path))
+                else:
+                    yield Path(entry.path)
+        level, depth = inner, depth + 1
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return list(entries)
+    except FileNotFoundError:  # None, or gone since its name was read.
+        return []
+    except OSError as error:
+        raise DataError(
+            "cannot read the folder", where=str(folder), got=error.strerror or str(error)
+        ) from error
+
+
 def plain_files(folder: Path) -> dict[str, Path]:
     """Every file below a folder by its relative name, sorted.
 
     Raises:
         IntegrityError: something there is neither a plain file nor a folder, or has a name that is
-            not UTF-8.
+            not UTF-8; or as :func:`files_below`.
     """
     files = {}
-    for path in sorted(folder.rglob("*")):
-        # Not stat: a link is no plain file, whatever it leads to.
-        mode = path.lstat().st_mode
-        if stat.S_ISDIR(mode):
-            continue
+    for path in sorted(files_below(folder)):
         name = path.relative_to(folder).as_posix()
-        if not stat.S_ISREG(mode) or not _is_text(name):
+        # Not stat: a link is no plain file, whatever it leads to.
+        if not stat.S_ISREG(path.lstat().st_mode) or not _is_text(name):
             got, expected = repr(name), "plain files with UTF-8 names"
             raise IntegrityError(
                 "a result may hold plain files only", where=str(folder), got=got, expected=expected
@@ -133,8 +173,7 @@ def plain_files(folder: Path) -> dict[str, Path]:
 
 def size_below(*folders: Path) -> int:
     """Bytes of all files below these folders."""
-    paths = [path for folder in folders for path in folder.rglob("*")]
-    return sum(path.lstat().st_size for path in paths if not path.is_dir())
+    return sum(path.lstat().st_size for folder in folders for path in files_below(folder))
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ No number of the results file is believed: it is compared with what the predicti
 
 from __future__ import annotations
 
-import os
+import stat
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from stilts_artifact.domain.cells import CellKey
 from stilts_artifact.domain.signature import SHORT_KEYS, Signature, require_comparable
 from stilts_artifact.domain.tasks import Benchmark
 from stilts_artifact.errors import ConfigError, IntegrityError
-from stilts_artifact.files import hash_bytes
+from stilts_artifact.files import files_below, hash_bytes
 from stilts_artifact.forms import form_of
 from stilts_artifact.metrics import METRIC_VERSION
 from stilts_artifact.metrics.tables import CellValue, Column, table_columns, table_values
@@ -271,19 +271,11 @@ class VerifiedFiles:
 
 def _plain_files(root: Path) -> Iterator[Path]:
     """Every file below a folder; dot files (``.DS_Store``) are nobody's."""
-    folders = [root] if root.is_dir() else []
-    while folders:
-        with os.scandir(folders.pop()) as entries:
-            for entry in entries:
-                path = Path(entry.path)
-                if entry.is_dir(follow_symlinks=False):
-                    folders.append(path)
-                elif not entry.is_file(follow_symlinks=False):
-                    raise IntegrityError(
-                        "not a plain file", where=str(path), expected="a file, not a link"
-                    )
-                elif not entry.name.startswith("."):
-                    yield path
+    for path in files_below(root) if root.is_dir() else ():
+        if not stat.S_ISREG(path.lstat().st_mode):
+            raise IntegrityError("not a plain file", where=str(path), expected="a file, not a link")
+        if not path.name.startswith("."):
+            yield path
 
 
 def _verify_labels(

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from stilts_artifact.documents import read_document
 from stilts_artifact.errors import DataError, IntegrityError
-from stilts_artifact.files import hash_bytes, write_file
+from stilts_artifact.files import files_below, hash_bytes, write_file
 
 SUMS = "SHA256SUMS"
 REFRESH = "stilts-artifact expected sums"
@@ -153,7 +153,7 @@ def verify_sums(root: Path) -> int:
 
 def _protected(root: Path) -> dict[str, Path]:
     # Dot files are a desktop's or an unfinished write's; nothing here reads them.
-    files = (path for path in root.rglob("*") if path.is_file() and not path.name.startswith("."))
+    files = (path for path in files_below(root) if path.is_file() and path.name[0] != ".")
     return {path.relative_to(root).as_posix(): path for path in sorted(files) if path.name != SUMS}
 
 

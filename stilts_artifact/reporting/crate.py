@@ -22,6 +22,7 @@ from stilts_artifact.checking.results import FileRecord, InputRecord, Results
 from stilts_artifact.checking.sums import expected_root
 from stilts_artifact.config.load import load_scale
 from stilts_artifact.errors import ConfigError
+from stilts_artifact.files import files_below
 from stilts_artifact.reporting.packing import MANIFEST, Member, pack
 from stilts_artifact.reporting.runs import Run
 
@@ -183,7 +184,7 @@ def _title(runs: Sequence[Run]) -> str:
 def expected_files() -> Iterator[tuple[str, Path]]:
     """The expected values that the verdicts were judged by: name in the crate, and file."""
     root = expected_root()
-    for path in sorted(root.rglob("*")):
+    for path in sorted(files_below(root)):
         if path.is_file() and not path.name.startswith("."):
             yield f"{EXPECTED}/{path.relative_to(root).as_posix()}", path
 

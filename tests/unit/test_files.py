@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import stat
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,7 +16,9 @@ from pathlib import Path
 import pytest
 
 from stilts_artifact import files
-from stilts_artifact.errors import ConfigError, IntegrityError, ResourceError
+from stilts_artifact.checking.recompute import _plain_files
+from stilts_artifact.checking.sums import refresh_sums
+from stilts_artifact.errors import ConfigError, DataError, IntegrityError, ResourceError
 from stilts_artifact.files import (
     FileManifest,
     FileSum,
@@ -31,6 +34,7 @@ from stilts_artifact.files import (
     remove_orphans,
     require_output,
     settle_folder,
+    size_below,
     write_file,
 )
 
@@ -712,3 +716,39 @@ def test_an_output_that_is_an_input_by_any_path_is_refused(tmp_path: Path) -> No
         require_output(folder, (), "--out")
     for out in (tmp_path / "b.txt", tmp_path / "loop"):
         require_output(out, (None, source, folder, tmp_path / "absent"), "--out")
+
+
+@pytest.fixture
+def deep(tmp_path: Path) -> Iterator[Path]:
+    """1,500 folders in each other, a file in the last: deeper than Python calls or paths reach."""
+    top = tmp_path / "deep"
+    top.mkdir()
+    at = os.open(top, os.O_RDONLY)
+    for _ in range(1500):
+        os.mkdir("folder", dir_fd=at)
+        at, above = os.open("folder", os.O_RDONLY, dir_fd=at), at
+        os.close(above)
+    os.close(os.open("file", os.O_CREAT, dir_fd=at))
+    os.close(at)
+    yield top
+    # pytest's own removal of tmp_path would go down by recursion.
+    subprocess.run(["rm", "-r", str(top)], check=True)
+
+
+@pytest.mark.parametrize(
+    "walk", [plain_files, size_below, refresh_sums, lambda top: list(_plain_files(top))]
+)
+def test_folders_1500_deep_are_refused_wherever_folders_are_walked(
+    deep: Path, walk: Callable[[Path], object]
+) -> None:
+    with pytest.raises(IntegrityError, match="too deep in each other") as caught:
+        walk(deep)
+    assert caught.value.where == str(deep)
+
+
+def test_a_folder_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DataError, match="cannot read the folder") as caught:
+        plain_files(tmp_path / "file")
+    assert caught.value.where == str(tmp_path / "file")
+    assert plain_files(tmp_path / "absent") == {}

@@ -97,12 +97,14 @@ ROW = ["1", TRICKY, "who?", "a", "b", "c", "d", "0"]
 @pytest.mark.parametrize(
     ("data", "parts"),
     [
-        (write_csv([HEADER, ROW, ROW[:-1]]), ["missing columns", "f:3", "7 columns", "8 columns"]),
-        (write_csv([HEADER, ROW, [*ROW, "x"]]), ["extra columns", "f:3", "9 columns"]),
+        (write_csv([HEADER, ROW, ROW[:-1]]), ["another length", "f:3", "7 fields", "8 fields"]),
+        (write_csv([HEADER, ROW, [*ROW, "x"]]), ["another length", "f:3", "9 fields"]),
         (write_csv([HEADER, ROW, [*ROW[:-1], "4"]]), ["outside its set", "f:3", "'4'"]),
-        (write_csv([HEADER[::-1], ROW]), ["not the header", "f:1", "'label'"]),
+        (write_csv([[*HEADER[:-1], "gold"], ROW]), ["not the columns", "f:1", "gold"]),
+        (write_csv([[*HEADER, "label"], [*ROW, "0"]]), ["not the columns", "f:1"]),
+        (b"\xef\xbb\xbf" + write_csv([HEADER, ROW]), ["byte order mark", "f:1"]),
         (write_csv([HEADER]), ["no rows", "f:1"]),
-        (write_csv([HEADER, ROW])[:-8] + b'x"0"', ["invalid csv", "f:2"]),
+        (write_csv([HEADER, ROW])[:-8] + b'x"0"', ["not CSV", "f:2"]),
     ],
 )
 def test_cosmosqa_refuses(data: bytes, parts: list[str]) -> None:
