@@ -6,11 +6,14 @@ that talk in its memory, and open no port. What they run goes to processes of th
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import importlib
 import logging
 import os
+import queue
 import socket
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -67,12 +70,13 @@ def local_client(folder: Path, workers: int | None, device: Device) -> Iterator[
         stack.callback(scratch.remove)
         stack.enter_context(_configured(_IN_ONE_PROCESS))
         stack.enter_context(quiet())
-        cluster = _cluster_of_threads(scratch.path, count, bool(gpus))
+        loop = stack.enter_context(_event_loop())
+        cluster = _cluster_of_threads(scratch.path, count, bool(gpus), loop)
         stack.callback(_close, cluster)
         from distributed import Client
 
         # Not the default: Dask code of the caller's own must not run here.
-        client = Client(cluster, set_as_default=False)  # type: ignore[no-untyped-call]
+        client = Client(cluster, loop=loop, set_as_default=False)  # type: ignore[no-untyped-call]
         stack.callback(_close, client)
         for index, worker in cluster.workers.items():
             # A scale that is made for the CPU computes there, whatever else the machine has. More
@@ -89,7 +93,7 @@ def _close(part: Any) -> None:
         part.close(timeout=_CLOSE_SECONDS)
 
 
-def _cluster_of_threads(scratch: Path, count: int, gpu: bool) -> Any:
+def _cluster_of_threads(scratch: Path, count: int, gpu: bool, loop: Any) -> Any:
     from distributed import Scheduler, SpecCluster, Worker
 
     def silent(kind: type[Any]) -> type[Any]:
@@ -108,8 +112,29 @@ def _cluster_of_threads(scratch: Path, count: int, gpu: bool) -> Any:
     return SpecCluster(  # type: ignore[no-untyped-call]  # Dask is not typed
         workers={index: {"cls": silent(Worker), "options": worker} for index in range(count)},
         scheduler={"cls": silent(Scheduler), "options": options},
+        loop=loop,
         silence_logs=logging.CRITICAL,
     )
+
+
+@contextmanager
+def _event_loop() -> Iterator[Any]:
+    """Dask's event loop in a thread of its own, however slow that is to start: Dask gives up."""
+    from tornado.ioloop import IOLoop  # Dask's own
+
+    started: queue.SimpleQueue[tuple[IOLoop, asyncio.Event]] = queue.SimpleQueue()
+
+    async def serve() -> None:
+        stop = asyncio.Event()
+        started.put((IOLoop.current(), stop))
+        await stop.wait()
+
+    threading.Thread(target=lambda: asyncio.run(serve()), name="Dask", daemon=True).start()
+    loop, stop = started.get()
+    yield loop
+    # Not after an error: a client that did not come about is closed on this loop, whenever Python
+    # finds it. It ends with the process.
+    loop.add_callback(stop.set)
 
 
 @contextmanager
@@ -120,20 +145,22 @@ def remote_client(address: str) -> Iterator[Client]:
         ResourceError: nothing answers there.
         ConfigError: Dask's configuration cannot be read.
     """
-    with _configured(_foreign_settings()), quiet():
+    with _configured(_foreign_settings()), quiet(), _event_loop() as loop:
         from distributed import Client
 
         try:
             _require_listener(address)
             client = Client(  # type: ignore[no-untyped-call]
-                address, timeout=_ANSWER_SECONDS, set_as_default=False
+                address, loop=loop, timeout=_ANSWER_SECONDS, set_as_default=False
             )
-        except (OSError, TimeoutError, ValueError, TypeError) as error:
+        # Without a certificate that tls:// asks for, Dask raises a RuntimeError or TypeError.
+        except (OSError, RuntimeError, TimeoutError, ValueError, TypeError) as error:
             raise ResourceError(
                 "no Dask scheduler answers",
                 where=address,
                 got=str(error).splitlines()[0][:200] if str(error) else type(error).__name__,
-                expected="the address of a running scheduler, such as tcp://login-node:8786",
+                expected="the address of a running scheduler, such as tls://login-node:8786, and "
+                "in Dask's configuration the certificate that it asks for",
                 fix="start one with `dask scheduler`, or leave --scheduler out to use this machine",
             ) from error
         try:

@@ -13,12 +13,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from dask import config as dask_config
 
 from stilts_artifact.errors import ExitCode, ResourceError
 from stilts_artifact.pipeline.executor import Options, run
 from stilts_artifact.pipeline.job import Context
+from stilts_artifact.pipeline.process import FIXED
 from stilts_artifact.pipeline.progress import Snapshot
 from stilts_artifact.pipeline.step import Graph, Step
+from tests.faults.hostile import VARIABLES
 from tests.faults.workflow_child import wide
 from tests.faults.workflow_helpers import diamond, living, results, text, wait_until
 from tests.faults.workflow_kinds import KINDS
@@ -135,10 +138,81 @@ def scheduler(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
         child.kill()
 
 
-def dask(command: str, *arguments: str) -> subprocess.Popen[bytes]:
+def dask(command: str, *arguments: str, **environment: str) -> subprocess.Popen[bytes]:
     place = Path(__file__).resolve().parents[2]
     words = [sys.executable, "-m", "dask", command, *arguments]
-    return subprocess.Popen(words, cwd=place, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return subprocess.Popen(
+        words,
+        cwd=place,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=os.environ | environment,
+    )
+
+
+def test_a_step_on_another_cluster_sees_nothing_of_its_workers_surroundings(
+    root: Path, scheduler: tuple[subprocess.Popen[bytes], str]
+) -> None:
+    hostile = {name: value for name, value in VARIABLES.items() if not name.startswith("PYTHON")}
+    hostile = {name: value for name, value in hostile.items() if not name.startswith("DASK_")}
+    step = Step("surroundings")
+    options = ("--nthreads", "1", "--no-dashboard")
+    with dask("worker", scheduler[1], *options, **hostile) as worker:
+        try:
+            report = run(
+                Graph([step], KINDS),
+                Context(root),
+                Options(scheduler=scheduler[1]),
+                lambda state: None,
+            )
+        finally:
+            worker.kill()
+    assert not report.failures
+    environment = json.loads(text(root, step))["environment"]
+    assert environment.items() >= FIXED.items()
+    assert not environment.keys() & (hostile.keys() - FIXED.keys() - {"LC_ALL"})
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> tuple[Path, Path]:
+    """A certificate and its key."""
+    paths = (tmp_path / "cert.pem", tmp_path / "key.pem")
+    make = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=dask -out %s -keyout %s"
+    subprocess.run((make % paths).split(), check=True, capture_output=True)
+    return paths
+
+
+def test_a_cluster_over_tls_takes_whoever_has_the_certificate_and_nobody_else(
+    root: Path, tmp_path: Path, certificate: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stilts_artifact.pipeline.cluster._ANSWER_SECONDS", 5)
+    cert, key = map(str, certificate)
+    pair = {"cert": cert, "key": key}
+    tls = {"ca-file": cert, "scheduler": pair, "worker": pair, "client": pair}
+    files = dask_config.merge(dask_config.get("distributed.comm"), {"tls": tls})
+    trust = ("--tls-ca-file", cert, "--tls-cert", cert, "--tls-key", key)
+    place = tmp_path / "tls.json"
+    options = ("--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--protocol", "tls")
+    graph = Graph([diamond()], KINDS)
+    with dask("scheduler", *options, "--scheduler-file", str(place), *trust) as child:
+        try:
+            wait_until(lambda: place.exists() and place.stat().st_size > 0)
+            address = json.loads(place.read_text())["address"]
+            for stranger in (address, address.replace("tls://", "tcp://")):
+                with pytest.raises(ResourceError, match="no Dask scheduler answers"):
+                    run(graph, Context(root), Options(scheduler=stranger), lambda state: None)
+            worker = ("worker", address, "--nthreads", "1", "--no-dashboard", *trust)
+            with (
+                dask_config.set({"distributed.comm": files}),
+                dask(*worker) as workers,
+            ):
+                try:
+                    run(graph, Context(root), Options(scheduler=address), lambda state: None)
+                finally:
+                    workers.kill()
+        finally:
+            child.kill()
+    assert text(root, diamond()) == "top left top right end"
 
 
 @pytest.mark.slow

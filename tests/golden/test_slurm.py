@@ -15,8 +15,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NoReturn
 
+import dask
 import pytest
 
+from stilts_artifact.errors import ResourceError
 from stilts_artifact.pipeline.executor import Options, run
 from stilts_artifact.pipeline.job import Context
 from stilts_artifact.pipeline.progress import Snapshot
@@ -69,19 +71,31 @@ def slurm(repository: Path) -> Iterator[dict[str, str]]:
 
 
 @pytest.fixture
-def scheduler(slurm: dict[str, str], repository: Path, tmp_path: Path) -> Iterator[str]:
+def tls(slurm: dict[str, str], repository: Path, tmp_path: Path) -> dict[str, str]:
+    """Environment of a user who has done as the README says for TLS."""
+    (commands,) = (block for block in readme(repository, "sh") if "openssl" in block)
+    home = slurm | {"HOME": str(tmp_path)}
+    subprocess.run(["bash", "-euc", commands], env=home, check=True, capture_output=True)
+    return home
+
+
+def readme(repository: Path, language: str) -> list[str]:
+    """The README's blocks of code in a language."""
+    text = (repository / "README.md").read_text(encoding="utf-8")
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+
+
+@pytest.fixture
+def scheduler(tls: dict[str, str], repository: Path, tmp_path: Path) -> Iterator[str]:
     """Address of a Dask scheduler whose workers are Slurm jobs, started by the README's script."""
-    blocks = re.findall(
-        r"```python\n(.*?)```", (repository / "README.md").read_text(encoding="utf-8"), re.DOTALL
-    )
-    (recipe,) = (block for block in blocks if "SLURMCluster" in block)
+    (recipe,) = (block for block in readme(repository, "python") if "SLURMCluster" in block)
     for old, new in CHANGES.items():
         assert old in recipe
         recipe = recipe.replace(old, new)
     script = tmp_path / "slurm.py"
     script.write_text(recipe, encoding="utf-8")
     with subprocess.Popen(
-        [sys.executable, script], cwd=tmp_path, env=slurm, stdout=subprocess.PIPE, text=True
+        [sys.executable, script], cwd=tmp_path, env=tls, stdout=subprocess.PIPE, text=True
     ) as child:
         try:
             assert child.stdout is not None
@@ -119,7 +133,11 @@ def test_steps_run_in_slurm_jobs_and_survive_a_lost_one(
     end = Step("join", {"text": "end"}, parts)
     graph, states = Graph([end], KINDS), list[Snapshot]()
     context = Context(tmp_path / "root", {"counts": counts})
-    report = run(graph, context, Options(scheduler=scheduler), states.append)
+    assert scheduler.startswith("tls://")
+    with pytest.raises(ResourceError, match="no Dask scheduler answers"):
+        run(graph, context, Options(scheduler=scheduler), states.append)  # no certificate yet
+    with dask.config.set(certificates(tmp_path)):
+        report = run(graph, context, Options(scheduler=scheduler), states.append)
     assert not report.failures and len(report.made) == 9
     text = (Store(tmp_path / "root").read(graph.address(end)) / "text").read_text()
     assert text.startswith("0 1 2 3 4 5 ") and text.endswith("survived end")
@@ -128,3 +146,11 @@ def test_steps_run_in_slurm_jobs_and_survive_a_lost_one(
     wait_until(lambda: jobs(slurm) == ["dask-worker", "dask-worker"])
     again = run(graph, context, Options(scheduler=scheduler), states.append)
     assert len(again.found) == 9
+
+
+def certificates(home: Path) -> dict[str, object]:
+    """What Dask reads in the home of a user who has done as the README says."""
+    found = dask.config.collect_yaml([str(home / ".config" / "dask")])
+    return {
+        "distributed.comm": dask.config.merge(dask.config.config, *found)["distributed"]["comm"]
+    }
