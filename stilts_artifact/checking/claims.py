@@ -43,7 +43,7 @@ from stilts_artifact.benchmark.experiments import (
     experiment_named,
 )
 from stilts_artifact.checking.expected import ExperimentName, Strict, invalid, look_up
-from stilts_artifact.checking.judge import column_spreads, spread_key
+from stilts_artifact.checking.judge import column_spreads, foreign_encoder, spread_key
 from stilts_artifact.checking.results import ClaimRecord, Results
 from stilts_artifact.checking.statistics import NO_NOISE, Noise, Spread, median_error
 from stilts_artifact.checking.sums import expected_root, read_protected
@@ -603,6 +603,13 @@ class _Table:
         """Those of the cells that were not measured."""
         return ["/".join(place) for place in needed if place not in self._cells]
 
+    def foreign(self, needed: Sequence[tuple[str, str]]) -> str | None:
+        """Why the cells are not of the scale's pinned encoder, ``None`` if all are."""
+        reasons = (
+            foreign_encoder(Signature.parse(self._cells[place].signature)) for place in needed
+        )
+        return next((reason for reason in reasons if reason is not None), None)
+
     def incomparable(self, needed: Sequence[tuple[str, str]]) -> str | None:
         """Why the cells of a column cannot be held against each other, ``None`` if they can.
 
@@ -678,6 +685,9 @@ def _judge(claim: Claim, scale: str, table: _Table | None) -> ClaimRecord:
         more = f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
         reason = f"not measured: {', '.join(missing[:_NAMED])}{more}"
         return _record(claim, Verdict.NOT_RUN, reason + stamp, cells=used)
+    foreign = table.foreign(needed)
+    if foreign is not None:
+        return _record(claim, Verdict.NOT_CHECKABLE, foreign, cells=used)
     # Refused before any number is formed: a gain between unlike cells would mean nothing.
     refusal = table.incomparable(needed)
     if refusal is not None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
+from functools import cache
 
+from stilts_artifact.benchmark.encoders import PINNED, fingerprint, pinned_as
 from stilts_artifact.benchmark.experiments import experiment_named
 from stilts_artifact.checking.expected import ColumnNoise, ExpectedTable
 from stilts_artifact.checking.results import CellRecord
@@ -18,6 +20,7 @@ from stilts_artifact.checking.statistics import (
     mean_error,
     pooled_spread,
 )
+from stilts_artifact.config.load import load_scale
 from stilts_artifact.domain.cells import CellKey, ExpectedCell, Measurement, Verdict
 from stilts_artifact.domain.signature import Signature
 from stilts_artifact.errors import ConfigError, ExitCode
@@ -106,6 +109,9 @@ class _Judge:
                 return _record(
                     cell, None, Verdict.NOT_CHECKABLE, f"{places}: only the claims apply"
                 )
+        foreign = self._foreign(cell, expected)
+        if foreign is not None:
+            return _record(cell, None, Verdict.NOT_CHECKABLE, foreign)
         stale = _difference_in_meaning(cell, expected)
         if stale is not None:
             return _record(cell, value, Verdict.INCONCLUSIVE, stale)
@@ -129,6 +135,13 @@ class _Judge:
                 else f"; noise ({error}) and rounding hide a difference that matters"
             )
         return _record(cell, expected.value, decision.verdict, reason, decision.limit)
+
+    def _foreign(self, cell: Measurement, expected: ExpectedCell) -> str | None:
+        """Why a cell may not be held against a published one, ``None`` if it may."""
+        recorded = expected.signature is not None
+        if recorded or experiment_named(self.table.experiment).is_counted:
+            return None
+        return foreign_encoder(Signature.parse(cell.signature))
 
     def _noise(self, cell: Measurement, expected: ExpectedCell) -> Noise:
         """Chance in measured minus expected."""
@@ -189,6 +202,42 @@ def _difference_in_meaning(cell: Measurement, expected: ExpectedCell) -> str | N
         f"{name} is {getattr(now, name)!r}, recorded {getattr(recorded, name)!r}" for name in fields
     ]
     return "not comparable, the signature has changed: " + "; ".join(details)
+
+
+def foreign_encoder(signature: Signature) -> str | None:
+    """Why a number was not made by the pinned encoder of its scale, ``None`` if it was.
+
+    By the bytes that ran, as its signature has them: a name, and the commit that was asked for, say
+    nothing about them. At a scale without evidence nothing is published, and no encoder is foreign.
+    """
+    due = _pinned_fields(signature.scale)
+    if due is None:
+        return None
+    if not due:
+        return f"the encoder of scale {signature.scale} is not pinned: nothing published is of it"
+    for name, value in due.items():
+        found = getattr(signature, name)
+        if found != value:
+            return f"another encoder than the published one: {name} {found}, pinned {value}"
+    return None
+
+
+@cache
+def _pinned_fields(scale: str) -> Mapping[str, str] | None:
+    """What a signature says of the pinned encoder of a scale; nothing of one that is not pinned."""
+    loaded = load_scale(scale)
+    if not loaded.evidence:
+        return None
+    key = pinned_as(loaded.encoder.name, loaded.encoder.revision)
+    if key is None:
+        return {}
+    pin = PINNED[key]
+    return {
+        "encoder": pin.repository,
+        "revision": pin.revision[:12],
+        "weights": pin.weights,
+        "checkpoint": fingerprint(pin.files)[:12],
+    }
 
 
 def _sampling_error(cell: Measurement, value: float | None, declared: ColumnNoise) -> float:

@@ -29,7 +29,15 @@ _SAME = 1e-6
 
 # Of an average over tasks and of what it averages: the encoder and how scores are defined. In the
 # rest tasks differ; seeds are held against the run's, cell by cell.
-_SHARED_BY_TASKS = ("encoder", "revision", "metric_version", "scale", "version")
+_SHARED_BY_TASKS = (
+    "encoder",
+    "revision",
+    "weights",
+    "checkpoint",
+    "metric_version",
+    "scale",
+    "version",
+)
 _OF_A_TASK = tuple(name for name in SHORT_KEYS if name not in _SHARED_BY_TASKS)
 
 

@@ -21,6 +21,8 @@ SHORT_KEYS: Mapping[str, str] = {
     "languages": "lang",
     "encoder": "enc",
     "revision": "rev",
+    "weights": "weights",
+    "checkpoint": "ckpt",
     "layer": "layer",
     "pooling": "pool",
     "max_length": "len",
@@ -59,7 +61,10 @@ class Signature:
 
     Args:
         task, split, languages: what was scored; a number for an average names every language in it.
-        encoder, revision: name of the encoder and the commit or hash of its weights.
+        encoder, revision: name of the encoder, and the commit or hash that it was asked for by.
+        weights: sha256 of the weights of phase (i) that ran, or that those that ran were trained
+            from: as the steps read them, whatever the name.
+        checkpoint: start of one sha256 over these weights, their configuration and tokenizer.
         layer: index into ``hidden_states``, 0 being the embeddings.
         pooling: how token vectors become a sentence vector.
         max_length: tokens kept of an input.
@@ -89,6 +94,8 @@ class Signature:
     languages: tuple[str, ...]
     encoder: str | None = None
     revision: str | None = None
+    weights: str | None = None
+    checkpoint: str | None = None
     layer: int | None = None
     pooling: str | None = None
     max_length: int | None = None

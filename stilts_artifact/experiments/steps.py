@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from stilts_artifact.benchmark.experiments import (
@@ -22,7 +23,7 @@ from stilts_artifact.experiments.session import Session
 from stilts_artifact.forms import form_of
 from stilts_artifact.forms.labels import evaluated_rows
 from stilts_artifact.forms.provenance import evaluation_parts, label_parts, training_parts
-from stilts_artifact.model.hub import revision_of
+from stilts_artifact.model.hub import known_files, revision_of
 from stilts_artifact.pipeline.step import Step
 from stilts_artifact.pipeline.tasks.params import (
     EncoderParams,
@@ -64,7 +65,9 @@ class StepBuilder:
 
     def encoder(self) -> Step:
         """Phase (i)."""
-        return EncoderParams(name=self.scale.encoder.name, revision=self.revision).step()
+        encoder = self.scale.encoder
+        files = _known_files(encoder.name, encoder.revision)
+        return EncoderParams(name=encoder.name, revision=self.revision, files=files).step()
 
     def intermediate(self, row: Row, seed: int) -> Step:
         """Phase (ii): the encoder of a row; that of phase (i) for the row without a task."""
@@ -198,3 +201,6 @@ class StepBuilder:
 
     def _pins(self, parts: Iterable[Part]) -> dict[str, str]:
         return {name: self.pins[name] for name in sorted({part.source for part in parts})}
+
+
+_known_files = cache(known_files)  # asked for once for every step that reads the encoder

@@ -1,26 +1,32 @@
 """The public encoders of the paper, at pinned revisions, into a folder with a manifest.
 
 A revision is a commit hash, which fixes every file; for each file the hub states its sha256 (large
-files) or its git blob hash (small ones), and what arrives is held against that before the folder is
-published. The manifest then stands for the folder: later loads need no network and verify every
-byte.
+files) or its git blob hash (small ones), and what arrives is held against that, and against the
+sha256 that is pinned here, before the folder is published. Later loads need no network: every byte
+is held against the manifest, and the manifest against the pins, since whoever makes a folder by
+hand writes its manifest too.
 """
 
 from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Mapping
-from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from stilts_artifact.benchmark.encoders import PINNED, Pinned, pinned_as
 from stilts_artifact.errors import IntegrityError, MissingDataError, unknown_name
 from stilts_artifact.files import MANIFEST, hash_file, publish_folder, settle_folder
 from stilts_artifact.model.loading import CONFIG
-from stilts_artifact.model.manifest import WEIGHTS, read_manifest, verify_folder, write_manifest
+from stilts_artifact.model.manifest import (
+    WEIGHTS,
+    deciding_files,
+    read_manifest,
+    require_files,
+    verify_folder,
+    write_manifest,
+)
 from stilts_artifact.model.tokenizer import TOKENIZER
 
 if TYPE_CHECKING:
@@ -31,27 +37,6 @@ FILES = (CONFIG, TOKENIZER, WEIGHTS)
 
 SHIPPED = "mini"
 """Name of the encoder that ships with the package."""
-
-
-@dataclass(frozen=True, slots=True)
-class Pinned:
-    """A repository on the hub at one commit."""
-
-    repository: str
-    revision: str
-
-
-PINNED: Mapping[str, Pinned] = MappingProxyType(
-    {
-        # The heads of main when this was written; ten public repositories pin the large one. MIT.
-        "xlm-roberta-large": Pinned(
-            "FacebookAI/xlm-roberta-large", "c23d21b0620b635a76227c604d44e43a9f0ee389"
-        ),
-        "xlm-roberta-base": Pinned(
-            "FacebookAI/xlm-roberta-base", "e73636d4f797dec63c3081bb6ed5c7b0bb3f2089"
-        ),
-    }
-)
 
 
 def pinned_encoder(
@@ -68,8 +53,8 @@ def pinned_encoder(
     Raises:
         ConfigError: no such encoder.
         MissingDataError: not on this machine, and offline or not reachable.
-        IntegrityError: a file that is not what the hub says it is, or a folder that no longer fits
-            its manifest.
+        IntegrityError: a file that is not what the hub says it is or not the pinned one, or a
+            folder that no longer fits its manifest.
         ResourceError: the disk is full or the folder cannot be written.
     """
     if name not in PINNED:
@@ -78,13 +63,14 @@ def pinned_encoder(
     target = folder / f"{name}-{pin.revision[:12]}"
     settle_folder(target)
     if (target / MANIFEST).exists():
-        verify_folder(target)
+        again = f"remove the folder {target} and run again: the encoder is downloaded anew"
+        require_files(target, verify_folder(target), pin.files, _named(pin), again)
         return target
     if offline:
         raise MissingDataError(
             f"{name} is not on this machine",
             where=str(target),
-            expected=f"{pin.repository} at {pin.revision}",
+            expected=_named(pin),
             fix="run once without --offline",
         )
     # Whoever publishes at the same time has made the same bytes.
@@ -112,6 +98,22 @@ def revision_of(name: str, revision: str | None) -> str:
     )
 
 
+def known_files(name: str, revision: str | None) -> dict[str, str]:
+    """What is known beforehand of an encoder's files, whether it is on this machine or not.
+
+    Returns:
+        Name -> sha256 of every file that decides what it computes: of the shipped encoder as its
+        manifest says, of a public one as it is pinned; empty for one that is not pinned.
+
+    Raises:
+        IntegrityError: the shipped encoder has no manifest.
+    """
+    if name == SHIPPED:
+        return deciding_files(read_manifest(shipped_encoder()))
+    key = pinned_as(name, revision)
+    return {} if key is None else dict(PINNED[key].files)
+
+
 def phase_one(name: str, revision: str | None, folder: Path, *, offline: bool) -> Path:
     """The checkpoint folder of the encoder that phase (i) hands over.
 
@@ -126,10 +128,10 @@ def phase_one(name: str, revision: str | None, folder: Path, *, offline: bool) -
     """
     if name == SHIPPED:
         return shipped_encoder()
-    for key, pin in PINNED.items():
-        if (pin.repository, pin.revision) == (name, revision):
-            return pinned_encoder(key, folder, offline=offline)
-    known = {f"{pin.repository} at {pin.revision}": key for key, pin in PINNED.items()}
+    key = pinned_as(name, revision)
+    if key is not None:
+        return pinned_encoder(key, folder, offline=offline)
+    known = {_named(pin): key for key, pin in PINNED.items()}
     raise unknown_name("encoder", f"{name} at {revision}", known)
 
 
@@ -157,20 +159,30 @@ def _download(pin: Pinned, folder: Path, endpoint: str | None) -> None:
 
 
 def _verify(path: Path, url: str, pin: Pinned, stated: HfFileMetadata) -> None:
-    """Hold a downloaded file against what the hub states of it."""
+    """Hold a downloaded file against what the hub states of it, and against its pin."""
     found = hash_file(path)
     wanted = (stated.etag or "").strip('"')
     # 64 digits are the sha256 of a large file, 40 are git's sha1 of a small one.
     own = found.sha256 if len(wanted) == hashlib.sha256().digest_size * 2 else _git_blob(path)
+    another = "name another mirror: this one does not serve the encoder that is pinned"
     for what, got, expected in (
         ("revision", str(stated.commit_hash), pin.revision),
         ("size in bytes", str(found.bytes), str(stated.size)),
         ("hash", own, wanted),
+        ("sha256 than the pinned one", found.sha256, pin.files[path.name]),
     ):
         if got != expected:
             raise IntegrityError(
-                f"downloaded file has another {what}", where=url, got=got, expected=expected
+                f"downloaded file has another {what}",
+                where=url,
+                got=got,
+                expected=expected,
+                fix=another,
             )
+
+
+def _named(pin: Pinned) -> str:
+    return f"{pin.repository} at {pin.revision}"
 
 
 def _git_blob(path: Path) -> str:

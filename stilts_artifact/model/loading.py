@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from stilts_artifact.documents import library_errors, parse_json, read_document
 from stilts_artifact.errors import DataError, IntegrityError
-from stilts_artifact.model.manifest import WEIGHTS, verify_folder
+from stilts_artifact.model.manifest import WEIGHTS, Origin, read_origin, verify_folder
 from stilts_artifact.model.tokenizer import BOS, EOS, PAD, load_tokenizer
 from stilts_artifact.model.weights import Loaded, State, fill, read_tensors
 
@@ -45,13 +45,15 @@ _SIZES = (
 class Encoder:
     """An encoder ready for use, in evaluation mode, and where each of its weights came from.
 
-    ``revision`` is the sha256 of the weights file: it goes into signatures.
+    ``revision`` is the sha256 of the weights file; ``origin`` says from which encoder of phase (i)
+    these weights were trained, if they were, and goes into signatures.
     """
 
     model: XLMRobertaModel
     tokenizer: PreTrainedTokenizerFast
     revision: str
     weights: Loaded
+    origin: Origin
 
 
 def load_encoder(folder: Path, *, may_initialise: Collection[str] = ()) -> Encoder:
@@ -77,7 +79,8 @@ def load_encoder(folder: Path, *, may_initialise: Collection[str] = ()) -> Encod
     initialised = fill(model, encoder, str(folder / WEIGHTS), may_initialise=may_initialise)
     model.train(False)
     weights = Loaded(tuple(sorted(encoder)), initialised, tuple(sorted(head)))
-    return Encoder(model, tokenizer, files[WEIGHTS].sha256, weights)
+    origin = read_origin(folder, files)
+    return Encoder(model, tokenizer, files[WEIGHTS].sha256, weights, origin)
 
 
 def load_encoder_tokenizer(folder: Path) -> PreTrainedTokenizerFast:

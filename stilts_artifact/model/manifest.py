@@ -3,20 +3,101 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from stilts_artifact.benchmark.encoders import fingerprint
 from stilts_artifact.documents import dump_json, parse_json, read_document
 from stilts_artifact.errors import DataError, IntegrityError, MissingDataError
 from stilts_artifact.files import MANIFEST, FileManifest, FileSum, write_file
 
 WEIGHTS = "model.safetensors"
+ORIGIN = "origin.json"
+"""Of a checkpoint that was trained here: which encoder of phase (i) it comes from."""
 FORMAT = 1
+_DESCRIBING = frozenset({"README.md", "pretraining.json", "quality.json", ORIGIN})
 PICKLES = frozenset(
     {".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib", ".npy", ".npz", ".py"}
 )
 """Suffixes of files that run code when they are opened the usual way: none is in a checkpoint."""
 
 _REMAKE = "bring the folder anew from where it was made; nothing in it can be trusted as it is"
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Which encoder of phase (i) a checkpoint is, or was trained from: fields of a signature.
+
+    Args:
+        weights: sha256 of its weights.
+        checkpoint: start of the :func:`~stilts_artifact.benchmark.encoders.fingerprint` of its
+            weights, configuration and tokenizer together.
+    """
+
+    weights: str
+    checkpoint: str
+
+    @classmethod
+    def of(cls, files: Mapping[str, str]) -> Origin:
+        """From the sums of all files that decide what it computes."""
+        return cls(files[WEIGHTS], fingerprint(files)[:12])
+
+    def write(self, folder: Path) -> None:
+        """Into a checkpoint that was trained from it, before the manifest is written."""
+        write_file(folder / ORIGIN, dump_json(asdict(self)))
+
+
+def read_origin(folder: Path, files: Mapping[str, FileSum]) -> Origin:
+    """Where a verified checkpoint comes from; one that was not trained here is its own origin.
+
+    Raises:
+        IntegrityError: it says so in another form.
+    """
+    if ORIGIN not in files:
+        return Origin.of(deciding_files(files))
+    path = folder / ORIGIN
+    try:
+        origin = Origin(**parse_json(read_document(path), str(path)))
+        if not all(isinstance(value, str) for value in asdict(origin).values()):
+            raise TypeError
+    except (DataError, TypeError) as error:
+        raise IntegrityError(
+            "not the origin of a checkpoint", where=str(path), expected="weights and checkpoint"
+        ) from error
+    return origin
+
+
+def deciding_files(files: Mapping[str, FileSum]) -> dict[str, str]:
+    """Name -> sha256 of the files of a checkpoint that decide what it computes: not of its card."""
+    return {name: found.sha256 for name, found in files.items() if name not in _DESCRIBING}
+
+
+def require_files(
+    folder: Path, files: Mapping[str, FileSum], pinned: Mapping[str, str], encoder: str, fix: str
+) -> None:
+    """Hold a checkpoint of phase (i) against the sums that its encoder is known to have.
+
+    Args:
+        files: the folder's, verified.
+        pinned: name -> sha256 of every file that decides what the encoder computes.
+        encoder: what a message calls it.
+
+    Raises:
+        IntegrityError: another file, one too few or one too many, or a checkpoint that was trained.
+    """
+    if ORIGIN in files:
+        what = f"a checkpoint that was trained, under the name of {encoder}"
+        raise IntegrityError(what, where=str(folder / ORIGIN), expected=encoder, fix=fix)
+    found = deciding_files(files)
+    for name in sorted(pinned.keys() | found.keys()):
+        if found.get(name) != pinned.get(name):
+            raise IntegrityError(
+                f"a file that is not the one of {encoder}",
+                where=str(folder / name),
+                got=f"sha256 {found[name]}" if name in found else "no such file",
+                expected=f"sha256 {pinned[name]}" if name in pinned else "no such file",
+                fix=fix,
+            )
 
 
 def write_manifest(folder: Path) -> None:

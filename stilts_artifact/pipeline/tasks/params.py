@@ -70,11 +70,14 @@ class EncoderParams(Params):
 
     Attributes:
         revision: commit of the repository, or the sha256 of the weights that ship.
+        files: name -> sha256 of every file that decides what it computes, as far as they are known
+            beforehand: a name and a commit alone would let any folder stand for the encoder.
     """
 
     kind = "encoder"
     name: str
     revision: str
+    files: dict[str, str]
 
 
 class BenchmarkParams(Params):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -22,6 +23,7 @@ from stilts_artifact.pipeline.tasks.prepare import open_data, require_sources
 
 if TYPE_CHECKING:
     from stilts_artifact.domain.examples import ComparableCorpus
+    from stilts_artifact.model.loading import Encoder
     from stilts_artifact.retrieval.encode import Ran, SentenceEncoder
 
 
@@ -67,7 +69,11 @@ def predict(
         form.confirm(task, prepared, predictions, file)
         lengths.add(prepared.max_length)
     (max_length,) = lengths  # one step prepared all languages
-    signature = {"max_length": max_length, "dtype": computed_dtype(device, dtype)}
+    signature = {
+        **asdict(encoder.origin),
+        "max_length": max_length,
+        "dtype": computed_dtype(device, dtype),
+    }
     write_file(out / REPORT, dump_json({"signature": signature}))
 
 
@@ -113,7 +119,10 @@ def retrieve(
         ConfigError: the encoder has no such layer.
         ResourceError: out of memory or disk.
     """
-    encode = sentence_encoder(encoder, options, work)
+    from stilts_artifact.model.loading import load_encoder
+
+    loaded = load_encoder(encoder, may_initialise=("pooler.",))  # of no use here
+    encode = sentence_encoder(encoder.name, loaded, options, work)
     answer = _ANSWERS[task.form]
     answers = {}
     for language in languages:
@@ -122,11 +131,11 @@ def retrieve(
         for made in work.iterdir():
             shutil.rmtree(made)
     report = {
-        "encoder": encode.description.revision,
+        "encoder": loaded.revision,
         "task": task.name,
         "split": split,
         # The same for every language: one encoder and one search answered them all.
-        "signature": dict(next(iter(answers.values())).ran),
+        "signature": {**asdict(loaded.origin), **next(iter(answers.values())).ran},
         "languages": {language: dict(found.details) for language, found in answers.items()},
     }
     write_file(out / REPORT, dump_json(report))
@@ -149,25 +158,23 @@ def retrieve_step(job: Job) -> None:
     require_sources(params, library)
 
 
-def sentence_encoder(folder: Path, options: RetrievalOptions, work: Path) -> SentenceEncoder:
-    """The function from sentences to vectors that a checkpoint stands for.
+def sentence_encoder(
+    name: str, loaded: Encoder, options: RetrievalOptions, work: Path
+) -> SentenceEncoder:
+    """The function from sentences to vectors that an encoder stands for.
 
     Raises:
-        MissingDataError, IntegrityError: as :func:`stilts_artifact.model.loading.load_encoder`;
-            that there is no pooler does not matter.
         ConfigError: the encoder has no such layer.
     """
     import torch
 
     from stilts_artifact.model.inference import computed_dtype
-    from stilts_artifact.model.loading import load_encoder
     from stilts_artifact.retrieval.encode import Batching, TransformerSentences, View
     from stilts_artifact.retrieval.transformer import wrap_transformer
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    loaded = load_encoder(folder, may_initialise=("pooler.",))
     transformer = wrap_transformer(
-        (folder.name, loaded.revision),
+        (name, loaded.revision),
         loaded.model,
         loaded.tokenizer,
         deepest=options.layer,

@@ -28,13 +28,23 @@ from stilts_artifact.pipeline.tasks.params import (
 
 
 def encoder_step(job: Job) -> None:
-    """Phase (i): the verified encoder, in the store."""
-    from stilts_artifact.model.manifest import verify_folder
+    """Phase (i): the verified encoder, in the store.
 
-    EncoderParams.of(job.params)  # read by nobody else; but an unknown one is refused here too
-    source = job.context.folders[ENCODER]
+    Raises:
+        IntegrityError: the folder is damaged, or another encoder than the step was planned with.
+    """
+    from stilts_artifact.model.manifest import require_files, verify_folder
+
+    params = EncoderParams.of(job.params)
+    source, copy = job.context.folders[ENCODER], job.out / ENCODER
+    # First, and by name: nothing surplus is copied, and no link that leads elsewhere.
     verify_folder(source)
-    shutil.copytree(source, job.out / ENCODER, copy_function=shutil.copyfile)
+    shutil.copytree(source, copy, copy_function=shutil.copyfile)
+    # The very bytes that will be used: the source may have changed since.
+    copied = verify_folder(copy)
+    if params.files:
+        fix = f"bring the encoder anew into {source}; then run the same command again"
+        require_files(copy, copied, params.files, f"{params.name} at {params.revision}", fix)
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,6 @@ from stilts_artifact.training.loop import Progress, train
 
 if TYPE_CHECKING:
     from stilts_artifact.model.heads import MaskedLanguageHead, TaskHead
-    from stilts_artifact.model.loading import EncoderModel
     from stilts_artifact.training.state import Head
 
 HEAD = "head"
@@ -92,7 +91,7 @@ def intermediate(
         origin=loaded.revision,
         progress=progress,
     )
-    export_encoder(encoder, out / ENCODER, loaded.model, language_head)
+    export_encoder(encoder, out / ENCODER, loaded, language_head)
     write_file(out / REPORT, dump_json({"encoder": loaded.revision, **report.as_dict()}))
     return out
 
@@ -155,7 +154,7 @@ def target(
         origin=loaded.revision,
         progress=progress,
     )
-    export_encoder(encoder, out / ENCODER, loaded.model)
+    export_encoder(encoder, out / ENCODER, loaded)
     _export_head(out / HEAD, task.head)
     write_file(out / REPORT, dump_json({"encoder": loaded.revision, **report.as_dict()}))
     return out
@@ -197,12 +196,13 @@ def load_target(folder: Path) -> tuple[Encoder, TaskHead]:
 
 
 def export_encoder(
-    source: Path, out: Path, encoder: EncoderModel, head: MaskedLanguageHead | None = None
+    source: Path, out: Path, encoder: Encoder, head: MaskedLanguageHead | None = None
 ) -> Path:
     """Write a folder that :func:`load_encoder` accepts.
 
     Args:
         source: the verified folder whose encoder was trained.
+        encoder: as it is now; where it comes from is written beside it.
         head: its language head, if that was trained too.
 
     Raises:
@@ -218,7 +218,8 @@ def export_encoder(
         raise ResourceError(
             "cannot write the encoder", where=str(out), got=str(error), fix=fix
         ) from error
-    write_weights(out, export_state(encoder, head))
+    encoder.origin.write(out)
+    write_weights(out, export_state(encoder.model, head))
     return out
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ from stilts_artifact.errors import ConfigError, DataError, ExitCode, IntegrityEr
 from stilts_artifact.forms.provenance import evaluation_parts, training_parts
 from stilts_artifact.metrics.tables import CellValue, table_values
 from stilts_artifact.miniworld import serve
+from tests.unit.checking.signed import made_by_pinned
 from tests.unit.checking.small import SmallSet, small_benchmark
 
 XTREME = load_benchmark("xtreme")
@@ -296,8 +298,9 @@ def invented(tmp_path: Path) -> Path:
 
 
 def _signed(key: CellKey, value: CellValue) -> str:
-    text = cell_of(XTREME, "calibration", key, value, (0,)).signature
-    return text.replace("scale:mini", "scale:paper")
+    signature = Signature.parse(cell_of(XTREME, "calibration", key, value, (0,)).signature)
+    made = made_by_pinned("paper")  # an invented signature says the right encoder, too
+    return replace(signature, scale="paper", **made).short()  # type: ignore[arg-type]
 
 
 def test_invented_labels_of_a_real_scale_are_refused(invented: Path) -> None:

@@ -6,13 +6,19 @@ from dataclasses import replace
 
 import pytest
 
-from stilts_artifact.checking.expected import ColumnNoise, ExpectedTable
+from stilts_artifact.checking.expected import (
+    ColumnNoise,
+    ExpectedTable,
+    expected_path,
+    load_expected,
+)
 from stilts_artifact.checking.judge import column_spreads, exit_code, joint_verdict, judge_table
 from stilts_artifact.checking.results import CellRecord
 from stilts_artifact.checking.statistics import Spread
 from stilts_artifact.domain.cells import CellKey, ExpectedCell, Measurement, Verdict
 from stilts_artifact.domain.signature import Signature
 from stilts_artifact.errors import ConfigError
+from tests.unit.checking.signed import made_by_pinned
 
 KEY = CellKey("mnli", "train", "en")
 
@@ -76,6 +82,7 @@ def test_a_cell_measured_twice_is_refused() -> None:
 
 def signed(**changed: object) -> str:
     fields: dict[str, object] = {
+        **made_by_pinned(str(changed.get("scale", "paper"))),
         "task": "xnli",
         "split": "dev",
         "languages": ("en", "de"),
@@ -167,6 +174,36 @@ def test_the_sampling_error_is_that_of_the_less_certain_of_the_two_scores() -> N
         expected_score(few), cells={SCORE: replace(expected_score().cells[SCORE], value=97.0)}
     )
     assert judge_score(100.0, table).limit == pytest.approx(3.05 + 1.96 * 1.706, abs=0.01)
+
+
+@pytest.mark.parametrize("value", [80.0, 20.0])
+@pytest.mark.parametrize("found", ["another", None])
+@pytest.mark.parametrize("field", ["encoder", "revision", "weights", "checkpoint"])
+def test_a_cell_of_another_encoder_is_never_held_against_a_published_one(
+    field: str, found: str | None, value: float
+) -> None:
+    """A right value does not make it the encoder, and a wrong one says nothing of the paper."""
+    judgement = judge_score(value, expected_score(), signature=signed(**{field: found}))
+    assert (judgement.verdict, judgement.expected) == (Verdict.NOT_CHECKABLE, None)
+    assert f"{field} {found}" in judgement.reason
+    assert "pinned" in judgement.reason
+
+
+def test_none_of_the_40_calibration_cells_is_decided_by_a_toy() -> None:
+    """Their very values, by an encoder that only bears the name."""
+    expected = load_expected(expected_path("paper", "calibration"))
+
+    def verdicts(**fields: object) -> set[Verdict]:
+        signature = signed(seeds=None, **fields)
+        cells = [
+            Measurement(key, cell.value, None, signature) for key, cell in expected.cells.items()
+        ]
+        assert len(cells) >= 40
+        return {judged.verdict for judged in judge_table(cells, expected)}
+
+    assert verdicts() == {Verdict.REPRODUCED}
+    assert verdicts(weights="0" * 64) == {Verdict.NOT_CHECKABLE}
+    assert verdicts(checkpoint=None) == {Verdict.NOT_CHECKABLE}
 
 
 def test_an_untrained_cell_has_no_noise() -> None:

@@ -10,6 +10,7 @@ from threading import Thread
 
 import pytest
 
+from stilts_artifact.benchmark.encoders import Pinned
 from stilts_artifact.errors import ConfigError, IntegrityError, MissingDataError
 from stilts_artifact.files import MANIFEST
 from stilts_artifact.model import hub
@@ -20,6 +21,16 @@ from stilts_artifact.model.manifest import WEIGHTS
 pytestmark = pytest.mark.slow
 
 PIN = PINNED["xlm-roberta-base"]
+LARGE = PINNED["xlm-roberta-large"]
+
+
+@pytest.fixture(autouse=True)
+def pinned(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> Pinned:
+    """The pin of XLM-R base with the sums of an encoder that a test can serve."""
+    sums = {name: hashlib.sha256((tiny / name).read_bytes()).hexdigest() for name in FILES}
+    fake = Pinned(PIN.repository, PIN.revision, sums)
+    monkeypatch.setattr(hub, "PINNED", {**PINNED, "xlm-roberta-base": fake})
+    return fake
 
 
 class Hub:
@@ -79,10 +90,31 @@ def server(tiny: Path) -> Iterator[Hub]:
     service.server_close()
 
 
-def test_revisions_are_the_papers() -> None:
+def test_revisions_and_weights_are_the_papers() -> None:
     """Written out again: no weights of another commit may slip in with a change of the table."""
-    assert PINNED["xlm-roberta-large"].revision == "c23d21b0620b635a76227c604d44e43a9f0ee389"
-    assert PINNED["xlm-roberta-base"].revision == "e73636d4f797dec63c3081bb6ed5c7b0bb3f2089"
+    assert (LARGE.revision, LARGE.weights) == (
+        "c23d21b0620b635a76227c604d44e43a9f0ee389",
+        "2dfa19f172412917cab174da04b46e2134811b723666965fd0aabd97caa6e23b",
+    )
+    assert (PIN.revision, PIN.weights) == (
+        "e73636d4f797dec63c3081bb6ed5c7b0bb3f2089",
+        "6fd4797bc397c3b8b55d6bb5740366b57e6a3ce91c04c77f22aafc0c128e6feb",
+    )
+    assert all(set(pin.files) == set(FILES) for pin in (PIN, LARGE))
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_download_that_is_not_the_pinned_file_is_refused_before_it_is_published(
+    server: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pinned: Pinned, name: str
+) -> None:
+    """A mirror that serves another encoder, and states its sums: the hub's word is not enough."""
+    other = Pinned(pinned.repository, pinned.revision, {**pinned.files, name: "0" * 64})
+    monkeypatch.setattr(hub, "PINNED", {"xlm-roberta-base": other})
+    with pytest.raises(IntegrityError, match="another sha256 than the pinned one") as caught:
+        pinned_encoder("xlm-roberta-base", tmp_path, endpoint=server.url)
+    assert (caught.value.got, caught.value.expected) == (pinned.files[name], "0" * 64)
+    assert "mirror" in str(caught.value.fix)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_encoder_is_downloaded_once_and_then_used_offline(server: Hub, tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ DATA: dict[str, Any] = {
 SPLIT: dict[str, Any] = {**DATA, "task": "xnli", "split": Split.DEV}
 OPTIONS = RetrievalOptions(**SCALE.retrieval.model_dump(), dtype="float32", center=True)
 EVERY: list[Params] = [
-    EncoderParams(name="mini", revision="r" * 64),
+    EncoderParams(name="mini", revision="r" * 64, files={"model.safetensors": "r" * 64}),
     PrepareParams(**SPLIT, max_length=64),
     TextParams(**DATA, max_length=64),
     LabelsParams(**SPLIT),

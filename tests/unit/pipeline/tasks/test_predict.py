@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,18 @@ from stilts_artifact.forms import MINING
 from stilts_artifact.forms.base import Form
 from stilts_artifact.forms.mining import read_predicted_pairs
 from stilts_artifact.forms.submission import file_of, read_indices
-from stilts_artifact.model.manifest import WEIGHTS, write_manifest
+from stilts_artifact.model.loading import load_encoder
+from stilts_artifact.model.manifest import (
+    WEIGHTS,
+    Origin,
+    deciding_files,
+    read_manifest,
+    write_manifest,
+)
 from stilts_artifact.pipeline.tasks.params import RetrievalOptions
 from stilts_artifact.pipeline.tasks.predict import retrieve, sentence_encoder
 from stilts_artifact.retrieval.bucc import BuccOptions, BuccScore, score_bucc
+from stilts_artifact.retrieval.encode import SentenceEncoder
 from stilts_artifact.retrieval.mine import Mining
 from stilts_artifact.retrieval.tatoeba import score_tatoeba
 from tests.unit.model.tiny import make_tiny
@@ -79,12 +88,17 @@ def run(
     return report
 
 
+def encoder_of(folder: Path, work: Path) -> SentenceEncoder:
+    loaded = load_encoder(folder, may_initialise=("pooler.",))
+    return sentence_encoder(folder.name, loaded, OPTIONS, work)
+
+
 def scored(encoder: Path, work: Path, split: Split, *, center: bool = False) -> BuccScore:
     options = BuccOptions(Mining(neighbours=3, margin="distance", center=center))
     return score_bucc(
         ("qaa", split),
         lambda wanted: corpus(SIZES[wanted], noise=" qaa"),
-        sentence_encoder(encoder, OPTIONS, work),
+        encoder_of(encoder, work),
         scale="mini",
         options=options,
     )
@@ -103,6 +117,7 @@ def test_mined_pairs_are_those_of_the_task(
     assert found
     language = report["languages"]["qaa"]
     assert report["signature"] == {
+        **asdict(Origin.of(deciding_files(read_manifest(tiny)))),
         "layer": 1,
         "pooling": "mean",
         "max_length": 64,
@@ -134,7 +149,7 @@ def test_centring_is_named_and_changes_what_is_mined(tiny: Path, tmp_path: Path)
 
 def test_found_lines_are_those_of_the_task(tiny: Path, tmp_path: Path) -> None:
     report = run(tiny, tmp_path / "run", "tatoeba", Split.TEST)
-    wanted = score_tatoeba("qac", PAIRS, sentence_encoder(tiny, OPTIONS, tmp_path), scale="mini")
+    wanted = score_tatoeba("qac", PAIRS, encoder_of(tiny, tmp_path), scale="mini")
     found = read_indices(file_of(tmp_path / "run" / "out", "tatoeba", "qac", ".tsv"))
     assert tuple(found) == wanted.predictions
     assert len(set(found)) > 1
@@ -180,7 +195,7 @@ def test_a_checkpoint_without_a_pooler_serves(tiny: Path, tmp_path: Path) -> Non
     save_file(state, folder / WEIGHTS)
     write_manifest(folder)
     run(folder, tmp_path / "run", "tatoeba", Split.TEST)
-    whole = score_tatoeba("qaa", PAIRS, sentence_encoder(tiny, OPTIONS, tmp_path), scale="mini")
+    whole = score_tatoeba("qaa", PAIRS, encoder_of(tiny, tmp_path), scale="mini")
     found = read_indices(file_of(tmp_path / "run" / "out", "tatoeba", "qaa", ".tsv"))
     assert tuple(found) == whole.predictions
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from stilts_artifact.forms.labels import write_labels
 from stilts_artifact.miniworld import build
 from stilts_artifact.model.forms import task_head
 from stilts_artifact.model.loading import load_encoder
+from stilts_artifact.model.manifest import Origin, deciding_files, read_manifest
 from stilts_artifact.model.prepared import load_prepared
 from stilts_artifact.pipeline.job import Job
 from stilts_artifact.pipeline.kinds import KINDS, make_context
@@ -204,7 +205,10 @@ def test_predictions_fit_the_label_files(
         == 2
     )
     report = json.loads((places["predictions"] / "report.json").read_text())
-    assert report == {"signature": {"max_length": 200, "dtype": "float32"}}
+    origin = Origin.of(deciding_files(read_manifest(tiny)))
+    assert report == {"signature": {**asdict(origin), "max_length": 200, "dtype": "float32"}}, (
+        "the encoder of phase (i), of the weights that ran"
+    )
 
 
 @pytest.mark.usefixtures("splits")
@@ -265,9 +269,25 @@ def test_labels_are_of_the_files_that_their_step_was_planned_with(
 
 
 def test_an_encoder_step_refuses_what_it_does_not_know(tiny: Path, tmp_path: Path) -> None:
-    job = job_of(EncoderParams(name="mini", revision="r"), tmp_path / "good", tmp_path, tiny)
+    files = deciding_files(read_manifest(tiny))
+    params = EncoderParams(name="mini", revision="r", files=files)
+    job = job_of(params, tmp_path / "good", tmp_path, tiny)
     prepare_phase.encoder_step(job)
     load_encoder(job.out / "encoder")
     unknown = replace(job, params={**job.params, "layers": 2})
     with pytest.raises(ConfigError, match="unknown parameter of a step"):
         prepare_phase.encoder_step(unknown)
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "tokenizer.json"])
+def test_an_encoder_step_makes_no_other_encoder_than_it_was_planned_with(
+    tiny: Path, tmp_path: Path, name: str
+) -> None:
+    """A folder that fits its own manifest, under the name and revision of another."""
+    files = deciding_files(read_manifest(tiny)) | {name: "0" * 64}
+    params = EncoderParams(name="FacebookAI/xlm-roberta-base", revision="e736", files=files)
+    with pytest.raises(IntegrityError, match="not the one of FacebookAI") as caught:
+        prepare_phase.encoder_step(job_of(params, tmp_path, tmp_path, tiny))
+    assert caught.value.expected == f"sha256 {'0' * 64}"
+    assert caught.value.got == f"sha256 {read_manifest(tiny)[name].sha256}"
+    assert caught.value.fix is not None

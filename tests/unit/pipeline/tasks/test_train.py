@@ -108,6 +108,20 @@ def test_a_single_task_leaves_an_encoder_without_a_language_head(
         made(out / "encoder", tmp_path / "again", {"mlm": inputs["mlm"]})
 
 
+def test_a_trained_encoder_says_from_which_encoder_of_phase_one_it_comes(
+    tiny: Path, inputs: dict[str, Any], tmp_path: Path
+) -> None:
+    """Trained once, and trained on: the origin stays, whatever the weights have become."""
+    origin = load_encoder(tiny).origin
+    assert origin.weights == hash_file(tiny / WEIGHTS).sha256
+    once = made(tiny, tmp_path / "once", {"mnli": inputs["tasks"]["mnli"]})
+    twice = made(once / "encoder", tmp_path / "twice", {"mnli": inputs["tasks"]["mnli"]})
+    for out in (once, twice):
+        trained = load_encoder(out / "encoder")
+        assert trained.origin == origin
+        assert trained.revision != origin.weights
+
+
 def test_text_alone_trains_encoder_and_language_head_but_not_the_pooler(
     tiny: Path, inputs: dict[str, Any], tmp_path: Path
 ) -> None:
