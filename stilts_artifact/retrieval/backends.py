@@ -81,16 +81,12 @@ def choose_engine(name: EngineName, *, both: bool) -> Engine:
 
 
 def backend_of(engine: Engine) -> str:
-    """Name and version for a signature, as ``faiss-1.15.1``."""
-    if engine == "shared":
-        return f"numpy-{np.__version__}"
-    # Two distributions install the one module `faiss`, which does not know its own version.
-    for package in ("faiss-gpu", "faiss-cpu"):
-        try:
-            return f"{engine}-{importlib.metadata.version(package)}"
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return engine
+    """The library for a signature: ``numpy``, ``faiss`` or ``faiss-gpu``.
+
+    Without its version, which decides nothing: float64 settles what any of them finds. Versions
+    stand in a result's environment.
+    """
+    return "numpy" if engine == "shared" else engine
 
 
 class BlockSearch:

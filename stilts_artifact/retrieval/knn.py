@@ -72,7 +72,7 @@ class Search:
 
     @property
     def backend(self) -> str:
-        """Name and version of the library, as a signature has it.
+        """Name of the library, as a signature has it.
 
         Raises:
             ConfigError: none is :meth:`chosen` yet.

@@ -165,10 +165,10 @@ def test_the_signature_is_of_what_ran_and_not_of_what_was_asked_for(
     asked = OPTIONS.model_copy(update={"dtype": "bfloat16", "engine": "shared"})
     report = run(tiny, tmp_path / "shared", "tatoeba", Split.TEST, asked)
     assert report["signature"]["dtype"] == "float32", "a CPU computes in float32"
-    assert report["signature"]["backend"].startswith("numpy-")
+    assert report["signature"]["backend"] == "numpy"
     asked = asked.model_copy(update={"engine": "faiss"})
     report = run(tiny, tmp_path / "faiss", "tatoeba", Split.TEST, asked)
-    assert report["signature"]["backend"].startswith("faiss-")
+    assert report["signature"]["backend"] == "faiss"
     lines = [
         (tmp_path / engine / "out" / "tatoeba" / "test-qaa.tsv").read_text()
         for engine in ("shared", "faiss")
