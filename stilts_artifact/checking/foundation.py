@@ -30,7 +30,7 @@ from stilts_artifact.forms.provenance import evaluation_parts, training_parts
 from stilts_artifact.metrics.tables import Column, table_columns
 
 _OPEN = (Verdict.NOT_RUN, Verdict.NOT_CHECKABLE)
-"""Verdicts that say nothing about a number."""
+"""Verdicts of claims that say nothing about their numbers."""
 _HERE = Path()
 
 
@@ -53,11 +53,20 @@ def unfounded(
 
 
 def weaken_cells(cells: Iterable[CellRecord], faults: Mapping[CellKey, str]) -> list[CellRecord]:
-    """Cells with their verdicts; a number that rests on nothing verified is INCONCLUSIVE."""
+    """Cells with their verdicts; a number that rests on nothing verified is INCONCLUSIVE.
+
+    Such a number is held against nothing, and has no limit.
+    """
     return [
         cell
-        if cell.key not in faults or cell.verdict in _OPEN
-        else cell.model_copy(update={"verdict": Verdict.INCONCLUSIVE, "reason": faults[cell.key]})
+        if cell.key not in faults or cell.verdict is Verdict.NOT_RUN
+        else cell.model_copy(
+            update={
+                "verdict": Verdict.INCONCLUSIVE,
+                "reason": faults[cell.key],
+                "limit": None,
+            }
+        )
         for cell in cells
     ]
 

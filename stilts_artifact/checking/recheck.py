@@ -198,15 +198,13 @@ def _spoil(
 ) -> CellRecord:
     """The worse verdict of a cell whose numbers or signature are not those of its files."""
     if cell.key in altered:
-        return _judged(cell, Verdict.NOT_REPRODUCED, altered[cell.key])
+        update = {"verdict": Verdict.NOT_REPRODUCED, "reason": altered[cell.key]}
+        return cell.model_copy(update=update)
     # A wrong number is worse than a number of something else.
     if cell.key in misfits and cell.verdict is not Verdict.NOT_REPRODUCED:
-        return _judged(cell, Verdict.INCONCLUSIVE, misfits[cell.key])
+        [weaker] = weaken_cells([cell], {cell.key: misfits[cell.key]})
+        return weaker
     return cell
-
-
-def _judged(cell: CellRecord, verdict: Verdict, reason: str) -> CellRecord:
-    return cell.model_copy(update={"verdict": verdict, "reason": reason})
 
 
 def _measurements(stored: Results, found: Recomputation) -> Iterator[Measurement]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from stilts_artifact.benchmark.experiments import BEST, NONE, Experiment
+from stilts_artifact.benchmark.asked import Place, asked_places
 from stilts_artifact.checking.recompute import verify_scores
 from stilts_artifact.checking.results import (
     CellRecord,
@@ -29,33 +29,15 @@ from stilts_artifact.domain.cells import CellKey, Measurement
 from stilts_artifact.domain.signature import SHORT_KEYS, Signature
 from stilts_artifact.domain.tasks import Benchmark, Task
 from stilts_artifact.errors import ArtifactError, ConfigError, IntegrityError
-from stilts_artifact.experiments.scored import wanted_cells
 from stilts_artifact.experiments.session import Session
 from stilts_artifact.experiments.steps import StepBuilder
 from stilts_artifact.files import hash_bytes, own_disk_errors
-
-Place = tuple[str, str]
-"""Row and task: what is measured in one piece."""
 
 # Fields of a signature that a cell's place and its run decide; steps report the others.
 _OF_PLACE = frozenset(
     {"task", "split", "languages", "encoder", "revision", "metric", "metric_version"}
     | {"seeds", "scale", "version"}
 )
-
-
-def asked_places(benchmark: Benchmark, experiment: Experiment, only: Sequence[str]) -> set[Place]:
-    """Rows of the table and tasks that were asked for.
-
-    Where rows are chosen among all, those of the table are the untrained and the chosen one.
-
-    Raises:
-        ConfigError: a row or column that the experiment does not have.
-    """
-    wanted = wanted_cells(benchmark, experiment, only)
-    if experiment.selected_by is None:
-        return {(row.name, task.name) for row, task in wanted}
-    return {(row, task.name) for row in (NONE, BEST) for _, task in wanted}
 
 
 @dataclass(frozen=True)

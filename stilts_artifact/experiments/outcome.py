@@ -10,6 +10,7 @@ from importlib import metadata
 from pathlib import Path
 
 from stilts_artifact import __version__
+from stilts_artifact.benchmark.asked import asked_places
 from stilts_artifact.checking.claims import (
     Claims,
     claims_path,
@@ -22,7 +23,6 @@ from stilts_artifact.checking.foundation import unfounded, weaken_cells, weaken_
 from stilts_artifact.checking.judge import joint_verdict, judge_table
 from stilts_artifact.checking.labels import load_labels
 from stilts_artifact.checking.results import (
-    CellRecord,
     FileRecord,
     InputRecord,
     Results,
@@ -31,7 +31,7 @@ from stilts_artifact.checking.results import (
 )
 from stilts_artifact.domain.cells import Verdict
 from stilts_artifact.errors import ArtifactError
-from stilts_artifact.experiments.kept import asked_places, find_kept
+from stilts_artifact.experiments.kept import find_kept
 from stilts_artifact.experiments.session import Measured, Session
 from stilts_artifact.files import FileManifest, plain_files, publish_together, write_file
 from stilts_artifact.metrics.tables import table_columns
@@ -159,13 +159,10 @@ def verdict_asked_for(results: Results, session: Session) -> Verdict:
     if not session.only:
         return results.verdict
     asked = asked_places(session.benchmark, experiment, session.only)
-    columns = table_columns(session.benchmark, experiment)
-    tasks = {column.name: column.tasks for column in columns}
-
-    def is_asked(cell: CellRecord) -> bool:
-        return all((cell.row, task.name) in asked for task in tasks[cell.column])
-
-    cells = [cell.verdict for cell in results.cells if is_asked(cell)]
+    columns = {column.name: column for column in table_columns(session.benchmark, experiment)}
+    cells = [
+        cell.verdict for cell in results.cells if columns[cell.column].is_among(cell.row, asked)
+    ]
     claims = decisive(results.claims, results.scale)
     return joint_verdict(cells, [verdict for verdict in claims if verdict is not Verdict.NOT_RUN])
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from stilts_artifact.benchmark.asked import Wanted
 from stilts_artifact.benchmark.experiments import Experiment, stages
 from stilts_artifact.domain.tasks import Part, Source
 from stilts_artifact.experiments.scored import (
     Request,
     RunKey,
     Scored,
-    Wanted,
     needed_sources,
     request,
 )

@@ -11,25 +11,24 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from stilts_artifact import __version__
-from stilts_artifact.benchmark.experiments import Experiment, Row
+from stilts_artifact.benchmark.asked import Wanted, wanted_cells
+from stilts_artifact.benchmark.experiments import Experiment
 from stilts_artifact.checking.results import RowRecord, row_records
 from stilts_artifact.data.library import InputRecord
 from stilts_artifact.documents import parse_json, read_document
 from stilts_artifact.domain.cells import CellKey, Flag, Measurement
 from stilts_artifact.domain.signature import Signature, require_comparable
-from stilts_artifact.domain.tasks import Benchmark, Part, Source, Task
+from stilts_artifact.domain.tasks import Part, Source, Task
 from stilts_artifact.errors import (
     ArtifactError,
     ConfigError,
     MissingDataError,
     ResourceError,
-    unknown_name,
 )
 from stilts_artifact.experiments.session import Measured, Session
 from stilts_artifact.experiments.steps import StepBuilder
@@ -45,9 +44,6 @@ from stilts_artifact.pipeline.step import Graph, Step
 from stilts_artifact.pipeline.store import Store
 
 _REPORT = "report.json"
-
-Wanted = Sequence[tuple[Row, Task]]
-"""Cells asked for: rows, and the targets wanted of each."""
 
 Missing = Callable[[Iterable[Part]], Sequence[Source]]
 """The sources that parts need and that are not on this machine."""
@@ -118,48 +114,6 @@ class Executed:
     absent: Mapping[tuple[str, str], str]
     flags: Mapping[RunKey, Flag]
     errors: list[ArtifactError]
-
-
-def wanted_cells(benchmark: Benchmark, experiment: Experiment, only: Sequence[str]) -> Wanted:
-    """The rows and targets that an experiment needs.
-
-    Args:
-        only: ``ROW``, ``ROW,COLUMN`` or ``*,COLUMN``, with ``*`` for anything; none for all of it.
-            Where the rows are only chosen among, each is needed, and only columns can be limited.
-
-    Raises:
-        ConfigError: a row or column that the experiment does not have.
-
-    Example:
-        >>> from stilts_artifact.benchmark import load_benchmark
-        >>> from stilts_artifact.benchmark.experiments import EXPERIMENTS
-        >>> patterns = ["mnli*,xnli", "none,panx"]
-        >>> wanted = wanted_cells(load_benchmark("mini"), EXPERIMENTS["table2"], patterns)
-        >>> [(row.name, task.name) for row, task in wanted][:3]
-        [('none', 'panx'), ('mnli', 'xnli'), ('mnli+mlm', 'xnli')]
-    """
-    patterns = [_pattern(text) for text in only] or [("*", "*")]
-    rows = {row.name: row for row in experiment.rows(benchmark)}
-    columns = {task.name: task for task in experiment.targets(benchmark)}
-    for row, column in patterns:
-        if not any(fnmatchcase(name, row) for name in rows):
-            raise unknown_name("row", row, rows)
-        if not any(fnmatchcase(name, column) for name in columns):
-            raise unknown_name("column", column, columns)
-        if experiment.selected_by is not None and row != "*":
-            what = f"{experiment.title} is chosen among all rows"
-            raise ConfigError(what, got=row, expected="*,COLUMN", where="--only")
-    return [
-        (row, task)
-        for row in rows.values()
-        for task in columns.values()
-        if any(fnmatchcase(row.name, own) and fnmatchcase(task.name, col) for own, col in patterns)
-    ]
-
-
-def _pattern(text: str) -> tuple[str, str]:
-    row, _, column = text.partition(",")
-    return row.strip() or "*", column.strip() or "*"
 
 
 def request(

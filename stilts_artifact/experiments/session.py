@@ -81,7 +81,7 @@ class Session:
         reason: why this scale, in words; it goes into the results file.
         library: the benchmark's files, as far as they are here.
         results: folder that results are published in.
-        only: cells asked for, see :func:`stilts_artifact.experiments.scored.wanted_cells`.
+        only: cells asked for, see :func:`stilts_artifact.benchmark.asked.wanted_cells`.
         openers: by URL scheme, what makes a file on this machine (the mini world's generator).
         kept: what earlier runs measured and this one keeps.
     """

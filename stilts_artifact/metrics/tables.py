@@ -10,7 +10,7 @@ each seed first.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, median
@@ -55,6 +55,10 @@ class Column:
             return "mean"
         name = form_of(self.tasks[0]).metric_name(self.tasks[0])
         return name if self.metric == "score" else f"{name}:{self.metric}"
+
+    def is_among(self, row: str, places: Collection[tuple[str, str]]) -> bool:
+        """Whether a row's cells are among some (row, task); an average: all that it averages."""
+        return all((row, task.name) in places for task in self.tasks)
 
     def is_untrained(self, row: str) -> bool:
         """Whether no seed decides a row's cells: XLM-R as it is, on tasks without training."""

@@ -159,8 +159,8 @@ def command_of(claim: Claim) -> Command | None:
 @cache
 def plan_of(command: Command) -> Plan:
     """What a command costs on a machine that has nothing yet."""
+    from stilts_artifact.benchmark.asked import wanted_cells
     from stilts_artifact.experiments.planning import NOT_HERE_YET, plan, sources_of
-    from stilts_artifact.experiments.scored import wanted_cells
     from stilts_artifact.experiments.steps import StepBuilder
     from stilts_artifact.pipeline.costs import load_costs
     from stilts_artifact.pipeline.store import Store

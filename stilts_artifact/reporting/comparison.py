@@ -6,14 +6,27 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from stilts_artifact.benchmark import load_benchmark
+from stilts_artifact.benchmark.asked import asked_places
+from stilts_artifact.checking.judge import summary
 from stilts_artifact.checking.results import CellRecord, Results, RowRecord
+from stilts_artifact.config.load import load_scale
 from stilts_artifact.domain.cells import Verdict
+from stilts_artifact.metrics.tables import table_columns
 from stilts_artifact.reporting.layout import cell_title, row_titles
 
 Counts = tuple[tuple[Verdict, int], ...]
 
 SIZES = ("train", "dev", "test", "languages")
 _FEW = 60  # cells with an expected value that are all listed
+_URGENCY = (
+    Verdict.NOT_REPRODUCED,
+    Verdict.INCONCLUSIVE,
+    Verdict.NOT_RUN,
+    Verdict.NOT_CHECKABLE,
+    Verdict.REPRODUCED,
+)
+"""Verdicts in the order in which a reader wants to see them."""
 _EXAMPLES = 3  # cells that stand for all those with the same reason
 
 
@@ -49,6 +62,31 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True)
+class Listing:
+    """Lines of a comparison as far as they are shown: failures first, and every one of them.
+
+    Args:
+        lines: that are shown.
+        is_cut: whether there is something to list that no line stands for; never a failure.
+        counts: how many of the cells that were compared have each verdict, listed or not.
+        others: cells with an expected value that were not compared with it.
+    """
+
+    lines: tuple[Comparison, ...]
+    is_cut: bool
+    counts: Counts
+    others: int
+
+    @property
+    def summary(self) -> str:
+        """What was compared, in words: ``480 cells compared: 478 REPRODUCED, ...``."""
+        total = sum(count for _, count in self.counts)
+        named = ", ".join(f"{count:,} {verdict}" for verdict, count in self.counts)
+        text = f"{_cells(total)} compared" + (f": {named}" if named else "")
+        return text + (f"; not compared: {_cells(self.others)}" if self.others else "")
+
+
+@dataclass(frozen=True, slots=True)
 class Gap:
     """Cells without a comparison, all for one reason."""
 
@@ -59,9 +97,9 @@ class Gap:
 
 
 def compare_sizes(results: Results) -> list[Comparison]:
-    """Counts: one line for each row and column."""
+    """Counts: one line for each row and column, failures first."""
     titles = row_titles(results)
-    return [
+    lines = [
         Comparison(
             row=titles.get(row, row),
             column=column,
@@ -74,6 +112,7 @@ def compare_sizes(results: Results) -> list[Comparison]:
         )
         for (row, column), cells in by_row_and_column(results.cells).items()
     ]
+    return sorted(lines, key=_urgency)
 
 
 def row_sizes(results: Results) -> list[tuple[RowRecord, tuple[str, ...]]]:
@@ -91,13 +130,14 @@ def row_sizes(results: Results) -> list[tuple[RowRecord, tuple[str, ...]]]:
 
 
 def compare_scores(results: Results) -> list[Comparison]:
-    """Scores: one line for each cell with an expected value.
+    """Scores: one line for each cell with an expected value, failures first.
 
-    Where these are many, cells of single languages have one only if they fail.
+    Where these are many, cells of single languages have one only if they fail. What nobody asked
+    for has none.
     """
     titles = row_titles(results)
-    with_value = [cell for cell in results.cells if cell.expected is not None]
-    return [
+    with_value = _listed_cells(results)
+    lines = [
         _compare_score(
             cell,
             titles.get(cell.row, cell.row),
@@ -108,15 +148,86 @@ def compare_scores(results: Results) -> list[Comparison]:
         or cell.language is None
         or cell.verdict is Verdict.NOT_REPRODUCED
     ]
+    return sorted(lines, key=_urgency)
+
+
+def listing(results: Results, most: int | None = None) -> Listing:
+    """The comparison of an experiment, cut to so many lines, but never at a failure."""
+    counted = results.defined.is_counted
+    lines = compare_sizes(results) if counted else compare_scores(results)
+    failures = sum(_urgency(line) == 0 for line in lines)
+    shown = lines if most is None else lines[: max(most, failures)]
+    cells = _listed_cells(results)
+    compared = [cell for cell in cells if _is_compared(cell)]
+    return Listing(
+        tuple(shown),
+        sum(line.cells for line in shown) < len(results.cells if counted else cells),
+        verdict_counts(compared),
+        len(cells) - len(compared),
+    )
+
+
+def asked_cells(results: Results) -> list[CellRecord]:
+    """The cells that some run was asked for, or that were measured all the same."""
+    if results.defined.is_counted or not all(results.asked):
+        return results.cells
+    benchmark = load_benchmark(load_scale(results.scale).benchmark)
+    places = {
+        place for only in results.asked for place in asked_places(benchmark, results.defined, only)
+    }
+    columns = {column.name: column for column in table_columns(benchmark, results.defined)}
+    return [
+        cell
+        for cell in results.cells
+        if cell.verdict is not Verdict.NOT_RUN or columns[cell.column].is_among(cell.row, places)
+    ]
+
+
+def cell_counts(results: Results) -> str:
+    """How many cells have each verdict, in words; those that nobody asked for apart."""
+    asked = asked_cells(results)
+    left = len(results.cells) - len(asked)
+    return summary(cell.verdict for cell in asked) + (
+        f"; {left:,} were not asked for" if left else ""
+    )
+
+
+def _listed_cells(results: Results) -> list[CellRecord]:
+    """Cells with something to compare; and those that fail without, as altered ones do."""
+    return [
+        cell
+        for cell in asked_cells(results)
+        if cell.expected is not None or cell.verdict is Verdict.NOT_REPRODUCED
+    ]
+
+
+def _is_compared(cell: CellRecord) -> bool:
+    # What was not compared has no limit: it was not measured, or is a number of something else.
+    return cell.verdict is Verdict.NOT_REPRODUCED or (
+        cell.value is not None and cell.limit is not None
+    )
+
+
+def _cells(count: int) -> str:
+    return f"{count:,} {'cell' if count == 1 else 'cells'}"
+
+
+def _urgency(line: Comparison) -> int:
+    """How early a line is shown: as the most urgent of its cells."""
+    return min((_URGENCY.index(verdict) for verdict, _ in line.counts), default=len(_URGENCY))
 
 
 def every_score(results: Results) -> list[Comparison]:
-    """Scores of a single encoder: one line for each cell, a task's mean before its languages."""
-    return [
+    """Scores of a single encoder: one line for each cell, a task's mean before its languages.
+
+    Failures first.
+    """
+    lines = [
         _compare_score(cell, cell.column, cell.language or "mean")
-        for cells in by_row_and_column(results.cells).values()
+        for cells in by_row_and_column(asked_cells(results)).values()
         for cell in sorted(cells, key=lambda cell: cell.language or "")
     ]
+    return sorted(lines, key=_urgency)
 
 
 def _compare_score(cell: CellRecord, row: str, column: str) -> Comparison:
@@ -134,7 +245,8 @@ def _compare_score(cell: CellRecord, row: str, column: str) -> Comparison:
 
 
 def _difference(cell: CellRecord) -> float | None:
-    if cell.value is None or cell.expected is None:
+    """Measured minus expected; ``None`` also where the two were not compared, and have no limit."""
+    if cell.value is None or cell.expected is None or cell.limit is None:
         return None
     return cell.value - cell.expected
 
@@ -143,7 +255,7 @@ def gaps(results: Results) -> list[Gap]:
     """Why cells have no verdict: one entry for each reason, the most frequent first."""
     titles = row_titles(results)
     alike: defaultdict[tuple[Verdict, str], list[CellRecord]] = defaultdict(list)
-    for cell in results.cells:
+    for cell in asked_cells(results):
         if cell.verdict in (Verdict.NOT_RUN, Verdict.NOT_CHECKABLE, Verdict.INCONCLUSIVE):
             alike[cell.verdict, cell.reason].append(cell)
     entries = [
@@ -166,8 +278,8 @@ def explanations(results: Results) -> Iterator[tuple[Verdict, str]]:
     reasons of its splits, which have lines of their own.
     """
     titles = row_titles(results)
-    for (row, column), cells in by_row_and_column(results.cells).items():
-        for verdict in (Verdict.NOT_REPRODUCED, Verdict.NOT_RUN):
+    for verdict in (Verdict.NOT_REPRODUCED, Verdict.INCONCLUSIVE, Verdict.NOT_RUN):
+        for (row, column), cells in by_row_and_column(results.cells).items():
             alike = [cell for cell in cells if cell.verdict is verdict]
             if alike and (alike[0].language or verdict is not Verdict.NOT_RUN):
                 where = f"{titles.get(row, row)} {column}" + (

@@ -15,17 +15,17 @@ from rich.table import Table
 from rich.text import Text
 
 from stilts_artifact.benchmark.experiments import NONE, Experiment
-from stilts_artifact.checking.judge import summary
 from stilts_artifact.checking.results import CellRecord, ClaimRecord, Results, RowRecord
 from stilts_artifact.domain.cells import Verdict
 from stilts_artifact.reporting.comparison import (
     SIZES,
     Comparison,
-    compare_scores,
+    cell_counts,
     compare_sizes,
     every_score,
     explanations,
     gaps,
+    listing,
     points,
     row_sizes,
     share,
@@ -101,13 +101,14 @@ def show_table(results: Results, console: Console) -> None:
 
 def _show_counts(results: Results, console: Console) -> None:
     """Table 1, then measured beside expected, then why cells have no verdict."""
+    # Never cut: a line stands for all languages of a cell.
     comparison = _comparison_table(
         f"Measured and expected ({results.stamp})", "Task", compare_sizes(results)
     )
     console.print(_sizes(results), "", comparison, "", sep="\n")
     for verdict, line in explanations(results):
         console.print(Text(line, style=STYLES[verdict]), soft_wrap=True)
-    console.print(summary(cell.verdict for cell in results.cells))
+    console.print(cell_counts(results))
 
 
 def _sizes(results: Results) -> Table:
@@ -142,7 +143,7 @@ def _show_score_table(results: Results, console: Console) -> None:
     _show_comparison(results, console)
     _show_gaps(results, console)
     _show_claims(results.claims, console)
-    console.print(summary(cell.verdict for cell in results.cells), soft_wrap=True)
+    console.print(cell_counts(results), soft_wrap=True)
 
 
 def _title(results: Results, what: str) -> str:
@@ -220,26 +221,17 @@ def _flag_meaning(cell: CellRecord) -> str:
 
 
 def _show_comparison(results: Results, console: Console) -> None:
-    """Measured beside expected; of a long list only what is not REPRODUCED, the rest counted."""
-    lines = compare_scores(results)
-    if not lines:
+    """Measured beside expected: failures first, each of them; of a long list the rest counted."""
+    found = listing(results, _LISTED)
+    if not found.lines:
         console.print(
             "\nNothing is reported for these cells: there is no value to compare them with."
         )
         return
-    shown = lines
-    if len(lines) > _LISTED:
-        shown = [line for line in lines if not _passed(line)][:_LISTED]
-    console.print()
-    if shown:
-        console.print(_comparison_table(f"Measured and expected ({results.stamp})", "row", shown))
-    if len(shown) < len(lines):
-        counts = f"{len(lines)} cells compared, {sum(map(_passed, lines))} REPRODUCED"
-        console.print(f"{counts}; `stilts-artifact report` shows every one")
-
-
-def _passed(line: Comparison) -> bool:
-    return line.counts[0][0] is Verdict.REPRODUCED
+    title = f"Measured and expected ({results.stamp})"
+    console.print("", _comparison_table(title, "row", found.lines), sep="\n")
+    rest = f"; {results.run_name}.json has every cell" if found.is_cut else ""
+    console.print(found.summary + rest, soft_wrap=True)
 
 
 def _show_gaps(results: Results, console: Console) -> None:
@@ -282,7 +274,7 @@ def _show_single_scores(results: Results, console: Console) -> None:
         where = f"{gap.cells} cells" if gap.cells > 1 else gap.examples[0]
         line = f"{gap.verdict} {where}: {gap.reason}"
         console.print(Text(line, style=STYLES[gap.verdict]), soft_wrap=True)
-    console.print(summary(cell.verdict for cell in results.cells))
+    console.print(cell_counts(results))
 
 
 # What several views share

@@ -12,10 +12,10 @@ from stilts_artifact.checking.results import CellRecord, ClaimRecord, Results, R
 from stilts_artifact.domain.cells import Verdict
 from stilts_artifact.reporting.comparison import (
     SIZES,
-    Comparison,
-    compare_scores,
-    compare_sizes,
+    Listing,
+    asked_cells,
     gaps,
+    listing,
     points,
     row_sizes,
     signed,
@@ -31,6 +31,7 @@ from stilts_artifact.reporting.layout import (
 )
 from stilts_artifact.reporting.runs import Run
 
+_LISTED = 400  # lines of a list; the results file has all
 _SPECIAL = re.compile(r"([\\`*_\[\]|#~])")
 
 
@@ -62,7 +63,9 @@ def grid(headings: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1) 
 
 def _table(run: Run) -> Iterable[str]:
     results = run.results
-    counts = ", ".join(f"{count:,} {verdict}" for verdict, count in verdict_counts(results.cells))
+    counts = ", ".join(
+        f"{count:,} {verdict}" for verdict, count in verdict_counts(asked_cells(results))
+    )
     yield f"## {results.defined.title} ({escape(results.stamp)}): {results.verdict}"
     yield f"{counts}. Results file `{run.file}`, sha256 `{run.sha256}`."
     yield from _sizes(results) if results.defined.is_counted else _scores(results)
@@ -80,7 +83,7 @@ def _table(run: Run) -> Iterable[str]:
 
 def _sizes(results: Results) -> Iterable[str]:
     yield grid(("task", *SIZES), [(escape(row.title), *sizes) for row, sizes in row_sizes(results)])
-    yield from _comparison(compare_sizes(results))
+    yield from _comparison(listing(results, _LISTED))
 
 
 def _scores(results: Results) -> Iterable[str]:
@@ -96,9 +99,9 @@ def _scores(results: Results) -> Iterable[str]:
         yield "### Gains over the first row (points)"
         yield _grid_of(layout, columns, gains=True)
         yield from (f"- {escape(note)}" for note in layout.gain_notes())
-    lines = compare_scores(results)
-    if lines:
-        yield from _comparison(lines)
+    found = listing(results, _LISTED)
+    if found.counts:
+        yield from _comparison(found)
     else:
         yield "Nothing is reported for these cells: there is no value to compare them with."
 
@@ -120,7 +123,7 @@ def _marks(cell: CellRecord) -> str:
     return (" ✗" if cell.verdict is Verdict.NOT_REPRODUCED else "") + (" !" if cell.flag else "")
 
 
-def _comparison(lines: Sequence[Comparison]) -> Iterable[str]:
+def _comparison(found: Listing) -> Iterable[str]:
     rows = [
         (
             escape(line.row),
@@ -131,10 +134,11 @@ def _comparison(lines: Sequence[Comparison]) -> Iterable[str]:
             line.difference,
             line.limit,
         )
-        for line in lines
+        for line in found.lines
     ]
     yield "### Measured and expected"
     yield grid(("row", "column", "verdict", "measured", "expected", "difference", "limit"), rows, 3)
+    yield f"{found.summary}."
 
 
 def _claims(claims: Sequence[ClaimRecord]) -> Iterable[str]:

@@ -104,21 +104,15 @@ def _table(run: Run) -> dict[str, Any]:
     """What the template needs of one table."""
     results = run.results
     titles = row_titles(results)
-    lines = (
-        comparison.compare_sizes(results)
-        if results.defined.is_counted
-        else comparison.compare_scores(results)
-    )
     gaps = comparison.gaps(results)
     view: dict[str, Any] = {
         "run": run,
         "results": results,
         "name": results.defined.title,
         "title": results.defined.caption,
-        "counts": _counts(results.cells),
+        "counts": _counts(comparison.asked_cells(results)),
         "claim_counts": _claim_counts(results.claims),
-        "lines": lines[:_LISTED],
-        "unlisted": max(0, len(lines) - _LISTED),
+        "listing": comparison.listing(results, _LISTED),
         "gaps": gaps[:_LISTED],
         "flags": [(cell, cell_title(cell, titles)) for cell in flagged(results.cells)],
         "bytes": sum(file.bytes for file in results.files),

@@ -8,11 +8,12 @@ from statistics import fmean
 import pytest
 
 from stilts_artifact.benchmark import load_benchmark
+from stilts_artifact.benchmark.asked import wanted_cells
 from stilts_artifact.benchmark.experiments import EXPERIMENTS, NONE, row_named
 from stilts_artifact.checking.expected import load_expected
 from stilts_artifact.config.load import load_scale
 from stilts_artifact.domain.cells import CellKey
-from stilts_artifact.experiments.scored import request, wanted_cells
+from stilts_artifact.experiments.scored import request
 from stilts_artifact.experiments.steps import StepBuilder
 from stilts_artifact.metrics.tables import table_columns
 from tests.unit.experiments.conftest import nothing_missing

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from benchmarks.checking import file_records
+from stilts_artifact.benchmark.asked import asked_places, wanted_cells
 from stilts_artifact.benchmark.experiments import targets
 from stilts_artifact.checking.results import (
     CellRecord,
@@ -24,12 +25,11 @@ from stilts_artifact.checking.results import (
 from stilts_artifact.domain.cells import CellKey, Flag, Measurement, Verdict
 from stilts_artifact.domain.signature import Signature
 from stilts_artifact.errors import ArtifactError, ConfigError, DataError, IntegrityError
-from stilts_artifact.experiments.kept import Kept, asked_places, find_kept
+from stilts_artifact.experiments.kept import Kept, find_kept
 from stilts_artifact.experiments.scored import (
     Executed,
     RunKey,
     Scored,
-    wanted_cells,
 )
 from stilts_artifact.experiments.session import Session
 from stilts_artifact.experiments.steps import StepBuilder

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from stilts_artifact.benchmark.asked import wanted_cells
 from stilts_artifact.benchmark.experiments import EXPERIMENTS, Experiment, row_named, rows, targets
 from stilts_artifact.checking.results import row_records
 from stilts_artifact.domain.cells import CellKey, Measurement
@@ -22,7 +23,6 @@ from stilts_artifact.experiments.scored import (
     gather,
     merged,
     request,
-    wanted_cells,
 )
 from stilts_artifact.experiments.session import Session
 from stilts_artifact.experiments.steps import StepBuilder

@@ -7,11 +7,11 @@ import math
 import pytest
 
 from stilts_artifact.benchmark import load_benchmark
+from stilts_artifact.benchmark.asked import wanted_cells
 from stilts_artifact.benchmark.experiments import EXPERIMENTS
 from stilts_artifact.config.load import SCALES, load_scale
 from stilts_artifact.errors import ConfigError
 from stilts_artifact.experiments.planning import requests
-from stilts_artifact.experiments.scored import wanted_cells
 from stilts_artifact.experiments.steps import StepBuilder
 from stilts_artifact.pipeline.costs import Costs, Extent, Probe, Speed, load_costs, probe
 from stilts_artifact.pipeline.explain import reasons

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from stilts_artifact.checking import expected, recheck, recompute
+from stilts_artifact.checking import expected, labels, recheck
 from stilts_artifact.reporting import runs
 from tests.unit.checking.conftest import small_sets  # noqa: F401  (a fixture)
 from tests.unit.checking.small import SmallSet, small_benchmark
@@ -28,7 +28,7 @@ def passing(
         benchmark = small_benchmark()
         for module in (recheck, runs):
             monkeypatch.setattr(module, "load_benchmark", lambda _: benchmark)
-        for module in (expected, recompute):
+        for module in (expected, labels):
             monkeypatch.setattr(module, "expected_root", lambda: base / "expected")
         return base / "results"
 

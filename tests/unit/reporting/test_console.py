@@ -10,6 +10,7 @@ from rich.console import Console
 
 from stilts_artifact.checking.results import CellRecord, Results, RowRecord
 from stilts_artifact.domain.cells import Verdict
+from stilts_artifact.reporting.comparison import listing
 from stilts_artifact.reporting.console import make_console, show_table
 from stilts_artifact.reporting.layout import arrange
 from tests.unit.reporting.synthetic import (
@@ -223,14 +224,80 @@ def test_claims_are_shown_with_verdict_and_numbers(results: Results) -> None:
 
 def test_a_long_comparison_names_the_failures_and_counts_the_rest(results: Results) -> None:
     cells = [
-        cell.model_copy(update={"expected": cell.value, "verdict": Verdict.REPRODUCED})
+        cell.model_copy(
+            update={"expected": cell.value, "limit": 4.0, "verdict": Verdict.REPRODUCED}
+        )
         if cell.expected is None and cell.value is not None
         else cell
         for cell in results.cells
     ]
     text = shown(results.model_copy(update={"cells": cells}))
-    assert "480 cells compared, 478 REPRODUCED; `stilts-artifact report` shows every one" in text
-    assert [words[0] for words in numbers(text, "XLM-R")[2:]] == ["bucc2018", "tatoeba"]
+    counts = "3,900 cells compared: 3,898 REPRODUCED, 1 NOT_REPRODUCED, 1 INCONCLUSIVE"
+    assert f"{counts}; table2.mini.json has every cell" in text
+    assert [words[0] for words in numbers(text, "XLM-R")[2:4]] == ["bucc2018", "tatoeba"]
+    assert "shows every one" not in text
+
+
+def of_a_column(results: Results, verdict: Verdict, **values: object) -> Results:
+    """The results with every cell of a single language as given."""
+    cells = [
+        cell.model_copy(update={"verdict": verdict, **values})
+        if cell.language is not None and cell.value is not None
+        else cell
+        for cell in results.cells
+    ]
+    return results.model_copy(update={"cells": cells})
+
+
+def test_no_failing_cell_is_cut_from_a_list(results: Results) -> None:
+    """Neither behind what passes, nor behind other failures, nor for want of an expected value."""
+    failing = of_a_column(results, Verdict.NOT_REPRODUCED, limit=1.0)
+    count = sum(cell.verdict is Verdict.NOT_REPRODUCED for cell in failing.cells)
+    assert count > 3000
+    found = listing(failing, 40)
+    assert len(found.lines) == count
+    assert {line.verdict for line in found.lines} == {"NOT_REPRODUCED"}
+    assert found.is_cut and f"{count:,} NOT_REPRODUCED" in found.summary
+
+
+def test_failures_stand_first(results: Results) -> None:
+    lines = listing(results).lines
+    verdicts = [line.verdict for line in lines]
+    order = ["NOT_REPRODUCED", "INCONCLUSIVE", "NOT_RUN", "NOT_CHECKABLE", "REPRODUCED"]
+    assert len(set(verdicts)) >= 3
+    assert verdicts == sorted(verdicts, key=order.index)
+
+
+def test_cells_nobody_asked_for_are_counted_and_not_listed(results: Results) -> None:
+    """A failing cell is not lost among the cells of other rows that a run with --only left out."""
+    cells = [
+        cell
+        if cell.row == "none"
+        else cell.model_copy(
+            update={"value": None, "expected": 50.0, "limit": None, "verdict": Verdict.NOT_RUN}
+        )
+        for cell in results.cells
+    ]
+    text = shown(results.model_copy(update={"cells": cells, "asked": [["none"]]}))
+    comparison = text[text.index("Measured and expected") : text.index("\nClaims")]
+    assert re.search(r"XLM-R +bucc2018 .* NOT_REPRODUCED", comparison)
+    assert "NOT_RUN" not in comparison
+    assert f"; {30 * 130:,} were not asked for" in text
+    both = listing(results.model_copy(update={"cells": cells, "asked": [["none"], ["mnli"]]}))
+    assert {line.row for line in both.lines} == {"XLM-R", "MNLI"}
+    assert both.others == 130
+
+
+def test_what_is_not_comparable_has_no_difference(results: Results) -> None:
+    cells = [
+        cell.model_copy(update={"limit": None, "verdict": Verdict.INCONCLUSIVE})
+        if cell.expected is not None
+        else cell
+        for cell in results.cells
+    ]
+    found = listing(results.model_copy(update={"cells": cells}))
+    assert {line.difference for line in found.lines} == {"-"}
+    assert found.summary == f"0 cells compared; not compared: {len(found.lines)} cells"
 
 
 def test_table_3_has_its_averages_in_a_block_of_their_own() -> None:

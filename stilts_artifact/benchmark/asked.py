@@ -1,0 +1,72 @@
+"""What a run was asked for: the cells that ``--only`` names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+
+from stilts_artifact.benchmark.experiments import BEST, NONE, Experiment, Row
+from stilts_artifact.domain.tasks import Benchmark, Task
+from stilts_artifact.errors import ConfigError, unknown_name
+
+Wanted = Sequence[tuple[Row, Task]]
+"""Cells asked for: rows, and the targets wanted of each."""
+
+Place = tuple[str, str]
+"""Row and task: what is measured in one piece."""
+
+
+def wanted_cells(benchmark: Benchmark, experiment: Experiment, only: Sequence[str]) -> Wanted:
+    """The rows and targets that an experiment needs.
+
+    Args:
+        only: ``ROW``, ``ROW,COLUMN`` or ``*,COLUMN``, with ``*`` for anything; none for all of it.
+            Where the rows are only chosen among, each is needed, and only columns can be limited.
+
+    Raises:
+        ConfigError: a row or column that the experiment does not have.
+
+    Example:
+        >>> from stilts_artifact.benchmark import load_benchmark
+        >>> from stilts_artifact.benchmark.experiments import EXPERIMENTS
+        >>> patterns = ["mnli*,xnli", "none,panx"]
+        >>> wanted = wanted_cells(load_benchmark("mini"), EXPERIMENTS["table2"], patterns)
+        >>> [(row.name, task.name) for row, task in wanted][:3]
+        [('none', 'panx'), ('mnli', 'xnli'), ('mnli+mlm', 'xnli')]
+    """
+    patterns = [_pattern(text) for text in only] or [("*", "*")]
+    rows = {row.name: row for row in experiment.rows(benchmark)}
+    columns = {task.name: task for task in experiment.targets(benchmark)}
+    for row, column in patterns:
+        if not any(fnmatchcase(name, row) for name in rows):
+            raise unknown_name("row", row, rows)
+        if not any(fnmatchcase(name, column) for name in columns):
+            raise unknown_name("column", column, columns)
+        if experiment.selected_by is not None and row != "*":
+            what = f"{experiment.title} is chosen among all rows"
+            raise ConfigError(what, got=row, expected="*,COLUMN", where="--only")
+    return [
+        (row, task)
+        for row in rows.values()
+        for task in columns.values()
+        if any(fnmatchcase(row.name, own) and fnmatchcase(task.name, col) for own, col in patterns)
+    ]
+
+
+def _pattern(text: str) -> tuple[str, str]:
+    row, _, column = text.partition(",")
+    return row.strip() or "*", column.strip() or "*"
+
+
+def asked_places(benchmark: Benchmark, experiment: Experiment, only: Sequence[str]) -> set[Place]:
+    """Rows of the table and tasks that were asked for.
+
+    Where rows are chosen among all, those of the table are the untrained and the chosen one.
+
+    Raises:
+        ConfigError: a row or column that the experiment does not have.
+    """
+    wanted = wanted_cells(benchmark, experiment, only)
+    if experiment.selected_by is None:
+        return {(row.name, task.name) for row, task in wanted}
+    return {(row, task.name) for row in (NONE, BEST) for _, task in wanted}
