@@ -217,8 +217,10 @@ def _configured(settings: Mapping[str, Any]) -> Iterator[None]:
         with dask.config.set({**_SETTINGS, **settings}):
             yield
     finally:
-        dask.config.config.clear()
+        # Never empty in between: threads that still close look into it.
         dask.config.config.update(theirs)
+        for name in dask.config.config.keys() - theirs.keys():
+            del dask.config.config[name]
 
 
 def default_workers() -> int:

@@ -16,6 +16,8 @@ from stilts_artifact.reporting.layout import Column, Layout
 from stilts_artifact.reporting.runs import Examples
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure as Drawing
+
     from stilts_artifact.retrieval.sweep import SweepScores
 
 WIDTH, LEFT, RIGHT = 340.0, 44.0, 14.0
@@ -205,12 +207,18 @@ def draw_sweep(scores: SweepScores, path: Path, title: str) -> None:
     """
     try:
         # The object-oriented face: pyplot would look for a display.
+        from matplotlib import style
         from matplotlib.figure import Figure as Drawing
     except ModuleNotFoundError as error:
         raise ResourceError(
             "a plot needs matplotlib", got=str(error), fix="pip install matplotlib"
         ) from error
-    drawing = Drawing(figsize=(7, 4), layout="constrained")
+    # Nor does it look as a matplotlibrc of this machine or folder says.
+    with style.context("default"):
+        _draw_sweep(scores, path, title, Drawing(figsize=(7, 4), layout="constrained"))
+
+
+def _draw_sweep(scores: SweepScores, path: Path, title: str, drawing: Drawing) -> None:
     axes = drawing.subplots()
     means = scores.means
     for pooling in dict.fromkeys(name for name, _ in means):

@@ -138,3 +138,11 @@ def test_no_thread_holds_up_the_end_of_a_command(code: int, tmp_path: Path) -> N
     command = [*isolated_command("stuck:main", [str(tmp_path)]), str(code)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stdout) == (code, "written\n")
+
+
+def test_a_mask_against_the_owner_himself_is_not_kept(tmp_path: Path) -> None:
+    """Else a run that is not root's could not read what it wrote."""
+    (tmp_path / "write.py").write_text("def main():\n    open('made', 'w').close()\n")
+    command = isolated_command("write:main", [str(tmp_path)])
+    subprocess.run(command, cwd=tmp_path, umask=0o777, check=True)
+    assert (tmp_path / "made").stat().st_mode & 0o777 == 0o600
