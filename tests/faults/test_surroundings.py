@@ -49,6 +49,7 @@ def test_a_step_sees_nothing_of_hostile_surroundings(
     assert {name: environment[name] for name in FIXED} == FIXED
     installed = [place for place, name in enumerate(path) if name.endswith("site-packages")]
     assert path.index(str(tmp_path / "hostile")) > max(installed)
+    assert str(ROOT / "stilts_artifact") not in path, "its modules are no libraries"
     assert hostile == {name: quiet[name] for name in hostile}
 
 
