@@ -70,7 +70,7 @@ class Arena:
         assert self.child is not None
         _, errors = self.child.communicate()
         code, session, self.child = self.child.returncode, self.child.pid, None
-        wait_until(lambda: not living(session))
+        wait_until(lambda: not living(session), 120)
         assert "Traceback" not in errors, errors
         now = manifests(self.results)
         assert {name: now.get(name) for name in self.published} == self.published
