@@ -104,7 +104,9 @@ def sweep(
     if plot is not None:
         from stilts_artifact.reporting.figures import draw_sweep
 
-        draw_sweep(scores, plot, title=f"{encoder.resolve().name}: {'own text' if src else task}")
+        draw_sweep(
+            scores, plot, title=f"{loaded.name} ({loaded.revision}): {'own text' if src else task}"
+        )
 
 
 def _show(scores: SweepScores, as_json: bool) -> None:

@@ -12,10 +12,22 @@ THREADS = 1
 
 
 @contextmanager
+def own_random_numbers() -> Iterator[None]:
+    """Torch's generators inside are nobody else's: afterwards they are as they were.
+
+    Those of every GPU too: ``torch.manual_seed`` seeds them with the CPU's.
+    """
+    import torch
+
+    with torch.random.fork_rng(devices=list(range(torch.cuda.device_count()))):
+        yield
+
+
+@contextmanager
 def fixed_arithmetic(threads: int = THREADS) -> Iterator[None]:
     """A fixed number of threads inside; afterwards all is as it was.
 
-    That is the number of threads, and the generators of python, numpy and torch (CPU): whoever
+    That is the number of threads, and the generators of python, numpy and torch: whoever
     calls a training function draws the same random numbers after it as without it.
     """
     import numpy as np
@@ -25,7 +37,7 @@ def fixed_arithmetic(threads: int = THREADS) -> Iterator[None]:
     python, array = random.getstate(), np.random.get_state()
     torch.set_num_threads(threads)
     try:
-        with torch.random.fork_rng(devices=[]):
+        with own_random_numbers():
             yield
     finally:
         torch.set_num_threads(before)

@@ -36,7 +36,7 @@ from stilts_artifact.training.checkpoints import (
     save,
     training_state,
 )
-from stilts_artifact.training.determinism import derived_seed
+from stilts_artifact.training.determinism import derived_seed, own_random_numbers
 from stilts_artifact.training.embeddings import put_back, use_rows
 from stilts_artifact.training.schedule import Schedule, Share, linear_rate
 
@@ -108,7 +108,7 @@ def fresh_head(
     kind: TaskForm, encoder: EncoderModel, labels: int, seed: int, name: str
 ) -> TaskHead:
     """A head whose first weights depend on seed and name only, whatever is trained beside it."""
-    with torch.random.fork_rng(devices=[]):
+    with own_random_numbers():
         torch.manual_seed(derived_seed(seed, "head", name))
         return task_head(kind, encoder.config, labels)
 

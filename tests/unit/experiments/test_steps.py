@@ -9,6 +9,7 @@ from importlib import resources
 import pytest
 
 from stilts_artifact.benchmark import load_benchmark
+from stilts_artifact.benchmark.encoders import PINNED, pinned_as
 from stilts_artifact.benchmark.experiments import (
     EXPERIMENTS,
     Experiment,
@@ -17,10 +18,12 @@ from stilts_artifact.benchmark.experiments import (
     rows,
     targets,
 )
-from stilts_artifact.config.load import parse_scale
+from stilts_artifact.config.load import load_scale, parse_scale
 from stilts_artifact.config.schema import Scale
 from stilts_artifact.domain.tasks import Split, Task, TaskForm
 from stilts_artifact.experiments.steps import StepBuilder
+from stilts_artifact.files import hash_file
+from stilts_artifact.model.hub import shipped_encoder
 from stilts_artifact.pipeline.kinds import KINDS
 from stilts_artifact.pipeline.step import Graph, Step
 from stilts_artifact.pipeline.tasks.params import IntermediateParams, TargetParams
@@ -226,3 +229,23 @@ def test_predictions_and_labels_are_of_the_same_examples(builder: StepBuilder) -
             for name in ("task", "split", "languages", "rows"):
                 assert gold[name] == data[name]
             assert gold["split"] in set(map(str, Split))
+
+
+@pytest.mark.parametrize("scale", ["base", "paper"])
+def test_the_key_of_every_step_has_the_pinned_bytes_of_the_encoder(scale: str) -> None:
+    """A folder that only bears the name can stand for no step that was planned."""
+    chosen = load_scale(scale)
+    real = load_benchmark(chosen.benchmark)
+    revision = str(chosen.encoder.revision)
+    step = StepBuilder(real, chosen, revision, dict.fromkeys(real.sources, "0" * 64)).encoder()
+    name = pinned_as(chosen.encoder.name, revision)
+    assert name is not None
+    assert step.params["files"] == PINNED[name].files
+
+
+def test_the_key_of_every_mini_step_has_the_shipped_bytes(builder: StepBuilder) -> None:
+    shipped = {
+        name: hash_file(shipped_encoder() / name).sha256
+        for name in ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
+    }
+    assert builder.encoder().params["files"] == shipped
