@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from stilts_artifact.data.readers.text import UNCHANGED, numbered_lines, refuse_blinded, shown
+from stilts_artifact.documents import whole_number
 from stilts_artifact.domain.examples import TaggedSentence
 from stilts_artifact.errors import DataError
 
@@ -208,12 +209,12 @@ def _complete(sentence: _Sentence, place: str) -> _Sentence:
 
 
 def _number(text: str, column: str, place: str) -> int:
-    # isdecimal() alone takes the digits of all scripts, and int() stops at 4,300 of them.
-    if not (text.isascii() and text.isdecimal() and len(text) < 7):
+    number = whole_number(text)
+    if number is None:
         raise DataError(
             f"{column} is not a number", where=place, got=shown(text), expected="a number"
         )
-    return int(text)
+    return number
 
 
 def _wrong_id(got: str, expected: str, place: str) -> None:
