@@ -48,6 +48,7 @@ _SWAP_SECONDS = 10.0
 
 _LOCK, _CONTENT, _OLD = "lock", "content", "old"
 _MARK = ".rests"  # in a folder: the sha256 of the file that rests on it
+_MARK_BYTES = 64
 _NEW, _PART, _GONE = ".new", ".part", ".gone"
 
 
@@ -968,10 +969,9 @@ def _settle(part: Path, file: Path, folder: Path) -> None:
 
 def _held(part: Path, file: Path, folder: Path) -> Path | None:
     """The folder in ``part`` that the file rests on, where ``folder`` is another."""
-    try:
-        sha256 = hash_file(file).sha256
-    except FileNotFoundError:
+    if not file.is_file():
         return None
+    sha256 = hash_file(file).sha256
     if _mark(folder) == sha256:
         return None
     return next(_marked(part, sha256), None)
@@ -992,11 +992,8 @@ def _marked(part: Path, sha256: str) -> Iterator[Path]:
 
 def _mark(folder: Path) -> str | None:
     """The sha256 of the file that rests on a folder, as its publisher wrote it down."""
-    path = folder / _MARK
-    with contextlib.suppress(OSError, UnicodeDecodeError):
-        # Only a plain file is opened: a pipe in its place would never answer.
-        if stat.S_ISREG(path.lstat().st_mode):
-            return path.read_text("ascii")
+    with contextlib.suppress(OSError, UnicodeDecodeError), open_regular(folder / _MARK) as stream:
+        return stream.read(_MARK_BYTES).decode("ascii")
     return None
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
 from stilts_artifact.benchmark.experiments import BEST, NONE, Experiment, Row
 from stilts_artifact.domain.tasks import Benchmark, Task
 from stilts_artifact.errors import ConfigError, unknown_name
+
+PATTERN = r"^[A-Za-z0-9_@+*?!\[\]., -]*$"
+"""Of cells asked for, ``ROW``, ``ROW,COLUMN`` or ``*,COLUMN``: nothing that a shell would obey."""
 
 Wanted = Sequence[tuple[Row, Task]]
 """Cells asked for: rows, and the targets wanted of each."""
@@ -24,7 +28,7 @@ def wanted_cells(benchmark: Benchmark, experiment: Experiment, only: Sequence[st
             Where the rows are only chosen among, each is needed, and only columns can be limited.
 
     Raises:
-        ConfigError: a row or column that the experiment does not have.
+        ConfigError: a row or column that the experiment does not have, or no pattern at all.
 
     Example:
         >>> from stilts_artifact.benchmark import load_benchmark
@@ -34,6 +38,11 @@ def wanted_cells(benchmark: Benchmark, experiment: Experiment, only: Sequence[st
         >>> [(row.name, task.name) for row, task in wanted][:3]
         [('none', 'panx'), ('mnli', 'xnli'), ('mnli+mlm', 'xnli')]
     """
+    for text in only:
+        # It is kept in the results file, and a command line is made of it.
+        if not re.fullmatch(PATTERN, text):
+            expected = "ROW, ROW,COLUMN or *,COLUMN"
+            raise ConfigError("no name of cells", where="--only", got=repr(text), expected=expected)
     patterns = [_pattern(text) for text in only] or [("*", "*")]
     rows = {row.name: row for row in experiment.rows(benchmark)}
     columns = {task.name: task for task in experiment.targets(benchmark)}

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
 from stilts_artifact.benchmark import load_benchmark
+from stilts_artifact.benchmark.asked import PATTERN
 from stilts_artifact.benchmark.experiments import (
     BEST,
     EXPERIMENTS,
@@ -39,9 +40,8 @@ MOST_SEEDS = 100
 """More runs of one row than anybody has ever made: a file with more is not a result."""
 
 
-# A command line is made of them.
-Pattern = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_@+*?!\[\]., -]*$")]
-"""Cells asked for: ``ROW``, ``ROW,COLUMN`` or ``*,COLUMN``."""
+Pattern = Annotated[str, StringConstraints(pattern=PATTERN)]
+"""Cells asked for, as :func:`stilts_artifact.benchmark.asked.wanted_cells` reads them."""
 
 
 class _Strict(BaseModel):

@@ -112,28 +112,30 @@ class Kept:
         return sorted(by_source.values())
 
     def add_to(self, folder: Path) -> None:
-        """Copy the kept files into a folder of new ones, each verified once more.
+        """Copy the kept files into a folder; those that are there already are only verified.
 
         Raises:
-            IntegrityError: one was changed, or the new run has other labels.
+            IntegrityError: one was changed, or a new run has made other labels.
             ResourceError: the disk is full.
         """
         for record in self._files():
             name = record.path.removeprefix(f"{self.results.run_name}/")
             target = folder / name
-            # Labels that both runs have; predictions are of one of the two.
-            data = read_document(target if target.exists() else self.folder / name)
-            if hash_bytes(data).sha256 != record.sha256:
+            source = target if target.exists() else self.folder / name
+            data = read_document(source)
+            found = hash_bytes(data).sha256
+            if found != record.sha256:
                 raise IntegrityError(
                     "a file that the kept cells do not rest on",
-                    where=str(target if target.exists() else self.folder / name),
-                    got=f"sha256 {hash_bytes(data).sha256}",
+                    where=str(source),
+                    got=f"sha256 {found}",
                     expected=f"sha256 {record.sha256}",
                     fix="name another folder with --results",
                 )
-            with own_disk_errors(folder, folder):
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_bytes(data)
+            if source != target:
+                with own_disk_errors(folder, folder):
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    target.write_bytes(data)
 
     def _files(self) -> Iterator[FileRecord]:
         tasks = {task for _, task in self.places}

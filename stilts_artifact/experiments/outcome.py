@@ -87,6 +87,9 @@ def reproduce(session: Session) -> Outcome:
     else:
         session = replace(session, kept=find_kept(session, environment()))
         with publish_together(path, session.folder) as publication:
+            if session.kept is not None:
+                # Now: while this run goes on, another may replace what is there.
+                session.kept.add_to(publication.made)
             measured = measure(session, publication.made)
             files = _list_files(publication.made, session.folder.name)
             results = _judge(measured, session, expected, claims, files)

@@ -260,7 +260,7 @@ class Scored:
         errors: Iterable[ArtifactError],
         folder: Path,
     ) -> Measured:
-        """Gather what was executed, and is kept, in a folder, and compute cells of rows from it.
+        """Gather what was executed beside what is kept, and compute the cells of some rows from it.
 
         Raises:
             DataError: predictions that cannot be scored.
@@ -269,6 +269,7 @@ class Scored:
         """
         gather(folder, executed.predictions, executed.labels)
         if self.session.kept is not None:
+            # It lies there already; the new labels must be the same.
             self.session.kept.add_to(folder)
         cells = _Cells(self.session, self.builder, executed, folder)
         found = cells.measure([row.row for row in rows])
@@ -343,7 +344,8 @@ def gather(folder: Path, predictions: Mapping[RunKey, Path], labels: Mapping[str
 
 def _copy(source: Path, target: Path) -> None:
     # copyfile leaves rights and times of the store behind: published files are the reader's.
-    shutil.copytree(source, target, copy_function=shutil.copyfile)
+    # Labels of kept cells may be there.
+    shutil.copytree(source, target, copy_function=shutil.copyfile, dirs_exist_ok=True)
 
 
 @dataclass(frozen=True, slots=True)

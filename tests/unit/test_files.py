@@ -680,6 +680,13 @@ def test_a_folder_that_the_disk_does_not_let_into_its_place_is_kept_for_the_next
     assert names(tmp_path) == ["run", "run.json"]
 
 
+def test_a_folder_in_place_of_the_file_is_an_error_and_nothing_is_left(tmp_path: Path) -> None:
+    (tmp_path / "run.json").mkdir()
+    with pytest.raises(ResourceError):
+        publish_pair(tmp_path, "new")
+    assert names(tmp_path) == ["run.json"]
+
+
 def test_a_results_folder_that_cannot_be_written_is_an_error_before_anything_is_made(
     tmp_path: Path,
 ) -> None:

@@ -216,6 +216,18 @@ def test_a_run_that_collapsed_or_failed_then_is_still_said_to_have(
     assert found[CellKey("none", NOW)].flag is None
 
 
+def test_what_is_kept_is_safe_from_a_run_that_replaces_it_meanwhile(
+    earlier: Earlier, tmp_path: Path
+) -> None:
+    kept = earlier.find(f"none,{NOW}")
+    assert kept is not None
+    (tmp_path / "made").mkdir()
+    kept.add_to(tmp_path / "made")
+    shutil.rmtree(kept.folder)
+    cells = earlier.measure(kept, tmp_path / "made")
+    assert cells[CellKey("none", "average")].value is not None
+
+
 def test_of_table_3_columns_are_kept(session: Session) -> None:
     from stilts_artifact.benchmark.experiments import EXPERIMENTS
 

@@ -66,6 +66,14 @@ def test_an_unknown_cell_is_refused_with_the_nearest_name(
     assert nearest is None or f"did you mean {nearest}?" in str(caught.value).replace("'", "")
 
 
+@pytest.mark.parametrize("text", ["m[\n]*", "[mñ]nli", "mnli;", "\u202emnli", "$HOME"])
+def test_what_cannot_be_written_down_as_a_command_is_refused_before_anything_runs(
+    text: str,
+) -> None:
+    with pytest.raises(ConfigError, match="no name of cells"):
+        wanted_cells(MINI, TABLE2, ["none", text])
+
+
 def test_table3_cannot_be_limited_to_some_rows() -> None:
     with pytest.raises(ConfigError, match="chosen among all rows"):
         wanted_cells(MINI, TABLE3, ["mnli"])
