@@ -33,6 +33,16 @@ from stilts_artifact.domain.tasks import Benchmark
 from stilts_artifact.errors import ConfigError, DataError, IntegrityError
 from stilts_artifact.files import describe_sums, hash_bytes
 
+CONSISTENT = (
+    "Checked is that these results are consistent: sources and labels are the benchmark's, and the "
+    "predictions give these scores. It is no proof that anyone computed them."
+)
+"""What a check shows, and what it does not; said wherever its verdicts are."""
+TRUST = (
+    "What would add trust: a second machine's own run with the same verdicts, or a log of the run "
+    "signed by somebody you trust."
+)
+
 _NOTHING: Mapping[CellKey, str] = {}
 
 

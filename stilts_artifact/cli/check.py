@@ -107,6 +107,7 @@ def _conclude(
     """Say the verdicts in one last line; the worst of them decides the exit code."""
     from stilts_artifact.checking.claims import decisive
     from stilts_artifact.checking.judge import exit_code
+    from stilts_artifact.checking.recheck import CONSISTENT, TRUST
 
     verdicts = [found.results.verdict for found in rechecks]
     said = [
@@ -117,6 +118,7 @@ def _conclude(
         verdicts += decisive(records, scale)
         said.append(f"claims ({scale}) {_counts(records)}")
     code = exit_code(verdicts)
+    options.message_stream(as_json).write(f"{CONSISTENT} {TRUST}\n")
     options.message_stream(as_json).write(f"verdict: {', '.join(said)}; exit {code:d}\n")
     return code
 

@@ -22,8 +22,9 @@ def verify(
     as_json: options.JsonOption = False,
 ) -> None:
     """Verify every hash of a crate, compute every cell again, and judge cells and claims."""
-    from stilts_artifact.checking.judge import exit_code, summary
-    from stilts_artifact.reporting.comparison import verdict_line
+    from stilts_artifact.checking.judge import exit_code
+    from stilts_artifact.checking.recheck import CONSISTENT, TRUST
+    from stilts_artifact.reporting.comparison import cell_counts, verdict_line
     from stilts_artifact.reporting.verify import verify_crate
 
     verified = verify_crate(crate, labels)
@@ -34,11 +35,12 @@ def verify(
     for table in verified.tables:
         results = table.results
         stream.write(f"{results.defined.title} at scale {results.stamp}: {results.verdict}; ")
-        stream.write(f"{summary(cell.verdict for cell in results.cells)}\n")
+        stream.write(f"{cell_counts(results)}\n")
         for claim in results.claims:
             stream.write(f"  {claim.verdict} {claim.claim}: {claim.title}: {claim.reason}\n")
     for note in verified.notes:
         stream.write(f"note: {note}\n")
+    stream.write(f"{CONSISTENT} {TRUST}\n")
     judged = [table.results for table in verified.tables]
     code = exit_code([results.verdict for results in judged])
     stream.write(f"verdict: {verdict_line(judged)}; exit {code:d}\n")

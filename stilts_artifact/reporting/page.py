@@ -11,6 +11,7 @@ import jinja2
 from stilts_artifact import __version__
 from stilts_artifact.checking.claims import Claim, Claims
 from stilts_artifact.checking.judge import joint_verdict
+from stilts_artifact.checking.recheck import CONSISTENT, TRUST
 from stilts_artifact.checking.results import CellRecord, ClaimRecord
 from stilts_artifact.config.load import load_scale
 from stilts_artifact.domain.cells import Verdict
@@ -59,6 +60,7 @@ def render_page(runs: Sequence[Run], claims: Claims | None = None) -> str:
         explained={claim.id: claim for claim in claims.claims} if claims else _NOTHING,
         differences=known_differences(),
         version=__version__,
+        shows=(CONSISTENT, TRUST),
         heat_steps=figures.HEAT_STEPS,
     )
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stilts_artifact.checking.claims import claims_path, load_claims
-from stilts_artifact.checking.recheck import recheck
+from stilts_artifact.checking.recheck import CONSISTENT, TRUST, recheck
 from stilts_artifact.checking.results import Results, load_results, results_files
 from stilts_artifact.domain.cells import Verdict
 from stilts_artifact.errors import DataError, IntegrityError, MissingDataError
@@ -31,7 +31,7 @@ class VerifiedTable:
     """One results file of a crate.
 
     Args:
-        results: judged again; as claimed, and INCONCLUSIVE as a whole, if they could not be
+        results: judged again; INCONCLUSIVE in every cell, and without claims, if they could not be
             computed again.
         missing: label files without which they could not.
         run: as a report shows it, if they could.
@@ -67,7 +67,8 @@ class Verification:
             }
             for table in self.tables
         ]
-        return {"files": self.files, "tables": tables, "notes": list(self.notes)}
+        shows = f"{CONSISTENT} {TRUST}"
+        return {"files": self.files, "tables": tables, "notes": list(self.notes), "shows": shows}
 
 
 def verify_crate(path: Path, labels: Path | None = None) -> Verification:
@@ -115,11 +116,19 @@ def _verify(file: Path, labels: Path | None) -> VerifiedTable:
             fix="get the crate again",
         )
     if missing:
-        return VerifiedTable(
-            stored.model_copy(update={"verdict": Verdict.INCONCLUSIVE}), missing, None
-        )
+        return VerifiedTable(_unjudged(stored), missing, None)
     run = run_of(recheck(file))
     return VerifiedTable(run.results, (), run)
+
+
+def _unjudged(stored: Results) -> Results:
+    """Results that could not be computed again: what they say of themselves is no verdict."""
+    undecided = {"verdict": Verdict.INCONCLUSIVE, "reason": "not computed again", "limit": None}
+    cells = [
+        cell if cell.value is None else cell.model_copy(update=undecided) for cell in stored.cells
+    ]
+    update = {"verdict": Verdict.INCONCLUSIVE, "cells": cells, "claims": []}
+    return stored.model_copy(update=update)
 
 
 def _add_labels(file: Path, stored: Results, labels: Path | None) -> None:

@@ -197,6 +197,10 @@ def test_labels_of_others_are_left_out_and_can_be_given_again(
     found = verify_crate(path)
     assert found.tables[0].results.verdict is Verdict.INCONCLUSIVE
     assert len(found.tables[0].missing) == left_out
+    # What the crate says of itself is no verdict, not even beside one that says so.
+    claimed = found.tables[0].results
+    assert {cell.verdict for cell in claimed.cells} == {Verdict.INCONCLUSIVE}
+    assert claimed.claims == []
     assert found.tables[0].run is None
     assert "belong to others" in found.notes[0]
     assert verify_crate(path, folder).tables[0].results.verdict is Verdict.REPRODUCED
