@@ -143,6 +143,14 @@ def test_characters_that_the_tokenizer_drops_belong_to_the_token_before_them(
     assert found(tokenizer, context, answer) == (text or answer)
 
 
+def test_what_follows_belongs_to_every_token_of_the_character_before_it(
+    tokenizer: PreTrainedTokenizerFast,
+) -> None:
+    # The normaliser makes three full stops of an ellipsis: an answer may end at any of them.
+    (window,) = span_windows(tokenizer, [example("x…\u200b y", 0, 1)])
+    assert [offset for offset in window.offsets if offset[0] == 1] == [(1, 3)] * 3
+
+
 def test_an_answer_of_white_space_is_labelled_as_absent(
     tokenizer: PreTrainedTokenizerFast,
 ) -> None:
