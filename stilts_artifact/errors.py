@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from enum import IntEnum
 from typing import ClassVar
 
+_LONGEST = 2000  # characters of a detail that a message shows: a file's line may have any number
+
 
 class ExitCode(IntEnum):
     """What the process tells its caller."""
@@ -68,9 +70,15 @@ class ArtifactError(Exception):
             ("expected", self.expected),
             ("fix", self.fix),
         )
-        lines = [self.what]
-        lines += [f"  {name + ':':<9} {text}" for name, text in details if text is not None]
+        lines = [_shortened(self.what)]
+        lines += [
+            f"  {name + ':':<9} {_shortened(text)}" for name, text in details if text is not None
+        ]
         return "\n".join(lines)
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}... ({len(text):,} characters)"
 
 
 class ConfigError(ArtifactError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from stilts_artifact import errors
-from stilts_artifact.errors import ArtifactError, ExitCode, unknown_name
+from stilts_artifact.errors import ArtifactError, DataError, ExitCode, unknown_name
 
 
 def test_exit_codes_are_those_of_the_readme() -> None:
@@ -50,3 +50,10 @@ def test_a_message_names_everything_given() -> None:
 def test_an_unknown_name_far_from_all_others_gets_no_suggestion() -> None:
     assert "did you mean" not in str(unknown_name("task", "zzzzzz", ["xnli", "mnli"]))
     assert "did you mean 'xnli'" in str(unknown_name("task", "xnlli", ["xnli", "pawsx"]))
+
+
+def test_a_line_of_any_length_makes_no_message_of_that_length() -> None:
+    text = str(DataError("not a number " + "9" * 5000, where="f:1", got="x" * 10**6))
+    assert len(text) < 5000
+    assert "(1,000,000 characters)" in text
+    assert "where:    f:1" in text
