@@ -34,9 +34,11 @@ from stilts_artifact.domain.cells import CellKey, Verdict
 from stilts_artifact.domain.signature import Signature
 from stilts_artifact.domain.tasks import Benchmark
 from stilts_artifact.errors import ConfigError, DataError, ExitCode, IntegrityError
+from stilts_artifact.experiments.steps import StepBuilder
 from stilts_artifact.forms.provenance import evaluation_parts, training_parts
 from stilts_artifact.metrics.tables import CellValue, table_values
 from stilts_artifact.miniworld import serve
+from stilts_artifact.pipeline.step import Step
 from tests.unit.checking.signed import made_by_pinned
 from tests.unit.checking.small import SmallSet, small_benchmark
 
@@ -260,6 +262,30 @@ def test_a_chosen_row_must_be_named(small: SmallSet) -> None:
     assert cells["best/xnli/qaa"].verdict is Verdict.INCONCLUSIVE
     assert "which row was chosen for xnli" in cells["best/xnli/qaa"].reason
     assert cells["none/xnli/qaa"].verdict is Verdict.REPRODUCED
+
+
+def read_by(step: Step) -> set[str]:
+    """Names of the sources whose hashes stand in a step or in any that it rests on."""
+    found = set(step.params.get("sources", {}))
+    return found.union(*map(read_by, step.inputs.values()))
+
+
+@pytest.mark.parametrize("name", ["table2", "calibration"])
+def test_a_cell_rests_on_every_source_that_its_steps_read(name: str) -> None:
+    """Both come from one place: steps name the bytes that they read, cells what must be listed."""
+    mini, experiment = load_benchmark("mini"), EXPERIMENTS[name]
+    builder = StepBuilder(mini, load_scale("mini"), "r", dict.fromkeys(mini.sources, "0" * 64))
+    for row in experiment.rows(mini):
+        for task in experiment.targets(mini):
+            languages = task.languages_of(experiment.scored_split(task))
+            steps = [
+                builder.predictions(row, 1, task, experiment, languages),
+                builder.labels(task, experiment, languages),
+            ]
+            parts = training_parts(row, task, mini)
+            for language in languages:
+                parts += evaluation_parts(task, experiment, language)
+            assert {part.source for part in parts} == set().union(*map(read_by, steps))
 
 
 # Labels at a real scale

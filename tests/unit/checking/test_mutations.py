@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from stilts_artifact.benchmark import load_benchmark
 from stilts_artifact.checking import baseline
 from stilts_artifact.checking.baseline import baseline_yaml
 from stilts_artifact.checking.expected import ExpectedTable, load_expected
+from stilts_artifact.checking.foundation import unfounded
 from stilts_artifact.checking.recheck import judge_recomputed
 from stilts_artifact.checking.recompute import Recomputation, find_misfits, recompute
 from stilts_artifact.checking.results import load_results
@@ -40,6 +41,7 @@ class Bench:
     expected: ExpectedTable
     benchmark: Benchmark
     scratch: Path
+    pins: Mapping[str, str]
 
     def near(self, key: CellKey) -> Bench:
         """The set cut down to the cells of this one's column, or of its row and language."""
@@ -66,7 +68,9 @@ class Bench:
         try:
             results = load_results(self.scratch)
             found = replace(self.found, misfits=find_misfits(results, self.benchmark))
-            judged = {cell.key: cell for cell in judge_recomputed(results, found, self.expected)}
+            faults = unfounded(results, self.benchmark, self.pins)
+            cells = judge_recomputed(results, found, self.expected, faults)
+            judged = {cell.key: cell for cell in cells}
         except ArtifactError as error:
             assert all(part in str(error) for part in (key.row, key.column, key.language or "")), (
                 str(error)
@@ -81,6 +85,12 @@ def bench_of(
     document = json.loads(path.read_text()) | {
         "files": []
     }  # verified once, when the cells are computed
+    prefix = f"{path.stem}/labels/"
+    pins = {
+        record.path.removeprefix(prefix): record.sha256
+        for record in load_results(path).files
+        if record.path.startswith(prefix)
+    }
     for cell in document["cells"]:
         cell["limit"] = expected.tolerance_of(expected.cells[key_of(cell)]) + ROUNDING
     return Bench(
@@ -89,6 +99,7 @@ def bench_of(
         expected,
         benchmark,
         scratch,
+        pins,
     )
 
 
@@ -240,6 +251,16 @@ def test_every_mutation_of_every_cell_is_noticed(bench: Bench) -> None:
                 survivors.append(f"{key}: {name}")
     assert survivors == []
     assert min(tried.values()) >= len(keys) // 2, tried
+
+
+def test_no_cell_survives_without_what_it_rests_on(bench: Bench) -> None:
+    keys = [key_of(cell) for cell in bench.document["cells"]]
+    for changed in (
+        replace(bench, pins={}),
+        replace(bench, document=bench.document | {"inputs": []}),
+    ):
+        text = json.dumps(changed.document)
+        assert not [key for key in keys[::7] if changed.survives(text, key)]
 
 
 @pytest.mark.parametrize("sign", [1, -1])
