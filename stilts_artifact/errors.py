@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from enum import IntEnum
 from typing import ClassVar
 
+from stilts_artifact.texts import redacted, visible
+
 _LONGEST = 2000  # characters of a detail that a message shows: a file's line may have any number
 
 
@@ -24,6 +26,7 @@ class ExitCode(IntEnum):
     INTEGRITY = 4
     RESOURCE = 5
     INCOMPLETE = 6
+    FAULT = 70
     INTERRUPTED = 130
 
 
@@ -70,15 +73,16 @@ class ArtifactError(Exception):
             ("expected", self.expected),
             ("fix", self.fix),
         )
-        lines = [_shortened(self.what)]
-        lines += [
-            f"  {name + ':':<9} {_shortened(text)}" for name, text in details if text is not None
-        ]
+        lines = [_shown(self.what)]
+        lines += [f"  {name + ':':<9} {_shown(text)}" for name, text in details if text is not None]
         return "\n".join(lines)
 
 
-def _shortened(text: str) -> str:
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}... ({len(text):,} characters)"
+def _shown(text: str) -> str:
+    """A field as messages show it: a line break in it never begins a line of the message's own."""
+    if len(text) > _LONGEST:
+        text = f"{text[:_LONGEST]}... ({len(text):,} characters)"
+    return "\n            | ".join(redacted(visible(line)) for line in text.split("\n"))
 
 
 class ConfigError(ArtifactError):
@@ -104,9 +108,15 @@ class IntegrityError(ArtifactError):
 
 
 class ResourceError(ArtifactError):
-    """Disk, memory, GPU or engine that is absent, full or too small."""
+    """Disk, memory, GPU, package or engine that is absent, full, broken or too small."""
 
     exit_code = ExitCode.RESOURCE
+
+
+class FaultError(ArtifactError):
+    """A fault of this program: what it did not foresee, and should be told of."""
+
+    exit_code = ExitCode.FAULT
 
 
 def unknown_name(kind: str, got: str, known: Iterable[str]) -> ConfigError:

@@ -29,6 +29,7 @@ from stilts_artifact.documents import parse_csv, parse_yaml
 from stilts_artifact.domain.cells import CellKey, ExpectedCell
 from stilts_artifact.domain.signature import Signature
 from stilts_artifact.errors import ConfigError, DataError
+from stilts_artifact.texts import visible
 
 ENTERED = "entered.csv"
 ENTERED_HEADER = ("experiment", "row", "column", "language", "value", "replaces", "source")
@@ -51,6 +52,10 @@ ExperimentName = Annotated[str, AfterValidator(_known_experiment)]
 """In a document: the name of an experiment of the benchmark."""
 
 
+VisibleText = Annotated[str, AfterValidator(visible)]
+"""In a document: a text that people are shown, whoever wrote it."""
+
+
 class Strict(BaseModel):
     """A document's part: no unknown key, no value of another type, no number that is not finite."""
 
@@ -60,7 +65,7 @@ class Strict(BaseModel):
 class _Column(Strict):
     tolerance: _Size
     seed_sd: _Size | None = None
-    reason: str | None = None
+    reason: VisibleText | None = None
     examples: _Count | list[_Count] | None = None
 
     @model_validator(mode="after")
@@ -78,8 +83,8 @@ class _Cell(Strict):
     language: str | None = None
     value: int | float | None
     decimals: Annotated[int, Field(ge=0, le=12)]
-    source: str | None = None
-    reason: str | None = None
+    source: VisibleText | None = None
+    reason: VisibleText | None = None
     n: _Count | None = None
     tolerance: _Size | None = None
     signature: str | None = None

@@ -23,7 +23,7 @@ from stilts_artifact.benchmark.experiments import (
     headings,
     row_named,
 )
-from stilts_artifact.checking.expected import ExperimentName
+from stilts_artifact.checking.expected import ExperimentName, VisibleText
 from stilts_artifact.config.load import SCALES, load_scale
 from stilts_artifact.config.schema import ScaleName
 from stilts_artifact.documents import dump_json, parse_json, read_document
@@ -66,7 +66,7 @@ class CellRecord(_Strict):
     expected: int | float | None
     limit: float | None
     verdict: Verdict
-    reason: str
+    reason: VisibleText
     signature: str
     seeds: tuple[float, ...] | None = None
     flag: Flag | None = None
@@ -93,9 +93,9 @@ class RowRecord(_Strict):
     """
 
     row: str
-    title: str
-    group: str
-    details: dict[str, str] = {}
+    title: VisibleText
+    group: VisibleText
+    details: dict[VisibleText, VisibleText] = {}
 
 
 class InputRecord(_Strict):
@@ -104,10 +104,10 @@ class InputRecord(_Strict):
     ``source``, or ``source!member`` where members stood in for their archive.
     """
 
-    source: str
+    source: VisibleText
     bytes: int
-    sha256: str
-    satisfied_by: str
+    sha256: VisibleText
+    satisfied_by: VisibleText
 
 
 class FileRecord(_Strict):
@@ -116,20 +116,20 @@ class FileRecord(_Strict):
     ``path`` is relative to the results folder.
     """
 
-    path: str
+    path: VisibleText
     bytes: int
-    sha256: str
+    sha256: VisibleText
 
 
 class ClaimRecord(_Strict):
     """The verdict on one claim, with the numbers and the cells that it rests on."""
 
-    claim: str
-    title: str
+    claim: VisibleText
+    title: VisibleText
     verdict: Verdict
-    reason: str
-    numbers: dict[str, float]
-    cells: list[str]
+    reason: VisibleText
+    numbers: dict[VisibleText, float]
+    cells: list[VisibleText]
 
 
 class Results(_Strict):
@@ -149,8 +149,8 @@ class Results(_Strict):
     format: Literal[3] = 3
     experiment: ExperimentName
     scale: ScaleName
-    scale_reason: str
-    stamp: str
+    scale_reason: VisibleText
+    stamp: VisibleText
     asked: list[list[Pattern]] = [[]]
     verdict: Verdict
     rows: list[RowRecord]
@@ -159,7 +159,7 @@ class Results(_Strict):
     seeds: list[int] = []
     inputs: list[InputRecord]
     files: list[FileRecord] = []
-    environment: dict[str, str]
+    environment: dict[VisibleText, VisibleText]
 
     @cached_property
     def defined(self) -> Experiment:

@@ -6,19 +6,13 @@ import sys
 
 
 def main() -> None:
-    """Entry point of ``stilts-artifact``: a deliberate error becomes its message and exit code."""
-    from stilts_artifact.cli.app import app
-    from stilts_artifact.errors import ArtifactError, ExitCode
+    """Entry point of ``stilts-artifact``: whatever ends a command, one message and one exit code.
 
-    try:
-        app(prog_name="stilts-artifact")
-    except ArtifactError as error:
-        sys.stderr.write(
-            f"error: {error}\nverdict: failed, exit {error.exit_code:d} ({error.exit_code.name})\n"
-        )
-        sys.exit(error.exit_code)
-    except SystemExit as end:
-        # Typer has turned the interrupt into this code, without a word.
-        if end.code == ExitCode.INTERRUPTED:
-            sys.stderr.write("verdict: interrupted; the same command resumes\n")
-        raise
+    ``--debug``, anywhere in the line, adds the traceback of what failed.
+    """
+    from stilts_artifact.cli.ending import end, run
+
+    arguments = sys.argv[1:]
+    debug = "--debug" in arguments
+    # Not an option of Typer's: it serves also where the command line itself cannot be loaded.
+    end(run([one for one in arguments if one != "--debug"], debug=debug))

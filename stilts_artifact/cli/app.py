@@ -30,7 +30,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Reproduce and check the tables of arXiv 2005.13013v2 (X-STILTs).\n\n"
     "Exit codes: 0 reproduced, 1 not reproduced, 2 usage, 3 data, 4 integrity, 5 resources, "
-    "6 inconclusive or incomplete, 130 interrupted.",
+    "6 inconclusive or incomplete, 70 a fault of this program, 130 interrupted. --debug shows the "
+    "traceback of what failed.",
 )
 
 

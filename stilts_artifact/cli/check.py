@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import json
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -70,15 +69,13 @@ def check(
     judged = judge_all_claims(rechecks) if claims or everything else {}
     stream = options.message_stream(as_json)
     if as_json:
-        typer.echo(
-            json.dumps([found.summary() for found in rechecks], indent=1, ensure_ascii=False)
-        )
+        options.say_json([found.summary() for found in rechecks])
     for found in () if claims else rechecks:
         _show(found, as_json)
     for name, records in judged.items():
         _show_claims(name, records, as_json)
     if everything:
-        stream.write(f"expected values: {summed} files have their recorded sums\n")
+        options.say(f"expected values: {summed} files have their recorded sums", stream)
     raise typer.Exit(_conclude([] if claims else rechecks, judged, as_json))
 
 
@@ -88,17 +85,17 @@ def _show(found: Recheck, as_json: bool) -> None:
     stream = options.message_stream(as_json)
     show_table(found.results, make_console(stream))
     for note in found.notes:
-        stream.write(f"note: {note}\n")
+        options.say(f"note: {note}", stream)
     for said in found.disagreements:
         judged = f"judged {said.judged}: {said.reason}"
-        stream.write(f"note: the file says {said.stored} for {said.key}; {judged}\n")
+        options.say(f"note: the file says {said.stored} for {said.key}; {judged}", stream)
 
 
 def _show_claims(scale: str, records: Sequence[ClaimRecord], as_json: bool) -> None:
     stream = options.message_stream(as_json)
-    stream.write(f"claims at scale {scale}:\n")
+    options.say(f"claims at scale {scale}:", stream)
     for record in records:
-        stream.write(f"  {record.verdict} {record.claim}: {record.title}: {record.reason}\n")
+        options.say(f"  {record.verdict} {record.claim}: {record.title}: {record.reason}", stream)
 
 
 def _conclude(
@@ -118,8 +115,8 @@ def _conclude(
         verdicts += decisive(records, scale)
         said.append(f"claims ({scale}) {_counts(records)}")
     code = exit_code(verdicts)
-    options.message_stream(as_json).write(f"{CONSISTENT} {TRUST}\n")
-    options.message_stream(as_json).write(f"verdict: {', '.join(said)}; exit {code:d}\n")
+    options.say(f"{CONSISTENT} {TRUST}", options.message_stream(as_json))
+    options.say(f"verdict: {', '.join(said)}; exit {code:d}", options.message_stream(as_json))
     return code
 
 

@@ -31,7 +31,7 @@ def build(
     from stilts_artifact import container
 
     container.build(variant=variant, base=base, tag=tag, network=network)
-    typer.echo(f"verdict: image {tag} built; exit 0")
+    options.say(f"verdict: image {tag} built; exit 0")
 
 
 # What is not an option of this command belongs to the one in the image.

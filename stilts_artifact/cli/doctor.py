@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 
@@ -21,18 +20,28 @@ def doctor(
     """Check Python, packages, disk, rights, container engine, GPU and data before any work."""
     from stilts_artifact.experiments.diagnosis import diagnose
     from stilts_artifact.experiments.session import Machine
+    from stilts_artifact.experiments.setup import missing_packages
 
     machine = Machine(options.store_folder(results, store), tuple(options.data_folders(data)))
     findings = diagnose(results, machine)
     failed = [finding for finding in findings if finding.level == "fail"]
-    code = ExitCode.RESOURCE if failed else ExitCode.REPRODUCED
+    lacks_packages = bool(missing_packages())
+    code = (
+        ExitCode.RESOURCE
+        if failed
+        else ExitCode.INCOMPLETE
+        if lacks_packages
+        else ExitCode.REPRODUCED
+    )
     stream = options.message_stream(as_json)
     if as_json:
-        typer.echo(json.dumps([asdict(one) for one in findings], indent=1, ensure_ascii=False))
+        options.say_json([asdict(one) for one in findings])
     for finding in findings:
-        stream.write(f"{finding.level:<5} {finding.subject:<18} {finding.detail}\n")
-    word = (
-        f"{len(failed)} faults that stop a run" if failed else "this machine can run the mini scale"
-    )
-    stream.write(f"verdict: {word}; exit {code:d}\n")
+        options.say(f"{finding.level:<5} {finding.subject:<18} {finding.detail}", stream)
+    word = "this machine can run the mini scale"
+    if lacks_packages:
+        word = "this machine can check results and run Table 1; Tables 2 and 3 need the extra run"
+    if failed:
+        word = f"faults that stop a run: {len(failed)}"
+    options.say(f"verdict: {word}; exit {code:d}", stream)
     raise typer.Exit(code)

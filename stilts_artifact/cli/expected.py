@@ -63,8 +63,8 @@ def set_(
     path = expected or expected_path("paper", experiment.name)
     changed = enter(path, entries, replace=replace, as_printed=as_printed)
     for key in changed:
-        typer.echo(f"entered {key}")
-    typer.echo(
+        options.say(f"entered {key}")
+    options.say(
         f"verdict: {len(changed)} of {len(entries)} cells changed in {path.with_name(ENTERED)}"
     )
 
@@ -80,8 +80,8 @@ def sums(
 
     root = expected_root()
     if check:
-        typer.echo(f"verdict: {verify_sums(root)} files have their sums")
+        options.say(f"verdict: {verify_sums(root)} files have their sums")
         return
     for name in refresh_sums(root):
-        typer.echo(f"changed {name}")
-    typer.echo(f"verdict: wrote {root / SUMS}")
+        options.say(f"changed {name}")
+    options.say(f"verdict: wrote {root / SUMS}")

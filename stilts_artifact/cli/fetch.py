@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -39,7 +38,7 @@ def fetch(
     library = options.open_library(benchmark, results, store, data)
     stream = options.message_stream(as_json)
     total = readable_size(sum(source.bytes or 0 for source in sources))
-    stream.write(f"{len(sources)} files, {total}, for scale {scale}\n")
+    options.say(f"{len(sources)} files, {total}, for scale {scale}", stream)
     with download_progress() as progress:
         report = fetch_sources(
             sources,
@@ -50,12 +49,12 @@ def fetch(
             progress=progress,
         )
     if as_json:
-        typer.echo(json.dumps(report.to_json(), indent=1, ensure_ascii=False))
+        options.say_json(report.to_json())
     for failure in report.failures:
         stream.write(f"{failure}\n")
     word = "complete"
     if report.failures:
         word = f"{len(report.failures)} of {len(sources)} files missing"
     counts = f"{len(report.present)} were here, {len(report.downloaded)} obtained now"
-    stream.write(f"verdict: {word}; {counts}; exit {report.exit_code:d}\n")
+    options.say(f"verdict: {word}; {counts}; exit {report.exit_code:d}", stream)
     raise typer.Exit(report.exit_code)

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from stilts_artifact.cli import options
 from stilts_artifact.cli.progress import work_progress
 from stilts_artifact.errors import ConfigError
 from stilts_artifact.files import require_output
@@ -137,14 +138,14 @@ def mine(
         )
     pairs = pairs.take(pairs.scores >= threshold)
     write_pairs(out, pairs, source.texts, target.texts)
-    typer.echo(
+    options.say(
         f"{len(source):,} x {len(target):,} sentences; k={neighbours}, {mining.name}; {backend}"
     )
     if repeated:
-        typer.echo(f"{repeated:,} sentences occur more than once; duplicates: {duplicates}")
+        options.say(f"{repeated:,} sentences occur more than once; duplicates: {duplicates}")
     if note := count_cut(inspection.cut, max_length, source.texts, target.texts):
-        typer.echo(note)
-    typer.echo(f"verdict: {len(pairs):,} pairs, best first, in {out}; exit 0")
+        options.say(note)
+    options.say(f"verdict: {len(pairs):,} pairs, best first, in {out}; exit 0")
 
 
 def _check_inputs(

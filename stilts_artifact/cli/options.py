@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import tempfile
@@ -12,6 +13,7 @@ import typer
 
 from stilts_artifact.config.load import SCALES
 from stilts_artifact.errors import ConfigError, unknown_name
+from stilts_artifact.texts import visible
 
 if TYPE_CHECKING:
     from stilts_artifact.benchmark.experiments import Experiment
@@ -190,3 +192,13 @@ def display() -> Display:
 def message_stream(as_json: bool) -> IO[str]:
     """Where text for people goes: standard output, unless JSON goes there."""
     return sys.stderr if as_json else sys.stdout
+
+
+def say(text: str, stream: IO[str] | None = None) -> None:
+    """Print a line, which stays one line whatever is in it; on standard output unless told."""
+    (stream or sys.stdout).write(f"{visible(text)}\n")
+
+
+def say_json(value: object) -> None:
+    """Print JSON on standard output, in ASCII: no text in it reaches a terminal as it is."""
+    sys.stdout.write(json.dumps(value, indent=1) + "\n")

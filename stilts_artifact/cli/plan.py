@@ -34,7 +34,6 @@ def plan(
 ) -> None:
     """Steps, hours, wall time by number of workers, downloads and disk of Table 2 or 3."""
     experiment = options.chosen_experiment(table, scored=True)
-    from stilts_artifact.documents import dump_json
     from stilts_artifact.experiments.planning import plan as plan_cost
     from stilts_artifact.experiments.planning import sources_of
     from stilts_artifact.experiments.scored import Scored
@@ -57,7 +56,7 @@ def plan(
     )
     if as_json:
         content = {"experiment": experiment.name, "scale": session.scale.name, **asdict(found)}
-        typer.echo(dump_json(content).decode(), nl=False)
+        options.say_json(content)
         return
     unobtainable = [source.name for source in absent if not source.urls]
     _show(found, experiment.title, session.scale.stamp, unobtainable)

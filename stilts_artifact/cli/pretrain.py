@@ -48,4 +48,4 @@ def pretrain(
         run(chosen, out, work, forbidden, progress=progress)
     if not quick:
         typer.echo(compare_with_shipped(out))
-    typer.echo(f"verdict: encoder in {out}, its card in {out / 'README.md'}; exit 0")
+    options.say(f"verdict: encoder in {out}, its card in {out / 'README.md'}; exit 0")

@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from stilts_artifact.cli.options import say
 from stilts_artifact.domain.units import readable_size
+from stilts_artifact.texts import visible
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
@@ -30,7 +32,8 @@ class _DownloadBars:
         self._current: TaskID | None = None
 
     def start(self, name: str, total: int, doing: Doing = "fetching") -> None:
-        label = name if doing == "fetching" else f"{doing} {name}"
+        shown = visible(name)
+        label = shown if doing == "fetching" else f"{doing} {shown}"
         self._current = self._bars.add_task(label, total=total)
 
     def advance(self, count: int) -> None:
@@ -55,7 +58,7 @@ class _DownloadLines:
 
     def start(self, name: str, total: int, doing: Doing = "fetching") -> None:
         if doing != "fetching":
-            sys.stderr.write(f"{doing} {name}\n")
+            say(f"{doing} {name}", sys.stderr)
         self._doing = doing
         self._name, self._total, self._count, self._began = name, total, 0, time.monotonic()
 
@@ -68,7 +71,7 @@ class _DownloadLines:
         seconds = max(time.monotonic() - self._began, 1e-9)
         size, speed = readable_size(self._count), readable_size(self._count / seconds)
         word = "fetched" if self._count == self._total else "gave up"
-        sys.stderr.write(f"{word} {self._name}: {size} at {speed}/s\n")
+        say(f"{word} {self._name}: {size} at {speed}/s", sys.stderr)
 
 
 @contextmanager
@@ -88,7 +91,7 @@ def download_progress() -> Iterator[DownloadProgress]:
     )
 
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         DownloadColumn(),
         TransferSpeedColumn(),
@@ -149,7 +152,7 @@ def work_progress(label: str, total: float) -> Iterator[Callable[[float], None]]
         )
 
         columns = (
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             TaskProgressColumn(),
             TimeRemainingColumn(),
@@ -179,7 +182,7 @@ class _TrainingLines:
         sys.stderr.write(f"step {done:,} of {total:,}, loss {loss:.3f}, {left / 60:.1f} min left\n")
 
     def note(self, text: str) -> None:
-        sys.stderr.write(f"{text}\n")
+        say(text, sys.stderr)
 
 
 @contextmanager
@@ -199,7 +202,7 @@ def training_progress(title: str) -> Iterator[TrainingProgress]:
     )
 
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),

@@ -44,7 +44,7 @@ def record(
     from stilts_artifact.checking.results import results_path
 
     path, cells = record_baseline(results_path(results, experiment.name, chosen.name), chosen)
-    typer.echo(f"verdict: recorded {cells} cells in {path}")
+    options.say(f"verdict: recorded {cells} cells in {path}")
 
 
 def _record_labels(
@@ -60,5 +60,5 @@ def _record_labels(
     if recorded.missing:
         named = ", ".join(recorded.missing[:_NAMED])
         more = len(recorded.missing) - _NAMED
-        typer.echo(f"not here: {named}" + (f" and {more} more" if more > 0 else ""))
-    typer.echo(f"verdict: recorded {recorded.recorded} label files in {recorded.path}")
+        options.say(f"not here: {named}" + (f" and {more} more" if more > 0 else ""))
+    options.say(f"verdict: recorded {recorded.recorded} label files in {recorded.path}")

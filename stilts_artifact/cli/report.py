@@ -66,12 +66,12 @@ def report(
     # The crate holds this page, also where --out asks for Markdown.
     page = render_page(runs, load_claims(claims_path())).encode()
     write_file(path, page if path.suffix == ".html" else render_markdown(runs).encode())
-    typer.echo(f"report: {path}")
+    options.say(f"report: {path}")
     if crate is not None:
         from stilts_artifact.reporting.crate import write_crate
 
         left_out = write_crate(crate, results, runs, page, labels=labels)
-        typer.echo(f"crate: {crate}" + (f"; {left_out} label files left out" if left_out else ""))
+        options.say(f"crate: {crate}" + (f"; {left_out} label files left out" if left_out else ""))
     code = exit_code([run.results.verdict for run in runs])
-    typer.echo(f"verdict: {verdict_line([run.results for run in runs])}; exit {code:d}")
+    options.say(f"verdict: {verdict_line([run.results for run in runs])}; exit {code:d}")
     raise typer.Exit(code)

@@ -59,7 +59,7 @@ def reproduce(
         experiment, scale, machine, results, only=only or (), display=options.display()
     )
     stream = options.message_stream(as_json)
-    stream.write(f"scale: {session.scale.stamp} ({session.reason})\n")
+    options.say(f"scale: {session.scale.stamp} ({session.reason})", stream)
     options.require_writable(results)
     if dry_run:
         _list_steps(session)
@@ -76,13 +76,13 @@ def _list_steps(session: Session) -> None:
 
     found = preview(session)
     for reason in found.reasons:
-        typer.echo(f"{'run ' if reason.run else 'done'}  {reason.step.label}: {reason.why}")
+        options.say(f"{'run ' if reason.run else 'done'}  {reason.step.label}: {reason.why}")
     for key, why in sorted(found.impossible.items()):
-        typer.echo(f"cannot run  {key.row} {key.task} seed {key.seed}: {why}")
+        options.say(f"cannot run  {key.row} {key.task} seed {key.seed}: {why}")
     count = sum(reason.run for reason in found.reasons)
     experiment = session.experiment
     later = f"; {experiment.title} then scores each target's best row on test data"
-    typer.echo(
+    options.say(
         f"{count} of {len(found.reasons)} steps would run{later if experiment.selected_by else ''}"
     )
 
@@ -100,17 +100,17 @@ def _report(session: Session, outcome: Outcome, as_json: bool) -> ExitCode:
     for error in broken:
         stream.write(f"error: {error}\n")
     path = results_path(session.results, results.experiment, results.scale)
-    stream.write(f"results: {path}\n")
+    options.say(f"results: {path}", stream)
     for only in results.asked[:-1]:
         kept = shlex.join(word for pattern in only for word in ("--only", pattern))
-        stream.write(f"kept from an earlier run: {kept or 'everything else'}\n")
+        options.say(f"kept from an earlier run: {kept or 'everything else'}", stream)
     what, verdict = results.defined.title, results.verdict
     if session.only:
-        stream.write(f"the whole of {what}: {verdict}\n")
+        options.say(f"the whole of {what}: {verdict}", stream)
         what, verdict = f"{what} as far as asked for:", outcome.asked_for
     # What broke tells a script more than a verdict on cells that have no value because of it.
     code = broken[0].exit_code if broken else exit_code([verdict])
-    stream.write(f"verdict: {what} {verdict} at scale {results.stamp}; exit {code:d}\n")
+    options.say(f"verdict: {what} {verdict} at scale {results.stamp}; exit {code:d}", stream)
     return code
 
 

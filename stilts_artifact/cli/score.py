@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -38,12 +37,12 @@ def score(
     scores = score_folders(predictions, labels, benchmark=load_benchmark(benchmark))
     stream = options.message_stream(as_json)
     if as_json:
-        typer.echo(json.dumps(scores.to_json(), indent=1, ensure_ascii=False))
+        options.say_json(scores.to_json())
     else:
         show_scores(scores, make_console(stream))
     for note in scores.notes:
-        stream.write(f"note: {note}\n")
+        options.say(f"note: {note}", stream)
     overall = "not all nine tasks are there"
     if scores.overall is not None:
         overall = f"overall {scores.overall.value:.2f}"
-    stream.write(f"verdict: {len(scores.tasks)} tasks scored, {overall}; exit 0\n")
+    options.say(f"verdict: {len(scores.tasks)} tasks scored, {overall}; exit 0", stream)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -112,12 +111,14 @@ def sweep(
 def _show(scores: SweepScores, as_json: bool) -> None:
     """Mean over languages for each view, with a bar; or every number as JSON."""
     if as_json:
-        typer.echo(json.dumps(scores.to_json(), indent=1, ensure_ascii=False))
+        options.say_json(scores.to_json())
         return
     for (pooling, layer), mean in scores.means.items():
-        typer.echo(f"{pooling:<22} layer {layer:>2}  {mean:6.2f}  {'#' * round(mean * _BAR / 100)}")
+        options.say(
+            f"{pooling:<22} layer {layer:>2}  {mean:6.2f}  {'#' * round(mean * _BAR / 100)}"
+        )
     pooling, layer = scores.best
     languages = list(scores.points[scores.best])
     what = f"mean of {len(languages)} languages" if len(languages) > 1 else languages[0]
     best = f"{pooling}, layer {layer}: {scores.means[scores.best]:.2f}"
-    typer.echo(f"verdict: best is {best} ({what}); exit 0")
+    options.say(f"verdict: best is {best} ({what}); exit 0")

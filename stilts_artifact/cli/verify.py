@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -30,18 +29,19 @@ def verify(
     verified = verify_crate(crate, labels)
     stream = options.message_stream(as_json)
     if as_json:
-        typer.echo(json.dumps(verified.summary(), indent=1, ensure_ascii=False))
-    stream.write(f"{verified.files} files have the hashes of the manifest\n")
+        options.say_json(verified.summary())
+    options.say(f"{verified.files} files have the hashes of the manifest", stream)
     for table in verified.tables:
         results = table.results
-        stream.write(f"{results.defined.title} at scale {results.stamp}: {results.verdict}; ")
-        stream.write(f"{cell_counts(results)}\n")
+        counts = cell_counts(results)
+        title = f"{results.defined.title} at scale {results.stamp}"
+        options.say(f"{title}: {results.verdict}; {counts}", stream)
         for claim in results.claims:
-            stream.write(f"  {claim.verdict} {claim.claim}: {claim.title}: {claim.reason}\n")
+            options.say(f"  {claim.verdict} {claim.claim}: {claim.title}: {claim.reason}", stream)
     for note in verified.notes:
-        stream.write(f"note: {note}\n")
-    stream.write(f"{CONSISTENT} {TRUST}\n")
+        options.say(f"note: {note}", stream)
+    options.say(f"{CONSISTENT} {TRUST}", stream)
     judged = [table.results for table in verified.tables]
     code = exit_code([results.verdict for results in judged])
-    stream.write(f"verdict: {verdict_line(judged)}; exit {code:d}\n")
+    options.say(f"verdict: {verdict_line(judged)}; exit {code:d}", stream)
     raise typer.Exit(code)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from stilts_artifact.data.transport import Line
 from stilts_artifact.domain.tasks import Source
 from stilts_artifact.errors import ArtifactError, IntegrityError, MissingDataError
 from stilts_artifact.files import describe_sums
+from stilts_artifact.texts import without_password
 
 _SHOWN = 30  # attempts that a message lists: some addresses with all retries of each
 
@@ -170,8 +170,3 @@ def _failure(source: Source, attempts: Sequence[Attempt]) -> ArtifactError:
         fix="stilts-artifact fetch again, name a --mirror, or put the file into a --data folder. "
         f"{source.obtain}",
     )
-
-
-def without_password(url: str) -> str:
-    """An address as messages show it, even a malformed one: no user, password or query."""
-    return re.sub(r"\?.*", "?...", re.sub(r"//.*@", "//", url, flags=re.DOTALL), flags=re.DOTALL)

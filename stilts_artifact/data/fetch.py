@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from urllib.parse import quote, urlsplit
 
-from stilts_artifact.data.download import Downloader, without_password
+from stilts_artifact.data.download import Downloader
 from stilts_artifact.data.folders import DataFolderError
 from stilts_artifact.data.library import Library
 from stilts_artifact.data.progress import Progress, Silent
@@ -19,6 +19,7 @@ from stilts_artifact.errors import (
     IntegrityError,
     unknown_name,
 )
+from stilts_artifact.texts import without_password
 
 Openers = Mapping[str, Callable[[str], bytes]]
 

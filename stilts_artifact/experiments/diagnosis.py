@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Literal
 
@@ -17,7 +17,7 @@ from stilts_artifact.config.load import load_scale
 from stilts_artifact.domain.units import readable_size
 from stilts_artifact.errors import ArtifactError
 from stilts_artifact.experiments.session import Machine
-from stilts_artifact.experiments.setup import open_library
+from stilts_artifact.experiments.setup import RUN_PACKAGES, missing_packages, open_library
 from stilts_artifact.experiments.table1 import needed_sources
 
 # The mini scale's store and results, rounded up.
@@ -65,21 +65,26 @@ def _python() -> Finding:
 
 
 def _packages() -> Finding:
-    """Which of the packages that training and retrieval need are here.
+    """Whether the packages that train and search can be loaded.
 
-    Checking and Table 1 need none of them: that they are absent is no fault.
+    Checking and Table 1 need none of them: that all are absent is a smaller installation, that one
+    is, or does not load, a broken one.
     """
-    here = []
-    for name in ("torch", "transformers", "datasets", "faiss-cpu", "faiss-gpu"):
+    subject = "training packages"
+    absent = missing_packages()
+    if len(absent) == len(RUN_PACKAGES):
+        return Finding("note", subject, "not installed: checking and Table 1 only (extra: run)")
+    if absent:
+        return Finding("fail", subject, f"not installed: {', '.join(absent)} (extra: run)")
+    for name in RUN_PACKAGES:
         try:
-            here.append(f"{name} {metadata.version(name)}")
-        except metadata.PackageNotFoundError:
-            continue
-    if not here:
-        return Finding(
-            "note", "training packages", "not installed: checking and Table 1 only (extra: run)"
-        )
-    return Finding("ok", "training packages", ", ".join(here))
+            importlib.import_module(name)
+        # Whatever a package raises while it is loaded, a run would meet it too.
+        except Exception as error:  # noqa: BLE001
+            return Finding(
+                "fail", subject, f"{name} does not load: {type(error).__name__}: {error}"
+            )
+    return Finding("ok", subject, f"{', '.join(RUN_PACKAGES)} load")
 
 
 def _writable(subject: str, folder: Path) -> Finding:

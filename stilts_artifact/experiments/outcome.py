@@ -33,6 +33,7 @@ from stilts_artifact.domain.cells import Verdict
 from stilts_artifact.errors import ArtifactError
 from stilts_artifact.experiments.kept import find_kept
 from stilts_artifact.experiments.session import Measured, Session
+from stilts_artifact.experiments.setup import require_packages
 from stilts_artifact.files import FileManifest, plain_files, publish_together, write_file
 from stilts_artifact.metrics.tables import table_columns
 
@@ -74,6 +75,7 @@ def reproduce(session: Session) -> Outcome:
     """
     scale, experiment = session.scale, session.experiment
     # First: what is refused must not be met after days of training.
+    require_packages(experiment)
     expected = expected_cells(scale.expected, experiment, scale.benchmark)
     claims = load_claims(claims_path()).of_experiment(experiment.name)
     # By name: the benchmark, which defines experiments, lies below the modules that measure them.

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stilts_artifact import __version__
 from stilts_artifact.benchmark import load_benchmark
 from stilts_artifact.benchmark.experiments import Experiment
 from stilts_artifact.config.load import load_scale
@@ -15,6 +17,7 @@ from stilts_artifact.data.progress import Silent
 from stilts_artifact.data.store import FileStore
 from stilts_artifact.domain.tasks import Benchmark
 from stilts_artifact.domain.units import readable_size
+from stilts_artifact.errors import ResourceError
 from stilts_artifact.experiments.session import Display, Machine, Session
 from stilts_artifact.experiments.table1 import needed_sources
 
@@ -24,6 +27,32 @@ if TYPE_CHECKING:
 MEMORY = 24 << 30
 """Bytes of GPU memory that fine-tuning XLM-R large takes: 16 for each of 0.56 billion weights, and
 activations."""
+
+
+RUN_PACKAGES = ("torch", "transformers", "datasets", "faiss", "distributed", "seqeval")
+"""Packages of the extra ``run``, by the names they are imported under: what trains and searches."""
+
+
+def missing_packages() -> list[str]:
+    """Those of :data:`RUN_PACKAGES` that are not installed; loads none of them."""
+    return [name for name in RUN_PACKAGES if find_spec(name) is None]
+
+
+def require_packages(experiment: Experiment) -> None:
+    """See that what an experiment runs on is installed, before anything is downloaded for it.
+
+    Raises:
+        ResourceError: naming every package that is missing.
+    """
+    missing = [] if experiment.is_counted else missing_packages()
+    if missing:
+        raise ResourceError(
+            f"{experiment.title} is trained and searched, and this installation cannot",
+            got=f"not installed: {', '.join(missing)}",
+            expected=", ".join(RUN_PACKAGES),
+            fix=f"pip install 'stilts-artifact[run]=={__version__}', "
+            "or ./reproduce.sh, which makes a complete environment",
+        )
 
 
 def open_session(

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from stilts_artifact.texts import visible
+
 _LINE_SECONDS = 30.0
 _SHOWN = 3
 
@@ -126,7 +128,8 @@ def step_progress(label: str) -> Iterator[Watch]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    # Labels come from parameters: rich must not read "[...]" in them as markup.
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(file=sys.stderr), transient=True) as bars:
         bar = bars.add_task(label, total=None)
         current = bars.add_task("", total=None, visible=False)
@@ -140,8 +143,7 @@ def step_progress(label: str) -> Iterator[Watch]:
             )
             more = len(state.running) - _SHOWN
             text = "; ".join(state.running[:_SHOWN]) + (f"; {more} more" if more > 0 else "")
-            # Labels come from parameters: rich must not read "[...]" in them as markup.
-            bars.update(current, description="  " + text.replace("[", r"\["), visible=bool(text))
+            bars.update(current, description=f"  {visible(text)}", visible=bool(text))
 
         yield update
 

@@ -1,0 +1,195 @@
+"""Whatever ends a command, it ends with a message and a code of its own, and 1 is a verdict."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stilts_artifact.cli import ending
+from stilts_artifact.cli.ending import as_artifact_error, run
+from stilts_artifact.errors import ConfigError, ExitCode
+from tests.conftest import Run
+
+COMMAND = [sys.executable, "-m", "stilts_artifact"]
+
+
+def ended(monkeypatch: pytest.MonkeyPatch, error: BaseException, *, debug: bool = False) -> int:
+    """The exit code of a command that raises."""
+
+    def fail(arguments: Any) -> int:
+        raise error
+
+    monkeypatch.setattr(ending, "_call", fail)
+    return run([], debug=debug)
+
+
+def libraries() -> list[Exception]:
+    """What Python and libraries raise, none of it foreseen."""
+    return [
+        RuntimeError("boom"),
+        ValueError(),
+        KeyError("x"),
+        AssertionError(),
+        RecursionError("maximum recursion depth exceeded"),
+        UnicodeEncodeError("ascii", "ä", 0, 1, "ordinal not in range"),
+        StopIteration(),
+        EOFError(),
+        ZeroDivisionError("division by zero"),
+        ModuleNotFoundError("no module", name="stilts_artifact.nowhere"),
+        ImportError("cannot import name", name="stilts_artifact.errors"),
+    ]
+
+
+@pytest.mark.parametrize("error", libraries(), ids=lambda error: type(error).__name__)
+def test_a_fault_of_the_program_exits_70_and_says_what_to_report(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: Exception
+) -> None:
+    assert ended(monkeypatch, error) == ExitCode.FAULT
+    message = capsys.readouterr().err
+    assert message.startswith("error: a fault of this program")
+    assert type(error).__name__ in message
+    assert "test_ending.py:" in message
+    assert "--debug" in message
+    assert "Traceback" not in message
+    assert message.endswith("verdict: failed, exit 70 (FAULT)\n")
+
+
+def test_debug_shows_the_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ended(monkeypatch, RuntimeError("boom"), debug=True) == ExitCode.FAULT
+    assert "Traceback" in capsys.readouterr().err
+    assert ended(monkeypatch, ConfigError("no such row"), debug=True) == ExitCode.USAGE
+    assert "Traceback" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (ModuleNotFoundError("No module", name="torch"), "torch is not installed"),
+        (ImportError("libcudart.so.12: cannot open", name="torch._C"), "libcudart.so.12"),
+        (OSError(errno.ENOSPC, "No space left on device", "/results/x"), "/results/x"),
+        (PermissionError(errno.EACCES, "Permission denied", "/results"), "Permission denied"),
+        (OSError(errno.EMFILE, "Too many open files"), "Too many open files"),
+        (FileNotFoundError(errno.ENOENT, "No such file", "/gone"), "/gone"),
+        (BrokenPipeError(errno.EPIPE, "Broken pipe"), "whoever read the output"),
+        (MemoryError(), "out of memory"),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
+)
+def test_what_the_machine_or_the_installation_lacks_exits_5(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    error: Exception,
+    said: str,
+) -> None:
+    assert ended(monkeypatch, error) == ExitCode.RESOURCE
+    assert said in capsys.readouterr().err
+
+
+def test_the_plain_wheel_names_the_extra() -> None:
+    error = as_artifact_error(ModuleNotFoundError("No module named 'torch'", name="torch"))
+    assert "stilts-artifact[run]" in (error.fix or "")
+
+
+def test_an_interrupt_exits_130(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        assert ended(monkeypatch, KeyboardInterrupt()) == ExitCode.INTERRUPTED
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert capsys.readouterr().err == "verdict: interrupted; the same command resumes\n"
+
+
+@pytest.fixture(autouse=True)
+def _sigterm() -> Any:
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+def test_a_closed_pipe_exits_5() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    answer = subprocess.run([*COMMAND, "--help"], stdout=writing, stderr=subprocess.PIPE, text=True)
+    os.close(writing)
+    assert answer.returncode == ExitCode.RESOURCE
+    assert "whoever read the output has closed it" in answer.stderr
+    assert "Traceback" not in answer.stderr
+    assert "ignored" not in answer.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")
+@pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["doctor", "--json"]])
+def test_a_full_disk_under_standard_output_exits_5(arguments: list[str]) -> None:
+    with Path("/dev/full").open("w") as full:
+        answer = subprocess.run(
+            [*COMMAND, *arguments], stdout=full, stderr=subprocess.PIPE, text=True
+        )
+    assert answer.returncode == ExitCode.RESOURCE
+    assert "No space left on device" in answer.stderr
+    assert "Traceback" not in answer.stderr
+
+
+def closed(descriptors: str) -> subprocess.CompletedProcess[str]:
+    command = f'"$0" -m stilts_artifact --version {descriptors}'
+    return subprocess.run(
+        ["sh", "-c", command, sys.executable], capture_output=True, text=True, check=False
+    )
+
+
+def test_a_closed_standard_output_exits_5_before_any_work() -> None:
+    answer = closed(">&-")
+    assert answer.returncode == ExitCode.RESOURCE
+    assert "standard output is closed" in answer.stderr
+
+
+def test_a_closed_standard_error_or_input_changes_nothing() -> None:
+    for descriptors in ("2>&-", "<&-", "2>&- <&-"):
+        answer = closed(descriptors)
+        assert (answer.returncode, answer.stdout) == (0, closed("").stdout)
+
+
+def test_a_terminated_run_says_that_it_resumes(artifact: Run, tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [
+            *COMMAND,
+            "pretrain",
+            "--quick",
+            "--out",
+            str(tmp_path / "out"),
+            "--results",
+            str(tmp_path),
+        ],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+    )
+    assert process.stderr is not None
+    process.stderr.readline()  # it has begun
+    process.send_signal(signal.SIGTERM)
+    said = process.stderr.read()
+    assert process.wait() == ExitCode.INTERRUPTED
+    assert said.endswith("verdict: interrupted; the same command resumes\n")
+
+
+def test_what_is_not_understood_is_one_message(artifact: Run) -> None:
+    answer = artifact("reproduce", "--tabel\x1b[31m", "1")
+    assert answer.returncode == ExitCode.USAGE
+    assert "\x1b" not in answer.stderr
+    assert answer.stderr.endswith("verdict: failed, exit 2 (USAGE)\n")
+
+
+def test_without_arguments_the_help_is_shown(artifact: Run) -> None:
+    answer = artifact()
+    assert answer.returncode == ExitCode.USAGE
+    assert "Usage: stilts-artifact" in answer.stdout + answer.stderr
