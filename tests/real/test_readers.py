@@ -157,7 +157,7 @@ def test_cosmosqa(real_data: Path) -> None:
     assert Counter(example.label for example in examples).keys() == {0, 1, 2, 3}
     assert len(read("cosmosqa", real_data / "cosmosqa" / "train.first.csv")) == 2
     with pytest.raises(
-        DataError, match="not the header"
+        DataError, match="not the columns"
     ):  # answers were numbered from 1 in the first upload
         read("cosmosqa", real_data / "cosmosqa" / "valid.initial-upload-2019-08-25.csv.gz")
 
