@@ -63,6 +63,9 @@ class _Child:
                 stdout=subprocess.PIPE,
                 stderr=self._log,
                 env={**clean_environment(), **environment},
+                # A group of its own, from before it runs: should it be stopped when this process is
+                # killed, the system then continues and ends it, as an orphaned group.
+                process_group=0,
             )
         except OSError as error:
             raise _Died(str(error), by_itself=True) from error

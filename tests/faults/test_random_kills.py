@@ -113,10 +113,9 @@ def strike(arena: Arena, blow: str, chance: random.Random) -> bool:
         # A stopped process does not see that its parent is gone.
         for worker in workers if chance.random() < 0.5 else []:
             worker.suspend()
-        if blow == "driver":
-            driver.kill()
-        else:
-            os.killpg(driver.pid, signal.SIGKILL)
+        for process in chance.sample([driver, *workers], len(workers) + 1 if blow == "all" else 0):
+            process.kill()
+        driver.kill()
         arena.end()
     return True
 
