@@ -5,7 +5,6 @@ No number of the results file is believed: it is compared with what the predicti
 
 from __future__ import annotations
 
-import stat
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from stilts_artifact.domain.cells import CellKey
 from stilts_artifact.domain.signature import SHORT_KEYS, Signature, require_comparable
 from stilts_artifact.domain.tasks import Benchmark
 from stilts_artifact.errors import ConfigError, IntegrityError
-from stilts_artifact.files import files_below, hash_bytes
+from stilts_artifact.files import hash_bytes, plain_files
 from stilts_artifact.forms import form_of
 from stilts_artifact.metrics import METRIC_VERSION
 from stilts_artifact.metrics.tables import CellValue, Column, table_columns, table_values
@@ -87,6 +86,7 @@ def recompute(
         )
     )
     values = table_values(folder, benchmark, results.defined, rows, results.seeds, files.read)
+    files.confirm_labels()
     files.verify_rest()
     for cell in results.cells:
         if cell.key not in values:
@@ -224,7 +224,12 @@ class VerifiedFiles:
         self._folder, self._name = folder, name
         self._records = {record.path: record for record in records}
         self._unread = set(self._records)
-        present = {self._listed(path) for path in _plain_files(folder)}
+        # Dot files (``.DS_Store``) are nobody's.
+        present = {
+            self._listed(path)
+            for path in plain_files(folder).values()
+            if not path.name.startswith(".")
+        }
         missing, surplus = (
             sorted(self._records.keys() - present),
             sorted(present - self._records.keys()),
@@ -263,6 +268,16 @@ class VerifiedFiles:
         self._unread.discard(name)
         return data
 
+    def confirm_labels(self) -> None:
+        """Verify the labels once more: whoever parsed them has opened them anew.
+
+        Raises:
+            IntegrityError: one was changed meanwhile.
+        """
+        for name in sorted(self._records.keys() - self._unread):
+            if name.startswith(f"{self._name}/labels/"):
+                self.read(self._path(name))
+
     def verify_rest(self) -> None:
         """Verify what no cell was computed from: a listed file is never taken on trust."""
         for name in sorted(self._unread):
@@ -275,15 +290,6 @@ class VerifiedFiles:
     def _path(self, listed: str) -> Path:
         """Where a file lies that the results file lists."""
         return self._folder / listed.removeprefix(f"{self._name}/")
-
-
-def _plain_files(root: Path) -> Iterator[Path]:
-    """Every file below a folder; dot files (``.DS_Store``) are nobody's."""
-    for path in files_below(root) if root.is_dir() else ():
-        if not stat.S_ISREG(path.lstat().st_mode):
-            raise IntegrityError("not a plain file", where=str(path), expected="a file, not a link")
-        if not path.name.startswith("."):
-            yield path
 
 
 def _verify_labels(

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, TypeVar
 
 from stilts_artifact.data.readers import READERS
+from stilts_artifact.documents import read_document
 from stilts_artifact.domain.tasks import Part, Split, Task, TaskForm
-from stilts_artifact.errors import ConfigError, DataError
+from stilts_artifact.errors import ConfigError, DataError, IntegrityError
 from stilts_artifact.forms.submission import Suffix, file_of
 from stilts_artifact.metrics.bootstrap import Sample
 from stilts_artifact.metrics.ratios import Array
@@ -62,11 +63,18 @@ class Gold:
 
         Raises:
             DataError: the file cannot be read as its task's form, or does not fit the labels.
+            IntegrityError: it was changed meanwhile.
         """
         sums = self.fast(data)
         if sums is None:
+            counts = self.careful(predicted).counts
+            # The careful way has opened the file anew; what was verified are these bytes.
+            if read_document(predicted) != data:
+                raise IntegrityError(
+                    "a file changed while it was scored", where=str(predicted), fix="check again"
+                )
             # fsum, so that the order of the examples has no influence.
-            sums = tuple(math.fsum(column) for column in self.careful(predicted).counts.T)
+            sums = tuple(math.fsum(column) for column in counts.T)
         return sums
 
 

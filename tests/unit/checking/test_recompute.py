@@ -12,6 +12,7 @@ import pytest
 from benchmarks.checking import file_records, make_run
 from stilts_artifact.checking.labels import load_labels
 from stilts_artifact.checking.recheck import judge_all_claims, recheck
+from stilts_artifact.checking.recompute import VerifiedFiles
 from stilts_artifact.checking.sums import refresh_sums
 from stilts_artifact.config.load import load_scale
 from stilts_artifact.domain.cells import Verdict
@@ -68,7 +69,26 @@ def test_a_link_is_refused(small: SmallSet, tmp_path: Path) -> None:
     path = small.run / FILE
     path.rename(tmp_path / "elsewhere")
     path.symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(IntegrityError, match="not a plain file"):
+    with pytest.raises(IntegrityError, match="plain files only"):
+        recheck(small.results_file)
+
+
+def test_labels_changed_after_they_were_verified_are_noticed(
+    small: SmallSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever parses them opens them anew: a verdict on other bytes than the verified is none."""
+    verified, label = VerifiedFiles.read, small.run / "labels" / "xnli" / "dev-qaa.tsv"
+    was = label.read_bytes()
+    assert b"neutral" in was
+
+    def read(files: VerifiedFiles, path: Path) -> bytes:
+        data = verified(files, path)
+        if path == label and data == was:
+            label.write_bytes(was.replace(b"neutral", b"entailment"))
+        return data
+
+    monkeypatch.setattr(VerifiedFiles, "read", read)
+    with pytest.raises(IntegrityError, match="not the one the results rest on"):
         recheck(small.results_file)
 
 
