@@ -55,6 +55,7 @@ _KEPT = frozenset(
         "REQUESTS_CA_BUNDLE",
         "CURL_CA_BUNDLE",
         "NETRC",
+        "SSH_AUTH_SOCK",
         "HTTP_PROXY",
         "HTTPS_PROXY",
         "ALL_PROXY",
