@@ -27,6 +27,7 @@ from stilts_artifact.checking.results import (
     predictions_folder,
 )
 from stilts_artifact.config.load import load_scale
+from stilts_artifact.data.library import WAYS
 from stilts_artifact.documents import read_document
 from stilts_artifact.domain.cells import CellKey, Measurement, Verdict
 from stilts_artifact.domain.tasks import Benchmark
@@ -255,6 +256,13 @@ def _check_pin(used: InputRecord, benchmark: Benchmark, path: Path, command: str
     if source is None or pinned is None:
         raise ConfigError(
             "unknown input", where=str(path), got=used.source, expected="a source of the benchmark"
+        )
+    if used.satisfied_by not in WAYS:
+        raise ConfigError(
+            "an input that was satisfied in no known way",
+            where=f"{path}: {used.source}",
+            got=used.satisfied_by[:100],
+            expected=" or ".join(WAYS),
         )
     # Files that only the user can bring (CCGbank, Wikipedia texts) have no hash known beforehand.
     if pinned.sha256 is None:

@@ -25,6 +25,8 @@ IN_STORE = "store"
 BY_HASH = "data folder, by sha256"
 BY_MEMBERS = "members"
 BY_NAME = "data folder, by name (unpinned)"
+WAYS = (IN_STORE, BY_HASH, BY_MEMBERS, BY_NAME)
+"""How a source can be satisfied, in the words of a result."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -169,6 +169,7 @@ def test_members_stand_in_for_their_archive_only_where_all_are_listed(counted: P
         ({"source": "ccgbank_1_1.tgz!made-up.auto"}, ConfigError, "unknown input"),
         ({"sha256": "0" * 64}, IntegrityError, "not the pinned one"),
         ({"bytes": 1}, IntegrityError, "not the pinned one"),
+        ({"satisfied_by": "REPRODUCED"}, ConfigError, "in no known way"),
     ],
 )
 def test_an_input_that_no_source_is_is_refused(
