@@ -35,7 +35,7 @@ def read_lock(repository: Path, name: str) -> dict[str, tuple[str, list[str]]]:
     """Version and hashes of each requirement; a line is one of the two, or a comment."""
     found: dict[str, tuple[str, list[str]]] = {}
     for line in (repository / "locks" / f"{name}.txt").read_text("utf-8").splitlines():
-        if re.fullmatch(r" *#.*", line):
+        if re.fullmatch(r" *(#.*)?", line):
             continue
         requirement = re.fullmatch(r"([A-Za-z0-9._-]+)==(\S+) \\", line)
         if requirement:
