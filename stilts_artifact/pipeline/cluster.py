@@ -58,7 +58,7 @@ def local_client(folder: Path, workers: int | None, device: Device) -> Iterator[
         device: ``cuda`` gives every worker one GPU and the resource ``GPU=1``.
 
     Raises:
-        ResourceError: no GPU.
+        ResourceError: no GPU, or not even threads can be started.
     """
     _import_dask()
     gpus = visible_gpus() if device == "cuda" else []
@@ -70,8 +70,12 @@ def local_client(folder: Path, workers: int | None, device: Device) -> Iterator[
         stack.callback(scratch.remove)
         stack.enter_context(_configured(_IN_ONE_PROCESS))
         stack.enter_context(quiet())
-        loop = stack.enter_context(_event_loop())
-        cluster = _cluster_of_threads(scratch.path, count, bool(gpus), loop)
+        try:
+            loop = stack.enter_context(_event_loop())
+            cluster = _cluster_of_threads(scratch.path, count, bool(gpus), loop)
+        except (OSError, RuntimeError) as error:
+            fix = "use fewer --workers, or free memory and processes on this machine"
+            raise ResourceError("the workers do not start", got=str(error), fix=fix) from error
         stack.callback(_close, cluster)
         from distributed import Client
 

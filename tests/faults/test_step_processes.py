@@ -181,3 +181,14 @@ def as_nobody(process: int) -> list[str]:
     os.waitpid(child, 0)
     with os.fdopen(answers) as file:
         return file.read().split()
+
+
+def test_a_machine_without_another_thread_is_said(
+    root: Path, counts: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr("stilts_artifact.pipeline.cluster._event_loop", refuse)
+    with pytest.raises(ResourceError, match="the workers do not start"):
+        go(root, counts, Step("join", {"text": "never"}), lambda state: None)
