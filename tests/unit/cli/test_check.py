@@ -38,18 +38,16 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("checkout")
     shutil.copytree(PACKAGE, folder / PACKAGE.name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(expected_root(), folder / "expected_results")
-    recorded = [
-        path
-        for path in (folder / "expected_results" / "mini").iterdir()
-        if path.name != "table1.yaml"
-    ]
+    expected = folder / "expected_results"
+    recorded = [path for path in (expected / "mini").iterdir() if path.name != "table1.yaml"]
+    recorded.append(expected / "labels" / "mini.tsv")
     for path in recorded:
         path.unlink()
-    sums = folder / "expected_results" / "SHA256SUMS"
+    sums = expected / "SHA256SUMS"
     kept = [
         line
         for line in sums.read_text().splitlines()
-        if not line.endswith(tuple(f"mini/{path.name}" for path in recorded))
+        if not line.endswith(tuple(str(path.relative_to(expected)) for path in recorded))
     ]
     sums.write_text("".join(f"{line}\n" for line in kept))
     return folder
