@@ -36,11 +36,13 @@ def serve() -> None:
     _die_with_parent()
     # Ctrl-C reaches every process of a terminal; this one is killed by whoever started it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    answers = os.fdopen(os.dup(1), "wb")
-    # What libraries print must not get into the answers.
+    # Kept from all else: what libraries print must not get into the answers, nor may a program that
+    # they start read the orders.
+    order_stream, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(2, 1)
     orders: queue.SimpleQueue[tuple[KeyedStep, KindSpec, Context]] = queue.SimpleQueue()
-    threading.Thread(target=_read, args=(sys.stdin.buffer, orders), daemon=True).start()
+    threading.Thread(target=_read, args=(order_stream, orders), daemon=True).start()
     answer: object = True
     while True:
         pickle.dump(answer, answers)

@@ -183,6 +183,14 @@ def as_nobody(process: int) -> list[str]:
         return file.read().split()
 
 
+def test_what_a_step_prints_or_starts_gets_between_no_orders_and_answers(
+    root: Path, counts: Path
+) -> None:
+    after = Step("join", {"text": " all"}, {"first": Step("chatter")})
+    assert len(go(root, counts, after, lambda state: None).made) == 2
+    assert text(root, after) == "said all"
+
+
 def test_a_machine_without_another_thread_is_said(
     root: Path, counts: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -45,6 +46,14 @@ def surroundings(job: Job) -> None:
         "sum": float(np.linspace(0, 1, 1000, dtype=np.float32).sum()),
     }
     (job.out / "text").write_text(json.dumps(seen))
+
+
+def chatter(job: Job) -> None:
+    """Print, and have another program print, and read all that it is given."""
+    os.write(1, b"not an answer")
+    subprocess.run(["cat"], check=True)
+    subprocess.run(["echo", "nor is this"], check=True)
+    (job.out / "text").write_text("said")
 
 
 def refuse(job: Job) -> None:
@@ -129,6 +138,7 @@ KINDS = {
     name: KindSpec(1, f"{__name__}:{name}")
     for name in (
         "join",
+        "chatter",
         "process",
         "refuse",
         "surroundings",
