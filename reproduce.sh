@@ -15,7 +15,7 @@
 # mirror of the package index that pip is configured for is.
 
 # -p: bash neither takes functions and options from the environment nor looks at CDPATH.
-case $- in *p*) ;; *) exec bash -p "${BASH_SOURCE[0]}" "$@" ;; esac
+case $- in *p*) ;; *) exec bash -p "$0" "$@" ;; esac
 set -Eeuo pipefail
 # Whatever fails here is no verdict.
 trap 'echo "reproduce.sh: error: $BASH_COMMAND failed (exit $?, line $LINENO)" >&2; exit 5' ERR
