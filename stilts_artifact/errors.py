@@ -119,6 +119,25 @@ class FaultError(ArtifactError):
     exit_code = ExitCode.FAULT
 
 
+def not_installed(what: str, packages: Iterable[str]) -> ResourceError:
+    """An error for an installation without packages that something needs.
+
+    Args:
+        what: needs them, as the subject of a sentence.
+
+    Example:
+        >>> print(not_installed("pretraining", ["torch"]))
+        pretraining needs packages that are not installed
+          got:      no torch
+          fix:      pip install 'stilts-artifact[cpu]', or [gpu]; or use ./reproduce.sh
+    """
+    return ResourceError(
+        f"{what} needs packages that are not installed",
+        got="no " + ", ".join(packages),
+        fix="pip install 'stilts-artifact[cpu]', or [gpu]; or use ./reproduce.sh",
+    )
+
+
 def unknown_name(kind: str, got: str, known: Iterable[str]) -> ConfigError:
     """An error for a name outside a closed set, with the nearest known name as a suggestion.
 

@@ -40,7 +40,7 @@ def doctor(
         options.say(f"{finding.level:<5} {finding.subject:<18} {finding.detail}", stream)
     word = "this machine can run the mini scale"
     if lacks_packages:
-        word = "this machine can check results and run Table 1; Tables 2 and 3 need the extra run"
+        word = "this machine can check and run Table 1; Tables 2 and 3 need the extra cpu or gpu"
     if failed:
         word = f"faults that stop a run: {len(failed)}"
     options.say(f"verdict: {word}; exit {code:d}", stream)

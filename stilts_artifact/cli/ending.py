@@ -17,7 +17,14 @@ from types import FrameType
 from typing import NoReturn
 
 from stilts_artifact import __version__
-from stilts_artifact.errors import ArtifactError, ConfigError, ExitCode, FaultError, ResourceError
+from stilts_artifact.errors import (
+    ArtifactError,
+    ConfigError,
+    ExitCode,
+    FaultError,
+    ResourceError,
+    not_installed,
+)
 
 _INSTALL = "./reproduce.sh makes a complete environment; or pip install --force-reinstall"
 
@@ -67,12 +74,7 @@ def as_artifact_error(error: Exception) -> ArtifactError:
         case ArtifactError():
             return error
         case ModuleNotFoundError() if not _is_ours(error.name):
-            return ResourceError(
-                f"the package {error.name} is not installed",
-                got="an installation for checking and Table 1 only, or one that is broken",
-                fix=f"pip install 'stilts-artifact[run]=={__version__}', "
-                "or ./reproduce.sh, which makes a complete environment",
-            )
+            return not_installed("this command", [str(error.name)])
         case ImportError() if not _is_ours(error.name):
             got = f"{type(error).__name__}: {error}"
             return ResourceError("the installation is broken", got=got, fix=_INSTALL)

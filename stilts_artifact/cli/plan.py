@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stilts_artifact.cli import options
-from stilts_artifact.errors import ConfigError
+from stilts_artifact.errors import not_installed
 
 if TYPE_CHECKING:
     from stilts_artifact.pipeline.plan import Plan
@@ -66,9 +66,7 @@ def _gpu_answers() -> bool:
     try:
         import torch
     except ModuleNotFoundError as error:
-        raise ConfigError(
-            "a probe needs torch", got=str(error), fix="--no-probe, or install the extra run"
-        ) from error
+        raise not_installed("a plan without --no-probe", ["torch"]) from error
     return torch.cuda.is_available()
 
 

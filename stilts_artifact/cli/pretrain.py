@@ -9,7 +9,6 @@ from typing import Annotated
 import typer
 
 from stilts_artifact.cli import options
-from stilts_artifact.errors import ResourceError
 
 
 def pretrain(
@@ -22,18 +21,12 @@ def pretrain(
     data: options.DataOption = None,
 ) -> None:
     """Pretrain the mini encoder and its tokenizer on generated text; killed, it resumes."""
-    try:
-        from stilts_artifact.pretraining.pretrain import pretrain as run
-    except ModuleNotFoundError as error:
-        fix = "install the extra cpu or gpu"
-        raise ResourceError(
-            "pretraining needs torch and transformers", got=str(error), fix=fix
-        ) from error
     from stilts_artifact.benchmark import load_benchmark
     from stilts_artifact.cli.progress import training_progress
     from stilts_artifact.experiments.setup import url_openers
     from stilts_artifact.pretraining.card import compare_with_shipped
     from stilts_artifact.pretraining.corpus import held_out_sentences
+    from stilts_artifact.pretraining.pretrain import pretrain as run
     from stilts_artifact.pretraining.recipe import recipe
 
     chosen = recipe("quick" if quick else "shipped")

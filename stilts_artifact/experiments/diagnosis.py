@@ -73,9 +73,11 @@ def _packages() -> Finding:
     subject = "training packages"
     absent = missing_packages()
     if len(absent) == len(RUN_PACKAGES):
-        return Finding("note", subject, "not installed: checking and Table 1 only (extra: run)")
+        return Finding(
+            "note", subject, "not installed: checking and Table 1 only (extras: cpu, gpu)"
+        )
     if absent:
-        return Finding("fail", subject, f"not installed: {', '.join(absent)} (extra: run)")
+        return Finding("fail", subject, f"not installed: {', '.join(absent)} (extras: cpu, gpu)")
     for name in RUN_PACKAGES:
         try:
             importlib.import_module(name)

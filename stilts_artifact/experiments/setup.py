@@ -8,7 +8,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stilts_artifact import __version__
 from stilts_artifact.benchmark import load_benchmark
 from stilts_artifact.benchmark.experiments import Experiment
 from stilts_artifact.config.load import load_scale
@@ -17,7 +16,7 @@ from stilts_artifact.data.progress import Silent
 from stilts_artifact.data.store import FileStore
 from stilts_artifact.domain.tasks import Benchmark
 from stilts_artifact.domain.units import readable_size
-from stilts_artifact.errors import ResourceError
+from stilts_artifact.errors import not_installed
 from stilts_artifact.experiments.session import Display, Machine, Session
 from stilts_artifact.experiments.table1 import needed_sources
 
@@ -30,7 +29,7 @@ activations."""
 
 
 RUN_PACKAGES = ("torch", "transformers", "datasets", "faiss", "distributed", "seqeval")
-"""Packages of the extra ``run``, by the names they are imported under: what trains and searches."""
+"""What trains and searches: packages of the extras ``cpu`` and ``gpu``, as they are imported."""
 
 
 def missing_packages() -> list[str]:
@@ -46,13 +45,7 @@ def require_packages(experiment: Experiment) -> None:
     """
     missing = [] if experiment.is_counted else missing_packages()
     if missing:
-        raise ResourceError(
-            f"{experiment.title} is trained and searched, and this installation cannot",
-            got=f"not installed: {', '.join(missing)}",
-            expected=", ".join(RUN_PACKAGES),
-            fix=f"pip install 'stilts-artifact[run]=={__version__}', "
-            "or ./reproduce.sh, which makes a complete environment",
-        )
+        raise not_installed(experiment.title, missing)
 
 
 def open_session(

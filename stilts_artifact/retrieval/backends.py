@@ -18,7 +18,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from stilts_artifact.errors import ConfigError, ResourceError
+from stilts_artifact.errors import ConfigError, ResourceError, not_installed
 from stilts_artifact.retrieval.exact import SPARE
 from stilts_artifact.retrieval.vectors import Float32
 
@@ -72,9 +72,7 @@ def choose_engine(name: EngineName, *, both: bool) -> Engine:
         # In one direction there is nothing to share.
         return "shared" if both or not installed else "faiss"
     if name == "faiss" and not installed:
-        raise ResourceError(
-            "FAISS is not installed", fix="install the extra cpu or gpu, or choose --engine shared"
-        )
+        raise not_installed("--engine faiss", ["faiss"])
     if name == "faiss-gpu" and not gpu_answers().works:
         raise ResourceError("no GPU serves FAISS", got=gpu_answers().reason, fix="--engine auto")
     return name

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from stilts_artifact.documents import library_errors
-from stilts_artifact.errors import ConfigError, DataError, ResourceError
+from stilts_artifact.errors import ConfigError, DataError
 
 Dtype = Literal["float32", "bfloat16", "float16"]
 DTYPES: tuple[Dtype, ...] = get_args(Dtype)
@@ -53,18 +53,11 @@ def load_transformer(
     Raises:
         DataError: the folder holds no encoder that transformers can read, or no weights.
         ConfigError: the encoder has no such layer.
-        ResourceError: torch or transformers is not installed.
     """
-    try:
-        import torch
-        from transformers import AutoModel, AutoTokenizer
-        from transformers.utils import logging
-    except ModuleNotFoundError as error:
-        raise ResourceError(
-            "embedding needs torch and transformers",
-            got=str(error),
-            fix="install the extra cpu or gpu",
-        ) from error
+    import torch
+    from transformers import AutoModel, AutoTokenizer
+    from transformers.utils import logging
+
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # commands show their own
     revision = _hash_weights(folder)
     with library_errors(

@@ -147,5 +147,5 @@ def test_a_plan_without_torch_says_so_and_not_a_traceback(
     monkeypatch.setattr(sys, "argv", [*command, str(tmp_path)])
     with pytest.raises(SystemExit) as caught:
         main()
-    assert caught.value.code == 2
-    assert "a probe needs torch" in capsys.readouterr().err
+    assert caught.value.code == 5
+    assert "a plan without --no-probe needs packages" in capsys.readouterr().err

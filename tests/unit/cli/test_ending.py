@@ -73,7 +73,7 @@ def test_debug_shows_the_traceback(
 @pytest.mark.parametrize(
     ("error", "said"),
     [
-        (ModuleNotFoundError("No module", name="torch"), "torch is not installed"),
+        (ModuleNotFoundError("No module", name="torch"), "no torch"),
         (ImportError("libcudart.so.12: cannot open", name="torch._C"), "libcudart.so.12"),
         (OSError(errno.ENOSPC, "No space left on device", "/results/x"), "/results/x"),
         (PermissionError(errno.EACCES, "Permission denied", "/results"), "Permission denied"),
@@ -96,7 +96,7 @@ def test_what_the_machine_or_the_installation_lacks_exits_5(
 
 def test_the_plain_wheel_names_the_extra() -> None:
     error = as_artifact_error(ModuleNotFoundError("No module named 'torch'", name="torch"))
-    assert "stilts-artifact[run]" in (error.fix or "")
+    assert "stilts-artifact[cpu]" in (error.fix or "")
 
 
 def test_an_interrupt_exits_130(
