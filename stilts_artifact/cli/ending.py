@@ -39,6 +39,7 @@ def run(arguments: Sequence[str], *, debug: bool) -> int:
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         _require_streams()
+        _require_folder()
         code = _call(arguments)
         sys.stdout.flush()
         return code
@@ -177,6 +178,20 @@ def _require_streams() -> None:
         _discard(1)
         sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)
         raise ResourceError("standard output is closed", fix="let it go to /dev/null instead")
+
+
+def _require_folder() -> None:
+    """See that there is a working folder: without one, libraries in C end the process themselves.
+
+    Raises:
+        ResourceError: it was removed.
+    """
+    try:
+        Path.cwd()
+    except OSError as error:
+        raise ResourceError(
+            "the working folder is gone", fix="change into one that is there"
+        ) from error
 
 
 def _discard(number: int) -> None:

@@ -193,3 +193,12 @@ def test_without_arguments_the_help_is_shown(artifact: Run) -> None:
     answer = artifact()
     assert answer.returncode == ExitCode.USAGE
     assert "Usage: stilts-artifact" in answer.stdout + answer.stderr
+
+
+def test_a_working_folder_that_is_gone_is_said(tmp_path: Path) -> None:
+    command = 'mkdir gone && cd gone && rmdir ../gone && "$0" -m stilts_artifact doctor'
+    answer = subprocess.run(
+        ["sh", "-c", command, sys.executable], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert answer.returncode == ExitCode.RESOURCE
+    assert "the working folder is gone" in answer.stderr
