@@ -78,8 +78,10 @@ class ArtifactError(Exception):
         return "\n".join(lines)
 
 
-def _shown(text: str) -> str:
+def _shown(value: object) -> str:
     """A field as messages show it: a line break in it never begins a line of the message's own."""
+    # Whatever a document had in the place of a text: the message must not fail on it.
+    text = str(value)
     if len(text) > _LONGEST:
         text = f"{text[:_LONGEST]}... ({len(text):,} characters)"
     return "\n            | ".join(redacted(visible(line)) for line in text.split("\n"))

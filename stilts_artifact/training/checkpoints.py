@@ -187,9 +187,11 @@ def _read(path: Path, run: str) -> Checkpoint:
     verify_folder(path)
     try:
         content = parse_json(read_document(path / STATE), str(path / STATE))
-        if content.pop("format") != FORMAT or not isinstance(content["step"], int):
+        if content.pop("format") != FORMAT or type(content["step"]) is not int:
             raise ValueError
         checkpoint = Checkpoint(**content)
+        if not isinstance(checkpoint.run, str) or not isinstance(checkpoint.facts, dict):
+            raise TypeError("another type than a state has")
     except (DataError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise IntegrityError(
             "not the state of a run", where=str(path / STATE), got=str(error)

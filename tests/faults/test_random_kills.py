@@ -21,6 +21,7 @@ import psutil
 import pytest
 
 import stilts_artifact as stilts
+from stilts_artifact.checking.results import predictions_folder
 from stilts_artifact.errors import ExitCode
 from tests.faults.workflow_helpers import living, wait_until
 
@@ -85,14 +86,16 @@ def manifests(results: Path) -> dict[str, bytes]:
 
 
 def files(results: Path) -> dict[str, bytes]:
-    """All that is published, the results file without what names the machine."""
-    document = json.loads((results / "table2.mini.json").read_text())
+    """All that is published, wherever a killed publisher left it, without the machine's name."""
+    file = results / "table2.mini.json"
+    folder = predictions_folder(file, file.read_bytes())
     found = {
-        path.relative_to(results).as_posix(): path.read_bytes()
-        for path in (results / "table2.mini").rglob("*")
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
         if path.is_file()
     }
-    return found | {"results": json.dumps(document | {"environment": {}}).encode()}
+    document = json.loads(file.read_text()) | {"environment": {}}
+    return found | {"results": json.dumps(document).encode()}
 
 
 def strike(arena: Arena, blow: str, chance: random.Random) -> bool:

@@ -22,11 +22,12 @@ from stilts_artifact.data.store import FileStore
 from stilts_artifact.domain.cells import CellKey, Measurement, Verdict
 from stilts_artifact.domain.signature import Signature
 from stilts_artifact.domain.tasks import Benchmark, Part, Source, TaskForm
-from stilts_artifact.experiments.scored import RunKey, publish
+from stilts_artifact.experiments.scored import RunKey, gather
 from stilts_artifact.experiments.steps import StepBuilder
 from stilts_artifact.metrics.averages import over_groups
 from stilts_artifact.metrics.score import score_folders
 from stilts_artifact.metrics.tables import Column, table_columns, table_values
+from stilts_artifact.model.manifest import deciding_files, read_manifest
 from stilts_artifact.pipeline import kinds
 from stilts_artifact.pipeline.job import Job
 from stilts_artifact.pipeline.step import Graph, Step
@@ -112,10 +113,12 @@ def published(benchmark: Benchmark, scale: Scale, tmp_path_factory: pytest.TempP
     library = Library(benchmark.sources, FileStore(folder / "store"), [folder / "data"])
     builder = StepBuilder(benchmark, scale, "tiny", library.pins())
     task, table2 = benchmark.tasks["third"], EXPERIMENTS["table2"]
+    tiny = make_tiny(folder / "encoder")
+    files = deciding_files(read_manifest(tiny))
     context = kinds.make_context(
         folder / "store",
         [folder / "data"],
-        make_tiny(folder / "encoder"),
+        tiny,
         device="cpu",
         checkpoint_every=1000,
     )
@@ -139,10 +142,11 @@ def published(benchmark: Benchmark, scale: Scale, tmp_path_factory: pytest.TempP
         for module in ("prepare", "predict"):
             reader = f"stilts_artifact.pipeline.tasks.{module}.load_benchmark"
             patch.setattr(reader, lambda name: benchmark)
+        patch.setattr("stilts_artifact.experiments.steps._known_files", lambda *_: files)
         row = row_named(benchmark, NONE)
         predictions = made(builder.predictions(row, seed, task, table2, LANGUAGES))
         labels = made(builder.labels(task, table2, LANGUAGES))
-    publish(folder / "table2.mini", {RunKey(NONE, seed, "third"): predictions}, {"third": labels})
+    gather(folder / "table2.mini", {RunKey(NONE, seed, "third"): predictions}, {"third": labels})
     return folder / "table2.mini"
 
 
