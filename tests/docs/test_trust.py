@@ -33,6 +33,7 @@ def test_reports_say_that_a_check_proves_consistency_only() -> None:
         assert f"{CONSISTENT} {TRUST}" in words(text)
 
 
+@pytest.mark.slow
 def test_check_and_verify_say_that_they_prove_consistency_only(tmp_path: Path) -> None:
     run = CliRunner()
     results, crate = str(tmp_path), tmp_path / "crate.zip"

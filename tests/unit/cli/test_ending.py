@@ -129,7 +129,7 @@ def test_a_closed_pipe_exits_5() -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")
-@pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["doctor", "--json"]])
+@pytest.mark.parametrize("arguments", [["--version"], ["--help"]])
 def test_a_full_disk_under_standard_output_exits_5(arguments: list[str]) -> None:
     with Path("/dev/full").open("w") as full:
         answer = subprocess.run(
@@ -159,6 +159,7 @@ def test_a_closed_standard_error_or_input_changes_nothing() -> None:
         assert (answer.returncode, answer.stdout) == (0, closed("").stdout)
 
 
+@pytest.mark.slow
 def test_a_terminated_run_says_that_it_resumes(artifact: Run, tmp_path: Path) -> None:
     process = subprocess.Popen(
         [
