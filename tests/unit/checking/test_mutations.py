@@ -237,6 +237,7 @@ def mutant(bench: Bench, key: CellKey, name: str) -> str | None:
     )
 
 
+@pytest.mark.slow
 def test_every_mutation_of_every_cell_is_noticed(bench: Bench) -> None:
     keys = [key_of(cell) for cell in bench.document["cells"]]
     tried: dict[str, int] = dict.fromkeys([*MUTATIONS, *IN_TEXT], 0)
