@@ -250,6 +250,7 @@ case "${1-}" in
     run_tests "$@"
     exit
     ;;
+  --version) ;;
   -*) set -- reproduce "$@" ;;
 esac
 

@@ -14,7 +14,7 @@ import json
 import os
 import pkgutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 # None of it enters a number. Whoever needs another one (for a module of CUDA's, say) finds the list
@@ -128,18 +128,18 @@ def main() -> None:
     _call("stilts_artifact.cli:main")
 
 
-def _start(order: Mapping[str, object], arguments: list[str]) -> None:
+def _start(target: str, paths: Sequence[str], arguments: list[str]) -> None:
     """What the new process does first: see the same package, and else only what is installed."""
     installed = next(
         (place for place, path in enumerate(sys.path) if path.endswith("-packages")), len(sys.path)
     )
     # A clone that is not installed, or a user's own site, is where this file lies.
     sys.path.insert(installed, str(Path(__file__).resolve().parents[1]))
-    sys.path += [path for path in order["paths"] if path not in sys.path]  # type: ignore[attr-defined]
+    sys.path += [path for path in paths if path not in sys.path]
     sys.argv = ["stilts-artifact", *arguments]
     # A mask that takes the owner's own rights would leave files that the run itself cannot read.
     os.umask(os.umask(0o077) & 0o077)
-    _call(str(order["target"]))
+    _call(target)
 
 
 def _call(target: str) -> None:
@@ -159,4 +159,4 @@ def _call(target: str) -> None:
 
 
 if __name__ == "__main__":
-    _start(json.loads(sys.argv[1]), sys.argv[2:])
+    _start(**json.loads(sys.argv[1]), arguments=sys.argv[2:])

@@ -40,7 +40,9 @@ ALL = "all"
 RECORD = "stilts-artifact record --labels"
 
 _LINE = re.compile(
-    r"(?P<sha256>[0-9a-f]{64})\t(?P<rows>all|[1-9][0-9]{0,8})\t(?P<path>[\w-]+/[\w-]+\.(?:tsv|json))",
+    r"(?P<sha256>[0-9a-f]{64})\t"
+    r"(?P<rows>all|[1-9][0-9]{0,8})\t"
+    r"(?P<path>[\w-]+/[\w-]+\.(?:tsv|json))",
     re.ASCII,
 )
 

@@ -298,7 +298,7 @@ def parse_results(data: bytes, path: Path) -> Results:
             "the results of another run than the file's name says",
             where=where,
             got=f"{results.defined.title} at scale {results.scale}",
-            expected=f"in a file of this name, or this content in {results.run_name}.json",
+            expected=f"that in {results.run_name}.json, and here what the name says",
             fix=f"stilts-artifact reproduce {results.defined.command} --results {path.parent}",
         )
     _check_places(results, where)

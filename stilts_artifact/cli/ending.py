@@ -13,7 +13,6 @@ import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
 from typing import NoReturn
 
 from stilts_artifact import __version__
@@ -36,7 +35,7 @@ def run(arguments: Sequence[str], *, debug: bool) -> int:
         debug: show the traceback of what failed.
     """
     # A scheduler, or `docker stop`, ends a run as Ctrl-C does: what is unfinished is put away.
-    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         _require_streams()
         _require_folder()
@@ -45,7 +44,8 @@ def run(arguments: Sequence[str], *, debug: bool) -> int:
         return code
     except KeyboardInterrupt:
         # Once more would only interrupt what is being put away.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
         _say("verdict: interrupted; the same command resumes\n")
         return ExitCode.INTERRUPTED
     # Also what no module of ours foresees: it must not end as Python ends it, with 1.
@@ -159,10 +159,6 @@ def _fault(error: Exception) -> FaultError:
 
 def _is_ours(module: str | None) -> bool:
     return (module or "").partition(".")[0] == "stilts_artifact"
-
-
-def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
-    raise KeyboardInterrupt
 
 
 def _require_streams() -> None:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -114,31 +112,20 @@ def container_options(
 
 def _follow(container: Container) -> int:
     """Start a container, copy its output here until it ends, and return its exit code."""
-    with _terminated_as_interrupted():
-        try:
-            # Attached before the start, so that nothing is missed.
-            output = container.attach(stream=True, demux=True)
-            container.start()
-            for out, err in output:
-                _copy(out, sys.stdout)
-                _copy(err, sys.stderr)
-            return int(container.wait()["StatusCode"])
-        except KeyboardInterrupt:
-            container.stop(timeout=STOP_SECONDS)
-            raise
+    try:
+        # Attached before the start, so that nothing is missed.
+        output = container.attach(stream=True, demux=True)
+        container.start()
+        for out, err in output:
+            _copy(out, sys.stdout)
+            _copy(err, sys.stderr)
+        return int(container.wait()["StatusCode"])
+    except KeyboardInterrupt:  # of the command line's, SIGTERM too
+        container.stop(timeout=STOP_SECONDS)
+        raise
 
 
 def _copy(piece: bytes | None, stream: TextIO) -> None:
     if piece is not None:
         stream.buffer.write(piece)
         stream.flush()
-
-
-@contextmanager
-def _terminated_as_interrupted() -> Iterator[None]:
-    """Let SIGTERM do what Ctrl-C does: the container would otherwise outlive this process."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

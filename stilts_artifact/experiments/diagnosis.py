@@ -78,15 +78,17 @@ def _packages() -> Finding:
         )
     if absent:
         return Finding("fail", subject, f"not installed: {', '.join(absent)} (extras: cpu, gpu)")
+    here = []
     for name in RUN_PACKAGES:
         try:
-            importlib.import_module(name)
+            version = getattr(importlib.import_module(name), "__version__", "")
         # Whatever a package raises while it is loaded, a run would meet it too.
         except Exception as error:  # noqa: BLE001
             return Finding(
                 "fail", subject, f"{name} does not load: {type(error).__name__}: {error}"
             )
-    return Finding("ok", subject, f"{', '.join(RUN_PACKAGES)} load")
+        here.append(f"{name} {version}".rstrip())
+    return Finding("ok", subject, ", ".join(here))
 
 
 def _writable(subject: str, folder: Path) -> Finding:

@@ -64,7 +64,8 @@ def use_rows(encoder: EncoderModel, ids: Iterable[NDArray[Any]]) -> nn.Embedding
     whole = encoder.embeddings.word_embeddings
     used = np.unique(np.concatenate([[PAD], *ids]))
     rows = UsedEmbeddings(whole, torch.from_numpy(used.astype(np.int64)))
-    encoder.embeddings.word_embeddings = rows  # type: ignore[assignment]  # takes and gives the same
+    # It takes and gives the same.
+    encoder.embeddings.word_embeddings = rows  # type: ignore[assignment]
     return whole
 
 
