@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -99,28 +100,37 @@ def files(results: Path) -> dict[str, bytes]:
 
 
 def strike(arena: Arena, blow: str, chance: random.Random) -> bool:
-    """Kill, or stop for a while, what a blow names; ``False`` if there is none of it now."""
+    """Kill, or stop for a while, what a blow names; ``False`` if it ended before the blow did."""
     assert arena.child is not None
     driver = psutil.Process(arena.child.pid)
     workers = driver.children(recursive=True)
     if blow.endswith("worker") and not workers:
         return False
-    if blow == "worker":
-        chance.choice(workers).kill()
-    elif blow.startswith("stop"):
-        stopped = chance.choice(workers) if blow == "stop worker" else driver
-        stopped.suspend()
-        time.sleep(chance.expovariate(1 / PAUSE_SECONDS))
-        stopped.resume()
-    else:
+    try:
+        if blow == "worker":
+            chance.choice(workers).kill()
+        elif blow.startswith("stop"):
+            stopped = chance.choice(workers) if blow == "stop worker" else driver
+            stopped.suspend()
+            time.sleep(chance.expovariate(1 / PAUSE_SECONDS))
+            stopped.resume()
+    except psutil.NoSuchProcess:
+        return False
+    if blow in ("driver", "all"):
         # A stopped process does not see that its parent is gone.
         for worker in workers if chance.random() < 0.5 else []:
-            worker.suspend()
+            send(worker, signal.SIGSTOP)
         for process in chance.sample([driver, *workers], len(workers) + 1 if blow == "all" else 0):
-            process.kill()
-        driver.kill()
+            send(process, signal.SIGKILL)
+        send(driver, signal.SIGKILL)
         arena.end()
     return True
+
+
+def send(process: psutil.Process, sign: signal.Signals) -> None:
+    """To a process that may have ended meanwhile."""
+    with suppress(psutil.NoSuchProcess):
+        process.send_signal(sign)
 
 
 def finish(arena: Arena, good: int) -> None:

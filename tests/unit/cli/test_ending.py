@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import importlib
 import os
 import signal
 import subprocess
@@ -15,6 +16,7 @@ import pytest
 from stilts_artifact.cli import ending
 from stilts_artifact.cli.ending import as_artifact_error, run
 from stilts_artifact.errors import ConfigError, ExitCode
+from stilts_artifact.experiments import diagnosis, setup
 from tests.conftest import Run
 
 COMMAND = [sys.executable, "-m", "stilts_artifact"]
@@ -203,3 +205,48 @@ def test_a_working_folder_that_is_gone_is_said(tmp_path: Path) -> None:
     )
     assert answer.returncode == ExitCode.RESOURCE
     assert "the working folder is gone" in answer.stderr
+
+
+def without(monkeypatch: pytest.MonkeyPatch, *packages: str) -> None:
+    """As if these were not installed."""
+    find = setup.find_spec
+    monkeypatch.setattr(setup, "find_spec", lambda name: None if name in packages else find(name))
+
+
+def test_a_missing_extra_is_said_before_anything_is_fetched(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    without(monkeypatch, "torch", "faiss")
+    places = ["--scale", "mini", "--results", str(tmp_path / "results")]
+    assert run(["reproduce", "--table", "2", *places], debug=False) == ExitCode.RESOURCE
+    message = capsys.readouterr().err
+    assert "no torch, faiss" in message
+    assert "stilts-artifact[cpu]" in message
+    assert list((tmp_path / "results").iterdir()) == []
+
+
+def test_doctor_says_what_an_installation_cannot_run(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    command = ["doctor", "--results", str(tmp_path)]
+    without(monkeypatch, "torch", "faiss")
+    assert run(command, debug=False) == ExitCode.RESOURCE
+    assert "not installed: torch, faiss" in capsys.readouterr().out
+    without(monkeypatch, *setup.RUN_PACKAGES)
+    assert run(command, debug=False) == ExitCode.INCOMPLETE
+    assert "Tables 2 and 3 need the extra cpu or gpu; exit 6" in capsys.readouterr().out
+
+
+def test_doctor_finds_a_package_that_does_not_load(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    load = importlib.import_module
+
+    def broken(name: str, *rest: str) -> Any:
+        if name == "transformers":
+            raise OSError("libcudart.so.12: cannot open shared object file")
+        return load(name, *rest)
+
+    monkeypatch.setattr(diagnosis.importlib, "import_module", broken)
+    assert run(["doctor", "--results", str(tmp_path)], debug=False) == ExitCode.RESOURCE
+    assert "transformers does not load: OSError: libcudart" in capsys.readouterr().out

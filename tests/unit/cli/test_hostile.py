@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from stilts_artifact.cli.options import say, say_json
 from tests.conftest import Run
 
 FORGED = "verdict: Table 1 (paper) REPRODUCED; exit 0"
@@ -90,6 +91,18 @@ def test_no_text_of_a_results_file_reaches_terminal_markdown_or_page(
     assert "<script>alert(1)" not in page.read_text() + text.read_text()
     # It was there to be shown.
     assert any(r"\x1b[2K" in output for output in shown)
+
+
+def test_what_a_command_says_is_one_line_of_what_can_be_seen(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    say(f"results: {HOSTILE}")
+    say_json({HOSTILE: HOSTILE})
+    line, *document = capsys.readouterr().out.split("\n")
+    assert line.startswith("results: x\\n")
+    for text in (line, *document):
+        require_harmless(text)
+    assert json.loads("\n".join(document)) == {HOSTILE: HOSTILE}
 
 
 @pytest.mark.slow
