@@ -18,11 +18,17 @@ BENCHMARKS = ("xtreme", "mini")
 
 
 @cache
-def load_benchmark(name: Literal["xtreme", "mini"]) -> Benchmark:
+def load_benchmark(
+    name: Literal["xtreme", "mini"], languages: tuple[str, ...] | None = None
+) -> Benchmark:
     """One of the two worlds, built at the first call.
 
+    Args:
+        languages: the only ones that targets are evaluated in; by default all.
+
     Raises:
-        ConfigError: no benchmark has this name, or its pins do not fit its tasks.
+        ConfigError: no benchmark has this name, or its pins do not fit its tasks; or a language
+            that it does not have.
 
     Example:
         >>> load_benchmark("xtreme").tasks["xquad"].languages[:3]
@@ -30,6 +36,8 @@ def load_benchmark(name: Literal["xtreme", "mini"]) -> Benchmark:
     """
     from stilts_artifact.benchmark import assemble
 
+    if languages is not None:
+        return assemble.restricted(load_benchmark(name), languages)
     if name == "xtreme":
         return assemble.xtreme_benchmark()
     if name == "mini":

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from stilts_artifact.benchmark.languages import MINI, XTREME, Naming
 from stilts_artifact.benchmark.pins import Pin, read_pins
 from stilts_artifact.benchmark.sources import upstream_sources
 from stilts_artifact.benchmark.tasks import ROWS, make_task
-from stilts_artifact.domain.tasks import Benchmark, Language, Part, Source, Task
-from stilts_artifact.errors import ConfigError
+from stilts_artifact.domain.tasks import Benchmark, Language, Part, Role, Source, Task
+from stilts_artifact.errors import ConfigError, unknown_name
 
 MINI_PINS = "mini_pins.tsv"
 RECORD = "python -m stilts_artifact.miniworld.pin"
@@ -29,6 +29,24 @@ def mini_benchmark(pins: Mapping[str, Pin] | None = None) -> Benchmark:
     """
     recorded = read_pins(MINI_PINS) if pins is None else pins
     return _assemble("mini", MINI, {name: _generated(name, pin) for name, pin in recorded.items()})
+
+
+def restricted(benchmark: Benchmark, languages: Collection[str]) -> Benchmark:
+    """A benchmark whose targets are evaluated in some languages only; training stays as it is.
+
+    Raises:
+        ConfigError: a language that the benchmark does not have.
+    """
+    for code in languages:
+        if code not in benchmark.languages:
+            raise unknown_name("language", code, benchmark.languages)
+    tasks = {
+        name: replace(task, languages=tuple(own for own in task.languages if own in languages))
+        if task.role is Role.TARGET
+        else task
+        for name, task in benchmark.tasks.items()
+    }
+    return replace(benchmark, tasks=tasks)
 
 
 def source_names(naming: Naming) -> tuple[str, ...]:

@@ -99,8 +99,17 @@ class Experiment:
         return self.split is None
 
     def targets(self, benchmark: Benchmark) -> tuple[Task, ...]:
-        """The target tasks that are its columns, in order."""
-        return tuple(task for task in targets(benchmark) if task.group in self.groups)
+        """The target tasks that are its columns, in order.
+
+        Without those of which no language is evaluated: see
+        :func:`stilts_artifact.benchmark.assemble.restricted`.
+        """
+        return tuple(
+            task
+            for task in targets(benchmark)
+            if task.group in self.groups
+            and (self.split is None or task.languages_of(self.scored_split(task)))
+        )
 
     def scored_split(self, task: Task) -> Split:
         """The split that a target is scored on.

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from stilts_artifact import __version__
-from stilts_artifact.benchmark import load_benchmark
 from stilts_artifact.checking.expected import expected_path
 from stilts_artifact.checking.foundation import unfounded
 from stilts_artifact.checking.labels import Pins, dump_pins, labels_path, read_pins, rows_text
@@ -19,7 +18,6 @@ from stilts_artifact.checking.results import (
     predictions_folder,
 )
 from stilts_artifact.checking.sums import expected_root, refresh_sums
-from stilts_artifact.config.load import load_scale
 from stilts_artifact.config.schema import Scale
 from stilts_artifact.documents import read_document
 from stilts_artifact.domain.cells import CellKey
@@ -49,7 +47,7 @@ def record_baseline(path: Path, scale: Scale) -> tuple[Path, int]:
             text, never from a run. And as :func:`load_measured`.
         DataError, IntegrityError: as :func:`load_measured`.
     """
-    if scale.evidence:
+    if scale.evidence or scale.expected is None:
         raise ConfigError(
             "only a regression scale can be recorded",
             got=scale.name,
@@ -86,7 +84,7 @@ def load_measured(path: Path) -> Results:
                 got=cell.reason,
                 fix="complete the run before it is recorded",
             )
-    benchmark = load_benchmark(load_scale(results.scale).benchmark)
+    benchmark = results.benchmark
     # Its own labels are as good as recorded: this run may be the one that changes them.
     for key, fault in unfounded(results, benchmark, _own_labels(results)).items():
         raise DataError("a cell without verified inputs", where=f"{path}: {key}", got=fault)
@@ -108,7 +106,7 @@ def baseline_yaml(results: Results, benchmark: str) -> bytes:
     """
     columns: Mapping[str, Column] = {}
     if not results.defined.is_counted:
-        loaded = load_benchmark(load_scale(results.scale).benchmark)
+        loaded = results.benchmark
         columns = {column.name: column for column in table_columns(loaded, results.defined)}
     names = dict.fromkeys(cell.column for cell in results.cells)
     command = f"stilts-artifact record {results.defined.command} --scale {results.scale}"
@@ -134,8 +132,8 @@ def baseline_yaml(results: Results, benchmark: str) -> bytes:
 
 def recorded_labels(results: Results, before: Pins) -> bytes:
     """The list of a benchmark's labels with the label files of a run; all others stay."""
-    scale, found = load_scale(results.scale), _own_labels(results)
-    tasks = load_benchmark(scale.benchmark).tasks
+    scale, found = results.run_scale, _own_labels(results)
+    tasks = results.benchmark.tasks
     rows = {path: evaluated_rows(tasks[path.partition("/")[0]], scale) for path in found}
     return dump_pins(
         {**before, **{(rows_text(rows[path]), path): sha256 for path, sha256 in found.items()}}

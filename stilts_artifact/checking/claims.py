@@ -47,8 +47,8 @@ from stilts_artifact.checking.judge import column_spreads, foreign_encoder, spre
 from stilts_artifact.checking.results import ClaimRecord, Results
 from stilts_artifact.checking.statistics import NO_NOISE, Noise, Spread, median_error
 from stilts_artifact.checking.sums import expected_root, read_protected
-from stilts_artifact.config.load import load_scale
-from stilts_artifact.config.schema import ScaleName
+from stilts_artifact.config.load import is_evidence
+from stilts_artifact.config.schema import ShippedScale
 from stilts_artifact.documents import parse_yaml
 from stilts_artifact.domain.cells import Measurement, Verdict
 from stilts_artifact.domain.signature import Signature, require_comparable
@@ -398,7 +398,7 @@ class _Claim(Strict):
 
 
 class _Document(Strict):
-    scale: ScaleName
+    scale: ShippedScale
     citation: str
     sources: dict[str, str]
     sets: dict[str, list[str]]
@@ -486,7 +486,7 @@ class Claims:
         seed_sd: column -> spread over seeds where every row has one seed only.
     """
 
-    scale: ScaleName
+    scale: ShippedScale
     citation: str
     seed_sd: Mapping[str, float]
     claims: tuple[Claim, ...]
@@ -579,7 +579,7 @@ def judge_claims(results: Sequence[Results], claims: Claims) -> list[ClaimRecord
 
 def decisive(records: Sequence[ClaimRecord], scale: str) -> list[Verdict]:
     """Verdicts that count towards a table's and the exit code: none at a scale without evidence."""
-    return [record.verdict for record in records] if load_scale(scale).evidence else []
+    return [record.verdict for record in records] if is_evidence(scale) else []
 
 
 class _Table:
@@ -587,7 +587,7 @@ class _Table:
 
     def __init__(self, result: Results, seed_sd: Mapping[str, float]) -> None:
         self.result = result
-        self.evidence = load_scale(result.scale).evidence
+        self.evidence = result.run_scale.evidence
         self.rows = [row.row for row in result.rows]
         self._seed_sd = seed_sd
         self._cells = {

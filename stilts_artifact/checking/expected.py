@@ -24,7 +24,7 @@ from pydantic import (
 
 from stilts_artifact.benchmark.experiments import Experiment, experiment_named
 from stilts_artifact.checking.sums import REFRESH, expected_root, is_recorded, read_protected
-from stilts_artifact.config.schema import ScaleName
+from stilts_artifact.config.schema import ShippedScale
 from stilts_artifact.documents import parse_csv, parse_yaml
 from stilts_artifact.domain.cells import CellKey, ExpectedCell
 from stilts_artifact.domain.signature import Signature
@@ -101,7 +101,7 @@ class _Cell(Strict):
 class _Document(Strict):
     experiment: ExperimentName
     benchmark: Literal["mini", "xtreme"]
-    scale: ScaleName | None = None
+    scale: ShippedScale | None = None
     citation: str
     columns: dict[str, _Column]
     sources: dict[str, str]
@@ -178,15 +178,18 @@ def expected_path(folder: str, experiment: str) -> Path:
     return expected_root() / folder / f"{experiment}.yaml"
 
 
-def expected_cells(folder: str, experiment: Experiment, benchmark: str) -> ExpectedTable:
+def expected_cells(folder: str | None, experiment: Experiment, benchmark: str) -> ExpectedTable:
     """What an experiment is held against at a scale: nothing, before anything was recorded.
+
+    Args:
+        folder: of the scale's expected values, if it has any.
 
     Raises:
         DataError: the file is gone although its sum is recorded.
         ConfigError, IntegrityError: as :func:`load_expected`.
     """
-    path = expected_path(folder, experiment.name)
-    if is_recorded(path):
+    path = None if folder is None else expected_path(folder, experiment.name)
+    if path is not None and is_recorded(path):
         return load_expected(path)
     return ExpectedTable(experiment.name, benchmark, "nothing is recorded yet", {}, {})
 

@@ -35,7 +35,7 @@ _HERE = Path()
 
 
 def unfounded(
-    results: Results, benchmark: Benchmark, pins: Mapping[str, str]
+    results: Results, benchmark: Benchmark, pins: Mapping[str, str] | None
 ) -> dict[CellKey, str]:
     """Measured cells that rest on something which was not verified, and on what.
 
@@ -122,7 +122,11 @@ class _Scores:
     """What the cells of a scored experiment rest on."""
 
     def __init__(
-        self, results: Results, benchmark: Benchmark, inputs: _Inputs, pins: Mapping[str, str]
+        self,
+        results: Results,
+        benchmark: Benchmark,
+        inputs: _Inputs,
+        pins: Mapping[str, str] | None,
     ) -> None:
         self._results, self._benchmark = results, benchmark
         self._inputs, self._pins = inputs, pins
@@ -158,7 +162,7 @@ class _Scores:
     def _evaluation_fault(self, target: str, language: str) -> str | None:
         task, experiment = self._benchmark.tasks[target], self._results.defined
         fault = self._inputs.fault(_evaluated(task, experiment, language))
-        if fault is not None:
+        if fault is not None or self._pins is None:
             return fault
         split = experiment.scored_split(task)
         name = form_of(task).file(_HERE, task, language, split).as_posix()

@@ -20,7 +20,7 @@ from stilts_artifact.checking.statistics import (
     mean_error,
     pooled_spread,
 )
-from stilts_artifact.config.load import load_scale
+from stilts_artifact.config.load import is_evidence, load_scale
 from stilts_artifact.domain.cells import CellKey, ExpectedCell, Measurement, Verdict
 from stilts_artifact.domain.signature import Signature
 from stilts_artifact.errors import ConfigError, ExitCode
@@ -225,10 +225,10 @@ def foreign_encoder(signature: Signature) -> str | None:
 @cache
 def _pinned_fields(scale: str) -> Mapping[str, str] | None:
     """What a signature says of the pinned encoder of a scale; nothing of one that is not pinned."""
-    loaded = load_scale(scale)
-    if not loaded.evidence:
+    if not is_evidence(scale):
         return None
-    key = pinned_as(loaded.encoder.name, loaded.encoder.revision)
+    encoder = load_scale(scale).encoder
+    key = pinned_as(encoder.name, encoder.revision)
     if key is None:
         return {}
     pin = PINNED[key]

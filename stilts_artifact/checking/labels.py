@@ -17,7 +17,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from stilts_artifact.benchmark import load_benchmark
 from stilts_artifact.benchmark.experiments import EXPERIMENTS
 from stilts_artifact.checking.sums import (
     expected_root,
@@ -25,7 +24,7 @@ from stilts_artifact.checking.sums import (
     read_protected,
     refresh_sums,
 )
-from stilts_artifact.config.load import SCALES, load_scale
+from stilts_artifact.config.load import SCALES, benchmark_of, load_scale
 from stilts_artifact.domain.tasks import Benchmark, Split, Task
 from stilts_artifact.errors import DataError
 from stilts_artifact.files import hash_file, write_file
@@ -70,17 +69,20 @@ def labels_path(benchmark: str) -> Path:
     return expected_root() / FOLDER / f"{benchmark}.tsv"
 
 
-def load_labels(scale: Scale) -> Mapping[str, str]:
+def load_labels(scale: Scale) -> Mapping[str, str] | None:
     """Hashes of the label files that a scale scores on.
 
     Returns:
         ``{task}/{split}-{language}.{tsv|json}`` -> sha256; only of those that are recorded.
+        ``None`` where nothing is held against anything, and so nothing recorded.
 
     Raises:
         DataError: a malformed line; the list is gone although its sum is recorded.
         IntegrityError: the list was edited.
     """
-    tasks = load_benchmark(scale.benchmark).tasks
+    if scale.expected is None:
+        return None
+    tasks = benchmark_of(scale).tasks
     rows = {name: rows_text(evaluated_rows(task, scale)) for name, task in tasks.items()}
     return {
         path: sha256

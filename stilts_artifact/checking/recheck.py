@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stilts_artifact.benchmark import load_benchmark
 from stilts_artifact.checking.claims import claims_path, decisive, judge_claims, load_claims
 from stilts_artifact.checking.expected import ExpectedTable, expected_cells, load_expected
 from stilts_artifact.checking.foundation import unfounded, weaken_cells, weaken_claims
@@ -26,7 +25,6 @@ from stilts_artifact.checking.results import (
     parse_results,
     predictions_folder,
 )
-from stilts_artifact.config.load import load_scale
 from stilts_artifact.data.library import WAYS
 from stilts_artifact.documents import read_document
 from stilts_artifact.domain.cells import CellKey, Measurement, Verdict
@@ -117,13 +115,13 @@ def recheck(path: Path, expected_file: Path | None = None) -> Recheck:
 
 def _recheck(path: Path, data: bytes, folder: Path, expected_file: Path | None) -> Recheck:
     stored, otherwise = as_defined(parse_results(data, path))
-    scale = load_scale(stored.scale)
+    scale = stored.run_scale
     expected = (
         load_expected(expected_file)
         if expected_file
         else expected_cells(scale.expected, stored.defined, scale.benchmark)
     )
-    benchmark = load_benchmark(scale.benchmark)
+    benchmark = stored.benchmark
     _refuse_other_world(stored, scale.benchmark, expected, path)
     for used in stored.inputs:
         _check_pin(used, benchmark, path, stored.defined.command)

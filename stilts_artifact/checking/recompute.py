@@ -54,7 +54,7 @@ class Recomputation:
 
 
 def recompute(
-    results: Results, folder: Path, benchmark: Benchmark, pins: Mapping[str, str]
+    results: Results, folder: Path, benchmark: Benchmark, pins: Mapping[str, str] | None
 ) -> Recomputation:
     """Compute every cell of a scored experiment from its prediction and label files.
 
@@ -77,7 +77,7 @@ def recompute(
         )
     name = results.run_name
     files = VerifiedFiles(folder, name, results.files)
-    _verify_labels(results, name, benchmark, pins)
+    _verify_labels(results, name, benchmark, pins or {})
     # Cells of rows that were not run are there as NOT_RUN, because a value is expected of them.
     rows = list(
         dict.fromkeys(
@@ -107,7 +107,7 @@ def verify_scores(
         IntegrityError: a cell or a file is not what the predictions give or the file lists.
         ConfigError: a signature is of another cell.
     """
-    found = recompute(results, folder, benchmark, {})
+    found = recompute(results, folder, benchmark, None)
     for cell in results.cells:
         altered = difference(cell, found.values[cell.key])
         if altered is not None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -11,7 +13,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
-from stilts_artifact.benchmark import load_benchmark
 from stilts_artifact.benchmark.asked import PATTERN
 from stilts_artifact.benchmark.experiments import (
     BEST,
@@ -24,8 +25,8 @@ from stilts_artifact.benchmark.experiments import (
     row_named,
 )
 from stilts_artifact.checking.expected import ExperimentName, VisibleText
-from stilts_artifact.config.load import SCALES, load_scale
-from stilts_artifact.config.schema import ScaleName
+from stilts_artifact.config.load import SCALES, benchmark_of, load_scale, parse_definition
+from stilts_artifact.config.schema import SCALE_NAME, Scale, ScaleName
 from stilts_artifact.documents import dump_json, parse_json, read_document
 from stilts_artifact.domain.cells import CellKey, Flag, Measurement, Verdict
 from stilts_artifact.domain.signature import Signature
@@ -140,6 +141,7 @@ class Results(_Strict):
         asked: the ``--only`` of each run whose cells stand here, in the order of the runs; none
             where a run was asked for everything.
         experiment: its name, such as ``table2``.
+        definition: the whole scale, where it does not ship.
         seeds: of the trained runs behind the cells, of which the median is reported; none where
             nothing is trained.
         files: what the cells were computed from; none where the cells are counted from
@@ -151,6 +153,7 @@ class Results(_Strict):
     scale: ScaleName
     scale_reason: VisibleText
     stamp: VisibleText
+    definition: dict[str, Any] | None = None
     asked: list[list[Pattern]] = [[]]
     verdict: Verdict
     rows: list[RowRecord]
@@ -165,6 +168,28 @@ class Results(_Strict):
     def defined(self) -> Experiment:
         """What the experiment is, from the benchmark and never from the file."""
         return experiment_named(self.experiment)
+
+    @cached_property
+    def run_scale(self) -> Scale:
+        """The scale of the run; of one that does not ship, what its definition says.
+
+        Raises:
+            ConfigError: no scale of this name ships, and there is no definition of one; or not one.
+        """
+        if self.definition is None:
+            return load_scale(self.scale)
+        where = f"{self.run_name}.json: definition"
+        scale = parse_definition(json.dumps(self.definition), where)
+        if scale.name != self.scale:
+            raise ConfigError(
+                "the definition of another scale", where=where, got=scale.name, expected=self.scale
+            )
+        return scale
+
+    @cached_property
+    def benchmark(self) -> Benchmark:
+        """What the run's cells are of."""
+        return benchmark_of(self.run_scale)
 
     @property
     def run_name(self) -> str:
@@ -221,16 +246,23 @@ def results_files(
 
     Args:
         experiments: only these; by default all.
-        scale: only this one.
+        scale: only this one: its name, or somebody's own file of it.
 
     Raises:
         MissingDataError: there is none.
-        ConfigError: no such scale.
+        ConfigError: no such scale ships or has results there, or not the file of one.
     """
     asked = list(EXPERIMENTS.values() if experiments is None else experiments)
-    scales = SCALES if scale is None else [load_scale(scale).name]
-    paths = [results_path(folder, one.name, name) for one in asked for name in scales]
+    names = [_scales_in(folder, one) if scale is None else [_scale_name(scale)] for one in asked]
+    paths = [
+        results_path(folder, one.name, name)
+        for one, own in zip(asked, names, strict=True)
+        for name in own
+    ]
     found = [path for path in paths if path.is_file()]
+    if not found and scale is not None and names[0][0] not in SCALES:
+        here = {name for one in asked for name in _scales_in(folder, one)}
+        raise unknown_name("scale", scale, [*SCALES, *sorted(here - set(SCALES))])
     if not found:
         raise MissingDataError(
             "no results files",
@@ -241,9 +273,24 @@ def results_files(
     return found
 
 
+def _scale_name(text: str) -> str:
+    """What a scale is called that was asked for by name or by file."""
+    return load_scale(text).name if text.endswith((".yaml", ".yml")) else text
+
+
+def _scales_in(folder: Path, experiment: Experiment) -> list[str]:
+    """The scales of which an experiment has results in a folder: those that ship, then others."""
+    paths = sorted(folder.glob(f"{experiment.name}.*.json")) if folder.is_dir() else []
+    found = [path.name.removeprefix(f"{experiment.name}.").removesuffix(".json") for path in paths]
+    others = [name for name in found if re.fullmatch(SCALE_NAME, name) and name not in SCALES]
+    return [*SCALES, *others]
+
+
 def dump_results(results: Results) -> bytes:
     """The bytes of a results file: the same results give the same bytes."""
     document = results.model_dump(mode="json")
+    if results.definition is None:
+        del document["definition"]
     # Left out where there are none: most of four thousand cells have neither seeds nor a flag.
     for cell in document["cells"]:
         for name in ("language", "seeds", "flag"):
@@ -313,10 +360,10 @@ def as_defined(stored: Results) -> tuple[Results, list[str]]:
     Returns:
         The results, and where the file says otherwise.
     """
-    scale = load_scale(stored.scale)
+    scale = stored.run_scale
     rows = {row.row: row for row in stored.rows}
     chosen = rows[BEST].details if BEST in rows else {}
-    due = row_records(stored.defined, load_benchmark(scale.benchmark), rows, chosen)
+    due = row_records(stored.defined, stored.benchmark, rows, chosen)
     # Not a word more: what a file says of itself is shown nowhere.
     notes = (
         [] if stored.stamp == scale.stamp else [f"the file is stamped otherwise: {stored.stamp}"]
@@ -344,7 +391,7 @@ def _check_places(results: Results, where: str) -> None:
             got=str(len(results.seeds)),
             expected=f"at most {MOST_SEEDS}",
         )
-    benchmark = load_benchmark(load_scale(results.scale).benchmark)
+    benchmark = results.benchmark
     known = headings(results.defined, benchmark)
     targets = [task.name for task in results.defined.targets(benchmark)]
     for row in results.rows:

@@ -26,14 +26,13 @@ def fetch(
     as_json: options.JsonOption = False,
 ) -> None:
     """Download and verify the files of a scale; with --offline, list everything that is missing."""
-    from stilts_artifact.benchmark import load_benchmark
     from stilts_artifact.cli.progress import download_progress
-    from stilts_artifact.config.load import load_scale
+    from stilts_artifact.config.load import benchmark_of, load_scale
     from stilts_artifact.data.fetch import fetch as fetch_sources
     from stilts_artifact.data.fetch import sources_of
     from stilts_artifact.experiments.setup import url_openers
 
-    benchmark = load_benchmark(load_scale(scale).benchmark)
+    benchmark = benchmark_of(load_scale(scale))
     sources = sources_of(benchmark, task or [])
     library = options.open_library(benchmark, results, store, data)
     stream = options.message_stream(as_json)

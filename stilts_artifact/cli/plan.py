@@ -46,7 +46,7 @@ def plan(
     machine = Machine(options.store_folder(results, store), tuple(options.data_folders(data)))
     session = open_session(experiment, scale, machine, results, only=only or ())
     scored = Scored.open(session)
-    costs = load_costs(session.scale.name)
+    costs = load_costs(session.scale.extends or session.scale.name)
     # Where no GPU answers, a plan for GPUs keeps the times of the table's own machine.
     if probe and (_gpu_answers() or costs.device == "cpu"):
         costs = costs.at(probe_machine(costs.device))

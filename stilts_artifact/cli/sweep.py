@@ -62,8 +62,7 @@ def sweep(
         )
     if plot is not None:
         require_output(plot, (src, trg, encoder), "--plot")
-    from stilts_artifact.benchmark import load_benchmark
-    from stilts_artifact.config.load import load_scale
+    from stilts_artifact.config.load import benchmark_of, load_scale
     from stilts_artifact.retrieval.encode import Batching, View
     from stilts_artifact.retrieval.sweep import (
         SweepScores,
@@ -86,7 +85,7 @@ def sweep(
     if src is not None and trg is not None:
         languages = [own_language(src, trg)]
     else:
-        benchmark = load_benchmark(load_scale(scale).benchmark)
+        benchmark = benchmark_of(load_scale(scale))
         library = options.open_library(benchmark, results, store, data)
         languages = task_languages(benchmark.tasks[task], library, scale, language or ())
     loaded = load_transformer(encoder, deepest=wanted[-1], dtype=dtype)

@@ -1,18 +1,21 @@
-"""Scales: one strict YAML file each, loaded, validated and frozen."""
+"""Scales: one strict YAML file each, those that ship and anyone's own, validated and frozen."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from importlib import resources
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stilts_artifact.documents import parse_yaml
+from stilts_artifact.benchmark import load_benchmark
+from stilts_artifact.documents import parse_yaml, read_document
 from stilts_artifact.errors import ConfigError, unknown_name
 
 if TYPE_CHECKING:
-    from pydantic import BaseModel
+    from pydantic import BaseModel, ValidationError
 
     from stilts_artifact.config.schema import Scale
+    from stilts_artifact.domain.tasks import Benchmark
 
 _SUFFIX = ".yaml"
 
@@ -27,7 +30,7 @@ SCALES: tuple[str, ...] = _shipped()
 
 
 def known_scale(name: str) -> str:
-    """The name itself, for documents that name a scale.
+    """The name itself, for documents that name a scale that ships.
 
     Raises:
         ValueError: no such scale ships.
@@ -38,33 +41,143 @@ def known_scale(name: str) -> str:
 
 
 def load_scale(name: str) -> Scale:
-    """The scale called ``name``.
+    """A scale that ships, by its name, or the one in somebody's own file, by the file's.
+
+    Args:
+        name: what ends in ``.yaml`` or ``.yml`` is a file.
 
     Raises:
         ConfigError: no such scale, or its file has an unknown key or a wrong value.
+        DataError: the file cannot be read, or is not YAML.
     """
+    if name.endswith((_SUFFIX, ".yml")):
+        return as_own(_parse(read_document(Path(name)), name), name)
     if name not in SCALES:
-        raise unknown_name("scale", name, ("auto", *SCALES))
-    file = f"{name}.yaml"
-    data = resources.files(__package__).joinpath(file).read_bytes()
-    return parse_scale(data, file)
+        known = ("auto", *SCALES)
+        error = unknown_name("scale", name, known)
+        raise ConfigError(error.what, got=name, expected=f"{error.expected}; or a file OWN.yaml")
+    return parse_scale(_shipped_file(name), f"{name}{_SUFFIX}")
+
+
+def benchmark_of(scale: Scale) -> Benchmark:
+    """The benchmark that a scale reads, in the languages that it evaluates.
+
+    Raises:
+        ConfigError: a language that the benchmark does not have.
+    """
+    return load_benchmark(scale.benchmark, scale.languages)
+
+
+def as_own(scale: Scale, where: str) -> Scale:
+    """A scale as it is where it does not ship, whatever its file says of its worth.
+
+    It is no evidence about the paper, and there is nothing that its cells could be held against.
+
+    Raises:
+        ConfigError: it has the name of one that ships.
+    """
+    if scale.name in SCALES:
+        raise ConfigError(
+            "a scale of this name ships, and is another one",
+            where=where,
+            got=scale.name,
+            fix="choose another name",
+        )
+    return scale.model_copy(update={"expected": None, "evidence": False, "meaning": OWN})
+
+
+def varied(scale: Scale, **choices: object) -> Scale:
+    """A scale with another encoder, other languages or own data.
+
+    Of one that ships the result is another, under a name of its own, so that results of the two are
+    never taken for each other.
+    """
+    if scale.name in SCALES:
+        choices |= {"name": f"{scale.name}-own", "extends": scale.name}
+    return as_own(scale.model_copy(update=choices), scale.name)
+
+
+def is_evidence(name: str) -> bool:
+    """Whether results at the scale of this name say anything about the paper."""
+    return name in SCALES and load_scale(name).evidence
+
+
+OWN = "own choices, not evidence about the paper"
+"""What a scale means that does not ship as it is."""
+
+
+def definition(scale: Scale) -> dict[str, Any] | None:
+    """All of a scale that does not ship, for results files; ``None`` of one that does."""
+    return None if scale.name in SCALES else scale.model_dump(mode="json")
+
+
+def parse_definition(text: str, where: str) -> Scale:
+    """A scale that does not ship, as a results file has it.
+
+    Args:
+        text: JSON of what :func:`definition` gives.
+
+    Raises:
+        ConfigError: a value that no scale has, or the name of one that ships.
+    """
+    from pydantic import ValidationError
+
+    from stilts_artifact.config.schema import Scale
+
+    try:
+        # From the text: only of JSON does a strict model know that a list may be a tuple.
+        scale = Scale.model_validate_json(text)
+    except ValidationError as error:
+        raise _wrong_value(error, where) from error
+    return as_own(scale, where)
 
 
 def parse_scale(data: bytes, where: str) -> Scale:
-    """A scale from the bytes of its YAML file.
+    """A scale from the bytes of a YAML file that is complete. Raises as :func:`load_scale`."""
+    return _validated(_mapping(data, where), where)
 
-    Raises:
-        ConfigError: an unknown key (with the nearest known one), a missing key or a value of the
-            wrong type.
-        DataError: not YAML.
-    """
+
+def _parse(data: bytes, where: str) -> Scale:
+    """The same of a file that may extend one that ships, section by section."""
+    content = _mapping(data, where)
+    extended = content.get("extends")
+    if extended is None:
+        return _validated(content, where)
+    if extended not in SCALES:
+        raise _at(unknown_name("scale", str(extended), SCALES), f"{where}: extends")
+    if "name" not in content:
+        raise ConfigError("a scale of one's own needs a name", where=where, expected="name: ...")
+    base = _mapping(_shipped_file(extended), f"{extended}{_SUFFIX}")
+    return _validated(_merged(base, content), where)
+
+
+def _merged(base: Mapping[Any, Any], own: Mapping[Any, Any]) -> dict[Any, Any]:
+    """Own values in place of those of the base; sections are merged, all else replaced."""
+    merged = dict(base)
+    for key, value in own.items():
+        before = base.get(key)
+        if isinstance(before, dict) and isinstance(value, dict):
+            value = _merged(before, value)
+        merged[key] = value
+    return merged
+
+
+def _shipped_file(name: str) -> bytes:
+    return resources.files(__package__).joinpath(f"{name}{_SUFFIX}").read_bytes()
+
+
+def _mapping(data: bytes, where: str) -> dict[Any, Any]:
+    content = parse_yaml(data, where)
+    if not isinstance(content, dict):
+        raise ConfigError("a scale is a mapping", where=where, got=type(content).__name__)
+    return content
+
+
+def _validated(content: dict[Any, Any], where: str) -> Scale:
     from pydantic import ValidationError
 
     from stilts_artifact.config.schema import TASK_SECTIONS, Scale, TaskTraining, training_names
 
-    content = parse_yaml(data, where)
-    if not isinstance(content, dict):
-        raise ConfigError("a scale is a mapping", where=where, got=type(content).__name__)
     _refuse_unknown(content, Scale, where)
     # The keys of these sections are names of tasks, which the fields of Scale do not list.
     for section, role in TASK_SECTIONS.items():
@@ -77,11 +190,13 @@ def parse_scale(data: bytes, where: str) -> Scale:
     try:
         return Scale.model_validate(content)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        raise ConfigError(
-            "wrong value in a scale", where=f"{where}: {place}", got=first["msg"]
-        ) from error
+        raise _wrong_value(error, where) from error
+
+
+def _wrong_value(error: ValidationError, where: str) -> ConfigError:
+    first = error.errors()[0]
+    place = ".".join(map(str, first["loc"]))
+    return ConfigError("wrong value in a scale", where=f"{where}: {place}", got=first["msg"])
 
 
 def _refuse_unknown(content: dict[Any, Any], section: type[BaseModel], where: str) -> None:
@@ -98,5 +213,8 @@ def _refuse_unknown(content: dict[Any, Any], section: type[BaseModel], where: st
 
 def _refuse_key(key: object, known: Collection[str], where: str) -> None:
     if key not in known:
-        error = unknown_name("key", str(key), known)
-        raise ConfigError(error.what, where=where, got=error.got, expected=error.expected)
+        raise _at(unknown_name("key", str(key), known), where)
+
+
+def _at(error: ConfigError, where: str) -> ConfigError:
+    return ConfigError(error.what, where=where, got=error.got, expected=error.expected)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from stilts_artifact.benchmark.tasks import ROWS
 from stilts_artifact.config.load import known_scale
 from stilts_artifact.domain.tasks import Role
 from stilts_artifact.errors import unknown_name
 
-ScaleName = Annotated[str, AfterValidator(known_scale)]
+SCALE_NAME = r"^[a-z0-9][a-z0-9_-]{0,39}$"
+ScaleName = Annotated[str, StringConstraints(pattern=SCALE_NAME)]
+"""Name of a scale: a part of file names and signatures."""
+
+ShippedScale = Annotated[str, AfterValidator(known_scale)]
 """Name of a scale that ships."""
 
 Positive = Annotated[int, Field(gt=0)]
@@ -21,10 +25,17 @@ Rate = Annotated[float, Field(gt=0, lt=1)]
 Dtype = Literal["bfloat16", "float32"]
 
 
-def _distinct(seeds: tuple[int, ...]) -> tuple[int, ...]:
-    if len(set(seeds)) < len(seeds):
-        raise ValueError("a seed occurs twice")
-    return seeds
+_Named = TypeVar("_Named", int, str)
+
+
+def _distinct(values: tuple[_Named, ...]) -> tuple[_Named, ...]:
+    if len(set(values)) < len(values):
+        raise ValueError("a value occurs twice")
+    return values
+
+
+Names = Annotated[tuple[str, ...], Field(strict=False), AfterValidator(_distinct)]
+"""Distinct names, in their order."""
 
 
 class Section(BaseModel):
@@ -37,14 +48,17 @@ class EncoderChoice(Section):
     """What phase (i) hands over.
 
     Attributes:
-        name: of a repository on the Hugging Face hub, or ``mini``, the encoder that ships with this
-            package.
+        name: of a repository on the Hugging Face hub; ``mini``, the encoder that ships with this
+            package; or what a folder of somebody's own is called.
         revision: commit of the repository; ``None`` for the shipped one, which the package's
-            version fixes.
+            version fixes; of a folder the sha256 of its weights.
+        prefix: that the encoder was trained to have before every sentence that is embedded, such as
+            ``"query: "``; only retrieval uses it.
     """
 
     name: str
     revision: str | None
+    prefix: str = ""
 
 
 class Retrieval(Section):
@@ -201,9 +215,11 @@ class Scale(Section):
     Attributes:
         name: the scale's name, part of every signature.
         benchmark: which benchmark it reads.
-        expected: the folder of ``expected_results`` it is compared with.
+        expected: the folder of ``expected_results`` it is compared with; ``None`` at a scale of
+            somebody's own, of which nothing was published or recorded.
         evidence: whether a result says anything about the paper.
         meaning: that in words, printed beside every result.
+        device: what trains: the processor's cores, a GPU, or a GPU where one answers.
         seeds: every trained cell is the median over them.
         dtype: of training and inference on a GPU; a CPU computes in float32.
         evaluation_rows: most examples of each language that are predicted and scored.
@@ -211,14 +227,18 @@ class Scale(Section):
             gives (MLQA is evaluated with XQuAD's model).
         checkpoint_every: optimiser steps between the checkpoints of a training run; no influence on
             any result, and therefore in no step's key.
+        extends: the scale that ships of which this one is a variation.
+        languages: the only ones that are evaluated; ``None`` for all that the benchmark has.
+        own_data: names of somebody's own files that stand in for the benchmark's.
     """
 
     name: ScaleName
     benchmark: Literal["mini", "xtreme"]
-    expected: str
+    expected: str | None
     evidence: bool
     meaning: str
     encoder: EncoderChoice
+    device: Literal["cpu", "any", "gpu"]
     # YAML has lists only, and strict pydantic refuses a list for a tuple.
     seeds: Annotated[
         tuple[Annotated[int, Field(strict=True, ge=0, lt=2**32)], ...],
@@ -234,6 +254,9 @@ class Scale(Section):
     mlm: MaskedLanguage
     intermediate: Annotated[dict[str, TaskTraining], _complete(Role.INTERMEDIATE)]
     targets: Annotated[dict[str, TaskTraining], _complete(Role.TARGET)]
+    extends: ShippedScale | None = None
+    languages: Annotated[Names, Field(min_length=1)] | None = None
+    own_data: Names = ()
 
     @property
     def stamp(self) -> str:

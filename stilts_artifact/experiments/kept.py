@@ -23,6 +23,7 @@ from stilts_artifact.checking.results import (
     predictions_folder,
     results_path,
 )
+from stilts_artifact.config.load import definition
 from stilts_artifact.data.library import InputRecord
 from stilts_artifact.documents import read_document
 from stilts_artifact.domain.cells import CellKey, Measurement
@@ -204,6 +205,8 @@ def _refuse_unlike(
             for name in sorted(results.environment.keys() | environment.keys())
         },
     }
+    now, before = definition(session.scale) or {}, results.definition or {}
+    pairs |= {f"the scale's {name}": (before.get(name), now[name]) for name in now}
     builder = StepBuilder.of(session)
     for used in results.inputs:
         # Of members that stood in for their archive, the pins are the benchmark's.

@@ -29,6 +29,7 @@ from stilts_artifact.checking.results import (
     dump_results,
     results_path,
 )
+from stilts_artifact.config.load import definition
 from stilts_artifact.domain.cells import Verdict
 from stilts_artifact.errors import ArtifactError
 from stilts_artifact.experiments.kept import find_kept
@@ -122,6 +123,7 @@ def _judge(
         scale=scale.name,
         scale_reason=session.reason,
         stamp=scale.stamp,
+        definition=definition(scale),
         asked=(
             [list(session.only)]
             if session.kept is None

@@ -160,7 +160,7 @@ class Session:
 
     def _device(self, trains: bool) -> Device:
         """GPUs where the scale is made for them; a cluster is taken to have what it needs."""
-        if not self.scale.evidence:
+        if self.scale.device == "cpu":
             return "cpu"
         if self.machine.scheduler is None:
             from stilts_artifact.pipeline.cluster import visible_gpus
@@ -168,8 +168,8 @@ class Session:
             try:
                 visible_gpus()
             except ResourceError:
-                # An encoder as it is can be evaluated on the CPU; it cannot be trained there.
-                if trains:
+                # An encoder as it is can be evaluated on the CPU; a large one not trained there.
+                if trains and self.scale.device == "gpu":
                     raise
                 return "cpu"
         return "cuda"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from stilts_artifact.benchmark import load_benchmark
 from stilts_artifact.benchmark.experiments import Experiment
-from stilts_artifact.config.load import load_scale
+from stilts_artifact.config.load import benchmark_of, load_scale
 from stilts_artifact.data.library import Library
 from stilts_artifact.data.progress import Silent
 from stilts_artifact.data.store import FileStore
@@ -67,7 +67,7 @@ def open_session(
     """
     display = display or Display()
     chosen, reason = choose_scale(scale, experiment, machine, display)
-    benchmark = load_benchmark(chosen.benchmark)
+    benchmark = benchmark_of(chosen)
     return Session(
         experiment=experiment,
         scale=chosen,

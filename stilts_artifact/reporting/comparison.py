@@ -6,11 +6,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from stilts_artifact.benchmark import load_benchmark
 from stilts_artifact.benchmark.asked import asked_places
 from stilts_artifact.checking.judge import summary
 from stilts_artifact.checking.results import CellRecord, Results, RowRecord
-from stilts_artifact.config.load import load_scale
 from stilts_artifact.domain.cells import Verdict
 from stilts_artifact.metrics.tables import table_columns
 from stilts_artifact.reporting.layout import cell_title, row_titles
@@ -171,7 +169,7 @@ def asked_cells(results: Results) -> list[CellRecord]:
     """The cells that some run was asked for, or that were measured all the same."""
     if results.defined.is_counted or not all(results.asked):
         return results.cells
-    benchmark = load_benchmark(load_scale(results.scale).benchmark)
+    benchmark = results.benchmark
     places = {
         place for only in results.asked for place in asked_places(benchmark, results.defined, only)
     }

@@ -17,10 +17,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from stilts_artifact import __version__
-from stilts_artifact.benchmark import load_benchmark
 from stilts_artifact.checking.results import FileRecord, InputRecord, Results
 from stilts_artifact.checking.sums import expected_root
-from stilts_artifact.config.load import load_scale
 from stilts_artifact.errors import ConfigError
 from stilts_artifact.files import files_below
 from stilts_artifact.reporting.packing import MANIFEST, Member, pack
@@ -126,7 +124,7 @@ def _file(run: Run, record: FileRecord) -> Path:
 
 def is_third_party(run: Run, record: FileRecord) -> bool:
     """Whether a file holds labels that others published; those of the mini world are generated."""
-    return load_scale(run.results.scale).evidence and is_label(record.path)
+    return run.results.run_scale.evidence and is_label(record.path)
 
 
 def is_label(path: str) -> bool:
@@ -310,9 +308,7 @@ def _add_action(crate: ROCrate, script: Any, run: Run) -> ContextEntity:
 
 
 def _input(crate: ROCrate, record: InputRecord, run: Run) -> ContextEntity:
-    source = load_benchmark(load_scale(run.results.scale).benchmark).sources.get(
-        record.source.partition("!")[0]
-    )
+    source = run.results.benchmark.sources.get(record.source.partition("!")[0])
     urls = [url for url in (source.urls if source else ()) if url.startswith("http")]
     properties: dict[str, Any] = {
         "name": record.source,

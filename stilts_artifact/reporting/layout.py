@@ -7,10 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 
-from stilts_artifact.benchmark import load_benchmark
 from stilts_artifact.benchmark.experiments import AVERAGE, GROUPS, NONE, OVERALL, Experiment
 from stilts_artifact.checking.results import CellRecord, Results, RowRecord
-from stilts_artifact.config.load import load_scale
 from stilts_artifact.domain.cells import CellKey
 from stilts_artifact.domain.signature import Signature, require_comparable
 from stilts_artifact.domain.tasks import Benchmark, Split, Task
@@ -176,7 +174,7 @@ class Layout:
 
 def arrange(results: Results) -> Layout:
     """Arrange the cells of an experiment that has scores."""
-    benchmark = load_benchmark(load_scale(results.scale).benchmark)
+    benchmark = results.benchmark
     names = dict.fromkeys(cell.column for cell in results.cells)
     # Not sorted first: rows stand in the table's order already, block by block.
     groups = tuple(

@@ -13,7 +13,6 @@ from stilts_artifact.checking.claims import Claim, Claims
 from stilts_artifact.checking.judge import joint_verdict
 from stilts_artifact.checking.recheck import CONSISTENT, TRUST
 from stilts_artifact.checking.results import CellRecord, ClaimRecord
-from stilts_artifact.config.load import load_scale
 from stilts_artifact.domain.cells import Verdict
 from stilts_artifact.domain.units import readable_size
 from stilts_artifact.reporting import comparison, figures
@@ -49,7 +48,7 @@ def render_page(runs: Sequence[Run], claims: Claims | None = None) -> str:
     """
     environment = _environment()
     template = environment.get_template("report.html.j2")
-    evidence = all(load_scale(run.results.scale).evidence for run in runs)
+    evidence = all(run.results.run_scale.evidence for run in runs)
     return template.render(
         runs=runs,
         tables=[_table(run) for run in runs],

@@ -7,10 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from stilts_artifact.benchmark import load_benchmark
 from stilts_artifact.checking.recheck import Recheck, recheck
 from stilts_artifact.checking.results import Disagreement, Results, results_files
-from stilts_artifact.config.load import load_scale
 from stilts_artifact.domain.cells import Verdict
 from stilts_artifact.forms import form_of
 
@@ -82,7 +80,7 @@ def count_examples(results: Results, folder: Path) -> Examples:
         return {}
     labels = folder / "labels"
     sizes: dict[tuple[str, str], int] = {}
-    benchmark = load_benchmark(load_scale(results.scale).benchmark)
+    benchmark = results.benchmark
     for task in results.defined.targets(benchmark):
         split = results.defined.scored_split(task)
         for language in task.languages_of(split):

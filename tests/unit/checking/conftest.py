@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from stilts_artifact.checking import baseline, expected, labels, recheck
+from stilts_artifact.checking import expected, labels
+from stilts_artifact.config import load
 from tests.unit.checking.small import SmallSet, make_set, small_benchmark
 
 
@@ -16,7 +17,7 @@ def small_sets(tmp_path_factory: pytest.TempPathFactory) -> dict[str, SmallSet]:
     """Table 2 with one seed and Table 3 with three, which pass."""
     benchmark = small_benchmark()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(baseline, "load_benchmark", lambda _: benchmark)
+        patch.setattr(load, "load_benchmark", lambda *_: benchmark)
         return {
             "table2": make_set(tmp_path_factory.mktemp("table2"), "table2"),
             "table3": make_set(tmp_path_factory.mktemp("table3"), "table3", seeds=(0, 1, 2)),
@@ -35,7 +36,7 @@ def small(
     base = tmp_path / "set"
     shutil.copytree(small_sets[experiment].folder.parent, base)
     benchmark = small_benchmark()
-    monkeypatch.setattr(recheck, "load_benchmark", lambda _: benchmark)
+    monkeypatch.setattr(load, "load_benchmark", lambda *_: benchmark)
     for module in (expected, labels):
         monkeypatch.setattr(module, "expected_root", lambda: base / "expected")
     return SmallSet(base / "results", base / "expected", experiment)

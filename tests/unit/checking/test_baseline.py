@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from stilts_artifact.checking import baseline
 from stilts_artifact.checking.baseline import (
     AVERAGE,
     LANGUAGE,
@@ -18,6 +17,7 @@ from stilts_artifact.checking.baseline import (
 from stilts_artifact.checking.expected import load_expected
 from stilts_artifact.checking.labels import load_labels
 from stilts_artifact.checking.results import load_results
+from stilts_artifact.config import load
 from stilts_artifact.config.load import load_scale
 from stilts_artifact.domain.cells import CellKey
 from stilts_artifact.errors import ArtifactError, ConfigError, DataError, IntegrityError
@@ -27,7 +27,7 @@ from tests.unit.checking.small import SmallSet, small_benchmark
 
 @pytest.fixture(autouse=True)
 def _small_world(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(baseline, "load_benchmark", lambda _: small_benchmark())
+    monkeypatch.setattr(load, "load_benchmark", lambda *_: small_benchmark())
 
 
 def edit(small: SmallSet, **values: Any) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from stilts_artifact.checking import expected, labels, recheck
-from stilts_artifact.reporting import runs
+from stilts_artifact.checking import expected, labels
+from stilts_artifact.config import load
 from tests.unit.checking.conftest import small_sets  # noqa: F401  (a fixture)
 from tests.unit.checking.small import SmallSet, small_benchmark
 
@@ -26,8 +26,7 @@ def passing(
         base = tmp_path / f"set {experiment}"
         shutil.copytree(small_sets[experiment].folder.parent, base)
         benchmark = small_benchmark()
-        for module in (recheck, runs):
-            monkeypatch.setattr(module, "load_benchmark", lambda _: benchmark)
+        monkeypatch.setattr(load, "load_benchmark", lambda *_: benchmark)
         for module in (expected, labels):
             monkeypatch.setattr(module, "expected_root", lambda: base / "expected")
         return base / "results"
