@@ -31,6 +31,9 @@ def reproduce(
     *,
     scale: str = "auto",
     only: Sequence[str] = (),
+    encoder: str | None = None,
+    prefix: str = "",
+    languages: Sequence[str] = (),
     results: PathLike = "results",
     store: PathLike | None = None,
     data: Sequence[PathLike] = (),
@@ -46,7 +49,11 @@ def reproduce(
 
     Args:
         experiment: ``table1``, ``table2``, ``table3`` or ``calibration``.
-        scale: name of a scale, or ``auto``.
+        scale: name of a scale, a file ``OWN.yaml`` with one, or ``auto``.
+        encoder: in place of the scale's: a folder, ``NAME@COMMIT`` of a model on the Hugging Face
+            hub, or the name of a cached one.
+        prefix: text before every sentence that is embedded.
+        languages: evaluate these only; none for all.
         only: cells, as ``ROW``, ``ROW,COLUMN`` or ``*,COLUMN``; none for all. Other cells that lie
             in ``results`` are kept.
         results: folder of results files.
@@ -68,7 +75,7 @@ def reproduce(
     # Imported here, as in every function below: reading results must not load what makes them.
     from stilts_artifact.experiments.outcome import reproduce as run
     from stilts_artifact.experiments.session import Machine
-    from stilts_artifact.experiments.setup import open_session
+    from stilts_artifact.experiments.setup import Choices, open_session
 
     machine = Machine(
         store=Path(store) if store is not None else Path(results, ".store"),
@@ -78,7 +85,8 @@ def reproduce(
         workers=workers,
         scheduler=scheduler,
     )
-    return run(open_session(experiment_named(experiment), scale, machine, Path(results), only=only))
+    choices = Choices(scale, tuple(only), encoder, prefix, tuple(languages))
+    return run(open_session(experiment_named(experiment), choices, machine, Path(results)))
 
 
 def check(

@@ -45,8 +45,26 @@ ScaleOption = Annotated[
     str,
     typer.Option(
         "--scale",
-        metavar=f"auto|{SCALE_NAMES}",
+        metavar=f"auto|{SCALE_NAMES}|OWN.yaml",
         help="How large a run. auto: paper if its data are here, else mini.",
+    ),
+]
+EncoderOption = Annotated[
+    str | None,
+    typer.Option(
+        "--encoder",
+        metavar="FOLDER|NAME@COMMIT",
+        help="In place of the scale's: a folder, a model on the Hugging Face hub, or a cached one.",
+    ),
+]
+PrefixOption = Annotated[
+    str,
+    typer.Option("--prefix", help="Text before every sentence that is embedded, as 'query: '."),
+]
+LanguagesOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--languages", metavar="CODE,...", help="Evaluate these languages only. Repeatable."
     ),
 ]
 ResultsOption = Annotated[Path, typer.Option("--results", help="Folder of results files.")]
@@ -126,6 +144,16 @@ def chosen_experiment(
     if table not in tables:
         raise unknown_name("table", table, tables)
     return tables[table]
+
+
+def codes(given: list[str] | None) -> tuple[str, ...]:
+    """Languages of an option that is repeatable and takes several with commas.
+
+    Example:
+        >>> codes(["de,fi", "sw"])
+        ('de', 'fi', 'sw')
+    """
+    return tuple(dict.fromkeys(code.strip() for text in given or () for code in text.split(",")))
 
 
 def store_folder(results: Path, store: Path | None) -> Path:

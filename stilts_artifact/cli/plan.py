@@ -18,8 +18,11 @@ if TYPE_CHECKING:
 def plan(
     table: options.TableOption,
     scale: Annotated[
-        str, typer.Option("--scale", metavar=options.SCALE_NAMES, help="How large a run.")
+        str,
+        typer.Option("--scale", metavar=f"{options.SCALE_NAMES}|OWN.yaml", help="How large a run."),
     ] = "paper",
+    encoder: options.EncoderOption = None,
+    languages: options.LanguagesOption = None,
     only: options.OnlyOption = None,
     probe: Annotated[
         bool,
@@ -38,13 +41,14 @@ def plan(
     from stilts_artifact.experiments.planning import sources_of
     from stilts_artifact.experiments.scored import Scored
     from stilts_artifact.experiments.session import Machine
-    from stilts_artifact.experiments.setup import open_session
+    from stilts_artifact.experiments.setup import Choices, open_session
     from stilts_artifact.pipeline.costs import load_costs
     from stilts_artifact.pipeline.costs import probe as probe_machine
     from stilts_artifact.pipeline.store import Store
 
     machine = Machine(options.store_folder(results, store), tuple(options.data_folders(data)))
-    session = open_session(experiment, scale, machine, results, only=only or ())
+    choices = Choices(scale, tuple(only or ()), encoder, languages=options.codes(languages))
+    session = open_session(experiment, choices, machine, results)
     scored = Scored.open(session)
     costs = load_costs(session.scale.extends or session.scale.name)
     # Where no GPU answers, a plan for GPUs keeps the times of the table's own machine.

@@ -21,6 +21,9 @@ def reproduce(
     table: options.OptionalTableOption = None,
     calibration: options.CalibrationOption = False,
     scale: options.ScaleOption = "auto",
+    encoder: options.EncoderOption = None,
+    prefix: options.PrefixOption = "",
+    languages: options.LanguagesOption = None,
     only: options.OnlyOption = None,
     dry_run: Annotated[
         bool,
@@ -39,13 +42,14 @@ def reproduce(
 ) -> None:
     """Measure a table of the paper, compare it with what was reported, and give a verdict."""
     experiment = options.chosen_experiment(table, calibration)
-    if experiment.is_counted and (only or dry_run or workers or scheduler):
+    if experiment.is_counted and (only or dry_run or workers or scheduler or encoder or prefix):
         what = f"{experiment.title} is counted, not trained"
-        raise ConfigError(what, fix="leave out --only, --dry-run, --workers, --scheduler")
+        expected = "none of --only, --dry-run, --workers, --scheduler, --encoder, --prefix"
+        raise ConfigError(what, expected=expected)
     from stilts_artifact.checking.results import dump_results
     from stilts_artifact.experiments.outcome import reproduce as run
     from stilts_artifact.experiments.session import Machine
-    from stilts_artifact.experiments.setup import open_session
+    from stilts_artifact.experiments.setup import Choices, open_session
 
     machine = Machine(
         options.store_folder(results, store),
@@ -56,7 +60,11 @@ def reproduce(
         scheduler,
     )
     session = open_session(
-        experiment, scale, machine, results, only=only or (), display=options.display()
+        experiment,
+        Choices(scale, tuple(only or ()), encoder, prefix, options.codes(languages)),
+        machine,
+        results,
+        display=options.display(),
     )
     stream = options.message_stream(as_json)
     options.say(f"scale: {session.scale.stamp} ({session.reason})", stream)

@@ -212,7 +212,7 @@ def _refuse_unlike(
         # Of members that stood in for their archive, the pins are the benchmark's.
         if used.source in builder.pins:
             pairs[used.source] = (f"sha256 {used.sha256}", f"sha256 {builder.pins[used.source]}")
-    encoder = f"{session.scale.encoder.name} {builder.revision[:12]}"
+    encoder = f"{session.scale.encoder.name} {builder.phase_one.revision[:12]}"
     for row, task in sorted(kept.places):
         cell = kept.cells.get(CellKey(row, task))
         if cell is not None and cell.signature:

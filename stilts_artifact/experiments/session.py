@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from stilts_artifact.checking.results import RowRecord
     from stilts_artifact.config.schema import Scale
     from stilts_artifact.experiments.kept import Kept
+    from stilts_artifact.model.hub import PhaseOne
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,7 @@ class Session:
 
     Args:
         reason: why this scale, in words; it goes into the results file.
+        encoder: of phase (i).
         library: the benchmark's files, as far as they are here.
         results: folder that results are published in.
         only: cells asked for, see :func:`stilts_artifact.benchmark.asked.wanted_cells`.
@@ -90,6 +92,7 @@ class Session:
     scale: Scale
     reason: str
     benchmark: Benchmark
+    encoder: PhaseOne
     library: Library
     machine: Machine
     results: Path
@@ -139,17 +142,11 @@ class Session:
             MissingDataError: the encoder is not here, and offline or not reachable.
             IntegrityError: the encoder's folder is damaged.
         """
-        from stilts_artifact.model.hub import phase_one
+        from stilts_artifact.model.hub import obtain
         from stilts_artifact.pipeline.kinds import make_context
 
         device = self._device(trains)
-        encoder = self.scale.encoder
-        folder = phase_one(
-            encoder.name,
-            encoder.revision,
-            self.machine.store / "encoders",
-            offline=self.machine.offline,
-        )
+        folder = obtain(self.encoder, self.machine.store / "encoders", offline=self.machine.offline)
         return make_context(
             self.machine.store,
             list(self.machine.data),

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stilts_artifact.benchmark import load_benchmark
 from stilts_artifact.benchmark.experiments import Experiment
-from stilts_artifact.config.load import benchmark_of, load_scale
+from stilts_artifact.config.load import benchmark_of, load_scale, varied
 from stilts_artifact.data.library import Library
 from stilts_artifact.data.progress import Silent
 from stilts_artifact.data.store import FileStore
 from stilts_artifact.domain.tasks import Benchmark
 from stilts_artifact.domain.units import readable_size
-from stilts_artifact.errors import not_installed
+from stilts_artifact.errors import ConfigError, not_installed
 from stilts_artifact.experiments.session import Display, Machine, Session
 from stilts_artifact.experiments.table1 import needed_sources
+from stilts_artifact.model.manifest import depth_of
 
 if TYPE_CHECKING:
     from stilts_artifact.config.schema import Scale
+    from stilts_artifact.model.hub import PhaseOne
 
 MEMORY = 24 << 30
 """Bytes of GPU memory that fine-tuning XLM-R large takes: 16 for each of 0.56 billion weights, and
@@ -48,38 +51,98 @@ def require_packages(experiment: Experiment) -> None:
         raise not_installed(experiment.title, missing)
 
 
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """Which run is meant: a scale, and what is taken in place of its own.
+
+    Args:
+        scale: its name, a file with one, or ``auto``.
+        only: cells, see :func:`stilts_artifact.benchmark.asked.wanted_cells`; none for all.
+        encoder: as :func:`stilts_artifact.model.hub.find_encoder` reads it.
+        prefix: before every sentence that the encoder embeds.
+        languages: the only ones that are evaluated; none for all.
+    """
+
+    scale: str = "auto"
+    only: tuple[str, ...] = ()
+    encoder: str | None = None
+    prefix: str = ""
+    languages: tuple[str, ...] = ()
+
+
 def open_session(
     experiment: Experiment,
-    scale: str,
+    choices: Choices,
     machine: Machine,
     results: Path,
     *,
-    only: Sequence[str] = (),
     display: Display | None = None,
 ) -> Session:
     """An experiment at a scale on this machine; nothing is downloaded or run yet.
 
-    Args:
-        scale: its name, or ``auto``.
-
     Raises:
-        ConfigError: no such scale.
+        ConfigError: no such scale, encoder or language; or an encoder that is not as deep as the
+            scale asks for.
+        MissingDataError: a folder without an encoder.
     """
     display = display or Display()
-    chosen, reason = choose_scale(scale, experiment, machine, display)
+    scale, reason = choose_scale(choices.scale, experiment, machine, display)
+    chosen, encoder = _chosen(scale, choices)
     benchmark = benchmark_of(chosen)
     return Session(
         experiment=experiment,
         scale=chosen,
         reason=reason,
         benchmark=benchmark,
+        encoder=encoder,
         library=open_library(benchmark, machine),
         machine=machine,
         results=results,
-        only=tuple(only),
+        only=choices.only,
         openers=url_openers(),
         display=display,
     )
+
+
+def _chosen(scale: Scale, choices: Choices) -> tuple[Scale, PhaseOne]:
+    """A scale with what was chosen in place of its own, and its encoder."""
+    from stilts_artifact.config.schema import EncoderChoice
+    from stilts_artifact.model.hub import PhaseOne, find_encoder
+
+    encoder = PhaseOne.of(scale.encoder)
+    prefix = choices.prefix or scale.encoder.prefix
+    if choices.encoder is not None:
+        encoder, prefix = find_encoder(choices.encoder), choices.prefix
+    own: dict[str, object] = {}
+    if choices.languages:
+        own["languages"] = choices.languages
+    if (encoder.name, encoder.revision, prefix) != _named(scale):
+        own["encoder"] = EncoderChoice(name=encoder.name, revision=encoder.revision, prefix=prefix)
+    if encoder.folder is not None:
+        _require_layer(scale, encoder.folder)
+    return (varied(scale, **own) if own else scale), encoder
+
+
+def _named(scale: Scale) -> tuple[str, str, str]:
+    """What is an encoder's to the scale that has it."""
+    from stilts_artifact.model.hub import PhaseOne
+
+    own = PhaseOne.of(scale.encoder)
+    return own.name, own.revision, scale.encoder.prefix
+
+
+def _require_layer(scale: Scale, folder: Path) -> None:
+    """Refuse an encoder without the layer that retrieval takes, before anything is trained."""
+    depth = depth_of(folder)
+    if scale.retrieval.layer > depth:
+        raise ConfigError(
+            "the encoder has no such layer",
+            where=str(folder),
+            got=f"retrieval.layer {scale.retrieval.layer} of scale {scale.name}",
+            expected=f"0 (embeddings) to {depth}",
+            fix="choose it in a scale of your own: "
+            f"{{name: ..., extends: {scale.name}, retrieval: {{layer: ...}}}}",
+        )
 
 
 def open_library(benchmark: Benchmark, machine: Machine) -> Library:
@@ -105,6 +168,7 @@ def choose_scale(
 
     Raises:
         ConfigError: no such scale.
+        DataError: a file that is none.
     """
     if name != "auto":
         return load_scale(name), f"asked for with --scale {name}"

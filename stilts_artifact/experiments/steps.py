@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 from stilts_artifact.benchmark.experiments import (
@@ -23,7 +22,7 @@ from stilts_artifact.experiments.session import Session
 from stilts_artifact.forms import form_of
 from stilts_artifact.forms.labels import evaluated_rows
 from stilts_artifact.forms.provenance import evaluation_parts, label_parts, training_parts
-from stilts_artifact.model.hub import known_files, revision_of
+from stilts_artifact.model.hub import PhaseOne
 from stilts_artifact.pipeline.step import Step
 from stilts_artifact.pipeline.tasks.params import (
     EncoderParams,
@@ -46,28 +45,27 @@ class StepBuilder:
     """All steps of one scale.
 
     Args:
-        revision: commit of the phase (i) encoder, or the sha256 of its weights.
+        phase_one: the encoder of phase (i).
         pins: source name -> sha256 of its bytes. Where a source is absent, the steps that read it
             cannot be built: see :meth:`parts`.
     """
 
     benchmark: Benchmark
     scale: Scale
-    revision: str
+    phase_one: PhaseOne
     pins: Mapping[str, str]
 
     @classmethod
     def of(cls, session: Session) -> StepBuilder:
         """From what is on this machine; the encoder of phase (i) need not be."""
-        scale = session.scale
-        revision = revision_of(scale.encoder.name, scale.encoder.revision)
-        return cls(session.benchmark, scale, revision, session.library.pins())
+        return cls(session.benchmark, session.scale, session.encoder, session.library.pins())
 
     def encoder(self) -> Step:
         """Phase (i)."""
-        encoder = self.scale.encoder
-        files = _known_files(encoder.name, encoder.revision)
-        return EncoderParams(name=encoder.name, revision=self.revision, files=files).step()
+        encoder = self.phase_one
+        return EncoderParams(
+            name=encoder.name, revision=encoder.revision, files=dict(encoder.files)
+        ).step()
 
     def intermediate(self, row: Row, seed: int) -> Step:
         """Phase (ii): the encoder of a row; that of phase (i) for the row without a task."""
@@ -201,6 +199,3 @@ class StepBuilder:
 
     def _pins(self, parts: Iterable[Part]) -> dict[str, str]:
         return {name: self.pins[name] for name in sorted({part.source for part in parts})}
-
-
-_known_files = cache(known_files)  # asked for once for every step that reads the encoder

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from stilts_artifact.documents import library_errors, parse_json, read_document
 from stilts_artifact.errors import DataError, IntegrityError
-from stilts_artifact.model.manifest import WEIGHTS, Origin, read_origin, verify_folder
+from stilts_artifact.model.manifest import CONFIG, WEIGHTS, Origin, read_origin, verify_folder
 from stilts_artifact.model.tokenizer import BOS, EOS, PAD, load_tokenizer
 from stilts_artifact.model.weights import Loaded, State, fill, read_tensors
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     EncoderConfig: TypeAlias = XLMRobertaConfig
     EncoderModel: TypeAlias = XLMRobertaModel
 
-CONFIG = "config.json"
 _PREFIX = "roberta."
 _HEAD = "lm_head."
 # A buffer that transformers before version 4.31 saved; the model makes it itself.

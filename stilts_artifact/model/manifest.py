@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -9,9 +10,15 @@ from pathlib import Path
 from stilts_artifact.benchmark.encoders import fingerprint
 from stilts_artifact.documents import dump_json, parse_json, read_document
 from stilts_artifact.errors import DataError, IntegrityError, MissingDataError
-from stilts_artifact.files import MANIFEST, FileManifest, FileSum, write_file
+from stilts_artifact.files import MANIFEST, FileManifest, FileSum, hash_file, write_file
 
+CONFIG = "config.json"
+TOKENIZER = "tokenizer.json"
 WEIGHTS = "model.safetensors"
+FILES = (CONFIG, TOKENIZER, WEIGHTS)
+"""What every encoder has: no pickle, no code."""
+OPTIONAL = ("tokenizer_config.json", "special_tokens_map.json")
+"""What some have beside them: which of the tokens stand for what."""
 ORIGIN = "origin.json"
 """Of a checkpoint that was trained here: which encoder of phase (i) it comes from."""
 FORMAT = 1
@@ -70,6 +77,76 @@ def read_origin(folder: Path, files: Mapping[str, FileSum]) -> Origin:
 def deciding_files(files: Mapping[str, FileSum]) -> dict[str, str]:
     """Name -> sha256 of the files of a checkpoint that decide what it computes: not of its card."""
     return {name: found.sha256 for name, found in files.items() if name not in _DESCRIBING}
+
+
+def brought_files(folder: Path) -> dict[str, str]:
+    """Name -> sha256 of the files that decide what an encoder computes which somebody brought.
+
+    A folder of the package's own has more; what else lies there is left alone.
+
+    Raises:
+        MissingDataError: a file that every encoder has is not there.
+        DataError: one cannot be read.
+    """
+    for name in FILES:
+        if not (folder / name).is_file():
+            raise MissingDataError(
+                "not the folder of an encoder",
+                where=str(folder / name),
+                got=_instead(folder) if name == WEIGHTS else "no such file",
+                expected=", ".join(FILES),
+                fix="save it with transformers' save_pretrained, its fast tokenizer too",
+            )
+    names = [name for name in (*FILES, *OPTIONAL) if (folder / name).is_file()]
+    try:
+        return {name: hash_file(folder / name).sha256 for name in names}
+    except OSError as error:
+        raise _unreadable(folder, error) from error
+
+
+def depth_of(folder: Path) -> int:
+    """Number of layers of the encoder in a folder, by its configuration alone.
+
+    Raises:
+        IntegrityError: the configuration does not say it.
+        DataError: it cannot be read.
+    """
+    path = folder / CONFIG
+    content = parse_json(read_document(path), str(path))
+    depth = content.get("num_hidden_layers") if isinstance(content, dict) else None
+    # DistilBERT's name of it.
+    depth = content.get("n_layers") if depth is None and isinstance(content, dict) else depth
+    if not isinstance(depth, int) or isinstance(depth, bool) or depth < 1:
+        raise IntegrityError(
+            "not the configuration of an encoder",
+            where=str(path),
+            got=repr(depth),
+            expected="num_hidden_layers, a positive number",
+        )
+    return depth
+
+
+def _instead(folder: Path) -> str:
+    """What a folder without the one file of weights has in its place."""
+    if sorted(folder.glob("*.safetensors")):
+        return "weights in several files"
+    found = [path.name for path in sorted(folder.iterdir()) if path.suffix.lower() in PICKLES]
+    return f"{found[0]}, a pickle, which could run anything" if found else "no such file"
+
+
+def bring(source: Path, target: Path) -> None:
+    """Copy an encoder that somebody brought into a folder of its own, with a manifest.
+
+    Raises:
+        MissingDataError, DataError: as :func:`brought_files`.
+        ResourceError: the disk is full or the folder cannot be written.
+    """
+    names = brought_files(source)
+    target.mkdir()
+    for name in names:
+        # A name in the hub's cache is a link; what it leads to is meant.
+        shutil.copyfile(source / name, target / name)
+    write_manifest(target)
 
 
 def require_files(

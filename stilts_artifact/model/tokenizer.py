@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from stilts_artifact.documents import library_errors, parse_json, read_document
 from stilts_artifact.errors import DataError, IntegrityError
+from stilts_artifact.model.manifest import TOKENIZER
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
-TOKENIZER = "tokenizer.json"
 BOS, PAD, EOS, UNK = 0, 1, 2, 3
 """Ids of ``<s>``, ``<pad>``, ``</s>`` and ``<unk>``: fairseq's, the same in every XLM-R."""
 SPECIALS = 4

@@ -162,12 +162,13 @@ def plan_of(command: Command) -> Plan:
     from stilts_artifact.benchmark.asked import wanted_cells
     from stilts_artifact.experiments.planning import NOT_HERE_YET, plan, sources_of
     from stilts_artifact.experiments.steps import StepBuilder
+    from stilts_artifact.model.hub import PhaseOne
     from stilts_artifact.pipeline.costs import load_costs
     from stilts_artifact.pipeline.store import Store
 
     scale = load_scale(SCALE)
     benchmark = load_benchmark(scale.benchmark)
-    encoder = scale.encoder.revision or scale.encoder.name
+    encoder = PhaseOne.of(scale.encoder)
     builder = StepBuilder(benchmark, scale, encoder, dict.fromkeys(benchmark.sources, NOT_HERE_YET))
     wanted = wanted_cells(benchmark, command.experiment, command.only)
     sources = sources_of(builder, command.experiment, wanted)

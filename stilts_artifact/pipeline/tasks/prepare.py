@@ -14,6 +14,7 @@ from stilts_artifact.data.readers import READERS
 from stilts_artifact.data.store import FileStore
 from stilts_artifact.domain.tasks import Benchmark, Split, Task
 from stilts_artifact.errors import DataError, IntegrityError
+from stilts_artifact.files import MANIFEST
 from stilts_artifact.forms import form_of
 from stilts_artifact.forms.labels import chosen, write_labels
 from stilts_artifact.pipeline.job import Job
@@ -33,13 +34,17 @@ def encoder_step(job: Job) -> None:
     Raises:
         IntegrityError: the folder is damaged, or another encoder than the step was planned with.
     """
-    from stilts_artifact.model.manifest import require_files, verify_folder
+    from stilts_artifact.model.manifest import ORIGIN, bring, require_files, verify_folder
 
     params = EncoderParams.of(job.params)
     source, copy = job.context.folders[ENCODER], job.out / ENCODER
-    # First, and by name: nothing surplus is copied, and no link that leads elsewhere.
-    verify_folder(source)
-    shutil.copytree(source, copy, copy_function=shutil.copyfile)
+    # What was trained here may be where another training starts: then it is its own origin.
+    if not (source / MANIFEST).is_file() or (source / ORIGIN).is_file():
+        bring(source, copy)
+    else:
+        # First, and by name: nothing surplus is copied, and no link that leads elsewhere.
+        verify_folder(source)
+        shutil.copytree(source, copy, copy_function=shutil.copyfile)
     # The very bytes that will be used: the source may have changed since.
     copied = verify_folder(copy)
     if params.files:

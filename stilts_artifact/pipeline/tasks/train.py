@@ -20,14 +20,12 @@ from stilts_artifact.domain.tasks import TaskForm
 from stilts_artifact.errors import DataError, IntegrityError, ResourceError
 from stilts_artifact.files import write_file
 from stilts_artifact.model.loading import (
-    CONFIG,
     Encoder,
     export_state,
     load_encoder,
     load_language_head,
 )
-from stilts_artifact.model.manifest import WEIGHTS, verify_folder, write_manifest
-from stilts_artifact.model.tokenizer import TOKENIZER
+from stilts_artifact.model.manifest import CONFIG, TOKENIZER, WEIGHTS, verify_folder, write_manifest
 from stilts_artifact.model.weights import State, fill, read_tensors
 from stilts_artifact.pipeline.job import Job
 from stilts_artifact.pipeline.tasks import ENCODER, REPORT

@@ -27,6 +27,7 @@ from stilts_artifact.experiments.steps import StepBuilder
 from stilts_artifact.metrics.averages import over_groups
 from stilts_artifact.metrics.score import score_folders
 from stilts_artifact.metrics.tables import Column, table_columns, table_values
+from stilts_artifact.model.hub import PhaseOne
 from stilts_artifact.model.manifest import deciding_files, read_manifest
 from stilts_artifact.pipeline import kinds
 from stilts_artifact.pipeline.job import Job
@@ -111,10 +112,10 @@ def published(benchmark: Benchmark, scale: Scale, tmp_path_factory: pytest.TempP
     folder = tmp_path_factory.mktemp("third")
     write_files(folder / "data")
     library = Library(benchmark.sources, FileStore(folder / "store"), [folder / "data"])
-    builder = StepBuilder(benchmark, scale, "tiny", library.pins())
     task, table2 = benchmark.tasks["third"], EXPERIMENTS["table2"]
     tiny = make_tiny(folder / "encoder")
     files = deciding_files(read_manifest(tiny))
+    builder = StepBuilder(benchmark, scale, PhaseOne("tiny", "tiny", files), library.pins())
     context = kinds.make_context(
         folder / "store",
         [folder / "data"],
@@ -142,7 +143,6 @@ def published(benchmark: Benchmark, scale: Scale, tmp_path_factory: pytest.TempP
         for module in ("prepare", "predict"):
             reader = f"stilts_artifact.pipeline.tasks.{module}.load_benchmark"
             patch.setattr(reader, lambda name: benchmark)
-        patch.setattr("stilts_artifact.experiments.steps._known_files", lambda *_: files)
         row = row_named(benchmark, NONE)
         predictions = made(builder.predictions(row, seed, task, table2, LANGUAGES))
         labels = made(builder.labels(task, table2, LANGUAGES))

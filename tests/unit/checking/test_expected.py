@@ -21,6 +21,7 @@ from stilts_artifact.domain.cells import CellKey, Verdict
 from stilts_artifact.errors import ArtifactError, DataError
 from stilts_artifact.experiments import outcome
 from stilts_artifact.experiments.session import Machine, Measured, Session
+from stilts_artifact.model.hub import PhaseOne
 
 GOOD = """\
 experiment: table1
@@ -139,6 +140,7 @@ def test_expected_values_that_are_gone_stop_reproduce_and_check_alike(
         scale=scale,
         reason="asked for",
         benchmark=load_benchmark("mini"),
+        encoder=PhaseOne.of(scale.encoder),
         library=Library({}, FileStore(tmp_path / "store")),
         machine=Machine(tmp_path / "store"),
         results=tmp_path / "results",

@@ -38,6 +38,7 @@ from stilts_artifact.experiments.steps import StepBuilder
 from stilts_artifact.forms.provenance import evaluation_parts, training_parts
 from stilts_artifact.metrics.tables import CellValue, table_values
 from stilts_artifact.miniworld import serve
+from stilts_artifact.model.hub import PhaseOne
 from stilts_artifact.pipeline.step import Step
 from tests.unit.checking.signed import made_by_pinned
 from tests.unit.checking.small import SmallSet, small_benchmark
@@ -275,7 +276,9 @@ def read_by(step: Step) -> set[str]:
 def test_a_cell_rests_on_every_source_that_its_steps_read(name: str) -> None:
     """Both come from one place: steps name the bytes that they read, cells what must be listed."""
     mini, experiment = load_benchmark("mini"), EXPERIMENTS[name]
-    builder = StepBuilder(mini, load_scale("mini"), "r", dict.fromkeys(mini.sources, "0" * 64))
+    builder = StepBuilder(
+        mini, load_scale("mini"), PhaseOne("mini", "r", {}), dict.fromkeys(mini.sources, "0" * 64)
+    )
     for row in experiment.rows(mini):
         for task in experiment.targets(mini):
             languages = task.languages_of(experiment.scored_split(task))

@@ -15,13 +15,16 @@ from stilts_artifact.data.store import FileStore
 from stilts_artifact.domain.tasks import Part, Source
 from stilts_artifact.experiments.session import Machine, Session
 from stilts_artifact.experiments.steps import StepBuilder
+from stilts_artifact.model.hub import PhaseOne
 
 MINI = load_benchmark("mini")
 
 
 @pytest.fixture(scope="session")
 def builder() -> StepBuilder:
-    return StepBuilder(MINI, load_scale("mini"), "r" * 64, {name: name for name in MINI.sources})
+    scale = load_scale("mini")
+    pins = {name: name for name in MINI.sources}
+    return StepBuilder(MINI, scale, PhaseOne.of(scale.encoder), pins)
 
 
 @pytest.fixture
@@ -31,7 +34,14 @@ def session(tmp_path: Path) -> Session:
     library = Library(MINI.sources, FileStore(store))
     scale = load_scale("mini")
     return Session(
-        EXPERIMENTS["table2"], scale, "a test", MINI, library, Machine(store), tmp_path / "results"
+        experiment=EXPERIMENTS["table2"],
+        scale=scale,
+        reason="a test",
+        benchmark=MINI,
+        encoder=PhaseOne.of(scale.encoder),
+        library=library,
+        machine=Machine(store),
+        results=tmp_path / "results",
     )
 
 

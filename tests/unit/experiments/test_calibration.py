@@ -16,6 +16,7 @@ from stilts_artifact.domain.cells import CellKey
 from stilts_artifact.experiments.scored import request
 from stilts_artifact.experiments.steps import StepBuilder
 from stilts_artifact.metrics.tables import table_columns
+from stilts_artifact.model.hub import PhaseOne
 from tests.unit.experiments.conftest import nothing_missing
 
 CALIBRATION = EXPERIMENTS["calibration"]
@@ -52,7 +53,10 @@ def test_measured_and_published_cells_are_the_same(
 
 def test_the_definition_is_the_published_one() -> None:
     builder = StepBuilder(
-        XTREME, load_scale("paper"), "a" * 40, dict.fromkeys(XTREME.sources, "0" * 64)
+        XTREME,
+        load_scale("paper"),
+        PhaseOne("any", "a" * 40, {}),
+        dict.fromkeys(XTREME.sources, "0" * 64),
     )
     wanted = wanted_cells(XTREME, CALIBRATION, [])
     assert {row for row, _ in wanted} == {row_named(XTREME, NONE)}

@@ -34,6 +34,7 @@ from stilts_artifact.experiments.scored import (
 from stilts_artifact.experiments.session import Session
 from stilts_artifact.experiments.steps import StepBuilder
 from stilts_artifact.files import plain_files
+from stilts_artifact.model.hub import PhaseOne
 from tests.unit.checking.conftest import small_sets  # noqa: F401  (a fixture)
 from tests.unit.checking.small import SmallSet, small_benchmark
 
@@ -129,7 +130,7 @@ def _signed_by(builder: StepBuilder, results: Results) -> Results:
         signature = replace(
             Signature.parse(cell.signature),
             encoder=builder.scale.encoder.name,
-            revision=builder.revision[:12],
+            revision=builder.phase_one.revision[:12],
             max_length=None if cell.column == "average" else 128,
         )
         return cell.model_copy(update={"signature": signature.short()})
@@ -250,7 +251,7 @@ def edit_score(earlier: Earlier) -> None:
 
 
 def sign_otherwise(earlier: Earlier) -> None:
-    other = replace(earlier.builder, revision="0" * 40)
+    other = replace(earlier.builder, phase_one=PhaseOne("mini", "0" * 40, {}))
     earlier.rewrite(cells=_signed_by(other, load_results(earlier.path)).cells)
 
 

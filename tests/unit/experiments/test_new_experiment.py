@@ -18,7 +18,7 @@ from stilts_artifact.domain.cells import Verdict
 from stilts_artifact.errors import DataError
 from stilts_artifact.experiments.outcome import reproduce
 from stilts_artifact.experiments.session import Machine
-from stilts_artifact.experiments.setup import open_session
+from stilts_artifact.experiments.setup import Choices, open_session
 from stilts_artifact.reporting.markdown import render_markdown
 from stilts_artifact.reporting.runs import load_runs
 from tests.unit.experiments.example import EXPECTED, ROW
@@ -45,7 +45,7 @@ def test_it_is_measured_judged_checked_and_reported(
     with_example: Path, tmp_path: Path, off: int | None, verdict: Verdict
 ) -> None:
     machine = Machine(tmp_path / "results" / ".store", offline=True)
-    session = open_session(ROW, "mini", machine, tmp_path / "results")
+    session = open_session(ROW, Choices("mini"), machine, tmp_path / "results")
     if off is not None:
         counted = reproduce(session).results.cells[0].value
         assert counted is not None and counted > 100
@@ -69,6 +69,8 @@ def test_expected_values_that_are_refused_are_met_before_anything_is_measured(
     refresh_sums(with_example)
     path.unlink()
     monkeypatch.setattr("tests.unit.experiments.example.measure", pytest.fail)
-    session = open_session(ROW, "mini", Machine(tmp_path / ".store", offline=True), tmp_path)
+    session = open_session(
+        ROW, Choices("mini"), Machine(tmp_path / ".store", offline=True), tmp_path
+    )
     with pytest.raises(DataError, match=r"example\.yaml"):
         reproduce(session)

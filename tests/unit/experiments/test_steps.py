@@ -23,7 +23,7 @@ from stilts_artifact.config.schema import Scale
 from stilts_artifact.domain.tasks import Split, Task, TaskForm
 from stilts_artifact.experiments.steps import StepBuilder
 from stilts_artifact.files import hash_file
-from stilts_artifact.model.hub import shipped_encoder
+from stilts_artifact.model.hub import PhaseOne, shipped_encoder
 from stilts_artifact.pipeline.kinds import KINDS
 from stilts_artifact.pipeline.step import Graph, Step
 from stilts_artifact.pipeline.tasks.params import IntermediateParams, TargetParams
@@ -142,7 +142,7 @@ def test_every_row_is_trained_on_what_its_name_says(builder: StepBuilder, row: R
 
 
 def test_seed_and_encoder_are_part_of_every_trained_step(builder: StepBuilder) -> None:
-    other = StepBuilder(WORLD, builder.scale, "s" * 64, builder.pins)
+    other = StepBuilder(WORLD, builder.scale, PhaseOne("mini", "s" * 64, {}), builder.pins)
     row = row_named(WORLD, "multi+mlm")
     for task in TASKS.values():
         step = predictions(builder, row, 1, task)
@@ -186,7 +186,7 @@ def test_a_trained_steps_settings_are_what_its_worker_takes(builder: StepBuilder
 
 @pytest.mark.parametrize("name", ["MNLI.zip", "XNLI-1.0.zip", "wikipedia.qaf.txt"])
 def test_other_bytes_make_other_steps(builder: StepBuilder, name: str) -> None:
-    changed = StepBuilder(WORLD, builder.scale, builder.revision, {**builder.pins, name: "other"})
+    changed = StepBuilder(WORLD, builder.scale, builder.phase_one, {**builder.pins, name: "other"})
     row, task = row_named(WORLD, "mnli+mlm"), TASKS["xnli"]
     assert predictions(builder, row, 1, task) != predictions(changed, row, 1, task)
 
@@ -236,9 +236,9 @@ def test_the_key_of_every_step_has_the_pinned_bytes_of_the_encoder(scale: str) -
     """A folder that only bears the name can stand for no step that was planned."""
     chosen = load_scale(scale)
     real = load_benchmark(chosen.benchmark)
-    revision = str(chosen.encoder.revision)
-    step = StepBuilder(real, chosen, revision, dict.fromkeys(real.sources, "0" * 64)).encoder()
-    name = pinned_as(chosen.encoder.name, revision)
+    encoder = PhaseOne.of(chosen.encoder)
+    step = StepBuilder(real, chosen, encoder, dict.fromkeys(real.sources, "0" * 64)).encoder()
+    name = pinned_as(encoder.name, encoder.revision)
     assert name is not None
     assert step.params["files"] == PINNED[name].files
 

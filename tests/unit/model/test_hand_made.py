@@ -10,12 +10,14 @@ from pathlib import Path
 import pytest
 
 from stilts_artifact.benchmark.encoders import PINNED, Pinned, fingerprint
+from stilts_artifact.config.schema import EncoderChoice
 from stilts_artifact.errors import IntegrityError
 from stilts_artifact.files import MANIFEST
 from stilts_artifact.model import hub
-from stilts_artifact.model.hub import FILES, known_files, phase_one, shipped_encoder
+from stilts_artifact.model.hub import PhaseOne, obtain, shipped_encoder
 from stilts_artifact.model.loading import load_encoder
 from stilts_artifact.model.manifest import (
+    FILES,
     Origin,
     deciding_files,
     read_manifest,
@@ -42,7 +44,8 @@ def made(tiny: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 def find(made: Path) -> Find:
     """Look the encoder up as a run does, offline."""
-    return lambda: phase_one(BASE.repository, BASE.revision, made.parent, offline=True)
+    choice = EncoderChoice(name=BASE.repository, revision=BASE.revision)
+    return lambda: obtain(PhaseOne.of(choice), made.parent, offline=True)
 
 
 @pytest.fixture
@@ -99,14 +102,15 @@ def test_an_altered_mini_encoder_is_another_encoder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its manifest rewritten with it: the keys of all steps change, and so does the signature."""
-    before = known_files("mini", None)
+    mini = EncoderChoice(name="mini", revision=None)
+    before = PhaseOne.of(mini).files
     other = tmp_path / "miniencoder"
     shutil.copytree(shipped_encoder(), other)
     (other / "tokenizer_config.json").write_text("{}")
     (other / MANIFEST).unlink()
     write_manifest(other)
     monkeypatch.setattr(hub, "shipped_encoder", lambda: other)
-    assert known_files("mini", None) != before
+    assert PhaseOne.of(mini).files != before
     origin = read_origin(other, verify_folder(other))
     assert origin.weights == before["model.safetensors"]
     assert origin.checkpoint != fingerprint(before)[:12]

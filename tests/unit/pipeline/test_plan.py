@@ -13,6 +13,7 @@ from stilts_artifact.config.load import SCALES, load_scale
 from stilts_artifact.errors import ConfigError
 from stilts_artifact.experiments.planning import requests
 from stilts_artifact.experiments.steps import StepBuilder
+from stilts_artifact.model.hub import PhaseOne
 from stilts_artifact.pipeline.costs import Costs, Extent, Probe, Speed, load_costs, probe
 from stilts_artifact.pipeline.explain import reasons
 from stilts_artifact.pipeline.kinds import KINDS as REAL_KINDS
@@ -150,7 +151,7 @@ def test_every_scale_has_costs_for_every_step_of_table_2(name: str, store: Store
     scale = load_scale(name)
     benchmark = load_benchmark(scale.benchmark)
     pins = {source: "0" * 64 for source in benchmark.sources}
-    builder = StepBuilder(benchmark, scale, "a" * 40, pins)
+    builder = StepBuilder(benchmark, scale, PhaseOne("any", "a" * 40, {}), pins)
     whole = wanted_cells(benchmark, EXPERIMENTS["table2"], [])
     steps = [
         step for asked in requests(builder, EXPERIMENTS["table2"], whole) for step in asked.steps

@@ -13,6 +13,7 @@ from stilts_artifact.config.load import load_scale
 from stilts_artifact.domain.tasks import Split
 from stilts_artifact.errors import ConfigError
 from stilts_artifact.experiments.steps import StepBuilder
+from stilts_artifact.model.hub import PhaseOne
 from stilts_artifact.pipeline.kinds import KINDS
 from stilts_artifact.pipeline.step import Graph
 from stilts_artifact.pipeline.tasks.params import (
@@ -98,7 +99,9 @@ def test_a_fault_deep_within_is_told_by_its_place() -> None:
 def test_what_people_are_shown_of_a_step_goes_on_being_shown() -> None:
     """A seed within the training settings would be in no label and no reason to run."""
     benchmark = load_benchmark("mini")
-    builder = StepBuilder(benchmark, SCALE, "r" * 64, {name: name for name in benchmark.sources})
+    builder = StepBuilder(
+        benchmark, SCALE, PhaseOne("mini", "r" * 64, {}), {name: name for name in benchmark.sources}
+    )
     row, table2 = row_named(benchmark, "mnli+mlm"), EXPERIMENTS["table2"]
     task = benchmark.tasks["xnli"]
     step = builder.predictions(row, 3, task, table2, ["qaa"])

@@ -19,6 +19,7 @@ from stilts_artifact.errors import ConfigError, DataError, IntegrityError, Missi
 from stilts_artifact.experiments.steps import StepBuilder
 from stilts_artifact.files import hash_file
 from stilts_artifact.model.heads import ChoiceHead, ClassificationHead, SpanHead, TaggingHead
+from stilts_artifact.model.hub import PhaseOne
 from stilts_artifact.model.inference import outputs
 from stilts_artifact.model.loading import load_encoder, load_language_head
 from stilts_artifact.model.manifest import WEIGHTS, write_manifest
@@ -42,7 +43,9 @@ from tests.unit.training.helpers import config
 
 BENCHMARK = load_benchmark("mini")
 SCALE = load_scale("mini")
-BUILDER = StepBuilder(BENCHMARK, SCALE, "r" * 64, {name: name for name in BENCHMARK.sources})
+BUILDER = StepBuilder(
+    BENCHMARK, SCALE, PhaseOne("mini", "r" * 64, {}), {name: name for name in BENCHMARK.sources}
+)
 ROW = row_named(BENCHMARK, "mnli+mlm")
 STEPS = {"intermediate": intermediate_step, "target": target_step}
 LANGUAGE_HEAD = "lm_head.dense.weight"

@@ -1,0 +1,101 @@
+"""Runs at somebody's own scale, with an own encoder, in some languages: from the command line."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stilts_artifact.errors import ExitCode
+from stilts_artifact.model.hub import shipped_encoder
+from tests.conftest import Run
+
+pytestmark = pytest.mark.slow
+
+ASK = ("reproduce", "--table", "2", "--offline", "--only", "none,tatoeba")
+
+
+def cells(path: Path) -> dict[str, Any]:
+    found = json.loads(path.read_text())["cells"]
+    return {cell.get("language") or "": cell for cell in found if cell["column"] == "tatoeba"}
+
+
+def test_an_own_scale_is_run_checked_and_reported_by_its_name(
+    artifact: Run, tmp_path: Path
+) -> None:
+    own = tmp_path / "own.yaml"
+    own.write_text("{name: tiny, extends: mini, retrieval: {layer: 1}}")
+    ran = artifact(*ASK, "--scale", own, "--results", tmp_path)
+    assert ran.returncode == ExitCode.INCOMPLETE
+    assert "scale: tiny: own choices, not evidence about the paper" in ran.stdout
+    file = tmp_path / "table2.tiny.json"
+    document = json.loads(file.read_text())
+    assert (document["definition"]["retrieval"]["layer"], document["scale"]) == (1, "tiny")
+    mean = cells(file)[""]
+    assert "|layer:1|" in mean["signature"] and "|scale:tiny|" in mean["signature"]
+    assert (mean["verdict"], mean["expected"]) == ("NOT_CHECKABLE", None)
+    # By whoever has the results folder, and not the scale's file.
+    own.unlink()
+    for command in ("check", "report"):
+        said = artifact(command, "--results", tmp_path, "--scale", "tiny")
+        assert said.returncode == ExitCode.INCOMPLETE
+        assert "Table 2 (tiny) INCONCLUSIVE" in said.stdout
+    del document["definition"]
+    file.write_text(json.dumps(document))
+    refused = artifact("check", "--results", tmp_path)
+    assert refused.returncode == ExitCode.USAGE
+    assert "unknown scale 'tiny'" in refused.stderr
+
+
+def test_an_own_encoder_is_signed_by_its_weights_and_compared_with_nothing(
+    artifact: Run, tmp_path: Path
+) -> None:
+    """A folder as transformers saves it: without a manifest, and with other files beside."""
+    folder = tmp_path / "my encoder"
+    shutil.copytree(shipped_encoder(), folder)
+    (folder / "manifest.json").unlink()
+    (folder / "notes.bin").write_bytes(b"")
+    own = ("--scale", "mini", "--encoder", folder, "--languages", "qab,qaa")
+    ran = artifact(*ASK, *own, "--results", tmp_path)
+    assert ran.returncode == ExitCode.INCOMPLETE
+    found = cells(tmp_path / "table2.mini-own.json")
+    assert found.keys() == {"", "qaa", "qab"}
+    manifest = json.loads((shipped_encoder() / "manifest.json").read_text())
+    weights = manifest["files"]["model.safetensors"]["sha256"]
+    for cell in found.values():
+        assert f"|enc:my encoder|rev:{weights[:12]}|weights:{weights}|" in cell["signature"]
+        assert cell["verdict"] == "NOT_CHECKABLE"
+    checked = artifact("check", "--results", tmp_path, "--table", "2")
+    assert checked.returncode == ExitCode.INCOMPLETE, checked.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--encoder", "no/such/folder"), "no such folder"),
+        (("--encoder", "somebody/model"), "no model of this name in the Hugging Face cache"),
+        (("--languages", "qaa,de"), "unknown language 'de'"),
+        (("--scale", "own.yml"), "own.yml"),
+    ],
+)
+def test_a_choice_that_cannot_be_is_refused_before_anything_runs(
+    artifact: Run, tmp_path: Path, arguments: tuple[str, ...], said: str
+) -> None:
+    scale = () if "--scale" in arguments else ("--scale", "mini")
+    ran = artifact(*ASK, *scale, *arguments, "--results", tmp_path / "results")
+    assert ran.returncode in (ExitCode.USAGE, ExitCode.DATA)
+    assert said in ran.stderr
+    assert not (tmp_path / "results").exists()
+
+
+def test_a_layer_that_the_encoder_does_not_have_is_refused_before_anything_is_trained(
+    artifact: Run, tmp_path: Path
+) -> None:
+    own = tmp_path / "own.yaml"
+    own.write_text("{name: deep, extends: mini, retrieval: {layer: 9}}")
+    ran = artifact(*ASK, "--scale", own, "--results", tmp_path / "results")
+    assert ran.returncode == ExitCode.USAGE
+    assert "retrieval.layer 9 of scale deep" in ran.stderr
