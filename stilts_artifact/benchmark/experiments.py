@@ -288,6 +288,16 @@ EXPERIMENTS: Mapping[str, Experiment] = MappingProxyType(
                 decides_claims=True,
             ),
             Experiment(
+                name="table2-test",
+                title="Table 2 on test data",
+                caption="Transfer on test data, every row",
+                command="--table 2-test",
+                split=Split.TEST,
+                rows=rows,
+                measured_by="stilts_artifact.experiments.scored:measure",
+                averages={AVERAGE: EVERY_GROUP},
+            ),
+            Experiment(
                 name="table3",
                 title="Table 3",
                 caption="The best intermediate task for each target, on test data",

@@ -132,6 +132,8 @@ class _Scores:
         self._inputs, self._pins = inputs, pins
         columns = table_columns(benchmark, results.defined)
         self._columns: Mapping[str, Column] = {column.name: column for column in columns}
+        labels = f"{results.run_name}/labels/"
+        self._files = {record.path.removeprefix(labels) for record in results.files}
         details = {row.row: row.details for row in results.rows}
         self._chosen: Mapping[str, str] = details.get(BEST, {})
         # Each is asked for by many cells: of every row, or of every language.
@@ -143,6 +145,12 @@ class _Scores:
         for task in self._columns[key.column].tasks:
             split = self._results.defined.scored_split(task)
             languages = task.languages_of(split) if key.language is None else (key.language,)
+            labelled = [code for code in languages if self._label_file(task, code) in self._files]
+            if key.language is None and len(labelled) < len(languages):
+                return (
+                    f"partial: {task.title} in {len(labelled)} of {len(languages)} languages, "
+                    "the data of the others were not there"
+                )
             faults = [self._trained(key.row, task.name)]
             faults += [self._evaluated(task.name, language) for language in languages]
             for fault in faults:
@@ -164,14 +172,17 @@ class _Scores:
         fault = self._inputs.fault(_evaluated(task, experiment, language))
         if fault is not None or self._pins is None:
             return fault
-        split = experiment.scored_split(task)
-        name = form_of(task).file(_HERE, task, language, split).as_posix()
+        name = self._label_file(task, language)
         if name in self._pins:
             return None
         return (
             f"the labels {name} are not recorded: nothing says that they are the benchmark's "
             f"({RECORD}, where their sources are)"
         )
+
+    def _label_file(self, task: Task, language: str) -> str:
+        split = self._results.defined.scored_split(task)
+        return form_of(task).file(_HERE, task, language, split).as_posix()
 
 
 def _evaluated(task: Task, experiment: Experiment, language: str) -> Iterator[Part]:

@@ -21,7 +21,7 @@ from stilts_artifact.checking.statistics import (
     pooled_spread,
 )
 from stilts_artifact.config.load import is_evidence, load_scale
-from stilts_artifact.domain.cells import CellKey, ExpectedCell, Measurement, Verdict
+from stilts_artifact.domain.cells import CellKey, ExpectedCell, Flag, Measurement, Verdict
 from stilts_artifact.domain.signature import Signature
 from stilts_artifact.errors import ConfigError, ExitCode
 
@@ -65,7 +65,7 @@ def column_spreads(cells: Iterable[Measurement]) -> Spreads:
     """
     samples: dict[SpreadKey, list[tuple[float, ...]]] = defaultdict(list)
     for cell in cells:
-        if cell.seeds is not None and cell.flag is None:
+        if cell.seeds is not None and cell.flag != Flag.DEGENERATE:
             samples[spread_key(cell)].append(cell.seeds)
     pooled = {key: pooled_spread(values) for key, values in samples.items()}
     return {key: spread for key, spread in pooled.items() if spread is not None}
@@ -101,6 +101,8 @@ class _Judge:
         if expected is None or expected.value is None:
             reason = (expected and expected.reason) or "no expected value is recorded for this cell"
             return _record(cell, None, Verdict.NOT_CHECKABLE, reason)
+        if cell.flag is Flag.PARTIAL:
+            return _record(cell, None, Verdict.NOT_CHECKABLE, cell.flag.meaning)
         if self.table.scale is not None:
             scale = Signature.parse(cell.signature).scale
             if scale != self.table.scale:

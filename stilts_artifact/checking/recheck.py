@@ -224,7 +224,7 @@ def _measurements(stored: Results, found: Recomputation) -> Iterator[Measurement
         # Where the file has no value either, the run knew better than its files why.
         reason = value.reason and (value.reason if cell.value is not None else cell.reason)
         yield Measurement(
-            cell.key, value.value, reason, cell.signature, seeds=seeds, flag=cell.flag
+            cell.key, value.value, reason, cell.signature, seeds=seeds, flag=value.flag(cell.flag)
         )
     present = {cell.key for cell in stored.cells}
     for key, value in found.values.items():

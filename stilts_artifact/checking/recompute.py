@@ -91,7 +91,7 @@ def recompute(
     for cell in results.cells:
         if cell.key not in values:
             raise ConfigError("the table has no such cell", where=f"{name}.json: {cell.key}")
-    return Recomputation(values, find_misfits(results, benchmark))
+    return Recomputation(values, find_misfits(results, benchmark, values))
 
 
 def verify_scores(
@@ -123,8 +123,13 @@ def verify_scores(
     return found
 
 
-def find_misfits(results: Results, benchmark: Benchmark) -> Mapping[CellKey, str]:
+def find_misfits(
+    results: Results, benchmark: Benchmark, values: Mapping[CellKey, CellValue]
+) -> Mapping[CellKey, str]:
     """Cells whose signature is not that of their place and run, and how.
+
+    Args:
+        values: what the files give; a mean is of the languages that these have.
 
     Raises:
         ConfigError: a signature that cannot be read.
@@ -135,7 +140,8 @@ def find_misfits(results: Results, benchmark: Benchmark) -> Mapping[CellKey, str
         for cell in results.cells
         if (signature := read_signature(cell, f"{results.run_name}.json")) is not None
     }
-    misplaced = dict(_misplaced(results, columns, signatures))
+    languages = {key: values[key].languages for key in signatures if key in values}
+    misplaced = dict(_misplaced(results, columns, signatures, languages))
     # What is in the wrong place is named itself, and not once more at each mean that has it.
     placed = {
         cell.key: signatures[cell.key]
@@ -146,11 +152,19 @@ def find_misfits(results: Results, benchmark: Benchmark) -> Mapping[CellKey, str
 
 
 def _misplaced(
-    results: Results, columns: Mapping[str, Column], signatures: Mapping[CellKey, Signature]
+    results: Results,
+    columns: Mapping[str, Column],
+    signatures: Mapping[CellKey, Signature],
+    languages: Mapping[CellKey, tuple[str, ...]],
 ) -> Iterator[tuple[CellKey, str]]:
     """Cells whose signature is that of another task, language, seed, metric or split."""
     for key, signature in signatures.items():
-        for field, due in _due(key, signature, columns[key.column], results).items():
+        column = columns[key.column]
+        # What has no value is of all its languages.
+        due_languages = languages.get(key) or column.languages(results.defined)
+        if key.language is not None:
+            due_languages = (key.language,)
+        for field, due in _due(key.row, signature, column, results, due_languages).items():
             found = getattr(signature, field)
             if found != due:
                 reason = f"{field} {_shown(found)}, not {_shown(due)}"
@@ -325,11 +339,10 @@ def _label_files(experiment: Experiment, benchmark: Benchmark) -> Iterator[str]:
 
 
 def _due(
-    key: CellKey, signature: Signature, column: Column, results: Results
+    row: str, signature: Signature, column: Column, results: Results, languages: tuple[str, ...]
 ) -> Mapping[str, object]:
     """What a cell's place and run say of its signature."""
     task = column.tasks[0]
-    languages = column.languages(results.defined) if key.language is None else (key.language,)
     due: dict[str, object] = {
         "task": column.name if column.is_average else task.name,
         "languages": languages,
@@ -339,7 +352,7 @@ def _due(
     }
     if not column.is_average:
         due["split"] = str(results.defined.scored_split(task))
-    if column.is_untrained(key.row) and signature.seeds is None:
+    if column.is_untrained(row) and signature.seeds is None:
         del due["seeds"]
     return due
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -70,16 +71,15 @@ def reproduce(
     options.say(f"scale: {session.scale.stamp} ({session.reason})", stream)
     options.require_writable(results)
     if dry_run:
-        _list_steps(session)
-        raise typer.Exit
+        raise typer.Exit(_list_steps(session))
     outcome = run(session)
     if as_json:
         typer.echo(dump_results(outcome.results), nl=False)
     raise typer.Exit(_report(session, outcome, as_json))
 
 
-def _list_steps(session: Session) -> None:
-    """What would run, and why."""
+def _list_steps(session: Session) -> ExitCode:
+    """What would run, and why; the exit code says whether anything could."""
     from stilts_artifact.experiments.planning import preview
 
     found = preview(session)
@@ -87,12 +87,14 @@ def _list_steps(session: Session) -> None:
         options.say(f"{'run ' if reason.run else 'done'}  {reason.step.label}: {reason.why}")
     for key, why in sorted(found.impossible.items()):
         options.say(f"cannot run  {key.row} {key.task} seed {key.seed}: {why}")
-    count = sum(reason.run for reason in found.reasons)
+    if found.obstacle is not None:
+        sys.stdout.write(f"{found.obstacle}\n")
     experiment = session.experiment
     later = f"; {experiment.title} then scores each target's best row on test data"
-    options.say(
-        f"{count} of {len(found.reasons)} steps would run{later if experiment.selected_by else ''}"
-    )
+    count = f"{found.to_run} of {len(found.reasons)} steps would run"
+    code = ExitCode.REPRODUCED if found.is_possible else ExitCode.INCOMPLETE
+    options.say(f"{count}{later if experiment.selected_by else ''}; exit {code:d}")
+    return code
 
 
 def _report(session: Session, outcome: Outcome, as_json: bool) -> ExitCode:

@@ -21,6 +21,19 @@ class Flag(StrEnum):
 
     DEGENERATE = "DEGENERATE"
     """A run behind it collapsed: no better on development data than always the commonest answer."""
+    PARTIAL = "PARTIAL"
+    """An average without the languages whose data were not there: held against nothing."""
+
+    @property
+    def meaning(self) -> str:
+        """What it says of a number, for whoever reads a table."""
+        return _MEANINGS[self]
+
+
+_MEANINGS = {
+    Flag.DEGENERATE: "a run behind this number collapsed; it is reported, not dropped",
+    Flag.PARTIAL: "an average without the languages whose data were not there",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +55,8 @@ class Measurement:
     Args:
         seeds: value of each seed, of which ``value`` is the median; ``None`` where there is only
             the one.
-        flag: a collapsed run's spread says nothing about the others'.
+        flag: a collapsed run's spread says nothing about the others'. Of a partial average with a
+            collapsed run behind it, that it collapsed.
     """
 
     key: CellKey

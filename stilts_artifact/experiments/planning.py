@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from stilts_artifact.benchmark.asked import Wanted
 from stilts_artifact.benchmark.experiments import Experiment, stages
 from stilts_artifact.domain.tasks import Part, Source
+from stilts_artifact.errors import ArtifactError
 from stilts_artifact.experiments.scored import (
     Request,
     RunKey,
@@ -16,6 +17,7 @@ from stilts_artifact.experiments.scored import (
     request,
 )
 from stilts_artifact.experiments.session import Session
+from stilts_artifact.experiments.setup import require_packages
 from stilts_artifact.experiments.steps import StepBuilder
 from stilts_artifact.pipeline.costs import Costs
 from stilts_artifact.pipeline.explain import Reason, reasons
@@ -35,10 +37,22 @@ class Preview:
     Args:
         reasons: of every step, inputs before their users.
         impossible: cells that could not be had, and why.
+        obstacle: what would end the run before any step.
     """
 
     reasons: Sequence[Reason]
     impossible: Mapping[RunKey, str]
+    obstacle: ArtifactError | None
+
+    @property
+    def to_run(self) -> int:
+        """How many steps would run."""
+        return 0 if self.obstacle else sum(reason.run for reason in self.reasons)
+
+    @property
+    def is_possible(self) -> bool:
+        """Whether a run would have any result."""
+        return self.obstacle is None and bool(self.reasons)
 
 
 def preview(session: Session) -> Preview:
@@ -56,7 +70,21 @@ def preview(session: Session) -> Preview:
     first = stages(session.experiment)[0]
     asked = scored.request(first, scored.wanted, missing)
     graph = Graph(asked.steps, KINDS)
-    return Preview(reasons(graph, Store(session.machine.store)), asked.impossible)
+    found = reasons(graph, Store(session.machine.store))
+    trains = any(reason.step.kind in ("intermediate", "target") for reason in found)
+    return Preview(found, asked.impossible, _obstacle(session, trains=trains))
+
+
+def _obstacle(session: Session, *, trains: bool) -> ArtifactError | None:
+    """What would end a run before any step: the same is asked as when it is run."""
+    try:
+        require_packages(session.experiment)
+        session.device(trains=trains)
+        if session.machine.offline:
+            session.encoder_folder()
+    except ArtifactError as error:
+        return error
+    return None
 
 
 def requests(builder: StepBuilder, experiment: Experiment, wanted: Wanted) -> list[Request]:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from stilts_artifact import __version__
 from stilts_artifact.benchmark.asked import Wanted, wanted_cells
@@ -348,6 +348,14 @@ def _copy(source: Path, target: Path) -> None:
     shutil.copytree(source, target, copy_function=shutil.copyfile, dirs_exist_ok=True)
 
 
+class _Place(NamedTuple):
+    """What a signature says of where a cell stands."""
+
+    column: Column
+    languages: tuple[str, ...]
+    row: str
+
+
 @dataclass(frozen=True, slots=True)
 class _Cells:
     """Computes the cells of a folder of predictions and labels."""
@@ -368,18 +376,20 @@ class _Cells:
     def _cell(self, key: CellKey, column: Column, cell: CellValue) -> Measurement:
         if not column.is_average and (measured := self._before(key, column.tasks[0])) is not None:
             return measured
+        languages = cell.languages or column.languages(self.session.experiment)
+        place = _Place(column, languages if key.language is None else (key.language,), key.row)
         try:
-            signature = self._signature(column, key)
+            signature = self._signature(place)
         except ConfigError as error:
             # Of this cell alone: the others were measured, perhaps for days.
-            return Measurement(key, None, in_one_line(error), self._sign(column, key, {}).short())
+            return Measurement(key, None, in_one_line(error), self._sign(place, {}).short())
         return Measurement(
             key,
             cell.value,
             cell.reason and (self._failure(key, column) or cell.reason),
             signature,
             seeds=cell.seeds if len(cell.seeds) > 1 else None,
-            flag=self._flag(key.row, column),
+            flag=cell.flag(self._flag(key.row, column)),
         )
 
     def _before(self, key: CellKey, task: Task) -> Measurement | None:
@@ -417,7 +427,7 @@ class _Cells:
             RunKey(row, seed, task.name) for task in column.tasks for seed in self.session.seeds
         ]
 
-    def _signature(self, column: Column, key: CellKey) -> str:
+    def _signature(self, place: _Place) -> str:
         """What the number is: its place, and what the steps behind it say they did.
 
         Raises:
@@ -425,33 +435,32 @@ class _Cells:
         """
         reports: list[Mapping[str, Any]] = []
         found: list[Signature] = []
-        for task in column.tasks:
-            own = self._reports(key.row, task)
-            signed = [self._sign(column, key, reported) for reported in own]
+        for task in place.column.tasks:
+            own = self._reports(place.row, task)
+            signed = [self._sign(place, reported) for reported in own]
             require_comparable(signed)
             reports += own
             found += signed
         if not found:
-            return self._sign(column, key, {}).short()
+            return self._sign(place, {}).short()
         # Tasks are computed in different ways: their average says what these have in common.
         fields = dict.fromkeys(name for reported in reports for name in reported)
         common = {name: {getattr(one, name) for one in found} for name in fields}
         alike = {name: values.pop() for name, values in common.items() if len(values) == 1}
         return replace(found[0], **{**fields, **alike}).short()
 
-    def _sign(self, column: Column, key: CellKey, reported: Mapping[str, Any]) -> Signature:
-        session = self.session
+    def _sign(self, place: _Place, reported: Mapping[str, Any]) -> Signature:
+        session, column = self.session, place.column
         experiment, task = session.experiment, column.tasks[0]
-        languages = column.languages(experiment) if key.language is None else (key.language,)
         return Signature(
             task=column.name if column.is_average else task.name,
             split=str(experiment.scored_split(task)),
-            languages=languages,
+            languages=place.languages,
             encoder=self.builder.phase_one.name,
             revision=self.builder.phase_one.revision[:12],
             metric=column.metric_name,
             metric_version=METRIC_VERSION,
-            seeds=None if column.is_untrained(key.row) else session.seeds,
+            seeds=None if column.is_untrained(place.row) else session.seeds,
             scale=session.scale.name,
             version=__version__,
             **reported,

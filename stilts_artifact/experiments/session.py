@@ -142,21 +142,37 @@ class Session:
             MissingDataError: the encoder is not here, and offline or not reachable.
             IntegrityError: the encoder's folder is damaged.
         """
-        from stilts_artifact.model.hub import obtain
         from stilts_artifact.pipeline.kinds import make_context
 
-        device = self._device(trains)
-        folder = obtain(self.encoder, self.machine.store / "encoders", offline=self.machine.offline)
+        device = self.device(trains=trains)
         return make_context(
             self.machine.store,
             list(self.machine.data),
-            folder,
+            self.encoder_folder(),
             device=device,
             checkpoint_every=self.scale.checkpoint_every,
         )
 
-    def _device(self, trains: bool) -> Device:
-        """GPUs where the scale is made for them; a cluster is taken to have what it needs."""
+    def encoder_folder(self) -> Path:
+        """Where the encoder of phase (i) lies, downloaded if it has to be.
+
+        Raises:
+            MissingDataError, IntegrityError, ResourceError: as
+                :func:`stilts_artifact.model.hub.obtain`.
+        """
+        from stilts_artifact.model.hub import obtain
+
+        return obtain(self.encoder, self.machine.store / "encoders", offline=self.machine.offline)
+
+    def device(self, *, trains: bool) -> Device:
+        """GPUs where the scale is made for them; a cluster is taken to have what it needs.
+
+        Args:
+            trains: whether any step trains.
+
+        Raises:
+            ResourceError: the scale needs a GPU to train, and none answers.
+        """
         if self.scale.device == "cpu":
             return "cpu"
         if self.machine.scheduler is None:

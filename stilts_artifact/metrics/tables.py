@@ -4,14 +4,14 @@
     {folder}/predictions/{row}/seed-{seed}/{task}/{split}-{language}.{tsv|json}
 
 A cell with a language is the median over seeds of that language's metric; one without is, for each
-seed, the mean over the languages, and then the median. Averages over tasks are likewise taken for
-each seed first.
+seed, the mean over the languages that have labels, and then the median. Averages over tasks are
+likewise taken for each seed first.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean, median
 
@@ -19,7 +19,7 @@ import numpy as np
 
 from stilts_artifact.benchmark.experiments import NONE, Experiment
 from stilts_artifact.documents import read_document
-from stilts_artifact.domain.cells import CellKey
+from stilts_artifact.domain.cells import CellKey, Flag
 from stilts_artifact.domain.tasks import Benchmark, Split, Task
 from stilts_artifact.forms import form_of
 from stilts_artifact.forms.base import Gold, Sums
@@ -85,12 +85,22 @@ class CellValue:
         value: median over the seeds.
         seeds: the value of each seed, in the order of the seeds.
         examples: that each seed was scored on, over all languages and tasks of the cell.
+        languages: of a mean, those behind it, sorted.
+        left_out: number of languages, of each task, that a mean is without, because there are no
+            labels: their data were not on the machine.
     """
 
     value: float | None
     seeds: tuple[float, ...]
     examples: int
     reason: str | None = None
+    languages: tuple[str, ...] = ()
+    left_out: int = 0
+
+    def flag(self, said: Flag | None) -> Flag | None:
+        """What is to be said of the number, where a run says that it collapsed, or nothing."""
+        partial = Flag.PARTIAL if self.value is not None and self.left_out else None
+        return said if said == Flag.DEGENERATE else partial
 
 
 def table_columns(benchmark: Benchmark, experiment: Experiment) -> tuple[Column, ...]:
@@ -155,6 +165,8 @@ class _Value:
     value: float
     examples: int
     reason: str | None = None
+    languages: frozenset[str] = frozenset()
+    left_out: int = 0
 
 
 class _Golds:
@@ -205,15 +217,18 @@ class _Run:
         if isinstance(points, str):
             return _Value(0, 0, points)
         gold = self._golds.gold(task, language)
-        return _Value(points[metric], gold.examples if isinstance(gold, Gold) else 0)
+        examples = gold.examples if isinstance(gold, Gold) else 0
+        return _Value(points[metric], examples, languages=frozenset({language}))
 
     def mean(self, column: Column) -> _Value:
         """Mean over the languages of a task, and of those means over the tasks of a column."""
         return _mean([self._task(task, column.metric) for task in column.tasks])
 
     def _task(self, task: Task, metric: str) -> _Value:
-        languages = task.languages_of(self._golds.split(task))
-        return _mean([self.language(task, language, metric) for language in languages])
+        every = task.languages_of(self._golds.split(task))
+        here = [code for code in every if isinstance(self._golds.gold(task, code), Gold)]
+        mean = _mean([self.language(task, language, metric) for language in here or every])
+        return replace(mean, left_out=len(every) - len(here))
 
     def _score(self, task: Task, language: str) -> Mapping[str, float] | str:
         gold = self._golds.gold(task, language)
@@ -247,7 +262,12 @@ def _mean(values: Sequence[_Value]) -> _Value:
         more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
         # A reason that is a mean's own may end in a count already.
         return _Value(0, 0, reasons[0].partition(" (and ")[0] + more)
-    return _Value(fmean(value.value for value in values), sum(value.examples for value in values))
+    return _Value(
+        fmean(value.value for value in values),
+        sum(value.examples for value in values),
+        languages=frozenset().union(*(value.languages for value in values)),
+        left_out=sum(value.left_out for value in values),
+    )
 
 
 def _over_seeds(values: Sequence[_Value]) -> CellValue:
@@ -255,4 +275,11 @@ def _over_seeds(values: Sequence[_Value]) -> CellValue:
         if value.reason is not None:
             return CellValue(None, (), 0, value.reason)
     points = tuple(value.value for value in values)
-    return CellValue(median(points), points, values[0].examples)
+    first = values[0]
+    return CellValue(
+        median(points),
+        points,
+        first.examples,
+        languages=tuple(sorted(first.languages)),
+        left_out=first.left_out,
+    )

@@ -217,7 +217,7 @@ def _show_legend(results: Results, layout: Layout, console: Console) -> None:
 
 def _flag_meaning(cell: CellRecord) -> str:
     seeds = " (seeds " + " ".join(points(value) for value in cell.seeds) + ")" if cell.seeds else ""
-    return f"a run behind this number collapsed; it is reported, not dropped{seeds}"
+    return f"{cell.flag.meaning if cell.flag else ''}{seeds}"
 
 
 def _show_comparison(results: Results, console: Console) -> None:

@@ -93,8 +93,9 @@ def _scores(results: Results) -> Iterable[str]:
     yield "### Scores (points)"
     yield _grid_of(layout, columns, gains=False)
     yield from (
-        f"- {cell.flag}: {escape(cell_title(cell, titles))}, a run behind this number collapsed"
+        f"- {cell.flag}: {escape(cell_title(cell, titles))}, {cell.flag.meaning}"
         for cell in flagged(results.cells)
+        if cell.flag
     )
     if layout.has_gains:
         yield "### Gains over the first row (points)"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -27,10 +28,11 @@ from stilts_artifact.checking.results import (
     row_records,
 )
 from stilts_artifact.checking.sums import read_sums
+from stilts_artifact.config import load
 from stilts_artifact.config.load import load_scale
 from stilts_artifact.data.library import Library
 from stilts_artifact.data.store import FileStore
-from stilts_artifact.domain.cells import CellKey, Verdict
+from stilts_artifact.domain.cells import CellKey, Flag, Verdict
 from stilts_artifact.domain.signature import Signature
 from stilts_artifact.domain.tasks import Benchmark
 from stilts_artifact.errors import ConfigError, DataError, ExitCode, IntegrityError
@@ -377,3 +379,41 @@ def test_labels_are_recorded_from_their_sources(
     assert set(made) == {("all", "tatoeba/test-qaf.tsv"), ("120", "xquad/test-qaf.json")}
     assert all(shipped[place] == sha256 for place, sha256 in made.items())
     assert set(read_sums(tmp_path / "expected")) == {"labels/mini.tsv"}
+
+
+def test_an_average_without_a_language_is_marked_and_compared_with_nothing(
+    small_sets: dict[str, SmallSet], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Though its number, signature and files fit each other, and whatever flag the file has."""
+    base = tmp_path / "set"
+    shutil.copytree(small_sets["table2"].folder.parent, base)
+    benchmark = small_benchmark()
+    monkeypatch.setattr(load, "load_benchmark", lambda *_: benchmark)
+    for module in ("expected", "labels"):
+        monkeypatch.setattr(
+            f"stilts_artifact.checking.{module}.expected_root", lambda: base / "expected"
+        )
+    small = SmallSet(base / "results", base / "expected", "table2")
+    for path in small.run.rglob("xnli/dev-qac.tsv"):
+        path.unlink()
+    values = table_values(small.run, benchmark, EXPERIMENTS["table2"], ["none", "mnli"], [0])
+
+    def fit(document: dict[str, Any]) -> None:
+        document["files"] = [
+            file for file in document["files"] if not file["path"].endswith("xnli/dev-qac.tsv")
+        ]
+        for cell in document["cells"]:
+            value = values[CellKey(cell["row"], cell["column"], cell.get("language"))]
+            cell["value"] = value.value
+            if cell["column"] == "xnli" and "language" not in cell:
+                cell["signature"] = cell["signature"].replace("lang:qaa+qac+qen", "lang:qaa+qen")
+
+    edit(small.results_file, fit)
+    found = {cell.key: cell for cell in recheck(small.results_file).results.cells}
+    for key in (CellKey("none", "xnli"), CellKey("none", "average")):
+        cell = found[key]
+        assert (cell.verdict, cell.flag) == (Verdict.INCONCLUSIVE, Flag.PARTIAL)
+        assert (cell.expected, cell.limit) == (None, None)
+        assert "partial: XNLI in 2 of 3 languages" in cell.reason
+    assert found[CellKey("none", "xnli", "qaa")].verdict is Verdict.REPRODUCED
+    assert found[CellKey("none", "xnli", "qac")].verdict is Verdict.NOT_RUN

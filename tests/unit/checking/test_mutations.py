@@ -67,7 +67,9 @@ class Bench:
         self.scratch.write_text(text)
         try:
             results = load_results(self.scratch)
-            found = replace(self.found, misfits=find_misfits(results, self.benchmark))
+            found = replace(
+                self.found, misfits=find_misfits(results, self.benchmark, self.found.values)
+            )
             faults = unfounded(results, self.benchmark, self.pins)
             cells = judge_recomputed(results, found, self.expected, faults)
             judged = {cell.key: cell for cell in cells}

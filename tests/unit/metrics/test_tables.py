@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from statistics import mean, median
 
@@ -10,7 +11,7 @@ import pytest
 from benchmarks.checking import make_files
 from stilts_artifact.benchmark import TARGETS
 from stilts_artifact.benchmark.experiments import EXPERIMENTS, GROUPS
-from stilts_artifact.domain.cells import CellKey
+from stilts_artifact.domain.cells import CellKey, Flag
 from stilts_artifact.domain.tasks import Benchmark
 from stilts_artifact.errors import DataError
 from stilts_artifact.metrics.score import score_folders
@@ -135,3 +136,31 @@ def test_a_file_that_cannot_be_scored_is_an_error(mini: Benchmark, tmp_path: Pat
 def test_table_1_is_not_scored(mini: Benchmark, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="Table 1 scores nothing"):
         table_values(tmp_path, mini, EXPERIMENTS["table1"], ["none"], [0])
+
+
+def test_a_mean_without_the_languages_that_have_no_labels_is_partial(
+    mini: Benchmark, tmp_path: Path
+) -> None:
+    """Their data were not there; what has labels and no predictions still spoils the mean."""
+    make_files(tmp_path, mini, "table2", ["none"], SEEDS, SIZES["table2"])
+    key, average = CellKey("none", "panx"), CellKey("none", "average")
+    before = table_values(tmp_path, mini, EXPERIMENTS["table2"], ["none"], SEEDS)
+    (tmp_path / "labels/panx/dev-qac.tsv").unlink()
+    cells = table_values(tmp_path, mini, EXPERIMENTS["table2"], ["none"], SEEDS)
+    languages = ("qaa", "qen")
+    assert (cells[key].languages, cells[key].left_out) == (languages, 1)
+    assert cells[key].seeds == pytest.approx(
+        [
+            mean(cells[replace(key, language=code)].seeds[run] for code in languages)
+            for run in range(3)
+        ]
+    )
+    assert before[key].languages == ("qaa", "qac", "qen")
+    assert cells[average].left_out == 1 and before[average].left_out == 0
+    for cell in (cells[key], cells[average]):
+        assert (cell.flag(None), cell.flag(Flag.DEGENERATE)) == (Flag.PARTIAL, Flag.DEGENERATE)
+    assert before[key].flag(Flag.PARTIAL) is None
+    for code in languages:
+        (tmp_path / f"labels/panx/dev-{code}.tsv").unlink()
+    nothing = table_values(tmp_path, mini, EXPERIMENTS["table2"], ["none"], SEEDS)
+    assert (nothing[key].value, nothing[key].flag(None)) == (None, None)
