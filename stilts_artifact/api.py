@@ -34,6 +34,7 @@ def reproduce(
     encoder: str | None = None,
     prefix: str = "",
     languages: Sequence[str] = (),
+    own_data: PathLike | None = None,
     results: PathLike = "results",
     store: PathLike | None = None,
     data: Sequence[PathLike] = (),
@@ -54,6 +55,7 @@ def reproduce(
             hub, or the name of a cached one.
         prefix: text before every sentence that is embedded.
         languages: evaluate these only; none for all.
+        own_data: folder of files that stand in for the benchmark's, such as ``mnli.train-en.tsv``.
         only: cells, as ``ROW``, ``ROW,COLUMN`` or ``*,COLUMN``; none for all. Other cells that lie
             in ``results`` are kept.
         results: folder of results files.
@@ -85,7 +87,8 @@ def reproduce(
         workers=workers,
         scheduler=scheduler,
     )
-    choices = Choices(scale, tuple(only), encoder, prefix, tuple(languages))
+    own = None if own_data is None else Path(own_data)
+    choices = Choices(scale, tuple(only), encoder, prefix, tuple(languages), own)
     return run(open_session(experiment_named(experiment), choices, machine, Path(results)))
 
 

@@ -19,25 +19,31 @@ BENCHMARKS = ("xtreme", "mini")
 
 @cache
 def load_benchmark(
-    name: Literal["xtreme", "mini"], languages: tuple[str, ...] | None = None
+    name: Literal["xtreme", "mini"],
+    languages: tuple[str, ...] | None = None,
+    own_data: tuple[str, ...] = (),
 ) -> Benchmark:
     """One of the two worlds, built at the first call.
 
     Args:
         languages: the only ones that targets are evaluated in; by default all.
+        own_data: names of somebody's own files that it reads in place of its own.
 
     Raises:
         ConfigError: no benchmark has this name, or its pins do not fit its tasks; or a language
-            that it does not have.
+            that it does not have, or a file that cannot stand in for anything.
 
     Example:
         >>> load_benchmark("xtreme").tasks["xquad"].languages[:3]
         ('ar', 'de', 'el')
     """
     from stilts_artifact.benchmark import assemble
+    from stilts_artifact.benchmark.own_data import with_own_data
 
     if languages is not None:
-        return assemble.restricted(load_benchmark(name), languages)
+        return assemble.restricted(load_benchmark(name, None, own_data), languages)
+    if own_data:
+        return with_own_data(load_benchmark(name), own_data)
     if name == "xtreme":
         return assemble.xtreme_benchmark()
     if name == "mini":

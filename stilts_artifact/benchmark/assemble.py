@@ -75,7 +75,7 @@ def _assemble(name: str, naming: Naming, sources: Mapping[str, Source]) -> Bench
         source_language=naming.source_language,
         languages={code: Language(code, text) for code, text in naming.names.items()},
         tasks={
-            task.name: replace(task, licence=_licence(task, sources)) for task in _tasks(naming)
+            task.name: replace(task, licence=licence_of(task, sources)) for task in _tasks(naming)
         },
         sources={source: sources[source] for source in names},
         text=_text(naming),
@@ -86,7 +86,7 @@ def _tasks(naming: Naming) -> tuple[Task, ...]:
     return tuple(make_task(row, naming) for row in ROWS)
 
 
-def _licence(task: Task, sources: Mapping[str, Source]) -> str:
+def licence_of(task: Task, sources: Mapping[str, Source]) -> str:
     """The licences of everything a task reads, training data included."""
     return "; ".join(
         dict.fromkeys(

@@ -87,7 +87,7 @@ def load_measured(path: Path) -> Results:
     benchmark = results.benchmark
     # Its own labels are as good as recorded: this run may be the one that changes them.
     for key, fault in unfounded(results, benchmark, _own_labels(results)).items():
-        raise DataError("a cell without verified inputs", where=f"{path}: {key}", got=fault)
+        raise DataError("a cell without verified inputs", where=f"{path}: {key}", got=fault.reason)
     if results.defined.is_counted:
         return results
     found = verify_scores(results, path, predictions_folder(path, data), benchmark)

@@ -3,13 +3,15 @@
 A result lists the upstream files that were verified when it was made, and brings the labels that
 its predictions are scored against. A number says something about the benchmark only if every source
 behind it is on the first list, and every label file is the benchmark's: else nobody can tell what
-it is a number of, and it is neither reproduced nor refuted.
+it is a number of, and it is neither reproduced nor refuted. A number that rests on somebody's own
+data is of something else than the benchmark, and is held against nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from functools import cache
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 
 from stilts_artifact.benchmark.experiments import (
@@ -33,26 +35,65 @@ _OPEN = (Verdict.NOT_RUN, Verdict.NOT_CHECKABLE)
 """Verdicts of claims that say nothing about their numbers."""
 _HERE = Path()
 
+PartsFault = Callable[[Iterable[Part]], str | None]
+"""What is wrong with a number that rests on these parts; ``None`` if nothing is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Why a number is held against nothing.
+
+    Args:
+        verdict: of a cell with such a number, and of claims on it.
+    """
+
+    reason: str
+    verdict: Verdict = Verdict.INCONCLUSIVE
+
 
 def unfounded(
     results: Results, benchmark: Benchmark, pins: Mapping[str, str] | None
-) -> dict[CellKey, str]:
-    """Measured cells that rest on something which was not verified, and on what.
+) -> dict[CellKey, Fault]:
+    """Measured cells that rest on something which was not verified, or on somebody's own data.
 
     Args:
         pins: sha256 of the benchmark's label files, as
             :func:`stilts_artifact.checking.labels.load_labels` has them.
     """
-    measured = [cell for cell in results.cells if cell.value is not None]
     inputs = _Inputs(benchmark, {used.source for used in results.inputs})
-    if results.defined.is_counted:
-        faults = ((cell.key, inputs.fault(_counted(cell.key, benchmark))) for cell in measured)
-        return {key: fault for key, fault in faults if fault is not None}
-    scores = _Scores(results, benchmark, inputs, pins)
-    return {cell.key: fault for cell in measured if (fault := scores.fault(cell.key)) is not None}
+    found = {key: Fault(reason) for key, reason in _faults(results, benchmark, inputs.fault, pins)}
+    names = frozenset(results.run_scale.own_data)
+    if not names:
+        return found
+    own = _faults(results, benchmark, partial(_own_data, names), None)
+    return {key: Fault(reason, Verdict.NOT_CHECKABLE) for key, reason in own} | found
 
 
-def weaken_cells(cells: Iterable[CellRecord], faults: Mapping[CellKey, str]) -> list[CellRecord]:
+def _faults(
+    results: Results, benchmark: Benchmark, fault: PartsFault, pins: Mapping[str, str] | None
+) -> Iterator[tuple[CellKey, str]]:
+    """The measured cells of whose parts there is something to say, and what."""
+    scores = None if results.defined.is_counted else _Scores(results, benchmark, fault, pins)
+    for cell in results.cells:
+        if cell.value is not None:
+            found = (
+                fault(_counted(cell.key, benchmark)) if scores is None else scores.fault(cell.key)
+            )
+            if found is not None:
+                yield cell.key, found
+
+
+def _own_data(names: frozenset[str], parts: Iterable[Part]) -> str | None:
+    """Which own files are among these parts, ``None`` if none is."""
+    found = sorted(names.intersection(part.source for part in parts))
+    return f"it rests on own data, unpinned: {_first(found)}" if found else None
+
+
+def _first(names: Sequence[str]) -> str:
+    return names[0] + (f" and {len(names) - 1} more" if len(names) > 1 else "")
+
+
+def weaken_cells(cells: Iterable[CellRecord], faults: Mapping[CellKey, Fault]) -> list[CellRecord]:
     """Cells with their verdicts; a number that rests on nothing verified is INCONCLUSIVE.
 
     Such a number is held against nothing, and has no limit.
@@ -60,29 +101,31 @@ def weaken_cells(cells: Iterable[CellRecord], faults: Mapping[CellKey, str]) -> 
     return [
         cell
         if cell.key not in faults or cell.verdict is Verdict.NOT_RUN
-        else cell.model_copy(
-            update={
-                "verdict": Verdict.INCONCLUSIVE,
-                "reason": faults[cell.key],
-                "limit": None,
-            }
-        )
+        else _weakened(cell, faults[cell.key])
         for cell in cells
     ]
 
 
+def _weakened(cell: CellRecord, fault: Fault) -> CellRecord:
+    # What cannot be compared stands without the value: beside it, a difference would be shown.
+    expected = None if fault.verdict is Verdict.NOT_CHECKABLE else cell.expected
+    update = {"verdict": fault.verdict, "reason": fault.reason, "limit": None, "expected": expected}
+    return cell.model_copy(update=update)
+
+
 def weaken_claims(
-    claims: Iterable[ClaimRecord], faults: Mapping[CellKey, str]
+    claims: Iterable[ClaimRecord], faults: Mapping[CellKey, Fault]
 ) -> list[ClaimRecord]:
-    """Claims with their verdicts; one on such numbers is INCONCLUSIVE."""
+    """Claims with their verdicts; one on such numbers has the verdict of these."""
     named = {str(key): fault for key, fault in faults.items()}
 
     def weakened(claim: ClaimRecord) -> ClaimRecord:
         cell = next((cell for cell in claim.cells if cell in named), None)
         if cell is None or claim.verdict in _OPEN:
             return claim
-        reason = f"{cell}: {named[cell]}"
-        return claim.model_copy(update={"verdict": Verdict.INCONCLUSIVE, "reason": reason})
+        fault = named[cell]
+        update = {"verdict": fault.verdict, "reason": f"{cell}: {fault.reason}"}
+        return claim.model_copy(update=update)
 
     return [weakened(claim) for claim in claims]
 
@@ -103,8 +146,7 @@ class _Inputs:
         missing = sorted({part.source for part in parts if not self._covers(part)})
         if not missing:
             return None
-        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
-        return f"it rests on {missing[0]}{more}, not among the verified inputs of the result"
+        return f"it rests on {_first(missing)}, not among the verified inputs of the result"
 
     def _covers(self, part: Part) -> bool:
         if part not in self._covered:
@@ -125,11 +167,11 @@ class _Scores:
         self,
         results: Results,
         benchmark: Benchmark,
-        inputs: _Inputs,
+        parts_fault: PartsFault,
         pins: Mapping[str, str] | None,
     ) -> None:
         self._results, self._benchmark = results, benchmark
-        self._inputs, self._pins = inputs, pins
+        self._parts_fault, self._pins = parts_fault, pins
         columns = table_columns(benchmark, results.defined)
         self._columns: Mapping[str, Column] = {column.name: column for column in columns}
         labels = f"{results.run_name}/labels/"
@@ -163,13 +205,13 @@ class _Scores:
         if name is None:
             return f"the result does not say which row was chosen for {target}"
         task = self._benchmark.tasks[target]
-        return self._inputs.fault(
+        return self._parts_fault(
             training_parts(row_named(self._benchmark, name), task, self._benchmark)
         )
 
     def _evaluation_fault(self, target: str, language: str) -> str | None:
         task, experiment = self._benchmark.tasks[target], self._results.defined
-        fault = self._inputs.fault(_evaluated(task, experiment, language))
+        fault = self._parts_fault(_evaluated(task, experiment, language))
         if fault is not None or self._pins is None:
             return fault
         name = self._label_file(task, language)

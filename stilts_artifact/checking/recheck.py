@@ -10,7 +10,7 @@ from typing import Any
 
 from stilts_artifact.checking.claims import claims_path, decisive, judge_claims, load_claims
 from stilts_artifact.checking.expected import ExpectedTable, expected_cells, load_expected
-from stilts_artifact.checking.foundation import unfounded, weaken_cells, weaken_claims
+from stilts_artifact.checking.foundation import Fault, unfounded, weaken_cells, weaken_claims
 from stilts_artifact.checking.judge import joint_verdict, judge_table
 from stilts_artifact.checking.labels import load_labels
 from stilts_artifact.checking.recompute import Recomputation, difference, recompute
@@ -33,8 +33,9 @@ from stilts_artifact.errors import ConfigError, DataError, IntegrityError
 from stilts_artifact.files import describe_sums, hash_bytes
 
 CONSISTENT = (
-    "Checked is that these results are consistent: sources and labels are the benchmark's, and the "
-    "predictions give these scores. It is no proof that anyone computed them."
+    "Checked is that these results are consistent: sources and labels are the benchmark's where no "
+    "note says otherwise, and the predictions give these scores. It is no proof that anyone "
+    "computed them."
 )
 """What a check shows, and what it does not; said wherever its verdicts are."""
 TRUST = (
@@ -42,7 +43,7 @@ TRUST = (
     "signed by somebody you trust."
 )
 
-_NOTHING: Mapping[CellKey, str] = {}
+_NOTHING: Mapping[CellKey, Fault] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +141,7 @@ def _recheck(path: Path, data: bytes, folder: Path, expected_file: Path | None) 
 
 
 def _with_verdicts(
-    stored: Results, judged: list[CellRecord], faults: Mapping[CellKey, str]
+    stored: Results, judged: list[CellRecord], faults: Mapping[CellKey, Fault]
 ) -> Results:
     """The results with cells as judged, their claims judged on these, and the verdict on both."""
     results = stored.model_copy(update={"cells": judged})
@@ -180,7 +181,7 @@ def judge_recomputed(
     stored: Results,
     found: Recomputation,
     expected: ExpectedTable,
-    faults: Mapping[CellKey, str] = _NOTHING,
+    faults: Mapping[CellKey, Fault] = _NOTHING,
 ) -> list[CellRecord]:
     """Judge what the predictions give.
 
@@ -211,7 +212,7 @@ def _spoil(
         return cell.model_copy(update=update)
     # A wrong number is worse than a number of something else.
     if cell.key in misfits and cell.verdict is not Verdict.NOT_REPRODUCED:
-        [weaker] = weaken_cells([cell], {cell.key: misfits[cell.key]})
+        [weaker] = weaken_cells([cell], {cell.key: Fault(misfits[cell.key])})
         return weaker
     return cell
 
@@ -282,7 +283,17 @@ def _unpinned(results: Results, benchmark: Benchmark) -> list[str]:
         for used in results.inputs
         if "!" not in used.source and benchmark.sources[used.source].sha256 is None
     ]
-    if not names:
-        return []
-    which = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-    return [f"unpinned: no public hash of {which} is known; these bytes were not verified"]
+    own = [name for name in names if name in results.run_scale.own_data]
+    others = [name for name in names if name not in own]
+    notes = []
+    if own:
+        what = f"unpinned: own data in place of the benchmark's: {_some(own)}"
+        notes.append(f"{what}; nothing is known of these bytes but their hashes here")
+    if others:
+        what = f"unpinned: no public hash of {_some(others)} is known"
+        notes.append(f"{what}; these bytes were not verified")
+    return notes
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

@@ -67,6 +67,14 @@ LanguagesOption = Annotated[
         "--languages", metavar="CODE,...", help="Evaluate these languages only. Repeatable."
     ),
 ]
+OwnDataOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--own-data",
+        metavar="DIR",
+        help="Folder of your own files, such as mnli.train-en.tsv, in place of the benchmark's.",
+    ),
+]
 ResultsOption = Annotated[Path, typer.Option("--results", help="Folder of results files.")]
 StoreOption = Annotated[
     Path | None,

@@ -23,6 +23,7 @@ def plan(
     ] = "paper",
     encoder: options.EncoderOption = None,
     languages: options.LanguagesOption = None,
+    own_data: options.OwnDataOption = None,
     only: options.OnlyOption = None,
     probe: Annotated[
         bool,
@@ -47,7 +48,13 @@ def plan(
     from stilts_artifact.pipeline.store import Store
 
     machine = Machine(options.store_folder(results, store), tuple(options.data_folders(data)))
-    choices = Choices(scale, tuple(only or ()), encoder, languages=options.codes(languages))
+    choices = Choices(
+        scale,
+        tuple(only or ()),
+        encoder,
+        languages=options.codes(languages),
+        own_data=own_data,
+    )
     session = open_session(experiment, choices, machine, results)
     scored = Scored.open(session)
     costs = load_costs(session.scale.extends or session.scale.name)

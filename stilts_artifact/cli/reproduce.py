@@ -25,6 +25,7 @@ def reproduce(
     encoder: options.EncoderOption = None,
     prefix: options.PrefixOption = "",
     languages: options.LanguagesOption = None,
+    own_data: options.OwnDataOption = None,
     only: options.OnlyOption = None,
     dry_run: Annotated[
         bool,
@@ -62,7 +63,7 @@ def reproduce(
     )
     session = open_session(
         experiment,
-        Choices(scale, tuple(only or ()), encoder, prefix, options.codes(languages)),
+        Choices(scale, tuple(only or ()), encoder, prefix, options.codes(languages), own_data),
         machine,
         results,
         display=options.display(),

@@ -60,12 +60,13 @@ def load_scale(name: str) -> Scale:
 
 
 def benchmark_of(scale: Scale) -> Benchmark:
-    """The benchmark that a scale reads, in the languages that it evaluates.
+    """The benchmark that a scale reads, in the languages that it evaluates, own data included.
 
     Raises:
-        ConfigError: a language that the benchmark does not have.
+        ConfigError: a language that the benchmark does not have, or a file that cannot stand in for
+            anything of it.
     """
-    return load_benchmark(scale.benchmark, scale.languages)
+    return load_benchmark(scale.benchmark, scale.languages, scale.own_data)
 
 
 def as_own(scale: Scale, where: str) -> Scale:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stilts_artifact.benchmark import load_benchmark
 from stilts_artifact.benchmark.experiments import Experiment
+from stilts_artifact.benchmark.own_data import IGNORED
 from stilts_artifact.config.load import benchmark_of, load_scale, varied
 from stilts_artifact.data.library import Library
 from stilts_artifact.data.progress import Silent
@@ -61,6 +62,8 @@ class Choices:
         encoder: as :func:`stilts_artifact.model.hub.find_encoder` reads it.
         prefix: before every sentence that the encoder embeds.
         languages: the only ones that are evaluated; none for all.
+        own_data: folder of files that stand in for the benchmark's, by their names; see
+            :mod:`stilts_artifact.benchmark.own_data`.
     """
 
     scale: str = "auto"
@@ -68,6 +71,7 @@ class Choices:
     encoder: str | None = None
     prefix: str = ""
     languages: tuple[str, ...] = ()
+    own_data: Path | None = None
 
 
 def open_session(
@@ -81,11 +85,13 @@ def open_session(
     """An experiment at a scale on this machine; nothing is downloaded or run yet.
 
     Raises:
-        ConfigError: no such scale, encoder or language; or an encoder that is not as deep as the
-            scale asks for.
+        ConfigError: no such scale, encoder or language; an encoder that is not as deep as the
+            scale asks for; or own data that nothing of the benchmark's could be replaced by.
         MissingDataError: a folder without an encoder.
     """
     display = display or Display()
+    if choices.own_data is not None:
+        machine = replace(machine, data=(*machine.data, choices.own_data))
     scale, reason = choose_scale(choices.scale, experiment, machine, display)
     chosen, encoder = _chosen(scale, choices)
     benchmark = benchmark_of(chosen)
@@ -114,6 +120,8 @@ def _chosen(scale: Scale, choices: Choices) -> tuple[Scale, PhaseOne]:
     if choices.encoder is not None:
         encoder, prefix = find_encoder(choices.encoder), choices.prefix
     own: dict[str, object] = {}
+    if choices.own_data is not None:
+        own["own_data"] = tuple(sorted({*scale.own_data, *own_files(choices.own_data)}))
     if choices.languages:
         own["languages"] = choices.languages
     if (encoder.name, encoder.revision, prefix) != _named(scale):
@@ -121,6 +129,29 @@ def _chosen(scale: Scale, choices: Choices) -> tuple[Scale, PhaseOne]:
     if encoder.folder is not None:
         _require_layer(scale, encoder.folder)
     return (varied(scale, **own) if own else scale), encoder
+
+
+def own_files(folder: Path) -> list[str]:
+    """Names of the files of somebody's own data, which lie beside each other in a folder.
+
+    Hidden files, and one that tells people what the others are, do not count.
+
+    Raises:
+        ConfigError: no such folder, nothing in it, or a folder within it.
+    """
+    fix = "name a folder with files such as mnli.train-en.tsv: see docs/your-own-data.md"
+    try:
+        found = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    except OSError as error:
+        what = "own data: the folder cannot be read"
+        raise ConfigError(what, where=str(folder), got=error.strerror, fix=fix) from error
+    files = [path for path in found if path.name != IGNORED]
+    if not files:
+        raise ConfigError("own data: the folder has no files", where=str(folder), fix=fix)
+    for path in files:
+        if not path.is_file():
+            raise ConfigError("own data: not a file", where=str(path), fix=fix)
+    return [path.name for path in files]
 
 
 def _named(scale: Scale) -> tuple[str, str, str]:

@@ -133,7 +133,7 @@ class StepBuilder:
     ) -> Step:
         data = self._data(task.name, experiment.scored_split(task), languages)
         # A threshold that is tuned on development data makes their bytes part of the result.
-        data["sources"] = self._pins(
+        data |= self._read(
             part for language in languages for part in evaluation_parts(task, experiment, language)
         )
         own = {**self.scale.retrieval.model_dump(), "dtype": self.scale.dtype}
@@ -153,7 +153,7 @@ class StepBuilder:
             languages=tuple(self.benchmark.text),
             rows=self.scale.mlm.rows,
             max_length=self.scale.mlm.max_length,
-            sources=self._pins(self.benchmark.text.values()),
+            **self._read(self.benchmark.text.values()),
         )
         return params.step({"encoder": self.encoder()})
 
@@ -167,7 +167,7 @@ class StepBuilder:
             "split": split,
             "languages": tuple(languages),
             "rows": self._rows(task, split),
-            "sources": self._pins([*parts, *label_parts(task, self.benchmark)]),
+            **self._read([*parts, *label_parts(task, self.benchmark)]),
         }
 
     def _rows(self, task: Task, split: Split) -> int | None:
@@ -197,5 +197,11 @@ class StepBuilder:
         tuning = self.tuning(name)
         return TaskSchedule(epochs=tuning.epochs, batch=tuning.batch, cap=cap)
 
-    def _pins(self, parts: Iterable[Part]) -> dict[str, str]:
-        return {name: self.pins[name] for name in sorted({part.source for part in parts})}
+    def _read(self, parts: Iterable[Part]) -> dict[str, Any]:
+        """What names the bytes of some parts.
+
+        Of own files only theirs: others come and go, and leave the step as it is.
+        """
+        names = sorted({part.source for part in parts})
+        own = tuple(name for name in names if name in self.scale.own_data)
+        return {"sources": {name: self.pins[name] for name in names}, "own_data": own}

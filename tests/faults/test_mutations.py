@@ -52,6 +52,7 @@ from stilts_artifact.retrieval.texts import read_embeddings, read_texts
 from tests.faults.mutations import mutated
 from tests.unit.checking.small import SIZES, small_benchmark
 from tests.unit.data.archives import packed
+from tests.unit.data.readers.test_fuzz import OPTIONS, VALID
 from tests.unit.reporting import synthetic
 
 MINI = load_benchmark("mini")
@@ -92,7 +93,10 @@ def parts_of(reader: str) -> Iterator[Part]:
 
 
 def reader_samples(reader: str, built: Callable[[str], Path]) -> Iterator[Sample]:
-    """The beginning of each file that the mini world has for a reader."""
+    """The beginning of each file that the mini world has for a reader; else a small one."""
+    if not any(parts_of(reader)):  # of own data
+        data, options = VALID[reader].encode(), OPTIONS.get(reader, {})
+        yield Sample(data, lambda data: READERS[reader](data, "f", **options))
     for part in parts_of(reader):
         path, options = built(part.source), dict(part.options)
         files = (

@@ -1,4 +1,8 @@
-"""One pure reader for each upstream format: bytes -> typed examples, errors with ``file:line``."""
+"""One pure reader for each format: bytes -> typed examples, errors with ``file:line``.
+
+The formats are upstream's, and five plain ones for anyone's own data
+(:mod:`stilts_artifact.benchmark.own_data`).
+"""
 
 from __future__ import annotations
 
@@ -16,17 +20,22 @@ READERS: Mapping[str, Callable[..., list[Any]]] = MappingProxyType(
         "bucc_gold": corpora.bucc_gold,
         "bucc_text": corpora.bucc_text,
         "ccg": tags.ccg,
+        "choice_rows": choices.choice_rows,
         "commonsenseqa": choices.commonsenseqa,
         "conllu": tags.conllu,
         "cosmosqa": choices.cosmosqa,
+        "gold_lines": corpora.gold_lines,
         "hellaswag": choices.hellaswag,
         "lines": corpora.lines,
         "mnli": pairs.mnli,
+        "pair_rows": pairs.pair_rows,
         "panx": tags.panx,
+        "parallel": corpora.parallel,
         "pawsx": pairs.pawsx,
         "qqp": pairs.qqp,
         "snli": pairs.snli,
         "squad": spans.squad,
+        "tagged_words": tags.tagged_words,
         "tydiqa": spans.tydiqa,
         "xnli": pairs.xnli,
     }

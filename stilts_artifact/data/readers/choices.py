@@ -1,11 +1,18 @@
-"""Multiple choice: HellaSwag, Cosmos QA, CommonsenseQA, put together as jiant does."""
+"""Multiple choice: HellaSwag, Cosmos QA, CommonsenseQA, put together as jiant does; own rows."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from stilts_artifact.data.readers.records import Record, field, parse_lines
-from stilts_artifact.data.readers.text import decode, label, refuse_blinded, shown
+from stilts_artifact.data.readers.text import (
+    decode,
+    label,
+    refuse_blinded,
+    refuse_empty,
+    rows,
+    shown,
+)
 from stilts_artifact.documents import parse_csv
 from stilts_artifact.domain.examples import ChoiceExample
 from stilts_artifact.errors import DataError
@@ -86,6 +93,31 @@ def commonsenseqa(data: bytes, where: str) -> list[ChoiceExample]:
         )
         identity, stem = field(record, "id", str, place), field(question, "stem", str, place)
         examples.append(ChoiceExample(identity, stem, choices, LETTERS.index(answer)))
+    return _checked(examples, where)
+
+
+def choice_rows(data: bytes, where: str) -> list[ChoiceExample]:
+    """Read somebody's own: ``prompt<TAB>choice<TAB>...<TAB>index``, without a header.
+
+    The index of the right choice counts from 0. Two choices or more, as many in every row.
+
+    Example:
+        >>> choice_rows(b"The sun\tsets\tsings\t0\n", "f")[0].choices
+        ('sets', 'sings')
+
+    Raises:
+        DataError: another number of choices than in the first row, an empty cell, no such index, or
+            a blinded or malformed file.
+    """
+    count = max(2, data.partition(b"\n")[0].count(b"\t") - 1)
+    columns = ("prompt", *(f"choice {index}" for index in range(count)), "index")
+    indices = {str(index): str(index) for index in range(count)}
+    examples = []
+    for number, (place, cells) in enumerate(rows(data, where, columns)):
+        refuse_empty(cells, columns, place)
+        prompt, *choices, gold = cells
+        right = int(label(gold, indices, place))
+        examples.append(ChoiceExample(str(number), prompt, tuple(choices), right))
     return _checked(examples, where)
 
 

@@ -1,10 +1,15 @@
-"""Corpora of single sentences: BUCC 2018 (text and gold) and Tatoeba."""
+"""Corpora of single sentences: BUCC 2018 (text and gold) and Tatoeba; anyone's own."""
 
 from __future__ import annotations
 
-from stilts_artifact.data.readers.text import numbered_lines, rows, shown
+from collections.abc import Callable, Sequence
+
+from stilts_artifact.data.readers.text import numbered_lines, refuse_empty, rows, shown
+from stilts_artifact.documents import whole_number
 from stilts_artifact.domain.examples import GoldPair, Sentence
 from stilts_artifact.errors import DataError
+
+SIDES = ("source", "target")
 
 
 def bucc_text(data: bytes, where: str) -> list[Sentence]:
@@ -39,9 +44,42 @@ def bucc_gold(data: bytes, where: str) -> list[GoldPair]:
     Raises:
         DataError: a pair that comes twice, an empty id, or a malformed file.
     """
+    return _gold(data, where, ("source id", "target id"), lambda pair, place: GoldPair(*pair))
+
+
+def gold_lines(data: bytes, where: str, *, source: str, target: str) -> list[GoldPair]:
+    """Read somebody's own gold: the lines of two sentences, counted from 0, with a tab between.
+
+    Args:
+        data: the bytes of the file.
+        where: its name, for errors.
+        source, target: the languages, with which the ids of :func:`lines` begin.
+
+    Raises:
+        DataError: no line number, or as :func:`bucc_gold`.
+    """
+
+    def named(pair: Sequence[str], place: str) -> GoldPair:
+        for text in pair:
+            if whole_number(text) is None:
+                expected = "the line of a sentence, counted from 0"
+                raise DataError(
+                    "not a line number", where=place, got=shown(text), expected=expected
+                )
+        return GoldPair(f"{source}-{pair[0]}", f"{target}-{pair[1]}")
+
+    return _gold(data, where, ("source line", "target line"), named)
+
+
+def _gold(
+    data: bytes,
+    where: str,
+    columns: tuple[str, str],
+    named: Callable[[Sequence[str], str], GoldPair],
+) -> list[GoldPair]:
+    """Read pairs, each once; ``named`` makes one of two cells and their ``file:line``."""
     lines: dict[GoldPair, str] = {}
-    for place, (source, target) in rows(data, where, ("source id", "target id")):
-        pair = GoldPair(source, target)
+    for place, (source, target) in rows(data, where, columns):
         if not source or not target:
             raise DataError(
                 "empty id",
@@ -49,6 +87,7 @@ def bucc_gold(data: bytes, where: str) -> list[GoldPair]:
                 got=shown(f"{source}\t{target}"),
                 expected="source<TAB>target",
             )
+        pair = named((source, target), place)
         if pair in lines:
             got = f"{shown(source)}, {shown(target)}, as in {lines[pair]}"
             raise DataError("one gold pair twice", where=place, got=got, expected="unique pairs")
@@ -56,8 +95,13 @@ def bucc_gold(data: bytes, where: str) -> list[GoldPair]:
     return list(lines)
 
 
-def lines(data: bytes, where: str) -> list[Sentence]:
+def lines(data: bytes, where: str, *, language: str = "") -> list[Sentence]:
     """Read Tatoeba: one sentence a line; the id is the 0-based line number, as predictions count.
+
+    Args:
+        data: the bytes of the file.
+        where: its name, for errors.
+        language: put before the number, as ``de-0``, where predictions name sentences of a corpus.
 
     Raises:
         DataError: an empty line, which would shift the two sides of a pair against each other, or a
@@ -70,5 +114,23 @@ def lines(data: bytes, where: str) -> list[Sentence]:
             raise DataError(
                 "empty line", where=place, got=repr(text), expected="one sentence on every line"
             )
-        sentences.append(Sentence(str(number), text))
+        sentences.append(Sentence(f"{language}-{number}" if language else str(number), text))
+    return sentences
+
+
+def parallel(data: bytes, where: str, *, side: str) -> list[Sentence]:
+    """Read one side of somebody's own parallel text: ``sentence<TAB>its English translation``.
+
+    Args:
+        data: the bytes of the file.
+        where: its name, for errors.
+        side: ``source`` or ``target``, which is English.
+
+    Raises:
+        DataError: an empty sentence, or a malformed file.
+    """
+    sentences = []
+    for number, (place, cells) in enumerate(rows(data, where, SIDES)):
+        refuse_empty(cells, SIDES, place)
+        sentences.append(Sentence(str(number), cells[SIDES.index(side)]))
     return sentences

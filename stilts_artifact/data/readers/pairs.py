@@ -1,4 +1,4 @@
-"""Sentence pairs: XNLI, MNLI, SNLI, ANLI (NLI) and QQP, PAWS-X (paraphrase).
+"""Sentence pairs: XNLI, MNLI, SNLI, ANLI (NLI) and QQP, PAWS-X (paraphrase); anyone's own.
 
 NLI labels come out as ``contradiction``, ``entailment``, ``neutral`` whatever the file calls them;
 paraphrase labels as ``0`` (no) and ``1`` (yes). Text is kept as it stands, quote marks included.
@@ -7,13 +7,20 @@ paraphrase labels as ``0`` (no) and ``1`` (yes). Text is kept as it stands, quot
 from __future__ import annotations
 
 from stilts_artifact.data.readers.records import field, parse_lines
-from stilts_artifact.data.readers.text import label, refuse_blinded, table
+from stilts_artifact.data.readers.text import (
+    label,
+    refuse_blinded,
+    refuse_empty,
+    rows,
+    table,
+)
 from stilts_artifact.domain.examples import PairExample
 from stilts_artifact.errors import DataError
 
 NLI = {name: name for name in ("contradiction", "entailment", "neutral")}
 NLI_LETTERS = {"c": "contradiction", "e": "entailment", "n": "neutral"}
 PARAPHRASE = {"0": "0", "1": "1"}
+OWN_COLUMNS = ("first text", "second text", "label")
 NO_LABEL = "-"  # SNLI: the five annotators did not agree
 
 
@@ -106,6 +113,26 @@ def anli(data: bytes, where: str) -> list[PairExample]:
             field(record, name, str, place) for name in ("uid", "context", "hypothesis", "label")
         )
         examples.append(PairExample(uid, context, hypothesis, label(gold, NLI_LETTERS, place)))
+    return _checked(examples, where)
+
+
+def pair_rows(data: bytes, where: str, *, labels: str) -> list[PairExample]:
+    """Read somebody's own pairs: ``first text<TAB>second text<TAB>label``, without a header.
+
+    Args:
+        data: the bytes of the file.
+        where: its name, for errors.
+        labels: those that the task has, apart by spaces.
+
+    Raises:
+        DataError: an empty text, a label outside the set, or a blinded or malformed file.
+    """
+    allowed = {name: name for name in labels.split()}
+    examples = []
+    for number, (place, cells) in enumerate(rows(data, where, OWN_COLUMNS)):
+        refuse_empty(cells, OWN_COLUMNS, place)
+        first, second, gold = cells
+        examples.append(PairExample(str(number), first, second, label(gold, allowed, place)))
     return _checked(examples, where)
 
 

@@ -1,9 +1,9 @@
-"""Tagged sentences: Universal Dependencies (CoNLL-U), PAN-X and CCGbank."""
+"""Tagged sentences: Universal Dependencies (CoNLL-U), PAN-X and CCGbank; anyone's own words."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from stilts_artifact.data.readers.conllu import conllu
 from stilts_artifact.data.readers.text import (
@@ -11,12 +11,13 @@ from stilts_artifact.data.readers.text import (
     label,
     numbered_lines,
     refuse_blinded,
+    refuse_empty,
     shown,
 )
 from stilts_artifact.domain.examples import TaggedSentence
 from stilts_artifact.errors import DataError
 
-__all__ = ["ccg", "conllu", "panx"]
+__all__ = ["ccg", "conllu", "panx", "tagged_words"]
 
 PANX_TAGS = {tag: tag for tag in ("O", "B-LOC", "I-LOC", "B-ORG", "I-ORG", "B-PER", "I-PER")}
 _CCG_HEADER = re.compile(r"ID=\S+ PARSER=GOLD NUMPARSE=1")
@@ -35,38 +36,87 @@ def panx(data: bytes, where: str) -> list[TaggedSentence]:
         DataError: a word without its language prefix, a tag outside the seven, or a blinded or
             malformed file.
     """
+    return _tagged(data, where, "language:word", _without_prefix, PANX_TAGS)
+
+
+def tagged_words(data: bytes, where: str, *, labels: str = "") -> list[TaggedSentence]:
+    """Read somebody's own: ``word<TAB>tag``, a blank line after a sentence.
+
+    Args:
+        data: the bytes of the file.
+        where: its name, for errors.
+        labels: those that the task has, apart by spaces; none where the data define them.
+
+    Raises:
+        DataError: an empty word or tag, a tag outside the set, or a blinded or malformed file.
+    """
+    return _tagged(data, where, "word", _plain, {tag: tag for tag in labels.split()})
+
+
+def _tagged(
+    data: bytes,
+    where: str,
+    column: str,
+    read_word: Callable[[str, str], str],
+    allowed: Mapping[str, str],
+) -> list[TaggedSentence]:
+    """Read a word and its tag a line.
+
+    Args:
+        column: what the first column is called.
+        read_word: from its cell and ``file:line``.
+        allowed: the tags; none for any.
+    """
     sentences = []
     for block in _blocks(data, where):
         words, tags = [], []
         for place, line in block:
-            cells = line.split("\t")
-            if len(cells) != 2:
-                what = (
-                    "missing columns: tag"
-                    if len(cells) < 2
-                    else f"{len(cells) - 2} extra columns after 'tag'"
-                )
-                expected = "2 columns separated by a tab: language:word, tag"
-                raise DataError(
-                    what, where=place, got=shown(line), expected=expected, fix=UNCHANGED
-                )
-            prefix, colon, word = cells[0].partition(":")
-            if not colon or not prefix:
-                got, expected = shown(cells[0]), "language:word"
-                raise DataError(
-                    "word without language prefix",
-                    where=place,
-                    got=got,
-                    expected=expected,
-                    fix=UNCHANGED,
-                )
-            words.append(word.strip())
-            tags.append(label(cells[1], PANX_TAGS, place))
+            word, tag = _two_cells(line, column, place)
+            words.append(read_word(word, place))
+            tags.append(label(tag, allowed, place) if allowed else _named(tag, place))
         sentences.append(TaggedSentence(tuple(words), tuple(tags)))
     # One sentence alone may well be all O.
     if len(sentences) > 1:
         refuse_blinded([tag for sentence in sentences for tag in sentence.tags], where)
     return sentences
+
+
+def _two_cells(line: str, column: str, place: str) -> list[str]:
+    cells = line.split("\t")
+    if len(cells) != 2:
+        what = (
+            "missing columns: tag"
+            if len(cells) < 2
+            else f"{len(cells) - 2} extra columns after 'tag'"
+        )
+        expected = f"2 columns separated by a tab: {column}, tag"
+        raise DataError(what, where=place, got=shown(line), expected=expected, fix=UNCHANGED)
+    return cells
+
+
+def _without_prefix(cell: str, place: str) -> str:
+    prefix, colon, word = cell.partition(":")
+    if not colon or not prefix:
+        raise DataError(
+            "word without language prefix",
+            where=place,
+            got=shown(cell),
+            expected="language:word",
+            fix=UNCHANGED,
+        )
+    return word.strip()
+
+
+def _plain(cell: str, place: str) -> str:
+    refuse_empty([cell], ["word"], place)
+    return cell.strip()
+
+
+def _named(tag: str, place: str) -> str:
+    """A tag of an open set: one word, as label files have it."""
+    if tag.split() != [tag]:
+        raise DataError("not a tag", where=place, got=shown(tag), expected="a word without spaces")
+    return tag
 
 
 def _blocks(data: bytes, where: str) -> Iterator[list[tuple[str, str]]]:

@@ -13,7 +13,10 @@ from stilts_artifact.errors import DataError
 
 # Spreadsheets put it in front of what they save.
 BOM = b"\xef\xbb\xbf"
-UNCHANGED = "take the file exactly as its publisher distributes it (`stilts-artifact fetch`)"
+UNCHANGED = (
+    "take the file exactly as its publisher distributes it (`stilts-artifact fetch`); "
+    "if it is your own, mend it"
+)
 # Blank or without a shape, though Unicode counts them among letters, symbols and marks: the fillers
 # of Hangul, the empty Braille pattern, joiners and variation selectors.
 _BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0").union(
@@ -190,6 +193,17 @@ def label(raw: str, allowed: Mapping[str, str], place: str) -> str:
         raise DataError(
             "label outside its set", where=place, got=shown(raw), expected=expected
         ) from None
+
+
+def refuse_empty(cells: Sequence[str], columns: Sequence[str], place: str) -> None:
+    """Refuse cells in which nothing stands: of a line's columns each must say something.
+
+    Raises:
+        DataError: naming the column.
+    """
+    for cell, column in zip(cells, columns, strict=True):
+        if not cell.strip():
+            raise DataError(f"empty {column}", where=place, got=repr(cell), expected=column)
 
 
 def refuse_blinded(labels: Collection[object], where: str) -> None:

@@ -99,11 +99,13 @@ class SourceParams(BenchmarkParams):
     Attributes:
         rows: most examples of each language; ``None`` for all there are.
         sources: source name -> sha256 of the bytes that the step was planned with.
+        own_data: those of the sources that are somebody's own, in the benchmark's place.
     """
 
     languages: tuple[str, ...]
     rows: Cap
     sources: dict[str, str]
+    own_data: tuple[str, ...]
 
 
 class SplitParams(SourceParams, TaskParams):

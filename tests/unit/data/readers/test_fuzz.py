@@ -16,6 +16,10 @@ OPTIONS = {
     "xnli": {"language": "de"},
     "tydiqa": {"language": "english"},
     "conllu": {"language": "es"},
+    "gold_lines": {"source": "de", "target": "en"},
+    "pair_rows": {"labels": "no yes"},
+    "parallel": {"side": "target"},
+    "tagged_words": {"labels": "O B-LOC"},
 }
 QUESTION = {"id": "english-1", "question": "?", "answers": [{"text": "b", "answer_start": 2}]}
 SQUAD = json.dumps({"data": [{"paragraphs": [{"context": "a b", "qas": [QUESTION]}]}]})
@@ -26,6 +30,7 @@ VALID = {
     "bucc_text": "de-1\ta\nde-2\tb\n",
     "ccg": "ID=a PARSER=GOLD NUMPARSE=1\n"
     "(<T NP 0 2> (<L NP/N DT DT a NP/N>) (<L N NN NN cat N>) )\n",
+    "choice_rows": "a\tb\tc\t1\nd\te\tf\t0\n",
     "commonsenseqa": json.dumps(
         {
             "id": "1",
@@ -39,15 +44,19 @@ VALID = {
     "conllu": f"1-2\tab{chr(9)}{chr(9).join('________')}\n{UD}\n{UD.replace('1', '2', 1)}\n\n",
     "cosmosqa": "id,context,question,answer0,answer1,answer2,answer3,label\n"
     '1,"a\n""b""",c,d,e,f,g,0\n',
+    "gold_lines": "0\t3\n1\t2\n",
     "hellaswag": '{"ind": 1, "ctx_a": "a", "ctx_b": "b", '
     '"endings": ["a", "b", "c", "d"], "label": 0}\n',
     "lines": "a\nb\n",
     "mnli": "pairID\tsentence1\tsentence2\tgold_label\n1\ta\tb\tneutral\n",
+    "pair_rows": "a\tb\tyes\nc\td\tno\n",
     "panx": "en:a\tO\nen:b\tB-LOC\n\n",
+    "parallel": "eins\tone\nzwei\ttwo\n",
     "pawsx": "id\tsentence1\tsentence2\tlabel\n1\ta\tb\t1\n",
     "qqp": "id\tquestion1\tquestion2\tis_duplicate\n1\ta\tb\t1\n",
     "snli": '{"pairID": "1", "sentence1": "a", "sentence2": "b", "gold_label": "neutral"}\n',
     "squad": SQUAD,
+    "tagged_words": "a\tO\nb\tB-LOC\n\nc\tO\n",
     "tydiqa": SQUAD,
     "xnli": "language\tgold_label\tsentence1\tsentence2\tpairID\nde\tneutral\ta\tb\t1\n",
 }
