@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from contextlib import ExitStack
+from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated, Literal
+from typing import IO, Annotated, Any, Literal, NamedTuple
 
 import typer
 
@@ -50,9 +52,7 @@ def mine(
     ],
     src: TextOption = None,
     trg: TextOption = None,
-    encoder: Annotated[
-        Path | None, typer.Option("--encoder", help="Folder of a transformers encoder.")
-    ] = None,
+    encoder: options.EncoderOption = None,
     src_emb: RowsOption = None,
     trg_emb: RowsOption = None,
     neighbours: Annotated[
@@ -79,8 +79,15 @@ def mine(
         typer.Option("--duplicates", help="Pairs of repeated sentences: none, or all."),
     ] = "product",
     layer: Annotated[
-        int, typer.Option("--layer", help="Layer of the encoder, 0 being the embeddings.")
-    ] = 14,
+        str | None,
+        typer.Option(
+            "--layer",
+            help="Layer of the encoder, 0 being the embeddings, or last. "
+            "[default: at the paper's share of the depth, 14 of 24]",
+            show_default=False,
+        ),
+    ] = None,
+    prefix: options.PrefixOption = "",
     pool: Annotated[
         Literal["mean", "cls"], typer.Option("--pool", help="From tokens to a sentence.")
     ] = "mean",
@@ -90,12 +97,31 @@ def mine(
     dtype: DtypeOption = "float32",
     engine: EngineOption = "auto",
     memory: MemoryOption = "4GiB",
+    gold: Annotated[
+        Path | None,
+        typer.Option(
+            "--gold", help="Known pairs: two line numbers (0-based) with a tab between them."
+        ),
+    ] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(
+            "--plot", help="Draw precision, recall and F1 over the threshold: .png, .svg or .pdf."
+        ),
+    ] = None,
+    store: options.StoreOption = None,
+    as_json: options.JsonOption = False,
 ) -> None:
     """Mine translation pairs from two texts and an encoder, or from embeddings of them."""
     _check_inputs((src, trg), encoder, (src_emb, trg_emb))
     if math.isnan(threshold):
         raise ConfigError("the threshold is not a number", where="--threshold", got=str(threshold))
-    require_output(out, (src, trg, encoder, src_emb, trg_emb), "--out")
+    inputs = (src, trg, None if encoder is None else Path(encoder), src_emb, trg_emb, gold)
+    require_output(out, inputs, "--out")
+    if plot is not None:
+        if gold is None:
+            raise ConfigError("nothing to draw", where="--plot", expected="--gold FILE")
+        require_output(plot, (*inputs, out), "--plot")
     from stilts_artifact.retrieval.backends import (
         backend_of,
         choose_engine,
@@ -103,6 +129,7 @@ def mine(
         plan_blocks,
     )
     from stilts_artifact.retrieval.encode import Batching, Inspection, TransformerSentences, View
+    from stilts_artifact.retrieval.gold import read_gold, score_pairs
     from stilts_artifact.retrieval.knn import Search
     from stilts_artifact.retrieval.mine import Mining
     from stilts_artifact.retrieval.texts import (
@@ -116,13 +143,17 @@ def mine(
 
     budget, backend = parse_memory(memory), backend_of(choose_engine(engine, both=True))
     source, target = read_corpus("source", src, src_emb), read_corpus("target", trg, trg_emb)
+    sides = {"source": source, "target": target}
+    known = None if gold is None else read_gold(gold, (len(source), len(target)))
     mining = Mining(neighbours, margin, retrieval, center)
     encode: TransformerSentences | None = None
     inspection = Inspection(places_of(source, target))
     out.parent.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         if encoder is not None:
-            loaded = load_transformer(encoder, deepest=layer, dtype=dtype)
+            found = open_encoder(encoder, options.store_folder(Path("results"), store))
+            chosen = chosen_layer(layer, found, options.message_stream(as_json))
+            loaded = load_transformer(found.folder, deepest=chosen, dtype=dtype, name=found.name)
             # Refuse too small a budget now, not after hours of embedding.
             shape = (len(source), len(target), int(loaded.model.config.hidden_size))
             plan_blocks(shape, neighbours, budget, both=True)
@@ -130,27 +161,115 @@ def mine(
             scratch = TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent)
             folder = Path(stack.enter_context(scratch))
             advance = stack.enter_context(work_progress("embedding", len(source) + len(target)))
-            view, batching = View(layer, pool, specials), Batching(max_length, batch_tokens)
+            view, batching = (
+                View(chosen, pool, specials),
+                Batching(max_length, batch_tokens, prefix),
+            )
             encode = TransformerSentences(loaded, view, batching, folder, advance, inspection)
         search = Search(engine, budget, stack.enter_context(work_progress("searching", 1)))
         pairs, repeated = mine_corpora(
             source, target, encode, mining=mining, duplicates=duplicates, search=search
         )
-    pairs = pairs.take(pairs.scores >= threshold)
-    write_pairs(out, pairs, source.texts, target.texts)
-    options.say(
-        f"{len(source):,} x {len(target):,} sentences; k={neighbours}, {mining.name}; {backend}"
+    kept = pairs.take(pairs.scores >= threshold)
+    write_pairs(out, kept, source.texts, target.texts)
+    scores = None if known is None else score_pairs(pairs, known, threshold)
+    if scores is not None and plot is not None:
+        from stilts_artifact.reporting.figures import draw_cuts
+
+        draw_cuts(scores, plot, f"{mining.name}, k={neighbours}; {scores.given.gold:,} gold pairs")
+    cut = {name: count_cut(inspection.cut, side.texts) for name, side in sides.items()}
+    run = {
+        "sentences": {name: len(side) for name, side in sides.items()},
+        "encoder": None if encode is None else encode.description.to_json(),
+        "cut": None if encode is None else cut,
+        "mining": {**asdict(mining), "duplicates": duplicates, "backend": backend},
+        "repeated": repeated,
+        "gold": None if scores is None else scores.to_json(),
+        "pairs": len(kept),
+        "out": str(out),
+    }
+    if as_json:
+        options.say_json(run)
+        return
+    settings = f"k={neighbours}, {mining.name}; {backend}"
+    _show(run, settings if encode is None else f"{settings}; {encode.description}")
+
+
+def _show(run: Mapping[str, Any], settings: str) -> None:
+    """A run in words."""
+    sizes, cut, gold = run["sentences"], run["cut"], run["gold"]
+    options.say(f"{sizes['source']:,} x {sizes['target']:,} sentences; {settings}")
+    if repeated := run["repeated"]:
+        policy = run["mining"]["duplicates"]
+        options.say(f"{repeated:,} sentences occur more than once; duplicates: {policy}")
+    if cut is not None:
+        numbers = " and ".join(f"{cut[side]:,} of {sizes[side]:,} {side}" for side in sizes)
+        options.say(f"{numbers} sentences were cut to {run['encoder']['max_length']} tokens")
+    if gold is not None:
+        best = f"best threshold, {gold['best_is']}"
+        for name, what in (("at_threshold", "threshold"), ("best", best)):
+            options.say(f"{what}: {_in_points(gold[name], gold['pairs'])}")
+    options.say(f"verdict: {run['pairs']:,} pairs, best first, in {run['out']}; exit 0")
+
+
+def _in_points(cut: Mapping[str, Any], gold: int) -> str:
+    """What a threshold accepts, and how much of it is right."""
+    return (
+        f"{cut['threshold']}: F1 {cut['f1']:.1f}, precision {cut['precision']:.1f}, "
+        f"recall {cut['recall']:.1f} ({cut['correct']:,} right of {cut['accepted']:,}, "
+        f"{gold:,} gold)"
     )
-    if repeated:
-        options.say(f"{repeated:,} sentences occur more than once; duplicates: {duplicates}")
-    if note := count_cut(inspection.cut, max_length, source.texts, target.texts):
-        options.say(note)
-    options.say(f"verdict: {len(pairs):,} pairs, best first, in {out}; exit 0")
+
+
+class FoundEncoder(NamedTuple):
+    """An encoder on this machine, before anything heavy is loaded.
+
+    ``weights`` is their sha256, ``checkpoint`` names weights, configuration and tokenizer together,
+    ``depth`` is the number of layers as the configuration has it.
+    """
+
+    name: str
+    weights: str
+    checkpoint: str
+    folder: Path
+    depth: int
+
+
+def open_encoder(text: str, store: Path) -> FoundEncoder:
+    """What ``--encoder`` names, downloaded into the store unless it is here.
+
+    Raises:
+        ConfigError: it names nothing.
+        MissingDataError, IntegrityError: no whole encoder is there.
+    """
+    from stilts_artifact.model.hub import find_encoder, obtain
+    from stilts_artifact.model.manifest import Origin, brought_files, depth_of
+
+    found = find_encoder(text)
+    folder = obtain(found, store / "encoders")
+    origin = Origin.of(found.files or brought_files(folder))
+    return FoundEncoder(found.name, origin.weights, origin.checkpoint, folder, depth_of(folder))
+
+
+def chosen_layer(text: str | None, encoder: FoundEncoder, stream: IO[str]) -> int:
+    """The layer of ``--layer``, or the default, which is said before torch is loaded.
+
+    Raises:
+        ConfigError: not a layer of this encoder.
+    """
+    from stilts_artifact.retrieval.transformer import default_layer, parse_layer
+
+    if text is None:
+        layer, why = default_layer(encoder.depth), "; the paper's share of the depth, 14 of 24"
+    else:
+        layer, why = parse_layer(text, encoder.depth), ""
+    options.say(f"layer {layer} of {encoder.depth} of {encoder.name}{why}", stream)
+    return layer
 
 
 def _check_inputs(
     texts: tuple[Path | None, Path | None],
-    encoder: Path | None,
+    encoder: str | None,
     rows: tuple[Path | None, Path | None],
 ) -> None:
     """Refuse combinations that do not say where the vectors come from."""

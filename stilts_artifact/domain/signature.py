@@ -25,6 +25,7 @@ SHORT_KEYS: Mapping[str, str] = {
     "checkpoint": "ckpt",
     "layer": "layer",
     "pooling": "pool",
+    "prefix": "prefix",
     "max_length": "len",
     "neighbours": "k",
     "margin": "margin",
@@ -67,6 +68,7 @@ class Signature:
         checkpoint: start of one sha256 over these weights, their configuration and tokenizer.
         layer: index into ``hidden_states``, 0 being the embeddings.
         pooling: how token vectors become a sentence vector.
+        prefix: text before every sentence that was embedded.
         max_length: tokens kept of an input.
         neighbours, margin, duplicates, threshold: mining: k, score, policy for repeated sentences,
             and where the threshold was tuned.
@@ -98,6 +100,7 @@ class Signature:
     checkpoint: str | None = None
     layer: int | None = None
     pooling: str | None = None
+    prefix: str | None = None
     max_length: int | None = None
     neighbours: int | None = None
     margin: str | None = None

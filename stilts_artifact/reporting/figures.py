@@ -1,9 +1,10 @@
-"""Figures: the geometry of the page's, which a template draws as SVG, and the plot of a sweep."""
+"""Figures: the geometry of the page's, which a template draws as SVG, and plots of retrieval."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,8 +17,9 @@ from stilts_artifact.reporting.layout import Column, Layout
 from stilts_artifact.reporting.runs import Examples
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure as Drawing
+    from matplotlib.axes import Axes
 
+    from stilts_artifact.retrieval.gold import GoldScores
     from stilts_artifact.retrieval.sweep import SweepScores
 
 WIDTH, LEFT, RIGHT = 340.0, 44.0, 14.0
@@ -202,9 +204,38 @@ def draw_sweep(scores: SweepScores, path: Path, title: str) -> None:
     """Draw one line for each pooling: mean over languages by layer.
 
     Raises:
-        ResourceError: matplotlib is not installed.
+        ResourceError: matplotlib is not installed, or the file cannot be written.
         ConfigError: not a suffix that it can draw.
     """
+    with _axes(path) as axes:
+        means = scores.means
+        for pooling in dict.fromkeys(name for name, _ in means):
+            points = {layer: mean for (name, layer), mean in means.items() if name == pooling}
+            axes.plot(list(points), list(points.values()), marker="o", label=pooling)
+        mean = "mean of " if len(scores.n) > 1 else ""
+        axes.set(title=title, xlabel="layer (0: embeddings)", ylabel=f"{mean}{scores.measured}")
+        axes.locator_params(axis="x", integer=True)
+
+
+def draw_cuts(scores: GoldScores, path: Path, title: str) -> None:
+    """Draw precision, recall and F1 over the threshold, and where F1 is highest.
+
+    Raises:
+        ResourceError, ConfigError: as :func:`draw_sweep`.
+    """
+    with _axes(path) as axes:
+        for name in ("precision", "recall", "f1"):
+            axes.plot(scores.curve.thresholds, scores.curve.points[name], label=name)
+        best = scores.best
+        if math.isfinite(best.threshold):
+            label = f"best F1 {best.metrics['f1']:.1f} at {best.threshold:.4f} (upper bound)"
+            axes.axvline(best.threshold, color="grey", linestyle=":", label=label)
+        axes.set(title=title, xlabel="threshold: lowest score that is kept", ylabel="points")
+
+
+@contextmanager
+def _axes(path: Path) -> Iterator[Axes]:
+    """Axes to draw in, which become the file."""
     try:
         # The object-oriented face: pyplot would look for a display.
         from matplotlib import style
@@ -215,23 +246,15 @@ def draw_sweep(scores: SweepScores, path: Path, title: str) -> None:
         ) from error
     # Nor does it look as a matplotlibrc of this machine or folder says.
     with style.context("default"):
-        _draw_sweep(scores, path, title, Drawing(figsize=(7, 4), layout="constrained"))
-
-
-def _draw_sweep(scores: SweepScores, path: Path, title: str, drawing: Drawing) -> None:
-    axes = drawing.subplots()
-    means = scores.means
-    for pooling in dict.fromkeys(name for name, _ in means):
-        points = {layer: mean for (name, layer), mean in means.items() if name == pooling}
-        axes.plot(list(points), list(points.values()), marker="o", label=pooling)
-    axes.set(title=title, xlabel="layer (0: embeddings)", ylabel="points, mean over languages")
-    axes.locator_params(axis="x", integer=True)
-    axes.grid(alpha=0.3)
-    axes.legend()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        drawing.savefig(path)
-    except ValueError as error:
-        raise ConfigError(
-            "not a format to draw in", got=path.suffix, expected=".png, .svg or .pdf"
-        ) from error
+        drawing = Drawing(figsize=(7, 4), layout="constrained")
+        axes = drawing.subplots()
+        yield axes
+        axes.grid(alpha=0.3)
+        axes.legend()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            drawing.savefig(path)
+        except ValueError as error:
+            raise ConfigError(
+                "not a format to draw in", got=path.suffix, expected=".png, .svg or .pdf"
+            ) from error

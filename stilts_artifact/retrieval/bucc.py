@@ -178,26 +178,62 @@ def best_cut(scores: Float64, correct: NDArray[np.bool_], gold: int) -> Cut:
         >>> best_cut(np.array([0.9, 0.8, 0.4]), np.array([True, True, False]), gold=2)
         Cut(threshold=0.6000000000000001, correct=2, accepted=2, gold=2)
     """
+    curve = cut_curve(scores, correct, gold)
+    # 2PR / (P + R) in one division: cuts that tie are equal floats.
+    f1 = curve.points["f1"]
+    if not f1.size or f1.max() == 0:
+        return Cut(math.inf, 0, 0, gold)
+    best = int(np.argmax(f1))
+    right, accepted, _ = map(int, curve.sums[best])
+    return Cut(float(curve.thresholds[best]), right, accepted, gold)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CutCurve:
+    """Every cut through a ranked list, that of the fewest pairs first.
+
+    Args:
+        thresholds: float64 array [cuts], descending.
+        sums: float64 array [cuts, 3]: correct, accepted and gold pairs.
+    """
+
+    thresholds: Float64
+    sums: Float64
+
+    @property
+    def points(self) -> dict[str, Float64]:
+        """F1, precision and recall of each cut, as :attr:`Cut.metrics` has them."""
+        return precision_recall_f1(self.sums)
+
+
+def cut_curve(scores: Float64, correct: NDArray[np.bool_], gold: int) -> CutCurve:
+    """Every cut that accepts a pair; pairs of equal score are accepted or rejected together.
+
+    Args:
+        scores, correct, gold: as :func:`best_cut` takes them.
+
+    Example:
+        >>> curve = cut_curve(np.array([0.9, 0.8, 0.8]), np.array([True, True, False]), gold=2)
+        >>> curve.thresholds.round(2).tolist(), curve.points["precision"].round(1).tolist()
+        ([0.85, 0.8], [100.0, 66.7])
+    """
     order = np.argsort(-scores, kind="stable")
     ranked, right = scores[order], np.cumsum(correct[order])
     # A threshold cannot part equals, so a cut is possible only after the last of them.
     last_of_equals = np.flatnonzero(np.diff(ranked, append=-np.inf))
-    # 2PR / (P + R) with P = right/accepted, R = right/gold: in one division, ties are equal floats.
-    f1 = 2 * right[last_of_equals] / (last_of_equals + 1 + gold)
-    if not f1.size or f1.max() == 0:
-        return Cut(math.inf, 0, 0, gold)
-    last = int(last_of_equals[np.argmax(f1)])
-    return Cut(_between(ranked, last), int(right[last]), last + 1, gold)
+    accepted = last_of_equals + 1
+    sums = [right[last_of_equals], accepted, np.full_like(accepted, gold)]
+    return CutCurve(_thresholds(ranked, last_of_equals), np.stack(sums, axis=1).astype(np.float64))
 
 
-def _between(ranked: Float64, last: int) -> float:
-    """A threshold that accepts ``ranked[: last + 1]`` and no more."""
-    score = float(ranked[last])
-    if last + 1 == len(ranked):
-        return score
-    middle = (score + float(ranked[last + 1])) / 2
-    # Between neighbouring floats there is nothing half-way.
-    return middle if middle > ranked[last + 1] else score
+def _thresholds(ranked: Float64, last: NDArray[np.int64]) -> Float64:
+    """For each place in a descending list, a threshold that accepts up to it and no more."""
+    score = ranked[last]
+    following = np.append(ranked, -np.inf)[last + 1]
+    middle = (score + following) / 2
+    # Between neighbouring floats there is nothing half-way, nor behind the last.
+    thresholds: Float64 = np.where(middle > following, middle, score)
+    return thresholds
 
 
 @dataclass(frozen=True, slots=True)

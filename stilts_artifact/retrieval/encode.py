@@ -87,13 +87,16 @@ class Batching:
     """How inputs are made.
 
     Args:
-        max_length: tokens kept of a sentence, special tokens included.
+        max_length: tokens kept of a sentence, special tokens and prefix included.
         tokens: padded tokens in a batch; more use more memory.
+        prefix: text before every sentence, for encoders that were trained with one: ``"query: "``
+            of E5 (Wang et al. 2024, arXiv 2402.05672).
     """
 
     # jiant's c_tokenize_and_cache.sh:135-156 at daa5a25.
     max_length: int = 512
     tokens: int = 8192
+    prefix: str = ""
 
 
 Ran = Mapping[str, str | int]
@@ -110,6 +113,7 @@ class Description:
     pooling: str | None
     max_length: int | None
     dtype: str
+    prefix: str | None = None
 
     @property
     def vectors(self) -> Ran:
@@ -117,10 +121,19 @@ class Description:
         named = {
             "layer": self.layer,
             "pooling": self.pooling,
+            "prefix": self.prefix,
             "max_length": self.max_length,
             "dtype": self.dtype,
         }
         return {name: value for name, value in named.items() if value is not None}
+
+    def to_json(self) -> dict[str, str | int | None]:
+        """Which encoder, and how it makes vectors."""
+        return {"encoder": self.encoder, "revision": self.revision, **self.vectors}
+
+    def __str__(self) -> str:
+        prefix = "" if self.prefix is None else f", prefix {self.prefix!r}"
+        return f"{self.encoder} ({self.revision}), layer {self.layer}, {self.pooling}{prefix}"
 
 
 class SentenceEncoder(Protocol):
@@ -156,8 +169,8 @@ def sign(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Tokens:
-    """Token ids of all sentences in one array, which are special, where each sentence starts, and
-    which sentences had more tokens than are kept.
+    """Token ids of all sentences in one array, which are special, where each sentence starts, which
+    sentences have no token of their own, and which had more tokens than are kept.
 
     One array and not a list of them: 500,000 small arrays would cost more than what they hold.
     """
@@ -165,6 +178,7 @@ class _Tokens:
     ids: NDArray[np.int32]
     special: NDArray[np.bool_]
     starts: NDArray[np.int64]
+    bare: NDArray[np.bool_]
     cut: frozenset[str]
 
     @property
@@ -196,7 +210,7 @@ def embed(
     """
     batching = batching or Batching()
     _check(encoder, texts, outputs, batching)
-    tokens = _tokenise(encoder, texts, batching.max_length)
+    tokens = _tokenise(encoder, texts, batching)
     inspection = inspection or Inspection()
     if inspection.place_of is not None or not all(view.specials for view in outputs):
         _require_content(tokens, texts, inspection.place_of)
@@ -272,9 +286,9 @@ def _check(
 
 
 def _require_content(tokens: _Tokens, texts: Sequence[str], place_of: PlaceOf | None) -> None:
-    # The mean of no tokens is 0/0, and that of the special ones is the same for all such sentences;
-    # say which sentence it is before an hour of embedding, not after.
-    bare = np.flatnonzero(np.add.reduceat(~tokens.special, tokens.starts[:-1], dtype=np.int64) == 0)
+    # The mean of no tokens is 0/0, and that of the special ones, or of the prefix, is the same for
+    # all such sentences; say which it is before an hour of embedding, not after.
+    bare = np.flatnonzero(tokens.bare)
     if bare.size:
         text = texts[bare[0]]
         raise DataError(
@@ -285,43 +299,64 @@ def _require_content(tokens: _Tokens, texts: Sequence[str], place_of: PlaceOf | 
         )
 
 
-def _tokenise(encoder: Transformer, texts: Sequence[str], max_length: int) -> _Tokens:
+def _tokenise(encoder: Transformer, texts: Sequence[str], batching: Batching) -> _Tokens:
     ids: list[NDArray[np.int32]] = []
     special: list[NDArray[np.bool_]] = []
-    lengths: list[int] = []
+    bare: list[bool] = []
     cut: set[str] = set()
+    nothing = _nothing(encoder, batching)
     for start in range(0, len(texts), _TOKENISED):
-        some = list(texts[start : start + _TOKENISED])
+        some = texts[start : start + _TOKENISED]
         made = encoder.tokenizer(
-            some,
+            [batching.prefix + text for text in some],
             truncation=True,
-            max_length=max_length,
+            max_length=batching.max_length,
             return_attention_mask=False,
             return_special_tokens_mask=True,
         )
-        lengths += map(len, made["input_ids"])
+        rows = made["input_ids"]
         full = [
-            text
-            for text, row in zip(some, made["input_ids"], strict=True)
-            if len(row) == max_length
+            text for text, row in zip(some, rows, strict=True) if len(row) == batching.max_length
         ]
-        cut.update(_longer(encoder, full, max_length))
+        cut.update(_longer(encoder, full, batching))
+        bare += (row == nothing for row in rows)
         # 32 bits hold every id; torch gets its 64 a batch at a time.
-        ids += (np.array(row, dtype=np.int32) for row in made["input_ids"])
+        ids += (np.array(row, dtype=np.int32) for row in rows)
         special += (np.array(row, dtype=np.bool_) for row in made["special_tokens_mask"])
-    starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    return _Tokens(np.concatenate(ids), np.concatenate(special), starts, frozenset(cut))
+    starts = np.cumsum([0, *map(len, ids)], dtype=np.int64)
+    return _Tokens(
+        np.concatenate(ids), np.concatenate(special), starts, np.array(bare), frozenset(cut)
+    )
 
 
-def _longer(encoder: Transformer, texts: Sequence[str], max_length: int) -> list[str]:
-    """Those of the texts that have more tokens."""
+def _nothing(encoder: Transformer, batching: Batching) -> list[int]:
+    """Tokens of a sentence that is empty: special ones, and the prefix.
+
+    Raises:
+        ConfigError: they leave no room for a token of a sentence.
+    """
+    ids: list[int] = encoder.tokenizer(batching.prefix, return_attention_mask=False)["input_ids"]
+    if len(ids) >= batching.max_length:
+        raise ConfigError(
+            "no room for a sentence behind the prefix",
+            where=encoder.name,
+            got=f"{batching.max_length} tokens",
+            expected=f"more than {len(ids)}",
+            fix=f"--max-length {encoder.longest}",
+        )
+    return ids
+
+
+def _longer(encoder: Transformer, texts: Sequence[str], batching: Batching) -> list[str]:
+    """Those of the texts that have more tokens than are kept."""
     if not texts:
         return []
     # Not verbose: that they exceed what the model reads is what is asked.
-    made = encoder.tokenizer(list(texts), return_attention_mask=False, verbose=False)
-    return [
-        text for text, row in zip(texts, made["input_ids"], strict=True) if len(row) > max_length
-    ]
+    made = encoder.tokenizer(
+        [batching.prefix + text for text in texts], return_attention_mask=False, verbose=False
+    )
+    rows = made["input_ids"]
+    return [text for text, row in zip(texts, rows, strict=True) if len(row) > batching.max_length]
 
 
 def _forward(
@@ -421,4 +456,5 @@ def describe(transformer: Transformer, view: View, batching: Batching) -> Descri
         pooling=view.name,
         max_length=batching.max_length,
         dtype=transformer.dtype,
+        prefix=batching.prefix or None,
     )

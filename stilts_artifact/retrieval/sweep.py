@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import fmean
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
 from stilts_artifact.data.library import Library
+from stilts_artifact.documents import dump_json
 from stilts_artifact.domain.examples import ComparableCorpus, SentencePair
 from stilts_artifact.domain.tasks import Split, Task, TaskForm
 from stilts_artifact.errors import ConfigError, DataError, unknown_name
+from stilts_artifact.files import hash_bytes
 from stilts_artifact.forms import MINING, SEARCH
 from stilts_artifact.retrieval.bucc import BuccOptions, Threshold, score_bucc
 from stilts_artifact.retrieval.encode import (
@@ -32,9 +34,9 @@ from stilts_artifact.retrieval.encode import (
     describe,
     embed,
 )
-from stilts_artifact.retrieval.tatoeba import score_tatoeba
+from stilts_artifact.retrieval.tatoeba import FROM_ENGLISH, Direction, score_tatoeba
 from stilts_artifact.retrieval.texts import places_of, read_corpus
-from stilts_artifact.retrieval.transformer import Transformer
+from stilts_artifact.retrieval.transformer import LAST, Transformer, require_layer
 from stilts_artifact.retrieval.vectors import Rows
 
 Score = Callable[[SentenceEncoder], float]
@@ -43,13 +45,20 @@ Score = Callable[[SentenceEncoder], float]
 
 @dataclass(frozen=True, slots=True)
 class SweepLanguage:
-    """One language of a sweep: every text its score will ask for, how it is scored, and where own
-    texts stand.
+    """One language of a sweep.
+
+    Args:
+        texts: every text its score will ask for.
+        n: number of pairs that the score is over.
+        data: sha256 of everything that was read of the language, gold included.
+        place_of: where own texts stand.
     """
 
     language: str
     texts: tuple[str, ...]
     score: Score
+    n: int
+    data: str
     place_of: PlaceOf | None = None
 
 
@@ -59,17 +68,13 @@ class SweepScores:
 
     Args:
         points: (name of the pooling, layer) -> language -> points, in the order of the views.
+        n: language -> number of pairs that its points are over.
+        metric: what the points are, in words.
     """
 
     points: Mapping[tuple[str, int], Mapping[str, float]]
-
-    @classmethod
-    def of(cls, scored: Iterable[tuple[str, View, float]]) -> SweepScores:
-        """Everything that :func:`sweep` yields."""
-        points: defaultdict[tuple[str, int], dict[str, float]] = defaultdict(dict)
-        for language, view, value in scored:
-            points[view.name, view.layer][language] = value
-        return cls(points)
+    n: Mapping[str, int]
+    metric: str
 
     @property
     def means(self) -> dict[tuple[str, int], float]:
@@ -82,14 +87,21 @@ class SweepScores:
         means = self.means
         return max(means, key=lambda view: means[view])
 
-    def to_json(self) -> list[dict[str, object]]:
-        """As JSON: one object for each view."""
-        return [
+    @property
+    def measured(self) -> str:
+        """What was measured on how much, as a heading says it."""
+        languages = f"{len(self.n)} languages, " if len(self.n) > 1 else ""
+        return f"{self.metric}; {languages}n = {sum(self.n.values()):,}"
+
+    def to_json(self) -> dict[str, object]:
+        """As JSON: what was measured, and one object for each view."""
+        views = [
             {"pooling": name, "layer": layer, "languages": languages, "mean": mean}
             for ((name, layer), languages), mean in zip(
                 self.points.items(), self.means.values(), strict=True
             )
         ]
+        return {"metric": self.metric, "n": dict(self.n), "views": views}
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,28 +116,34 @@ class _Known:
         return np.asarray(self.rows[[self.places[text] for text in texts]])
 
 
-def parse_layers(text: str) -> tuple[int, ...]:
-    """Layers of an option such as ``1-24`` or ``7,13-15``, ascending.
+def parse_layers(text: str, depth: int) -> tuple[int, ...]:
+    """Layers of an option such as ``1-24`` or ``7,13-15,last``, ascending.
+
+    Args:
+        depth: number of layers of the encoder.
 
     Raises:
-        ConfigError: not such a list.
+        ConfigError: not such a list, or a layer beyond the depth.
 
     Example:
-        >>> parse_layers("7,13-15")
-        (7, 13, 14, 15)
+        >>> parse_layers("7,10-last", depth=12)
+        (7, 10, 11, 12)
     """
     layers: set[int] = set()
     for item in text.split(","):
         # No encoder has a thousand layers: a range of more would only fill the memory.
-        match = re.fullmatch(r"([0-9]{1,3})(?:-([0-9]{1,3}))?", item.strip())
-        first, last = (int(match[1]), int(match[2] or match[1])) if match else (0, -1)
-        if first > last:
+        match = re.fullmatch(rf"([0-9]{{1,3}}|{LAST})(?:-([0-9]{{1,3}}|{LAST}))?", item.strip())
+        ends = (
+            [depth if end == LAST else int(end) for end in match.groups(match[1])] if match else []
+        )
+        if not ends or ends[0] > ends[1]:
             raise ConfigError(
                 "not a list of layers",
                 got=repr(text),
-                expected="numbers and ranges, as 1-24 or 7,13-15",
+                expected=f"numbers and ranges, as 1-24 or 7,13-15, or {LAST}",
             )
-        layers.update(range(first, last + 1))
+        layers.update(range(ends[0], ends[1] + 1))
+    require_layer(max(layers), depth)
     return tuple(sorted(layers))
 
 
@@ -182,15 +200,20 @@ def sweep(
                 yield language.language, view, language.score(known)
 
 
-def search_language(language: str, pairs: Sequence[SentencePair], scale: str) -> SweepLanguage:
+def search_language(
+    language: str,
+    pairs: Sequence[SentencePair],
+    scale: str,
+    direction: Direction = FROM_ENGLISH,
+) -> SweepLanguage:
     """Tatoeba's accuracy on aligned sentences."""
 
     def score(encode: SentenceEncoder) -> float:
-        return score_tatoeba(language, pairs, encode, scale=scale).metrics["accuracy"]
+        found = score_tatoeba(language, pairs, encode, scale=scale, direction=direction)
+        return found.metrics["accuracy"]
 
-    return SweepLanguage(
-        language, tuple(text for pair in pairs for text in (pair.source, pair.target)), score
-    )
+    texts = tuple(text for pair in pairs for text in (pair.source, pair.target))
+    return SweepLanguage(language, texts, score, len(pairs), _sum_of(map(asdict, pairs)))
 
 
 def mining_language(language: str, corpus: ComparableCorpus, scale: str) -> SweepLanguage:
@@ -203,18 +226,27 @@ def mining_language(language: str, corpus: ComparableCorpus, scale: str) -> Swee
         )
         return scored.metrics["f1"]
 
-    return SweepLanguage(
-        language, tuple(sentence.text for sentence in corpus.source + corpus.target), score
-    )
+    texts = tuple(sentence.text for sentence in corpus.source + corpus.target)
+    return SweepLanguage(language, texts, score, len(corpus.gold), _sum_of([asdict(corpus)]))
+
+
+def _sum_of(examples: Iterable[Mapping[str, Any]]) -> str:
+    """Sha256 of examples as they were read."""
+    return hash_bytes(dump_json(list(examples))).sha256
 
 
 def task_languages(
-    task: Task, library: Library, scale: str, only: Sequence[str] = ()
+    task: Task,
+    library: Library,
+    scale: str,
+    only: Sequence[str] = (),
+    direction: Direction = FROM_ENGLISH,
 ) -> list[SweepLanguage]:
     """The languages of a retrieval task, read from this machine's files.
 
     Args:
         only: these languages; none for all.
+        direction: of a search task; mining looks both ways.
 
     Raises:
         ConfigError: a language that the task does not have.
@@ -226,7 +258,7 @@ def task_languages(
     names = only or task.languages
     if task.form is TaskForm.SEARCH:
         return [
-            search_language(name, SEARCH.read(task, Split.TEST, name, library), scale)
+            search_language(name, SEARCH.read(task, Split.TEST, name, library), scale, direction)
             for name in names
         ]
     return [
@@ -234,8 +266,8 @@ def task_languages(
     ]
 
 
-def own_language(source: Path, target: Path) -> SweepLanguage:
-    """Anyone's own texts, the second the translation of the first, line by line.
+def own_language(source: Path, target: Path, direction: Direction = FROM_ENGLISH) -> SweepLanguage:
+    """Anyone's own texts, the second (the English one) the translation of the first, line by line.
 
     Raises:
         DataError: a text cannot be read, or they have not the same number of lines.
@@ -248,5 +280,5 @@ def own_language(source: Path, target: Path) -> SweepLanguage:
             where=f"{source}, {target}",
             got=f"{len(sides[0]):,} and {len(sides[1]):,} lines",
         )
-    language = search_language("own text", list(map(SentencePair, *sides)), "own")
+    language = search_language("own text", list(map(SentencePair, *sides)), "own", direction)
     return replace(language, place_of=places_of(*corpora))

@@ -1,9 +1,15 @@
-"""Tatoeba: for each English sentence, find its translation among those of another language."""
+"""Tatoeba: for each English sentence, find its translation among those of another language.
+
+XTREME asks from English; others, MTEB among them, to English: not the same number.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
 
 from stilts_artifact.domain.examples import SentencePair
 from stilts_artifact.domain.signature import Signature
@@ -15,10 +21,18 @@ from stilts_artifact.metrics.ratios import accuracy, accuracy_counts
 from stilts_artifact.retrieval.encode import Ran, SentenceEncoder, sign
 from stilts_artifact.retrieval.knn import Search, nearest
 
+Direction = Literal["from-english", "to-english"]
+"""Which side asks: English, and the other language answers; or the other way."""
+DIRECTIONS: tuple[Direction, ...] = get_args(Direction)
+FROM_ENGLISH: Direction = "from-english"
+
 
 @dataclass(frozen=True, slots=True)
 class TatoebaScore:
-    """One language's result: for each line of the sorted English file, one of the other."""
+    """One language's result: for each line of the asking side, one of the answering side.
+
+    English lines are those of the sorted file (:func:`english_order`).
+    """
 
     language: str
     predictions: tuple[int, ...]
@@ -34,26 +48,32 @@ class TatoebaScore:
 
 @dataclass(frozen=True, slots=True)
 class Translations:
-    """For each English sentence, in sorted order, a line of the other language; and what ran."""
+    """For each sentence of the asking side a line of the answering one; and what ran."""
 
     lines: tuple[int, ...]
     ran: Ran
 
 
 def find_translations(
-    pairs: Sequence[SentencePair], encode: SentenceEncoder, search: Search | None = None
+    pairs: Sequence[SentencePair],
+    encode: SentenceEncoder,
+    search: Search | None = None,
+    direction: Direction = FROM_ENGLISH,
 ) -> Translations:
     """For each English sentence, in sorted order, the line of the nearest of the other language.
 
     By cosine, in one direction (XTREME utils_retrieve.py:331-339 at 838c13b: index the other
-    language, query in English, top 1).
+    language, query in English, top 1); or for each of the other language, in the order of its file,
+    the line of the nearest in the sorted English one.
 
     Raises:
         DataError, ResourceError: as :func:`stilts_artifact.retrieval.knn.nearest`.
     """
+    english = [pairs[line].target for line in english_order(pairs)]
+    other = [pair.source for pair in pairs]
+    asking, answering = (english, other) if direction == FROM_ENGLISH else (other, english)
     # Two calls: each side is embedded as one corpus, in its own order.
-    queries = encode([pairs[line].target for line in english_order(pairs)])
-    corpus = encode([pair.source for pair in pairs])
+    queries, corpus = encode(asking), encode(answering)
     search = (search or Search()).chosen(both=False)
     lines = tuple(nearest(queries, corpus, 1, search).indices[:, 0].tolist())
     ran = {
@@ -72,6 +92,7 @@ def score_tatoeba(
     *,
     scale: str,
     search: Search | None = None,
+    direction: Direction = FROM_ENGLISH,
 ) -> TatoebaScore:
     """Search and score one language.
 
@@ -82,15 +103,18 @@ def score_tatoeba(
     Raises:
         DataError, ResourceError: as :func:`stilts_artifact.retrieval.knn.nearest`.
     """
-    found = find_translations(pairs, encode, search)
+    found = find_translations(pairs, encode, search, direction)
+    order = english_order(pairs)
+    labels = order if direction == FROM_ENGLISH else np.argsort(order).tolist()
     signature = sign(
         encode.description,
         found.ran,
         task="tatoeba",
         split=Split.TEST,
         language=language,
-        metric=SEARCH.metric,
+        # XTREME's direction has the plain name.
+        metric=SEARCH.metric if direction == FROM_ENGLISH else f"{SEARCH.metric}-{direction}",
         metric_version=METRIC_VERSION,
         scale=scale,
     )
-    return TatoebaScore(language, found.lines, tuple(english_order(pairs)), signature)
+    return TatoebaScore(language, found.lines, tuple(labels), signature)

@@ -66,6 +66,29 @@ def read_texts(path: Path) -> tuple[str, ...]:
         DataError: no such file, not UTF-8, no lines, or a line without a visible character, which
             has no meaning to embed.
     """
+    texts = read_lines(path)
+    for number, text in enumerate(texts, 1):
+        if all(map(is_unseen, text)):
+            raise DataError(
+                "empty line" if not text.strip() else "a line without a visible character",
+                where=f"{path}:{number}",
+                got=ascii(text),
+                expected="one sentence a line",
+                fix="delete it, and its embedding if it has one",
+            )
+    if not texts:
+        raise DataError(
+            "no sentences", where=str(path), got="an empty file", expected="one sentence a line"
+        )
+    return texts
+
+
+def read_lines(path: Path) -> tuple[str, ...]:
+    """Lines of a UTF-8 file, as :func:`read_texts` tells them apart.
+
+    Raises:
+        DataError: no such file, or not UTF-8.
+    """
     try:
         with open_regular(path) as file:
             data = file.read()
@@ -81,21 +104,7 @@ def read_texts(path: Path) -> tuple[str, ...]:
             "not UTF-8", where=place, got=error.reason, fix="convert the file to UTF-8"
         ) from error
     # A newline at the end closes the last line and opens none.
-    texts = tuple(line.removesuffix("\r") for line in (lines if lines[-1] else lines[:-1]))
-    for number, text in enumerate(texts, 1):
-        if all(map(is_unseen, text)):
-            raise DataError(
-                "empty line" if not text.strip() else "a line without a visible character",
-                where=f"{path}:{number}",
-                got=ascii(text),
-                expected="one sentence a line",
-                fix="delete it, and its embedding if it has one",
-            )
-    if not texts:
-        raise DataError(
-            "no sentences", where=str(path), got="an empty file", expected="one sentence a line"
-        )
-    return texts
+    return tuple(line.removesuffix("\r") for line in (lines if lines[-1] else lines[:-1]))
 
 
 def read_embeddings(path: Path) -> Rows:
@@ -216,18 +225,13 @@ def places_of(*corpora: Corpus) -> PlaceOf:
     return place_of
 
 
-def count_cut(cut: Collection[str], max_length: int, *sides: Sequence[str] | None) -> str | None:
-    """A line on the sentences that were embedded without their ends; ``None`` if there are none.
+def count_cut(cut: Collection[str], texts: Sequence[str] | None) -> int:
+    """How many of the sentences were embedded without their ends, copies counted each.
 
     Args:
         cut: the texts that were.
-        sides: all sentences.
     """
-    if not cut:
-        return None
-    sentences = [text for side in sides for text in side or ()]
-    shortened = sum(text in cut for text in sentences)
-    return f"{shortened:,} of {len(sentences):,} sentences were cut to {max_length} tokens"
+    return sum(text in cut for text in texts or ())
 
 
 def write_pairs(

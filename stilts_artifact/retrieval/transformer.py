@@ -3,18 +3,65 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from stilts_artifact.documents import library_errors
+from stilts_artifact.documents import library_errors, whole_number
 from stilts_artifact.errors import ConfigError, DataError
 
 Dtype = Literal["float32", "bfloat16", "float16"]
 DTYPES: tuple[Dtype, ...] = get_args(Dtype)
 
 _HASHED = 1 << 22  # bytes read at a time
+# The paper's choice: hidden_states[14] of 24 (jiant's xtreme_runconfig_writer.py at daa5a25).
+_PAPER_LAYER, _PAPER_DEPTH = 14, 24
+LAST = "last"
+"""The name of the deepest layer, whichever number it has."""
+
+
+def default_layer(depth: int) -> int:
+    """The layer at the paper's share of the depth: 14 of 24.
+
+    Example:
+        >>> [default_layer(depth) for depth in (24, 12, 6)]
+        [14, 7, 4]
+    """
+    return round(depth * _PAPER_LAYER / _PAPER_DEPTH)
+
+
+def parse_layer(text: str, depth: int) -> int:
+    """A layer of an option: a number, 0 being the embeddings, or ``last``.
+
+    Raises:
+        ConfigError: neither, or a layer that an encoder of this depth does not have.
+
+    Example:
+        >>> parse_layer("last", 12), parse_layer("7", 12)
+        (12, 7)
+    """
+    layer = depth if text == LAST else whole_number(text)
+    if layer is None:
+        raise ConfigError("not a layer", got=repr(text), expected=f"a number, or {LAST}")
+    require_layer(layer, depth)
+    return layer
+
+
+def require_layer(layer: int, depth: int) -> None:
+    """Refuse a layer that an encoder of this depth does not have.
+
+    Raises:
+        ConfigError: there is no such layer.
+    """
+    if not 0 <= layer <= depth:
+        raise ConfigError(
+            "the encoder has no such layer",
+            got=str(layer),
+            expected=f"0 (embeddings) to {depth}",
+            fix=f"--layer {depth}",
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,7 +88,12 @@ class Transformer:
 
 
 def load_transformer(
-    folder: Path, *, deepest: int, dtype: Dtype = "float32", device: str = "auto"
+    folder: Path,
+    *,
+    deepest: int,
+    dtype: Dtype = "float32",
+    device: str = "auto",
+    name: str | None = None,
 ) -> Transformer:
     """Load an encoder and its tokenizer; nothing is downloaded.
 
@@ -49,6 +101,7 @@ def load_transformer(
         deepest: last layer that will be asked for, 0 being the embeddings. Layers above it are not
             computed.
         device: as torch names it; ``auto`` takes a GPU if there is one.
+        name: of the encoder; that of its folder by default.
 
     Raises:
         DataError: the folder holds no encoder that transformers can read, or no weights.
@@ -60,9 +113,10 @@ def load_transformer(
 
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # commands show their own
     revision = _hash_weights(folder)
-    with library_errors(
+    broken = library_errors(
         DataError, "not an encoder that transformers can load", str(folder), "its files"
-    ):
+    )
+    with broken, _without_load_report():
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         # safetensors only: a pickled checkpoint can run code when it is opened.
         model, report = AutoModel.from_pretrained(
@@ -74,8 +128,8 @@ def load_transformer(
         )
     _require_weights(report["missing_keys"], folder)
     # Resolved, so that `.` and links have a name.
-    name = (folder.resolve().name, revision)
-    return wrap_transformer(name, model, tokenizer, deepest=deepest, dtype=dtype, device=device)
+    named = (name or folder.resolve().name, revision)
+    return wrap_transformer(named, model, tokenizer, deepest=deepest, dtype=dtype, device=device)
 
 
 def wrap_transformer(
@@ -98,14 +152,7 @@ def wrap_transformer(
     import torch
 
     layers = int(model.config.num_hidden_layers)
-    if not 0 <= deepest <= layers:
-        raise ConfigError(
-            "the encoder has no such layer",
-            where=name[0],
-            got=str(deepest),
-            expected=f"0 (embeddings) to {layers}",
-            fix=f"--layer {layers}",
-        )
+    require_layer(deepest, layers)
     _cut_above(model, max(1, deepest))  # a model without any layer reports no hidden states
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -119,6 +166,22 @@ def wrap_transformer(
         dtype=dtype,
         device=device,
     )
+
+
+@contextmanager
+def _without_load_report() -> Iterator[None]:
+    """Keep transformers from printing which weights a file lacks: what matters of it is an error.
+
+    It logs a table of them as a warning (transformers 5.23), a pooler that nobody asked for too.
+    """
+    from transformers.utils import logging
+
+    before = logging.get_verbosity()
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        logging.set_verbosity(before)
 
 
 def _require_weights(missing: Iterable[str], folder: Path) -> None:

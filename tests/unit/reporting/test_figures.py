@@ -1,4 +1,4 @@
-"""The plot of a sweep."""
+"""The plots of a sweep and of mining against gold."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import pytest
 from stilts_artifact.reporting.figures import draw_sweep
 from stilts_artifact.retrieval.sweep import SweepScores
 
-SCORES = SweepScores({("mean", layer): {"qab": 40.0 + layer} for layer in range(3)})
+POINTS = {("mean", layer): {"qab": 40.0 + layer} for layer in range(3)}
+SCORES = SweepScores(POINTS, {"qab": 200}, "accuracy")
 
 
 def test_a_plot_looks_the_same_whatever_a_matplotlibrc_says(

@@ -15,7 +15,6 @@ from typer.testing import CliRunner
 from stilts_artifact.cli.mine import mine
 from stilts_artifact.cli.sweep import sweep
 from stilts_artifact.errors import ArtifactError, ConfigError, DataError, ResourceError
-from stilts_artifact.retrieval.encode import View
 from stilts_artifact.retrieval.sweep import SweepScores, parse_layers, parse_poolings
 from stilts_artifact.retrieval.texts import read_embeddings, read_texts
 
@@ -33,6 +32,12 @@ def run(command: Any, *arguments: Any) -> str:
         raise answer.exception
     assert answer.exit_code == 0, answer.output
     return answer.stdout
+
+
+@pytest.fixture(autouse=True)
+def folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a command writes by default is written there."""
+    monkeypatch.chdir(tmp_path)
 
 
 @pytest.fixture
@@ -445,17 +450,20 @@ def test_sentences_that_were_cut_are_counted(
     inputs = ("--src", texts[0], "--trg", texts[1], "--encoder", tiny_xlmr)
     # "the cat sat" has 9 tokens and the special ones; two lines of the source, one of the target.
     tokens = 2 + len(_load_tokenizer(tiny_xlmr).tokenize("the cat sat"))
-    assert "were cut" not in run(
-        mine, *inputs, "--layer", 2, "--max-length", 64, "--out", tmp_path / "x"
-    )
-    output = run(mine, *inputs, "--layer", 2, "--max-length", tokens - 1, "--out", tmp_path / "x")
-    assert f"7 of 7 sentences were cut to {tokens - 1} tokens" in output
-    output = run(mine, *inputs, "--layer", 2, "--max-length", tokens, "--out", tmp_path / "x")
-    assert f"4 of 7 sentences were cut to {tokens} tokens" in output
+    for length, expected in (
+        (64, "0 of 4 source and 0 of 3 target sentences were cut to 64 tokens"),
+        (tokens, f"2 of 4 source and 2 of 3 target sentences were cut to {tokens} tokens"),
+        (tokens - 1, f"4 of 4 source and 3 of 3 target sentences were cut to {tokens - 1} tokens"),
+    ):
+        shown = run(mine, *inputs, "--layer", 2, "--max-length", length, "--out", tmp_path / "x")
+        assert expected in shown
+    # A prefix takes its place among the tokens that are kept.
+    prefixed = (*inputs, "--layer", 2, "--prefix", "the cat ", "--out", tmp_path / "x", "--json")
+    content = json.loads(run(mine, *prefixed, "--max-length", tokens))
+    assert content["cut"] == {"source": 4, "target": 3}
+    assert content["encoder"]["prefix"] == "the cat "
     own = ("--encoder", tiny_xlmr, "--src", texts[1], "--trg", texts[1], "--layers", "1")
-    assert f"4 of 6 sentences were cut to {tokens} tokens" in run(
-        sweep, *own, "--max-length", tokens
-    )
+    assert ", 4 sentences cut" in run(sweep, *own, "--max-length", tokens)
 
 
 def _load_tokenizer(folder: Path) -> Any:
@@ -532,7 +540,7 @@ def test_a_sweep_equals_single_runs(tiny_xlmr: Path, tmp_path: Path) -> None:
         "1-3",
         "--json",
     )
-    rows = json.loads(output)
+    rows = json.loads(output)["views"]
     pairs = list(map(SentencePair, read_texts(source), read_texts(target)))
     for row in rows:
         loaded = load_transformer(tiny_xlmr, deepest=row["layer"])
@@ -545,25 +553,28 @@ def test_a_sweep_equals_single_runs(tiny_xlmr: Path, tmp_path: Path) -> None:
 
 
 def test_layers_and_poolings_of_options() -> None:
-    assert parse_layers("1-3,2,7") == (1, 2, 3, 7)
+    assert parse_layers("1-3,2,7", 12) == (1, 2, 3, 7)
+    assert parse_layers("0,10-last", 12) == (0, 10, 11, 12)
     assert parse_poolings("cls, mean") == ("mean", "cls")
-    for wrong in ("", "a", "3-1", "1-", "-1", "1..3", "²", "9" * 5000, "1-999999999"):
+    for wrong in ("", "a", "3-1", "1-", "-1", "1..3", "²", "9" * 5000, "1-999999999", "last-1"):
         with pytest.raises(ConfigError):
-            parse_layers(wrong)
+            parse_layers(wrong, 12)
     with pytest.raises(ConfigError):
         parse_poolings("max")
 
 
 def test_a_sweep_is_summed_up_by_means_over_languages() -> None:
-    scores = SweepScores.of(
-        [("aa", View(1), 40.0), ("aa", View(2), 90.0), ("bb", View(1), 60.0), ("bb", View(2), 10.0)]
-    )
+    points = {("mean", 1): {"aa": 40.0, "bb": 60.0}, ("mean", 2): {"aa": 90.0, "bb": 10.0}}
+    scores = SweepScores(points, {"aa": 5, "bb": 10}, "accuracy from-english")
     [first, second] = scores.means.values()
     assert (first, second) == (50.0, 50.0)
-    assert scores.best == (View(1).name, 1)  # the first of equals
-    assert scores.to_json()[1] == {
-        "pooling": View(2).name,
-        "layer": 2,
-        "languages": {"aa": 90.0, "bb": 10.0},
-        "mean": 50.0,
+    assert scores.best == ("mean", 1)  # the first of equals
+    assert scores.measured == "accuracy from-english; 2 languages, n = 15"
+    assert scores.to_json() == {
+        "metric": "accuracy from-english",
+        "n": {"aa": 5, "bb": 10},
+        "views": [
+            {"pooling": name, "layer": layer, "languages": points[name, layer], "mean": 50.0}
+            for name, layer in points
+        ],
     }
