@@ -136,7 +136,11 @@ class StepBuilder:
         data |= self._read(
             part for language in languages for part in evaluation_parts(task, experiment, language)
         )
-        own = {**self.scale.retrieval.model_dump(), "dtype": self.scale.dtype}
+        own = {
+            **self.scale.retrieval.model_dump(),
+            "dtype": self.scale.dtype,
+            "prefix": self.scale.encoder.prefix,
+        }
         options = RetrievalOptions.model_validate(own | dict(experiment.retrieval))
         return RetrieveParams(**data, options=options).step(
             {"encoder": self.intermediate(row, seed)}

@@ -216,10 +216,12 @@ class RetrievalOptions(Retrieval):
     Attributes:
         dtype: of the arithmetic on a GPU; a CPU computes in float32.
         center: whether the languages' means are aligned before mining.
+        prefix: text before every sentence.
     """
 
     dtype: Dtype
     center: bool = False
+    prefix: str = ""
 
 
 class RetrieveParams(SplitParams):

@@ -182,7 +182,8 @@ def sentence_encoder(
         device=device,
     )
     view = View(layer=options.layer, pooling=options.pooling)
-    return TransformerSentences(transformer, view, Batching(max_length=options.max_length), work)
+    batching = Batching(max_length=options.max_length, prefix=options.prefix)
+    return TransformerSentences(transformer, view, batching, work)
 
 
 _Place = tuple[Task, Split, str]

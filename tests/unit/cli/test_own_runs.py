@@ -58,7 +58,7 @@ def test_an_own_encoder_is_signed_by_its_weights_and_compared_with_nothing(
     shutil.copytree(shipped_encoder(), folder)
     (folder / "manifest.json").unlink()
     (folder / "notes.bin").write_bytes(b"")
-    own = ("--scale", "mini", "--encoder", folder, "--languages", "qab,qaa")
+    own = ("--scale", "mini", "--encoder", folder, "--languages", "qab,qaa", "--prefix", "query: ")
     ran = artifact(*ASK, *own, "--results", tmp_path)
     assert ran.returncode == ExitCode.INCOMPLETE
     found = cells(tmp_path / "table2.mini-own.json")
@@ -67,6 +67,7 @@ def test_an_own_encoder_is_signed_by_its_weights_and_compared_with_nothing(
     weights = manifest["files"]["model.safetensors"]["sha256"]
     for cell in found.values():
         assert f"|enc:my encoder|rev:{weights[:12]}|weights:{weights}|" in cell["signature"]
+        assert "|prefix:query%3A |" in cell["signature"]
         assert cell["verdict"] == "NOT_CHECKABLE"
     checked = artifact("check", "--results", tmp_path, "--table", "2")
     assert checked.returncode == ExitCode.INCOMPLETE, checked.stderr
