@@ -131,10 +131,12 @@ class SeedlessTraining(SharedTraining):
     Attributes:
         learning_rate: its peak.
         dtype: of the arithmetic on a GPU; a CPU computes in float32.
+        threads: of a CPU. Sums over another number of threads differ in their last bits.
     """
 
     learning_rate: Rate
     dtype: Dtype
+    threads: Positive = 1
 
     def seeded(self, seed: int) -> TrainingConfig:
         """The same for one seed."""
@@ -228,6 +230,8 @@ class Scale(Section):
         checkpoint_every: optimiser steps between the checkpoints of a training run; no influence on
             any result, and therefore in no step's key.
         extends: the scale that ships of which this one is a variation.
+        threads: of a CPU that every step computes on: as many as there are cores where steps are
+            few, so that none of them waits for one.
         languages: the only ones that are evaluated; ``None`` for all that the benchmark has.
         own_data: names of somebody's own files that stand in for the benchmark's.
     """
@@ -255,6 +259,7 @@ class Scale(Section):
     intermediate: Annotated[dict[str, TaskTraining], _complete(Role.INTERMEDIATE)]
     targets: Annotated[dict[str, TaskTraining], _complete(Role.TARGET)]
     extends: ShippedScale | None = None
+    threads: Positive = 1
     languages: Annotated[Names, Field(min_length=1)] | None = None
     own_data: Names = ()
 
@@ -281,7 +286,9 @@ class Scale(Section):
     def seedless_training(self, learning_rate: float) -> SeedlessTraining:
         """The settings that the runs of all seeds share."""
         shared = self.training.model_dump()
-        return SeedlessTraining(learning_rate=learning_rate, dtype=self.dtype, **shared)
+        return SeedlessTraining(
+            learning_rate=learning_rate, dtype=self.dtype, threads=self.threads, **shared
+        )
 
     def learning_rate(self, tasks: tuple[str, ...], mlm: bool) -> float:
         """Peak learning rate of an intermediate run on these tasks.

@@ -129,7 +129,7 @@ def test_costs_of_what_a_step_reads() -> None:
     costs = Costs(
         "cuda", 1e12, "a machine", speeds, {"xnli": Extent(train=1000, rows=50, tokens=4)}
     )
-    own = {"benchmark": "xtreme", "task": "xnli", "sources": {}, "max_length": 128}
+    own = {"benchmark": "xtreme", "task": "xnli", "sources": {}, "own_data": [], "max_length": 128}
     train_data = Step("prepare", {**own, "split": "train", "languages": ["en"], "rows": 500})
     dev_data = Step("prepare", {**own, "split": "dev", "languages": ["en", "de"], "rows": None})
     training = load_scale("mini").seedless_training(1e-3)
