@@ -31,8 +31,7 @@ from stilts_artifact.model.forms.choice import choice_features
 from stilts_artifact.model.forms.span import span_windows
 from stilts_artifact.model.heads import MaskedLanguageHead
 from stilts_artifact.model.masking import mask_tokens
-from stilts_artifact.model.tokenizer import PAD, SPECIALS
-from stilts_artifact.pretraining.batches import train_tokenizer
+from stilts_artifact.pretraining.batches import PAD, train_tokenizer, words_and_specials
 from stilts_artifact.pretraining.pretrain import new_trainee
 from stilts_artifact.pretraining.recipe import SHIPPED
 
@@ -107,8 +106,7 @@ def loss_of(
     masked = mask_tokens(
         ids,
         rate=0.15,
-        specials=SPECIALS,
-        mask_id=encoder.config.vocab_size - 1,
+        vocabulary=words_and_specials(encoder.config.vocab_size),
         generator=generator,
     )
     device = next(encoder.parameters()).device

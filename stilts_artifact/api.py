@@ -125,17 +125,12 @@ def load_results(path: PathLike) -> Results:
 
 
 def score_folders(
-    predictions: PathLike,
-    labels: PathLike,
-    *,
-    benchmark: Literal["xtreme", "mini"] = "xtreme",
-    partial: bool = False,
+    predictions: PathLike, labels: PathLike, *, benchmark: Literal["xtreme", "mini"] = "xtreme"
 ) -> Scores:
     """XTREME's scores of ``{predictions}/{task}/test-{language}.*`` against ``labels``.
 
     Args:
         benchmark: whose tasks, languages and label sets apply.
-        partial: a question without an answer counts 0, as XTREME has it.
 
     Returns:
         Scores in points with their sampling errors; what was left out is in its ``notes``.
@@ -146,8 +141,7 @@ def score_folders(
     """
     from stilts_artifact.metrics.score import score_folders as score
 
-    world = load_benchmark(benchmark)
-    return score(Path(predictions), Path(labels), benchmark=world, partial=partial)
+    return score(Path(predictions), Path(labels), benchmark=load_benchmark(benchmark))
 
 
 def mine(

@@ -38,8 +38,8 @@ def real_data() -> Path:
 
 
 @pytest.fixture(scope="session")
-def real_encoder() -> Path:
-    """Folder of a real encoder's tokenizer and weights, packed."""
+def packed_encoder() -> Path:
+    """Folder of a real encoder's tokenizer and weights, packed, and of what unpacks them."""
     return _shared("encoder")
 
 

@@ -16,8 +16,7 @@ if TYPE_CHECKING:
 
 
 def plan(
-    table: options.OptionalTableOption = None,
-    calibration: options.CalibrationOption = False,
+    table: options.TableOption,
     scale: Annotated[
         str,
         typer.Option("--scale", metavar=f"{options.SCALE_NAMES}|OWN.yaml", help="How large a run."),
@@ -37,10 +36,8 @@ def plan(
     data: options.DataOption = None,
     as_json: options.JsonOption = False,
 ) -> None:
-    """Steps, hours, wall time by number of workers, downloads and disk of Table 2 or 3, or of the
-    calibration.
-    """
-    experiment = options.chosen_experiment(table, calibration, scored=True)
+    """Steps, hours, wall time by number of workers, downloads and disk of Table 2 or 3."""
+    experiment = options.chosen_experiment(table, scored=True)
     from stilts_artifact.experiments.planning import plan as plan_cost
     from stilts_artifact.experiments.planning import sources_of
     from stilts_artifact.experiments.scored import Scored
@@ -59,23 +56,17 @@ def plan(
         own_data=own_data,
     )
     session = open_session(experiment, choices, machine, results)
-    experiment = session.experiment
     scored = Scored.open(session)
-    gpu = probe and _gpu_answers()
-    costs = load_costs(session.scale.extends or session.scale.name, "cuda" if gpu else "cpu")
+    costs = load_costs(session.scale.extends or session.scale.name)
     # Where no GPU answers, a plan for GPUs keeps the times of the table's own machine.
-    if probe and (gpu or costs.device == "cpu"):
+    if probe and (_gpu_answers() or costs.device == "cpu"):
         costs = costs.at(probe_machine(costs.device))
     absent = session.library.absent(sources_of(scored.builder, experiment, scored.wanted))
     found = plan_cost(
         scored.builder, experiment, scored.wanted, Store(machine.store), costs, absent
     )
     if as_json:
-        content = {
-            "experiment": experiment.name,
-            "scale": session.scale.name,
-            **asdict(found),
-        }
+        content = {"experiment": experiment.name, "scale": session.scale.name, **asdict(found)}
         options.say_json(content)
         return
     unobtainable = [source.name for source in absent if not source.urls]

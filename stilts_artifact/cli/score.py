@@ -24,10 +24,6 @@ def score(
             "--benchmark", metavar="xtreme|mini", help="Whose languages and labels are valid."
         ),
     ] = "xtreme",
-    partial: Annotated[
-        bool,
-        typer.Option("--partial", help="A question without an answer counts 0, as XTREME has it."),
-    ] = False,
     as_json: options.JsonOption = False,
 ) -> None:
     """Score every task and language found, with XTREME's averages and each sampling error."""
@@ -35,12 +31,10 @@ def score(
 
     if benchmark not in BENCHMARKS:
         raise unknown_name("benchmark", benchmark, BENCHMARKS)
-    from stilts_artifact.metrics.score import OVERALL, score_folders
+    from stilts_artifact.metrics.score import score_folders
     from stilts_artifact.reporting.console import make_console, show_scores
 
-    scores = score_folders(
-        predictions, labels, benchmark=load_benchmark(benchmark), partial=partial
-    )
+    scores = score_folders(predictions, labels, benchmark=load_benchmark(benchmark))
     stream = options.message_stream(as_json)
     if as_json:
         options.say_json(scores.to_json())
@@ -51,5 +45,4 @@ def score(
     overall = "not all nine tasks are there"
     if scores.overall is not None:
         overall = f"overall {scores.overall.value:.2f}"
-        overall += " (partial)" if OVERALL in scores.partial else ""
     options.say(f"verdict: {len(scores.tasks)} tasks scored, {overall}; exit 0", stream)

@@ -110,11 +110,7 @@ class StepBuilder:
             return self._retrieval(row, seed, task, experiment, languages)
         data = self._prepared(task.name, split, languages)
         params = PredictParams(
-            threads=self.scale.threads,
-            benchmark=self.benchmark.name,
-            task=task.name,
-            split=split,
-            dtype=self.scale.dtype,
+            benchmark=self.benchmark.name, task=task.name, split=split, dtype=self.scale.dtype
         )
         return params.step({"model": self.target(row, seed, task), "data": data})
 
@@ -144,7 +140,6 @@ class StepBuilder:
             **self.scale.retrieval.model_dump(),
             "dtype": self.scale.dtype,
             "prefix": self.scale.encoder.prefix,
-            "threads": self.scale.threads,
         }
         options = RetrievalOptions.model_validate(own | dict(experiment.retrieval))
         return RetrieveParams(**data, options=options).step(

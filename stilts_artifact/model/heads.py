@@ -7,21 +7,36 @@ one of each already.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import torch
 from torch import nn
 from torch.nn import functional
 
 if TYPE_CHECKING:
-    from transformers.modeling_outputs import (
-        BaseModelOutputWithPoolingAndCrossAttentions as Encoded,
-    )
-
     from stilts_artifact.model.loading import EncoderConfig, EncoderModel
 
 IGNORED = -100
 """Label of a position that has none; torch's cross entropy skips it."""
+
+
+class Encoded(NamedTuple):
+    """What heads read: states of tokens [rows, length, hidden] and of inputs [rows, hidden]."""
+
+    last_hidden_state: torch.Tensor
+    pooler_output: torch.Tensor
+
+
+class Pooler(nn.Module):
+    """Dense and tanh on the first token, as BERT's, for classes of encoders that have none."""
+
+    def __init__(self, config: EncoderConfig) -> None:
+        super().__init__()
+        self.dense = nn.Linear(config.hidden_size, config.hidden_size)
+
+    def forward(self, hidden: torch.Tensor) -> torch.Tensor:
+        """States of inputs [rows, hidden] from those of their tokens [rows, length, hidden]."""
+        return torch.tanh(self.dense(hidden[:, 0]))
 
 
 class Head(nn.Module):
@@ -39,7 +54,7 @@ class ClassificationHead(Head):
         super().__init__()
         self.dense = nn.Linear(config.hidden_size, config.hidden_size)
         self.out = nn.Linear(config.hidden_size, labels)
-        self.dropout = nn.Dropout(config.hidden_dropout_prob)
+        self.dropout = _dropout(config)
         _initialise(self, config)
 
     def forward(self, encoded: Encoded) -> torch.Tensor:
@@ -73,7 +88,7 @@ class TaggingHead(Head):
     def __init__(self, config: EncoderConfig, labels: int) -> None:
         super().__init__()
         self.out = nn.Linear(config.hidden_size, labels)
-        self.dropout = nn.Dropout(config.hidden_dropout_prob)
+        self.dropout = _dropout(config)
         _initialise(self, config)
 
     def forward(self, encoded: Encoded) -> torch.Tensor:
@@ -136,7 +151,7 @@ class MaskedLanguageHead(Head):
         self.bias = nn.Parameter(torch.zeros(config.vocab_size))
         _initialise(self, config)
         # In a tuple, so that the encoder's embeddings do not become parameters of the head as well.
-        self._tied = (encoder.embeddings.word_embeddings,)
+        self._tied = (cast("nn.Embedding", encoder.get_input_embeddings()),)
 
     def forward(self, hidden: torch.Tensor) -> torch.Tensor:
         """Scores [tokens, vocabulary] of hidden states [tokens, hidden].
@@ -154,8 +169,13 @@ class MaskedLanguageHead(Head):
 TaskHead = ClassificationHead | ChoiceHead | TaggingHead | SpanHead
 
 
+def _dropout(config: EncoderConfig) -> nn.Dropout:
+    """The dropout of the encoder's own layers; DistilBERT has another name for it."""
+    return nn.Dropout(getattr(config, "hidden_dropout_prob", getattr(config, "dropout", 0.1)))
+
+
 def _initialise(module: nn.Module, config: EncoderConfig) -> None:
-    """Weights as XLM-R's own layers start: normal with the config's deviation, biases zero."""
+    """Weights as the encoder's own layers start: normal with its deviation, biases zero."""
     for layer in module.children():
         if isinstance(layer, nn.Linear):
             nn.init.normal_(layer.weight, std=config.initializer_range)

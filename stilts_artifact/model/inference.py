@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from stilts_artifact.config.schema import Dtype
 from stilts_artifact.model.batching import pad, token_batches
-from stilts_artifact.model.tokenizer import PAD
 
 if TYPE_CHECKING:
     import numpy as np
+    import torch
     from numpy.typing import NDArray
 
-    from stilts_artifact.model.heads import TaskHead
+    from stilts_artifact.model.heads import Encoded, Pooler, TaskHead
     from stilts_artifact.model.loading import EncoderModel
     from stilts_artifact.model.prepared import Prepared
 
@@ -29,6 +29,30 @@ On a CPU its activations stay in the cache, which is twice as fast as sixteen th
 def computed_dtype(device: str, dtype: Dtype) -> Dtype:
     """The arithmetic that a device really computes in: a CPU in float32 whatever is asked for."""
     return dtype if device == "cuda" else "float32"
+
+
+def encode(encoder: EncoderModel, ids: torch.Tensor, second: torch.Tensor | None = None) -> Encoded:
+    """States of a batch, whatever the class of the encoder.
+
+    Args:
+        ids: int64 [rows, length], padded.
+        second: int64 [rows], where the second text of each row begins, if the encoder is told.
+    """
+    import torch
+
+    from stilts_artifact.model.heads import Encoded
+
+    read = ids != encoder.config.pad_token_id
+    inputs = {"input_ids": ids, "attention_mask": read.long()}
+    if second is not None:
+        # [length] >= [rows, 1] -> [rows, length]
+        behind = torch.arange(ids.shape[1], device=ids.device) >= second[:, None]
+        inputs["token_type_ids"] = (behind & read).long()
+    made = encoder(**inputs)
+    pooled = getattr(made, "pooler_output", None)
+    if pooled is None:
+        pooled = cast("Pooler", encoder.pooler)(made.last_hidden_state)
+    return Encoded(made.last_hidden_state, pooled)
 
 
 def outputs(
@@ -51,7 +75,8 @@ def outputs(
     import torch
 
     form = prepared.trained_form
-    examples = form.inputs(prepared)
+    examples, second = form.inputs(prepared), form.second_from(prepared)
+    padding = encoder.config.pad_token_id
     device = encoder.device.type
     budget = TOKENS[device] if tokens is None else tokens
     found: list[Any] = [None] * len(examples)
@@ -59,8 +84,12 @@ def outputs(
         # All choices of an example stay in one batch: its length is that of all its rows.
         for batch in token_batches([max(map(len, rows)) * len(rows) for rows in examples], budget):
             # [rows, length], where rows are examples x choices
-            ids = pad([row for index in batch for row in examples[index]], PAD).to(encoder.device)
-            scores = head(encoder(input_ids=ids, attention_mask=(ids != PAD).long()))
+            ids = pad([row for index in batch for row in examples[index]], padding)
+            begins = None
+            if second is not None:
+                begins = torch.tensor([at for index in batch for at in second[index]])
+                begins = begins.to(encoder.device)
+            scores = head(encode(encoder, ids.to(encoder.device), begins))
             for index, row in zip(batch, form.kept(scores).cpu().numpy(), strict=True):
                 found[index] = row
     return found

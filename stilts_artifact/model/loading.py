@@ -1,43 +1,60 @@
-"""Load an XLM-R from a verified folder: ``config.json``, safetensors, and nothing else."""
+"""Load an encoder from a verified folder: ``config.json``, tokenizer, safetensors, nothing else.
+
+XLM-R and BERT for certain, any other of transformers' classes if it keeps the rule that
+:mod:`stilts_artifact.model.selfcheck` writes down.
+"""
 
 from __future__ import annotations
 
 import gc
 import math
-from collections.abc import Collection
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
 
 from stilts_artifact.documents import library_errors, parse_json, read_document
-from stilts_artifact.errors import DataError, IntegrityError
+from stilts_artifact.errors import ConfigError, DataError, IntegrityError
 from stilts_artifact.model.manifest import CONFIG, WEIGHTS, Origin, read_origin, verify_folder
-from stilts_artifact.model.tokenizer import BOS, EOS, PAD, load_tokenizer
+from stilts_artifact.model.tokenizer import load_tokenizer
 from stilts_artifact.model.weights import Loaded, State, fill, read_tensors
 
 if TYPE_CHECKING:
     import torch
-    from transformers import PreTrainedTokenizerFast, XLMRobertaConfig, XLMRobertaModel
+    from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerFast
 
     from stilts_artifact.model.heads import MaskedLanguageHead
 
-    # The one class of encoder, named here: heads, forms and training know only these two names.
-    EncoderConfig: TypeAlias = XLMRobertaConfig
-    EncoderModel: TypeAlias = XLMRobertaModel
+    # Named here: heads, forms and training know only these two names.
+    EncoderConfig: TypeAlias = PreTrainedConfig
+    EncoderModel: TypeAlias = PreTrainedModel
 
-_PREFIX = "roberta."
-_HEAD = "lm_head."
+POOLER = "pooler."
+"""Before the names of the weights that turn the first token's state into that of the input."""
 # A buffer that transformers before version 4.31 saved; the model makes it itself.
 _POSITIONS = "embeddings.position_ids"
-_SIZES = (
-    "vocab_size",
-    "hidden_size",
-    "num_hidden_layers",
-    "num_attention_heads",
-    "intermediate_size",
-    "max_position_embeddings",
+# Names that BERT's TensorFlow checkpoints brought with them; transformers renames them, too.
+_OLD = {"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"}
+_SIZES = ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads")
+
+
+class _HeadNames(NamedTuple):
+    """How a family calls the weights of its masked-language head."""
+
+    prefix: str
+    dense: str
+    layer_norm: str
+
+
+_HEADS: Mapping[str, _HeadNames] = MappingProxyType(
+    {
+        "roberta": _HeadNames("lm_head.", "dense", "layer_norm"),
+        "bert": _HeadNames("cls.predictions.", "transform.dense", "transform.LayerNorm"),
+    }
 )
+"""By the name that transformers gives an encoder within its larger classes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,36 +65,41 @@ class Encoder:
     these weights were trained, if they were, and goes into signatures.
     """
 
-    model: XLMRobertaModel
+    model: EncoderModel
     tokenizer: PreTrainedTokenizerFast
     revision: str
     weights: Loaded
     origin: Origin
 
 
-def load_encoder(folder: Path, *, may_initialise: Collection[str] = ()) -> Encoder:
-    """The encoder in a checkpoint folder, pooler included; a masked-language head is left aside.
+def load_encoder(folder: Path, *, pooler_seed: int | None = None) -> Encoder:
+    """The encoder in a checkpoint folder, pooler included; heads are left aside.
+
+    Its configuration's ``pad_token_id`` is the tokenizer's, and its ``pooler`` is there whatever
+    its class.
 
     Args:
-        may_initialise: prefixes of parameters that the checkpoint may lack, such as ``"pooler."``.
-            They then start from random values under torch's current seed, and
-            :attr:`Encoder.weights` says so.
+        pooler_seed: of a pooler that the checkpoint lacks; ``None`` if it must not lack one.
+            :attr:`Encoder.weights` says what was initialised.
 
     Raises:
         MissingDataError: no such folder.
-        IntegrityError: anything in it that is not what its manifest, its config and XLM-R require;
-            see :func:`verify_folder`, :func:`read_tensors`, :func:`fill`, :func:`load_tokenizer`.
+        IntegrityError: anything in it that is not what its manifest, its config and its class
+            require; see :func:`verify_folder`, :func:`read_tensors`, :func:`fill`,
+            :func:`load_tokenizer`.
     """
-    xlm_roberta = _model_class()
     files = verify_folder(folder)
     config = read_config(folder)
-    tokenizer = load_tokenizer(folder, config.vocab_size)
-    encoder, head = _split(read_tensors(folder / WEIGHTS))
-    with _config_errors(folder / CONFIG):
-        model = xlm_roberta(config, add_pooling_layer=True)
-    initialised = fill(model, encoder, str(folder / WEIGHTS), may_initialise=may_initialise)
+    tokenizer = load_tokenizer(folder, config)
+    model = _new_model(config, folder)
+    encoder, aside = _split(model, read_tensors(folder / WEIGHTS))
+    lacking = pooler_seed is not None and not any(name.startswith(POOLER) for name in encoder)
+    may = (POOLER,) if lacking else ()
+    initialised = fill(model, encoder, str(folder / WEIGHTS), may_initialise=may)
+    if pooler_seed is not None and initialised:
+        _initialise_pooler(model, pooler_seed)
     model.train(False)
-    weights = Loaded(tuple(sorted(encoder)), initialised, tuple(sorted(head)))
+    weights = Loaded(tuple(sorted(encoder)), initialised, tuple(sorted(aside)))
     origin = read_origin(folder, files)
     return Encoder(model, tokenizer, files[WEIGHTS].sha256, weights, origin)
 
@@ -88,35 +110,44 @@ def load_encoder_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
     Raises:
         IntegrityError: as :func:`load_encoder`.
     """
-    return load_tokenizer(folder, read_config(folder).vocab_size)
+    return load_tokenizer(folder, read_config(folder))
 
 
-def load_language_head(folder: Path, encoder: XLMRobertaModel) -> MaskedLanguageHead:
+def load_language_head(folder: Path, encoder: EncoderModel) -> MaskedLanguageHead:
     """The masked-language head of a checkpoint, its output embeddings tied to the encoder's own.
 
     Raises:
+        ConfigError: an encoder without one that is known here.
         IntegrityError: as :func:`load_encoder`.
     """
     from stilts_artifact.model.heads import MaskedLanguageHead
 
     verify_folder(folder)
     where = str(folder / WEIGHTS)
-    _, tensors = _split(read_tensors(folder / WEIGHTS))
-    # Tied weights: saved once more by some versions of transformers, under the decoder's name.
-    tensors.pop("decoder.weight", None)
-    tensors.pop("decoder.bias", None)
+    _, aside = _split(encoder, read_tensors(folder / WEIGHTS))
+    names = _HEADS.get(encoder.base_model_prefix)
+    found = _own_names(names, aside) if names is not None else {}
+    if not found:
+        raise ConfigError(
+            "continued masked language modelling needs a language head, which this encoder lacks",
+            where=where,
+            got=f"{type(encoder).__name__} with {', '.join(sorted(aside)) or 'no head'}",
+            expected=" or ".join(f"{known.prefix}*" for known in _HEADS.values()),
+            fix="leave out the rows with continued masked language modelling (--only)",
+        )
     head = MaskedLanguageHead(encoder)
-    fill(head, tensors, where)
+    fill(head, found, where)
     return head.train(False)
 
 
-def read_config(folder: Path) -> XLMRobertaConfig:
+def read_config(folder: Path) -> EncoderConfig:
     """The architecture of a checkpoint.
 
     Raises:
-        IntegrityError: not an XLM-R, code to be run, or sizes that no XLM-R can have.
+        IntegrityError: no encoder, a class that transformers does not know, code to be run, or
+            sizes that no encoder can have.
     """
-    from transformers import XLMRobertaConfig
+    from transformers import CONFIG_MAPPING
 
     path = folder / CONFIG
     try:
@@ -126,49 +157,46 @@ def read_config(folder: Path) -> XLMRobertaConfig:
             "not a model configuration", where=str(path), got=error.what
         ) from error
     _require(isinstance(content, dict), path, "an object", type(content).__name__)
-    _require(
-        content.get("model_type") == "xlm-roberta",
-        path,
-        "model_type xlm-roberta",
-        content.get("model_type"),
-    )
-    _require(
-        "auto_map" not in content,
-        path,
-        "no auto_map: code from a checkpoint is never run",
-        "auto_map",
-    )
-    for name in _SIZES:
-        size = content.get(name)
-        _require(
-            isinstance(size, int) and 0 < size < 2**31, path, f"{name} as a positive number", size
-        )
-    ids = tuple(content.get(name) for name in ("bos_token_id", "pad_token_id", "eos_token_id"))
-    _require(ids == (BOS, PAD, EOS), path, f"bos, pad, eos = {(BOS, PAD, EOS)}", ids)
-    heads = content["num_attention_heads"]
-    _require(
-        content["hidden_size"] % heads == 0,
-        path,
-        "hidden_size divisible by num_attention_heads",
-        heads,
-    )
+    kind = content.get("model_type")
+    known = isinstance(kind, str) and kind in CONFIG_MAPPING
+    _require(known, path, "a model_type that transformers knows", kind)
+    refused = "no auto_map: code from a checkpoint is never run"
+    _require("auto_map" not in content, path, refused, "auto_map")
+    config_class = CONFIG_MAPPING[kind]
+    # Some classes have names of their own: DistilBERT's hidden_size is "dim".
+    named = {name: config_class.attribute_map.get(name, name) for name in _SIZES}
+    for name in set(named.values()) & content.keys():
+        _require_size(content[name], name, path)
     with _config_errors(path):
-        return XLMRobertaConfig(**content)
+        config = config_class(**content)
+    for role in ("is_encoder_decoder", "is_decoder", "add_cross_attention"):
+        _require(not getattr(config, role, False), path, "an encoder alone", f"{role}: true")
+    for name in _SIZES:
+        _require_size(getattr(config, name, None), name, path)
+    heads = config.num_attention_heads
+    expected = "hidden_size divisible by num_attention_heads"
+    _require(config.hidden_size % heads == 0, path, expected, heads)
+    return config
 
 
 def export_state(
-    encoder: XLMRobertaModel,
+    encoder: EncoderModel,
     head: MaskedLanguageHead | None = None,
     dtype: torch.dtype | None = None,
 ) -> State:
-    """The weights under the names that transformers' own XLM-R classes use.
+    """The weights under the names that transformers' own classes use.
 
     Args:
         dtype: of the stored weights; the module's own by default.
     """
-    state = {_PREFIX + name: tensor for name, tensor in encoder.state_dict().items()}
+    family = encoder.base_model_prefix
+    state = {f"{family}.{name}": tensor for name, tensor in encoder.state_dict().items()}
     if head is not None:
-        state |= {_HEAD + name: tensor for name, tensor in head.state_dict().items()}
+        names = _HEADS[family]
+        own = {"dense": names.dense, "layer_norm": names.layer_norm, "bias": "bias"}
+        for name, tensor in head.state_dict().items():
+            layer, dot, weight = name.partition(".")
+            state[names.prefix + own[layer] + dot + weight] = tensor
     return {name: tensor.detach().to("cpu", dtype).contiguous() for name, tensor in state.items()}
 
 
@@ -184,8 +212,24 @@ def scaled_initial_range(hidden: int) -> float:
     return 0.02 * math.sqrt(1024 / hidden)
 
 
-def _model_class() -> type[XLMRobertaModel]:
-    """transformers' XLM-R, imported with the garbage collector at rest.
+def _new_model(config: EncoderConfig, folder: Path) -> EncoderModel:
+    """The model of a configuration, in float32, with a pooler of ours if its class has none.
+
+    Raises:
+        IntegrityError: the class cannot be made of it.
+    """
+    model_class = _model_class(config, folder)
+    with _config_errors(folder / CONFIG):
+        model = model_class(config)
+    if getattr(model, "pooler", None) is None:
+        from stilts_artifact.model.heads import Pooler
+
+        model.pooler = Pooler(config)
+    return model
+
+
+def _model_class(config: EncoderConfig, folder: Path) -> type[EncoderModel]:
+    """transformers' own class, imported with the garbage collector at rest.
 
     Beside torch, the class is most of what a worker takes to start. transformers 5.23 imports with
     any model about 1,900 modules that an encoder never calls (torch.distributed.tensor and with it
@@ -196,34 +240,78 @@ def _model_class() -> type[XLMRobertaModel]:
     collects = gc.isenabled()
     gc.disable()
     try:
-        from transformers import XLMRobertaModel
+        from transformers import MODEL_MAPPING
+
+        found = MODEL_MAPPING.get(type(config), None)
     finally:
         if collects:
             gc.enable()
-    return XLMRobertaModel
+    if not isinstance(found, type) or found.main_input_name != "input_ids":
+        raise _not_an_encoder(folder / CONFIG, config.model_type, "a class that reads token ids")
+    return found
 
 
-def _split(tensors: State) -> tuple[State, State]:
-    """Encoder and language head, without the prefixes of the class they were saved from."""
-    head = {
-        name.removeprefix(_HEAD): tensor
-        for name, tensor in tensors.items()
-        if name.startswith(_HEAD)
-    }
-    encoder = {
-        name.removeprefix(_PREFIX): tensor
-        for name, tensor in tensors.items()
-        if not name.startswith(_HEAD)
-    }
+def _initialise_pooler(model: EncoderModel, seed: int) -> None:
+    """First weights of a pooler, whatever else was drawn: as those of a head."""
+    import torch
+    from torch import nn
+
+    generator = torch.Generator().manual_seed(seed)
+    deviation = getattr(model.config, "initializer_range", 0.02)
+    for layer in cast("nn.Module", model.pooler).modules():
+        if isinstance(layer, nn.Linear):
+            nn.init.normal_(layer.weight, std=deviation, generator=generator)
+            nn.init.zeros_(layer.bias)
+
+
+def _split(model: EncoderModel, tensors: State) -> tuple[State, State]:
+    """The encoder's weights by its own names, and those of heads."""
+    inside = f"{model.base_model_prefix}."
+    own = {name.partition(".")[0] for name in model.state_dict()}
+    encoder: State = {}
+    aside: State = {}
+    for name, tensor in tensors.items():
+        short = name.removeprefix(inside)
+        for old, new in _OLD.items():
+            short = short.replace(old, new)
+        # A bare encoder was saved without the prefix, perhaps beside a head.
+        is_encoder = name.startswith(inside) or short.partition(".")[0] in own
+        (encoder if is_encoder else aside)[short] = tensor
     encoder.pop(_POSITIONS, None)
-    return encoder, head
+    return encoder, aside
+
+
+def _own_names(names: _HeadNames, aside: State) -> State:
+    """A language head's weights by the names of ours, without the decoder.
+
+    That is tied: some versions of transformers saved it once more.
+    """
+    own = {names.dense: "dense", names.layer_norm: "layer_norm"}
+    found: State = {}
+    for name, tensor in aside.items():
+        layer, dot, weight = name.removeprefix(names.prefix).rpartition(".")
+        if name.startswith(names.prefix) and layer != "decoder":
+            short = own.get(layer, layer) + dot + weight
+            found[short] = tensor
+    return found
 
 
 def _config_errors(path: Path) -> AbstractContextManager[None]:
     """What transformers raises on fields that are not checked here is about the file, too."""
-    return library_errors(IntegrityError, "not an XLM-R", str(path), "XLM-R's own configuration")
+    return library_errors(
+        IntegrityError, "not an encoder", str(path), "the class's own configuration"
+    )
+
+
+def _require_size(size: Any, name: str, path: Path) -> None:
+    fits = isinstance(size, int) and 0 < size < 2**31
+    _require(fits, path, f"{name} as a positive number", size)
 
 
 def _require(condition: bool, path: Path, expected: str, got: Any) -> None:
     if not condition:
-        raise IntegrityError("not an XLM-R", where=str(path), got=repr(got), expected=expected)
+        raise _not_an_encoder(path, got, expected)
+
+
+def _not_an_encoder(path: Path, got: Any, expected: str) -> IntegrityError:
+    return IntegrityError("not an encoder", where=str(path), got=repr(got), expected=expected)

@@ -2,10 +2,33 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     import torch
+    from transformers import PreTrainedTokenizerFast
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """Which token ids are words, and which are not.
+
+    Args:
+        size: number of ids.
+        specials: ids that are never hidden and never drawn.
+        mask: id of ``<mask>``, one of them.
+    """
+
+    size: int
+    specials: tuple[int, ...]
+    mask: int
+
+    @classmethod
+    def of(cls, tokenizer: PreTrainedTokenizerFast) -> Vocabulary:
+        """A tokenizer's."""
+        mask: int = tokenizer.mask_token_id
+        return cls(len(tokenizer), tuple(sorted(tokenizer.all_special_ids)), mask)
 
 
 class Masked(NamedTuple):
@@ -21,7 +44,7 @@ class Masked(NamedTuple):
 
 
 def mask_tokens(
-    input_ids: torch.Tensor, *, rate: float, specials: int, mask_id: int, generator: torch.Generator
+    input_ids: torch.Tensor, *, rate: float, vocabulary: Vocabulary, generator: torch.Generator
 ) -> Masked:
     """Choose ``rate`` of the ordinary tokens: 80 % become ``<mask>``, 10 % a random one, 10 % stay.
 
@@ -29,18 +52,18 @@ def mask_tokens(
 
     Args:
         input_ids: int64 [rows, length].
-        specials: ids below this number and ``mask_id`` are never chosen and never drawn.
-        mask_id: the last id of the vocabulary.
         generator: the only source of randomness.
     """
     import torch
 
+    is_word = torch.ones(vocabulary.size, dtype=torch.bool)
+    is_word[list(vocabulary.specials)] = False
+    words = is_word.nonzero().squeeze(1)
     chance = torch.rand(input_ids.shape, generator=generator)
-    chosen = (chance < rate) & (input_ids >= specials) & (input_ids != mask_id)
+    chosen = (chance < rate) & is_word[input_ids]
     fate = torch.rand(input_ids.shape, generator=generator)
-    # The upper bound is exclusive, so <mask> itself is never drawn.
-    drawn = torch.randint(specials, mask_id, input_ids.shape, generator=generator)
-    seen = torch.where(chosen & (fate < 0.8), mask_id, input_ids)
+    drawn = words[torch.randint(len(words), input_ids.shape, generator=generator)]
+    seen = torch.where(chosen & (fate < 0.8), vocabulary.mask, input_ids)
     # From 0.8 to 0.9 the token stays as it is.
     seen = torch.where(chosen & (fate >= 0.9), drawn, seen)
     # Targets: [rows, length] -> [number chosen].

@@ -14,12 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 from stilts_artifact.documents import dump_json, parse_json, read_document
 from stilts_artifact.domain.tasks import Task, TaskForm
-from stilts_artifact.errors import ConfigError, DataError, IntegrityError
+from stilts_artifact.errors import DataError, IntegrityError
 from stilts_artifact.files import write_file
-from stilts_artifact.model.features import pieces
+from stilts_artifact.model.features import frame_of, pieces
 from stilts_artifact.model.forms import trained_form
-from stilts_artifact.model.forms.base import Columns, ColumnType, Schema, TrainedForm
-from stilts_artifact.model.tokenizer import BOS, EOS
+from stilts_artifact.model.forms.base import SECOND, Columns, ColumnType, Schema, TrainedForm
 
 if TYPE_CHECKING:
     from datasets import Dataset, Features
@@ -84,15 +83,12 @@ def prepare_lines(
     Raises:
         ConfigError: no room for a single token.
     """
-    room = max_length - 2  # <s> and </s>
-    if room < 1:
-        raise ConfigError(
-            "maximum length leaves no room for text", got=str(max_length), expected=">= 3"
-        )
+    frame = frame_of(tokenizer)
+    room = frame.single_room(max_length)
     inputs = [
         ids[at : at + room] for ids in pieces(tokenizer, lines) for at in range(0, len(ids), room)
     ]
-    return {"input_ids": [[BOS, *ids, EOS] for ids in inputs]}
+    return {"input_ids": [frame.single(ids) for ids in inputs]}
 
 
 def save_prepared(
@@ -110,7 +106,7 @@ def save_prepared(
         OSError: the disk is full or refuses.
     """
     form, metrics = (None, ()) if task is None else (task.form, task.metrics)
-    schemas = _schemas(form)
+    schemas = _schemas(form, told=SECOND in features)
     folder.mkdir(parents=True, exist_ok=True)
     _write_columns(folder / _FEATURES, features, schemas[0])
     _write_columns(folder / _EXAMPLES, examples, schemas[1])
@@ -137,24 +133,25 @@ def load_prepared(folder: Path) -> Prepared:
         max_length = described["max_length"]
         if type(max_length) is not int:
             raise TypeError("max_length is not an integer")
-        schemas = _schemas(form)
+        told, untold = _schemas(form, told=True), _schemas(form, told=False)
     except (DataError, KeyError, TypeError, ValueError) as error:
         got = (str(error) or type(error).__name__).splitlines()[0]
         expected = "its form, metrics, labels, max_length"
         raise IntegrityError(
             "not prepared data", where=str(path), got=got, expected=expected
         ) from error
-    features = _read_columns(folder / _FEATURES, schemas[0])
-    examples = _read_columns(folder / _EXAMPLES, schemas[1])
+    features = _read_columns(folder / _FEATURES, untold[0], told[0])
+    examples = _read_columns(folder / _EXAMPLES, untold[1])
     return Prepared(form, metrics, labels, max_length, features, examples)
 
 
-def _schemas(form: TaskForm | None) -> tuple[Schema, Schema]:
-    """Columns of features and of examples."""
+def _schemas(form: TaskForm | None, *, told: bool) -> tuple[Schema, Schema]:
+    """Columns of features and of examples; ``told``: for an encoder that is told types."""
     if form is None:
         return _TEXT
     trained = trained_form(form)
-    return trained.features, trained.examples
+    second: Schema = {SECOND: trained.second} if told and trained.second is not None else {}
+    return {**trained.features, **second}, trained.examples
 
 
 def _write_columns(path: Path, columns: Columns, schema: Schema) -> None:
@@ -174,8 +171,11 @@ def _write_columns(path: Path, columns: Columns, schema: Schema) -> None:
         writer.write_table(table)
 
 
-def _read_columns(path: Path, schema: Schema) -> Dataset:
+def _read_columns(path: Path, *schemas: Schema) -> Dataset:
     """The rows of a file, memory-mapped.
+
+    Args:
+        schemas: that it may have.
 
     Raises:
         IntegrityError: not a whole Arrow file, or one with other columns.
@@ -188,13 +188,13 @@ def _read_columns(path: Path, schema: Schema) -> Dataset:
     except (OSError, pyarrow.ArrowException) as error:
         got = (str(error) or type(error).__name__).splitlines()[0]
         raise IntegrityError("not a file of prepared data", where=str(path), got=got) from error
-    wanted = _arrow(schema)
-    if data.features != wanted:
+    wanted = [_arrow(schema) for schema in schemas]
+    if data.features not in wanted:
         raise IntegrityError(
             "prepared data of another form",
             where=str(path),
             got=", ".join(f"{name}: {kind}" for name, kind in data.features.items()),
-            expected=", ".join(f"{name}: {kind}" for name, kind in wanted.items()),
+            expected=", ".join(f"{name}: {kind}" for name, kind in wanted[0].items()),
         )
     return data
 

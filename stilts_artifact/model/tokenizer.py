@@ -1,4 +1,4 @@
-"""The tokenizer of a checkpoint, from its ``tokenizer.json`` alone."""
+"""The tokenizer of a checkpoint, from its ``tokenizer.json``, whatever class its encoder has."""
 
 from __future__ import annotations
 
@@ -12,52 +12,136 @@ from stilts_artifact.model.manifest import TOKENIZER
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
-BOS, PAD, EOS, UNK = 0, 1, 2, 3
-"""Ids of ``<s>``, ``<pad>``, ``</s>`` and ``<unk>``: fairseq's, the same in every XLM-R."""
-SPECIALS = 4
-"""Ids below this number are special; ``<mask>`` is the last id."""
-MAX_TOKENS = 512
-"""Longest input: XLM-R has 514 positions, and fairseq numbers them from 2."""
+    from stilts_artifact.model.loading import EncoderConfig
+
+_TYPES = "token_type_ids"
+_AFTER_PADDING = frozenset(
+    {
+        "camembert",
+        "data2vec-text",
+        "longformer",
+        "mpnet",
+        "roberta",
+        "roberta-prelayernorm",
+        "xlm-roberta",
+        "xlm-roberta-xl",
+        "xmod",
+    }
+)
+"""Classes that number positions from the padding's id on: XLM-R's 514 positions hold 512 tokens."""
 
 
-def load_tokenizer(folder: Path, vocabulary: int) -> PreTrainedTokenizerFast:
-    """XLM-R's tokenizer from a folder.
+def load_tokenizer(folder: Path, config: EncoderConfig) -> PreTrainedTokenizerFast:
+    """The tokenizer from a folder; it knows how long an input may be.
 
     Args:
-        vocabulary: number of ids that the encoder has embeddings for.
+        config: of the encoder that it is for. Afterwards its padding is the tokenizer's, which is
+            what inputs are padded with.
 
     Raises:
-        IntegrityError: no tokenizer, or ids that are not XLM-R's.
+        IntegrityError: no fast tokenizer, one without the tokens that inputs need, or one that does
+            not fit the encoder.
     """
-    from transformers import XLMRobertaTokenizer
+    from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
     path = folder / TOKENIZER
-    _check_form(path, vocabulary)
-    # The class is named, so nothing in the folder can have another one imported; without the file
-    # it would silently make a tokenizer of five ids (transformers 5.23).
-    with library_errors(IntegrityError, "not a tokenizer", str(folder), "XLM-R's tokenizer files"):
-        tokenizer: PreTrainedTokenizerFast = XLMRobertaTokenizer.from_pretrained(
-            folder, local_files_only=True, model_max_length=MAX_TOKENS
+    kind, pieces = _described(path)
+    # The class is transformers' own: code from the folder is not run, and none of its files leads
+    # to another place.
+    with library_errors(IntegrityError, "not a tokenizer", str(folder), "a tokenizer's files"):
+        tokenizer = AutoTokenizer.from_pretrained(
+            folder, config=config, local_files_only=True, trust_remote_code=False
         )
-    wanted = {"<s>": BOS, "<pad>": PAD, "</s>": EOS, "<unk>": UNK, "<mask>": vocabulary - 1}
-    found = {token: tokenizer.convert_tokens_to_ids(token) for token in wanted}
-    if found != wanted or len(tokenizer) != vocabulary:
-        raise _misfit(path, f"{len(tokenizer)} ids, {found}", f"{vocabulary} ids, {wanted}")
+        if not isinstance(tokenizer, PreTrainedTokenizerFast):
+            raise TypeError(f"{type(tokenizer).__name__} tells no offsets")
+        found = type(tokenizer.backend_tokenizer.model).__name__
+    # A class makes its own tokenizer of the file's pieces, silently of another kind, or without
+    # those that it does not find (transformers 5.23).
+    if (found, len(tokenizer)) != (kind, pieces):
+        raise _misfit(path, f"{found} with {len(tokenizer)} ids", f"{kind} with {pieces} ids")
+    rows = config.vocab_size
+    if pieces > rows:  # fewer are usual: rows are filled up to a multiple
+        raise _misfit(path, f"{pieces} ids", f"at most {rows}, the rows of the embeddings")
+    for name in ("pad_token", "unk_token"):
+        if getattr(tokenizer, f"{name}_id") is None:
+            raise IntegrityError(f"tokenizer without a {name}", where=str(folder), expected=name)
+    _agree_on_padding(config, tokenizer, folder)
+    tokenizer.model_max_length = min(longest_input(config, folder), tokenizer.model_max_length)
+    if getattr(config, "type_vocab_size", 0) < 2:
+        # One type or none: the class takes no other, whatever the tokenizer would tell.
+        names = tokenizer.model_input_names
+        tokenizer.model_input_names = [name for name in names if name != _TYPES]
     return tokenizer
 
 
-def _check_form(path: Path, vocabulary: int) -> None:
-    """Refuse what has another form, before the library makes something of it."""
+def tells_types(tokenizer: PreTrainedTokenizerFast) -> bool:
+    """Whether the encoder is told which of two texts a token belongs to, as BERT is."""
+    return _TYPES in tokenizer.model_input_names
+
+
+def longest_input(config: EncoderConfig, folder: Path) -> int:
+    """Tokens that the position embeddings hold.
+
+    Raises:
+        IntegrityError: the configuration does not say.
+    """
+    positions = getattr(config, "max_position_embeddings", None)
+    if not isinstance(positions, int) or positions < 1:
+        raise IntegrityError(
+            "an encoder that does not say how long an input may be",
+            where=str(folder),
+            got=str(positions),
+            expected="max_position_embeddings",
+        )
+    return positions - config.pad_token_id - 1 if _counts_after_padding(config) else positions
+
+
+def _agree_on_padding(
+    config: EncoderConfig, tokenizer: PreTrainedTokenizerFast, folder: Path
+) -> None:
+    """Let the configuration say what the tokenizer pads with.
+
+    Where positions are counted from it, another one would move them all.
+    """
+    padding = tokenizer.pad_token_id
+    if _counts_after_padding(config) and config.pad_token_id != padding:
+        raise IntegrityError(
+            "encoder and tokenizer pad with different tokens",
+            where=str(folder),
+            got=f"pad_token_id {config.pad_token_id}",
+            expected=f"pad_token_id {padding}, as the tokenizer",
+        )
+    config.pad_token_id = padding
+
+
+def _counts_after_padding(config: EncoderConfig) -> bool:
+    return config.model_type in _AFTER_PADDING
+
+
+def _described(path: Path) -> tuple[str, int]:
+    """Kind of a tokenizer's model, and its number of ids."""
+    if not path.is_file():
+        raise IntegrityError(
+            "no fast tokenizer: offsets are needed, which others do not tell",
+            where=str(path.parent),
+            expected=TOKENIZER,
+            fix="load the tokenizer with transformers, and save it again with save_pretrained",
+        )
     try:
         content: Any = parse_json(read_document(path), str(path))
-        kind, pieces = content["model"]["type"], len(content["model"]["vocab"])
-    except (DataError, KeyError, TypeError) as error:
+        model, added = content["model"], content.get("added_tokens", ())
+        vocabulary = model["vocab"]
+        # Unigram has a list of pieces with scores, all others names with their ids.
+        names = (
+            {piece[0] for piece in vocabulary} if isinstance(vocabulary, list) else {*vocabulary}
+        )
+        # <mask> is one of the pieces in some files, and only an added token in others.
+        names |= {token["content"] for token in added}
+        return str(model["type"]), len(names)
+    except (DataError, KeyError, TypeError, IndexError, AttributeError) as error:
         raise IntegrityError(
             "not a tokenizer", where=str(path), got=str(error), expected="a tokenizers file"
         ) from error
-    # <mask> is one of the pieces in some files, and only an added token in others.
-    if kind != "Unigram" or pieces not in (vocabulary, vocabulary - 1):
-        raise _misfit(path, f"{kind} with {pieces} pieces", f"Unigram with {vocabulary} pieces")
 
 
 def _misfit(path: Path, got: str, expected: str) -> IntegrityError:

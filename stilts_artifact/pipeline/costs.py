@@ -48,16 +48,11 @@ class Speed:
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """Examples of a task's training split, of one language of another; tokens of an example.
-
-    Attributes:
-        dev: of one language of the development split, where that is much smaller than the test.
-    """
+    """Examples of a task's training split, of one language of another; tokens of an example."""
 
     train: int
     rows: int
     tokens: int
-    dev: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,11 +129,8 @@ class Costs:
         return self.kinds[kind]
 
 
-def load_costs(scale: str, device: Device | None = None) -> Costs:
+def load_costs(scale: str) -> Costs:
     """The shipped table for one scale.
-
-    Args:
-        device: that is meant; where there is no table for it, the scale's first is taken.
 
     Raises:
         ConfigError: the table has no such scale.
@@ -147,12 +139,10 @@ def load_costs(scale: str, device: Device | None = None) -> Costs:
     content = parse_yaml(data, _FILE)
     if scale not in content["scales"]:
         raise unknown_name("scale", scale, content["scales"])
-    tables = content["scales"][scale]
-    own: Device = next(iter(tables)) if device is None or device not in tables else device
-    chosen = tables[own]
+    chosen = content["scales"][scale]
     kinds = {kind: Speed(**fields) for kind, fields in chosen["kinds"].items()}
     tasks = {task: Extent(**fields) for task, fields in content["tasks"].items()}
-    return Costs(own, chosen["flops"], chosen["machine"], kinds, tasks)
+    return Costs(chosen["device"], chosen["flops"], chosen["machine"], kinds, tasks)
 
 
 def probe(device: Device) -> Probe:
@@ -198,8 +188,6 @@ def _split(costs: Costs, params: SplitParams) -> float:
     """Tokens of prepared or raw data, every language once."""
     extent = costs.tasks[params.task]
     rows = extent.train if params.split is Split.TRAIN else extent.rows
-    if params.split is Split.DEV and extent.dev is not None:
-        rows = extent.dev
     if params.rows is not None:
         rows = min(rows, params.rows)
     return float(rows * extent.tokens * len(params.languages))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from stilts_artifact.miniworld import languages
 from stilts_artifact.model.batching import pad, token_batches
-from stilts_artifact.model.tokenizer import MAX_TOKENS, PAD
+from stilts_artifact.model.masking import Vocabulary
 from stilts_artifact.pretraining.corpus import documents, windows
 from stilts_artifact.pretraining.discourse import CLOSED, OPEN, joined_rows
 from stilts_artifact.pretraining.recipe import Recipe
@@ -23,9 +23,20 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedTokenizerFast
 
+BOS, PAD, EOS = 0, 1, 2
+"""Ids of ``<s>``, ``<pad>`` and ``</s>``: fairseq's, the same in every XLM-R; ``<unk>`` is 3."""
+SPECIALS = 4
+"""Ids below this number are special; ``<mask>`` is the last id."""
+MAX_TOKENS = 512
+"""Longest input: XLM-R has 514 positions, and fairseq numbers them from 2."""
 POOL_BATCHES = 64
 """About so many batches are drawn at a time and sorted by length together."""
 _TYPICAL_TOKENS = 32  # of a window; decides only how many are drawn for a pool
+
+
+def words_and_specials(size: int) -> Vocabulary:
+    """The layout of XLM-R's ids: the first ones and the last, ``<mask>``, are no words."""
+    return Vocabulary(size, (*range(SPECIALS), size - 1), size - 1)
 
 
 class StreamPosition(NamedTuple):

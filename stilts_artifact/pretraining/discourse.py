@@ -24,7 +24,7 @@ from stilts_artifact.miniworld import SEED, grammar, languages
 from stilts_artifact.miniworld.discourse import ALSO, NO, YES, Exchange, exchanges, grants
 from stilts_artifact.miniworld.draw import Stream
 from stilts_artifact.miniworld.meanings import Event, Name, Thing
-from stilts_artifact.model.features import join, pieces
+from stilts_artifact.model.features import frame_of, pieces
 from stilts_artifact.pretraining.corpus import key
 
 if TYPE_CHECKING:
@@ -161,6 +161,7 @@ def joined_rows(
         return []
     # A stream of its own, so that tokens do not change which windows are drawn.
     r = Stream(SEED, "told", name)
+    frame = frame_of(tokenizer)
     firsts = pieces(tokenizer, [window.first for window in drawn])
     seconds = tokenizer(
         [window.second for window in drawn], add_special_tokens=False, return_offsets_mapping=True
@@ -197,7 +198,7 @@ def joined_rows(
                 told.append(_perhaps(r, token, _TOLD_SHARE))
             else:
                 told.append(_perhaps(r, OPEN, _OPEN_SHARE))
-        rows.append(Row(join(first, second), [*told, CLOSED]))
+        rows.append(Row(frame.joined(first, second), [*told, CLOSED]))
     return rows
 
 

@@ -25,14 +25,18 @@ from stilts_artifact.miniworld import languages
 from stilts_artifact.model.loading import export_state, scaled_initial_range
 from stilts_artifact.model.manifest import WEIGHTS, verify_folder, write_manifest
 from stilts_artifact.model.masking import mask_tokens
-from stilts_artifact.model.tokenizer import BOS, EOS, MAX_TOKENS, PAD, SPECIALS
 from stilts_artifact.model.weights import State
 from stilts_artifact.pretraining.batches import (
+    BOS,
+    EOS,
+    MAX_TOKENS,
+    PAD,
     START,
     Batch,
     StreamPosition,
     batches,
     make_tokenizer,
+    words_and_specials,
 )
 from stilts_artifact.pretraining.card import CARD, FACTS, render_card
 from stilts_artifact.pretraining.discourse import OPEN
@@ -230,8 +234,7 @@ def _step(recipe: Recipe, trainee: Trainee, batch: Batch, step: int) -> float:
     masked = mask_tokens(
         batch.input_ids,
         rate=recipe.mask_rate,
-        specials=SPECIALS,
-        mask_id=trainee.encoder.config.vocab_size - 1,
+        vocabulary=words_and_specials(trainee.encoder.config.vocab_size),
         generator=torch.Generator().manual_seed(seed),
     )
     for group in trainee.optimizer.param_groups:

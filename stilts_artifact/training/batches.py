@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from stilts_artifact.errors import DataError
 from stilts_artifact.model.batching import MULTIPLE, padded
+from stilts_artifact.model.forms.base import SECOND
 from stilts_artifact.model.heads import IGNORED
-from stilts_artifact.model.masking import mask_tokens
-from stilts_artifact.model.tokenizer import PAD, SPECIALS
+from stilts_artifact.model.masking import Vocabulary, mask_tokens
 
 if TYPE_CHECKING:
     import torch
@@ -73,11 +73,13 @@ class Rows:
         labels: int64 [examples] or [examples, 2] (spans), :class:`Ragged` for tags, ``None`` for
             plain text.
         choices: 1, but for multiple choice.
+        second: int64 [rows], where the second text of each begins, if the encoder is told.
     """
 
     inputs: Ragged
     labels: Integers | Ragged | None
     choices: int = 1
+    second: Integers | None = None
 
     def __len__(self) -> int:
         return len(self.inputs) // self.choices
@@ -98,6 +100,8 @@ class Rows:
             arrays += [self.labels.values, self.labels.offsets]
         elif self.labels is not None:
             arrays.append(self.labels)
+        if self.second is not None:
+            arrays.append(self.second)
         for array in arrays:
             found.update(np.ascontiguousarray(array, dtype=np.int64).data)
         return found.hexdigest()
@@ -127,14 +131,20 @@ def read_rows(features: Dataset, where: str) -> Rows:
                 expected="one",
             )
         # Lists of lists, examples of choices -> the rows of all choices, one after the other.
-        return Rows(_ragged(outer.flatten()), _integers(table, "label"), int(counts[0]))
+        inputs, labels = _ragged(outer.flatten()), _integers(table, "label")
+        second = None
+        if SECOND in columns:
+            second = _ragged(_list(table, SECOND)).values.astype(np.int64)
+        return Rows(inputs, labels, int(counts[0]), second)
     inputs = _ragged(_list(table, "input_ids"))
+    second = _integers(table, SECOND) if SECOND in columns else None
     if "tags" in columns:
         return Rows(inputs, _ragged(_list(table, "tags")))
     if "start" in columns:
         # [examples] and [examples] -> [examples, 2]
-        return Rows(inputs, np.stack([_integers(table, "start"), _integers(table, "end")], axis=1))
-    return Rows(inputs, _integers(table, "label") if "label" in columns else None)
+        ends = np.stack([_integers(table, "start"), _integers(table, "end")], axis=1)
+        return Rows(inputs, ends, second=second)
+    return Rows(inputs, _integers(table, "label") if "label" in columns else None, second=second)
 
 
 def join_rows(parts: Sequence[Rows]) -> Rows:
@@ -176,20 +186,22 @@ class MicroBatch:
         chosen: bool [rows, length], where text is masked; ``None`` for other tasks.
         weight: its share of the step: the weighted sum of the batches' mean losses is the mean loss
             of the step.
+        second: int64 [rows], where the second text of each begins, if the encoder is told.
     """
 
     input_ids: torch.Tensor
     targets: torch.Tensor
     chosen: torch.Tensor | None
     weight: float
+    second: torch.Tensor | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Masking:
-    """How text is masked: share of tokens, and the id of ``<mask>``."""
+    """How text is masked: share of tokens, and of which of them."""
 
     rate: float
-    mask_id: int
+    vocabulary: Vocabulary
 
 
 class Fit(NamedTuple):
@@ -253,10 +265,13 @@ def cut(lengths: Sequence[int], fit: Fit) -> list[list[int]]:
     return batches[::-1]
 
 
-def micro_batches(rows: Rows, examples: Integers, fit: Fit) -> list[MicroBatch]:
+def micro_batches(rows: Rows, examples: Integers, fit: Fit, padding: int) -> list[MicroBatch]:
     """Labelled examples, from short to long.
 
     The loss of a step is the mean over its examples; for tags, over its labelled tokens.
+
+    Args:
+        padding: the token that inputs are filled up with.
     """
     made = []
     lengths = rows.lengths[examples].tolist()
@@ -275,23 +290,29 @@ def micro_batches(rows: Rows, examples: Integers, fit: Fit) -> list[MicroBatch]:
         if count:  # a mean over nothing is no number
             # [examples] -> [examples, choices] -> [examples x choices]
             at = (group[:, None] * rows.choices + np.arange(rows.choices)).ravel()
-            inputs = rows.inputs.block(at, PAD, fit.multiple)
-            made.append(MicroBatch(_tensor(inputs), _tensor(target), None, count / sum(counts)))
+            inputs = _tensor(rows.inputs.block(at, padding, fit.multiple))
+            second = None if rows.second is None else _tensor(rows.second[at])
+            weight = count / sum(counts)
+            made.append(MicroBatch(inputs, _tensor(target), None, weight, second))
     return made
 
 
 def masked_batches(
-    rows: Rows, examples: Integers, fit: Fit, masking: Masking, generator: torch.Generator
+    rows: Rows,
+    examples: Integers,
+    fit: Fit,
+    masking: Masking,
+    padding: int,
+    generator: torch.Generator,
 ) -> list[MicroBatch]:
     """Text, masked as a whole before it is cut, so that the cut does not change what is hidden.
 
     The loss of a step is the mean over its hidden tokens.
     """
     masked = mask_tokens(
-        _tensor(rows.inputs.block(examples, PAD, fit.multiple)),
+        _tensor(rows.inputs.block(examples, padding, fit.multiple)),
         rate=masking.rate,
-        specials=SPECIALS,
-        mask_id=masking.mask_id,
+        vocabulary=masking.vocabulary,
         generator=generator,
     )
     lengths = rows.lengths[examples].tolist()

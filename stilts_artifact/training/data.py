@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from stilts_artifact.config.schema import TrainingConfig
 from stilts_artifact.errors import DataError
 from stilts_artifact.model.heads import MaskedLanguageHead
+from stilts_artifact.model.masking import Vocabulary
 from stilts_artifact.model.prepared import load_prepared
 from stilts_artifact.training.batches import Masking, join_rows, read_rows
 from stilts_artifact.training.evaluate import development
@@ -87,7 +88,9 @@ def labelled_task(
     )
 
 
-def text_task(head: MaskedLanguageHead, name: str, data: TextData) -> TrainingTask:
+def text_task(
+    head: MaskedLanguageHead, vocabulary: Vocabulary, name: str, data: TextData
+) -> TrainingTask:
     """Masked language modelling, which goes on with the checkpoint's own language head.
 
     Raises:
@@ -96,6 +99,5 @@ def text_task(head: MaskedLanguageHead, name: str, data: TextData) -> TrainingTa
     rows = join_rows(
         [read_rows(load_prepared(folder).features, str(folder)) for folder in data.folders]
     )
-    # The bias has one number for each id, and <mask> is the last id.
-    masking = Masking(data.probability, mask_id=len(head.bias) - 1)
+    masking = Masking(data.probability, vocabulary)
     return TrainingTask(name, rows, head, data.epochs, data.batch, data.cap, masking)

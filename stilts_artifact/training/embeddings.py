@@ -1,10 +1,10 @@
 """The rows of the embedding matrix that a run can meet, trained in place of the whole matrix.
 
-XLM-R's 250,002 rows are most of a small encoder, and an optimiser step reads and writes each of
-them with its two moments, though a run on English meets a few thousand. The others get no gradient:
-AdamW only lets them decay, by a factor that depends on the step alone. That is made up for once, at
-the end, with the same products in the same order, so that on a CPU every bit of the encoder is as
-if the whole matrix had been trained.
+XLM-R's vocabulary has 250,002 rows, most of a small encoder, and an optimiser step reads and writes
+each of them with its two moments, though a run on English meets a few thousand. The others get no
+gradient: AdamW only lets them decay, by a factor that depends on the step alone. That is made up
+for once, at the end, with the same products in the same order, so that on a CPU every bit of the
+encoder is as if the whole matrix had been trained.
 """
 
 from __future__ import annotations
@@ -18,8 +18,6 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional
 
-from stilts_artifact.model.tokenizer import PAD
-
 if TYPE_CHECKING:
     from stilts_artifact.model.loading import EncoderModel
 
@@ -32,7 +30,7 @@ class UsedEmbeddings(nn.Module):
 
     Args:
         whole: the matrix, which stays as it is.
-        used: ids of the rows, int64 [rows], ascending, the padding's among them.
+        used: ids of the rows, int64 [rows], ascending, that of the padding among them.
     """
 
     positions: torch.Tensor
@@ -41,6 +39,7 @@ class UsedEmbeddings(nn.Module):
         super().__init__()
         self.used = used
         self.weight = nn.Parameter(whole.weight.detach()[used])
+        self.padding = whole.padding_idx
         # An id that is not among the used ones is out of range: an error, never another's row.
         positions = torch.full((whole.num_embeddings,), len(used))
         positions[used] = torch.arange(len(used))
@@ -48,7 +47,7 @@ class UsedEmbeddings(nn.Module):
 
     def forward(self, ids: torch.Tensor) -> torch.Tensor:
         """Vectors of tokens: int64 [...] -> float32 [..., hidden]."""
-        padding = int(self.positions[PAD])
+        padding = None if self.padding is None else int(self.positions[self.padding])
         return functional.embedding(self.positions[ids], self.weight, padding)
 
 
@@ -61,11 +60,10 @@ def use_rows(encoder: EncoderModel, ids: Iterable[NDArray[Any]]) -> nn.Embedding
     Returns:
         The whole matrix, for :func:`put_back`.
     """
-    whole = encoder.embeddings.word_embeddings
-    used = np.unique(np.concatenate([[PAD], *ids]))
-    rows = UsedEmbeddings(whole, torch.from_numpy(used.astype(np.int64)))
+    whole = cast("nn.Embedding", encoder.get_input_embeddings())
+    used = np.unique(np.concatenate([[encoder.config.pad_token_id], *ids]))
     # It takes and gives the same.
-    encoder.embeddings.word_embeddings = rows  # type: ignore[assignment]
+    encoder.set_input_embeddings(UsedEmbeddings(whole, torch.from_numpy(used.astype(np.int64))))
     return whole
 
 
@@ -77,10 +75,10 @@ def put_back(encoder: EncoderModel, whole: nn.Embedding, decays: Sequence[float]
         decays: what AdamW multiplies a weight without gradient with, at each of the steps that the
             used rows went through.
     """
-    rows = cast("UsedEmbeddings", cast("object", encoder.embeddings.word_embeddings))
+    rows = cast("UsedEmbeddings", encoder.get_input_embeddings())
     with torch.no_grad():
         for block in torch.split(whole.weight.view(-1), _BLOCK):
             for decay in decays:
                 block.mul_(decay)
         whole.weight[rows.used] = rows.weight.to(whole.weight.device)
-    encoder.embeddings.word_embeddings = whole
+    encoder.set_input_embeddings(whole)

@@ -18,8 +18,7 @@ from stilts_artifact.domain.tasks import TaskForm
 from stilts_artifact.errors import ConfigError, IntegrityError
 from stilts_artifact.model.forms import task_head
 from stilts_artifact.model.heads import MaskedLanguageHead, TaskHead
-from stilts_artifact.model.inference import computed_dtype
-from stilts_artifact.model.tokenizer import PAD
+from stilts_artifact.model.inference import computed_dtype, encode
 from stilts_artifact.model.weights import State, fill
 from stilts_artifact.training.batches import (
     FITS,
@@ -94,14 +93,18 @@ class MultiTaskModel(nn.Module):
         device = self.encoder.device
         ids = batch.input_ids.to(device, non_blocking=True)
         targets = batch.targets.to(device, non_blocking=True)
-        encoded = self.encoder(input_ids=ids, attention_mask=(ids != PAD).long())
+        second = batch.second
+        encoded = encode(
+            self.encoder, ids, None if second is None else second.to(device, non_blocking=True)
+        )
         head = cast("Head", self.heads[task])
         if batch.chosen is not None:
             # Only hidden tokens are scored: [rows, length, hidden] -> [chosen, hidden].
             scores = head(encoded.last_hidden_state[batch.chosen.to(device, non_blocking=True)])
         else:
             scores = head(encoded)
-        return head.loss(head.without_padding(scores, ids == PAD).float(), targets)
+        padding = ids == self.encoder.config.pad_token_id
+        return head.loss(head.without_padding(scores, padding).float(), targets)
 
 
 def fresh_head(
@@ -256,10 +259,12 @@ class TrainingState:
         """The task of a step, and its examples in batches that the device takes."""
         draw = self.schedule.draw(step)
         task, fit = self.tasks[draw.task], FITS[self.device.type]
+        padding = self.model.encoder.config.pad_token_id
         if task.masking is None:
-            return task.name, micro_batches(task.rows, draw.examples, fit)
+            return task.name, micro_batches(task.rows, draw.examples, fit, padding)
         generator = torch.Generator().manual_seed(derived_seed(self.config.seed, "mask", step))
-        return task.name, masked_batches(task.rows, draw.examples, fit, task.masking, generator)
+        batches = masked_batches(task.rows, draw.examples, fit, task.masking, padding, generator)
+        return task.name, batches
 
     def keep_as_best(self) -> None:
         """The weights as they are now are the best so far.

@@ -39,9 +39,8 @@ from stilts_artifact.errors import ArtifactError
 from stilts_artifact.files import hash_bytes
 from stilts_artifact.forms import form_of
 from stilts_artifact.miniworld import build
-from stilts_artifact.model.loading import read_config
+from stilts_artifact.model.loading import load_encoder_tokenizer, read_config
 from stilts_artifact.model.manifest import read_manifest, write_manifest
-from stilts_artifact.model.tokenizer import load_tokenizer
 from stilts_artifact.model.weights import read_tensors
 from stilts_artifact.pipeline.store import ResultManifest
 from stilts_artifact.reporting.markdown import render_markdown
@@ -267,9 +266,11 @@ def encoder_samples(folder: Path) -> Iterator[Sample]:
     for token in tokenizer["added_tokens"]:
         token["id"] = min(token["id"], 40)
     small = folder / "small"
+    small.mkdir(parents=True, exist_ok=True)
+    (small / "config.json").write_text(json.dumps(json.loads(config) | {"vocab_size": 41}))
 
     def read(_: Path) -> object:
-        return load_tokenizer(small, 41)
+        return load_encoder_tokenizer(small)
 
     yield Sample(json.dumps(tokenizer).encode(), in_file(small / "tokenizer.json", read))
 

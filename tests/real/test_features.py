@@ -18,7 +18,7 @@ from stilts_artifact.domain.examples import Answer, SpanExample
 from stilts_artifact.model.forms.choice import choice_features
 from stilts_artifact.model.forms.span import MAX_LENGTH, NO_ANSWER, answers, span_windows
 from stilts_artifact.model.forms.tagging import join_tags, tag_chunks, tag_labels
-from stilts_artifact.model.tokenizer import load_tokenizer
+from stilts_artifact.model.loading import load_encoder_tokenizer
 from stilts_artifact.pretraining.batches import train_tokenizer
 
 pytestmark = pytest.mark.slow
@@ -37,7 +37,7 @@ def squad(path: Path) -> list[SpanExample]:
 
 @pytest.fixture(scope="module")
 def tokenizer(real_data: Path) -> PreTrainedTokenizerFast:
-    """A vocabulary of real text in all of XQuAD's languages; XLM-R's own is not on this machine."""
+    """A small vocabulary of real text in all of XQuAD's languages."""
     contexts = {
         example.context
         for path in sorted((real_data / "xquad").glob("*.json"))
@@ -91,12 +91,9 @@ def read_back(
 
 
 @pytest.fixture(scope="module")
-def real_tokenizer(real_encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
+def real_tokenizer(real_encoder: Path) -> Any:
     """XLM-R's own vocabulary."""
-    folder = tmp_path_factory.mktemp("vocabulary")
-    packed = (real_encoder / "tokenizer.json.gz").read_bytes()
-    (folder / "tokenizer.json").write_bytes(gzip.decompress(packed))
-    return load_tokenizer(folder, 250_002)
+    return load_encoder_tokenizer(real_encoder)
 
 
 @pytest.mark.parametrize("vocabulary", ["real", "mini"])
@@ -104,7 +101,7 @@ def test_decomposed_answers_of_every_script_are_labelled_and_read_back_as_compos
     real_tokenizer: PreTrainedTokenizerFast, real_data: Path, vocabulary: str
 ) -> None:
     mini = Path(stilts_artifact.__file__).parent / "miniencoder"
-    tokenizer = real_tokenizer if vocabulary == "real" else load_tokenizer(mini, 3002)
+    tokenizer = real_tokenizer if vocabulary == "real" else load_encoder_tokenizer(mini)
     files = [
         *sorted((real_data / "xquad").glob("*.json")),
         *sorted((real_data / "mlqa").glob("*.gz")),

@@ -26,8 +26,16 @@ ColumnType = Literal["number", "text", "numbers", "texts", "lists of numbers"]
 Schema = Mapping[str, ColumnType]
 """Column -> its type."""
 
+SECOND = "second"
+"""Column of the position from which on tokens are of the second text, if the encoder is told."""
+
 Example = TypeVar("Example")
 Predictions = TypeVar("Predictions")
+
+
+def told(columns: Columns, second: Sequence[Any]) -> Columns:
+    """Features with the column :data:`SECOND`, unless the encoder is not told: all are ``None``."""
+    return columns if None in second else {**columns, SECOND: list(second)}
 
 
 class TrainedForm(ABC, Generic[Example, Predictions]):
@@ -40,11 +48,14 @@ class TrainedForm(ABC, Generic[Example, Predictions]):
         form: its name, by which the light half is found.
         features: columns of the model's inputs with their labels.
         examples: columns of what predictions are made of and scored by.
+        second: type of the features' column :data:`SECOND`, which is there if the encoder is told
+            the types of tokens; ``None`` for inputs of one text.
     """
 
     form: ClassVar[TaskForm]
     features: ClassVar[Schema]
     examples: ClassVar[Schema]
+    second: ClassVar[ColumnType | None]
 
     @abstractmethod
     def prepare(
@@ -88,6 +99,12 @@ class TrainedForm(ABC, Generic[Example, Predictions]):
     def inputs(self, prepared: Prepared) -> list[list[list[int]]]:
         """Input rows of each row of the features: one, but for multiple choice."""
         return [[row] for row in prepared.features["input_ids"][:]]
+
+    def second_from(self, prepared: Prepared) -> list[list[int]] | None:
+        """For each of :meth:`inputs`, where the second text begins; ``None`` if none is told."""
+        if SECOND not in prepared.features.column_names:
+            return None
+        return [[at] for at in prepared.features[SECOND][:]]
 
     def kept(self, scores: torch.Tensor) -> torch.Tensor:
         """What is kept of a head's scores until they are decoded: all, as float32."""

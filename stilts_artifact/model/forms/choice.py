@@ -12,8 +12,8 @@ import numpy as np
 
 from stilts_artifact.domain.examples import ChoiceExample
 from stilts_artifact.domain.tasks import TaskForm
-from stilts_artifact.model.features import Ids, join, pair_room, pieces
-from stilts_artifact.model.forms.base import Columns, Schema, TrainedForm
+from stilts_artifact.model.features import Ids, frame_of, pieces
+from stilts_artifact.model.forms.base import SECOND, Columns, Schema, TrainedForm, told
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -25,9 +25,13 @@ if TYPE_CHECKING:
 
 
 class ChoiceFeature(NamedTuple):
-    """One example: the prompt encoded with each of its choices; ``label`` indexes them."""
+    """One example: the prompt encoded with each of its choices; ``label`` indexes them.
+
+    ``second`` is where each choice begins, if the encoder is told.
+    """
 
     choices: tuple[Ids, ...]
+    second: tuple[int, ...] | None
     label: int
 
 
@@ -37,6 +41,7 @@ class TrainedChoice(TrainedForm[ChoiceExample, Sequence[int]]):
     form = TaskForm.CHOICE
     features: ClassVar[Schema] = {"choices": "lists of numbers", "label": "number"}
     examples: ClassVar[Schema] = {"label": "number"}
+    second = "numbers"
 
     def prepare(
         self,
@@ -48,7 +53,8 @@ class TrainedChoice(TrainedForm[ChoiceExample, Sequence[int]]):
         """One row an example; its choices are indices, so ``labels`` are not needed."""
         items = choice_features(tokenizer, examples, max_length)
         right = [item.label for item in items]
-        return {"choices": [list(item.choices) for item in items], "label": right}, {"label": right}
+        features: Columns = {"choices": [list(item.choices) for item in items], "label": right}
+        return told(features, [item.second for item in items]), {"label": right}
 
     def head_class(self) -> type[ChoiceHead]:
         """One score a choice."""
@@ -72,6 +78,13 @@ class TrainedChoice(TrainedForm[ChoiceExample, Sequence[int]]):
         """A row for each choice."""
         choices: list[list[list[int]]] = prepared.features.with_format(None)["choices"][:]
         return choices
+
+    def second_from(self, prepared: Prepared) -> list[list[int]] | None:
+        """For each choice, where it begins."""
+        if SECOND not in prepared.features.column_names:
+            return None
+        begins: list[list[int]] = prepared.features[SECOND][:]
+        return begins
 
     def decode(self, prepared: Prepared, outputs: Outputs) -> list[int]:
         """The choice with the best score of each example."""
@@ -99,16 +112,22 @@ def choice_features(
     Raises:
         ConfigError: no room for any text.
     """
-    room = pair_room(max_length)
+    frame = frame_of(tokenizer)
+    room = frame.pair_room(max_length)
     prompts = pieces(tokenizer, [example.prompt for example in examples])
     choices = iter(
         pieces(tokenizer, [choice for example in examples for choice in example.choices])
     )
     features = []
     for example, prompt in zip(examples, prompts, strict=True):
-        encoded = []
+        encoded, begins = [], []
         for _ in example.choices:
             choice = next(choices)[:room]
-            encoded.append(join(prompt[max(0, len(prompt) + len(choice) - room) :], choice))
-        features.append(ChoiceFeature(tuple(encoded), example.label))
+            kept = prompt[max(0, len(prompt) + len(choice) - room) :]
+            encoded.append(frame.joined(kept, choice))
+            begins.append(frame.second_from(kept))
+        second = tuple(at for at in begins if at is not None)
+        features.append(
+            ChoiceFeature(tuple(encoded), None if frame.of_first is None else second, example.label)
+        )
     return features

@@ -1,4 +1,4 @@
-"""Sentence pairs as token ids, ``<s> A </s></s> B </s>``, and labels from a head's scores."""
+"""Sentence pairs as token ids, and labels from a head's scores."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from stilts_artifact.domain.examples import PairExample
 from stilts_artifact.domain.tasks import TaskForm
 from stilts_artifact.errors import DataError
 from stilts_artifact.metrics.ratios import precision_recall_f1
-from stilts_artifact.model.features import Ids, join, pair_room, pieces, truncate_pair
-from stilts_artifact.model.forms.base import Columns, Schema, TrainedForm
+from stilts_artifact.model.features import Ids, frame_of, pieces, truncate_pair
+from stilts_artifact.model.forms.base import Columns, Schema, TrainedForm, told
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -24,9 +24,13 @@ if TYPE_CHECKING:
 
 
 class PairFeature(NamedTuple):
-    """One encoded pair; ``label`` indexes the task's labels."""
+    """One encoded pair; ``label`` indexes the task's labels.
+
+    ``second`` is where the second text begins, if the encoder is told.
+    """
 
     input_ids: Ids
+    second: int | None
     label: int
 
 
@@ -36,6 +40,7 @@ class TrainedPair(TrainedForm[PairExample, Sequence[str]]):
     form = TaskForm.PAIR
     features: ClassVar[Schema] = {"input_ids": "numbers", "label": "number"}
     examples: ClassVar[Schema] = {"label": "text"}
+    second = "number"
 
     def prepare(
         self,
@@ -50,7 +55,8 @@ class TrainedPair(TrainedForm[PairExample, Sequence[str]]):
             "input_ids": [pair.input_ids for pair in pairs],
             "label": [pair.label for pair in pairs],
         }
-        return features, {"label": [labels[pair.label] for pair in pairs]}
+        gold: Columns = {"label": [labels[pair.label] for pair in pairs]}
+        return told(features, [pair.second for pair in pairs]), gold
 
     def head_class(self) -> type[ClassificationHead]:
         """One score for each label."""
@@ -98,7 +104,8 @@ def pair_features(
         DataError: a label that is none of ``labels``.
         ConfigError: no room for any text.
     """
-    room = pair_room(max_length)
+    frame = frame_of(tokenizer)
+    room = frame.pair_room(max_length)
     index = {label: at for at, label in enumerate(labels)}
     firsts = pieces(tokenizer, [example.first for example in examples])
     seconds = pieces(tokenizer, [example.second for example in examples])
@@ -111,7 +118,8 @@ def pair_features(
                 got=example.label,
                 expected=", ".join(labels),
             )
+        first, second = truncate_pair(first, second, room)
         features.append(
-            PairFeature(join(*truncate_pair(first, second, room)), index[example.label])
+            PairFeature(frame.joined(first, second), frame.second_from(first), index[example.label])
         )
     return features

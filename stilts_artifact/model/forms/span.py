@@ -1,7 +1,7 @@
 """Span question answering: windows over long contexts, and answers read back as text.
 
-``<s> question </s></s> window of the context </s>``; windows overlap. Every token of a window knows
-which characters of the *original* context belong to it, so answers are cut out of the context
+A window is an input of the question and a part of the context; windows overlap. Every token of it
+knows which characters of the *original* context belong to it, so answers are cut out of the context
 itself. A character that the tokenizer's normaliser composes with the one before it (an accent of
 decomposed text) or drops (a zero-width space) belongs to the token before it, in labels and in
 answers alike. jiant and transformers re-tokenise at white space instead and assume two specials
@@ -21,8 +21,8 @@ from stilts_artifact.domain.examples import Answer, SpanExample
 from stilts_artifact.domain.tasks import TaskForm
 from stilts_artifact.errors import ConfigError
 from stilts_artifact.metrics.squad import answer_counts, squad_tokens
-from stilts_artifact.model.features import PAIR_SPECIALS, Ids, join, pieces
-from stilts_artifact.model.forms.base import Columns, Schema, TrainedForm
+from stilts_artifact.model.features import Ids, frame_of, pieces
+from stilts_artifact.model.forms.base import Columns, Schema, TrainedForm, told
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -41,7 +41,7 @@ ANSWER_TOKENS = 30
 # Defaults from SQuAD's BERT recipe, which XTREME (scripts/train_qa.sh at 838c13b) and jiant keep.
 
 NO_ANSWER = 0
-"""Token position, that of ``<s>``, which stands for "the answer is not in this window"."""
+"""Token position, of ``<s>`` or ``[CLS]``: it says "the answer is not in this window"."""
 
 Offset = tuple[int, int]
 
@@ -61,6 +61,7 @@ class TrainedSpan(TrainedForm[SpanExample, Mapping[str, str]]):
         "example": "number",
     }
     examples: ClassVar[Schema] = {"id": "text", "context": "text", "answers": "texts"}
+    second = "number"
 
     def prepare(
         self,
@@ -84,7 +85,7 @@ class TrainedSpan(TrainedForm[SpanExample, Mapping[str, str]]):
             "context": [example.context for example in examples],
             "answers": [[answer.text for answer in example.answers] for example in examples],
         }
-        return features, gold
+        return told(features, [window.second for window in windows]), gold
 
     def head_class(self) -> type[SpanHead]:
         """Two scores a token: of the first and of the last one of the answer."""
@@ -139,6 +140,7 @@ class SpanWindow(NamedTuple):
     Args:
         example: index of the example it belongs to.
         input_ids: its tokens.
+        second: where the second text begins, if the encoder is told.
         context_start: position in ``input_ids`` of the first token of the context.
         offsets: for each context token of the window, the characters ``[start, end)`` of the
             context that belong to it.
@@ -148,6 +150,7 @@ class SpanWindow(NamedTuple):
 
     example: int
     input_ids: Ids
+    second: int | None
     context_start: int
     offsets: list[Offset]
     start: int
@@ -172,9 +175,10 @@ def span_windows(
     Raises:
         ConfigError: no room for context, or windows that would leave gaps between them.
     """
+    frame = frame_of(tokenizer)
     questions = pieces(tokenizer, [example.question for example in examples])
     longest = min(question_tokens, max(map(len, questions), default=0))
-    room = max_length - PAIR_SPECIALS - longest
+    room = max_length - frame.pair_specials - longest
     if not 0 < stride <= room:
         raise ConfigError(
             "windows do not cover the context",
@@ -188,17 +192,23 @@ def span_windows(
         question = question[:question_tokens]
         ids, offsets = tokenised[example.context]
         answer = _answer_tokens(example, offsets)
-        # Three specials: <s> before the question, </s></s> after it.
-        context_start = len(question) + 3
-        size = max_length - PAIR_SPECIALS - len(question)
+        context_start = frame.second_start(question)
+        size = max_length - frame.pair_specials - len(question)
         for begin in _begins(len(ids), size, stride):
             end = begin + size
             first = last = NO_ANSWER
             if answer is not None and begin <= answer[0] and answer[1] < end:
                 first, last = (context_start + token - begin for token in answer)
-            inputs = join(question, ids[begin:end])
             windows.append(
-                SpanWindow(index, inputs, context_start, offsets[begin:end], first, last)
+                SpanWindow(
+                    index,
+                    frame.joined(question, ids[begin:end]),
+                    frame.second_from(question),
+                    context_start,
+                    offsets[begin:end],
+                    first,
+                    last,
+                )
             )
     return windows
 
@@ -419,12 +429,14 @@ def _best_span(
 
 
 def windows_of(prepared: Prepared) -> list[SpanWindow]:
-    """The windows behind the features, in order; their ``input_ids`` are left empty."""
+    """The windows behind the features, in order, without ``input_ids`` and ``second``."""
     columns = prepared.features.select_columns(
         ["example", "context_start", "offsets", "start", "end"]
     ).to_dict()
     return [
-        SpanWindow(example, [], first, list(zip(flat[::2], flat[1::2], strict=True)), start, end)
+        SpanWindow(
+            example, [], None, first, list(zip(flat[::2], flat[1::2], strict=True)), start, end
+        )
         for example, first, flat, start, end in zip(*columns.values(), strict=True)
     ]
 

@@ -17,14 +17,13 @@ import numpy as np
 
 from stilts_artifact.domain.examples import TaggedSentence
 from stilts_artifact.domain.tasks import TaskForm
-from stilts_artifact.errors import ConfigError, IntegrityError
+from stilts_artifact.errors import IntegrityError
 from stilts_artifact.forms import TAGGING
 from stilts_artifact.forms.tagging import Tags, write_tags
 from stilts_artifact.metrics.chunk_f1 import chunk_counts
 from stilts_artifact.metrics.ratios import precision_recall_f1
-from stilts_artifact.model.features import Ids, pieces
+from stilts_artifact.model.features import Frame, Ids, frame_of, pieces
 from stilts_artifact.model.forms.base import Columns, Schema, TrainedForm
-from stilts_artifact.model.tokenizer import BOS, EOS, UNK
 
 if TYPE_CHECKING:
     import torch
@@ -35,9 +34,6 @@ if TYPE_CHECKING:
     from stilts_artifact.model.heads import TaggingHead
     from stilts_artifact.model.loading import EncoderConfig
     from stilts_artifact.model.prepared import Prepared
-
-SINGLE_SPECIALS = 2
-"""``<s>`` and ``</s>``."""
 
 _SAME = 1e-9  # points; both scorers divide the same small integers
 
@@ -54,6 +50,7 @@ class TrainedTagging(TrainedForm[TaggedSentence, Tags]):
         "example": "number",
     }
     examples: ClassVar[Schema] = {"tags": "texts"}
+    second = None
 
     def prepare(
         self,
@@ -184,44 +181,40 @@ def tag_chunks(
 ) -> list[TagChunk]:
     """Chunks of all sentences, in order; together they hold every word exactly once.
 
-    A word that the tokenizer makes nothing of (a zero-width space, say) stands as ``<unk>``. A word
+    A word that the tokenizer makes nothing of (a zero-width space, say) stands as unknown. A word
     with more sub-tokens than an input can hold keeps its first ones.
 
     Raises:
         ConfigError: no room for a single token.
     """
-    room = max_length - SINGLE_SPECIALS
-    if room < 1:
-        raise ConfigError(
-            "maximum length leaves no room for a word", got=str(max_length), expected=">= 3"
-        )
+    frame = frame_of(tokenizer)
+    room = frame.single_room(max_length)
     words = sorted({word for sentence in sentences for word in sentence})
     # Words are tokenised by themselves, as the tokenizer itself does with text that comes split
     # into words.
     ids = {
-        word: (own or [UNK])[:room]
+        word: (own or [tokenizer.unk_token_id])[:room]
         for word, own in zip(words, pieces(tokenizer, words), strict=True)
     }
     return [
         chunk
         for index, sentence in enumerate(sentences)
-        for chunk in _chunks(index, [ids[word] for word in sentence], room)
+        for chunk in _chunks(index, [ids[word] for word in sentence], room, frame)
     ]
 
 
-def _chunks(sentence: int, words: Sequence[Ids], room: int) -> Iterator[TagChunk]:
+def _chunks(sentence: int, words: Sequence[Ids], room: int, frame: Frame) -> Iterator[TagChunk]:
     tokens: Ids = []
     positions: list[int] = []
     for word in words:
         # No word is longer than the room, so no chunk is without words.
         if len(tokens) + len(word) > room:
-            yield TagChunk(sentence, [BOS, *tokens, EOS], positions)
+            yield TagChunk(sentence, frame.single(tokens), positions)
             tokens, positions = [], []
-        # One more, for <s>.
-        positions.append(1 + len(tokens))
+        positions.append(len(frame.alone[0]) + len(tokens))
         tokens.extend(word)
     if positions:
-        yield TagChunk(sentence, [BOS, *tokens, EOS], positions)
+        yield TagChunk(sentence, frame.single(tokens), positions)
 
 
 def tag_labels(

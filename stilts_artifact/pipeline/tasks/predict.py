@@ -79,18 +79,15 @@ def predict(
 
 def predict_step(job: Job) -> None:
     """Phase (iii): predictions in every language."""
-    from stilts_artifact.training.determinism import fixed_arithmetic
-
     params = PredictParams.of(job.params)
-    with fixed_arithmetic(params.threads):
-        predict(
-            task=load_benchmark(params.benchmark).tasks[params.task],
-            split=params.split,
-            model=job.inputs["model"],
-            data=job.inputs["data"],
-            dtype=params.dtype,
-            out=job.out,
-        )
+    predict(
+        task=load_benchmark(params.benchmark).tasks[params.task],
+        split=params.split,
+        model=job.inputs["model"],
+        data=job.inputs["data"],
+        dtype=params.dtype,
+        out=job.out,
+    )
 
 
 def retrieve(
@@ -124,7 +121,7 @@ def retrieve(
     """
     from stilts_artifact.model.loading import load_encoder
 
-    loaded = load_encoder(encoder, may_initialise=("pooler.",))  # of no use here
+    loaded = load_encoder(encoder, pooler_seed=0)  # of no use here
     encode = sentence_encoder(encoder.name, loaded, options, work)
     answer = _ANSWERS[task.form]
     answers = {}
@@ -146,21 +143,18 @@ def retrieve(
 
 def retrieve_step(job: Job) -> None:
     """BUCC or Tatoeba."""
-    from stilts_artifact.training.determinism import fixed_arithmetic
-
     params = RetrieveParams.of(job.params)
     benchmark, library = open_data(job, params)
-    with fixed_arithmetic(params.options.threads):
-        retrieve(
-            task=benchmark.tasks[params.task],
-            split=params.split,
-            languages=params.languages,
-            encoder=job.inputs[ENCODER] / ENCODER,
-            options=params.options,
-            library=library,
-            work=job.work,
-            out=job.out,
-        )
+    retrieve(
+        task=benchmark.tasks[params.task],
+        split=params.split,
+        languages=params.languages,
+        encoder=job.inputs[ENCODER] / ENCODER,
+        options=params.options,
+        library=library,
+        work=job.work,
+        out=job.out,
+    )
     require_sources(params, library)
 
 

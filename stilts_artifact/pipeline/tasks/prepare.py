@@ -32,9 +32,12 @@ def encoder_step(job: Job) -> None:
     """Phase (i): the verified encoder, in the store.
 
     Raises:
-        IntegrityError: the folder is damaged, or another encoder than the step was planned with.
+        IntegrityError: the folder is damaged, another encoder than the step was planned with, or
+            one that fails the self-check.
     """
+    from stilts_artifact.model.loading import load_encoder
     from stilts_artifact.model.manifest import ORIGIN, bring, require_files, verify_folder
+    from stilts_artifact.model.selfcheck import self_check
 
     params = EncoderParams.of(job.params)
     source, copy = job.context.folders[ENCODER], job.out / ENCODER
@@ -50,6 +53,7 @@ def encoder_step(job: Job) -> None:
     if params.files:
         fix = f"bring the encoder anew into {source}; then run the same command again"
         require_files(copy, copied, params.files, f"{params.name} at {params.revision}", fix)
+    self_check(load_encoder(copy, pooler_seed=0), source)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +80,15 @@ def prepare(task: Task, split: Split, how: Preparation) -> None:
 
     Raises:
         DataError, MissingDataError, IntegrityError: the data, or the encoder's folder.
-        ConfigError: no such split, or a length without room for text.
+        ConfigError: no such split, or a length without room for text, or beyond the encoder's.
     """
+    from stilts_artifact.model.features import require_length
     from stilts_artifact.model.forms import trained_form
     from stilts_artifact.model.loading import load_encoder_tokenizer
     from stilts_artifact.model.prepared import save_prepared
 
     tokenizer = load_encoder_tokenizer(how.encoder)
+    require_length(tokenizer, how.max_length)
     labels = task_labels(task, how.benchmark, how.library)
     for language in how.languages:
         examples = chosen(labelled(task, split, language, how.library), split, how.rows)
@@ -100,10 +106,12 @@ def prepare_step(job: Job) -> None:
 
 def prepare_text(how: Preparation) -> None:
     """The same for running text: it is trained on, so a cap takes lines as from training data."""
+    from stilts_artifact.model.features import require_length
     from stilts_artifact.model.loading import load_encoder_tokenizer
     from stilts_artifact.model.prepared import prepare_lines, save_prepared
 
     tokenizer = load_encoder_tokenizer(how.encoder)
+    require_length(tokenizer, how.max_length)
     for language in how.languages:
         part = how.benchmark.text[language]
         lines = [

@@ -25,17 +25,27 @@ from stilts_artifact.model.loading import (
     load_encoder,
     load_language_head,
 )
-from stilts_artifact.model.manifest import CONFIG, TOKENIZER, WEIGHTS, verify_folder, write_manifest
+from stilts_artifact.model.manifest import (
+    CONFIG,
+    OPTIONAL,
+    TOKENIZER,
+    WEIGHTS,
+    verify_folder,
+    write_manifest,
+)
+from stilts_artifact.model.masking import Vocabulary
 from stilts_artifact.model.weights import State, fill, read_tensors
 from stilts_artifact.pipeline.job import Job
 from stilts_artifact.pipeline.tasks import ENCODER, REPORT
 from stilts_artifact.pipeline.tasks.params import IntermediateParams, TargetParams
 from stilts_artifact.training.checkpoints import Checkpointing
 from stilts_artifact.training.data import TaskData, TextData, labelled_task, text_task
+from stilts_artifact.training.determinism import derived_seed
 from stilts_artifact.training.loop import Progress, train
 
 if TYPE_CHECKING:
     from stilts_artifact.model.heads import MaskedLanguageHead, TaskHead
+    from stilts_artifact.training.loop import Report
     from stilts_artifact.training.state import Head
 
 HEAD = "head"
@@ -43,8 +53,8 @@ HEAD = "head"
 TASK = "target"
 """Name of the task in the report: the step's own parameters say which it is."""
 _HEAD_FORM = "head.json"
-_COPIED = (CONFIG, TOKENIZER, "tokenizer_config.json")
-"""Training changes neither architecture nor vocabulary; the last one is not in every checkpoint."""
+_COPIED = (CONFIG, TOKENIZER, *OPTIONAL)
+"""Training changes neither architecture nor vocabulary; not all are in every checkpoint."""
 
 
 def intermediate(
@@ -71,7 +81,7 @@ def intermediate(
         ConfigError: no task, or training diverged.
         ResourceError: out of memory or disk.
     """
-    loaded = load_encoder(encoder)
+    loaded = load_encoder(encoder, pooler_seed=_pooler_seed(config))
     has_text = any(isinstance(data, TextData) for data in tasks.values())
     language_head = load_language_head(encoder, loaded.model) if has_text else None
     made = []
@@ -80,7 +90,8 @@ def intermediate(
         if isinstance(data, TaskData):
             made.append(labelled_task(loaded.model, name, data, config))
         elif language_head is not None:
-            made.append(text_task(language_head, name, data))
+            vocabulary = Vocabulary.of(loaded.tokenizer)
+            made.append(text_task(language_head, vocabulary, name, data))
     report = train(
         loaded.model,
         made,
@@ -90,7 +101,7 @@ def intermediate(
         progress=progress,
     )
     export_encoder(encoder, out / ENCODER, loaded, language_head)
-    write_file(out / REPORT, dump_json({"encoder": loaded.revision, **report.as_dict()}))
+    _write_report(out, loaded, report)
     return out
 
 
@@ -142,7 +153,7 @@ def target(
         ConfigError: training diverged.
         ResourceError: out of memory or disk.
     """
-    loaded = load_encoder(encoder)
+    loaded = load_encoder(encoder, pooler_seed=_pooler_seed(config))
     task = labelled_task(loaded.model, TASK, data, config)
     report = train(
         loaded.model,
@@ -154,7 +165,7 @@ def target(
     )
     export_encoder(encoder, out / ENCODER, loaded)
     _export_head(out / HEAD, task.head)
-    write_file(out / REPORT, dump_json({"encoder": loaded.revision, **report.as_dict()}))
+    _write_report(out, loaded, report)
     return out
 
 
@@ -242,6 +253,21 @@ def write_weights(folder: Path, state: State) -> None:
             fix=f"free {size:,} bytes there",
         ) from error
     write_manifest(folder)
+
+
+def _pooler_seed(config: TrainingConfig) -> int:
+    """Of a pooler that the encoder of phase (i) lacks: the run's, whatever else it draws."""
+    return derived_seed(config.seed, "pooler")
+
+
+def _write_report(out: Path, encoder: Encoder, report: Report) -> None:
+    """What happened, and from which weights: those that were initialised are named."""
+    described = {
+        "encoder": encoder.revision,
+        "initialised": list(encoder.weights.initialised),
+        **report.as_dict(),
+    }
+    write_file(out / REPORT, dump_json(described))
 
 
 def _export_head(out: Path, head: Head) -> None:

@@ -120,7 +120,7 @@ def random_windows(
     for index in np.sort(random.integers(0, examples, 2 * examples)).tolist():
         size = int(random.integers(0, 12))
         offsets = [(begin, begin + int(random.integers(0, 3))) for begin in range(size)]
-        windows.append(SpanWindow(index, [], 4, offsets, 0, 0))
+        windows.append(SpanWindow(index, [], None, 4, offsets, 0, 0))
         scores.append(random.integers(-3, 4, (2, 20)).astype(np.float32))
     return windows, scores
 

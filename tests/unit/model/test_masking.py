@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import torch
 
-from stilts_artifact.model.masking import Masked, mask_tokens
+from stilts_artifact.model.masking import Masked, Vocabulary, mask_tokens
 
 MASK = 999
 
 
 def masked(seed: int, ids: torch.Tensor) -> Masked:
     return mask_tokens(
-        ids, rate=0.2, specials=4, mask_id=MASK, generator=torch.Generator().manual_seed(seed)
+        ids,
+        rate=0.2,
+        vocabulary=Vocabulary(MASK + 1, (0, 1, 2, 3, MASK), MASK),
+        generator=torch.Generator().manual_seed(seed),
     )
 
 
@@ -32,6 +35,32 @@ def test_special_tokens_are_neither_chosen_nor_drawn() -> None:
     assert not masked(2, ids).chosen.any()
     ordinary = torch.full((200, 200), 50)
     assert masked(3, ordinary).input_ids.min().item() >= 4
+
+
+def test_specials_may_lie_anywhere_as_berts_do() -> None:
+    vocabulary = Vocabulary(1200, (0, 100, 101, 102, 103), 103)
+    ids = torch.arange(1200).repeat(60, 1)
+    made = mask_tokens(
+        ids, rate=0.9, vocabulary=vocabulary, generator=torch.Generator().manual_seed(1)
+    )
+    assert set(range(1200)) - set(made.targets.tolist()) == {0, 100, 101, 102, 103}
+    replaced = made.input_ids[made.chosen & (made.input_ids != ids)].tolist()
+    drawn = set(replaced) - {103}
+    assert not drawn & {0, 100, 101, 102}
+    assert {min(drawn), max(drawn)} == {1, 1199}
+
+
+def test_the_words_of_xlm_r_are_drawn_as_by_a_range_of_ids() -> None:
+    """Predictions of the mini world were recorded with weights that were masked so."""
+    ids = torch.full((50, 60), 50)
+    generator = torch.Generator().manual_seed(4)
+    torch.rand(ids.shape, generator=generator)
+    fate = torch.rand(ids.shape, generator=generator)
+    drawn = torch.randint(4, MASK, ids.shape, generator=generator)
+    made = masked(4, ids)
+    replaced = made.chosen & (fate >= 0.9)
+    assert replaced.any()
+    assert torch.equal(made.input_ids[replaced], drawn[replaced])
 
 
 def test_the_seed_decides() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import sentencepiece
+from transformers import XLMRobertaConfig
 
 from stilts_artifact.model.tokenizer import load_tokenizer
 from stilts_artifact.pretraining.batches import train_tokenizer
@@ -61,7 +62,10 @@ def test_the_saved_tokenizer_is_the_same_each_time_and_loads(
         train_tokenizer(texts, PIECES).save_pretrained(tmp_path / name)
         saved.append((tmp_path / name / "tokenizer.json").read_bytes())
     assert saved[0] == saved[1]
-    loaded = load_tokenizer(tmp_path / "one", PIECES + 2)
+    config = XLMRobertaConfig(
+        vocab_size=PIECES + 2, pad_token_id=1, max_position_embeddings=514, type_vocab_size=1
+    )
+    loaded = load_tokenizer(tmp_path / "one", config)
     assert loaded(texts[0])["input_ids"] == train_tokenizer(texts, PIECES)(texts[0])["input_ids"]
     assert loaded.model_max_length == 512
 

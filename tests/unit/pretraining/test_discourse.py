@@ -145,10 +145,9 @@ def test_the_tokens_of_an_answer_tell_the_questions_word(
 def test_joining_words_of_a_language_differ_in_the_piece_that_tells_them() -> None:
     """With the shipped vocabulary; the pieces of another one may be too short."""
     from stilts_artifact.model.hub import shipped_encoder
-    from stilts_artifact.model.tokenizer import load_tokenizer
-    from stilts_artifact.pretraining.recipe import SHIPPED
+    from stilts_artifact.model.loading import load_encoder_tokenizer
 
-    shipped = load_tokenizer(shipped_encoder(), SHIPPED.pieces + 2)
+    shipped = load_encoder_tokenizer(shipped_encoder())
     for code in languages:
         own = grammar(code)
         assert len({shipped.tokenize(own.word(concept))[-1] for concept in (YES, NO, ALSO)}) == 3, (

@@ -13,12 +13,14 @@ from transformers import XLMRobertaConfig, XLMRobertaModel
 from stilts_artifact.config.schema import TrainingConfig
 from stilts_artifact.domain.tasks import TaskForm
 from stilts_artifact.model.heads import IGNORED, MaskedLanguageHead
+from stilts_artifact.pretraining.batches import words_and_specials
 from stilts_artifact.training.batches import Masking, Ragged, Rows
 from stilts_artifact.training.checkpoints import Checkpointing
 from stilts_artifact.training.loop import Report, train
 from stilts_artifact.training.state import TrainingTask, fresh_head
 
 VOCABULARY = 60
+MASKING = Masking(0.3, words_and_specials(VOCABULARY))
 
 
 @dataclass
@@ -105,9 +107,7 @@ def task_of(
     how = {"epochs": 1, "batch": 8} | how
     if kind is None:
         torch.manual_seed(seed)
-        return TrainingTask(
-            name, rows, MaskedLanguageHead(encoder), masking=Masking(0.3, VOCABULARY - 1), **how
-        )
+        return TrainingTask(name, rows, MaskedLanguageHead(encoder), masking=MASKING, **how)
     labels = {TaskForm.CHOICE: rows.choices, TaskForm.TAGGING: 5}.get(kind, 3)
     return TrainingTask(name, rows, fresh_head(kind, encoder, labels, seed, name), **how)
 

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from stilts_artifact.domain.tasks import TaskForm
 from stilts_artifact.errors import DataError
 from stilts_artifact.model.heads import IGNORED
+from stilts_artifact.pretraining.batches import PAD
 from stilts_artifact.training.batches import (
     Fit,
-    Masking,
     MicroBatch,
     Rows,
     cut,
@@ -24,7 +24,7 @@ from stilts_artifact.training.batches import (
     read_rows,
 )
 from stilts_artifact.training.state import MultiTaskModel
-from tests.unit.training.helpers import VOCABULARY, rows_of, task_of, tiny_encoder
+from tests.unit.training.helpers import MASKING, rows_of, task_of, tiny_encoder
 
 WHOLE, CUT = Fit(100_000, overhead=100_000), Fit(64, overhead=1)
 KINDS = [TaskForm.PAIR, TaskForm.CHOICE, TaskForm.TAGGING, TaskForm.SPAN]
@@ -35,7 +35,8 @@ def masked(rows: Rows, fit: Fit) -> list[MicroBatch]:
         rows,
         np.arange(len(rows)),
         fit,
-        Masking(0.3, VOCABULARY - 1),
+        MASKING,
+        PAD,
         torch.Generator().manual_seed(3),
     )
 
@@ -50,7 +51,9 @@ def test_one_batch_of_32_and_many_small_ones_have_equal_loss_and_gradient(
     found = []
     for fit in (WHOLE, CUT):
         batches = (
-            masked(task.rows, fit) if kind is None else micro_batches(task.rows, np.arange(32), fit)
+            masked(task.rows, fit)
+            if kind is None
+            else micro_batches(task.rows, np.arange(32), fit, PAD)
         )
         assert len(batches) == 1 if fit is WHOLE else len(batches) > 4
         learner.zero_grad()
@@ -67,7 +70,7 @@ def test_one_batch_of_32_and_many_small_ones_have_equal_loss_and_gradient(
 def test_every_example_is_in_exactly_one_batch_with_its_own_labels(kind: TaskForm) -> None:
     rows = rows_of(kind, 32)
     examples = np.array([3, 30, 7, 8, 12, 1, 0])
-    batches = micro_batches(rows, examples, CUT)
+    batches = micro_batches(rows, examples, CUT, PAD)
     assert sum(batch.weight for batch in batches) == pytest.approx(1)
     assert all(batch.input_ids.shape[1] % 8 == 0 for batch in batches)
     assert all(
@@ -147,7 +150,7 @@ def test_masks_do_not_depend_on_the_cut() -> None:
 
 def test_a_step_without_a_label_has_no_batch() -> None:
     rows = read_rows(Dataset.from_dict({"input_ids": [[0, 5, 2]], "tags": [[IGNORED] * 3]}), "x")
-    assert micro_batches(rows, np.array([0]), WHOLE) == []
+    assert micro_batches(rows, np.array([0]), WHOLE, PAD) == []
 
 
 def test_rows_come_out_of_arrow_as_they_went_in() -> None:

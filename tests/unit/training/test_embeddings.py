@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from stilts_artifact.domain.tasks import TaskForm
-from stilts_artifact.model.tokenizer import PAD
+from stilts_artifact.pretraining.batches import PAD
 from stilts_artifact.training import state
 from stilts_artifact.training.embeddings import UsedEmbeddings, use_rows
 from tests.recorder import Killed, Recorder

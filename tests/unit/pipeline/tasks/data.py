@@ -17,7 +17,7 @@ from stilts_artifact.domain.examples import (
 )
 from stilts_artifact.domain.tasks import TaskForm
 from stilts_artifact.model.forms import trained_form
-from stilts_artifact.model.loading import load_encoder
+from stilts_artifact.model.loading import load_encoder_tokenizer
 from stilts_artifact.model.prepared import prepare_lines, save_prepared
 
 WORDS = ("ka", "lo", "mi", "ne", "pu", "ra", "si", "to", "vu", "ze")
@@ -68,7 +68,7 @@ def prepared_folder(
     encoder: Path, folder: Path, kind: TaskForm, count: int, seed: int, *, shuffled: bool = False
 ) -> Path:
     """A prepared split on disk."""
-    tokenizer = load_encoder(encoder).tokenizer
+    tokenizer = load_encoder_tokenizer(encoder)
     labels = LABELS.get(kind, ())
     examples = examples_of(kind, count, seed, shuffled=shuffled)
     columns = trained_form(kind).prepare(tokenizer, labels, examples, 200)
@@ -81,6 +81,6 @@ def text_folder(encoder: Path, folder: Path, count: int, seed: int) -> Path:
     """Prepared text on disk."""
     draw = random.Random(seed)
     lines = [" ".join(sentence(draw)) for _ in range(count)]
-    columns = prepare_lines(load_encoder(encoder).tokenizer, lines, 48)
+    columns = prepare_lines(load_encoder_tokenizer(encoder), lines, 48)
     save_prepared(folder, None, (), columns, {}, max_length=48)
     return folder

@@ -89,7 +89,7 @@ def run(
 
 
 def encoder_of(folder: Path, work: Path) -> SentenceEncoder:
-    loaded = load_encoder(folder, may_initialise=("pooler.",))
+    loaded = load_encoder(folder, pooler_seed=0)
     return sentence_encoder(folder.name, loaded, OPTIONS, work)
 
 

@@ -39,6 +39,7 @@ from stilts_artifact.pipeline.tasks import predict as predict_phase
 from stilts_artifact.pipeline.tasks import prepare as prepare_phase
 from stilts_artifact.pipeline.tasks import train as train_phase
 from stilts_artifact.pipeline.tasks.params import EncoderParams, LabelsParams, Params
+from tests.unit.model.classes import alter, make_encoder
 from tests.unit.model.tiny import make_tiny
 
 WORLD = load_benchmark("mini")
@@ -104,6 +105,15 @@ def prepare(
     how = prepare_phase.Preparation(WORLD, library, LANGUAGES, None, 200, tiny, out)
     prepare_phase.prepare(WORLD.tasks[task], split, replace(how, **changes))
     return out
+
+
+@pytest.mark.usefixtures("splits")
+def test_inputs_longer_than_the_encoder_reads_are_refused_before_any_is_made(
+    tiny: Path, library: Library, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match="longer than the encoder reads"):
+        prepare(tiny, library, tmp_path / "out", "xnli", max_length=513)
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.usefixtures("splits")
@@ -278,6 +288,16 @@ def test_an_encoder_step_refuses_what_it_does_not_know(tiny: Path, tmp_path: Pat
     unknown = replace(job, params={**job.params, "layers": 2})
     with pytest.raises(ConfigError, match="unknown parameter of a step"):
         prepare_phase.encoder_step(unknown)
+
+
+def test_an_encoder_that_breaks_the_rule_does_not_enter_the_store(tmp_path: Path) -> None:
+    folder = make_encoder("bert", tmp_path / "bert")
+    own = EncoderParams(name="bert", revision="r", files={})
+    prepare_phase.encoder_step(job_of(own, tmp_path / "good", tmp_path, folder))
+    # Lower case by the class, capitals by the file: which of them is the encoder's?
+    alter(folder, "tokenizer_config.json", do_lower_case=True)
+    with pytest.raises(IntegrityError, match="other pieces of a text than its file"):
+        prepare_phase.encoder_step(job_of(own, tmp_path / "bad", tmp_path, folder))
 
 
 @pytest.mark.parametrize("name", ["config.json", "model.safetensors", "tokenizer.json"])

@@ -107,7 +107,7 @@ def test_a_single_task_leaves_an_encoder_without_a_language_head(
     assert LANGUAGE_HEAD not in after
     assert not torch.equal(before[POOLER], after[POOLER])
     assert report_of(out)["examples"] == {"mnli": 24}
-    with pytest.raises(IntegrityError, match="lacks the weights"):
+    with pytest.raises(ConfigError, match="needs a language head"):
         made(out / "encoder", tmp_path / "again", {"mlm": inputs["mlm"]})
 
 
@@ -281,7 +281,7 @@ def test_a_chain_of_tunings_starts_from_what_it_is_given(
     assert (load_file(tiny / WEIGHTS)[name] - two).abs().max() > 1e-4
 
 
-def test_an_encoder_without_its_pooler_is_refused(
+def test_a_missing_pooler_is_initialised_from_the_seed_and_said(
     tiny: Path, data: dict[tuple[TaskForm, str], Path], tmp_path: Path
 ) -> None:
     from safetensors.torch import save_file
@@ -292,8 +292,15 @@ def test_an_encoder_without_its_pooler_is_refused(
     }
     save_file(tensors, bare / WEIGHTS)
     write_manifest(bare)
-    with pytest.raises(IntegrityError, match="lacks the weights pooler"):
-        tuned(bare, data, TaskForm.PAIR, tmp_path)
+    weights = []
+    for number, seed in enumerate((1, 1, 2)):
+        out = tuned(bare, data, TaskForm.TAGGING, tmp_path / str(number), seed=seed)
+        pooler = load_file(out / "encoder" / WEIGHTS)[POOLER]  # no tag is read from it
+        weights.append(pooler)
+        assert report_of(out)["initialised"] == ["pooler.dense.bias", "pooler.dense.weight"]
+    assert torch.equal(weights[0], weights[1])
+    assert not torch.equal(weights[0], weights[2])
+    assert report_of(tuned(tiny, data, TaskForm.PAIR, tmp_path / "x"))["initialised"] == []
 
 
 def test_without_development_data_the_last_weights_are_kept(
