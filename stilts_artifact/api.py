@@ -125,12 +125,17 @@ def load_results(path: PathLike) -> Results:
 
 
 def score_folders(
-    predictions: PathLike, labels: PathLike, *, benchmark: Literal["xtreme", "mini"] = "xtreme"
+    predictions: PathLike,
+    labels: PathLike,
+    *,
+    benchmark: Literal["xtreme", "mini"] = "xtreme",
+    partial: bool = False,
 ) -> Scores:
     """XTREME's scores of ``{predictions}/{task}/test-{language}.*`` against ``labels``.
 
     Args:
         benchmark: whose tasks, languages and label sets apply.
+        partial: a question without an answer counts 0, as XTREME has it.
 
     Returns:
         Scores in points with their sampling errors; what was left out is in its ``notes``.
@@ -141,7 +146,8 @@ def score_folders(
     """
     from stilts_artifact.metrics.score import score_folders as score
 
-    return score(Path(predictions), Path(labels), benchmark=load_benchmark(benchmark))
+    world = load_benchmark(benchmark)
+    return score(Path(predictions), Path(labels), benchmark=world, partial=partial)
 
 
 def mine(

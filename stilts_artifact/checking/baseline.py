@@ -47,7 +47,7 @@ def record_baseline(path: Path, scale: Scale) -> tuple[Path, int]:
             text, never from a run. And as :func:`load_measured`.
         DataError, IntegrityError: as :func:`load_measured`.
     """
-    if scale.evidence or scale.expected is None:
+    if scale.evidence or not scale.expected:
         raise ConfigError(
             "only a regression scale can be recorded",
             got=scale.name,
@@ -55,7 +55,7 @@ def record_baseline(path: Path, scale: Scale) -> tuple[Path, int]:
             fix="expected values of the paper come from its text, never from a run",
         )
     measured = load_measured(path)
-    written = [expected_path(scale.expected, measured.experiment)]
+    written = [expected_path(scale.expected[0], measured.experiment)]
     write_file(written[0], baseline_yaml(measured, scale.benchmark))
     # Labels go with the cells: scores of other labels would be other scores.
     if measured.files:

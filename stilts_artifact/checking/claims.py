@@ -43,7 +43,12 @@ from stilts_artifact.benchmark.experiments import (
     experiment_named,
 )
 from stilts_artifact.checking.expected import ExperimentName, Strict, invalid, look_up
-from stilts_artifact.checking.judge import column_spreads, foreign_encoder, spread_key
+from stilts_artifact.checking.judge import (
+    column_spreads,
+    foreign_encoder,
+    spread_key,
+    unknown_bytes,
+)
 from stilts_artifact.checking.results import ClaimRecord, Results
 from stilts_artifact.checking.statistics import NO_NOISE, Noise, Spread, median_error
 from stilts_artifact.checking.sums import expected_root, read_protected
@@ -610,6 +615,14 @@ class _Table:
         )
         return next((reason for reason in reasons if reason is not None), None)
 
+    def unknown(self, needed: Sequence[tuple[str, str]]) -> str | None:
+        """Why nobody can tell whose bytes the encoder's are, ``None`` where that is public.
+
+        All cells have the same: what differs within a column is refused as incomparable.
+        """
+        row, column = needed[0]
+        return unknown_bytes(Signature.parse(self._cells[row, column].signature))
+
     def incomparable(self, needed: Sequence[tuple[str, str]]) -> str | None:
         """Why the cells of a column cannot be held against each other, ``None`` if they can.
 
@@ -697,6 +710,8 @@ def _judge(claim: Claim, scale: str, table: _Table | None) -> ClaimRecord:
     verdict, reason = _weigh(claim, found.holds)
     if not table.evidence:
         verdict, reason = Verdict.NOT_CHECKABLE, f"not about the paper; what it says {reason}"
+    elif (unknown := table.unknown(needed)) is not None:
+        reason = f"{reason} [{unknown}]"
     return _record(claim, verdict, reason + stamp, numbers=numbers, cells=used)
 
 

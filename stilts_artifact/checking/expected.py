@@ -1,4 +1,4 @@
-"""Expected cells: ``expected_results/{paper,mini}/{experiment}.yaml``, strictly parsed.
+"""Expected cells: ``expected_results/{folder}/{experiment}.yaml``, strictly parsed.
 
 Beside the YAML files may lie ``entered.csv``: values that somebody entered from a copy of the paper
 (:mod:`stilts_artifact.checking.entered`). They are laid over the cells of the YAML, which stays as
@@ -8,7 +8,7 @@ it was shipped.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Literal
@@ -102,6 +102,7 @@ class _Document(Strict):
     experiment: ExperimentName
     benchmark: Literal["mini", "xtreme"]
     scale: ShippedScale | None = None
+    encoder: str | None = None
     citation: str
     columns: dict[str, _Column]
     sources: dict[str, str]
@@ -135,6 +136,7 @@ class ExpectedTable:
         tolerances: column -> up to how far apart a measured and an expected value count as equal.
         noise: column -> what is declared about chance; a column without holds no random number.
         scale: the only scale that the values hold for; ``None`` where the scale does not matter.
+        encoder: repository of the only encoder that they are of; ``None`` where the scale says it.
     """
 
     experiment: str
@@ -144,6 +146,7 @@ class ExpectedTable:
     cells: dict[CellKey, ExpectedCell]
     noise: Mapping[str, ColumnNoise] = field(default_factory=dict)
     scale: str | None = None
+    encoder: str | None = None
 
     def tolerance_of(self, cell: ExpectedCell) -> float:
         """The declared tolerance of a cell: its own, else its column's."""
@@ -178,19 +181,20 @@ def expected_path(folder: str, experiment: str) -> Path:
     return expected_root() / folder / f"{experiment}.yaml"
 
 
-def expected_cells(folder: str | None, experiment: Experiment, benchmark: str) -> ExpectedTable:
+def expected_cells(folders: Iterable[str], experiment: Experiment, benchmark: str) -> ExpectedTable:
     """What an experiment is held against at a scale: nothing, before anything was recorded.
 
     Args:
-        folder: of the scale's expected values, if it has any.
+        folders: of the scale's expected values; the first that has the experiment's is taken.
 
     Raises:
         DataError: the file is gone although its sum is recorded.
         ConfigError, IntegrityError: as :func:`load_expected`.
     """
-    path = None if folder is None else expected_path(folder, experiment.name)
-    if path is not None and is_recorded(path):
-        return load_expected(path)
+    for folder in folders:
+        path = expected_path(folder, experiment.name)
+        if is_recorded(path):
+            return load_expected(path)
     return ExpectedTable(experiment.name, benchmark, "nothing is recorded yet", {}, {})
 
 
@@ -334,6 +338,7 @@ def load_shipped(path: Path) -> ExpectedTable:
         _cells(document, where),
         noise,
         document.scale,
+        document.encoder,
     )
 
 

@@ -37,6 +37,8 @@ _HERE = Path()
 
 PartsFault = Callable[[Iterable[Part]], str | None]
 """What is wrong with a number that rests on these parts; ``None`` if nothing is."""
+CellFault = Callable[[CellKey], str | None]
+"""The same of a cell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,26 +63,26 @@ def unfounded(
             :func:`stilts_artifact.checking.labels.load_labels` has them.
     """
     inputs = _Inputs(benchmark, {used.source for used in results.inputs})
-    found = {key: Fault(reason) for key, reason in _faults(results, benchmark, inputs.fault, pins)}
     names = frozenset(results.run_scale.own_data)
-    if not names:
-        return found
-    own = _faults(results, benchmark, partial(_own_data, names), None)
-    return {key: Fault(reason, Verdict.NOT_CHECKABLE) for key, reason in own} | found
-
-
-def _faults(
-    results: Results, benchmark: Benchmark, fault: PartsFault, pins: Mapping[str, str] | None
-) -> Iterator[tuple[CellKey, str]]:
-    """The measured cells of whose parts there is something to say, and what."""
-    scores = None if results.defined.is_counted else _Scores(results, benchmark, fault, pins)
+    verified: CellFault
+    own: CellFault
+    if results.defined.is_counted:
+        verified = partial(_count_fault, benchmark, inputs.fault)
+        own = partial(_count_fault, benchmark, partial(_own_data, names))
+    else:
+        verified = _Scores(results, benchmark, inputs.fault, pins).fault
+        own = _Scores(results, benchmark, partial(_own_data, names), None).parts_fault
+    faults: dict[CellKey, Fault] = {}
     for cell in results.cells:
         if cell.value is not None:
-            found = (
-                fault(_counted(cell.key, benchmark)) if scores is None else scores.fault(cell.key)
-            )
-            if found is not None:
-                yield cell.key, found
+            reason = verified(cell.key)
+            if reason is not None:
+                faults[cell.key] = Fault(reason)
+            rests = own(cell.key) if names else None
+            if rests is not None:
+                reasons = [rests] if reason is None else [rests, reason]
+                faults[cell.key] = Fault("; ".join(reasons), Verdict.NOT_CHECKABLE)
+    return faults
 
 
 def _own_data(names: frozenset[str], parts: Iterable[Part]) -> str | None:
@@ -184,15 +186,25 @@ class _Scores:
 
     def fault(self, key: CellKey) -> str | None:
         """Why a cell has no foundation, ``None`` if it has one."""
-        for task in self._columns[key.column].tasks:
-            split = self._results.defined.scored_split(task)
-            languages = task.languages_of(split) if key.language is None else (key.language,)
+        return self._partial(key) or self.parts_fault(key)
+
+    def _partial(self, key: CellKey) -> str | None:
+        """Of an average, which languages are not in it."""
+        for task in self._columns[key.column].tasks if key.language is None else ():
+            languages = task.languages_of(self._results.defined.scored_split(task))
             labelled = [code for code in languages if self._label_file(task, code) in self._files]
-            if key.language is None and len(labelled) < len(languages):
+            if len(labelled) < len(languages):
                 return (
                     f"partial: {task.title} in {len(labelled)} of {len(languages)} languages, "
                     "the data of the others were not there"
                 )
+        return None
+
+    def parts_fault(self, key: CellKey) -> str | None:
+        """What is wrong with the parts behind a cell, ``None`` if nothing is."""
+        for task in self._columns[key.column].tasks:
+            split = self._results.defined.scored_split(task)
+            languages = task.languages_of(split) if key.language is None else (key.language,)
             faults = [self._trained(key.row, task.name)]
             faults += [self._evaluated(task.name, language) for language in languages]
             for fault in faults:
@@ -232,6 +244,10 @@ def _evaluated(task: Task, experiment: Experiment, language: str) -> Iterator[Pa
     for stage in stages(experiment):
         if language in task.languages_of(stage.scored_split(task)):
             yield from evaluation_parts(task, stage, language)
+
+
+def _count_fault(benchmark: Benchmark, parts_fault: PartsFault, key: CellKey) -> str | None:
+    return parts_fault(_counted(key, benchmark))
 
 
 def _counted(key: CellKey, benchmark: Benchmark) -> Iterator[Part]:

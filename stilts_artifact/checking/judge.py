@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from functools import cache
 
-from stilts_artifact.benchmark.encoders import PINNED, fingerprint, pinned_as
+from stilts_artifact.benchmark.encoders import pin_of
 from stilts_artifact.benchmark.experiments import experiment_named
 from stilts_artifact.checking.expected import ColumnNoise, ExpectedTable
 from stilts_artifact.checking.results import CellRecord
@@ -114,9 +114,9 @@ class _Judge:
         foreign = self._foreign(cell, expected)
         if foreign is not None:
             return _record(cell, None, Verdict.NOT_CHECKABLE, foreign)
-        stale = _difference_in_meaning(cell, expected)
-        if stale is not None:
-            return _record(cell, value, Verdict.INCONCLUSIVE, stale)
+        doubt = _difference_in_meaning(cell, expected) or self._unknown(cell)
+        if doubt is not None:
+            return _record(cell, value, Verdict.INCONCLUSIVE, doubt)
         return self._compare(cell, expected, cell.value - expected.value)
 
     def _compare(self, cell: Measurement, expected: ExpectedCell, difference: float) -> CellRecord:
@@ -143,7 +143,17 @@ class _Judge:
         recorded = expected.signature is not None
         if recorded or experiment_named(self.table.experiment).is_counted:
             return None
-        return foreign_encoder(Signature.parse(cell.signature))
+        signature, own = Signature.parse(cell.signature), self.table.encoder
+        if own is not None and signature.encoder != own:
+            return f"published of {own}, measured with {signature.encoder}"
+        pin = pin_of(own, signature.revision) if own is not None else None
+        return (pin and _misfit(signature, pin.signed)) or foreign_encoder(signature)
+
+    def _unknown(self, cell: Measurement) -> str | None:
+        """Why nobody can tell whether the published encoder ran, ``None`` if that is known."""
+        if self.table.encoder is None:
+            return None
+        return unknown_bytes(Signature.parse(cell.signature))
 
     def _noise(self, cell: Measurement, expected: ExpectedCell) -> Noise:
         """Chance in measured minus expected."""
@@ -217,6 +227,24 @@ def foreign_encoder(signature: Signature) -> str | None:
         return None
     if not due:
         return f"the encoder of scale {signature.scale} is not pinned: nothing published is of it"
+    return _misfit(signature, due)
+
+
+def unknown_bytes(signature: Signature) -> str | None:
+    """Why nobody can tell whose bytes ran, ``None`` where their sha256 is public.
+
+    A difference between two runs of the same bytes says what it says whoever's they are; a
+    published number is one of particular bytes.
+    """
+    pin = pin_of(signature.encoder or "", signature.revision)
+    if pin is not None and pin.files:
+        return None
+    ran = f"that ran ({signature.weights})" if signature.weights else "that ran"
+    which = f"{signature.encoder} at {signature.revision}"
+    return f"no public sha256 of {which} is known here: whether the weights {ran} are its own, open"
+
+
+def _misfit(signature: Signature, due: Mapping[str, str]) -> str | None:
     for name, value in due.items():
         found = getattr(signature, name)
         if found != value:
@@ -230,16 +258,8 @@ def _pinned_fields(scale: str) -> Mapping[str, str] | None:
     if not is_evidence(scale):
         return None
     encoder = load_scale(scale).encoder
-    key = pinned_as(encoder.name, encoder.revision)
-    if key is None:
-        return {}
-    pin = PINNED[key]
-    return {
-        "encoder": pin.repository,
-        "revision": pin.revision[:12],
-        "weights": pin.weights,
-        "checkpoint": fingerprint(pin.files)[:12],
-    }
+    pin = pin_of(encoder.name, encoder.revision)
+    return {} if pin is None else pin.signed
 
 
 def _sampling_error(cell: Measurement, value: float | None, declared: ColumnNoise) -> float:

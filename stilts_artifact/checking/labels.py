@@ -80,7 +80,7 @@ def load_labels(scale: Scale) -> Mapping[str, str] | None:
         DataError: a malformed line; the list is gone although its sum is recorded.
         IntegrityError: the list was edited.
     """
-    if scale.expected is None:
+    if not scale.expected:
         return None
     tasks = benchmark_of(scale).tasks
     rows = {name: rows_text(evaluated_rows(task, scale)) for name, task in tasks.items()}

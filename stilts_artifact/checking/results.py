@@ -177,7 +177,7 @@ class Results(_Strict):
             ConfigError: no scale of this name ships, and there is no definition of one; or not one.
         """
         if self.definition is None:
-            return load_scale(self.scale)
+            return load_scale(self.scale).within(self.defined)
         where = f"{self.run_name}.json: definition"
         scale = parse_definition(json.dumps(self.definition), where)
         if scale.name != self.scale:

@@ -38,7 +38,7 @@ CalibrationOption = Annotated[
     bool,
     typer.Option(
         "--calibration",
-        help="The untuned encoder's published retrieval scores, in place of a table.",
+        help="Published scores of the scale's encoder, untuned or trained, in place of a table.",
     ),
 ]
 ScaleOption = Annotated[

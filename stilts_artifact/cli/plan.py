@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 
 def plan(
-    table: options.TableOption,
+    table: options.OptionalTableOption = None,
+    calibration: options.CalibrationOption = False,
     scale: Annotated[
         str,
         typer.Option("--scale", metavar=f"{options.SCALE_NAMES}|OWN.yaml", help="How large a run."),
@@ -36,8 +37,10 @@ def plan(
     data: options.DataOption = None,
     as_json: options.JsonOption = False,
 ) -> None:
-    """Steps, hours, wall time by number of workers, downloads and disk of Table 2 or 3."""
-    experiment = options.chosen_experiment(table, scored=True)
+    """Steps, hours, wall time by number of workers, downloads and disk of Table 2 or 3, or of the
+    calibration.
+    """
+    experiment = options.chosen_experiment(table, calibration, scored=True)
     from stilts_artifact.experiments.planning import plan as plan_cost
     from stilts_artifact.experiments.planning import sources_of
     from stilts_artifact.experiments.scored import Scored
@@ -56,17 +59,23 @@ def plan(
         own_data=own_data,
     )
     session = open_session(experiment, choices, machine, results)
+    experiment = session.experiment
     scored = Scored.open(session)
-    costs = load_costs(session.scale.extends or session.scale.name)
+    gpu = probe and _gpu_answers()
+    costs = load_costs(session.scale.extends or session.scale.name, "cuda" if gpu else "cpu")
     # Where no GPU answers, a plan for GPUs keeps the times of the table's own machine.
-    if probe and (_gpu_answers() or costs.device == "cpu"):
+    if probe and (gpu or costs.device == "cpu"):
         costs = costs.at(probe_machine(costs.device))
     absent = session.library.absent(sources_of(scored.builder, experiment, scored.wanted))
     found = plan_cost(
         scored.builder, experiment, scored.wanted, Store(machine.store), costs, absent
     )
     if as_json:
-        content = {"experiment": experiment.name, "scale": session.scale.name, **asdict(found)}
+        content = {
+            "experiment": experiment.name,
+            "scale": session.scale.name,
+            **asdict(found),
+        }
         options.say_json(content)
         return
     unobtainable = [source.name for source in absent if not source.urls]

@@ -39,7 +39,7 @@ def record(
             raise ConfigError("--labels records those of every table", fix="leave the table out")
         _record_labels(chosen.benchmark, results, store, data)
         return
-    experiment = options.chosen_experiment(table, calibration)
+    experiment = chosen.meant(options.chosen_experiment(table, calibration))
     from stilts_artifact.checking.baseline import record_baseline
     from stilts_artifact.checking.results import results_path
 

@@ -24,6 +24,10 @@ def score(
             "--benchmark", metavar="xtreme|mini", help="Whose languages and labels are valid."
         ),
     ] = "xtreme",
+    partial: Annotated[
+        bool,
+        typer.Option("--partial", help="A question without an answer counts 0, as XTREME has it."),
+    ] = False,
     as_json: options.JsonOption = False,
 ) -> None:
     """Score every task and language found, with XTREME's averages and each sampling error."""
@@ -31,10 +35,12 @@ def score(
 
     if benchmark not in BENCHMARKS:
         raise unknown_name("benchmark", benchmark, BENCHMARKS)
-    from stilts_artifact.metrics.score import score_folders
+    from stilts_artifact.metrics.score import OVERALL, score_folders
     from stilts_artifact.reporting.console import make_console, show_scores
 
-    scores = score_folders(predictions, labels, benchmark=load_benchmark(benchmark))
+    scores = score_folders(
+        predictions, labels, benchmark=load_benchmark(benchmark), partial=partial
+    )
     stream = options.message_stream(as_json)
     if as_json:
         options.say_json(scores.to_json())
@@ -45,4 +51,5 @@ def score(
     overall = "not all nine tasks are there"
     if scores.overall is not None:
         overall = f"overall {scores.overall.value:.2f}"
+        overall += " (partial)" if OVERALL in scores.partial else ""
     options.say(f"verdict: {len(scores.tasks)} tasks scored, {overall}; exit 0", stream)

@@ -84,7 +84,7 @@ def as_own(scale: Scale, where: str) -> Scale:
             got=scale.name,
             fix="choose another name",
         )
-    return scale.model_copy(update={"expected": None, "evidence": False, "meaning": OWN})
+    return scale.model_copy(update={"expected": (), "evidence": False, "meaning": OWN})
 
 
 def varied(scale: Scale, **choices: object) -> Scale:

@@ -6,6 +6,12 @@ from typing import Annotated, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
+from stilts_artifact.benchmark.experiments import (
+    CALIBRATION,
+    EXPERIMENTS,
+    Experiment,
+    experiment_named,
+)
 from stilts_artifact.benchmark.tasks import ROWS
 from stilts_artifact.config.load import known_scale
 from stilts_artifact.domain.tasks import Role
@@ -33,6 +39,16 @@ def _distinct(values: tuple[_Named, ...]) -> tuple[_Named, ...]:
         raise ValueError("a value occurs twice")
     return values
 
+
+def _calibrating(name: str) -> str:
+    known = [one.name for one in EXPERIMENTS.values() if one.command == CALIBRATION]
+    if name not in known:
+        raise ValueError(f"unknown calibration {name!r}, expected {' or '.join(known)}")
+    return name
+
+
+Calibration = Annotated[str, AfterValidator(_calibrating)]
+"""Name of an experiment that an encoder is calibrated on."""
 
 Names = Annotated[tuple[str, ...], Field(strict=False), AfterValidator(_distinct)]
 """Distinct names, in their order."""
@@ -131,10 +147,12 @@ class SeedlessTraining(SharedTraining):
     Attributes:
         learning_rate: its peak.
         dtype: of the arithmetic on a GPU; a CPU computes in float32.
+        threads: of a CPU. Sums over another number of threads differ in their last bits.
     """
 
     learning_rate: Rate
     dtype: Dtype
+    threads: Positive = 1
 
     def seeded(self, seed: int) -> TrainingConfig:
         """The same for one seed."""
@@ -215,8 +233,9 @@ class Scale(Section):
     Attributes:
         name: the scale's name, part of every signature.
         benchmark: which benchmark it reads.
-        expected: the folder of ``expected_results`` it is compared with; ``None`` at a scale of
-            somebody's own, of which nothing was published or recorded.
+        expected: the folders of ``expected_results`` that it is compared with: of each experiment
+            the first that has its values. None at a scale of somebody's own, of which nothing was
+            published or recorded.
         evidence: whether a result says anything about the paper.
         meaning: that in words, printed beside every result.
         device: what trains: the processor's cores, a GPU, or a GPU where one answers.
@@ -227,14 +246,18 @@ class Scale(Section):
             gives (MLQA is evaluated with XQuAD's model).
         checkpoint_every: optimiser steps between the checkpoints of a training run; no influence on
             any result, and therefore in no step's key.
+        calibration: which experiment ``--calibration`` means: published scores of the encoder as it
+            is, or of the encoder trained on English.
         extends: the scale that ships of which this one is a variation.
+        threads: of a CPU that every step computes on: as many as there are cores where steps are
+            few, so that none of them waits for one.
         languages: the only ones that are evaluated; ``None`` for all that the benchmark has.
         own_data: names of somebody's own files that stand in for the benchmark's.
     """
 
     name: ScaleName
     benchmark: Literal["mini", "xtreme"]
-    expected: str | None
+    expected: Names
     evidence: bool
     meaning: str
     encoder: EncoderChoice
@@ -254,7 +277,9 @@ class Scale(Section):
     mlm: MaskedLanguage
     intermediate: Annotated[dict[str, TaskTraining], _complete(Role.INTERMEDIATE)]
     targets: Annotated[dict[str, TaskTraining], _complete(Role.TARGET)]
+    calibration: Calibration = "calibration"
     extends: ShippedScale | None = None
+    threads: Positive = 1
     languages: Annotated[Names, Field(min_length=1)] | None = None
     own_data: Names = ()
 
@@ -262,6 +287,22 @@ class Scale(Section):
     def stamp(self) -> str:
         """The line that captions every table of this scale."""
         return f"{self.name}: {self.meaning}"
+
+    def meant(self, experiment: Experiment) -> Experiment:
+        """What was asked for at this scale: a calibration is the scale's own."""
+        if experiment.command == CALIBRATION:
+            return experiment_named(self.calibration)
+        return experiment
+
+    def within(self, experiment: Experiment) -> Scale:
+        """The scale as an experiment takes it: without caps where it is of all data."""
+        if not experiment.whole:
+            return self
+        targets = {
+            name: numbers.model_copy(update={"train_rows": None})
+            for name, numbers in self.targets.items()
+        }
+        return self.model_copy(update={"evaluation_rows": None, "targets": targets})
 
     def tuning(self, name: str) -> TaskTraining:
         """How the tasks are trained that name these numbers.
@@ -281,7 +322,9 @@ class Scale(Section):
     def seedless_training(self, learning_rate: float) -> SeedlessTraining:
         """The settings that the runs of all seeds share."""
         shared = self.training.model_dump()
-        return SeedlessTraining(learning_rate=learning_rate, dtype=self.dtype, **shared)
+        return SeedlessTraining(
+            learning_rate=learning_rate, dtype=self.dtype, threads=self.threads, **shared
+        )
 
     def learning_rate(self, tasks: tuple[str, ...], mlm: bool) -> float:
         """Peak learning rate of an intermediate run on these tasks.

@@ -20,6 +20,7 @@ from stilts_artifact.data.progress import Silent
 from stilts_artifact.domain.cells import Measurement
 from stilts_artifact.domain.tasks import Benchmark, Source, Task
 from stilts_artifact.errors import ArtifactError, ResourceError
+from stilts_artifact.pipeline.cluster import default_workers
 from stilts_artifact.pipeline.executor import Options
 from stilts_artifact.pipeline.job import Context, Device
 from stilts_artifact.pipeline.progress import Snapshot, Watch
@@ -129,7 +130,10 @@ class Session:
 
     def options(self) -> Options:
         """How steps run."""
-        return Options(self.machine.workers, self.machine.scheduler)
+        workers = self.machine.workers
+        if workers is None and self.scale.threads > 1 and self.device(trains=False) == "cpu":
+            workers = max(1, default_workers() // self.scale.threads)
+        return Options(workers, self.machine.scheduler)
 
     def context(self, *, trains: bool) -> Context:
         """Where steps run; the encoder of phase (i) is downloaded if it has to be.

@@ -94,6 +94,8 @@ def open_session(
         machine = replace(machine, data=(*machine.data, choices.own_data))
     scale, reason = choose_scale(choices.scale, experiment, machine, display)
     chosen, encoder = _chosen(scale, choices)
+    experiment = chosen.meant(experiment)
+    chosen = chosen.within(experiment)
     benchmark = benchmark_of(chosen)
     return Session(
         experiment=experiment,

@@ -110,7 +110,11 @@ class StepBuilder:
             return self._retrieval(row, seed, task, experiment, languages)
         data = self._prepared(task.name, split, languages)
         params = PredictParams(
-            benchmark=self.benchmark.name, task=task.name, split=split, dtype=self.scale.dtype
+            threads=self.scale.threads,
+            benchmark=self.benchmark.name,
+            task=task.name,
+            split=split,
+            dtype=self.scale.dtype,
         )
         return params.step({"model": self.target(row, seed, task), "data": data})
 
@@ -140,6 +144,7 @@ class StepBuilder:
             **self.scale.retrieval.model_dump(),
             "dtype": self.scale.dtype,
             "prefix": self.scale.encoder.prefix,
+            "threads": self.scale.threads,
         }
         options = RetrievalOptions.model_validate(own | dict(experiment.retrieval))
         return RetrieveParams(**data, options=options).step(

@@ -182,13 +182,29 @@ class Form(ABC, Generic[Data, Predictions]):
         """Count one language of one task: the two files must describe the same examples.
 
         XTREME's own script accepts some of what is refused here (a question without a prediction
-        scores 0, a swapped pair is merely wrong); on files that are accepted the numbers are the
-        same.
+        scores 0, see :meth:`count_partial`; a swapped pair is merely wrong); on files that are
+        accepted the numbers are the same.
 
         Raises:
             DataError: a file that cannot be read as its task's form, or two files that do not fit
                 each other.
         """
+
+    def count_partial(
+        self, task: Task, language: str, predicted: Path, gold: Path
+    ) -> tuple[Sample, int]:
+        """As :meth:`count`, but an answer may be missing where the rest still tells its examples.
+
+        Of a file of lines nothing tells which line is missing.
+
+        Returns:
+            The counts, a missing answer's being 0 as in XTREME's own script; and how many there
+            are.
+
+        Raises:
+            DataError: as :meth:`count`.
+        """
+        return self.count(task, language, predicted, gold), 0
 
     @abstractmethod
     def parse_gold(self, task: Task, language: str, path: Path) -> tuple[int, FastCount]:

@@ -74,26 +74,21 @@ class Span(Form[list[SpanExample], Mapping[str, str]]):
 
     def count(self, task: Task, language: str, predicted: Path, gold: Path) -> Sample:
         """Question by question; both files must have the same ones."""
-        answers, truth = read_answers(predicted), read_gold_answers(gold)
-        for question in answers:
-            if question not in truth:
-                where = f"{predicted}:{line_of_key(predicted, question)}"
-                raise DataError(
-                    "unknown id",
-                    where=where,
-                    got=question,
-                    expected=f"a question of {gold}",
-                    fix=MAKE_AGAIN,
-                )
+        answers, truth = _read_both(predicted, gold)
         for question in truth:
             if question not in answers:
                 expected = f"an answer to {question} ({gold}:{line_of_key(gold, question)})"
                 raise DataError(
                     "missing id", where=f"{predicted}:1", expected=expected, fix=MAKE_AGAIN
                 )
-        tokenise = _tokenise(task.normalisation, language)
-        counts = answer_counts((answers[question] for question in truth), truth.values(), tokenise)
-        return Sample(counts, keys=np.array(list(truth)))
+        return _count(task, language, answers, truth)
+
+    def count_partial(
+        self, task: Task, language: str, predicted: Path, gold: Path
+    ) -> tuple[Sample, int]:
+        """A question without an answer counts 0: XTREME's evaluate_squad.py at 838c13b."""
+        answers, truth = _read_both(predicted, gold)
+        return _count(task, language, answers, truth), len(truth) - len(answers)
 
     def parse_gold(self, task: Task, language: str, path: Path) -> tuple[int, FastCount]:
         """Each distinct answer to a question is cut into tokens and scored once."""
@@ -242,6 +237,43 @@ def write_gold_answers(
     ]
     data = {"version": "1.1", "data": [{"title": task, "paragraphs": paragraphs}]}
     return _write_json(file_of(folder, task, language, ".json", split), data)
+
+
+def _read_both(predicted: Path, gold: Path) -> tuple[dict[str, str], dict[str, tuple[str, ...]]]:
+    """Answers and gold; no answer to a question that gold does not have."""
+    answers, truth = read_answers(predicted), read_gold_answers(gold)
+    for question in answers:
+        if question not in truth:
+            where = f"{predicted}:{line_of_key(predicted, question)}"
+            raise DataError(
+                "unknown id",
+                where=where,
+                got=question,
+                expected=f"a question of {gold}",
+                fix=MAKE_AGAIN,
+            )
+    return answers, truth
+
+
+def _count(
+    task: Task,
+    language: str,
+    answers: Mapping[str, str],
+    truth: Mapping[str, tuple[str, ...]],
+) -> Sample:
+    """Counts of every question of gold, 0 where it has no answer."""
+    tokenise = _tokenise(task.normalisation, language)
+    answered = [question for question in truth if question in answers]
+    found = answer_counts(
+        (answers[question] for question in answered),
+        (truth[question] for question in answered),
+        tokenise,
+    )
+    # Not as an empty answer: that would be right where gold is an article alone.
+    counts = np.zeros((len(truth), found.shape[1]))
+    counts[:, -1] = 1
+    counts[[question in answers for question in truth]] = found
+    return Sample(counts, keys=np.array(list(truth)))
 
 
 @lru_cache

@@ -26,6 +26,7 @@ from stilts_artifact.metrics.bootstrap import (
 )
 from stilts_artifact.metrics.ratios import Array
 
+OVERALL = "overall"
 Files = Mapping[str, tuple[Path, Path]]
 """Language -> its prediction file and its label file."""
 
@@ -38,7 +39,8 @@ class TaskScores:
         score: the task's one number, the mean over ``languages``.
         metrics: metric -> mean over ``languages``.
         languages: language -> metric -> its value.
-        missing: languages of the task that were not scored.
+        missing: languages of the task that were not scored: with any, the averages are partial.
+        unanswered: language -> number of questions without an answer, which count 0.
         signature: what the numbers mean.
     """
 
@@ -46,19 +48,22 @@ class TaskScores:
     metrics: Mapping[str, Estimate]
     languages: Mapping[str, Mapping[str, Estimate]]
     missing: tuple[str, ...]
+    unanswered: Mapping[str, int]
     signature: Signature
 
 
 class ScoreRow(NamedTuple):
     """One line of a score table.
 
-    ``language`` is ``None`` for an average, ``task`` also names groups and ``overall``.
+    ``language`` is ``None`` for an average, ``task`` also names groups and ``overall``; an average
+    is ``partial`` where a language of its tasks was not scored.
     """
 
     task: str
     language: str | None
     metric: str
     estimate: Estimate
+    partial: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,20 +74,27 @@ class Scores:
         tasks: in XTREME's order, those that were found.
         groups: those whose tasks are all there.
         overall: mean over all tasks, ``None`` unless all are there.
+        partial: tasks, groups and ``overall`` where a language is missing from the average.
         notes: what was left out and why; a score without them could be taken for more than it is.
     """
 
     tasks: Mapping[str, TaskScores]
     groups: Mapping[str, Estimate]
     overall: Estimate | None
+    partial: frozenset[str]
     notes: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """``{"tasks": {task: {"score", "metrics", "languages"}}, "groups": {}, "overall": x}``."""
+        """Values by task, group and overall, and which of these are partial averages.
+
+        A task has ``score``, ``metrics``, ``languages``, those that are ``missing``, and the number
+        of ``unanswered`` questions by language.
+        """
         return {
             "tasks": {name: _task_json(task) for name, task in self.tasks.items()},
             "groups": _values(self.groups),
             "overall": None if self.overall is None else self.overall.value,
+            "partial": sorted(self.partial),
         }
 
     def rows(self) -> Iterator[ScoreRow]:
@@ -92,19 +104,27 @@ class Scores:
                 yield from (
                     ScoreRow(name, language, metric, value) for metric, value in metrics.items()
                 )
-            yield from (
-                ScoreRow(name, None, metric, value) for metric, value in task.metrics.items()
-            )
-            yield ScoreRow(name, None, "score", task.score)
-        yield from (ScoreRow(group, None, "score", value) for group, value in self.groups.items())
-        if self.overall is not None:
-            yield ScoreRow("overall", None, "score", self.overall)
+            averages = {**task.metrics, "score": task.score}
+            yield from (self._average(name, metric, value) for metric, value in averages.items())
+        means = {**self.groups} if self.overall is None else {**self.groups, OVERALL: self.overall}
+        yield from (self._average(name, "score", value) for name, value in means.items())
+
+    def _average(self, name: str, metric: str, value: Estimate) -> ScoreRow:
+        return ScoreRow(name, None, metric, value, name in self.partial)
 
 
 class _Found(NamedTuple):
     """Task -> its files, in the order of the tasks given; and a note for everything left out."""
 
     files: Mapping[str, Files]
+    notes: tuple[str, ...]
+
+
+class _Counted(NamedTuple):
+    """A task's counts by language, where answers are missing, and a note for each such language."""
+
+    samples: Mapping[str, Sample]
+    unanswered: Mapping[str, int]
     notes: tuple[str, ...]
 
 
@@ -121,6 +141,7 @@ def score_folders(
     labels: Path,
     *,
     benchmark: Benchmark,
+    partial: bool = False,
     resamples: int = RESAMPLES,
     seed: int = SEED,
 ) -> Scores:
@@ -130,6 +151,8 @@ def score_folders(
 
     Args:
         benchmark: whose tasks, languages and label sets apply.
+        partial: whether a question may lack an answer, which then counts 0 as in XTREME's own
+            script. What is read line by line stays strict: nothing tells which line is missing.
         resamples, seed: of the bootstrap.
 
     Raises:
@@ -139,22 +162,48 @@ def score_folders(
     """
     tasks = {name: task for name, task in benchmark.tasks.items() if task.role is Role.TARGET}
     found = _find_files(predictions, labels, tasks)
-    resampled: dict[str, _Resampled] = {}
-    notes = list(found.notes)
-    for name, files in found.files.items():
-        samples = {
-            language: form_of(tasks[name]).count(tasks[name], language, *pair)
-            for language, pair in files.items()
-        }
-        resampled[name] = _resample(tasks[name], samples, resamples, seed)
+    counted = {name: _count(tasks[name], files, partial) for name, files in found.files.items()}
+    resampled = {
+        name: _resample(tasks[name], one.samples, resamples, seed) for name, one in counted.items()
+    }
     scores = {name: task.score for name, task in resampled.items()}
     mean = overall(scores, tasks)
+    scored = {
+        name: _task_scores(tasks[name], task, counted[name].unanswered)
+        for name, task in resampled.items()
+    }
+    members = groups(tasks.values())
+    means = over_groups(scores, members)
+    partial_tasks = {name for name, task in scored.items() if task.missing}
+    partial_means = {name for name in means if partial_tasks.intersection(members[name])}
+    if partial_tasks and mean is not None:
+        partial_means.add(OVERALL)
     return Scores(
-        tasks={name: _task_scores(tasks[name], task) for name, task in resampled.items()},
-        groups=_estimates(over_groups(scores, groups(tasks.values()))),
+        tasks=scored,
+        groups=_estimates(means),
         overall=None if mean is None else estimate(mean),
-        notes=tuple(notes),
+        partial=frozenset(partial_tasks | partial_means),
+        notes=(*found.notes, *(note for one in counted.values() for note in one.notes)),
     )
+
+
+def _count(task: Task, files: Files, partial: bool) -> _Counted:
+    """Count a task's files."""
+    form = form_of(task)
+    samples: dict[str, Sample] = {}
+    unanswered: dict[str, int] = {}
+    for language, pair in files.items():
+        if partial:
+            samples[language], missing = form.count_partial(task, language, *pair)
+            unanswered |= {language: missing} if missing else {}
+        else:
+            samples[language] = form.count(task, language, *pair)
+    notes = tuple(
+        f"{task.name}, {language}: {missing:,} of {len(samples[language].counts):,} questions have "
+        "no answer and count 0"
+        for language, missing in unanswered.items()
+    )
+    return _Counted(samples, unanswered, notes)
 
 
 def _resample(task: Task, samples: Mapping[str, Sample], resamples: int, seed: int) -> _Resampled:
@@ -167,7 +216,7 @@ def _resample(task: Task, samples: Mapping[str, Sample], resamples: int, seed: i
     return _Resampled(languages, metrics, task_score(metrics))
 
 
-def _task_scores(task: Task, resampled: _Resampled) -> TaskScores:
+def _task_scores(task: Task, resampled: _Resampled, unanswered: Mapping[str, int]) -> TaskScores:
     return TaskScores(
         score=estimate(resampled.score),
         metrics=_estimates(resampled.metrics),
@@ -177,6 +226,7 @@ def _task_scores(task: Task, resampled: _Resampled) -> TaskScores:
         missing=tuple(
             language for language in task.languages if language not in resampled.languages
         ),
+        unanswered=unanswered,
         signature=Signature(
             task=task.name,
             split=Split.TEST,
@@ -194,6 +244,8 @@ def _task_json(task: TaskScores) -> dict[str, Any]:
         "score": task.score.value,
         "metrics": _values(task.metrics),
         "languages": {language: _values(metrics) for language, metrics in task.languages.items()},
+        "missing": list(task.missing),
+        "unanswered": dict(task.unanswered),
     }
 
 

@@ -48,11 +48,16 @@ class Speed:
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """Examples of a task's training split, of one language of another; tokens of an example."""
+    """Examples of a task's training split, of one language of another; tokens of an example.
+
+    Attributes:
+        dev: of one language of the development split, where that is much smaller than the test.
+    """
 
     train: int
     rows: int
     tokens: int
+    dev: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +134,11 @@ class Costs:
         return self.kinds[kind]
 
 
-def load_costs(scale: str) -> Costs:
+def load_costs(scale: str, device: Device | None = None) -> Costs:
     """The shipped table for one scale.
+
+    Args:
+        device: that is meant; where there is no table for it, the scale's first is taken.
 
     Raises:
         ConfigError: the table has no such scale.
@@ -139,10 +147,12 @@ def load_costs(scale: str) -> Costs:
     content = parse_yaml(data, _FILE)
     if scale not in content["scales"]:
         raise unknown_name("scale", scale, content["scales"])
-    chosen = content["scales"][scale]
+    tables = content["scales"][scale]
+    own: Device = next(iter(tables)) if device is None or device not in tables else device
+    chosen = tables[own]
     kinds = {kind: Speed(**fields) for kind, fields in chosen["kinds"].items()}
     tasks = {task: Extent(**fields) for task, fields in content["tasks"].items()}
-    return Costs(chosen["device"], chosen["flops"], chosen["machine"], kinds, tasks)
+    return Costs(own, chosen["flops"], chosen["machine"], kinds, tasks)
 
 
 def probe(device: Device) -> Probe:
@@ -188,6 +198,8 @@ def _split(costs: Costs, params: SplitParams) -> float:
     """Tokens of prepared or raw data, every language once."""
     extent = costs.tasks[params.task]
     rows = extent.train if params.split is Split.TRAIN else extent.rows
+    if params.split is Split.DEV and extent.dev is not None:
+        rows = extent.dev
     if params.rows is not None:
         rows = min(rows, params.rows)
     return float(rows * extent.tokens * len(params.languages))

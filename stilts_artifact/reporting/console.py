@@ -322,7 +322,7 @@ def show_scores(scores: Scores, console: Console) -> None:
         estimate = row.estimate
         table.add_row(
             row.task,
-            row.language or "average",
+            row.language or ("average (partial)" if row.partial else "average"),
             row.metric,
             f"{estimate.value:.2f}",
             f"{estimate.standard_error:.2f}",

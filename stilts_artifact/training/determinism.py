@@ -7,9 +7,6 @@ import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-THREADS = 1
-"""Of a training run on a CPU. Sums over another number of threads differ in their last bits."""
-
 
 @contextmanager
 def own_random_numbers() -> Iterator[None]:
@@ -24,7 +21,7 @@ def own_random_numbers() -> Iterator[None]:
 
 
 @contextmanager
-def fixed_arithmetic(threads: int = THREADS) -> Iterator[None]:
+def fixed_arithmetic(threads: int) -> Iterator[None]:
     """A fixed number of threads inside; afterwards all is as it was.
 
     That is the number of threads, and the generators of python, numpy and torch: whoever

@@ -24,7 +24,7 @@ from stilts_artifact.files import remove_orphans
 from stilts_artifact.model.inference import precision
 from stilts_artifact.training.batches import MicroBatch
 from stilts_artifact.training.checkpoints import Checkpointing
-from stilts_artifact.training.determinism import THREADS, derived_seed, fixed_arithmetic
+from stilts_artifact.training.determinism import derived_seed, fixed_arithmetic
 from stilts_artifact.training.evaluate import evaluate
 from stilts_artifact.training.state import Evaluation, TrainingState, TrainingTask
 
@@ -110,7 +110,7 @@ def train(
     """
     progress = progress or Silent()
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    threads = THREADS if device == "cpu" else torch.get_num_threads()
+    threads = config.threads if device == "cpu" else torch.get_num_threads()
     with fixed_arithmetic(threads), _memory_errors():
         state = TrainingState(encoder, tasks, config, origin, device)
         folder = checkpoints.folder / state.key[:16]

@@ -73,6 +73,26 @@ def test_a_label_outside_its_set_is_an_error_that_names_its_line(artifact: Run, 
     assert "test-de.tsv:2" in err
 
 
+def test_with_partial_a_missing_answer_counts_0_and_gaps_are_marked(
+    artifact: Run, tmp_path: Path
+) -> None:
+    # XTREME's evaluate_squad.py: "Unanswered question ... will receive score 0."
+    questions = [{"id": name, "answers": [{"text": "Nile"}]} for name in ("a", "b")]
+    gold = {"data": [{"paragraphs": [{"qas": questions}]}]}
+    for folder, content in (("predictions", {"a": "Nile"}), ("labels", gold)):
+        path = tmp_path / folder / "xquad" / "test-de.json"
+        path.parent.mkdir(parents=True)
+        path.write_text(json.dumps(content))
+    code, out, err = score(artifact, tmp_path)
+    assert (code, "missing id" in err) == (3, True)
+    code, out, err = score(artifact, tmp_path, "--partial", "--json")
+    found = json.loads(out)
+    assert (code, found["tasks"]["xquad"]["score"], found["partial"]) == (0, 50.0, ["xquad"])
+    assert "xquad, de: 1 of 2 questions have no answer and count 0" in err
+    _, out, _ = score(artifact, tmp_path, "--partial")
+    assert "average (partial)" in out
+
+
 def test_a_missing_folder_is_an_error(artifact: Run, mock: Path) -> None:
     shutil.rmtree(mock / "labels")
     code, _, err = score(artifact, mock)

@@ -204,10 +204,12 @@ class PredictParams(TaskParams):
 
     Attributes:
         dtype: of the arithmetic on a GPU; a CPU computes in float32.
+        threads: of a CPU.
     """
 
     kind = "predict"
     dtype: Dtype
+    threads: Positive
 
 
 class RetrievalOptions(Retrieval):
@@ -217,11 +219,13 @@ class RetrievalOptions(Retrieval):
         dtype: of the arithmetic on a GPU; a CPU computes in float32.
         center: whether the languages' means are aligned before mining.
         prefix: text before every sentence.
+        threads: of a CPU.
     """
 
     dtype: Dtype
     center: bool = False
     prefix: str = ""
+    threads: Positive = 1
 
 
 class RetrieveParams(SplitParams):

@@ -79,15 +79,18 @@ def predict(
 
 def predict_step(job: Job) -> None:
     """Phase (iii): predictions in every language."""
+    from stilts_artifact.training.determinism import fixed_arithmetic
+
     params = PredictParams.of(job.params)
-    predict(
-        task=load_benchmark(params.benchmark).tasks[params.task],
-        split=params.split,
-        model=job.inputs["model"],
-        data=job.inputs["data"],
-        dtype=params.dtype,
-        out=job.out,
-    )
+    with fixed_arithmetic(params.threads):
+        predict(
+            task=load_benchmark(params.benchmark).tasks[params.task],
+            split=params.split,
+            model=job.inputs["model"],
+            data=job.inputs["data"],
+            dtype=params.dtype,
+            out=job.out,
+        )
 
 
 def retrieve(
@@ -143,18 +146,21 @@ def retrieve(
 
 def retrieve_step(job: Job) -> None:
     """BUCC or Tatoeba."""
+    from stilts_artifact.training.determinism import fixed_arithmetic
+
     params = RetrieveParams.of(job.params)
     benchmark, library = open_data(job, params)
-    retrieve(
-        task=benchmark.tasks[params.task],
-        split=params.split,
-        languages=params.languages,
-        encoder=job.inputs[ENCODER] / ENCODER,
-        options=params.options,
-        library=library,
-        work=job.work,
-        out=job.out,
-    )
+    with fixed_arithmetic(params.options.threads):
+        retrieve(
+            task=benchmark.tasks[params.task],
+            split=params.split,
+            languages=params.languages,
+            encoder=job.inputs[ENCODER] / ENCODER,
+            options=params.options,
+            library=library,
+            work=job.work,
+            out=job.out,
+        )
     require_sources(params, library)
 
 

@@ -175,4 +175,4 @@ def test_before_anything_is_recorded_nothing_is_expected(
     (root / "mini" / "table1.yaml").unlink()
     refresh_sums(root)
     monkeypatch.setattr(expected, "expected_root", lambda: root)
-    assert expected.expected_cells("mini", experiment_named("table1"), "mini").cells == {}
+    assert expected.expected_cells(["mini"], experiment_named("table1"), "mini").cells == {}

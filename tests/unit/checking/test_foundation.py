@@ -76,7 +76,7 @@ def verdicts(path: Path) -> dict[str, Verdict]:
 @pytest.fixture
 def counted(tmp_path: Path) -> Path:
     """A Table 1 whose values were copied from the file of expected ones, with every input."""
-    expected = expected_cells("paper", EXPERIMENTS["table1"], "xtreme")
+    expected = expected_cells(["paper"], EXPERIMENTS["table1"], "xtreme")
     copied = [cell for cell in expected.cells.values() if cell.value is not None]
     cells = [
         {

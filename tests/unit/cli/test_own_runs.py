@@ -73,6 +73,23 @@ def test_an_own_encoder_is_signed_by_its_weights_and_compared_with_nothing(
     assert checked.returncode == ExitCode.INCOMPLETE, checked.stderr
 
 
+def test_a_step_on_several_threads_gives_the_same_bits_again(artifact: Run, tmp_path: Path) -> None:
+    own = tmp_path / "own.yaml"
+    own.write_text("{name: two, extends: mini, threads: 2, targets: {xnli: {train_rows: 64}}}")
+    places = [tmp_path / name for name in ("first", "second")]
+    for place in places:
+        artifact(*ASK, "--only", "none,xnli", "--scale", own, "--results", place)
+    first, second = (
+        {
+            path.relative_to(place): path.read_bytes()
+            for path in (place / "table2.two").rglob("*.tsv")
+        }
+        for place in places
+    )
+    assert len(first) == 2 * (8 + 7)  # labels and predictions of two tasks
+    assert first == second
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -42,10 +42,10 @@ def test_what_an_own_scale_does_not_say_is_that_of_the_one_it_extends(tmp_path: 
     assert scale.targets["panx"] == PAPER.targets["panx"]
 
 
-@pytest.mark.parametrize("said", ["", "evidence: true, expected: paper, meaning: proof,"])
+@pytest.mark.parametrize("said", ["", "evidence: true, expected: [paper], meaning: proof,"])
 def test_no_own_scale_is_evidence_or_held_against_anything(tmp_path: Path, said: str) -> None:
     scale = load_scale(own(tmp_path, f"{{{said} name: tiny, extends: paper}}"))
-    assert (scale.evidence, scale.expected) == (False, None)
+    assert (scale.evidence, scale.expected) == (False, ())
     assert scale.stamp == "tiny: own choices, not evidence about the paper"
     assert not is_evidence("tiny")
     assert [name for name in SCALES if is_evidence(name)] == [
@@ -93,7 +93,7 @@ def test_a_file_that_is_not_there_or_no_yaml_is_said(tmp_path: Path) -> None:
 def test_a_variation_of_a_scale_that_ships_has_a_name_of_its_own() -> None:
     """So that its results never stand in the place, or under the name, of the other's."""
     scale = varied(PAPER, languages=("de", "fi"))
-    assert (scale.name, scale.extends, scale.expected) == ("paper-own", "paper", None)
+    assert (scale.name, scale.extends, scale.expected) == ("paper-own", "paper", ())
     again = varied(scale, seeds=(1,))
     assert (again.name, again.languages) == ("paper-own", ("de", "fi"))
 
@@ -106,7 +106,7 @@ def test_the_definition_of_an_own_scale_is_the_whole_of_it() -> None:
     for field, value in (("name", "paper"), ("seeds", []), ("extends", "x"), ("more", 1)):
         with pytest.raises(ConfigError):
             parse_definition(json.dumps({**(document or {}), field: value}), "x")
-    lifted = json.dumps({**(document or {}), "evidence": True, "expected": "paper"})
+    lifted = json.dumps({**(document or {}), "evidence": True, "expected": ["paper"]})
     assert parse_definition(lifted, "x") == scale
 
 

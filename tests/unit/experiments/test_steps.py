@@ -21,6 +21,7 @@ from stilts_artifact.benchmark.experiments import (
 from stilts_artifact.config.load import load_scale, parse_scale
 from stilts_artifact.config.schema import Scale
 from stilts_artifact.domain.tasks import Split, Task, TaskForm
+from stilts_artifact.experiments.session import Session
 from stilts_artifact.experiments.steps import StepBuilder
 from stilts_artifact.files import hash_file
 from stilts_artifact.model.hub import PhaseOne, shipped_encoder
@@ -249,3 +250,21 @@ def test_the_key_of_every_mini_step_has_the_shipped_bytes(builder: StepBuilder) 
         for name in ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
     }
     assert builder.encoder().params["files"] == shipped
+
+
+def test_threads_are_in_the_key_of_what_computes_and_make_as_many_fewer_workers(
+    builder: StepBuilder, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sums over another number of threads are other bits; what only reads stays what it was."""
+    two = replace(builder, scale=builder.scale.model_copy(update={"threads": 2}))
+    row = row_named(WORLD, "mnli+mlm")
+    for task in (TASKS["xnli"], TASKS["tatoeba"]):
+        before, after = (predictions(one, row, 1, task) for one in (builder, two))
+        changed = {step.kind for step in set(below(after)) - set(below(before))}
+        assert changed == {step.kind for step in below(after)} - {"encoder", "prepare", "text"}
+    monkeypatch.setattr("stilts_artifact.experiments.session.default_workers", lambda: 5)
+    assert session.options().workers is None
+    threaded = replace(session, scale=two.scale)
+    assert threaded.options().workers == 2
+    asked = replace(threaded, machine=replace(session.machine, workers=3))
+    assert asked.options().workers == 3

@@ -37,12 +37,18 @@ class Folders:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(content)
 
-    def score(self) -> Scores:
-        return score_folders(self.predictions, self.labels, benchmark=self.benchmark, resamples=50)
+    def score(self, partial: bool = False) -> Scores:
+        return score_folders(
+            self.predictions,
+            self.labels,
+            benchmark=self.benchmark,
+            partial=partial,
+            resamples=50,
+        )
 
-    def fault(self) -> DataError:
+    def fault(self, partial: bool = False) -> DataError:
         with pytest.raises(DataError) as caught:
-            self.score()
+            self.score(partial)
         return caught.value
 
     def prediction(self, task: str, language: str = "de") -> Path:
@@ -123,7 +129,8 @@ def test_perfect_predictions_give_100_everywhere_and_no_error(perfect: Folders) 
 
 def test_json_has_the_documented_shape(perfect: Folders) -> None:
     found = json.loads(json.dumps(perfect.score().to_json()))
-    assert set(found) == {"tasks", "groups", "overall"}
+    assert set(found) == {"tasks", "groups", "overall", "partial"}
+    assert found["partial"] == []
     assert set(found["tasks"]) == set(FORMS)
     assert found["groups"] == dict.fromkeys(["classification", "tagging", "qa", "retrieval"], 100.0)
     assert found["overall"] == 100.0
@@ -131,6 +138,8 @@ def test_json_has_the_documented_shape(perfect: Folders) -> None:
         "score": 100.0,
         "metrics": {"exact_match": 100.0, "f1": 100.0},
         "languages": {code: {"exact_match": 100.0, "f1": 100.0} for code in CODES},
+        "missing": [],
+        "unanswered": {},
     }
     assert found["tasks"]["udpos"]["metrics"] == {"f1": 100.0, "precision": 100.0, "recall": 100.0}
     assert found["tasks"]["xnli"]["languages"]["zh"] == {"accuracy": 100.0}
@@ -267,6 +276,52 @@ def test_partial_folders_are_scored_and_the_gaps_are_named(folders: Folders) -> 
         f"pawsx, zh: not scored, no {folders.labels / 'pawsx' / 'test-zh.tsv'}",
         "pawsx: average over 1 of 3 languages only; no predictions for en",
     )
+
+
+@pytest.mark.parametrize("task", ["xquad", "mlqa", "tydiqa"])
+def test_a_missing_answer_counts_0_with_partial_and_is_said(folders: Folders, task: str) -> None:
+    # "the" is nothing once it is normalised, yet no answer is no right one.
+    gold = squad({"a": ["Nile"], "b": ["the river Nile"], "c": ["the"]})
+    folders.put(task, "en", json.dumps({"a": "Nile"}), gold)
+    assert folders.fault().what == "missing id"
+    scores = folders.score(partial=True)
+    found = scores.to_json()["tasks"][task]
+    third = pytest.approx(100 / 3)
+    assert found["languages"]["en"] == {"exact_match": third, "f1": third}
+    assert found["unanswered"] == {"en": 2}
+    assert f"{task}, en: 2 of 3 questions have no answer and count 0" in scores.notes
+
+
+def test_with_partial_what_is_whole_scores_the_same(perfect: Folders) -> None:
+    assert perfect.score(partial=True) == perfect.score()
+
+
+@pytest.mark.parametrize(
+    ("task", "predicted", "gold", "what"),
+    [
+        ("xnli", "neutral\n", "neutral\nneutral\n", "length mismatch"),
+        ("tatoeba", "0\n", "0\n1\n", "length mismatch"),
+        ("udpos", "NOUN\n", "NOUN\nVERB\n", "length mismatch"),
+        ("xquad", '{"q": "a", "z": "b"}', squad({"q": ["a"]}), "unknown id"),
+    ],
+)
+def test_partial_is_about_missing_answers_only(
+    folders: Folders, task: str, predicted: str, gold: str, what: str
+) -> None:
+    folders.put(task, "de", predicted, gold)
+    assert folders.fault(partial=True).what.startswith(what)
+
+
+def test_an_average_without_a_language_is_marked_partial_and_so_is_what_rests_on_it(
+    perfect: Folders,
+) -> None:
+    perfect.prediction("mlqa").unlink()
+    scores = perfect.score(partial=True)
+    assert scores.partial == {"mlqa", "qa", "overall"}
+    assert scores.to_json()["tasks"]["mlqa"]["missing"] == ["de"]
+    marked = {row.task for row in scores.rows() if row.partial}
+    assert marked == scores.partial
+    assert not any(row.partial for row in scores.rows() if row.language is not None)
 
 
 def test_the_signature_says_what_was_scored(folders: Folders) -> None:

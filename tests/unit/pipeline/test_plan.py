@@ -129,7 +129,7 @@ def test_costs_of_what_a_step_reads() -> None:
     costs = Costs(
         "cuda", 1e12, "a machine", speeds, {"xnli": Extent(train=1000, rows=50, tokens=4)}
     )
-    own = {"benchmark": "xtreme", "task": "xnli", "sources": {}, "max_length": 128}
+    own = {"benchmark": "xtreme", "task": "xnli", "sources": {}, "own_data": [], "max_length": 128}
     train_data = Step("prepare", {**own, "split": "train", "languages": ["en"], "rows": 500})
     dev_data = Step("prepare", {**own, "split": "dev", "languages": ["en", "de"], "rows": None})
     training = load_scale("mini").seedless_training(1e-3)
@@ -163,8 +163,25 @@ def test_every_scale_has_costs_for_every_step_of_table_2(name: str, store: Store
     assert sum(kind.to_run for kind in plan.kinds) == len(graph.steps)
     assert math.inf > plan.wall[1] > plan.wall[2] > plan.wall[4] > plan.wall[8] > 0
     assert plan.wall[1] == pytest.approx(sum(kind.seconds for kind in plan.kinds))
-    assert (plan.gpu_seconds > 0) == (name != "mini")
+    assert (plan.gpu_seconds > 0) == (costs.device == "cuda")
     assert plan.estimated == (name != "mini"), "nothing was run on a GPU"
+
+
+def test_a_scale_for_any_device_has_costs_for_both() -> None:
+    assert [load_costs("small", device).device for device in ("cpu", "cuda")] == ["cpu", "cuda"]
+    assert load_costs("small").device == load_costs("mini", "cuda").device == "cpu"
+    assert load_costs("paper", "cpu").device == "cuda"
+
+
+def test_development_data_that_are_smaller_than_the_test_are_counted_so() -> None:
+    speeds = {"prepare": Speed(basis="measured", tokens_per_second=10)}
+    bucc = Extent(train=0, rows=1000, tokens=4, dev=50)
+    costs = Costs("cpu", 1e12, "a machine", speeds, {"bucc2018": bucc})
+    own = {"benchmark": "xtreme", "task": "bucc2018", "sources": {}, "max_length": 128}
+    for split, seconds in (("dev", 20.0), ("test", 400.0)):
+        step = Step("prepare", {**own, "split": split, "languages": ["de"], "rows": None})
+        graph = Graph([step], {"prepare": KindSpec(1, "a:b")})
+        assert costs.seconds(graph.keyed(step), graph) == seconds
 
 
 def test_a_kind_without_costs_and_a_scale_without_a_table() -> None:

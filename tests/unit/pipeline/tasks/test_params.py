@@ -56,7 +56,7 @@ EVERY: list[Params] = [
         training=TRAINING,
     ),
     TargetParams(task="xnli", seed=3, schedule=Schedule(epochs=1, batch=8), training=TRAINING),
-    PredictParams(benchmark="mini", task="xnli", split=Split.TEST, dtype="bfloat16"),
+    PredictParams(benchmark="mini", task="xnli", split=Split.TEST, dtype="bfloat16", threads=1),
     RetrieveParams(**SPLIT, options=OPTIONS),
 ]
 each = pytest.mark.parametrize("params", EVERY, ids=lambda params: params.kind)
@@ -108,7 +108,7 @@ def test_what_people_are_shown_of_a_step_goes_on_being_shown() -> None:
     step = builder.predictions(row, 3, task, table2, ["qaa"])
     labels = {keyed.label.rpartition(" ")[0] for keyed in Graph([step], KINDS).steps.values()}
     assert {
-        "predict benchmark=mini task=xnli split=dev dtype=float32",
+        "predict benchmark=mini task=xnli split=dev dtype=float32 threads=1",
         "target task=xnli seed=3",
         "intermediate language=qen seed=3",
         "prepare benchmark=mini task=xnli split=dev rows=120 max_length=128",
