@@ -413,6 +413,26 @@ def test_no_claim_is_judged_on_the_cells_of_another_encoder(scale: str, field: s
     assert judge("best-improves", table).verdict is Verdict.REPRODUCED
 
 
+def test_claims_on_bytes_without_a_public_sha256_are_judged_and_say_so() -> None:
+    """A direction is one between runs of the same bytes; a size, and another encoder, are not."""
+    table = results("table2", {**single("mnli", 57), **single("multi", 60)}, scale="small")
+    record = judge("multi-best", table)
+    assert record.verdict is Verdict.REPRODUCED
+    assert "no public sha256 of nreimers/mMiniLMv2" in record.reason
+    assert Signature.parse(table.cells[0].signature).weights in record.reason
+    assert judge("mnli-gain", table).verdict is Verdict.NOT_CHECKABLE
+    for field in ("encoder", "revision"):
+        own = getattr(Signature.parse(table.cells[0].signature), field)
+        other = [
+            cell.model_copy(update={"signature": cell.signature.replace(own, "0" * len(own))})
+            for cell in table.cells
+        ]
+        foreign = judge("multi-best", table.model_copy(update={"cells": other}))
+        assert foreign.verdict is Verdict.NOT_CHECKABLE
+    pinned = results("table2", {**single("mnli", 57), **single("multi", 60)}, scale="base")
+    assert "sha256" not in judge("multi-best", pinned).reason
+
+
 def test_unlike_rows_of_a_column_are_not_compared() -> None:
     """All multi-task cells in another arithmetic: no number is formed, and the field is named."""
     table = results("table2", EXAMPLES["multi-best"][0])
