@@ -49,7 +49,8 @@ def reproduce(
     scores and judges them runs in the caller's process, with the libraries that it has loaded.
 
     Args:
-        experiment: ``table1``, ``table2``, ``table3`` or ``calibration``.
+        experiment: ``table1``, ``table2``, ``table3`` or ``calibration``, which is the scale's own:
+            at some scales that is ``zero-shot``.
         scale: name of a scale, a file ``OWN.yaml`` with one, or ``auto``.
         encoder: in place of the scale's: a folder, ``NAME@COMMIT`` of a model on the Hugging Face
             hub, or the name of a cached one.
