@@ -1,4 +1,4 @@
-"""The README's commands exist, and its tables say what the code says."""
+"""The commands of README and docs exist, their links lead somewhere, tables say what code says."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ import pytest
 from stilts_artifact.errors import ExitCode
 
 README = Path(__file__).resolve().parents[2] / "README.md"
+PAGES = [README, *sorted((README.parent / "docs").glob("*.md"))]
 
 
-def shell_lines() -> list[str]:
-    blocks = re.findall(r"```sh\n(.*?)```", README.read_text(encoding="utf-8"), flags=re.DOTALL)
+def shell_lines(page: Path = README) -> list[str]:
+    blocks = re.findall(r"```sh\n(.*?)```", page.read_text(encoding="utf-8"), flags=re.DOTALL)
     return [
         line.partition("#")[0].strip()
         for block in blocks
@@ -28,7 +29,7 @@ def shell_lines() -> list[str]:
 def artifact_commands() -> list[list[str]]:
     """Arguments of each command line that ends in a call of the package, however it is reached."""
     found = []
-    for line in shell_lines():
+    for line in [line for page in PAGES for line in shell_lines(page)]:
         words = shlex.split(line)
         if words[0] == "./reproduce.sh" and words[1] != "test":
             found.append(["reproduce", *words[1:]])
@@ -66,6 +67,18 @@ def test_the_table_of_commands_is_that_of_the_program() -> None:
 def test_the_table_of_exit_codes_is_complete() -> None:
     listed = re.findall(r"^\| (\d+) \|", README.read_text(encoding="utf-8"), flags=re.MULTILINE)
     assert [int(code) for code in listed] == [int(code) for code in ExitCode]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_leads_to_a_file(page: Path) -> None:
+    for target in re.findall(r"\]\((?!https?://)([^)#]+)(?:#[\w-]+)?\)", page.read_text("utf-8")):
+        assert (page.parent / target).exists(), target
+
+
+def test_every_page_is_listed() -> None:
+    listed = (README.parent / "docs" / "README.md").read_text("utf-8")
+    for page in PAGES[1:]:
+        assert page.name == "README.md" or f"]({page.name})" in listed, page.name
 
 
 def test_linked_files_exist() -> None:

@@ -242,7 +242,7 @@ def _belonging(text: str, offsets: Sequence[Offset]) -> list[Offset]:
 
     The tokenizer's offsets cover ``e`` alone where its normaliser made one letter of ``e`` and an
     accent, and leave out what it dropped. White space parts words: what was dropped behind it, or
-    at the very start, belongs to no token.
+    at the very start, belongs to the token that follows where it can be seen, else to none.
 
     Example:
         >>> _belonging("cafe\u0301 a big", [(0, 3), (3, 4), (6, 7), (7, 11)])
@@ -263,7 +263,25 @@ def _belonging(text: str, offsets: Sequence[Offset]) -> list[Offset]:
             following, before = first, (end, whole)
         belonging.append((start, whole))
     belonging.reverse()
-    return belonging
+    return _from_what_is_seen(text, belonging)
+
+
+def _from_what_is_seen(text: str, offsets: Sequence[Offset]) -> list[Offset]:
+    """Tokens with what is seen before them in their word, and is no token's.
+
+    Example:
+        >>> _from_what_is_seen("\u0301a \u200bb", [(1, 2), (4, 5)])
+        [(0, 2), (4, 5)]
+    """
+    found: list[Offset] = []
+    taken = 0  # where all tokens so far end
+    for start, end in offsets:
+        first = start
+        while start < end and first > taken and not text[first - 1].isspace():
+            first -= 1
+        found.append((start if all(map(is_unseen, text[first:start])) else first, end))
+        taken = max(taken, end)
+    return found
 
 
 def _trim(text: str, start: int, end: int) -> Offset:

@@ -119,6 +119,7 @@ def test_a_runs_settings_are_the_scales_and_survive_the_way_to_a_worker(name: st
         "seed": 7,
         "learning_rate": 1e-5,
         "dtype": scale.dtype,
+        "threads": scale.threads,
     }
     assert TrainingConfig.model_validate(json.loads(json.dumps(made.model_dump()))) == made
 

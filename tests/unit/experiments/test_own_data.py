@@ -50,7 +50,7 @@ def test_names_travel_in_the_scale_and_the_folder_among_the_data(tmp_path: Path)
     session = opened(tmp_path, {"xnli.dev-qaa.tsv": PAIR, "mnli.train-qen.tsv": PAIR})
     assert session.scale.own_data == ("mnli.train-qen.tsv", "xnli.dev-qaa.tsv")
     assert (session.scale.name, session.scale.evidence) == ("mini-own", False)
-    assert session.scale.expected is None
+    assert session.scale.expected == ()
     assert session.benchmark is benchmark_of(session.scale)
     pins = session.library.pins()
     assert set(session.scale.own_data) <= pins.keys()

@@ -177,7 +177,13 @@ def test_development_data_that_are_smaller_than_the_test_are_counted_so() -> Non
     speeds = {"prepare": Speed(basis="measured", tokens_per_second=10)}
     bucc = Extent(train=0, rows=1000, tokens=4, dev=50)
     costs = Costs("cpu", 1e12, "a machine", speeds, {"bucc2018": bucc})
-    own = {"benchmark": "xtreme", "task": "bucc2018", "sources": {}, "max_length": 128}
+    own = {
+        "benchmark": "xtreme",
+        "task": "bucc2018",
+        "sources": {},
+        "own_data": [],
+        "max_length": 128,
+    }
     for split, seconds in (("dev", 20.0), ("test", 400.0)):
         step = Step("prepare", {**own, "split": split, "languages": ["de"], "rows": None})
         graph = Graph([step], {"prepare": KindSpec(1, "a:b")})
