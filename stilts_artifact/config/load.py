@@ -91,10 +91,12 @@ def varied(scale: Scale, **choices: object) -> Scale:
     """A scale with another encoder, other languages or own data.
 
     Of one that ships the result is another, under a name of its own, so that results of the two are
-    never taken for each other.
+    never taken for each other; and what was published of its encoder, another is not calibrated on.
     """
     if scale.name in SCALES:
         choices |= {"name": f"{scale.name}-own", "extends": scale.name}
+        if "encoder" in choices:
+            choices |= {"calibration": type(scale).model_fields["calibration"].default}
     return as_own(scale.model_copy(update=choices), scale.name)
 
 
@@ -149,6 +151,8 @@ def _parse(data: bytes, where: str) -> Scale:
     if "name" not in content:
         raise ConfigError("a scale of one's own needs a name", where=where, expected="name: ...")
     base = _mapping(_shipped_file(extended), f"{extended}{_SUFFIX}")
+    # Of the encoder that ships with it, and days of training: not without being asked for.
+    base.pop("calibration", None)
     return _validated(_merged(base, content), where)
 
 

@@ -247,7 +247,7 @@ class Scale(Section):
         checkpoint_every: optimiser steps between the checkpoints of a training run; no influence on
             any result, and therefore in no step's key.
         calibration: which experiment ``--calibration`` means: published scores of the encoder as it
-            is, or of the encoder trained on English.
+            is, or of the encoder trained on English; a scale that extends another has none of its.
         extends: the scale that ships of which this one is a variation.
         threads: of a CPU that every step computes on: as many as there are cores where steps are
             few, so that none of them waits for one.

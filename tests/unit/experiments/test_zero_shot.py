@@ -11,7 +11,8 @@ from stilts_artifact.benchmark import load_benchmark
 from stilts_artifact.benchmark.asked import wanted_cells
 from stilts_artifact.benchmark.experiments import EXPERIMENTS, NONE, row_named
 from stilts_artifact.checking.results import load_results
-from stilts_artifact.config.load import load_scale
+from stilts_artifact.config.load import load_scale, varied
+from stilts_artifact.config.schema import EncoderChoice
 from stilts_artifact.experiments.scored import request
 from stilts_artifact.experiments.session import Machine
 from stilts_artifact.experiments.setup import Choices, open_session
@@ -64,6 +65,28 @@ def test_a_calibration_is_the_one_of_its_scale(
     assert session.experiment is EXPERIMENTS[meant]
     assert (session.scale.evaluation_rows is None) == (session.experiment.whole or scale == "paper")
     assert session.folder.name == f"{meant}.{scale}"
+
+
+@pytest.mark.parametrize(
+    ("own", "meant"),
+    [
+        ("{name: own, extends: small}", "calibration"),
+        ("{name: own, extends: small, calibration: zero-shot}", "zero-shot"),
+    ],
+)
+def test_an_own_encoder_is_trained_for_its_calibration_only_where_its_scale_says_so(
+    tmp_path: Path, own: str, meant: str
+) -> None:
+    """What is published of the encoder of a scale is of no other, and days of training are many."""
+    path = tmp_path / "own.yaml"
+    path.write_text(own)
+    scale = load_scale(str(path))
+    other = EncoderChoice(name="somebody/other", revision="a" * 40)
+    for chosen in (scale, varied(scale, encoder=other)):
+        assert chosen.meant(EXPERIMENTS["calibration"]) is EXPERIMENTS[meant]
+    small = load_scale("small")
+    assert varied(small, encoder=other).calibration == "calibration"
+    assert varied(small, languages=("de",)).calibration == "zero-shot"
 
 
 def test_a_plan_and_a_dry_run_of_a_zero_shot_calibration_need_no_encoder(
