@@ -117,3 +117,29 @@ def test_a_layer_that_the_encoder_does_not_have_is_refused_before_anything_is_tr
     ran = artifact(*ASK, "--scale", own, "--results", tmp_path / "results")
     assert ran.returncode == ExitCode.USAGE
     assert "retrieval.layer 9 of scale deep" in ran.stderr
+
+
+def test_a_dry_run_promises_only_what_the_run_would_do(
+    artifact: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What would end the run is said, and then no step would run: the exit code says so, too."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    own = tmp_path / "own.yaml"
+    data = tmp_path / "data"
+    data.mkdir()
+    rows = "A.\tB.\tneutral\n" * 8
+    for name in ("mnli.train-en", "xnli.dev-en", "xnli.dev-de"):
+        (data / f"{name}.tsv").write_text(rows)
+    places = ("--encoder", shipped_encoder(), "--own-data", data, "--results", tmp_path / "results")
+    ask = ("reproduce", "--table", "2", "--offline", "--only", "none,xnli", *places, "--scale", own)
+    for device, code, said in (
+        ("gpu", 6, "0 of 7 steps would run"),
+        ("cpu", 0, "7 of 7 steps would run"),
+    ):
+        own.write_text(f"{{name: own, extends: base, retrieval: {{layer: 1}}, device: {device}}}")
+        dry = artifact(*ask, "--dry-run")
+        assert dry.returncode == code, dry.stderr
+        assert said in dry.stdout
+    nothing = artifact(*ask[:4], "--only", "none,panx", *places, "--scale", own, "--dry-run")
+    assert nothing.returncode == ExitCode.INCOMPLETE
+    assert "0 of 0 steps would run" in nothing.stdout
