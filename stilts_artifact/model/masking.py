@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from stilts_artifact.errors import ConfigError
+
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedTokenizerFast
@@ -26,8 +28,18 @@ class Vocabulary:
 
     @classmethod
     def of(cls, tokenizer: PreTrainedTokenizerFast) -> Vocabulary:
-        """A tokenizer's."""
-        mask: int = tokenizer.mask_token_id
+        """A tokenizer's.
+
+        Raises:
+            ConfigError: it has nothing to hide words with.
+        """
+        mask: int | None = tokenizer.mask_token_id
+        if mask is None:
+            raise ConfigError(
+                "continued masked language modelling needs a mask_token",
+                where=type(tokenizer).__name__,
+                fix="leave out the rows with continued masked language modelling (--only)",
+            )
         return cls(len(tokenizer), tuple(sorted(tokenizer.all_special_ids)), mask)
 
 

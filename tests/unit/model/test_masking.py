@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
+from stilts_artifact.errors import ConfigError
 from stilts_artifact.model.masking import Masked, Vocabulary, mask_tokens
 
 MASK = 999
@@ -48,6 +50,16 @@ def test_specials_may_lie_anywhere_as_berts_do() -> None:
     drawn = set(replaced) - {103}
     assert not drawn & {0, 100, 101, 102}
     assert {min(drawn), max(drawn)} == {1, 1199}
+
+
+def test_a_tokenizer_without_a_mask_is_told() -> None:
+    from tokenizers import Tokenizer
+    from tokenizers.models import WordLevel
+    from transformers import PreTrainedTokenizerFast
+
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=Tokenizer(WordLevel({"a": 0})))
+    with pytest.raises(ConfigError, match="needs a mask_token"):
+        Vocabulary.of(tokenizer)
 
 
 def test_the_words_of_xlm_r_are_drawn_as_by_a_range_of_ids() -> None:

@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from stilts_artifact.domain.tasks import TaskForm
+from stilts_artifact.model.manifest import WEIGHTS
 from stilts_artifact.pretraining.batches import PAD
 from stilts_artifact.training import state
 from stilts_artifact.training.embeddings import UsedEmbeddings, use_rows
@@ -102,6 +104,19 @@ def test_an_optimiser_step_holds_only_the_rows_that_are_read(tmp_path: Path) -> 
     assert matrix.shape == (read, 16)
     made.put_embeddings_back()
     assert encoder.embeddings.word_embeddings.weight.shape == (VOCABULARY, 16)
+
+
+def test_a_checkpoint_holds_only_the_rows_that_are_read(tmp_path: Path) -> None:
+    with pytest.raises(Killed):
+        trained(tmp_path, TaskForm.PAIR, checkpoint_every=2, progress=Recorder(5), evaluate_every=1)
+    (folder, *_) = sorted(tmp_path.glob("*/step-*"))
+    tensors = load_file(folder / WEIGHTS)
+    named = [t for name, t in tensors.items() if name.endswith("word_embeddings.weight")]
+    rows = [tensor.shape for tensor in named if tensor.ndim]  # the step count has none
+    read = len(np.unique([PAD, *rows_of(TaskForm.PAIR, 8).inputs.values]))
+    # The weights, and two moments of AdamW's.
+    assert rows == [(read, 16)] * 3
+    assert read < VOCABULARY
 
 
 def test_a_token_that_was_not_foreseen_is_an_error_and_not_another_word() -> None:
