@@ -200,12 +200,23 @@ def _named(part: Part, place: Place, task: Task) -> Part:
 def _replaced(
     task: Task, benchmark: Benchmark, chosen: Mapping[Place, tuple[Part, ...]]
 ) -> dict[tuple[Split, str], tuple[Part, ...]]:
-    """The parts of a task, those of own files among them; what was the same data stays the same."""
+    """The parts of a task, those of own files among them; what was the same data stays the same.
+
+    Own training data of an intermediate task stand alone: the publisher's development data would
+    choose a checkpoint of somebody else's task, and whoever brings the one may not have the other.
+    """
     parts = dict(task.parts)
     for place, own in chosen.items():
         key = (place.split, place.language)
         if place.task == task.name or (key in parts and _owner(task, key, benchmark) == place.task):
             parts[key] = own
+    own_splits = {
+        place.split
+        for place in chosen
+        if (place.task, place.language) == (task.name, task.source_language)
+    }
+    if task.role is Role.INTERMEDIATE and own_splits == {Split.TRAIN}:
+        del parts[Split.DEV, task.source_language]
     return parts
 
 

@@ -72,11 +72,11 @@ class StepBuilder:
         if not row.tasks and not row.mlm:
             return self.encoder()
         inputs = {"encoder": self.encoder()}
+        source_language = self.benchmark.source_language
         for task in row.tasks:
             inputs[f"train:{task}"] = self._prepared(task, Split.TRAIN, (row.language,))
-            inputs[f"dev:{task}"] = self._prepared(
-                task, Split.DEV, (self.benchmark.source_language,)
-            )
+            if (Split.DEV, source_language) in self.benchmark.tasks[task].parts:
+                inputs[f"dev:{task}"] = self._prepared(task, Split.DEV, (source_language,))
         if row.mlm:
             inputs["text"] = self._text()
         return self._intermediate_params(row, seed).step(inputs)

@@ -37,7 +37,7 @@ def training_parts(row: Row, task: Task, benchmark: Benchmark) -> list[Part]:
         # The labels of translated training data are those of the original.
         parts += [
             *own[Split.TRAIN, row.language],
-            *own[Split.DEV, source_language],
+            *own.get((Split.DEV, source_language), ()),
             *label_parts(benchmark.tasks[name], benchmark),
         ]
     parts += benchmark.text.values() if row.mlm else ()

@@ -111,7 +111,7 @@ def intermediate_step(job: Job) -> None:
     tasks: dict[str, TaskData | TextData] = {
         name: TaskData(
             job.inputs[f"train:{name}"] / params.language,
-            _only(job.inputs[f"dev:{name}"]),
+            _development(job, f"dev:{name}"),
             own.epochs,
             own.batch,
             own.cap,
@@ -172,11 +172,12 @@ def target(
 def target_step(job: Job) -> None:
     """Phase (iii): fine-tuning."""
     params = TargetParams.of(job.params)
-    development = _only(job.inputs["dev"]) if "dev" in job.inputs else None
     schedule = params.schedule
     target(
         encoder=job.inputs[ENCODER] / ENCODER,
-        data=TaskData(_only(job.inputs["train"]), development, schedule.epochs, schedule.batch),
+        data=TaskData(
+            _only(job.inputs["train"]), _development(job, "dev"), schedule.epochs, schedule.batch
+        ),
         config=params.training.seeded(params.seed),
         checkpoints=_checkpointing(job),
         out=job.out,
@@ -282,6 +283,11 @@ def _export_head(out: Path, head: Head) -> None:
 
 def _checkpointing(job: Job) -> Checkpointing:
     return Checkpointing(job.work, job.context.checkpoint_every)
+
+
+def _development(job: Job, name: str) -> Path | None:
+    """Prepared development data; a task that has none keeps its last weights."""
+    return _only(job.inputs[name]) if name in job.inputs else None
 
 
 def _only(folder: Path) -> Path:

@@ -93,13 +93,28 @@ def test_targets_that_train_on_an_intermediate_task_follow_its_own_data() -> Non
     assert parts["xquad"] == parts["mlqa"] == parts["squad_v1"]
     # Another task has MNLI in it, and other data beside: it keeps the publisher's.
     assert parts["anli_plus"] == XTREME.tasks["anli_plus"].parts[place]
-    # So a model is shared, and chosen on the same development data, as before.
+    # So a model is shared as before, and chosen on the same development data if there are any.
+    whole = own("mnli.train-en.tsv", "squad_v1.train-en.json", "squad_v1.dev-en.json")
     for name in ("xnli", "xquad", "mlqa"):
         for found in (training_task, selection_task):
-            assert found(benchmark.tasks[name], benchmark) == found(XTREME.tasks[name], XTREME)
+            assert found(whole.tasks[name], whole) == found(XTREME.tasks[name], XTREME)
+    assert selection_task(benchmark.tasks["xquad"], benchmark) == "mlqa"
     with pytest.raises(ConfigError, match=r"did you mean 'mnli\.train-en\.tsv'") as caught:
         own("xnli.train-en.tsv")
     assert caught.value.fix == "xnli is trained on the data of mnli: name it after that"
+
+
+def test_own_training_data_of_an_intermediate_task_need_no_development_data() -> None:
+    """Whoever brings a file of pairs may lack MNLI's archive; targets keep what they score."""
+    alone = own("mnli.train-en.tsv", "pawsx.train-en.tsv")
+    assert (Split.DEV, "en") not in alone.tasks["mnli"].parts
+    assert alone.tasks["pawsx"].parts[Split.DEV, "en"] == XTREME.tasks["pawsx"].parts["dev", "en"]
+    row, target = row_named(alone, "mnli"), alone.tasks["tatoeba"]
+    assert [part.source for part in training_parts(row, target, alone)] == ["mnli.train-en.tsv"]
+    both = own("mnli.train-en.tsv", "mnli.dev-en.tsv").tasks["mnli"]
+    assert [part.source for part in both.parts[Split.DEV, "en"]] == ["mnli.dev-en.tsv"]
+    other = load_benchmark("mini", None, ("mnli.train-qab.tsv",)).tasks["mnli"]
+    assert other.parts[Split.DEV, "qen"] == MINI.tasks["mnli"].parts[Split.DEV, "qen"]
 
 
 def test_a_language_without_a_split_can_be_given_one() -> None:

@@ -98,6 +98,14 @@ def test_an_own_file_changes_only_the_steps_that_read_it(tmp_path: Path) -> None
     assert tatoeba[0]["retrieve"] != tatoeba[1]["retrieve"]
 
 
+def test_without_development_data_phase_two_keeps_its_last_checkpoint(tmp_path: Path) -> None:
+    own = {"mnli.train-qen.tsv": PAIR}
+    for place, more in (("alone", {}), ("both", {"mnli.dev-qen.tsv": PAIR})):
+        session = opened(tmp_path / place, own | more)
+        step = StepBuilder.of(session).intermediate(row_named(session.benchmark, "mnli"), 1)
+        assert set(step.inputs) == {"encoder", "train:mnli"} | ({"dev:mnli"} if more else set())
+
+
 def test_a_scale_file_may_name_own_data_of_its_own(tmp_path: Path) -> None:
     scale = varied(load_scale("mini"), own_data=("xnli.dev-qab.tsv",))
     assert benchmark_of(scale).sources["xnli.dev-qab.tsv"].sha256 is None
