@@ -29,8 +29,9 @@ def fetch(
     from stilts_artifact.cli.progress import download_progress
     from stilts_artifact.config.load import benchmark_of, load_scale
     from stilts_artifact.data.fetch import fetch as fetch_sources
-    from stilts_artifact.data.fetch import sources_of
+    from stilts_artifact.data.fetch import sources_of, take_stock
     from stilts_artifact.experiments.setup import url_openers
+    from stilts_artifact.reporting.fetched import missing_lines
 
     benchmark = benchmark_of(load_scale(scale))
     sources = sources_of(benchmark, task or [])
@@ -49,11 +50,13 @@ def fetch(
         )
     if as_json:
         options.say_json(report.to_json())
-    for failure in report.failures:
-        stream.write(f"{failure}\n")
-    word = "complete"
-    if report.failures:
-        word = f"{len(report.failures)} of {len(sources)} files missing"
-    counts = f"{len(report.present)} were here, {len(report.downloaded)} obtained now"
-    options.say(f"verdict: {word}; {counts}; exit {report.exit_code:d}", stream)
+    for line in missing_lines(report, benchmark):
+        options.say(line, stream)
+    stock = take_stock(sources, library)
+    word = "complete" if not report.failed else f"{len(report.failed)} files missing"
+    options.say(
+        f"verdict: {word}: {stock}; {len(report.downloaded)} obtained now; "
+        f"exit {report.exit_code:d}",
+        stream,
+    )
     raise typer.Exit(report.exit_code)

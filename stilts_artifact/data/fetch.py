@@ -17,11 +17,70 @@ from stilts_artifact.errors import (
     ConfigError,
     ExitCode,
     IntegrityError,
+    MissingDataError,
     unknown_name,
 )
 from stilts_artifact.texts import without_password
 
 Openers = Mapping[str, Callable[[str], bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Stock:
+    """What of a scale's files is on this machine.
+
+    Args:
+        here: how many that can be downloaded, or made, are here.
+        absent: those that can be and are not here.
+        by_hand: those that nobody may or can serve, and that nobody brought.
+    """
+
+    here: int
+    absent: tuple[Source, ...]
+    by_hand: tuple[Source, ...]
+
+    @property
+    def downloadable(self) -> int:
+        """How many files can be downloaded, or made."""
+        return self.here + len(self.absent)
+
+    def __str__(self) -> str:
+        text = f"{self.here:,} of {self.downloadable:,} downloadable files are here"
+        return f"{text}, {len(self.by_hand):,} to be brought by hand" if self.by_hand else text
+
+
+def take_stock(sources: Sequence[Source], library: Library) -> Stock:
+    """Count what is here; no file of the store is read, and no archive opened."""
+    absent = library.absent(sources)
+    downloadable = [source for source in absent if source.urls]
+    here = sum(bool(source.urls) for source in sources) - len(downloadable)
+    return Stock(here, tuple(downloadable), tuple(s for s in absent if not s.urls))
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A source that is not here, and why."""
+
+    source: Source
+    error: ArtifactError
+
+    @property
+    def is_by_hand(self) -> bool:
+        """Whether it is just one that no address offers: a licensed corpus, a person's own text."""
+        return not self.source.urls and isinstance(self.error, MissingDataError)
+
+    def to_json(self) -> dict[str, object]:
+        """As JSON, with all that the error's message says."""
+        error = self.error
+        return {
+            "source": self.source.name,
+            "what": error.what,
+            "where": error.where,
+            "got": error.got,
+            "expected": error.expected,
+            "fix": error.fix,
+            "exit_code": int(error.exit_code),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,16 +90,34 @@ class FetchReport:
     Args:
         present: (source, how it is satisfied) of those that were here.
         downloaded: sources that were brought into the store now.
-        failures: one error for each source that is still not here.
+        absent: each source that is still not here, with the error that says why.
     """
 
     present: list[tuple[str, str]] = field(default_factory=list)
     downloaded: list[str] = field(default_factory=list)
-    failures: list[ArtifactError] = field(default_factory=list)
+    absent: list[Failure] = field(default_factory=list)
+
+    @property
+    def failed(self) -> list[Failure]:
+        """Of what can be downloaded, or was brought: all that is not here."""
+        return [failure for failure in self.absent if not failure.is_by_hand]
+
+    @property
+    def by_hand(self) -> list[Failure]:
+        """What no address offers and nobody brought."""
+        return [failure for failure in self.absent if failure.is_by_hand]
+
+    @property
+    def failures(self) -> list[ArtifactError]:
+        """The errors of :attr:`failed`."""
+        return [failure.error for failure in self.failed]
 
     @property
     def exit_code(self) -> ExitCode:
-        """Of the gravest failure: wrong bytes and full disks before files that are just absent."""
+        """Of the gravest failure: wrong bytes and full disks before files that are just absent.
+
+        What can only be brought by hand fails nothing.
+        """
         codes = {failure.exit_code for failure in self.failures}
         for code in (ExitCode.INTEGRITY, ExitCode.RESOURCE, ExitCode.DATA):
             if code in codes:
@@ -52,17 +129,8 @@ class FetchReport:
         return {
             "present": [{"source": name, "satisfied_by": how} for name, how in self.present],
             "downloaded": list(self.downloaded),
-            "failures": [
-                {
-                    "what": error.what,
-                    "where": error.where,
-                    "got": error.got,
-                    "expected": error.expected,
-                    "fix": error.fix,
-                    "exit_code": int(error.exit_code),
-                }
-                for error in self.failures
-            ],
+            "failures": [failure.to_json() for failure in self.failed],
+            "by_hand": [failure.to_json() for failure in self.by_hand],
         }
 
 
@@ -127,7 +195,7 @@ def fetch(
             except DataFolderError:
                 raise  # It would be the failure of each source, after as many searches.
             except ArtifactError as error:
-                report.failures.append(error)
+                report.absent.append(Failure(source, error))
                 continue
             if how is None:
                 report.downloaded.append(source.name)

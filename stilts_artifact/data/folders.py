@@ -133,6 +133,10 @@ class DataFolders:
                 versions.setdefault(sums, path)
         return versions
 
+    def has_named(self, name: str) -> bool:
+        """Whether a file is called as the last part of ``name``, whatever is in it."""
+        return bool(self._named(name))
+
     def look_alikes(self, name: str, size: int | None) -> list[str]:
         """For messages: files with the right name, and what could not be read.
 

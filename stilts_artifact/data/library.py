@@ -224,9 +224,9 @@ class Library:
         return None
 
     def _seems_held(self, source: Source) -> bool:
-        """Like :meth:`_held`, but raises nothing and hashes no file of the store."""
+        """Like :meth:`_held`, but raises nothing; hashes nothing of the store or without a pin."""
         if source.sha256 is None or source.bytes is None:
-            return bool(self.folders.versions(source.name))
+            return self.folders.has_named(source.name)
         return self.store.has(source) or self.folders.find(source.bytes, source.sha256) is not None
 
     def _members(self, source: Source, part: Part) -> list[tuple[Member, Brought]] | None:

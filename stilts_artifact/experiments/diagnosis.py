@@ -12,13 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from stilts_artifact.benchmark import load_benchmark
-from stilts_artifact.config.load import load_scale
+from stilts_artifact.config.load import benchmark_of, load_scale
+from stilts_artifact.data.fetch import take_stock
 from stilts_artifact.domain.units import readable_size
 from stilts_artifact.errors import ArtifactError
 from stilts_artifact.experiments.session import Machine
 from stilts_artifact.experiments.setup import RUN_PACKAGES, missing_packages, open_library
-from stilts_artifact.experiments.table1 import needed_sources
 
 # The mini scale's store and results, rounded up.
 MINI_BYTES = 200_000_000
@@ -144,16 +143,14 @@ def _engine() -> Finding:
 
 
 def _data(scale: str, machine: Machine) -> Finding:
-    benchmark = load_benchmark(load_scale(scale).benchmark)
-    sources = needed_sources(benchmark)
+    subject = f"data ({scale})"
+    benchmark = benchmark_of(load_scale(scale))
     try:
-        absent = open_library(benchmark, machine).absent(sources)
+        stock = take_stock(list(benchmark.sources.values()), open_library(benchmark, machine))
     except ArtifactError as error:
-        return Finding("note", f"data ({scale})", error.what)
-    if not absent:
-        return Finding("ok", f"data ({scale})", f"all {len(sources)} files are here")
-    size = readable_size(sum(source.bytes or 0 for source in absent))
+        return Finding("note", subject, error.what)
+    if not stock.absent:
+        return Finding("ok", subject, str(stock))
+    size = readable_size(sum(source.bytes or 0 for source in stock.absent))
     how = "made on first use" if scale == "mini" else f"stilts-artifact fetch --scale {scale}"
-    return Finding(
-        "note", f"data ({scale})", f"{len(absent)} of {len(sources)} files absent, {size}: {how}"
-    )
+    return Finding("note", subject, f"{stock}; {size} absent: {how}")

@@ -126,7 +126,7 @@ class Session:
                 openers=self.openers,
                 progress=progress,
             )
-        return report.failures
+        return [failure.error for failure in report.absent]
 
     def options(self) -> Options:
         """How steps run."""

@@ -13,6 +13,7 @@ from stilts_artifact.benchmark import load_benchmark
 from stilts_artifact.benchmark.experiments import Experiment
 from stilts_artifact.benchmark.own_data import IGNORED
 from stilts_artifact.config.load import benchmark_of, load_scale, varied
+from stilts_artifact.data.fetch import take_stock
 from stilts_artifact.data.library import Library
 from stilts_artifact.data.progress import Silent
 from stilts_artifact.data.store import FileStore
@@ -20,7 +21,6 @@ from stilts_artifact.domain.tasks import Benchmark
 from stilts_artifact.domain.units import readable_size
 from stilts_artifact.errors import ConfigError, not_installed
 from stilts_artifact.experiments.session import Display, Machine, Session
-from stilts_artifact.experiments.table1 import needed_sources
 from stilts_artifact.model.manifest import depth_of
 
 if TYPE_CHECKING:
@@ -195,9 +195,9 @@ def choose_scale(
 ) -> tuple[Scale, str]:
     """The scale to run and the reason for it, in words.
 
-    ``auto`` is ``paper`` when every source of Table 1 that anyone can download is on this machine
-    (a licensed corpus may be absent: its cells are then NOT_RUN) and, where anything is computed, a
-    CUDA GPU with enough memory; and ``mini`` otherwise.
+    ``auto`` is ``paper`` when every source that anyone can download is on this machine (a licensed
+    corpus may be absent: its cells are then NOT_RUN) and, where anything is computed, a CUDA GPU
+    with enough memory; and ``mini`` otherwise.
 
     Raises:
         ConfigError: no such scale.
@@ -207,12 +207,12 @@ def choose_scale(
         return load_scale(name), f"asked for with --scale {name}"
     paper = load_scale("paper")
     real = load_benchmark(paper.benchmark)
-    obtainable = [source for source in needed_sources(real) if source.urls]
     library = open_library(real, machine)
     # A display is opened only where it may be of use: files that were brought are hashed.
     shown = display.downloads() if machine.data else nullcontext(Silent())
     with shown as progress, library.shown(progress):
-        absent = library.absent(obtainable)
+        stock = take_stock(list(real.sources.values()), library)
+    absent = stock.absent
     # A cluster's GPUs cannot be seen from here: it is taken to have what the scale needs.
     needs_gpu = not experiment.is_counted and machine.scheduler is None
     # This loads torch, so it is asked only where it decides: without the data it is mini anyway.
@@ -220,13 +220,11 @@ def choose_scale(
     if lacking is not None:
         return load_scale("mini"), f"auto: {lacking}"
     if not absent:
-        what = "every source of the paper scale that can be downloaded is on this machine"
-        return paper, f"auto: {what}"
-    count = f"{len(absent)} of {len(obtainable)} sources of the paper scale are not on this machine"
-    how = "stilts-artifact fetch --scale paper gets them"
+        return paper, f"auto: scale paper: {stock}"
+    how = "stilts-artifact fetch --scale paper gets the others"
     if library.folders.unreadable():
         how += ", and says what of --data cannot be read"
-    return load_scale("mini"), f"auto: {count} ({how})"
+    return load_scale("mini"), f"auto: scale paper: {stock} ({how})"
 
 
 def _lacking_gpu() -> str | None:

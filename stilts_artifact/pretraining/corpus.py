@@ -105,8 +105,8 @@ def held_out_sentences(benchmark: Benchmark, library: Library, openers: Openers)
         ArtifactError: the first of the files that could not be had.
     """
     report = fetch(list(benchmark.sources.values()), library, offline=True, openers=openers)
-    for failure in report.failures:
-        raise failure
+    for failure in report.absent:
+        raise failure.error
     return evaluation_sentences(benchmark, library)
 
 

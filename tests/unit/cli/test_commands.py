@@ -49,15 +49,41 @@ def test_a_data_folder_must_exist(artifact: Run, tmp_path: Path) -> None:
 
 
 def test_offline_fetch_lists_everything_missing_at_once(artifact: Run, tmp_path: Path) -> None:
+    """In a few lines, a group of files each; every file with its sums in the JSON."""
     from stilts_artifact.benchmark import load_benchmark
 
     answer = artifact("fetch", "--scale", "paper", "--offline", "--store", tmp_path)
     assert answer.returncode == 3
+    lines = answer.stdout.splitlines()
+    assert len(lines) < 40
+    assert "11 files xquad.ar.json ... xquad.zh.json (13.3 MB)" in answer.stdout
+    assert "40 files wikipedia.af.txt ... wikipedia.zh.txt" in answer.stdout
+    assert lines[-1].startswith("verdict: 112 files missing: 0 of 112 downloadable files are here")
+    detailed = artifact("fetch", "--scale", "paper", "--offline", "--store", tmp_path, "--json")
+    report = json.loads(detailed.stdout)
+    listed = {file["source"]: file for file in report["failures"] + report["by_hand"]}
     for source in load_benchmark("xtreme").sources.values():
-        assert f"{source.name} is not on this machine" in answer.stdout
-        assert source.bytes is None or f"{source.bytes:,} bytes" in answer.stdout
-        assert source.obtain in answer.stdout
-    assert answer.stdout.splitlines()[-1].startswith("verdict: 153 of 153 files missing")
+        assert source.obtain in listed[source.name]["fix"]
+        assert source.bytes is None or f"{source.bytes:,}" in listed[source.name]["expected"]
+
+
+def test_fetch_doctor_and_auto_count_the_same_files(artifact: Run, tmp_path: Path) -> None:
+    from stilts_artifact.benchmark import load_benchmark
+    from stilts_artifact.benchmark.experiments import EXPERIMENTS
+    from stilts_artifact.experiments.session import Display, Machine
+    from stilts_artifact.experiments.setup import choose_scale
+
+    source = load_benchmark("xtreme").sources["xquad.de.json"]
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files" / str(source.sha256)).write_text("counted, and not read")
+    counted = "1 of 112 downloadable files are here, 41 to be brought by hand"
+    doctor = artifact("doctor", "--results", tmp_path, "--store", tmp_path)
+    assert counted in doctor.stdout
+    machine = Machine(tmp_path)
+    assert counted in choose_scale("auto", EXPERIMENTS["table1"], machine, Display())[1]
+    (tmp_path / "files" / str(source.sha256)).unlink()
+    fetched = artifact("fetch", "--scale", "paper", "--offline", "--store", tmp_path)
+    assert counted.replace("1", "0", 1) in fetched.stdout
 
 
 def test_the_list_of_missing_files_is_also_json(artifact: Run, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from stilts_artifact.benchmark import load_benchmark
 from stilts_artifact.data.download import Downloader
-from stilts_artifact.data.fetch import FetchReport, fetch, sources_of
+from stilts_artifact.data.fetch import Failure, FetchReport, fetch, sources_of, take_stock
 from stilts_artifact.data.library import Library
 from stilts_artifact.data.progress import Doing
 from stilts_artifact.data.receive import Patience
@@ -77,9 +77,10 @@ def test_report_tells_present_downloaded_and_failed_apart_and_goes_on(
     report = fetch([stored, brought, lost, licensed, new], library)
     assert report.present == [("stored.tsv", "store"), ("brought.tsv", "data folder, by sha256")]
     assert report.downloaded == ["new.tsv"]
-    assert [type(error) for error in report.failures] == [MissingDataError, MissingDataError]
+    assert [type(error) for error in report.failures] == [MissingDataError]
     assert "HTTP 404" in str(report.failures[0])
-    assert "Buy it." in str(report.failures[1])
+    assert [failure.source for failure in report.by_hand] == [licensed]
+    assert "Buy it." in str(report.by_hand[0].error)
     assert library.store.path(new).read_bytes() == DATA
     assert [path for path, _ in server.requests] == ["/lost.tsv", "/new.tsv"]
     assert fetch([new], library).present == [("new.tsv", "store")]
@@ -128,7 +129,7 @@ def test_source_without_urls_can_come_from_a_mirror(server: FaultServer, tmp_pat
         "by hand.zip"
     ]
     assert (
-        fetch([pinned(b"x")], library_of(tmp_path, pinned(b"x"))).failures[0].fix
+        fetch([pinned(b"x")], library_of(tmp_path, pinned(b"x"))).by_hand[0].error.fix
         == "Ask the author."
     )
 
@@ -218,12 +219,37 @@ def test_server_is_asked_for_the_bytes_as_they_are(server: FaultServer, tmp_path
 
 
 def test_the_gravest_failure_decides_the_exit_code() -> None:
-    absent, full = MissingDataError("absent"), ResourceError("disk full")
+    source = pinned(DATA, "https://a.example.org/corpus.tsv")
+    errors = MissingDataError("absent"), ResourceError("disk full"), IntegrityError("other bytes")
+    failed = [Failure(source, error) for error in errors]
     assert FetchReport().exit_code is ExitCode.REPRODUCED
-    assert FetchReport(failures=[absent]).exit_code is ExitCode.DATA
-    assert FetchReport(failures=[absent, full]).exit_code is ExitCode.RESOURCE
-    failures = [absent, full, IntegrityError("other bytes")]
-    assert FetchReport(failures=failures).exit_code is ExitCode.INTEGRITY
+    assert FetchReport(absent=failed[:1]).exit_code is ExitCode.DATA
+    assert FetchReport(absent=failed[:2]).exit_code is ExitCode.RESOURCE
+    assert FetchReport(absent=failed).exit_code is ExitCode.INTEGRITY
+
+
+def test_what_can_only_be_brought_by_hand_fails_nothing_unless_it_is_wrong(tmp_path: Path) -> None:
+    licensed = unpinned("licensed.tgz")
+    library = library_of(tmp_path, licensed)
+    assert fetch([licensed], library).exit_code is ExitCode.REPRODUCED
+    for folder in ("a", "b"):
+        (tmp_path / "data" / folder).mkdir()
+        (tmp_path / "data" / folder / "licensed.tgz").write_text(folder)
+    report = fetch([licensed], library_of(tmp_path, licensed))
+    assert (report.by_hand, report.exit_code) == ([], ExitCode.DATA), "here in two versions"
+
+
+def test_a_stock_tells_files_to_download_from_those_to_bring(tmp_path: Path) -> None:
+    here = pinned(b"in the store", "https://a.example.org/1", name="here.tsv")
+    absent = pinned(DATA, "https://a.example.org/2", name="absent.tsv")
+    licensed, brought = unpinned("licensed.tgz"), unpinned("brought.tgz")
+    sources = [here, absent, licensed, brought]
+    library = library_of(tmp_path, *sources)
+    library.store.publish(here, [b"in the store"])
+    (tmp_path / "data" / "brought.tgz").write_text("bought")
+    stock = take_stock(sources, library)
+    assert (stock.absent, stock.by_hand) == ((absent,), (licensed,))
+    assert str(stock) == "1 of 2 downloadable files are here, 1 to be brought by hand"
 
 
 def test_sources_of_tasks_are_those_of_all_their_splits_once() -> None:
