@@ -140,7 +140,9 @@ def not_installed(what: str, packages: Iterable[str]) -> ResourceError:
     )
 
 
-def unknown_name(kind: str, got: str, known: Iterable[str]) -> ConfigError:
+def unknown_name(
+    kind: str, got: str, known: Iterable[str], where: str | None = None
+) -> ConfigError:
     """An error for a name outside a closed set, with the nearest known name as a suggestion.
 
     Example:
@@ -153,5 +155,8 @@ def unknown_name(kind: str, got: str, known: Iterable[str]) -> ConfigError:
     nearest = difflib.get_close_matches(got, names, n=1, cutoff=0.5)
     hint = f", did you mean {nearest[0]!r}?" if nearest else ""
     return ConfigError(
-        f"unknown {kind} {got!r}{hint}", got=repr(got), expected="one of " + ", ".join(names)
+        f"unknown {kind} {got!r}{hint}",
+        where=where,
+        got=repr(got),
+        expected="one of " + ", ".join(names),
     )

@@ -7,11 +7,14 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
 from stilts_artifact.benchmark.experiments import BEST, NONE, Experiment, Row
+from stilts_artifact.benchmark.titles import Called, column_title, find_name
 from stilts_artifact.domain.tasks import Benchmark, Task
 from stilts_artifact.errors import ConfigError, unknown_name
 
 PATTERN = r"^[A-Za-z0-9_@+*?!\[\]., -]*$"
 """Of cells asked for, ``ROW``, ``ROW,COLUMN`` or ``*,COLUMN``: nothing that a shell would obey."""
+
+_WILD = frozenset("*?[")
 
 Wanted = Sequence[tuple[Row, Task]]
 """Cells asked for: rows, and the targets wanted of each."""
@@ -24,8 +27,9 @@ def wanted_cells(benchmark: Benchmark, experiment: Experiment, only: Sequence[st
     """The rows and targets that an experiment needs.
 
     Args:
-        only: ``ROW``, ``ROW,COLUMN`` or ``*,COLUMN``, with ``*`` for anything; none for all of it.
-            Where the rows are only chosen among, each is needed, and only columns can be limited.
+        only: ``ROW``, ``ROW,COLUMN`` or ``*,COLUMN``, by name, title or short heading, or by name
+            with ``*`` for anything; none for all of it. Where the rows are only chosen among, each
+            is needed, and only columns can be limited.
 
     Raises:
         ConfigError: a row or column that the experiment does not have, or no pattern at all.
@@ -43,14 +47,15 @@ def wanted_cells(benchmark: Benchmark, experiment: Experiment, only: Sequence[st
         if not re.fullmatch(PATTERN, text):
             expected = "ROW, ROW,COLUMN or *,COLUMN"
             raise ConfigError("no name of cells", where="--only", got=repr(text), expected=expected)
-    patterns = [_pattern(text) for text in only] or [("*", "*")]
     rows = {row.name: row for row in experiment.rows(benchmark)}
     columns = {task.name: task for task in experiment.targets(benchmark)}
-    for row, column in patterns:
-        if not any(fnmatchcase(name, row) for name in rows):
-            raise unknown_name("row", row, rows)
-        if not any(fnmatchcase(name, column) for name in columns):
-            raise unknown_name("column", column, columns)
+    row_words = {row.name: (row.title,) for row in rows.values()}
+    column_words = {name: column_title(name, benchmark).words for name in columns}
+    patterns = [
+        (_matched("row", row, row_words), _matched("column", column, column_words))
+        for row, column in map(_pattern, only or ["*"])
+    ]
+    for row, _ in patterns:
         if experiment.selected_by is not None and row != "*":
             what = f"{experiment.title} is chosen among all rows"
             raise ConfigError(what, got=row, expected="*,COLUMN", where="--only")
@@ -60,6 +65,15 @@ def wanted_cells(benchmark: Benchmark, experiment: Experiment, only: Sequence[st
         for task in columns.values()
         if any(fnmatchcase(row.name, own) and fnmatchcase(task.name, col) for own, col in patterns)
     ]
+
+
+def _matched(kind: str, text: str, known: Called) -> str:
+    """A pattern that matches something, or the name that is meant by another text."""
+    if not any(fnmatchcase(name, text) for name in known):
+        if set(text) & _WILD:
+            raise unknown_name(kind, text, known)
+        return find_name(kind, text, known, "--only")
+    return text
 
 
 def _pattern(text: str) -> tuple[str, str]:

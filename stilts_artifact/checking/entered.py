@@ -11,13 +11,15 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
+from typing import TypeVar
 
 from stilts_artifact.benchmark import load_benchmark
-from stilts_artifact.benchmark.experiments import EXPERIMENTS, experiment_named
+from stilts_artifact.benchmark.experiments import EXPERIMENTS, experiment_named, headings
+from stilts_artifact.benchmark.titles import Called, column_title, find_name
 from stilts_artifact.checking.expected import (
     ENTERED,
     ENTERED_HEADER,
@@ -32,54 +34,184 @@ from stilts_artifact.checking.expected import (
     with_entries,
 )
 from stilts_artifact.checking.sums import refresh_sums, sums_root
-from stilts_artifact.documents import parse_csv, read_document
-from stilts_artifact.domain.cells import CellKey, ExpectedCell
+from stilts_artifact.documents import CsvRow, parse_csv, read_document
+from stilts_artifact.domain.cells import CellKey
 from stilts_artifact.domain.tasks import Task
-from stilts_artifact.errors import ConfigError, unknown_name
+from stilts_artifact.errors import ConfigError
 from stilts_artifact.files import write_file
 from stilts_artifact.metrics.tables import Column, table_columns
 
 _COLUMNS = ("row", "column", "value")
-_OPTIONAL = ("language", "source")
+_OPTIONAL = ("language", "source", "cell")
+_TEMPLATE = ("row", "column", "language", "value", "source", "cell")
+_NAMED = 12  # faults that a message spells out
+
+_Item = TypeVar("_Item")
+_Made = TypeVar("_Made")
 
 
-def parse_cell(text: str) -> CellKey:
-    """A cell as the command line names it.
+@dataclass(frozen=True, slots=True)
+class TableNames:
+    """What people call the rows, columns and languages of an expected table, by name."""
+
+    rows: Called
+    columns: Called
+    languages: Called
+
+    @classmethod
+    def of(cls, table: ExpectedTable) -> TableNames:
+        """Those of the table's cells."""
+        benchmark = load_benchmark("mini" if table.benchmark == "mini" else "xtreme")
+        titles = headings(experiment_named(table.experiment), benchmark)
+        languages = benchmark.languages.items()
+        rows = dict.fromkeys(key.row for key in table.cells)
+        return cls(
+            {row: (titles[row].title if row in titles else row,) for row in rows},
+            {key.column: column_title(key.column, benchmark).words for key in table.cells},
+            {code: (language.name,) for code, language in languages},
+        )
+
+    def key(self, row: str, column: str, language: str | None, where: str) -> CellKey:
+        """The cell that is meant by what somebody typed.
+
+        Raises:
+            ConfigError: a name that nothing has, or several have.
+        """
+        return CellKey(
+            find_name("row", row, self.rows, where),
+            find_name("column", column, self.columns, where),
+            find_name("language", language, self.languages, where) if language else None,
+        )
+
+    def printed(self, key: CellKey) -> tuple[str, str]:
+        """Row and column of a cell as the paper prints them."""
+        row, *_ = self.rows[key.row]
+        column, *_ = self.columns[key.column]
+        return row, column
+
+
+def parse_cell(text: str, table: ExpectedTable) -> CellKey:
+    """A cell as the command line names it: by titles, short headings or names.
 
     Raises:
-        ConfigError: not ``ROW,COLUMN`` or ``ROW,COLUMN,LANGUAGE``.
-
-    Example:
-        >>> parse_cell("mnli,xnli"), parse_cell("none,bucc2018,de").language
-        (CellKey(row='mnli', column='xnli', language=None), 'de')
+        ConfigError: not ``ROW,COLUMN`` or ``ROW,COLUMN,LANGUAGE``, or not of the table.
     """
     parts = [part.strip() for part in text.split(",")]
     if len(parts) not in (2, 3) or "" in parts:
         raise ConfigError(
             "not a cell", got=repr(text), expected="ROW,COLUMN or ROW,COLUMN,LANGUAGE"
         )
-    return CellKey(*parts)
+    row, column, *rest = parts
+    return TableNames.of(table).key(row, column, rest[0] if rest else None, "--cell")
 
 
-def read_entries(path: Path, source: str | None) -> list[Entry]:
-    """Entries from a CSV file with row, column, value and, where wanted, language and source.
+def template(table: ExpectedTable) -> str:
+    """CSV with a line for each cell that has no value, for a person to fill in.
+
+    Row and column as the paper prints them; value and source empty; last the cell as this program
+    calls it, by which :func:`read_entries` notices lines that were mixed up.
+
+    Raises:
+        ConfigError: the table is recorded from runs.
+    """
+    _require_the_papers(table, experiment_named(table.experiment).title)
+    names = TableNames.of(table)
+    return _csv(
+        _TEMPLATE,
+        (
+            (*names.printed(key), key.language or "", "", "", str(key))
+            for key, cell in table.cells.items()
+            if cell.value is None
+        ),
+    )
+
+
+def count_filled(table: ExpectedTable) -> str:
+    """How far a table is filled.
+
+    Example:
+        >>> from stilts_artifact.checking.expected import expected_path, load_shipped
+        >>> count_filled(load_shipped(expected_path("paper", "table2")))
+        '2 of 352 cells of Table 2 have a value'
+    """
+    filled = sum(cell.value is not None for cell in table.cells.values())
+    title = experiment_named(table.experiment).title
+    return f"{filled} of {len(table.cells)} cells of {title} have a value"
+
+
+def read_entries(path: Path, source: str | None, table: ExpectedTable) -> list[Entry]:
+    """Entries from a CSV file such as :func:`template` makes; lines without a value are left out.
+
+    Row, column and value; where wanted language, source and the cell's name, in any order. Zeros at
+    a number's end that the table prints are put back: a spreadsheet writes 80.0 as 80.
 
     Args:
         source: of the lines that name none.
 
     Raises:
         DataError: the file cannot be read or a line does not have its header's fields.
+        ConfigError: no line has a value; or lines that name no cell, or two.
     """
-    rows = parse_csv(read_document(path), str(path), _COLUMNS, optional=_OPTIONAL)
-    return [
-        Entry(
-            CellKey(row.cells["row"], row.cells["column"], row.cells.get("language") or None),
-            row.cells["value"].strip(),
-            row.cells.get("source") or source or "",
-            row.where,
+    names = TableNames.of(table)
+    lines = parse_csv(read_document(path), str(path), _COLUMNS, optional=_OPTIONAL)
+    filled = [line for line in lines if line.cells["value"].strip()]
+    if not filled:
+        raise ConfigError("no line has a value", where=str(path), fix="fill in its column 'value'")
+    return _every(lambda line: _entry(line, source, names, table), filled)
+
+
+def _entry(line: CsvRow, source: str | None, names: TableNames, table: ExpectedTable) -> Entry:
+    found = {name: text.strip() for name, text in line.cells.items()}
+    key = names.key(found["row"], found["column"], found.get("language"), line.where)
+    if found.get("cell", str(key)) != str(key):
+        raise ConfigError(
+            "a line that names two cells",
+            where=line.where,
+            got=f"{str(key)!r} by row and column",
+            expected=repr(found["cell"]),
+            fix="sort whole lines; or leave the column 'cell' out",
         )
-        for row in rows
-    ]
+    decimals = table.cells[key].decimals if key in table.cells else 0
+    printed = _with_zeros(found["value"], decimals)
+    return Entry(key, printed, found.get("source") or source or "", line.where)
+
+
+def _with_zeros(number: str, decimals: int) -> str:
+    """A number with as many decimals at least.
+
+    Example:
+        >>> _with_zeros("80", 1), _with_zeros("80.12", 1), _with_zeros("392702", 0)
+        ('80.0', '80.12', '392702')
+    """
+    if not decimals or not is_printed_number(number):
+        return number
+    whole, _, digits = number.partition(".")
+    return f"{whole}.{digits:0<{decimals}}"
+
+
+def _every(make: Callable[[_Item], _Made], items: Sequence[_Item]) -> list[_Made]:
+    """What is made of each item; whatever is wrong with any of them, in one error.
+
+    Raises:
+        ConfigError: one or more of them are wrong.
+    """
+    made, faults = [], []
+    for item in items:
+        try:
+            made.append(make(item))
+        except ConfigError as error:
+            faults.append(error)
+    if len(faults) == 1:
+        raise faults[0]
+    if faults:
+        said = [f"{fault.where}: {fault.what}, got {fault.got}" for fault in faults[:_NAMED]]
+        more, fixes = len(faults) - len(said), {fault.fix for fault in faults}
+        raise ConfigError(
+            f"{len(faults)} faults; nothing was entered",
+            got="\n".join(said) + (f"\nand {more} more" if more else ""),
+            fix=fixes.pop() if len(fixes) == 1 else None,
+        )
+    return made
 
 
 def enter(
@@ -105,18 +237,17 @@ def enter(
     entered = load_entered(beside)
     own = entered.setdefault(shipped.experiment, {})
     table = with_entries(shipped, own)
-    if table.benchmark != "xtreme":
-        raise ConfigError(
-            "recorded values are not entered", where=str(path), fix="stilts-artifact record"
-        )
-    changes = [entry for entry in _distinct(entries) if _check(entry, table, replace)]
+    _require_the_papers(table, str(path))
+    counts = Counter(entry.key for entry in entries)
+    changed = _every(lambda entry: _is_change(entry, table, replace, counts[entry.key]), entries)
+    changes = [entry for entry, differs in zip(entries, changed, strict=True) if differs]
     own |= {entry.key: _over(shipped, entry) for entry in changes}
     if not as_printed:
         _require_consistent(with_entries(shipped, own), changes, path)
     if changes:
         # Killed between the two writes, the values are refused until somebody sums them: better
         # than a value under a verdict that nobody has confirmed.
-        write_file(beside, _csv(entered))
+        write_file(beside, _overlay(entered).encode())
         root = sums_root(path)
         if root is not None:
             refresh_sums(root, [beside])
@@ -128,54 +259,71 @@ def _over(shipped: ExpectedTable, entry: Entry) -> Entry:
     return replace(entry, replaces=value_text(shipped.cells[entry.key]))
 
 
-def _csv(entered: Mapping[str, Mapping[CellKey, Entry]]) -> bytes:
+def _require_the_papers(table: ExpectedTable, where: str) -> None:
+    if table.benchmark != "xtreme":
+        raise ConfigError(
+            "recorded values are not entered", where=where, fix="stilts-artifact record"
+        )
+
+
+def _overlay(entered: Mapping[str, Mapping[CellKey, Entry]]) -> str:
     """The file of entered values: experiments in their order, cells in the order of entry."""
+    return _csv(
+        ENTERED_HEADER,
+        (
+            (
+                experiment,
+                key.row,
+                key.column,
+                key.language or "",
+                entry.printed,
+                entry.replaces,
+                entry.source,
+            )
+            for experiment in EXPERIMENTS
+            for key, entry in entered.get(experiment, {}).items()
+        ),
+    )
+
+
+def _csv(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(ENTERED_HEADER)
-    for experiment in EXPERIMENTS:
-        for key, entry in entered.get(experiment, {}).items():
-            writer.writerow(
-                (
-                    experiment,
-                    key.row,
-                    key.column,
-                    key.language or "",
-                    entry.printed,
-                    entry.replaces,
-                    entry.source,
-                )
-            )
-    return text.getvalue().encode()
+    writer.writerow(header)
+    writer.writerows(rows)
+    return text.getvalue()
 
 
 def _require_consistent(table: ExpectedTable, changes: Sequence[Entry], path: Path) -> None:
-    for fault in inconsistencies(table, {entry.key for entry in changes}):
+    places = {entry.key: entry.where for entry in changes}
+
+    def refuse(fault: Inconsistency) -> None:
         raise ConfigError(
             "an average that is not the mean of its cells",
-            where=f"{path}: {fault.key}",
+            where=f"{places.get(fault.key, path)}: {fault.key}",
             got=f"{fault.printed:g} printed, {fault.mean:.4g} computed",
             expected=f"within {fault.slack:.3g}",
             fix="look again; --as-printed if the paper does print this",
         )
 
-
-def _distinct(entries: Sequence[Entry]) -> Sequence[Entry]:
-    counts = Counter(entry.key for entry in entries)
-    for entry in entries:
-        if counts[entry.key] > 1:
-            raise ConfigError("cell given twice", where=f"{entry.where}: {entry.key}")
-    return entries
+    _every(refuse, inconsistencies(table, places))
 
 
-def _check(entry: Entry, table: ExpectedTable, replace: bool) -> bool:
+def _is_change(entry: Entry, table: ExpectedTable, replace: bool, times: int) -> bool:
     """Whether the entry changes anything.
+
+    Args:
+        times: that its cell is given.
 
     Raises:
         ConfigError: it must not.
     """
     place = f"{entry.where}: {entry.key}"
-    cell = _known_cell(entry.key, table)
+    if times > 1:
+        raise ConfigError("cell given twice", where=place, got=entry.printed)
+    if entry.key not in table.cells:
+        raise ConfigError("the table has no such cell", where=place, got=str(entry.key))
+    cell = table.cells[entry.key]
     if not is_source(entry.source):
         raise ConfigError(
             "a value needs its source",
@@ -207,20 +355,6 @@ def _check(entry: Entry, table: ExpectedTable, replace: bool) -> bool:
             fix="--replace if that is wrong",
         )
     return True
-
-
-def _known_cell(key: CellKey, table: ExpectedTable) -> ExpectedCell:
-    if key in table.cells:
-        return table.cells[key]
-    rows, columns = (
-        dict.fromkeys(cell.row for cell in table.cells),
-        dict.fromkeys(cell.column for cell in table.cells),
-    )
-    if key.row not in rows:
-        raise unknown_name("row", key.row, rows)
-    if key.column not in columns:
-        raise unknown_name("column", key.column, columns)
-    raise ConfigError("the table has no such cell", got=str(key))
 
 
 @dataclass(frozen=True, slots=True)

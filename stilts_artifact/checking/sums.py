@@ -11,11 +11,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from stilts_artifact.documents import read_document
-from stilts_artifact.errors import DataError, IntegrityError
+from stilts_artifact.errors import ConfigError, DataError, IntegrityError
 from stilts_artifact.files import files_below, hash_bytes, write_file
 
 SUMS = "SHA256SUMS"
-REFRESH = "stilts-artifact expected sums"
+REFRESH = "stilts-artifact expected sums --write"
 
 _LINE = re.compile(r"(?P<sha256>[0-9a-f]{64})  (?P<path>[^\s/][^\n]*)")
 
@@ -25,6 +25,24 @@ def expected_root() -> Path:
     package = Path(__file__).resolve().parent.parent
     checkout = package.parent / "expected_results"
     return checkout if checkout.is_dir() else package / "expected_results"
+
+
+def require_checkout(fix: str) -> None:
+    """See that the expected values are a checkout's, not part of an installed package.
+
+    Args:
+        fix: what to do instead.
+
+    Raises:
+        ConfigError: they are installed: what a package manager put there stays as it is.
+    """
+    root = expected_root()
+    if (root.parent / "__init__.py").is_file():
+        raise ConfigError(
+            "the expected values belong to an installed package, which is not changed",
+            where=str(root),
+            fix=fix,
+        )
 
 
 def read_protected(path: Path) -> bytes:
@@ -40,8 +58,18 @@ def read_protected(path: Path) -> bytes:
     data = read_document(path)
     root = sums_root(path)
     if root is not None:
-        name = _place(path).relative_to(root).as_posix()
-        _verify(path, hash_bytes(data).sha256, read_sums(root).get(name), root)
+        expected = read_sums(root).get(_place(path).relative_to(root).as_posix())
+        found = hash_bytes(data).sha256
+        if found != expected:
+            raise IntegrityError(
+                "expected values that are not the recorded ones",
+                where=str(path),
+                got=f"sha256 {found}",
+                expected=f"sha256 {expected} ({root / SUMS})"
+                if expected
+                else f"a sum in {root / SUMS}",
+                fix=f"restore the file; if the change is meant: {REFRESH}",
+            )
     return data
 
 
@@ -138,16 +166,23 @@ def verify_sums(root: Path) -> int:
     """Hold every file below ``root`` against its sum, and return their number.
 
     Raises:
-        IntegrityError: naming the first file that was edited, added or removed.
+        IntegrityError: naming every file that was edited, added or removed.
     """
     sums, present = read_sums(root), _protected(root)
-    for name in sorted(sums.keys() | present.keys()):
-        path = root / name
-        if name not in present:
-            raise IntegrityError(
-                "expected values that are gone", where=str(path), fix=f"restore it, or: {REFRESH}"
-            )
-        _verify(path, _sum(path), sums.get(name), root)
+    apart = {name: "gone" for name in sums if name not in present}
+    for name, path in present.items():
+        if name not in sums:
+            apart[name] = "added"
+        elif _sum(path) != sums[name]:
+            apart[name] = "edited"
+    if apart:
+        raise IntegrityError(
+            "expected values that are not the recorded ones",
+            where=str(root),
+            got="\n".join(f"{name}: {how}" for name, how in sorted(apart.items())),
+            expected=f"the files of {SUMS}",
+            fix=f"restore the files; if the change is meant: {REFRESH}",
+        )
     return len(sums)
 
 
@@ -159,16 +194,3 @@ def _protected(root: Path) -> dict[str, Path]:
 
 def _sum(path: Path) -> str:
     return hash_bytes(read_document(path)).sha256
-
-
-def _verify(path: Path, found: str, expected: str | None, root: Path) -> None:
-    if found != expected:
-        raise IntegrityError(
-            "expected values that are not the recorded ones",
-            where=str(path),
-            got=f"sha256 {found}",
-            expected=f"sha256 {expected} ({root / SUMS})"
-            if expected
-            else f"a sum in {root / SUMS}",
-            fix=f"restore the file; if the change is meant: {REFRESH}",
-        )

@@ -31,8 +31,10 @@ def record(
     """Write the measured cells of a results file as expected values, with the hashes of its labels
     (mini only); or, with --labels, the hashes of all labels whose sources are here.
     """
+    from stilts_artifact.checking.sums import require_checkout
     from stilts_artifact.config.load import load_scale
 
+    require_checkout("record in a checkout of this project")
     chosen = load_scale(scale)
     if labels:
         if calibration or table is not None:

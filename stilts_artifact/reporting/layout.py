@@ -7,30 +7,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 
-from stilts_artifact.benchmark.experiments import AVERAGE, GROUPS, NONE, OVERALL, Experiment
+from stilts_artifact.benchmark.experiments import NONE, Experiment
+from stilts_artifact.benchmark.titles import column_title
 from stilts_artifact.checking.results import CellRecord, Results, RowRecord
 from stilts_artifact.domain.cells import CellKey
 from stilts_artifact.domain.signature import Signature, require_comparable
-from stilts_artifact.domain.tasks import Benchmark, Split, Task
+from stilts_artifact.domain.tasks import Benchmark, Split
 from stilts_artifact.errors import ConfigError
 from stilts_artifact.forms import form_of
-
-# Averages, with headings that leave room for ten columns in a line of 80 characters.
-_SHORT = {
-    "classification": "Class",
-    "tagging": "Tag",
-    "qa": "QA",
-    "retrieval": "Retr",
-    AVERAGE: "Avg",
-    OVERALL: "All",
-}
-_PARTS = {"_f1": "F1", "_em": "EM"}
-_AVERAGES = {
-    AVERAGE: "Average",
-    **{name: name.capitalize() for name in GROUPS},
-    "qa": "QA",
-    OVERALL: "Overall",
-}
 
 GROUP_TITLES = {
     "English": "English intermediate task",
@@ -226,29 +210,11 @@ def cell_title(cell: CellRecord, titles: Mapping[str, str]) -> str:
 
 
 def _column(name: str, benchmark: Benchmark) -> Column:
-    if name in benchmark.tasks:
-        task = benchmark.tasks[name]
-        return Column(
-            name, _title(task), task.short or task.title, form_of(task).score_label, "score"
-        )
-    task_name, metric = name[:-3], _PARTS.get(name[-3:])
-    if task_name in benchmark.tasks and metric:
-        task = benchmark.tasks[task_name]
-        return Column(
-            name,
-            f"{_title(task)} {metric}",
-            f"{task.short or task.title} {metric}",
-            metric,
-            "part",
-        )
-    return Column(
-        name,
-        _AVERAGES.get(name, name),
-        _SHORT.get(name, _AVERAGES.get(name, name)[:6]),
-        "mean",
-        "average",
-    )
-
-
-def _title(task: Task) -> str:
-    return task.title.removesuffix("-GoldP").removesuffix(" 2018")
+    heading = column_title(name, benchmark)
+    if heading.task is None:
+        metric, role = "mean", "average"
+    elif heading.part is None:
+        metric, role = form_of(heading.task).score_label, "score"
+    else:
+        metric, role = heading.part, "part"
+    return Column(name, heading.title, heading.short, metric, role)

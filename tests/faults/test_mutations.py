@@ -225,7 +225,9 @@ def entered_samples(folder: Path) -> Iterator[Sample]:
     entered = ",".join(ENTERED_HEADER) + "\n" + row
     yield Sample(entered.encode(), in_file(folder / "entered.csv", load_entered))
     entries = 'row,column,value,source\r\nmnli,xnli,71.5,"Table\r\n2"\r\n'
-    yield Sample(entries.encode(), in_file(folder / "e.csv", lambda path: read_entries(path, "a")))
+    table = load_shipped(expected_root() / "paper" / "table2.yaml")
+    read = in_file(folder / "e.csv", lambda path: read_entries(path, "a", table))
+    yield Sample(entries.encode(), read)
 
 
 def sums_samples(folder: Path) -> Iterator[Sample]:

@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import shutil
 from pathlib import Path
 
 import pytest
 
-from stilts_artifact.checking.entered import enter, parse_cell, read_entries
-from stilts_artifact.checking.expected import ENTERED, Entry, expected_root, load_expected
+from stilts_artifact.benchmark import load_benchmark
+from stilts_artifact.benchmark.experiments import EXPERIMENTS, headings
+from stilts_artifact.benchmark.titles import column_title, find_name
+from stilts_artifact.checking.entered import (
+    count_filled,
+    enter,
+    parse_cell,
+    read_entries,
+    template,
+)
+from stilts_artifact.checking.expected import (
+    ENTERED,
+    Entry,
+    expected_path,
+    expected_root,
+    load_expected,
+    load_shipped,
+)
 from stilts_artifact.checking.sums import SUMS, refresh_sums, verify_sums
 from stilts_artifact.domain.cells import CellKey
 from stilts_artifact.errors import (
@@ -33,7 +51,7 @@ def paper(tmp_path: Path) -> Path:
 
 
 def entry(cell: str, printed: str, source: str = SOURCE) -> Entry:
-    return Entry(parse_cell(cell), printed, source, "--cell")
+    return Entry(CellKey(*cell.split(",")), printed, source, "--cell")
 
 
 def overlay(folder: Path) -> list[str]:
@@ -69,8 +87,8 @@ def test_every_source_is_read_back_as_it_was(paper: Path) -> None:
 @pytest.mark.parametrize(
     ("cell", "printed", "source", "fault"),
     [
-        ("mnly,xnli", "80.1", SOURCE, "did you mean 'mnli'"),
-        ("mnli,xnly", "80.1", SOURCE, "did you mean 'xnli'"),
+        ("mnly,xnli", "80.1", SOURCE, "no such cell"),
+        ("mnli,xnly", "80.1", SOURCE, "no such cell"),
         ("mnli,xnli,de", "80.1", SOURCE, "no such cell"),
         ("mnli,xnli", "801.1", SOURCE, "not a score"),
         ("mnli,xnli", "-0.1", SOURCE, "not a printed number"),
@@ -97,8 +115,9 @@ def test_a_wrong_entry_is_refused_and_nothing_is_written(
 ) -> None:
     path = paper / "table2.yaml"
     entries = [entry("mnli,pawsx", "85.0"), entry(cell, printed, source)]
-    with pytest.raises(ConfigError, match=fault):
+    with pytest.raises(ConfigError, match=fault) as caught:
         enter(path, entries, as_printed=as_printed)
+    assert (caught.value.where or "").startswith("--cell: ")
     assert not (paper / ENTERED).exists()
     verify_sums(paper.parent)
 
@@ -133,7 +152,7 @@ def test_experiments_share_the_file_and_do_not_meet(paper: Path) -> None:
 
 def test_a_cell_cannot_be_entered_twice(paper: Path) -> None:
     with pytest.raises(ConfigError, match="twice"):
-        enter(paper / "table2.yaml", [entry("mnli,xnli", "80.1"), entry("mnli,xnli", "80.2")])
+        enter(paper / "table2.yaml", [entry("mnli,xnli", "80.1"), entry("mnli,xnli", "80.1")])
 
 
 def whole_row(average: str) -> list[Entry]:
@@ -261,15 +280,169 @@ def test_a_full_disk_changes_nothing(paper: Path, monkeypatch: pytest.MonkeyPatc
     assert ((paper / ENTERED).read_bytes(), sums.read_bytes()) == before
 
 
+def csv_file(folder: Path, text: str) -> Path:
+    path = folder / "values.csv"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
 def test_many_values_come_from_csv(paper: Path, tmp_path: Path) -> None:
-    table = tmp_path / "values.csv"
-    table.write_text(
-        '\ufeffrow,column,value,source\nmnli,xnli,80.1,"p. 5, top"\nmnli,pawsx,86.1,\n',
-        encoding="utf-8",
+    path = paper / "table2.yaml"
+    table = csv_file(
+        tmp_path, '\ufeffrow,column,value,source\nmnli,xnli,80.1,"p. 5, top"\nmnli,pawsx,86.1,\n'
     )
-    entries = read_entries(table, SOURCE)
+    entries = read_entries(table, SOURCE, load_expected(path))
     assert [item.source for item in entries] == ["p. 5, top", SOURCE]
-    assert len(enter(paper / "table2.yaml", entries)) == 2
+    assert len(enter(path, entries)) == 2
+
+
+def lines_of(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def test_the_template_has_every_cell_without_a_value_as_the_paper_prints_it() -> None:
+    table = load_shipped(expected_path("paper", "table2"))
+    lines = lines_of(template(table))
+    empty = [str(key) for key, cell in table.cells.items() if cell.value is None]
+    assert [line["cell"] for line in lines] == empty
+    assert {line["value"] + line["source"] for line in lines} == {""}
+    printed = {line["cell"]: (line["row"], line["column"]) for line in lines}
+    assert printed["none/udpos"] == ("XLM-R", "POS")
+    assert printed["squad_v2+mlm/tydiqa_f1"] == ("SQuAD v2.0 + MLM", "TyDiQA F1")
+    assert printed["multi/average"] == ("Multi-task", "Average")
+
+
+def test_the_template_of_counts_names_the_language() -> None:
+    lines = lines_of(template(load_shipped(expected_path("paper", "table1"))))
+    assert {
+        "row": "POS",
+        "column": "dev",
+        "language": "fr",
+        "cell": "udpos/dev/fr",
+    }.items() <= next(line for line in lines if line["cell"] == "udpos/dev/fr").items()
+
+
+def test_a_recorded_table_has_no_template() -> None:
+    with pytest.raises(ConfigError, match="recorded values are not entered"):
+        template(load_shipped(expected_path("mini", "table1")))
+
+
+@pytest.mark.parametrize("name", ["table1", "table2", "table3"])
+def test_a_filled_template_enters_every_cell(paper: Path, tmp_path: Path, name: str) -> None:
+    path = paper / f"{name}.yaml"
+    table = load_expected(path)
+    lines = template(table).splitlines()
+    digits = "70" if EXPERIMENTS[name].is_counted else "70.0"
+    # Value and source are the two empty fields before the last.
+    filled = [f",{digits},,".join(line.rsplit(",,,", 1)) for line in lines[1:]]
+    entries = read_entries(csv_file(tmp_path, "\n".join([lines[0], *filled])), SOURCE, table)
+    assert len(enter(path, entries, as_printed=True)) == len(lines) - 1
+    after = load_expected(path)
+    assert template(after).splitlines() == lines[:1]
+    total = len(after.cells)
+    assert (
+        count_filled(after) == f"{total} of {total} cells of {EXPERIMENTS[name].title} have a value"
+    )
+
+
+def test_lines_without_a_value_are_skipped(tmp_path: Path) -> None:
+    table = load_shipped(expected_path("paper", "table2"))
+    text = template(table).replace("MNLI,POS,,,,", "MNLI,POS,,75.1,p. 5,")
+    [only] = read_entries(csv_file(tmp_path, text), None, table)
+    assert (only.key, only.printed, only.source) == (CellKey("mnli", "udpos"), "75.1", "p. 5")
+    with pytest.raises(ConfigError, match="no line has a value"):
+        read_entries(csv_file(tmp_path, template(table)), SOURCE, table)
+
+
+def test_the_zeros_that_a_spreadsheet_drops_are_put_back(paper: Path, tmp_path: Path) -> None:
+    path = paper / "table2.yaml"
+    found = read_entries(
+        csv_file(tmp_path, "row,column,value\nMNLI,POS,80\nMNLI,NER,60.12\n"),
+        SOURCE,
+        load_expected(path),
+    )
+    assert [item.printed for item in found] == ["80.0", "60.12"]
+    with pytest.raises(ConfigError, match="another number of decimals"):
+        enter(path, found)
+
+
+def test_a_line_that_was_sorted_apart_is_noticed(tmp_path: Path) -> None:
+    text = "row,column,value,cell\nMNLI,POS,75.1,mnli/udpos\nMNLI,NER,60.1,qqp/panx\n"
+    with pytest.raises(ConfigError, match="names two cells") as caught:
+        table = load_shipped(expected_path("paper", "table2"))
+        read_entries(csv_file(tmp_path, text), SOURCE, table)
+    assert (caught.value.where or "").endswith("values.csv:3")
+
+
+def test_every_wrong_line_is_named_and_nothing_is_entered(paper: Path, tmp_path: Path) -> None:
+    path = paper / "table2.yaml"
+    table = load_expected(path)
+    unknown = "row,column,value\nMNLI,POS,75.1\nMNLY,POS,75.2\nQQP,PAWS,75.3\nQQP,X,1\n"
+    with pytest.raises(ConfigError, match="3 faults; nothing was entered") as caught:
+        read_entries(csv_file(tmp_path, unknown), SOURCE, table)
+    assert all(f"values.csv:{line}: " in (caught.value.got or "") for line in (3, 4, 5))
+    wrong = "row,column,value\nMNLI,POS,75.1\nMNLI,NER,861\nQQP,POS,75.25\n"
+    with pytest.raises(ConfigError, match="2 faults; nothing was entered") as caught:
+        enter(path, read_entries(csv_file(tmp_path, wrong), SOURCE, table))
+    assert all(f"values.csv:{line}: " in (caught.value.got or "") for line in (3, 4))
+    assert not (paper / ENTERED).exists()
+
+
+@pytest.mark.parametrize(
+    ("typed", "cell"),
+    [
+        ("MNLI,POS", "mnli/udpos"),
+        ("mnli,pos", "mnli/udpos"),
+        ("XLM-R,NER", "none/panx"),
+        ("xlmr, paws-x", "none/pawsx"),
+        ("SQuAD v2.0,Avg", "squad_v2/average"),
+        ("squad_v2, avg.", "squad_v2/average"),
+        ("mnli + mlm,BUCC", "mnli+mlm/bucc2018"),
+        ("Multi-task,TyDiQA-GoldP", "multi/tydiqa"),
+        ("ANLI+,TyDiQA F1", "anli_plus/tydiqa_f1"),
+        ("ANLI+ + MLM,Tatoeba", "anli_plus+mlm/tatoeba"),
+    ],
+)
+def test_names_are_taken_as_people_type_them(typed: str, cell: str) -> None:
+    assert str(parse_cell(typed, load_shipped(expected_path("paper", "table2")))) == cell
+
+
+def test_a_language_is_taken_by_code_or_name() -> None:
+    table = load_shipped(expected_path("paper", "table1"))
+    keys = [parse_cell(f"POS,dev,{word}", table) for word in ("fr", "FR", "French")]
+    assert {str(key) for key in keys} == {"udpos/dev/fr"}
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("SQuAD,POS", "SQuAD v2.0 (squad_v2), SQuAD v1.1 (squad_v1), SQuAD v2.0 + MLM"),
+        ("mnly,xnli", "did you mean 'mnli'"),
+        ("mnli,xnly", "did you mean 'xnli'"),
+        ("none,Paws", "PAWS-X (pawsx)"),
+    ],
+)
+def test_a_name_that_is_not_one_alone_lists_what_it_could_be(typed: str, said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_cell(typed, load_shipped(expected_path("paper", "table2")))
+    assert said in str(caught.value)
+    assert caught.value.where == "--cell"
+
+
+@pytest.mark.parametrize("name", list(EXPERIMENTS))
+@pytest.mark.parametrize("benchmark", ["mini", "xtreme"])
+def test_everything_that_a_row_or_column_is_called_means_it_alone(
+    benchmark: str, name: str
+) -> None:
+    loaded = load_benchmark("mini" if benchmark == "mini" else "xtreme")
+    rows = {row: (found.title,) for row, found in headings(EXPERIMENTS[name], loaded).items()}
+    columns = {
+        column: column_title(column, loaded).words
+        for column in [*loaded.tasks, "xquad_f1", "mlqa_em", *EXPERIMENTS[name].averages]
+    }
+    for known in (rows, columns):
+        for own, words in known.items():
+            assert {find_name("name", word, known) for word in (own, *words)} == {own}
 
 
 @pytest.mark.parametrize(
@@ -284,20 +457,19 @@ def test_many_values_come_from_csv(paper: Path, tmp_path: Path) -> None:
     ],
 )
 def test_a_malformed_csv_is_refused_by_line(tmp_path: Path, text: str, line: int) -> None:
-    table = tmp_path / "values.csv"
-    table.write_text(text)
     with pytest.raises(DataError, match=rf"values\.csv:{line}"):
-        read_entries(table, SOURCE)
+        table = load_shipped(expected_path("paper", "table2"))
+        read_entries(csv_file(tmp_path, text), SOURCE, table)
 
 
 def test_a_wrong_line_of_a_csv_is_named(paper: Path, tmp_path: Path) -> None:
-    table = tmp_path / "values.csv"
-    table.write_text("row,column,value\nmnli,xnli,80.1\nmnli,pawsx,861\n")
+    path = paper / "table2.yaml"
+    table = csv_file(tmp_path, "row,column,value\nmnli,xnli,80.1\nmnli,pawsx,861\n")
     with pytest.raises(ConfigError, match=r"values\.csv:3"):
-        enter(paper / "table2.yaml", read_entries(table, SOURCE))
+        enter(path, read_entries(table, SOURCE, load_expected(path)))
 
 
 @pytest.mark.parametrize("text", ["mnli", "mnli,", "a,b,c,d", "", ",xnli"])
 def test_a_cell_has_a_row_and_a_column(text: str) -> None:
     with pytest.raises(ConfigError, match="not a cell"):
-        parse_cell(text)
+        parse_cell(text, load_shipped(expected_path("paper", "table2")))

@@ -30,7 +30,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def test_the_shipped_sums_are_those_of_the_shipped_files() -> None:
-    """After an edit that is meant: ``stilts-artifact expected sums``."""
+    """After an edit that is meant: ``stilts-artifact expected sums --write``."""
     assert verify_sums(expected_root()) >= 5
 
 
@@ -78,6 +78,17 @@ def test_a_removed_file_is_noticed(root: Path) -> None:
         verify_sums(root)
 
 
+def test_every_file_that_differs_is_named(root: Path) -> None:
+    with (root / "paper" / "table2.yaml").open("a") as file:
+        file.write("# edited\n")
+    (root / "claims.yaml").unlink()
+    (root / "mini" / "new.yaml").write_text("a: 1\n")
+    with pytest.raises(IntegrityError) as caught:
+        verify_sums(root)
+    said = ["claims.yaml: gone", "mini/new.yaml: added", "paper/table2.yaml: edited"]
+    assert (caught.value.got or "").splitlines() == said
+
+
 def test_removing_the_sums_does_not_help(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from stilts_artifact.checking import sums
 
@@ -120,4 +131,4 @@ def test_an_error_names_the_command_that_mends_it(root: Path) -> None:
         file.write("# edited\n")
     with pytest.raises(ArtifactError) as caught:
         read_protected(root / "claims.yaml")
-    assert "stilts-artifact expected sums" in (caught.value.fix or "")
+    assert "stilts-artifact expected sums --write" in (caught.value.fix or "")

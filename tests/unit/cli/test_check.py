@@ -162,6 +162,80 @@ def test_an_entry_is_a_cell_with_a_value_or_a_file(artifact: Run, arguments: lis
     assert "nothing to enter, or too much" in run.stderr
 
 
-def test_the_shipped_sums_hold(artifact: Run) -> None:
-    run = artifact("expected", "sums", "--check")
+def test_the_progress_is_said_after_an_entry(artifact: Run, tmp_path: Path) -> None:
+    shutil.copytree(expected_root(), tmp_path / "expected")
+    path = tmp_path / "expected" / "paper" / "table2.yaml"
+    asked = ["--table", "2", "--expected", path]
+    before = artifact("expected", "template", *asked)
+    assert before.stderr.splitlines()[-1] == "2 of 352 cells of Table 2 have a value"
+    values = tmp_path / "cells.csv"
+    values.write_text(before.stdout.replace("MNLI,POS,,,,", "MNLI,POS,,75.1,p. 5,"))
+    run = artifact("expected", "set", *asked, "--csv", values)
     assert run.returncode == 0, run.stderr
+    assert run.stdout.splitlines()[:2] == [
+        "entered mnli/udpos",
+        "3 of 352 cells of Table 2 have a value",
+    ]
+    assert "mnli/udpos" not in artifact("expected", "template", *asked).stdout
+
+
+def test_sums_are_checked_and_written_only_on_request(
+    artifact: Run, bare: Path, tmp_path: Path
+) -> None:
+    checkout = tmp_path / "checkout"
+    shutil.copytree(bare, checkout)
+    root = checkout / "expected_results"
+    assert artifact("expected", "sums", cwd=checkout).returncode == 0
+    with (root / "claims.yaml").open("a") as file:
+        file.write("# edited\n")
+    before = (root / "SHA256SUMS").read_bytes()
+    run = artifact("expected", "sums", cwd=checkout)
+    assert run.returncode == 4
+    assert "claims.yaml: edited" in run.stderr
+    assert (root / "SHA256SUMS").read_bytes() == before
+    run = artifact("expected", "sums", "--write", cwd=checkout)
+    assert run.stdout.splitlines()[0] == "changed claims.yaml"
+    assert artifact("expected", "sums", cwd=checkout).returncode == 0
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The package as a wheel installs it: the expected values are inside."""
+    folder = tmp_path_factory.mktemp("site-packages")
+    shutil.copytree(PACKAGE, folder / PACKAGE.name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(expected_root(), folder / PACKAGE.name / "expected_results")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fix"),
+    [
+        (
+            ["expected", "set", "--table", "2", "--cell", "MNLI,POS", "75.1", "--source", "p. 5"],
+            "--expected COPY/paper/table2.yaml",
+        ),
+        (["record", "--table", "2"], "in a checkout"),
+    ],
+)
+def test_an_installed_package_is_not_changed_without_being_asked(
+    artifact: Run, installed: Path, arguments: list[str], fix: str
+) -> None:
+    root = installed / PACKAGE.name / "expected_results"
+    before = {path: path.read_bytes() for path in root.rglob("*") if path.is_file()}
+    run = artifact(*arguments, cwd=installed)
+    assert run.returncode == 2, run.stderr
+    assert "installed package, which is not changed" in run.stderr
+    assert str(root) in run.stderr
+    assert fix in run.stderr
+    assert {path: path.read_bytes() for path in root.rglob("*") if path.is_file()} == before
+
+
+def test_an_installed_package_enters_values_into_a_copy(
+    artifact: Run, installed: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(installed / PACKAGE.name / "expected_results", tmp_path / "copy")
+    path = tmp_path / "copy" / "paper" / "table2.yaml"
+    entry = ["--cell", "MNLI,POS", "75.1", "--source", "p. 5", "--expected", path]
+    run = artifact("expected", "set", "--table", "2", *entry, cwd=installed)
+    assert run.returncode == 0, run.stderr
+    assert path.with_name(ENTERED).is_file()

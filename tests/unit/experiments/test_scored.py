@@ -54,6 +54,14 @@ def test_only_takes_rows_columns_and_patterns() -> None:
     }
 
 
+def test_only_takes_titles_and_short_headings_in_any_case() -> None:
+    assert names(TABLE2, ["MNLI,POS", "XLM-R, ner"]) == {("mnli", "udpos"), ("none", "panx")}
+    assert names(TABLE2, ["SQuAD v2.0 + MLM,BUCC"]) == {("squad_v2+mlm", "bucc2018")}
+    with pytest.raises(ConfigError, match="no row is called") as caught:
+        wanted_cells(MINI, TABLE2, ["squad"])
+    assert "(squad_v1)" in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("only", "kind", "nearest"),
     [("mnly", "row", "mnli"), ("mnli,xnly", "column", "xnli"), (",average", "column", None)],
