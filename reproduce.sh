@@ -265,7 +265,7 @@ case "$runner" in
   "")
     case "$1" in
       container) why="it drives Docker itself" ;;
-      record) why="it writes into this clone" ;;
+      expected | record) why="it writes into this clone" ;;
       *) if find_docker; then why="an engine answers"; fi ;;
     esac
     ;;
