@@ -9,7 +9,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from stilts_artifact.api import check, load_results, mine, reproduce, score_folders, sweep
+    from stilts_artifact.api import (
+        check,
+        compare_rows,
+        load_results,
+        mine,
+        reproduce,
+        score_folders,
+        sweep,
+    )
     from stilts_artifact.domain.signature import Signature
 
 __version__ = "0.1.0"
@@ -18,6 +26,7 @@ __all__ = [
     "Signature",
     "__version__",
     "check",
+    "compare_rows",
     "load_results",
     "mine",
     "reproduce",

@@ -19,6 +19,7 @@ PathLike = str | os.PathLike[str]
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from stilts_artifact.checking.compare import RowComparison
     from stilts_artifact.checking.recheck import Recheck
     from stilts_artifact.checking.results import Results
     from stilts_artifact.experiments.outcome import Outcome
@@ -111,6 +112,39 @@ def check(
 
     experiments = None if experiment is None else [experiment_named(experiment)]
     return [recheck(path) for path in results_files(Path(results), experiments, scale)]
+
+
+def compare_rows(
+    results: PathLike,
+    first: str,
+    second: str,
+    *,
+    experiment: str = "table2",
+    scale: str | None = None,
+    columns: Sequence[str] = (),
+    languages: Sequence[str] = (),
+) -> RowComparison:
+    """What one row of a table has more than another, from verified predictions.
+
+    Args:
+        results: folder of results files.
+        first, second: names of the rows; differences are the second's points minus the first's.
+        experiment: of the table.
+        scale: by default the one that is there.
+        columns: names or patterns such as ``xquad*``; none for all.
+        languages: names or patterns; each is compared in every column, beside the mean.
+
+    Raises:
+        MissingDataError: there are no such results, or no column that both rows have.
+        ConfigError: an unknown name, results of several scales, or rows that were computed
+            otherwise.
+        DataError, IntegrityError: as :func:`check`.
+    """
+    from stilts_artifact.checking.compare import compare_rows as compare
+    from stilts_artifact.checking.results import results_file
+
+    path = results_file(Path(results), experiment_named(experiment), scale)
+    return compare(path, (first, second), columns, languages)
 
 
 def load_results(path: PathLike) -> Results:

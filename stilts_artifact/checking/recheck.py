@@ -22,14 +22,13 @@ from stilts_artifact.checking.results import (
     Results,
     as_defined,
     disagreements,
+    of_one_publication,
     parse_results,
-    predictions_folder,
 )
 from stilts_artifact.data.library import WAYS
-from stilts_artifact.documents import read_document
 from stilts_artifact.domain.cells import CellKey, Measurement, Verdict
 from stilts_artifact.domain.tasks import Benchmark
-from stilts_artifact.errors import ConfigError, DataError, IntegrityError
+from stilts_artifact.errors import ConfigError, IntegrityError
 from stilts_artifact.files import describe_sums, hash_bytes
 
 CONSISTENT = (
@@ -102,16 +101,9 @@ def recheck(path: Path, expected_file: Path | None = None) -> Recheck:
         IntegrityError: the results rest on a file that is not the pinned one, or is missing,
             altered or surplus.
     """
-    while True:
-        data = read_document(path)
-        folder = predictions_folder(path, data)
-        try:
-            return _recheck(path, data, folder, expected_file)
-        except (DataError, IntegrityError):
-            # A run that published meanwhile has replaced one of the two under our hands.
-            now = read_document(path)
-            if (now, predictions_folder(path, now)) == (data, folder):
-                raise
+    return of_one_publication(
+        path, lambda data, folder: _recheck(path, data, folder, expected_file)
+    )
 
 
 def _recheck(path: Path, data: bytes, folder: Path, expected_file: Path | None) -> Recheck:

@@ -95,19 +95,24 @@ def recompute(
 
 
 def verify_scores(
-    results: Results, path: Path, folder: Path, benchmark: Benchmark
+    results: Results,
+    path: Path,
+    folder: Path,
+    benchmark: Benchmark,
+    pins: Mapping[str, str] | None = None,
 ) -> Recomputation:
     """Compute every cell again, and refuse results that say something else of any.
 
     Args:
         path: of the results file, for messages.
-        folder: of its predictions and labels, of whose labels nothing is known beforehand.
+        folder: of its predictions and labels.
+        pins: as :func:`recompute` takes them; none where nothing is known of the labels beforehand.
 
     Raises:
         IntegrityError: a cell or a file is not what the predictions give or the file lists.
         ConfigError: a signature is of another cell.
     """
-    found = recompute(results, folder, benchmark, None)
+    found = recompute(results, folder, benchmark, pins)
     for cell in results.cells:
         altered = difference(cell, found.values[cell.key])
         if altered is not None:

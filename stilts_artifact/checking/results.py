@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
@@ -31,9 +31,17 @@ from stilts_artifact.documents import dump_json, parse_json, read_document
 from stilts_artifact.domain.cells import CellKey, Flag, Measurement, Verdict
 from stilts_artifact.domain.signature import Signature
 from stilts_artifact.domain.tasks import Benchmark
-from stilts_artifact.errors import ConfigError, IntegrityError, MissingDataError, unknown_name
+from stilts_artifact.errors import (
+    ConfigError,
+    DataError,
+    IntegrityError,
+    MissingDataError,
+    unknown_name,
+)
 from stilts_artifact.files import folder_behind, hash_bytes
 from stilts_artifact.metrics.tables import table_columns
+
+T = TypeVar("T")
 
 FORMAT = 3
 """Of results files: raised when their fields change."""
@@ -273,6 +281,22 @@ def results_files(
     return found
 
 
+def results_file(folder: Path, experiment: Experiment, scale: str | None = None) -> Path:
+    """The results file of one experiment.
+
+    Args:
+        scale: as in :func:`results_files`; by default the one that is there.
+
+    Raises:
+        ConfigError, MissingDataError: as :func:`results_files`, or there are several.
+    """
+    found = results_files(folder, [experiment], scale)
+    if len(found) > 1:
+        names = ", ".join(path.name for path in found)
+        raise ConfigError("which scale is meant?", got=names, fix="name one with --scale")
+    return found[0]
+
+
 def _scale_name(text: str) -> str:
     """What a scale is called that was asked for by name or by file."""
     return load_scale(text).name if text.endswith((".yaml", ".yml")) else text
@@ -323,6 +347,27 @@ def predictions_folder(path: Path, data: bytes) -> Path:
         data: the bytes of the file.
     """
     return folder_behind(hash_bytes(data).sha256, path.with_suffix(""))
+
+
+def of_one_publication(path: Path, read: Callable[[bytes, Path], T]) -> T:
+    """What is read of a results file and its folder, both of the same run.
+
+    Args:
+        read: takes the bytes of the file and the folder that it rests on.
+
+    Raises:
+        DataError, IntegrityError: as ``read``, of files that nobody replaces meanwhile.
+    """
+    while True:
+        data = read_document(path)
+        folder = predictions_folder(path, data)
+        try:
+            return read(data, folder)
+        except (DataError, IntegrityError):
+            # A run that published meanwhile has replaced one of the two under our hands.
+            now = read_document(path)
+            if (now, predictions_folder(path, now)) == (data, folder):
+                raise
 
 
 def parse_results(data: bytes, path: Path) -> Results:

@@ -9,6 +9,7 @@ import typer
 from stilts_artifact import __version__
 from stilts_artifact.cli import (
     check,
+    compare,
     container,
     doctor,
     expected,
@@ -56,6 +57,7 @@ def _options(
 app.command()(reproduce.reproduce)
 app.command()(plan.plan)
 app.command()(check.check)
+app.command()(compare.compare)
 app.command()(report.report)
 app.command()(verify.verify)
 app.command()(fetch.fetch)

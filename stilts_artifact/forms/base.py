@@ -10,6 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, TypeVar
 
+import numpy as np
+
 from stilts_artifact.data.readers import READERS
 from stilts_artifact.documents import read_document
 from stilts_artifact.domain.tasks import Part, Split, Task, TaskForm
@@ -205,6 +207,21 @@ class Form(ABC, Generic[Data, Predictions]):
             DataError: as :meth:`count`.
         """
         return self.count(task, language, predicted, gold), 0
+
+    def count_together(
+        self, task: Task, language: str, predicted: Sequence[Path], gold: Path
+    ) -> Sample:
+        """Count several runs of one language of one task, each row of counts being one example.
+
+        Returns:
+            Counts [examples, runs x columns], the runs side by side, in their order.
+
+        Raises:
+            DataError: as :meth:`count`.
+        """
+        samples = [self.count(task, language, path, gold) for path in predicted]
+        counts = np.concatenate([sample.counts for sample in samples], axis=1)
+        return Sample(counts, samples[0].keys)
 
     @abstractmethod
     def parse_gold(self, task: Task, language: str, path: Path) -> tuple[int, FastCount]:

@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from stilts_artifact.data.readers.text import refuse_blinded, shown
 from stilts_artifact.documents import read_document
 from stilts_artifact.domain.examples import ComparableCorpus
@@ -87,6 +89,16 @@ class Mining(Form[ComparableCorpus, Iterable[IdPair]]):
         return Sample(
             pair_counts(read_predicted_pairs(predicted, sides), read_gold_pairs(gold, sides))
         )
+
+    def count_together(
+        self, task: Task, language: str, predicted: Sequence[Path], gold: Path
+    ) -> Sample:
+        """A row for every pair that any run or the gold has: each run alone would have its own."""
+        sides = (language, task.source_language)
+        truth = read_gold_pairs(gold, sides)
+        runs = [read_predicted_pairs(path, sides) for path in predicted]
+        every = [pair for run in runs for pair in run]
+        return Sample(np.concatenate([pair_counts(run, truth, every) for run in runs], axis=1))
 
     def parse_gold(self, task: Task, language: str, path: Path) -> tuple[int, FastCount]:
         """Lines as a set of bytes; one expression says whether all ids are of the two corpora."""

@@ -96,10 +96,8 @@ def resample_task(
         language: np.zeros((1 + resamples, sample.counts.shape[1]))
         for language, sample in samples.items()
     }
-    for languages, counts in _strata(samples):
-        name = f"{task}/{'+'.join(languages)}"
-        # crc32, because Python's own hash of a text differs from process to process.
-        generator = np.random.Generator(np.random.PCG64([seed, crc32(name.encode())]))
+    for languages, counts in strata(samples):
+        generator = named_generator(f"{task}/{'+'.join(languages)}", seed)
         sums = resample_sums(counts, resamples, generator)
         # [1 + resamples, languages x columns] -> [1 + resamples, columns] for each language
         for language, part in zip(languages, np.split(sums, len(languages), axis=1), strict=True):
@@ -107,8 +105,18 @@ def resample_task(
     return total
 
 
-def _strata(samples: Mapping[str, Sample]) -> Iterator[tuple[tuple[str, ...], Array]]:
-    """Sets of languages with the counts of the examples they share, side by side."""
+def named_generator(name: str, seed: int = SEED) -> np.random.Generator:
+    """Random numbers that follow from a name: the same in every process and whatever the order."""
+    # crc32, because Python's own hash of a text differs from process to process.
+    return np.random.Generator(np.random.PCG64([seed, crc32(name.encode())]))
+
+
+def strata(samples: Mapping[str, Sample]) -> Iterator[tuple[tuple[str, ...], Array]]:
+    """Sets of languages with the counts of the examples they share.
+
+    Yields:
+        The languages, sorted, and an array [examples, languages x columns]: theirs side by side.
+    """
     tied = []
     for language, sample in sorted(samples.items()):
         if sample.keys is None:

@@ -27,10 +27,17 @@ def accuracy_counts(predicted: Sequence[object], gold: Sequence[object]) -> Arra
     return np.stack([right, np.ones_like(right)], axis=1)
 
 
-def pair_counts(predicted: Collection[tuple[str, str]], gold: Collection[tuple[str, str]]) -> Array:
+def pair_counts(
+    predicted: Collection[tuple[str, str]],
+    gold: Collection[tuple[str, str]],
+    others: Collection[tuple[str, str]] = (),
+) -> Array:
     """For each pair of ids in either set, sorted: whether it is correct, predicted, and gold.
 
     A pair listed twice counts once (XTREME evaluate.py:87-98 at 838c13b compares sets).
+
+    Args:
+        others: further pairs that have a row, so that several runs' counts have the same rows.
 
     Returns:
         Array [pairs, 3].
@@ -42,7 +49,7 @@ def pair_counts(predicted: Collection[tuple[str, str]], gold: Collection[tuple[s
     first, second = set(predicted), set(gold)
     rows = [
         (pair in first and pair in second, pair in first, pair in second)
-        for pair in sorted(first | second)
+        for pair in sorted(first | second | set(others))
     ]
     # Without any pair, the array would be [0] instead of [0, 3].
     return np.array(rows, dtype=np.float64).reshape(-1, 3)

@@ -43,6 +43,7 @@ from stilts_artifact.reporting.layout import (
 )
 
 if TYPE_CHECKING:
+    from stilts_artifact.checking.compare import RowComparison
     from stilts_artifact.metrics.score import Scores
 
 # A pipe has no width; the tables need this much to keep each row on one line.
@@ -328,5 +329,34 @@ def show_scores(scores: Scores, console: Console) -> None:
             f"{estimate.standard_error:.2f}",
             f"{estimate.low:.2f} - {estimate.high:.2f}",
             style="bold" if row.language is None else None,
+        )
+    console.print(table)
+
+
+def show_gains(compared: RowComparison, console: Console) -> None:
+    """Print what one row has more than another, with intervals and p-values."""
+    results, several = compared.results, len(compared.results.seeds) > 1
+    title = f"{results.defined.title}: {compared.second} minus {compared.first} ({results.stamp})"
+    table = new_table(title)
+    for name in ("column", "language"):
+        table.add_column(name, overflow="fold")
+    by_seed = ("by seed",) if several else ()
+    values = (compared.first, compared.second, "diff.", "95 % interval", *by_seed, "p", "p Holm")
+    for name in values:
+        table.add_column(name, justify="right", overflow="fold")
+    for gain in compared.gains:
+        if gain.language is None:
+            table.add_section()
+        spread = f"{min(gain.seeds):+.2f} to {max(gain.seeds):+.2f}"
+        table.add_row(
+            gain.column,
+            gain.language or ("mean (partial)" if gain.partial else "mean"),
+            f"{gain.first:.2f}",
+            f"{gain.second:.2f}",
+            f"{gain.difference.value:+.2f}",
+            f"{gain.difference.low:+.2f} to {gain.difference.high:+.2f}",
+            *([spread] if several else []),
+            f"{gain.p:.4f}",
+            f"{gain.corrected:.4f}",
         )
     console.print(table)

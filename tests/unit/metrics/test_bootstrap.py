@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from stilts_artifact.metrics.bootstrap import Sample, estimate, resample_sums, resample_task
 from stilts_artifact.metrics.ratios import Array, accuracy, precision_recall_f1
@@ -107,3 +108,23 @@ def test_shared_questions_are_drawn_together() -> None:
     sums = resample_task(samples, task="t")
     assert np.array_equal(sums["aa"], sums["bb"])
     assert sums["aa"][1:, 0].std() > 0
+
+
+def test_two_systems_side_by_side_have_scipys_paired_interval() -> None:
+    first = answers(0.6, 300, seed=1)
+    # The second is right where the first is, and on some more: unpaired, the interval is wider.
+    second = np.maximum(first, answers(0.2, 300, seed=2))
+    sums = resample_task({"aa": Sample(np.hstack([first, second]))}, task="t", resamples=4000)
+    points = accuracy(sums["aa"].reshape(-1, 2, 2))["accuracy"]
+    ours = estimate(points[:, 1] - points[:, 0])
+    theirs = stats.bootstrap(
+        (first[:, 0], second[:, 0]),
+        lambda one, other, axis: 100 * (other - one).mean(axis=axis),
+        paired=True,
+        method="percentile",
+        n_resamples=4000,
+        rng=np.random.default_rng(3),
+    )
+    assert ours.standard_error == pytest.approx(theirs.standard_error, rel=0.05)
+    assert ours.low == pytest.approx(theirs.confidence_interval.low, abs=0.5)
+    assert ours.high == pytest.approx(theirs.confidence_interval.high, abs=0.5)
