@@ -116,7 +116,7 @@ def mine(
     _check_inputs((src, trg), encoder, (src_emb, trg_emb))
     if math.isnan(threshold):
         raise ConfigError("the threshold is not a number", where="--threshold", got=str(threshold))
-    inputs = (src, trg, None if encoder is None else Path(encoder), src_emb, trg_emb, gold)
+    inputs = (src, trg, encoder_folder(encoder), src_emb, trg_emb, gold)
     require_output(out, inputs, "--out")
     if plot is not None:
         if gold is None:
@@ -153,7 +153,9 @@ def mine(
         if encoder is not None:
             found = open_encoder(encoder, options.store_folder(Path("results"), store))
             chosen = chosen_layer(layer, found, options.message_stream(as_json))
-            loaded = load_transformer(found.folder, deepest=chosen, dtype=dtype, name=found.name)
+            loaded = load_transformer(
+                found.folder, deepest=chosen, dtype=dtype, name=found.name, files=found.files
+            )
             # Refuse too small a budget now, not after hours of embedding.
             shape = (len(source), len(target), int(loaded.model.config.hidden_size))
             plan_blocks(shape, neighbours, budget, both=True)
@@ -224,14 +226,13 @@ def _in_points(cut: Mapping[str, Any], gold: int) -> str:
 class FoundEncoder(NamedTuple):
     """An encoder on this machine, before anything heavy is loaded.
 
-    ``weights`` is their sha256, ``checkpoint`` names weights, configuration and tokenizer together,
-    ``depth`` is the number of layers as the configuration has it.
+    ``files`` has the sha256 of each that decides what it computes, ``depth`` is the number of
+    layers as its configuration has it.
     """
 
     name: str
-    weights: str
-    checkpoint: str
     folder: Path
+    files: Mapping[str, str]
     depth: int
 
 
@@ -243,12 +244,19 @@ def open_encoder(text: str, store: Path) -> FoundEncoder:
         MissingDataError, IntegrityError: no whole encoder is there.
     """
     from stilts_artifact.model.hub import find_encoder, obtain
-    from stilts_artifact.model.manifest import Origin, brought_files, depth_of
+    from stilts_artifact.model.manifest import brought_files, depth_of
 
     found = find_encoder(text)
     folder = obtain(found, store / "encoders")
-    origin = Origin.of(found.files or brought_files(folder))
-    return FoundEncoder(found.name, origin.weights, origin.checkpoint, folder, depth_of(folder))
+    files = found.files or brought_files(folder)
+    return FoundEncoder(found.name, folder, files, depth_of(folder))
+
+
+def encoder_folder(text: str | None) -> Path | None:
+    """The folder that ``--encoder`` names, if it is one, which no output may lie in."""
+    from stilts_artifact.model.hub import SHIPPED
+
+    return None if text is None or text == SHIPPED else Path(text)
 
 
 def chosen_layer(text: str | None, encoder: FoundEncoder, stream: IO[str]) -> int:

@@ -15,6 +15,7 @@ from stilts_artifact.cli.mine import (
     FoundEncoder,
     MaxLengthOption,
     SpecialsOption,
+    encoder_folder,
     open_encoder,
 )
 from stilts_artifact.cli.progress import work_progress
@@ -103,13 +104,14 @@ def sweep(
         )
     if task == "bucc2018" and direction is not None:
         raise ConfigError("mining looks both ways", where="--direction", expected="--task tatoeba")
-    inputs = (src, trg, Path(encoder))
+    inputs = (src, trg, encoder_folder(encoder))
     file = out or results / _FILE
     require_output(file, inputs, "--out")
     if plot is not None:
         require_output(plot, (*inputs, file), "--plot")
     from stilts_artifact.benchmark import load_benchmark
     from stilts_artifact.config.load import load_scale
+    from stilts_artifact.model.manifest import Origin
     from stilts_artifact.retrieval.encode import Batching, View
     from stilts_artifact.retrieval.sweep import (
         own_language,
@@ -140,8 +142,7 @@ def sweep(
         languages = task_languages(benchmark.tasks[task], library, scale, language or (), asking)
     settings = SweepSettings(
         found.name,
-        found.weights,
-        found.checkpoint,
+        Origin.of(found.files),
         task="own text" if src else task,
         metric="F1 of gold pairs at the best threshold"
         if task == "bucc2018"
@@ -160,7 +161,9 @@ def sweep(
     if plot is not None:
         from stilts_artifact.reporting.figures import draw_sweep
 
-        draw_sweep(scores, plot, title=f"{found.name} ({found.weights[:12]}): {settings.task}")
+        draw_sweep(
+            scores, plot, title=f"{found.name} ({settings.origin.weights[:12]}): {settings.task}"
+        )
 
 
 def _records(
@@ -196,7 +199,11 @@ def _scorer(encoder: FoundEncoder, settings: SweepSettings) -> Callable[[SweepLa
 
     deepest = max(view.layer for view in settings.views)
     loaded = load_transformer(
-        encoder.folder, deepest=deepest, dtype=settings.dtype, name=encoder.name
+        encoder.folder,
+        deepest=deepest,
+        dtype=settings.dtype,
+        name=encoder.name,
+        files=encoder.files,
     )
 
     def score(language: SweepLanguage) -> Record:

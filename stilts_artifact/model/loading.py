@@ -89,6 +89,27 @@ def load_encoder(folder: Path, *, pooler_seed: int | None = None) -> Encoder:
             :func:`load_tokenizer`.
     """
     files = verify_folder(folder)
+    return _load(folder, files[WEIGHTS].sha256, read_origin(folder, files), pooler_seed)
+
+
+def load_brought(folder: Path, files: Mapping[str, str], *, pooler_seed: int) -> Encoder:
+    """The same of a folder that somebody brought, which has no manifest, held against the rule.
+
+    Args:
+        files: name -> sha256, as :func:`stilts_artifact.model.manifest.brought_files` gives them.
+
+    Raises:
+        IntegrityError: as :func:`load_encoder`, or an encoder that breaks the rule of
+            :mod:`stilts_artifact.model.selfcheck`.
+    """
+    from stilts_artifact.model.selfcheck import self_check
+
+    encoder = _load(folder, files[WEIGHTS], Origin.of(files), pooler_seed)
+    self_check(encoder, folder)
+    return encoder
+
+
+def _load(folder: Path, revision: str, origin: Origin, pooler_seed: int | None) -> Encoder:
     config = read_config(folder)
     tokenizer = load_tokenizer(folder, config)
     model = _new_model(config, folder)
@@ -100,8 +121,7 @@ def load_encoder(folder: Path, *, pooler_seed: int | None = None) -> Encoder:
         _initialise_pooler(model, pooler_seed)
     model.train(False)
     weights = Loaded(tuple(sorted(encoder)), initialised, tuple(sorted(aside)))
-    origin = read_origin(folder, files)
-    return Encoder(model, tokenizer, files[WEIGHTS].sha256, weights, origin)
+    return Encoder(model, tokenizer, revision, weights, origin)
 
 
 def load_encoder_tokenizer(folder: Path) -> PreTrainedTokenizerFast:

@@ -61,7 +61,8 @@ def self_check(encoder: Encoder, folder: Path) -> None:
     _check_tokenizer(encoder, folder)
     wrong = "an encoder that cannot read a text"
     with torch.inference_mode(), library_errors(IntegrityError, wrong, str(folder), "states"):
-        short, long = (encoder.tokenizer(text)["input_ids"] for text in (_SHORT, _LONG))
+        texts = encoder.tokenizer([_SHORT, _LONG], truncation=True)
+        short, long = texts["input_ids"]
         _check_states(encoder, short, folder)
         _check_padding(encoder, short, long, folder)
         _check_directions(encoder, long, folder)

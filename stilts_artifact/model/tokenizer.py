@@ -15,6 +15,12 @@ if TYPE_CHECKING:
     from stilts_artifact.model.loading import EncoderConfig
 
 _TYPES = "token_type_ids"
+_ROLES = {
+    "pad_token": ("<pad>", "[PAD]"),
+    "unk_token": ("<unk>", "[UNK]"),
+    "mask_token": ("<mask>", "[MASK]"),
+}
+"""What XLM-R's and BERT's tokenizers call the tokens that the file itself gives no role."""
 _AFTER_PADDING = frozenset(
     {
         "camembert",
@@ -42,23 +48,15 @@ def load_tokenizer(folder: Path, config: EncoderConfig) -> PreTrainedTokenizerFa
         IntegrityError: no fast tokenizer, one without the tokens that inputs need, or one that does
             not fit the encoder.
     """
-    from transformers import AutoTokenizer, PreTrainedTokenizerFast
-
     path = folder / TOKENIZER
     kind, pieces = _described(path)
-    # The class is transformers' own: code from the folder is not run, and none of its files leads
-    # to another place.
     with library_errors(IntegrityError, "not a tokenizer", str(folder), "a tokenizer's files"):
-        tokenizer = AutoTokenizer.from_pretrained(
-            folder, config=config, local_files_only=True, trust_remote_code=False
-        )
-        if not isinstance(tokenizer, PreTrainedTokenizerFast):
-            raise TypeError(f"{type(tokenizer).__name__} tells no offsets")
-        found = type(tokenizer.backend_tokenizer.model).__name__
-    # A class makes its own tokenizer of the file's pieces, silently of another kind, or without
-    # those that it does not find (transformers 5.23).
-    if (found, len(tokenizer)) != (kind, pieces):
-        raise _misfit(path, f"{found} with {len(tokenizer)} ids", f"{kind} with {pieces} ids")
+        tokenizer = _made_by_class(folder, config)
+        # A class makes its own tokenizer of the file's pieces, silently of another kind, or without
+        # those that it does not find (transformers 5.23): Multilingual MiniLM is a BERT with
+        # XLM-R's pieces.
+        if (type(tokenizer.backend_tokenizer.model).__name__, len(tokenizer)) != (kind, pieces):
+            tokenizer = _made_of_file(folder)
     rows = config.vocab_size
     if pieces > rows:  # fewer are usual: rows are filled up to a multiple
         raise _misfit(path, f"{pieces} ids", f"at most {rows}, the rows of the embeddings")
@@ -71,6 +69,35 @@ def load_tokenizer(folder: Path, config: EncoderConfig) -> PreTrainedTokenizerFa
         # One type or none: the class takes no other, whatever the tokenizer would tell.
         names = tokenizer.model_input_names
         tokenizer.model_input_names = [name for name in names if name != _TYPES]
+    return tokenizer
+
+
+def _made_by_class(folder: Path, config: EncoderConfig) -> PreTrainedTokenizerFast:
+    """As the class that transformers finds for it makes the tokenizer."""
+    from transformers import AutoTokenizer, PreTrainedTokenizerFast
+
+    # The class is transformers' own: code from the folder is not run, and none of its files leads
+    # to another place.
+    tokenizer = AutoTokenizer.from_pretrained(
+        folder, config=config, local_files_only=True, trust_remote_code=False
+    )
+    if not isinstance(tokenizer, PreTrainedTokenizerFast):
+        raise TypeError(f"{type(tokenizer).__name__} tells no offsets")
+    return tokenizer
+
+
+def _made_of_file(folder: Path) -> PreTrainedTokenizerFast:
+    """What the file says and no more; its special tokens are known by their names."""
+    from transformers import PreTrainedTokenizerFast
+
+    tokenizer: PreTrainedTokenizerFast = PreTrainedTokenizerFast.from_pretrained(
+        folder, local_files_only=True
+    )
+    special = {added.content for added in tokenizer.added_tokens_decoder.values() if added.special}
+    for role, names in _ROLES.items():
+        for name in special.intersection(names):
+            if getattr(tokenizer, role) is None:
+                tokenizer.add_special_tokens({role: name})
     return tokenizer
 
 

@@ -10,7 +10,7 @@ import fcntl
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from stilts_artifact.documents import parse_json
 from stilts_artifact.errors import DataError
 from stilts_artifact.files import disk_errors
 from stilts_artifact.metrics import METRIC_VERSION
+from stilts_artifact.model.manifest import Origin
 from stilts_artifact.retrieval.encode import Batching, View
 from stilts_artifact.retrieval.sweep import SweepLanguage, SweepScores
 from stilts_artifact.retrieval.transformer import Dtype
@@ -33,15 +34,13 @@ class SweepSettings:
 
     Args:
         encoder: its name, which decides nothing.
-        weights: sha256 of its weights.
-        checkpoint: start of one sha256 over these, its configuration and its tokenizer.
+        origin: what it is by its bytes.
         task, metric: what is scored; the metric in words.
         direction: which side asks; ``None`` of mining, which looks both ways.
     """
 
     encoder: str
-    weights: str
-    checkpoint: str
+    origin: Origin
     task: str
     metric: str
     direction: str | None
@@ -52,8 +51,7 @@ class SweepSettings:
     def to_json(self) -> dict[str, Any]:
         """As JSON, without the encoder's name."""
         return {
-            "weights": self.weights,
-            "checkpoint": self.checkpoint,
+            **asdict(self.origin),
             "task": self.task,
             "metric": self.metric,
             "metric_version": METRIC_VERSION,

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from stilts_artifact.documents import library_errors, whole_number
-from stilts_artifact.errors import ConfigError, DataError
+from stilts_artifact.documents import whole_number
+from stilts_artifact.errors import ConfigError
+from stilts_artifact.model.manifest import brought_files
 
 Dtype = Literal["float32", "bfloat16", "float16"]
 DTYPES: tuple[Dtype, ...] = get_args(Dtype)
 
-_HASHED = 1 << 22  # bytes read at a time
 # The paper's choice: hidden_states[14] of 24 (jiant's xtreme_runconfig_writer.py at daa5a25).
 _PAPER_LAYER, _PAPER_DEPTH = 14, 24
 LAST = "last"
@@ -73,7 +71,7 @@ class Transformer:
         tokenizer, model: as transformers loads them; the model computes no layer beyond the deepest
             asked for.
         layers: number of layers of the whole model.
-        longest: tokens that its position embeddings allow.
+        longest: tokens that it reads, as its tokenizer knows.
         dtype, device: that it computes in and on.
     """
 
@@ -94,42 +92,32 @@ def load_transformer(
     dtype: Dtype = "float32",
     device: str = "auto",
     name: str | None = None,
+    files: Mapping[str, str] | None = None,
 ) -> Transformer:
-    """Load an encoder and its tokenizer; nothing is downloaded.
+    """Load an encoder that somebody brought, and its tokenizer; nothing is downloaded.
 
     Args:
         deepest: last layer that will be asked for, 0 being the embeddings. Layers above it are not
             computed.
         device: as torch names it; ``auto`` takes a GPU if there is one.
         name: of the encoder; that of its folder by default.
+        files: name -> sha256 of those that decide what it computes, where they are known.
 
     Raises:
-        DataError: the folder holds no encoder that transformers can read, or no weights.
+        MissingDataError: the folder holds no encoder.
+        IntegrityError: it holds one that cannot be used here; see
+            :func:`stilts_artifact.model.loading.load_brought`.
         ConfigError: the encoder has no such layer.
     """
-    import torch
-    from transformers import AutoModel, AutoTokenizer
-    from transformers.utils import logging
+    from stilts_artifact.model.loading import load_brought
 
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # commands show their own
-    revision = _hash_weights(folder)
-    broken = library_errors(
-        DataError, "not an encoder that transformers can load", str(folder), "its files"
+    # A pooler of random weights is never asked: states are pooled here.
+    encoder = load_brought(folder, files or brought_files(folder), pooler_seed=0)
+    # Resolved, so that `.` and links have a name; as many digits as git shows of a commit.
+    named = (name or folder.resolve().name, encoder.revision[:12])
+    return wrap_transformer(
+        named, encoder.model, encoder.tokenizer, deepest=deepest, dtype=dtype, device=device
     )
-    with broken, _without_load_report():
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        # safetensors only: a pickled checkpoint can run code when it is opened.
-        model, report = AutoModel.from_pretrained(
-            folder,
-            local_files_only=True,
-            use_safetensors=True,
-            dtype=getattr(torch, dtype),
-            output_loading_info=True,
-        )
-    _require_weights(report["missing_keys"], folder)
-    # Resolved, so that `.` and links have a name.
-    named = (name or folder.resolve().name, revision)
-    return wrap_transformer(named, model, tokenizer, deepest=deepest, dtype=dtype, device=device)
 
 
 def wrap_transformer(
@@ -162,39 +150,10 @@ def wrap_transformer(
         tokenizer=tokenizer,
         model=model.eval().to(device=device, dtype=getattr(torch, dtype)),
         layers=layers,
-        longest=_longest(model.config),
+        longest=int(tokenizer.model_max_length),
         dtype=dtype,
         device=device,
     )
-
-
-@contextmanager
-def _without_load_report() -> Iterator[None]:
-    """Keep transformers from printing which weights a file lacks: what matters of it is an error.
-
-    It logs a table of them as a warning (transformers 5.23), a pooler that nobody asked for too.
-    """
-    from transformers.utils import logging
-
-    before = logging.get_verbosity()
-    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-    try:
-        yield
-    finally:
-        logging.set_verbosity(before)
-
-
-def _require_weights(missing: Iterable[str], folder: Path) -> None:
-    """Refuse weights that transformers would draw at random; the pooler is not used here."""
-    absent = sorted(name for name in missing if not name.startswith("pooler."))
-    if absent:
-        got = f"{len(absent)} weights missing, first {absent[0]}"
-        raise DataError(
-            "the encoder's weights are not all there",
-            where=str(folder),
-            got=got,
-            expected="every layer",
-        )
 
 
 def _cut_above(model: Any, deepest: int) -> None:
@@ -207,28 +166,3 @@ def _cut_above(model: Any, deepest: int) -> None:
     if stack is not None:
         model.encoder.layer = stack[:deepest]
         model.config.num_hidden_layers = deepest
-
-
-def _longest(config: Any) -> int:
-    """Positions that may hold a token; the RoBERTa family starts counting after the padding id."""
-    # XLM-R's 514 positions hold 512 tokens: numbers 0 and 1 (padding) are nobody's.
-    positions = int(config.max_position_embeddings)
-    return positions - config.pad_token_id - 1 if "roberta" in config.model_type else positions
-
-
-def _hash_weights(folder: Path) -> str:
-    """Start of the sha256 over the weight files, in the order of their names."""
-    files = sorted(folder.glob("*.safetensors"))
-    if not files:
-        raise DataError(
-            "no encoder there",
-            where=str(folder),
-            expected="config.json, a tokenizer and model.safetensors",
-        )
-    digest = hashlib.sha256()
-    for file in files:
-        with file.open("rb") as stream:
-            while chunk := stream.read(_HASHED):
-                digest.update(chunk)
-    # As many digits as git shows of a commit.
-    return digest.hexdigest()[:12]

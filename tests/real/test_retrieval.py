@@ -42,7 +42,7 @@ def encoder(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Transf
     """A small XLM-R, weights random, SentencePiece trained here: it knows shared words, no more."""
     import sentencepiece
     import torch
-    from transformers import XLMRobertaConfig, XLMRobertaModel
+    from transformers import XLMRobertaConfig, XLMRobertaModel, XLMRobertaTokenizer
 
     folder = tmp_path_factory.mktemp("encoder") / "random-xlmr"
     folder.mkdir()
@@ -80,6 +80,7 @@ def encoder(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Transf
     (folder / "tokenizer_config.json").write_text(
         '{"tokenizer_class": "XLMRobertaTokenizer", "model_max_length": 512}'
     )
+    XLMRobertaTokenizer.from_pretrained(folder).save_pretrained(folder)
     loaded = load_transformer(folder, deepest=1)
     assert (
         len(loaded.tokenizer) == pieces + 2

@@ -9,8 +9,11 @@ from typing import Any
 
 import pytest
 
-from stilts_artifact.errors import DataError
+from stilts_artifact.errors import IntegrityError, MissingDataError
+from stilts_artifact.model.manifest import FILES, OPTIONAL
+from stilts_artifact.retrieval.encode import Batching, View, embed
 from stilts_artifact.retrieval.transformer import load_transformer
+from tests.unit.model.classes import CLASSES, SIZES, TEXTS, make_encoder
 from tests.unit.retrieval.conftest import LAYERS
 
 
@@ -19,10 +22,11 @@ def test_layers_above_the_deepest_are_not_computed(tiny_xlmr: Path) -> None:
 
 
 def test_a_folder_without_an_encoder_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="no encoder"):
+    with pytest.raises(MissingDataError, match="not the folder of an encoder"):
         load_transformer(tmp_path, deepest=1)
-    (tmp_path / "model.safetensors").write_bytes(b"")
-    with pytest.raises(DataError, match="not an encoder"):
+    for name in FILES:
+        (tmp_path / name).write_bytes(b"")
+    with pytest.raises(IntegrityError, match="not a model configuration"):
         load_transformer(tmp_path, deepest=1)
 
 
@@ -40,7 +44,7 @@ def test_weights_that_are_not_there_are_refused_and_not_drawn_at_random(
         if not name.startswith(("encoder.layer.2", "pooler"))
     }
     save_file(kept, folder / "model.safetensors", metadata={"format": "pt"})
-    with pytest.raises(DataError, match=r"first encoder\.layer\.2"):
+    with pytest.raises(IntegrityError, match=r"lacks the weights encoder\.layer\.2"):
         load_transformer(folder, deepest=1, device="cpu")
     kept |= {name: tensor for name, tensor in weights.items() if name.startswith("encoder.layer.2")}
     save_file(kept, folder / "model.safetensors", metadata={"format": "pt"})
@@ -75,6 +79,39 @@ def test_a_pickled_checkpoint_is_refused_and_not_opened(tiny_xlmr: Path, tmp_pat
     shutil.copytree(tiny_xlmr, folder)
     (folder / "model.safetensors").unlink()
     (folder / "pytorch_model.bin").write_bytes(pickle.dumps(_Canary(tmp_path / "canary")))
-    with pytest.raises(DataError, match="no encoder there"):
+    with pytest.raises(MissingDataError, match=r"pytorch_model\.bin, a pickle"):
         load_transformer(folder, deepest=1, device="cpu")
     assert not (tmp_path / "canary").exists()
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_any_class_is_embedded_as_transformers_computes_it(tmp_path: Path, name: str) -> None:
+    import torch
+    from transformers import AutoModel, AutoTokenizer
+
+    folder, last = make_encoder(name, tmp_path / name), SIZES["num_hidden_layers"]
+    view = View(last)
+    texts = [TEXTS[0], "Это дом"]
+    loaded = load_transformer(folder, deepest=last, device="cpu")
+    made = embed(loaded, texts, {view: tmp_path / "x.npy"}, batching=Batching(max_length=200))[view]
+    model, tokenizer = AutoModel.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
+    for row, text in zip(made, texts, strict=True):
+        inputs = tokenizer([text], return_tensors="pt", return_token_type_ids=False)
+        with torch.inference_mode():
+            states = model.eval()(**inputs).last_hidden_state
+        assert row == pytest.approx(states[0].mean(0).numpy(), abs=1e-5)
+
+
+def test_a_bert_with_xlmrs_pieces_and_nothing_but_tokenizer_json_is_read_by_that_file(
+    tmp_path: Path,
+) -> None:
+    from tokenizers import Tokenizer
+
+    folder = make_encoder("minilm", tmp_path / "minilm")
+    for name in OPTIONAL:
+        (folder / name).unlink(missing_ok=True)
+    tokenizer = load_transformer(folder, deepest=1, device="cpu").tokenizer
+    file = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    for text in TEXTS[:5]:
+        assert tokenizer(text)["input_ids"] == file.encode(text).ids
+    assert (tokenizer.pad_token, tokenizer.unk_token) == ("<pad>", "<unk>")
