@@ -70,6 +70,11 @@ def reproduce(
     )
     stream = options.message_stream(as_json)
     options.say(f"scale: {session.scale.stamp} ({session.reason})", stream)
+    if session.scale.own_data:
+        from stilts_artifact.experiments.planning import unread_own_data
+
+        for name in unread_own_data(session):
+            options.say(f"own data that nothing of this run reads: {name}", stream)
     options.require_writable(results)
     if dry_run:
         raise typer.Exit(_list_steps(session))

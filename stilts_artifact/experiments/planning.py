@@ -9,6 +9,7 @@ from stilts_artifact.benchmark.asked import Wanted
 from stilts_artifact.benchmark.experiments import Experiment, stages
 from stilts_artifact.domain.tasks import Part, Source
 from stilts_artifact.errors import ArtifactError
+from stilts_artifact.experiments import table1
 from stilts_artifact.experiments.scored import (
     Request,
     RunKey,
@@ -85,6 +86,21 @@ def _obstacle(session: Session, *, trains: bool) -> ArtifactError | None:
     except ArtifactError as error:
         return error
     return None
+
+
+def unread_own_data(session: Session) -> list[str]:
+    """Own files that nothing of what was asked for reads: test data, say, of what is scored on dev.
+
+    Raises:
+        ConfigError: cells that the experiment does not have.
+    """
+    if session.experiment.is_counted:
+        read = table1.needed_sources(session.benchmark)
+    else:
+        scored = Scored.open(session)
+        read = sources_of(scored.builder, session.experiment, scored.wanted)
+    names = {source.name for source in read}
+    return [name for name in session.scale.own_data if name not in names]
 
 
 def requests(builder: StepBuilder, experiment: Experiment, wanted: Wanted) -> list[Request]:

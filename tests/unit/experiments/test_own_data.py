@@ -10,6 +10,7 @@ import pytest
 from stilts_artifact.benchmark.experiments import EXPERIMENTS, row_named
 from stilts_artifact.config.load import benchmark_of, load_scale, varied
 from stilts_artifact.errors import ConfigError
+from stilts_artifact.experiments.planning import unread_own_data
 from stilts_artifact.experiments.session import Machine, Session
 from stilts_artifact.experiments.setup import Choices, open_session, own_files
 from stilts_artifact.experiments.steps import StepBuilder
@@ -27,10 +28,13 @@ def folder_of(path: Path, files: Mapping[str, str]) -> Path:
     return path
 
 
-def opened(place: Path, files: Mapping[str, str]) -> Session:
+def opened(
+    place: Path, files: Mapping[str, str], experiment: str = "table2", *only: str
+) -> Session:
     folder = folder_of(place / "own", files)
-    choices = Choices("mini", own_data=folder)
-    return open_session(TABLE2, choices, Machine(place / "store"), place / "results")
+    choices = Choices("mini", only, own_data=folder)
+    machine = Machine(place / "store")
+    return open_session(EXPERIMENTS[experiment], choices, machine, place / "results")
 
 
 def keys(session: Session, row: str, target: str) -> dict[str, str]:
@@ -104,6 +108,21 @@ def test_without_development_data_phase_two_keeps_its_last_checkpoint(tmp_path: 
         session = opened(tmp_path / place, own | more)
         step = StepBuilder.of(session).intermediate(row_named(session.benchmark, "mnli"), 1)
         assert set(step.inputs) == {"encoder", "train:mnli"} | ({"dev:mnli"} if more else set())
+
+
+def test_own_data_that_a_run_does_not_read_are_named(tmp_path: Path) -> None:
+    """Table 2 scores development data: a test file brought for it would be overlooked."""
+    files = dict.fromkeys(("xnli.test-qaa.tsv", "xnli.dev-qaa.tsv", "mnli.train-qen.tsv"), PAIR)
+    for experiment, only, unread in (
+        ("table2", (), ["xnli.test-qaa.tsv"]),
+        ("table2", ("none,pawsx",), sorted(files)),
+        ("table2", ("mnli,pawsx",), ["xnli.dev-qaa.tsv", "xnli.test-qaa.tsv"]),
+        ("table2-test", (), ["xnli.dev-qaa.tsv"]),
+        ("table3", (), []),
+        ("table1", (), []),
+    ):
+        place = tmp_path / "-".join([experiment, *only])
+        assert unread_own_data(opened(place, files, experiment, *only)) == unread
 
 
 def test_a_scale_file_may_name_own_data_of_its_own(tmp_path: Path) -> None:
