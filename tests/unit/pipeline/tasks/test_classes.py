@@ -12,6 +12,7 @@ import torch
 
 from stilts_artifact.domain.tasks import TaskForm
 from stilts_artifact.errors import ConfigError
+from stilts_artifact.model import inference
 from stilts_artifact.model.inference import encode, outputs
 from stilts_artifact.model.loading import load_encoder, load_language_head
 from stilts_artifact.model.prepared import load_prepared
@@ -96,6 +97,19 @@ def test_what_is_trained_and_predicted_depends_on_the_types_of_tokens(
     assert not torch.allclose(types[1], untold[1])
     assert not torch.equal(types[1], start[1])
     assert any(not np.array_equal(a, b) for a, b in zip(scores, other, strict=True))
+
+
+@pytest.mark.parametrize("kind", [TaskForm.PAIR, TaskForm.CHOICE, TaskForm.SPAN])
+def test_one_model_predicts_something_else_without_the_types_of_tokens(
+    encoders: dict[str, Path], tmp_path: Path, kind: TaskForm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = task_data(encoders["bert"], tmp_path, kind)
+    encoder = load_encoder(encoders["bert"])
+    head = labelled_task(encoder.model, "target", data, CONFIG).head.train(False)
+    told = predicted(encoder.model, head, data)
+    monkeypatch.setattr(inference, "encode", lambda model, ids, _: encode(model, ids))
+    untold = predicted(encoder.model, head, data)
+    assert any(not np.array_equal(one, other) for one, other in zip(told, untold, strict=True))
 
 
 @pytest.mark.parametrize("name", ["bert", "distilbert", "minilm"])
