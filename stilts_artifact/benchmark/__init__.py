@@ -22,12 +22,16 @@ def load_benchmark(
     name: Literal["xtreme", "mini"],
     languages: tuple[str, ...] | None = None,
     own_data: tuple[str, ...] = (),
+    *,
+    single_files: bool = False,
 ) -> Benchmark:
     """One of the two worlds, built at the first call.
 
     Args:
         languages: the only ones that targets are evaluated in; by default all.
         own_data: names of somebody's own files that it reads in place of its own.
+        single_files: whether it reads, of splits in many files of an archive, those alone that are
+            known one by one: see :func:`stilts_artifact.benchmark.assemble.with_single_files`.
 
     Raises:
         ConfigError: no benchmark has this name, or its pins do not fit its tasks; or a language
@@ -41,9 +45,12 @@ def load_benchmark(
     from stilts_artifact.benchmark.own_data import with_own_data
 
     if languages is not None:
-        return assemble.restricted(load_benchmark(name, None, own_data), languages)
+        whole = load_benchmark(name, None, own_data, single_files=single_files)
+        return assemble.restricted(whole, languages)
     if own_data:
-        return with_own_data(load_benchmark(name), own_data)
+        return with_own_data(load_benchmark(name, single_files=single_files), own_data)
+    if single_files:
+        return assemble.with_single_files(load_benchmark(name))
     if name == "xtreme":
         return assemble.xtreme_benchmark()
     if name == "mini":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
+from fnmatch import fnmatchcase
 
 from stilts_artifact.benchmark.languages import MINI, XTREME, Naming
 from stilts_artifact.benchmark.pins import Pin, read_pins
@@ -47,6 +48,32 @@ def restricted(benchmark: Benchmark, languages: Collection[str]) -> Benchmark:
         for name, task in benchmark.tasks.items()
     }
     return replace(benchmark, tasks=tasks)
+
+
+def with_single_files(benchmark: Benchmark) -> Benchmark:
+    """A benchmark in which what an archive alone would have whole is of single files.
+
+    Where not every file of a split is known one by one, those that are known are read instead: some
+    treebanks of a language, where XTREME has all. Such a split is another one than the benchmark's,
+    and the same on every machine.
+    """
+    tasks: dict[str, Task] = {}
+    for name, task in benchmark.tasks.items():
+        own = {
+            key: tuple(one for part in parts for one in single_files(part, benchmark) or [part])
+            for key, parts in task.parts.items()
+        }
+        tasks[name] = replace(task, parts=own)
+    return replace(benchmark, tasks=tasks)
+
+
+def single_files(part: Part, benchmark: Benchmark) -> list[Part]:
+    """The files of a part that are known one by one, where not all of them are; else none."""
+    source, pattern = benchmark.sources[part.source], part.member
+    if pattern is None or "*" not in pattern or pattern in source.complete:
+        return []
+    paths = sorted(one.path for one in source.members if fnmatchcase(one.path, pattern))
+    return [replace(part, member=path) for path in paths]
 
 
 def source_names(naming: Naming) -> tuple[str, ...]:

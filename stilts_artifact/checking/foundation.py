@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 
+from stilts_artifact.benchmark import load_benchmark
+from stilts_artifact.benchmark.assemble import single_files
 from stilts_artifact.benchmark.experiments import (
     BEST,
     LANGUAGES,
@@ -64,6 +66,7 @@ def unfounded(
     """
     inputs = _Inputs(benchmark, {used.source for used in results.inputs})
     names = frozenset(results.run_scale.own_data)
+    shortened = _shortened(results)
     verified: CellFault
     own: CellFault
     if results.defined.is_counted:
@@ -72,10 +75,13 @@ def unfounded(
     else:
         verified = _Scores(results, benchmark, inputs.fault, pins).fault
         own = _Scores(results, benchmark, partial(_own_data, names), None).parts_fault
+    short = None
+    if shortened and not results.defined.is_counted:
+        short = _Scores(results, benchmark, partial(_short, shortened), None).parts_fault
     faults: dict[CellKey, Fault] = {}
     for cell in results.cells:
         if cell.value is not None:
-            reason = verified(cell.key)
+            reason = verified(cell.key) or (short and short(cell.key))
             if reason is not None:
                 faults[cell.key] = Fault(reason)
             rests = own(cell.key) if names else None
@@ -83,6 +89,25 @@ def unfounded(
                 reasons = [rests] if reason is None else [rests, reason]
                 faults[cell.key] = Fault("; ".join(reasons), Verdict.NOT_CHECKABLE)
     return faults
+
+
+def _shortened(results: Results) -> frozenset[Part]:
+    """Single files that stand for a split in many of them."""
+    if not results.run_scale.single_files:
+        return frozenset()
+    return frozenset(
+        file
+        for task in load_benchmark(results.run_scale.benchmark).tasks.values()
+        for parts in task.parts.values()
+        for part in parts
+        for file in single_files(part, results.benchmark)
+    )
+
+
+def _short(shortened: frozenset[Part], parts: Iterable[Part]) -> str | None:
+    """Which of these parts are only some files of a split, ``None`` if none is."""
+    found = sorted({str(part.member).rpartition("/")[2] for part in shortened.intersection(parts)})
+    return f"partial: of a split in many files it has {_first(found)}" if found else None
 
 
 def _own_data(names: frozenset[str], parts: Iterable[Part]) -> str | None:

@@ -66,7 +66,9 @@ def benchmark_of(scale: Scale) -> Benchmark:
         ConfigError: a language that the benchmark does not have, or a file that cannot stand in for
             anything of it.
     """
-    return load_benchmark(scale.benchmark, scale.languages, scale.own_data)
+    return load_benchmark(
+        scale.benchmark, scale.languages, scale.own_data, single_files=scale.single_files
+    )
 
 
 def as_own(scale: Scale, where: str) -> Scale:

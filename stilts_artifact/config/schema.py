@@ -253,6 +253,7 @@ class Scale(Section):
             few, so that none of them waits for one.
         languages: the only ones that are evaluated; ``None`` for all that the benchmark has.
         own_data: names of somebody's own files that stand in for the benchmark's.
+        single_files: whether splits of which some files are known one by one are of these alone.
     """
 
     name: ScaleName
@@ -282,6 +283,7 @@ class Scale(Section):
     threads: Positive = 1
     languages: Annotated[Names, Field(min_length=1)] | None = None
     own_data: Names = ()
+    single_files: bool = False
 
     @property
     def stamp(self) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stilts_artifact.benchmark import load_benchmark
+from stilts_artifact.benchmark.assemble import single_files
 from stilts_artifact.benchmark.experiments import Experiment
 from stilts_artifact.benchmark.own_data import IGNORED
 from stilts_artifact.config.load import benchmark_of, load_scale, varied
@@ -96,6 +97,11 @@ def open_session(
     chosen, encoder = _chosen(scale, choices)
     experiment = chosen.meant(experiment)
     chosen = chosen.within(experiment)
+    library = open_library(benchmark_of(chosen), machine)
+    # What is held against nothing may be of less than the benchmark's own splits.
+    if not chosen.expected and _only_single_files(benchmark_of(chosen), library):
+        chosen = chosen.model_copy(update={"single_files": True})
+        reason = f"{reason}; of archives that are not here, the single files in --data"
     benchmark = benchmark_of(chosen)
     return Session(
         experiment=experiment,
@@ -109,6 +115,17 @@ def open_session(
         only=choices.only,
         openers=url_openers(),
         display=display,
+    )
+
+
+def _only_single_files(benchmark: Benchmark, library: Library) -> bool:
+    """Whether splits in many files of an archive can be had of some single files alone."""
+    tasks = benchmark.tasks.values()
+    every = dict.fromkeys(part for task in tasks for own in task.parts.values() for part in own)
+    return any(
+        library.absent([benchmark.sources[part.source]])
+        and any(not library.missing([file]) for file in single_files(part, benchmark))
+        for part in every
     )
 
 

@@ -212,5 +212,10 @@ class StepBuilder:
         Of own files only theirs: others come and go, and leave the step as it is.
         """
         names = sorted({part.source for part in parts})
-        own = tuple(name for name in names if name in self.scale.own_data)
-        return {"sources": {name: self.pins[name] for name in names}, "own_data": own}
+        known = self.benchmark.sources
+        single = (name for name in names if self.scale.single_files and known[name].members)
+        return {
+            "sources": {name: self.pins[name] for name in names},
+            "own_data": tuple(name for name in names if name in self.scale.own_data),
+            "single_files": tuple(single),
+        }

@@ -100,12 +100,15 @@ class SourceParams(BenchmarkParams):
         rows: most examples of each language; ``None`` for all there are.
         sources: source name -> sha256 of the bytes that the step was planned with.
         own_data: those of the sources that are somebody's own, in the benchmark's place.
+        single_files: those of the sources whose splits in many files are of those alone that are
+            known one by one.
     """
 
     languages: tuple[str, ...]
     rows: Cap
     sources: dict[str, str]
     own_data: tuple[str, ...]
+    single_files: tuple[str, ...]
 
 
 class SplitParams(SourceParams, TaskParams):

@@ -168,7 +168,9 @@ def task_labels(task: Task, benchmark: Benchmark, library: Library) -> tuple[str
 
 def open_data(job: Job, params: SourceParams) -> tuple[Benchmark, Library]:
     """The benchmark that a step reads, and its files on this machine."""
-    benchmark = load_benchmark(params.benchmark, None, params.own_data)
+    benchmark = load_benchmark(
+        params.benchmark, None, params.own_data, single_files=bool(params.single_files)
+    )
     folders = [path for name, path in sorted(job.context.folders.items()) if name.startswith(DATA)]
     return benchmark, Library(benchmark.sources, FileStore(job.context.root), folders)
 

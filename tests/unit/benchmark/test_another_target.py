@@ -142,7 +142,7 @@ def published(benchmark: Benchmark, scale: Scale, tmp_path_factory: pytest.TempP
     with pytest.MonkeyPatch.context() as patch:
         for module in ("prepare", "predict"):
             reader = f"stilts_artifact.pipeline.tasks.{module}.load_benchmark"
-            patch.setattr(reader, lambda *_: benchmark)
+            patch.setattr(reader, lambda *_, **__: benchmark)
         row = row_named(benchmark, NONE)
         predictions = made(builder.predictions(row, seed, task, table2, LANGUAGES))
         labels = made(builder.labels(task, table2, LANGUAGES))

@@ -17,7 +17,7 @@ def small_sets(tmp_path_factory: pytest.TempPathFactory) -> dict[str, SmallSet]:
     """Table 2 with one seed and Table 3 with three, which pass."""
     benchmark = small_benchmark()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(load, "load_benchmark", lambda *_: benchmark)
+        patch.setattr(load, "load_benchmark", lambda *_, **__: benchmark)
         return {
             "table2": make_set(tmp_path_factory.mktemp("table2"), "table2"),
             "table3": make_set(tmp_path_factory.mktemp("table3"), "table3", seeds=(0, 1, 2)),
@@ -36,7 +36,7 @@ def small(
     base = tmp_path / "set"
     shutil.copytree(small_sets[experiment].folder.parent, base)
     benchmark = small_benchmark()
-    monkeypatch.setattr(load, "load_benchmark", lambda *_: benchmark)
+    monkeypatch.setattr(load, "load_benchmark", lambda *_, **__: benchmark)
     for module in (expected, labels):
         monkeypatch.setattr(module, "expected_root", lambda: base / "expected")
     return SmallSet(base / "results", base / "expected", experiment)

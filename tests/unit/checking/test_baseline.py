@@ -27,7 +27,7 @@ from tests.unit.checking.small import SmallSet, small_benchmark
 
 @pytest.fixture(autouse=True)
 def _small_world(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(load, "load_benchmark", lambda *_: small_benchmark())
+    monkeypatch.setattr(load, "load_benchmark", lambda *_, **__: small_benchmark())
 
 
 def edit(small: SmallSet, **values: Any) -> None:

@@ -388,7 +388,7 @@ def test_an_average_without_a_language_is_marked_and_compared_with_nothing(
     base = tmp_path / "set"
     shutil.copytree(small_sets["table2"].folder.parent, base)
     benchmark = small_benchmark()
-    monkeypatch.setattr(load, "load_benchmark", lambda *_: benchmark)
+    monkeypatch.setattr(load, "load_benchmark", lambda *_, **__: benchmark)
     for module in ("expected", "labels"):
         monkeypatch.setattr(
             f"stilts_artifact.checking.{module}.expected_root", lambda: base / "expected"

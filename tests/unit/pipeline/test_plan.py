@@ -129,7 +129,14 @@ def test_costs_of_what_a_step_reads() -> None:
     costs = Costs(
         "cuda", 1e12, "a machine", speeds, {"xnli": Extent(train=1000, rows=50, tokens=4)}
     )
-    own = {"benchmark": "xtreme", "task": "xnli", "sources": {}, "own_data": [], "max_length": 128}
+    own = {
+        "benchmark": "xtreme",
+        "task": "xnli",
+        "sources": {},
+        "own_data": [],
+        "single_files": [],
+        "max_length": 128,
+    }
     train_data = Step("prepare", {**own, "split": "train", "languages": ["en"], "rows": 500})
     dev_data = Step("prepare", {**own, "split": "dev", "languages": ["en", "de"], "rows": None})
     training = load_scale("mini").seedless_training(1e-3)
@@ -182,6 +189,7 @@ def test_development_data_that_are_smaller_than_the_test_are_counted_so() -> Non
         "task": "bucc2018",
         "sources": {},
         "own_data": [],
+        "single_files": [],
         "max_length": 128,
     }
     for split, seconds in (("dev", 20.0), ("test", 400.0)):

@@ -26,7 +26,7 @@ def passing(
         base = tmp_path / f"set {experiment}"
         shutil.copytree(small_sets[experiment].folder.parent, base)
         benchmark = small_benchmark()
-        monkeypatch.setattr(load, "load_benchmark", lambda *_: benchmark)
+        monkeypatch.setattr(load, "load_benchmark", lambda *_, **__: benchmark)
         for module in (expected, labels):
             monkeypatch.setattr(module, "expected_root", lambda: base / "expected")
         return base / "results"

@@ -40,6 +40,7 @@ DATA: dict[str, Any] = {
     "rows": None,
     "sources": {"XNLI-1.0.zip": "0" * 64},
     "own_data": (),
+    "single_files": (),
 }
 SPLIT: dict[str, Any] = {**DATA, "task": "xnli", "split": Split.DEV}
 OPTIONS = RetrievalOptions(**SCALE.retrieval.model_dump(), dtype="float32", center=True)

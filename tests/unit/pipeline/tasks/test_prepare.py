@@ -258,7 +258,7 @@ def test_labels_are_of_the_files_that_their_step_was_planned_with(
     name = "bucc2018-qaa-qen.sample-gold.tar.bz2"
     unpinned = {name: replace(WORLD.sources[name], bytes=None, sha256=None)}
     benchmark = replace(WORLD, sources={**WORLD.sources, **unpinned})
-    monkeypatch.setattr(prepare_phase, "load_benchmark", lambda *_: benchmark)
+    monkeypatch.setattr(prepare_phase, "load_benchmark", lambda *_, **__: benchmark)
     brought = tmp_path / "brought"
     brought.mkdir()
     (brought / name).write_bytes(build(name))
@@ -271,6 +271,7 @@ def test_labels_are_of_the_files_that_their_step_was_planned_with(
         rows=None,
         sources={name: found},
         own_data=(),
+        single_files=(),
     )
     prepare_phase.labels_step(job_of(params, tmp_path / "same", brought, tmp_path))
     assert (tmp_path / "same" / "out" / "bucc2018" / "dev-qaa.tsv").stat().st_size
