@@ -14,12 +14,15 @@ from typing import Any
 
 import pytest
 
+import stilts_artifact
 from benchmarks.checking import file_records
 from stilts_artifact.checking.compare import Gain, RowComparison, compare_rows
 from stilts_artifact.checking.results import load_results
+from stilts_artifact.checking.sums import refresh_sums
 from stilts_artifact.cli import main
 from stilts_artifact.domain.cells import CellKey
 from stilts_artifact.errors import ConfigError, IntegrityError, MissingDataError
+from stilts_artifact.forms.pair import Pair
 from stilts_artifact.metrics.tables import table_values
 from tests.unit.checking.small import ROWS, SmallSet
 
@@ -75,17 +78,16 @@ def test_names_decide_the_draws_and_only_holm_knows_what_else_is_shown(small: Sm
         same = whole[gain.column, None]
         assert (gain.difference, gain.p) == (same.difference, same.p)
         assert gain.corrected <= same.corrected
-    assert by_place(compare(small)) == whole
 
 
 @only_table2
 def test_rows_of_unlike_signatures_are_refused_in_words(small: SmallSet) -> None:
-    def other_length(document: dict[str, Any]) -> None:
+    def of_another_encoder(document: dict[str, Any]) -> None:
         for cell in document["cells"]:
             if cell["row"] == "mnli":
                 cell["signature"] = cell["signature"].replace("|enc:made-up|", "|enc:another|")
 
-    edit(small, other_length)
+    edit(small, of_another_encoder)
     with pytest.raises(ConfigError, match="cannot be averaged or compared: encoder differs"):
         compare(small, "xnli")
 
@@ -102,8 +104,6 @@ def test_a_prediction_that_was_touched_is_refused(small: SmallSet) -> None:
 def test_a_prediction_that_changes_between_verifying_and_counting_is_refused(
     small: SmallSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from stilts_artifact.forms.pair import Pair
-
     path, count = small.run / "predictions/mnli/seed-0/xnli/dev-qaa.tsv", Pair.count_together
 
     def late(form: Pair, *rest: Any) -> Any:
@@ -128,8 +128,6 @@ def test_a_value_that_predictions_do_not_give_is_refused(small: SmallSet) -> Non
 @only_table2
 def test_labels_that_are_not_the_benchmarks_are_refused(small: SmallSet) -> None:
     small.labels.write_text(re.sub(r"[0-9a-f]{64}", "0" * 64, small.labels.read_text()))
-    from stilts_artifact.checking.sums import refresh_sums
-
     refresh_sums(small.expected)
     with pytest.raises(IntegrityError, match="not the benchmark's"):
         compare(small)
@@ -181,6 +179,15 @@ def test_columns_that_one_row_lacks_are_said_and_the_others_compared(small: Smal
     assert "xnli" not in by_place(compared) and ("tatoeba", None) in by_place(compared)
     with pytest.raises(MissingDataError, match="no column has a value of both rows"):
         compare(small, "xnli")
+
+
+@only_table2
+def test_the_library_compares_the_results_of_the_one_scale_that_is_there(small: SmallSet) -> None:
+    found = stilts_artifact.compare_rows(small.folder, "none", "mnli", columns=["tatoeba"])
+    assert found.gains == compare(small, "tatoeba").gains
+    (small.folder / "table2.paper.json").touch()
+    with pytest.raises(ConfigError, match="which scale is meant"):
+        stilts_artifact.compare_rows(small.folder, "none", "mnli", columns=["tatoeba"])
 
 
 @only_table2
