@@ -86,6 +86,17 @@ PINNED: Mapping[str, Pinned] = MappingProxyType(
 )
 
 
+SIZES: Mapping[str, int] = MappingProxyType(
+    {
+        PINNED["xlm-roberta-large"].files["config.json"]: 616,
+        PINNED["xlm-roberta-base"].files["config.json"]: 615,
+        PINNED["xlm-roberta-base"].weights: 1_115_567_652,
+        _TOKENIZER_SHA256: 9_096_718,
+    }
+)
+"""Sha256 -> bytes, where several public repositories state them: not of the large weights."""
+
+
 def pin_of(repository: str, revision: str | None) -> Pinned | None:
     """The pin of a repository at a commit, of which the first digits will do; ``None`` without."""
     if not revision:

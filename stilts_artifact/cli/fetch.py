@@ -25,34 +25,44 @@ def fetch(
     mirror: options.MirrorOption = None,
     as_json: options.JsonOption = False,
 ) -> None:
-    """Download and verify the files of a scale; with --offline, list everything that is missing."""
+    """Download and verify a scale's files, its encoder too; --offline says what is missing."""
     from stilts_artifact.cli.progress import download_progress
     from stilts_artifact.config.load import benchmark_of, load_scale
     from stilts_artifact.data.fetch import fetch as fetch_sources
     from stilts_artifact.data.fetch import sources_of, take_stock
-    from stilts_artifact.experiments.setup import url_openers
+    from stilts_artifact.experiments.session import Machine
+    from stilts_artifact.experiments.setup import scale_files, url_openers
+    from stilts_artifact.model.hub import Delivery, PhaseOne, fetch_encoder
     from stilts_artifact.reporting.fetched import missing_lines
 
-    benchmark = benchmark_of(load_scale(scale))
-    sources = sources_of(benchmark, task or [])
-    library = options.open_library(benchmark, results, store, data)
+    chosen = load_scale(scale)
+    benchmark = benchmark_of(chosen)
+    machine = Machine(options.store_folder(results, store), tuple(options.data_folders(data)))
+    mirrors = tuple(mirror or ())
+    sources, library = scale_files(chosen, machine)
+    of_tasks = sources_of(benchmark, task or [])
     stream = options.message_stream(as_json)
-    total = readable_size(sum(source.bytes or 0 for source in sources))
-    options.say(f"{len(sources)} files, {total}, for scale {scale}", stream)
+    listed = of_tasks if task else sources
+    total = readable_size(sum(source.bytes or 0 for source in listed))
+    options.say(f"{len(listed)} files, {total} as far as sizes are known, for {scale}", stream)
     with download_progress() as progress:
         report = fetch_sources(
-            sources,
+            of_tasks,
             library,
             offline=offline,
-            mirrors=mirror or [],
+            mirrors=mirrors,
             openers=url_openers(),
             progress=progress,
         )
+        if not task:
+            delivery = Delivery(machine.data, offline, mirrors, progress)
+            encoder = PhaseOne.of(chosen.encoder)
+            report = report.including(fetch_encoder(encoder, machine.store, delivery))
     if as_json:
         options.say_json(report.to_json())
     for line in missing_lines(report, benchmark):
         options.say(line, stream)
-    stock = take_stock(sources, library)
+    stock = take_stock(of_tasks, library) if task else take_stock(*scale_files(chosen, machine))
     word = "complete" if not report.failed else f"{len(report.failed)} files missing"
     options.say(
         f"verdict: {word}: {stock}; {len(report.downloaded)} obtained now; "

@@ -247,7 +247,7 @@ def open_encoder(text: str, store: Path) -> FoundEncoder:
     from stilts_artifact.model.manifest import brought_files, depth_of
 
     found = find_encoder(text)
-    folder = obtain(found, store / "encoders")
+    folder = obtain(found, store)
     files = found.files or brought_files(folder)
     return FoundEncoder(found.name, folder, files, depth_of(folder))
 

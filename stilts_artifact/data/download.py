@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -12,6 +12,7 @@ from stilts_artifact.data.progress import Progress, Silent
 from stilts_artifact.data.receive import (
     AttemptEnd,
     FailedAttempt,
+    Memory,
     Patience,
     Receiver,
 )
@@ -41,9 +42,14 @@ class Downloader:
     """Downloads files one after another; hosts that never answer are asked for one file only."""
 
     def __init__(
-        self, store: FileStore, patience: Patience | None = None, progress: Progress | None = None
+        self,
+        store: FileStore,
+        patience: Patience | None = None,
+        progress: Progress | None = None,
+        authorizations: Mapping[str, str] | None = None,
     ) -> None:
         self._store = store
+        self._authorizations = authorizations or {}
         self._patience = patience or Patience()
         self._progress = progress or Silent()
         self._line: Line | None = None
@@ -65,9 +71,10 @@ class Downloader:
             IntegrityError: the addresses that have such a file have other bytes.
             ResourceError: the disk is full or refuses.
         """
-        self._line = self._line or Line(self._patience.connect, self._patience.stall)
+        if source.bytes is None:
+            source = replace(source, bytes=self._stated_size(source, urls))
         incoming = self._store.resume(source)
-        receiver = Receiver(self._line, source.bytes or 0, self._patience, self._progress)
+        receiver = self._receiver(source.bytes or 0)
         transfer = _Transfer(source, self._store, receiver, incoming)
         self._progress.start(source.name, receiver.size)
         self._progress.advance(incoming.size)
@@ -80,6 +87,35 @@ class Downloader:
         finally:
             transfer.close()
             self._progress.finish()
+
+    def read(self, url: str, size: int) -> bytes:
+        """A small file of which no sha256 is known, whatever is in it.
+
+        Raises:
+            FailedAttempt: it cannot be had, or has another size.
+        """
+        memory = Memory()
+        self._receiver(size).receive(url, memory)
+        return bytes(memory.data)
+
+    def _receiver(self, size: int) -> Receiver:
+        patience = self._patience
+        if self._line is None:
+            self._line = Line(patience.connect, patience.stall, self._authorizations)
+        return Receiver(self._line, size, patience, self._progress)
+
+    def _stated_size(self, source: Source, urls: Sequence[str]) -> int:
+        """What bounds a file of which only the sha256 is public: the word of who serves it.
+
+        Its publisher's before a mirror's, which may have another file of this name.
+        """
+        attempts = []
+        for url in reversed(urls):
+            try:
+                return self._receiver(0).stated_size(url)
+            except FailedAttempt as failed:
+                attempts.append(Attempt(url, failed.outcome, failed.happened))
+        raise _failure(source, attempts)
 
     def _bring(self, url: str, transfer: _Transfer) -> Path | None:
         host = urlsplit(url).netloc

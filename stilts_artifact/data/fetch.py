@@ -9,6 +9,7 @@ from urllib.parse import quote, urlsplit
 
 from stilts_artifact.data.download import Downloader
 from stilts_artifact.data.folders import DataFolderError
+from stilts_artifact.data.hub import authorizations
 from stilts_artifact.data.library import Library
 from stilts_artifact.data.progress import Progress, Silent
 from stilts_artifact.domain.tasks import Benchmark, Source
@@ -96,6 +97,14 @@ class FetchReport:
     present: list[tuple[str, str]] = field(default_factory=list)
     downloaded: list[str] = field(default_factory=list)
     absent: list[Failure] = field(default_factory=list)
+
+    def including(self, other: FetchReport) -> FetchReport:
+        """Both as one."""
+        return FetchReport(
+            self.present + other.present,
+            self.downloaded + other.downloaded,
+            self.absent + other.absent,
+        )
 
     @property
     def failed(self) -> list[Failure]:
@@ -186,7 +195,9 @@ def fetch(
             )
     progress = progress or Silent()
     report = FetchReport()
-    downloads = closing(Downloader(library.store, progress=progress))
+    downloads = closing(
+        Downloader(library.store, progress=progress, authorizations=authorizations(sources))
+    )
     with downloads as downloader, library.shown(progress):
         fetcher = _Fetcher(library, openers or {}, mirrors, offline, progress, downloader)
         for source in sources:

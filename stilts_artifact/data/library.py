@@ -8,6 +8,9 @@ name, and its hash recorded.
 from __future__ import annotations
 
 import contextlib
+import gzip
+import os
+import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,6 +56,7 @@ class _Held:
 
     path: Path
     record: InputRecord
+    packed: bool = False
 
 
 class Library:
@@ -140,6 +144,25 @@ class Library:
         held = self._held(source)
         return None if held is None else held.record.satisfied_by
 
+    def place(self, source: Source, target: Path) -> None:
+        """Make ``target`` the whole source: another name of the store's file, or else a copy.
+
+        Raises:
+            MissingDataError: it is not here.
+            IntegrityError: the store's file was changed.
+            OSError: it cannot be read or written.
+        """
+        held = self._held(source)
+        if held is None:
+            raise self.missing_error(source)
+        if held.record.satisfied_by == IN_STORE:
+            with contextlib.suppress(OSError):  # Not every file system gives a file two names.
+                os.link(held.path, target)
+                return
+        opener = gzip.open if held.packed else open
+        with opener(held.path, "rb") as stream, target.open("wb") as copy:
+            shutil.copyfileobj(stream, copy, 1 << 20)
+
     def pins(self) -> dict[str, str]:
         """Sha256 of each source, as pinned or else as it is here; what is neither is left out.
 
@@ -197,18 +220,32 @@ class Library:
 
     def _held(self, source: Source) -> _Held | None:
         """The whole source, its content verified in this process."""
-        if source.sha256 is None or source.bytes is None:
+        if source.sha256 is None:
             return self._held_by_name(source)
         path = self.store.get(source)
-        how = IN_STORE
-        if path is None:
-            found = self.folders.find(source.bytes, source.sha256)
-            path, how = (found.path if found else None), BY_HASH
-        return (
-            None
-            if path is None
-            else _Held(path, InputRecord(source.name, source.sha256, source.bytes, how))
+        if path is not None:
+            size = source.bytes or path.stat().st_size
+            return _Held(path, InputRecord(source.name, source.sha256, size, IN_STORE))
+        found = self._brought(source, source.sha256)
+        if found is None:
+            return None
+        size = source.bytes or found.path.stat().st_size
+        return _Held(
+            found.path, InputRecord(source.name, source.sha256, size, BY_HASH), found.packed
         )
+
+    def _brought(self, source: Source, sha256: str) -> Brought | None:
+        """The file of a data folder with a source's content.
+
+        Where no size is public, it has to be called as the source is, or as its sha256.
+        """
+        if source.bytes is not None:
+            return self.folders.find(source.bytes, sha256)
+        for name in (source.name, sha256):
+            for sums, path in self.folders.versions(name).items():
+                if sums.sha256 == sha256:
+                    return Brought(path, packed=False)
+        return None
 
     def _held_by_name(self, source: Source) -> _Held | None:
         versions = self.folders.versions(source.name)
@@ -225,9 +262,9 @@ class Library:
 
     def _seems_held(self, source: Source) -> bool:
         """Like :meth:`_held`, but raises nothing; hashes nothing of the store or without a pin."""
-        if source.sha256 is None or source.bytes is None:
+        if source.sha256 is None:
             return self.folders.has_named(source.name)
-        return self.store.has(source) or self.folders.find(source.bytes, source.sha256) is not None
+        return self.store.has(source) or self._brought(source, source.sha256) is not None
 
     def _members(self, source: Source, part: Part) -> list[tuple[Member, Brought]] | None:
         """The single files that stand in for a part of an archive.
@@ -286,6 +323,7 @@ def _wanted(sources: Iterable[Source]) -> Wanted:
         sizes |= {member.bytes for member in source.members}
         sizes |= set() if source.bytes is None else {source.bytes}
         names.add(source.name.rpartition("/")[2])
+        names |= {source.sha256} if source.sha256 and source.bytes is None else set()
     return Wanted(sizes, names)
 
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import http.client
 import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from stilts_artifact.data.progress import Progress
-from stilts_artifact.data.store import Incoming
 from stilts_artifact.data.transport import MAX_HEAD, FloodError, Line, RefusedError
 
 if TYPE_CHECKING:
@@ -24,6 +25,40 @@ _SAID = 120  # characters of a server's that a message shows
 _NUMBER = "[0-9]{1,18}"  # no file has more bytes, and int() refuses what is much longer
 _BUSY = {408, 425, 429, 500, 502, 503, 504}
 _GONE = {404, 410}
+
+
+class Sink(Protocol):
+    """Where the bytes of a file go."""
+
+    @property
+    def size(self) -> int:
+        """Bytes so far."""
+
+    def write(self, chunk: bytes, /) -> None:
+        """Append them."""
+
+    def restart(self) -> None:
+        """Drop them all."""
+
+
+class Memory:
+    """A small file, held in memory."""
+
+    def __init__(self) -> None:
+        self.data = bytearray()
+
+    @property
+    def size(self) -> int:
+        """Bytes so far."""
+        return len(self.data)
+
+    def write(self, chunk: bytes, /) -> None:
+        """Append them."""
+        self.data += chunk
+
+    def restart(self) -> None:
+        """Drop them all."""
+        self.data.clear()
 
 
 class AttemptEnd(StrEnum):
@@ -71,45 +106,63 @@ class Receiver:
     patience: Patience
     progress: Progress
 
-    def receive(self, url: str, incoming: Incoming) -> bool:
+    def stated_size(self, url: str) -> int:
+        """Bytes of a file as its server states them; nothing of it is read.
+
+        Raises:
+            FailedAttempt: it does not.
+        """
+        with self._failing(lambda: 0), self.line.ask(url, {}) as response:
+            code, text = response.status_code, response.headers.get("Content-Length", "")
+            if code == http.client.OK and re.fullmatch(_NUMBER, text):
+                return int(text)
+            end = AttemptEnd.ABSENT if code in _GONE else AttemptEnd.BROKEN
+            raise FailedAttempt(end, f"HTTP {code}, and no size of the file", again=False)
+
+    def receive(self, url: str, incoming: Sink) -> bool:
         """Complete ``incoming`` to ``size`` bytes; ``True`` if they continue earlier ones.
 
         Raises:
             FailedAttempt: it is not complete. Bytes worth resuming from stay in ``incoming``.
             ResourceError: the disk is full or refuses.
         """
+        before = incoming.size
+        headers = {"Range": f"bytes={before}-"} if before else {}
+        with self._failing(lambda: incoming.size), self.line.ask(url, headers) as response:
+            self._check_status(response, incoming)
+            # Chunk lines and trailers come on top. Chunks of a few bytes each, which would
+            # double it, are no honest server's.
+            self.line.meter.expect(2 * (self.size - incoming.size) + MAX_HEAD)
+            self._copy_body(response, incoming)
+            return response.status_code == http.client.PARTIAL_CONTENT
+
+    @contextmanager
+    def _failing(self, received: Callable[[], int]) -> Iterator[None]:
+        """Make what a request raises a failed attempt, which says how far it had come."""
         import requests
         import urllib3
 
-        before = incoming.size
-        headers = {"Range": f"bytes={before}-"} if before else {}
         unasked = (
             requests.exceptions.InvalidSchema,
             requests.exceptions.MissingSchema,
             requests.exceptions.InvalidURL,
         )
         try:
-            with self.line.ask(url, headers) as response:
-                self._check_status(response, incoming)
-                # Chunk lines and trailers come on top. Chunks of a few bytes each, which would
-                # double it, are no honest server's.
-                self.line.meter.expect(2 * (self.size - incoming.size) + MAX_HEAD)
-                self._copy_body(response, incoming)
-                return response.status_code == http.client.PARTIAL_CONTENT
+            yield
         except RefusedError as error:
             raise FailedAttempt(AttemptEnd.BROKEN, f"refused: {error}", again=False) from error
         except unasked as error:  # whose messages repeat the address, with its password
             happened = "refused: not an address of http or https, or not a proxy's"
             raise FailedAttempt(AttemptEnd.BROKEN, happened, again=False) from error
         except (OSError, urllib3.exceptions.HTTPError) as error:  # requests' errors are OSErrors
-            raise self._broken(error, incoming) from error
+            raise self._broken(error, received()) from error
 
-    def restart(self, incoming: Incoming) -> None:
+    def restart(self, incoming: Sink) -> None:
         """Drop the bytes received so far."""
         self.progress.advance(-incoming.size)
         incoming.restart()
 
-    def _check_status(self, response: requests.Response, incoming: Incoming) -> None:
+    def _check_status(self, response: requests.Response, incoming: Sink) -> None:
         code = response.status_code
         # Never the server's own words: nobody bounds or cleans them.
         answer = f"HTTP {code} {http.client.responses.get(code, '')}".rstrip()
@@ -129,7 +182,7 @@ class Receiver:
         else:
             raise FailedAttempt(AttemptEnd.BROKEN, answer, again=code in _BUSY)
 
-    def _check_range(self, response: requests.Response, incoming: Incoming) -> None:
+    def _check_range(self, response: requests.Response, incoming: Sink) -> None:
         text = response.headers.get("Content-Range", "")
         match = re.fullmatch(rf"bytes ({_NUMBER})-{_NUMBER}/({_NUMBER}|\*)", text.strip())
         if match and match[2] not in ("*", str(self.size)):
@@ -150,7 +203,7 @@ class Receiver:
             happened = f"{_kind(response, first)} of {int(text):,} bytes instead of {self.size:,}"
             raise FailedAttempt(AttemptEnd.WRONG, happened, again=False)
 
-    def _copy_body(self, response: requests.Response, incoming: Incoming) -> None:
+    def _copy_body(self, response: requests.Response, incoming: Sink) -> None:
         first = b""
         # Not iter_content: it decodes, and it waits for a full chunk, so that a server which sends
         # a byte now and then would never be seen to stall.
@@ -165,7 +218,7 @@ class Receiver:
         if incoming.size < self.size:
             self._end_too_soon(response, incoming, first)
 
-    def _end_too_soon(self, response: requests.Response, incoming: Incoming, first: bytes) -> None:
+    def _end_too_soon(self, response: requests.Response, incoming: Sink, first: bytes) -> None:
         """A body ended early: cut off, or complete and another file (if chunked, it says so)."""
         whole = response.status_code == http.client.OK and "Transfer-Encoding" in response.headers
         happened = f"{_kind(response, first)} of {incoming.size:,} bytes instead of {self.size:,}"
@@ -173,7 +226,7 @@ class Receiver:
             self.restart(incoming)
         raise FailedAttempt(AttemptEnd.WRONG, happened, again=not whole)
 
-    def _broken(self, error: Exception, incoming: Incoming) -> FailedAttempt:
+    def _broken(self, error: Exception, received: int) -> FailedAttempt:
         import requests
         import urllib3
 
@@ -181,7 +234,7 @@ class Receiver:
         # requests wraps urllib3's error, and that the one which says what happened.
         while cause.__cause__ or cause.__context__:
             cause = cause.__cause__ or cause.__context__ or cause
-        so_far = f"after {incoming.size:,} of {self.size:,} bytes"
+        so_far = f"after {received:,} of {self.size:,} bytes"
         if isinstance(cause, http.client.IncompleteRead):
             return FailedAttempt(AttemptEnd.WRONG, f"cut short {so_far}", again=True)
         # Before the others: a ConnectTimeout is a Timeout and a ConnectionError, too.

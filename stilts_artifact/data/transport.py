@@ -102,10 +102,16 @@ class Line:
     Args:
         connect: seconds to wait for a connection.
         stall: seconds, see :class:`Meter`.
+        authorizations: base URL -> header for its host, which no other one gets.
     """
 
-    def __init__(self, connect: float, stall: float) -> None:
+    def __init__(
+        self, connect: float, stall: float, authorizations: Mapping[str, str] | None = None
+    ) -> None:
         self.meter = Meter(stall)
+        self._authorizations = {
+            _origin(urlsplit(url)): header for url, header in (authorizations or {}).items()
+        }
         self._waits = (connect, stall)
         self._session = _open_session(self.meter)
 
@@ -127,7 +133,7 @@ class Line:
         for _ in range(MAX_REDIRECTS + 1):
             with self._session.get(
                 url,
-                headers=headers,
+                headers={**headers, **self._authorization(url)},
                 stream=True,
                 timeout=self._waits,
                 proxies=get_environ_proxies(url, no_proxy=None),
@@ -139,6 +145,13 @@ class Line:
                 # The body is left unread: the connection ends with it.
                 url = redirected(url, response.raw.headers.getlist("Location"))
         raise RefusedError(f"more than {MAX_REDIRECTS} redirects")
+
+    def _authorization(self, url: str) -> dict[str, str]:
+        """Asked anew at each redirect: what the hub refers to is mostly another host."""
+        if not self._authorizations:
+            return {}
+        header = self._authorizations.get(_origin(urlsplit(url)))
+        return {"Authorization": header} if header else {}
 
 
 def redirected(url: str, locations: list[str]) -> str:

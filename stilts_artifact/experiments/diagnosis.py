@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from stilts_artifact.config.load import benchmark_of, load_scale
+from stilts_artifact.config.load import load_scale
 from stilts_artifact.data.fetch import take_stock
 from stilts_artifact.domain.units import readable_size
 from stilts_artifact.errors import ArtifactError
 from stilts_artifact.experiments.session import Machine
-from stilts_artifact.experiments.setup import RUN_PACKAGES, missing_packages, open_library
+from stilts_artifact.experiments.setup import RUN_PACKAGES, missing_packages, scale_files
 
 # The mini scale's store and results, rounded up.
 MINI_BYTES = 200_000_000
@@ -144,9 +144,8 @@ def _engine() -> Finding:
 
 def _data(scale: str, machine: Machine) -> Finding:
     subject = f"data ({scale})"
-    benchmark = benchmark_of(load_scale(scale))
     try:
-        stock = take_stock(list(benchmark.sources.values()), open_library(benchmark, machine))
+        stock = take_stock(*scale_files(load_scale(scale), machine))
     except ArtifactError as error:
         return Finding("note", subject, error.what)
     if not stock.absent:

@@ -164,9 +164,14 @@ class Session:
             MissingDataError, IntegrityError, ResourceError: as
                 :func:`stilts_artifact.model.hub.obtain`.
         """
-        from stilts_artifact.model.hub import obtain
+        from stilts_artifact.model.hub import Delivery, obtain
 
-        return obtain(self.encoder, self.machine.store / "encoders", offline=self.machine.offline)
+        if self.encoder.folder is not None:
+            return self.encoder.folder
+        machine = self.machine
+        with self.display.downloads() as progress:
+            delivery = Delivery(machine.data, machine.offline, machine.mirrors, progress)
+            return obtain(self.encoder, machine.store, delivery)
 
     def device(self, *, trains: bool) -> Device:
         """GPUs where the scale is made for them; a cluster is taken to have what it needs.

@@ -9,7 +9,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stilts_artifact.benchmark import load_benchmark
 from stilts_artifact.benchmark.assemble import single_files
 from stilts_artifact.benchmark.experiments import Experiment
 from stilts_artifact.benchmark.own_data import IGNORED
@@ -18,7 +17,7 @@ from stilts_artifact.data.fetch import take_stock
 from stilts_artifact.data.library import Library
 from stilts_artifact.data.progress import Silent
 from stilts_artifact.data.store import FileStore
-from stilts_artifact.domain.tasks import Benchmark
+from stilts_artifact.domain.tasks import Benchmark, Source
 from stilts_artifact.domain.units import readable_size
 from stilts_artifact.errors import ConfigError, not_installed
 from stilts_artifact.experiments.session import Display, Machine, Session
@@ -195,6 +194,17 @@ def _require_layer(scale: Scale, folder: Path) -> None:
         )
 
 
+def scale_files(scale: Scale, machine: Machine) -> tuple[list[Source], Library]:
+    """All that a scale needs, its encoder too, and what of it is on this machine."""
+    from stilts_artifact.model.hub import PhaseOne, encoder_folders, encoder_sources
+
+    encoder = PhaseOne.of(scale.encoder)
+    sources = dict(benchmark_of(scale).sources)
+    sources |= {one.name: one for one in encoder_sources(encoder, machine.store).values()}
+    folders = [*machine.data, *encoder_folders(encoder, machine.store)]
+    return list(sources.values()), Library(sources, FileStore(machine.store), folders)
+
+
 def open_library(benchmark: Benchmark, machine: Machine) -> Library:
     """The files of a benchmark that are on this machine, and the store where new ones go."""
     return Library(benchmark.sources, FileStore(machine.store), machine.data)
@@ -213,8 +223,8 @@ def choose_scale(
     """The scale to run and the reason for it, in words.
 
     ``auto`` is ``paper`` when every source that anyone can download is on this machine (a licensed
-    corpus may be absent: its cells are then NOT_RUN) and, where anything is computed, a CUDA GPU
-    with enough memory; and ``mini`` otherwise.
+    corpus may be absent: its cells are then NOT_RUN) and, where anything is computed, the encoder
+    and a CUDA GPU with enough memory; and ``mini`` otherwise.
 
     Raises:
         ConfigError: no such scale.
@@ -223,13 +233,14 @@ def choose_scale(
     if name != "auto":
         return load_scale(name), f"asked for with --scale {name}"
     paper = load_scale("paper")
-    real = load_benchmark(paper.benchmark)
-    library = open_library(real, machine)
+    sources, library = scale_files(paper, machine)
     # A display is opened only where it may be of use: files that were brought are hashed.
     shown = display.downloads() if machine.data else nullcontext(Silent())
     with shown as progress, library.shown(progress):
-        stock = take_stock(list(real.sources.values()), library)
-    absent = stock.absent
+        stock = take_stock(sources, library)
+    # What is only counted needs no encoder.
+    needed = benchmark_of(paper).sources if experiment.is_counted else library.sources
+    absent = [source for source in stock.absent if source.name in needed]
     # A cluster's GPUs cannot be seen from here: it is taken to have what the scale needs.
     needs_gpu = not experiment.is_counted and machine.scheduler is None
     # This loads torch, so it is asked only where it decides: without the data it is mini anyway.

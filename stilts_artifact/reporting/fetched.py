@@ -84,8 +84,9 @@ def _family(sources: Sequence[Source]) -> str:
     names = sources[0].name
     if len(sources) > 1:
         names = f"{len(sources):,} files {names} ... {sources[-1].name}"
-    size = sum(source.bytes or 0 for source in sources)
-    return f"{names} ({readable_size(size)})" if size else names
+    sizes = [source.bytes for source in sources if source.bytes is not None]
+    known = len(sizes) == len(sources)
+    return f"{names} ({readable_size(sum(sizes))})" if known else names
 
 
 def _count(sources: Sequence[Source]) -> str:

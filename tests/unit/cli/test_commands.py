@@ -58,7 +58,8 @@ def test_offline_fetch_lists_everything_missing_at_once(artifact: Run, tmp_path:
     assert len(lines) < 40
     assert "11 files xquad.ar.json ... xquad.zh.json (13.3 MB)" in answer.stdout
     assert "40 files wikipedia.af.txt ... wikipedia.zh.txt" in answer.stdout
-    assert lines[-1].startswith("verdict: 112 files missing: 0 of 112 downloadable files are here")
+    assert "3 files FacebookAI/xlm-roberta-large/config.json" in answer.stdout
+    assert lines[-1].startswith("verdict: 115 files missing: 0 of 115 downloadable files are here")
     detailed = artifact("fetch", "--scale", "paper", "--offline", "--store", tmp_path, "--json")
     report = json.loads(detailed.stdout)
     listed = {file["source"]: file for file in report["failures"] + report["by_hand"]}
@@ -76,7 +77,7 @@ def test_fetch_doctor_and_auto_count_the_same_files(artifact: Run, tmp_path: Pat
     source = load_benchmark("xtreme").sources["xquad.de.json"]
     (tmp_path / "files").mkdir()
     (tmp_path / "files" / str(source.sha256)).write_text("counted, and not read")
-    counted = "1 of 112 downloadable files are here, 41 to be brought by hand"
+    counted = "1 of 115 downloadable files are here, 41 to be brought by hand"
     doctor = artifact("doctor", "--results", tmp_path, "--store", tmp_path)
     assert counted in doctor.stdout
     machine = Machine(tmp_path)

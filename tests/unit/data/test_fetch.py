@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -250,6 +251,33 @@ def test_a_stock_tells_files_to_download_from_those_to_bring(tmp_path: Path) -> 
     stock = take_stock(sources, library)
     assert (stock.absent, stock.by_hand) == ((absent,), (licensed,))
     assert str(stock) == "1 of 2 downloadable files are here, 1 to be brought by hand"
+
+
+def test_without_a_public_size_the_server_is_asked_for_it_and_the_sha256_decides(
+    server: FaultServer, tmp_path: Path
+) -> None:
+    source = replace(pinned(DATA, f"{server.url}/corpus.tsv"), bytes=None)
+    server.answers["/corpus.tsv"] = faults.whole(DATA[::-1])
+    (error,) = fetch([source], library_of(tmp_path, source)).failures
+    assert isinstance(error, IntegrityError)
+    server.answers["/corpus.tsv"] = faults.whole(DATA)
+    library = library_of(tmp_path, source)
+    assert fetch([source], library).downloaded == [source.name]
+    library.place(source, tmp_path / "placed")
+    assert (tmp_path / "placed").read_bytes() == DATA
+
+
+@pytest.mark.parametrize("name", ["corpus.tsv", sha256(DATA)])
+def test_without_a_public_size_a_brought_file_is_found_by_name_or_sha256(
+    tmp_path: Path, name: str
+) -> None:
+    source = replace(pinned(DATA), bytes=None)
+    library = library_of(tmp_path, source)
+    (tmp_path / "data" / name).write_bytes(DATA)
+    assert library.absent([source]) == []
+    assert library.satisfied_by(source) == "data folder, by sha256"
+    library.place(source, tmp_path / "placed")
+    assert (tmp_path / "placed").read_bytes() == DATA
 
 
 def test_sources_of_tasks_are_those_of_all_their_splits_once() -> None:

@@ -14,7 +14,7 @@ from stilts_artifact.config.schema import EncoderChoice
 from stilts_artifact.errors import IntegrityError
 from stilts_artifact.files import MANIFEST
 from stilts_artifact.model import hub
-from stilts_artifact.model.hub import PhaseOne, obtain, shipped_encoder
+from stilts_artifact.model.hub import Delivery, PhaseOne, obtain, shipped_encoder
 from stilts_artifact.model.loading import load_encoder
 from stilts_artifact.model.manifest import (
     FILES,
@@ -45,7 +45,7 @@ def made(tiny: Path, tmp_path: Path) -> Path:
 def find(made: Path) -> Find:
     """Look the encoder up as a run does, offline."""
     choice = EncoderChoice(name=BASE.repository, revision=BASE.revision)
-    return lambda: obtain(PhaseOne.of(choice), made.parent, offline=True)
+    return lambda: obtain(PhaseOne.of(choice), made.parents[1], Delivery(offline=True))
 
 
 @pytest.fixture
