@@ -20,7 +20,9 @@ app = typer.Typer(
 
 _FileOption = Annotated[
     Path | None,
-    typer.Option("--expected", metavar="FILE", help="Expected cells. [default: the paper's]"),
+    typer.Option(
+        "--expected", metavar="FILE", help="File of expected cells; without it, the paper's."
+    ),
 ]
 
 
@@ -118,6 +120,12 @@ def sums(
 
 
 def _file(expected: Path | None, experiment: Experiment) -> Path:
+    """The file that is named, else the paper's."""
     from stilts_artifact.checking.expected import expected_path
+    from stilts_artifact.checking.sums import is_recorded
 
-    return expected or expected_path("paper", experiment.name)
+    path = expected or expected_path("paper", experiment.name)
+    if not is_recorded(path):
+        what = f"there is no file of expected cells for {experiment.title}"
+        raise ConfigError(what, where=str(path), fix="name one: --expected FILE")
+    return path

@@ -179,6 +179,13 @@ def test_the_progress_is_said_after_an_entry(artifact: Run, tmp_path: Path) -> N
     assert "mnli/udpos" not in artifact("expected", "template", *asked).stdout
 
 
+def test_a_table_that_the_paper_does_not_have_has_no_template(artifact: Run) -> None:
+    run = artifact("expected", "template", "--table", "2-test")
+    assert run.returncode == 2
+    assert "no file of expected cells for Table 2 on test data" in run.stderr
+    assert run.stdout == ""
+
+
 def test_sums_are_checked_and_written_only_on_request(
     artifact: Run, bare: Path, tmp_path: Path
 ) -> None:
