@@ -190,8 +190,9 @@ def mine(
     target: Sequence[str] | NDArray[Any],
     *,
     encoder: PathLike | None = None,
-    layer: int = 14,
+    layer: int | None = None,
     pooling: Literal["mean", "cls"] = "mean",
+    prefix: str = "",
     max_length: int = 512,
     neighbours: int = 4,
     margin: Literal["ratio", "distance", "absolute"] = "ratio",
@@ -203,8 +204,10 @@ def mine(
         source, target: sentences; or float arrays [sentences, dimensions] of embeddings, in which
             case no encoder is needed.
         encoder: folder of a transformers encoder with safetensors weights.
-        layer: index into ``hidden_states``, 0 being the embeddings.
-        max_length: tokens kept of a sentence.
+        layer: index into ``hidden_states``, 0 being the embeddings; by default that at the paper's
+            share of the depth, 14 of 24.
+        prefix: text before every sentence.
+        max_length: tokens kept of a sentence, prefix included.
         neighbours: k of the margin (Artetxe and Schwenk 2019, arXiv 1811.01136).
         duplicates: what a sentence that occurs more than once stands for: itself only, or every
             copy of it.
@@ -213,26 +216,29 @@ def mine(
         Pairs of 0-based indices with scores, best first.
 
     Raises:
-        DataError: neither embeddings nor an encoder, or an encoder that cannot be read.
+        DataError: neither embeddings nor an encoder, or a folder without one.
+        IntegrityError: an encoder that cannot be used here.
         ConfigError: the encoder has no such layer.
         ResourceError: torch or memory is missing.
     """
     import tempfile
 
+    from stilts_artifact.model.manifest import depth_of
     from stilts_artifact.retrieval.encode import Batching, Inspection, TransformerSentences, View
     from stilts_artifact.retrieval.knn import Search
     from stilts_artifact.retrieval.mine import Mining
     from stilts_artifact.retrieval.texts import mine_corpora, places_of
-    from stilts_artifact.retrieval.transformer import load_transformer
+    from stilts_artifact.retrieval.transformer import default_layer, load_transformer
 
     sides = (_side("source", source), _side("target", target))
     with tempfile.TemporaryDirectory(prefix="stilts-mine-") as folder:
         encode = None
         if encoder is not None:
+            chosen = default_layer(depth_of(Path(encoder))) if layer is None else layer
             encode = TransformerSentences(
-                load_transformer(Path(encoder), deepest=layer),
-                View(layer, pooling),
-                Batching(max_length),
+                load_transformer(Path(encoder), deepest=chosen),
+                View(chosen, pooling),
+                Batching(max_length, prefix=prefix),
                 Path(folder),
                 inspection=Inspection(places_of(*sides)),
             )
@@ -259,6 +265,7 @@ def sweep(
     *,
     layers: Sequence[int],
     poolings: Sequence[Literal["mean", "cls"]] = ("mean",),
+    prefix: str = "",
     max_length: int = 512,
 ) -> Mapping[tuple[str, int], float]:
     """Which layer of an encoder finds translations best: accuracy of nearest-neighbour search.
@@ -267,12 +274,15 @@ def sweep(
         encoder: folder of a transformers encoder with safetensors weights.
         pairs: sentences and their translations; each first one is to be found from the second.
         layers: indices into ``hidden_states``, 0 being the embeddings.
+        prefix: text before every sentence.
+        max_length: tokens kept of a sentence, prefix included.
 
     Returns:
         (pooling, layer) -> accuracy in points, 0-100.
 
     Raises:
-        DataError: an encoder that cannot be read, or no pairs.
+        DataError: a folder without an encoder, or no pairs.
+        IntegrityError: an encoder that cannot be used here.
         ConfigError: the encoder has no such layer.
         ResourceError: torch is not installed, or memory is missing.
     """
@@ -286,5 +296,5 @@ def sweep(
     views = [View(layer, pooling) for pooling in poolings for layer in layers]
     loaded = load_transformer(Path(encoder), deepest=max(layers))
     language = search_language("own text", aligned, "own")
-    scored = score_views(loaded, views, [language], batching=Batching(max_length))
+    scored = score_views(loaded, views, [language], batching=Batching(max_length, prefix=prefix))
     return {(view.pooling, view.layer): points for _, view, points in scored}

@@ -57,8 +57,7 @@ def require_layer(layer: int, depth: int) -> None:
         raise ConfigError(
             "the encoder has no such layer",
             got=str(layer),
-            expected=f"0 (embeddings) to {depth}",
-            fix=f"--layer {depth}",
+            expected=f"0 (embeddings) to {depth}, or {LAST}",
         )
 
 

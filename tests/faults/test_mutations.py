@@ -47,6 +47,8 @@ from stilts_artifact.reporting.markdown import render_markdown
 from stilts_artifact.reporting.packing import MANIFEST, Member, pack, unpack
 from stilts_artifact.reporting.page import render_page
 from stilts_artifact.reporting.runs import run_of
+from stilts_artifact.retrieval.gold import read_gold
+from stilts_artifact.retrieval.sweep_file import SweepFile
 from stilts_artifact.retrieval.texts import read_embeddings, read_texts
 from tests.faults.mutations import mutated
 from tests.unit.checking.small import SIZES, small_benchmark
@@ -362,6 +364,11 @@ def mine_samples(folder: Path) -> Iterator[Sample]:
     file = io.BytesIO()
     np.save(file, np.ones((3, 4), np.float32))
     yield Sample(file.getvalue(), in_file(folder / "a.npy", read_embeddings))
+    gold = in_file(folder / "a.gold", lambda path: read_gold(path, (3, 3)))
+    yield Sample(b"0\t1\n2\t0\n", gold)
+    line = {"views": [{"pooling": "mean", "layer": 1}], "points": [1.5], "n": 2, "cut": 0}
+    sweeps = in_file(folder / "a.jsonl", lambda path: SweepFile(path).read())
+    yield Sample(json.dumps(line).encode() + b"\n", sweeps)
 
 
 DOCUMENTS: dict[str, Callable[[Path], Iterator[Sample]]] = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,9 @@ import pytest
 
 from stilts_artifact.cli.mine import mine
 from stilts_artifact.cli.sweep import sweep
-from stilts_artifact.errors import ConfigError, DataError
+from stilts_artifact.domain.examples import SentencePair
+from stilts_artifact.errors import ConfigError, DataError, ResourceError
+from stilts_artifact.retrieval.sweep import search_language
 from stilts_artifact.retrieval.tatoeba import DIRECTIONS
 from tests.unit.retrieval.conftest import LAYERS
 from tests.unit.retrieval.test_commands import aligned, run
@@ -100,6 +103,35 @@ def test_other_data_and_another_encoder_are_other_identities(
     with (tmp_path / "s.txt").open("a") as text:
         text.write("x")
     assert "from results" not in run(sweep, *own)
+
+
+def test_a_sweep_that_is_stopped_loses_only_the_language_it_was_at(
+    own: tuple[object, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stops = True
+
+    def stopped(encode: object) -> float:
+        if stops:
+            raise ResourceError("no memory")
+        return 50.0
+
+    languages = [
+        search_language(code, [SentencePair(f"the {code}", "cat"), SentencePair("a", "b")], "own")
+        for code in ("aa", "bb")
+    ]
+    languages[1] = replace(languages[1], score=stopped)
+    monkeypatch.setattr(
+        "stilts_artifact.retrieval.sweep.task_languages", lambda *_, **__: languages
+    )
+    asked = (*own[:2], *own[6:], "--scale", "mini")
+    with pytest.raises(ResourceError):
+        run(sweep, *asked)
+    assert [line["language"] for line in lines()] == ["aa"]
+    stops = False
+    shown = run(sweep, *asked).splitlines()
+    assert [line["language"] for line in lines()] == ["aa", "bb"]
+    assert shown[1].endswith("from results/sweep.jsonl")
+    assert shown[2].startswith("bb: 50.00") and "from results" not in shown[2]
 
 
 def test_a_torn_last_line_is_dropped(own: tuple[object, ...]) -> None:
