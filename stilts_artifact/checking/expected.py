@@ -119,8 +119,8 @@ class ColumnNoise:
             one seed.
         reason: why that much.
         examples: test examples behind the mean over languages: of each language, where each has its
-            own; of one, where they are translations of each other. None: sampling error unknown,
-            taken as 0.
+            own; of one, where they are translations of each other, and of the smallest, where they
+            share some. None: sampling error unknown, taken as 0.
     """
 
     seed_sd: float
