@@ -151,5 +151,7 @@ def _data(scale: str, machine: Machine) -> Finding:
     if not stock.absent:
         return Finding("ok", subject, str(stock))
     size = readable_size(sum(source.bytes or 0 for source in stock.absent))
+    if any(source.bytes is None for source in stock.absent):
+        size = f"more than {size}"
     how = "made on first use" if scale == "mini" else f"stilts-artifact fetch --scale {scale}"
     return Finding("note", subject, f"{stock}; {size} absent: {how}")
