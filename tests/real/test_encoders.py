@@ -40,7 +40,7 @@ def test_both_classes_of_one_encoder_pass_the_check_and_have_equal_hidden_states
         for code in ("fin", "cmn", "ara")
         for line in (real_data / "tatoeba" / f"tatoeba.{code}-eng.{code}")
         .read_text("utf-8")
-        .splitlines()[:8]
+        .splitlines()[:3]
     ]
     states = []
     for brought in (real_encoder, real_bert):
@@ -51,7 +51,9 @@ def test_both_classes_of_one_encoder_pass_the_check_and_have_equal_hidden_states
         tokens = encoder.tokenizer(texts, padding=True, return_tensors="pt")
         with torch.inference_mode():
             made = encoder.model(**tokens, output_hidden_states=True).hidden_states
-        states.append((type(encoder.model).__name__, frame_of(encoder.tokenizer), made))
+        # Padding has positions of its own in a BERT, which nothing reads: [tokens, hidden] is left.
+        read = [layer[tokens["attention_mask"].bool()] for layer in made]
+        states.append((type(encoder.model).__name__, frame_of(encoder.tokenizer), read))
     (one, frame, ours), (other, another, theirs) = states
     assert (one, other) == ("XLMRobertaModel", "BertModel")
     assert frame == another
