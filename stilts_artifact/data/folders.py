@@ -134,8 +134,8 @@ class DataFolders:
         return versions
 
     def has_named(self, name: str) -> bool:
-        """Whether a file is called as the last part of ``name``, whatever is in it."""
-        return bool(self._named(name))
+        """Whether a file that would be read is called as the last part of ``name``."""
+        return any(_size(path) <= MAX_BY_NAME for path in self._named(name))
 
     def look_alikes(self, name: str, size: int | None) -> list[str]:
         """For messages: files with the right name, and what could not be read.

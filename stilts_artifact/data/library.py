@@ -132,8 +132,16 @@ class Library:
         return list(missing.values())
 
     def absent(self, sources: Iterable[Source]) -> list[Source]:
-        """Those of the sources that are not here as a whole. Opens no archive."""
-        return [source for source in sources if not self._seems_held(source)]
+        """Those of the sources that are not here as a whole; what has no pin, by its name alone."""
+        return [
+            source
+            for source in sources
+            if not (
+                self.folders.has_named(source.name)
+                if source.sha256 is None
+                else self._seems_held(source)
+            )
+        ]
 
     def satisfied_by(self, source: Source) -> str | None:
         """How a whole source is satisfied, its content verified; ``None`` if it is not here.
@@ -261,9 +269,9 @@ class Library:
         return None
 
     def _seems_held(self, source: Source) -> bool:
-        """Like :meth:`_held`, but raises nothing; hashes nothing of the store or without a pin."""
+        """Like :meth:`_held`, but raises nothing and hashes no file of the store."""
         if source.sha256 is None:
-            return self.folders.has_named(source.name)
+            return bool(self.folders.versions(source.name))
         return self.store.has(source) or self._brought(source, source.sha256) is not None
 
     def _members(self, source: Source, part: Part) -> list[tuple[Member, Brought]] | None:
