@@ -70,6 +70,8 @@ def reproduce(
     )
     stream = options.message_stream(as_json)
     options.say(f"scale: {session.scale.stamp} ({session.reason})", stream)
+    if encoder is not None:
+        options.say(f"encoder: {session.describe_encoder()}", stream)
     if session.scale.own_data:
         from stilts_artifact.experiments.planning import unread_own_data
 

@@ -20,6 +20,7 @@ from stilts_artifact.data.progress import Silent
 from stilts_artifact.domain.cells import Measurement
 from stilts_artifact.domain.tasks import Benchmark, Source, Task
 from stilts_artifact.errors import ArtifactError, ResourceError
+from stilts_artifact.model.manifest import WEIGHTS
 from stilts_artifact.pipeline.cluster import default_workers
 from stilts_artifact.pipeline.executor import Options
 from stilts_artifact.pipeline.job import Context, Device
@@ -127,6 +128,21 @@ class Session:
                 progress=progress,
             )
         return [failure.error for failure in report.absent]
+
+    def describe_encoder(self) -> str:
+        """The encoder in words, and what of it does not come from its weights.
+
+        Raises:
+            IntegrityError: weights that are here, and are none.
+        """
+        said = f"{self.encoder.name} ({self.encoder.revision[:12]})"
+        if self.encoder.folder is None or self.experiment.is_counted:
+            return said
+        from stilts_artifact.model.weights import tensor_names
+
+        if any("pooler." in name for name in tensor_names(self.encoder.folder / WEIGHTS)):
+            return said
+        return f"{said}, without a pooler: that starts from the seed of each training run"
 
     def options(self) -> Options:
         """How steps run."""

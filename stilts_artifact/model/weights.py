@@ -54,6 +54,24 @@ def read_tensors(path: Path) -> State:
     return tensors
 
 
+def tensor_names(path: Path) -> list[str]:
+    """Names of the tensors of a safetensors file, by its header alone.
+
+    Raises:
+        IntegrityError: as :func:`read_tensors`, of the header.
+    """
+    from safetensors import safe_open
+
+    _refuse_other_formats(path)
+    with (
+        library_errors(
+            IntegrityError, "not a sound safetensors file", str(path), expected="safetensors"
+        ),
+        safe_open(path, framework="numpy") as file,
+    ):
+        return sorted(file.keys())
+
+
 def _refuse_other_formats(path: Path) -> None:
     try:
         with path.open("rb") as file:

@@ -62,6 +62,7 @@ def test_an_own_encoder_is_signed_by_its_weights_and_compared_with_nothing(
     ran = artifact(*ASK, *own, "--results", tmp_path)
     assert ran.returncode == ExitCode.INCOMPLETE
     found = cells(tmp_path / "table2.mini-own.json")
+    assert "encoder: my encoder (" in ran.stdout and "without a pooler" not in ran.stdout
     assert found.keys() == {"", "qaa", "qab"}
     manifest = json.loads((shipped_encoder() / "manifest.json").read_text())
     weights = manifest["files"]["model.safetensors"]["sha256"]
@@ -88,6 +89,20 @@ def test_a_step_on_several_threads_gives_the_same_bits_again(artifact: Run, tmp_
     )
     assert len(first) == 2 * (8 + 7)  # labels and predictions of two tasks
     assert first == second
+
+
+def test_a_missing_pooler_is_said_before_anything_runs(artifact: Run, tmp_path: Path) -> None:
+    from safetensors.numpy import load_file, save_file
+
+    folder = tmp_path / "bare"
+    shutil.copytree(shipped_encoder(), folder)
+    (folder / "manifest.json").unlink()
+    weights = load_file(folder / "model.safetensors")
+    bare = {name: tensor for name, tensor in weights.items() if "pooler." not in name}
+    assert len(bare) == len(weights) - 2
+    save_file(bare, folder / "model.safetensors", {"format": "pt"})
+    dry = artifact(*ASK, "--scale", "mini", "--encoder", folder, "--dry-run", "--results", tmp_path)
+    assert "without a pooler: that starts from the seed of each training run" in dry.stdout
 
 
 @pytest.mark.parametrize(
