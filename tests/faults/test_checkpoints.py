@@ -214,7 +214,7 @@ def test_a_tokenizer_that_is_gone_is_not_replaced_by_an_empty_one(copy: Path) ->
     """transformers 5.23 would make one of five ids without a word."""
     (copy / "tokenizer.json").unlink()
     write_manifest(copy)
-    assert refusal(copy).what == "not a tokenizer"
+    assert refusal(copy).what.startswith("no fast tokenizer")
 
 
 def test_a_link_out_of_the_folder_is_read_as_what_it_points_to(copy: Path, sound: Path) -> None:
