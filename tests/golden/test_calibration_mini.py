@@ -78,7 +78,8 @@ def test_without_the_encoder_every_cell_is_not_run_and_says_why(
 ) -> None:
     run = artifact(*CALIBRATE, "--scale", "paper", "--results", tmp_path, "--data", real_data)
     assert run.returncode == 6, run.stderr
-    assert "NOT_RUN 37 cells: xlm-roberta-large is not on this machine" in run.stdout
+    missing = "FacebookAI/xlm-roberta-large/config.json is not on this machine"
+    assert f"NOT_RUN 37 cells: {missing}" in run.stdout
     assert "NOT_RUN 5 cells: not on this machine: bucc2018" in run.stdout
 
 
