@@ -123,8 +123,11 @@ def _file(run: Run, record: FileRecord) -> Path:
 
 
 def is_third_party(run: Run, record: FileRecord) -> bool:
-    """Whether a file holds labels that others published; those of the mini world are generated."""
-    return run.results.run_scale.evidence and is_label(record.path)
+    """Whether a file holds labels that others published; those of the mini world are generated.
+
+    Whatever the scale: somebody's own is no evidence, and its labels may be others' all the same.
+    """
+    return run.results.run_scale.benchmark != "mini" and is_label(record.path)
 
 
 def is_label(path: str) -> bool:

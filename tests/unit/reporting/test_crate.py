@@ -15,6 +15,7 @@ import pytest
 from rocrate.rocrate import ROCrate
 
 from stilts_artifact.checking.results import dump_results, load_results
+from stilts_artifact.config.load import definition, load_scale, varied
 from stilts_artifact.domain.cells import Verdict
 from stilts_artifact.errors import ConfigError, DataError, IntegrityError
 from stilts_artifact.reporting import crate as crates
@@ -267,16 +268,18 @@ def test_software_is_software_with_its_version_and_its_home() -> None:
 
 
 def test_only_labels_of_real_data_belong_to_others() -> None:
-    results = table2()
-    label = results.files[0]
-    assert not crates.is_third_party(Run(results, "", ""), label)
-    assert crates.is_third_party(Run(results.model_copy(update={"scale": "paper"}), "", ""), label)
+    label = table2().files[0]
+    own = varied(load_scale("paper"), languages=("de",))
+    named = {"scale": "paper-own", "definition": definition(own)}
+    assert not crates.is_third_party(Run(table2(), "", ""), label)
+    for update in ({"scale": "paper"}, named):
+        real = table2().model_copy(update=update)
+        assert crates.is_third_party(Run(real, "", ""), label)
     prediction = label.model_copy(
         update={"path": "table2.paper/predictions/none/seed-1/labels/x.tsv"}
     )
-    assert not crates.is_third_party(
-        Run(results.model_copy(update={"scale": "paper"}), "", ""), prediction
-    )
+    real = table2().model_copy(update={"scale": "paper"})
+    assert not crates.is_third_party(Run(real, "", ""), prediction)
 
 
 def test_the_metadata_are_a_workflow_run_crate(tmp_path: Path) -> None:
