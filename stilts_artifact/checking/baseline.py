@@ -154,6 +154,7 @@ def column_tolerance(column: Column) -> float:
     """Tolerance of a column's mean over languages, in points.
 
     Example:
+        >>> from stilts_artifact.benchmark import load_benchmark
         >>> from stilts_artifact.benchmark.experiments import EXPERIMENTS
         >>> made = table_columns(load_benchmark("mini"), EXPERIMENTS["table2"])
         >>> [column_tolerance(column) for column in made][-3:]
