@@ -97,7 +97,7 @@ def commonsenseqa(data: bytes, where: str) -> list[ChoiceExample]:
 
 
 def choice_rows(data: bytes, where: str) -> list[ChoiceExample]:
-    """Read somebody's own: ``prompt<TAB>choice<TAB>...<TAB>index``, without a header.
+    r"""Read somebody's own: ``prompt<TAB>choice<TAB>...<TAB>index``, without a header.
 
     The index of the right choice counts from 0. Two choices or more, as many in every row.
 

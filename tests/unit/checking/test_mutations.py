@@ -84,15 +84,15 @@ class Bench:
 def bench_of(
     path: Path, folder: Path, benchmark: Benchmark, expected: ExpectedTable, scratch: Path
 ) -> Bench:
-    document = json.loads(path.read_text()) | {
-        "files": []
-    }  # verified once, when the cells are computed
+    document = json.loads(path.read_text())
     prefix = f"{path.stem}/labels/"
     pins = {
         record.path.removeprefix(prefix): record.sha256
         for record in load_results(path).files
         if record.path.startswith(prefix)
     }
+    # Predictions were verified once, when the cells were computed.
+    document["files"] = [file for file in document["files"] if file["path"].startswith(prefix)]
     for cell in document["cells"]:
         cell["limit"] = expected.tolerance_of(expected.cells[key_of(cell)]) + ROUNDING
     return Bench(
