@@ -65,29 +65,29 @@ def unfounded(
             :func:`stilts_artifact.checking.labels.load_labels` has them.
     """
     inputs = _Inputs(benchmark, {used.source for used in results.inputs})
-    names = frozenset(results.run_scale.own_data)
-    shortened = _shortened(results)
-    verified: CellFault
-    own: CellFault
-    if results.defined.is_counted:
-        verified = partial(_count_fault, benchmark, inputs.fault)
-        own = partial(_count_fault, benchmark, partial(_own_data, names))
-    else:
-        verified = _Scores(results, benchmark, inputs.fault, pins).fault
-        own = _Scores(results, benchmark, partial(_own_data, names), None).parts_fault
-    short = None
-    if shortened and not results.defined.is_counted:
-        short = _Scores(results, benchmark, partial(_short, shortened), None).parts_fault
+    counted = results.defined.is_counted
+
+    def of_parts(fault: PartsFault) -> CellFault:
+        if counted:
+            return partial(_count_fault, benchmark, fault)
+        return _Scores(results, benchmark, fault, None).parts_fault
+
+    verified = (
+        of_parts(inputs.fault) if counted else _Scores(results, benchmark, inputs.fault, pins).fault
+    )
+    checks: list[tuple[CellFault, Verdict]] = [(verified, Verdict.INCONCLUSIVE)]
+    if shortened := _shortened(results):
+        checks.append((of_parts(partial(_short, shortened)), Verdict.INCONCLUSIVE))
+    if names := frozenset(results.run_scale.own_data):
+        # First: it decides the verdict.
+        checks.insert(0, (of_parts(partial(_own_data, names)), Verdict.NOT_CHECKABLE))
     faults: dict[CellKey, Fault] = {}
     for cell in results.cells:
         if cell.value is not None:
-            reason = verified(cell.key) or (short and short(cell.key))
-            if reason is not None:
-                faults[cell.key] = Fault(reason)
-            rests = own(cell.key) if names else None
-            if rests is not None:
-                reasons = [rests] if reason is None else [rests, reason]
-                faults[cell.key] = Fault("; ".join(reasons), Verdict.NOT_CHECKABLE)
+            found = [(check(cell.key), verdict) for check, verdict in checks]
+            said = [(reason, verdict) for reason, verdict in found if reason is not None]
+            if said:
+                faults[cell.key] = Fault("; ".join(reason for reason, _ in said), said[0][1])
     return faults
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def check(
     table: Annotated[
-        str | None, typer.Option("--table", help="Only this table. [default: all in RESULTS]")
+        str | None, typer.Option("--table", help="Only this table.", show_default="all in RESULTS")
     ] = None,
     calibration: options.CalibrationOption = False,
     claims: Annotated[
@@ -37,13 +37,14 @@ def check(
         typer.Option(
             "--scale",
             metavar=options.SCALE_NAMES,
-            help="Only this scale. [default: all in RESULTS]",
+            help="Only this scale.",
+            show_default="all in RESULTS",
         ),
     ] = None,
     results: options.ResultsOption = Path("results"),
     expected: Annotated[
         Path | None,
-        typer.Option("--expected", help="File of expected cells. [default: the scale's own]"),
+        typer.Option("--expected", help="File of expected cells.", show_default="the scale's own"),
     ] = None,
     as_json: options.JsonOption = False,
 ) -> None:

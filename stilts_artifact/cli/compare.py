@@ -16,7 +16,12 @@ def compare(
     table: options.TableOption,
     scale: Annotated[
         str | None,
-        typer.Option("--scale", metavar=options.SCALE_NAMES, help="[default: the one in RESULTS]"),
+        typer.Option(
+            "--scale",
+            metavar=options.SCALE_NAMES,
+            help="Whose results.",
+            show_default="the one in RESULTS",
+        ),
     ] = None,
     results: options.ResultsOption = Path("results"),
     column: Annotated[

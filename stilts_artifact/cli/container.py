@@ -20,7 +20,7 @@ def build(
         str, typer.Option("--variant", metavar="cpu|gpu", help="Which lock to install.")
     ] = "gpu",
     base: Annotated[
-        str | None, typer.Option("--base", help="Base image. [default: the Dockerfile's]")
+        str | None, typer.Option("--base", help="Base image.", show_default="the Dockerfile's")
     ] = None,
     tag: TagOption = "stilts-artifact",
     network: Annotated[

@@ -82,9 +82,8 @@ def mine(
         str | None,
         typer.Option(
             "--layer",
-            help="Layer of the encoder, 0 being the embeddings, or last. "
-            "[default: at the paper's share of the depth, 14 of 24]",
-            show_default=False,
+            help="Layer of the encoder, 0 being the embeddings, or last.",
+            show_default="at the paper's share of the depth, 14 of 24",
         ),
     ] = None,
     prefix: options.PrefixOption = "",

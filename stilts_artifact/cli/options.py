@@ -79,7 +79,9 @@ ResultsOption = Annotated[Path, typer.Option("--results", help="Folder of result
 StoreOption = Annotated[
     Path | None,
     typer.Option(
-        "--store", help="Folder of verified files and finished steps. [default: RESULTS/.store]"
+        "--store",
+        help="Folder of verified files and finished steps.",
+        show_default="RESULTS/.store",
     ),
 ]
 DataOption = Annotated[
@@ -108,7 +110,9 @@ OnlyOption = Annotated[
 WorkersOption = Annotated[
     int | None,
     typer.Option(
-        "--workers", help="Processes on this machine. [default: one for each core, or for each GPU]"
+        "--workers",
+        help="Processes on this machine.",
+        show_default="one for each core, or for each GPU",
     ),
 ]
 SchedulerOption = Annotated[

@@ -16,14 +16,17 @@ def report(
     results: options.ResultsOption = Path("results"),
     out: Annotated[
         Path | None,
-        typer.Option("--out", help="Page to write, .html or .md. [default: RESULTS/report.html]"),
+        typer.Option(
+            "--out", help="Page to write, .html or .md.", show_default="RESULTS/report.html"
+        ),
     ] = None,
     scale: Annotated[
         str | None,
         typer.Option(
             "--scale",
             metavar=options.SCALE_NAMES,
-            help="Only this scale. [default: all in RESULTS]",
+            help="Only this scale.",
+            show_default="all in RESULTS",
         ),
     ] = None,
     crate: Annotated[

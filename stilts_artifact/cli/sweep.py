@@ -43,8 +43,8 @@ def sweep(
         str | None,
         typer.Option(
             "--layers",
-            help="Layers, as 1-24 or 7,13-15 or last; 0 is the embeddings. [default: all]",
-            show_default=False,
+            help="Layers, as 1-24 or 7,13-15 or last; 0 is the embeddings.",
+            show_default="all",
         ),
     ] = None,
     pool: Annotated[
@@ -61,8 +61,8 @@ def sweep(
         typer.Option(
             "--direction",
             help="Which side of tatoeba asks: English (of own texts: --trg), as XTREME has it, or "
-            "the other. [default: from-english]",
-            show_default=False,
+            "the other.",
+            show_default="from-english",
         ),
     ] = None,
     language: Annotated[
@@ -82,8 +82,8 @@ def sweep(
         typer.Option(
             "--out",
             help="File that each language's result is added to, and taken from where it is there "
-            f"already. [default: RESULTS/{_FILE}]",
-            show_default=False,
+            "already.",
+            show_default=f"RESULTS/{_FILE}",
         ),
     ] = None,
     plot: Annotated[
@@ -109,8 +109,7 @@ def sweep(
     require_output(file, inputs, "--out")
     if plot is not None:
         require_output(plot, (*inputs, file), "--plot")
-    from stilts_artifact.benchmark import load_benchmark
-    from stilts_artifact.config.load import load_scale
+    from stilts_artifact.config.load import benchmark_of, load_scale
     from stilts_artifact.model.manifest import Origin
     from stilts_artifact.retrieval.encode import Batching, View
     from stilts_artifact.retrieval.sweep import (
@@ -137,7 +136,7 @@ def sweep(
     if src is not None and trg is not None:
         languages = [own_language(src, trg, asking)]
     else:
-        benchmark = load_benchmark(load_scale(scale).benchmark)
+        benchmark = benchmark_of(load_scale(scale))
         library = options.open_library(benchmark, results, store, data)
         languages = task_languages(benchmark.tasks[task], library, scale, language or (), asking)
     settings = SweepSettings(

@@ -136,7 +136,7 @@ class Session:
             IntegrityError: weights that are here, and are none.
         """
         said = f"{self.encoder.name} ({self.encoder.revision[:12]})"
-        if self.encoder.folder is None or self.experiment.is_counted:
+        if self.encoder.folder is None:
             return said
         from stilts_artifact.model.weights import tensor_names
 

@@ -96,19 +96,21 @@ def open_session(
     chosen, encoder = _chosen(scale, choices)
     experiment = chosen.meant(experiment)
     chosen = chosen.within(experiment)
-    library = open_library(benchmark_of(chosen), machine)
-    # What is held against nothing may be of less than the benchmark's own splits.
-    if not chosen.expected and _only_single_files(benchmark_of(chosen), library):
-        chosen = chosen.model_copy(update={"single_files": True})
-        reason = f"{reason}; of archives that are not here, the single files in --data"
     benchmark = benchmark_of(chosen)
+    library = open_library(benchmark, machine)
+    # What is held against nothing may be of less than the benchmark's own splits. The sources are
+    # the same, and so is the library.
+    if not chosen.expected and _only_single_files(benchmark, library):
+        chosen = chosen.model_copy(update={"single_files": True})
+        benchmark = benchmark_of(chosen)
+        reason = f"{reason}; of archives that are not here, the single files in --data"
     return Session(
         experiment=experiment,
         scale=chosen,
         reason=reason,
         benchmark=benchmark,
         encoder=encoder,
-        library=open_library(benchmark, machine),
+        library=library,
         machine=machine,
         results=results,
         only=choices.only,

@@ -131,3 +131,22 @@ def test_inputs_are_the_files_that_were_read(run: tuple[Any, Any]) -> None:
     inputs = {used["source"].partition("!")[0] for used in run[1]["inputs"]}
     assert {"xquad.ar.json", "cosmosqa/valid.csv", "ud-treebanks-v2.5.tgz"} <= inputs
     assert not any("squad/" in name for name in inputs)
+
+
+def test_counts_of_some_files_of_a_split_are_marked(real_data: Path, tmp_path: Path) -> None:
+    """At a scale that is held against nothing: at the paper's they are not counted at all."""
+    own = tmp_path / "own.yaml"
+    own.write_text("{name: own, extends: paper}")
+    places = ["--scale", own, "--data", real_data, "--results", tmp_path, "--offline"]
+    command = ["-m", "stilts_artifact", "reproduce", "--table", "1", *places]
+    subprocess.run([sys.executable, *map(str, command)], capture_output=True, check=False)
+    document = json.loads((tmp_path / "table1.own.json").read_text())
+    found = {
+        cell.get("language"): cell
+        for cell in document["cells"]
+        if (cell["row"], cell["column"]) == ("udpos", "test")
+    }
+    assert sum(cell["value"] is not None for cell in found.values()) == 25
+    assert found["tr"]["verdict"] == "INCONCLUSIVE"
+    assert "many files it has tr_imst-ud-test.conllu and 1 more" in found["tr"]["reason"]
+    assert found["th"]["verdict"] == "NOT_CHECKABLE"

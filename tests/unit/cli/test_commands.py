@@ -176,3 +176,24 @@ def test_a_plan_without_torch_says_so_and_not_a_traceback(
         main()
     assert caught.value.code == 5
     assert "a plan without --no-probe needs packages" in capsys.readouterr().err
+
+
+def test_no_default_is_swallowed_by_the_help(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rich reads ``[default: ...]`` within a help text as markup, and shows nothing of it."""
+    import typer.main
+    from typer.testing import CliRunner
+
+    from stilts_artifact.cli.app import app
+
+    monkeypatch.setenv("COLUMNS", "300")
+    group = typer.main.get_command(app)
+    shown = 0
+    for name, command in group.commands.items():  # type: ignore[attr-defined]  # click's group
+        page = " ".join(CliRunner().invoke(app, [name, "--help"]).output.split())
+        for option in command.params:
+            assert "[" not in (getattr(option, "help", None) or "")
+            said = getattr(option, "show_default", None)
+            if isinstance(said, str):
+                shown += 1
+                assert f"[default: ({said})]" in page, (name, option.name)
+    assert shown > 10
