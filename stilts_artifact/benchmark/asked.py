@@ -7,14 +7,12 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
 from stilts_artifact.benchmark.experiments import BEST, NONE, Experiment, Row
-from stilts_artifact.benchmark.titles import Called, column_title, find_name
+from stilts_artifact.benchmark.titles import column_title, find_pattern
 from stilts_artifact.domain.tasks import Benchmark, Task
-from stilts_artifact.errors import ConfigError, unknown_name
+from stilts_artifact.errors import ConfigError
 
 PATTERN = r"^[A-Za-z0-9_@+*?!\[\]., -]*$"
 """Of cells asked for, ``ROW``, ``ROW,COLUMN`` or ``*,COLUMN``: nothing that a shell would obey."""
-
-_WILD = frozenset("*?[")
 
 Wanted = Sequence[tuple[Row, Task]]
 """Cells asked for: rows, and the targets wanted of each."""
@@ -52,7 +50,10 @@ def wanted_cells(benchmark: Benchmark, experiment: Experiment, only: Sequence[st
     row_words = {row.name: (row.title,) for row in rows.values()}
     column_words = {name: column_title(name, benchmark).words for name in columns}
     patterns = [
-        (_matched("row", row, row_words), _matched("column", column, column_words))
+        (
+            find_pattern("row", row, row_words, "--only"),
+            find_pattern("column", column, column_words, "--only"),
+        )
         for row, column in map(_pattern, only or ["*"])
     ]
     for row, _ in patterns:
@@ -65,15 +66,6 @@ def wanted_cells(benchmark: Benchmark, experiment: Experiment, only: Sequence[st
         for task in columns.values()
         if any(fnmatchcase(row.name, own) and fnmatchcase(task.name, col) for own, col in patterns)
     ]
-
-
-def _matched(kind: str, text: str, known: Called) -> str:
-    """A pattern that matches something, or the name that is meant by another text."""
-    if not any(fnmatchcase(name, text) for name in known):
-        if set(text) & _WILD:
-            raise unknown_name(kind, text, known)
-        return find_name(kind, text, known, "--only")
-    return text
 
 
 def _pattern(text: str) -> tuple[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 
 from stilts_artifact.benchmark.experiments import AVERAGE, GROUPS, OVERALL
 from stilts_artifact.domain.tasks import Benchmark, Task
@@ -26,6 +27,8 @@ _AVERAGES = {
     "qa": "QA",
     OVERALL: "Overall",
 }
+
+_WILD = frozenset("*?[")
 
 Called = Mapping[str, Iterable[str]]
 """Name -> what else that row or column is called."""
@@ -107,6 +110,24 @@ def find_name(kind: str, text: str, known: Called, where: str | None = None) -> 
     raise ConfigError(
         f"no {kind} is called {text!r} alone", where=where, got=repr(text), expected=meant
     )
+
+
+def find_pattern(kind: str, text: str, known: Called, where: str | None = None) -> str:
+    """A pattern of names that matches some, or the name that is meant by another text.
+
+    Raises:
+        ConfigError: a pattern that matches none; or as :func:`find_name`.
+
+    Example:
+        >>> known = {"xnli": ["XNLI"], "udpos": ["POS"]}
+        >>> find_pattern("column", "u*", known), find_pattern("column", "pos", known)
+        ('u*', 'udpos')
+    """
+    if any(fnmatchcase(name, text) for name in known):
+        return text
+    if set(text) & _WILD:
+        raise unknown_name(kind, text, known, where)
+    return find_name(kind, text, known, where)
 
 
 def _bare(text: str) -> str:

@@ -534,8 +534,7 @@ def load_claims(path: Path) -> Claims:
 
 def _claim(written: _Claim, document: _Document, where: str) -> Claim:
     if written.id not in RULES:
-        error = unknown_name("claim", written.id, RULES)
-        raise ConfigError(error.what, where=where, got=error.got, expected=error.expected)
+        raise unknown_name("claim", written.id, RULES, where)
     # A number that is missing, and one that nothing reads (a misspelt threshold), are both refused.
     _, *own = inspect.signature(RULES[written.id]).parameters
     if set(own) != set(written.numbers):

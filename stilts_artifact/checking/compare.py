@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from stilts_artifact.benchmark.experiments import headings
+from stilts_artifact.benchmark.titles import Called, column_title, find_name, find_pattern
 from stilts_artifact.checking.labels import load_labels
 from stilts_artifact.checking.recompute import VerifiedFiles, verify_scores
 from stilts_artifact.checking.results import (
@@ -30,7 +31,7 @@ from stilts_artifact.checking.results import (
 from stilts_artifact.domain.cells import CellKey
 from stilts_artifact.domain.signature import require_comparable
 from stilts_artifact.domain.tasks import Task
-from stilts_artifact.errors import ConfigError, MissingDataError, unknown_name
+from stilts_artifact.errors import ConfigError, MissingDataError
 from stilts_artifact.forms import form_of
 from stilts_artifact.metrics.averages import over_languages, task_score
 from stilts_artifact.metrics.bootstrap import RESAMPLES, Estimate, Sample, estimate, resample_task
@@ -144,9 +145,10 @@ def compare_rows(
     """Compare two rows of a results file, from the predictions that it rests on.
 
     Args:
-        rows: the difference is the second's points minus the first's.
-        columns: names or patterns such as ``xquad*``; none for all.
-        languages: names or patterns, each of which is compared in every column, beside the mean.
+        rows: by name or title; the difference is the second's points minus the first's.
+        columns: names, titles or patterns such as ``xquad*``; none for all.
+        languages: codes, names or patterns, each of which is compared in every column, beside the
+            mean.
 
     Raises:
         ConfigError: a row, column or language that the table does not have, or one row twice;
@@ -170,11 +172,13 @@ def _compare(
 ) -> RowComparison:
     stored, _ = as_defined(parse_results(data, path))
     benchmark, experiment = stored.benchmark, stored.defined
-    _require_rows(stored, rows, path)
+    rows = _found_rows(stored, rows, path)
     every = {column.name: column for column in table_columns(benchmark, experiment)}
-    columns = [every[name] for name in _matching("column", patterns[0] or ["*"], list(every))]
-    spoken = {code for column in columns for code in column.languages(experiment)}
-    codes = _matching("language", patterns[1], sorted(spoken))
+    titles = {name: column_title(name, benchmark).words for name in every}
+    columns = [every[name] for name in _matching("column", patterns[0] or ["*"], titles)]
+    spoken = sorted({code for column in columns for code in column.languages(experiment)})
+    languages = {code: (benchmark.languages[code].name,) for code in spoken}
+    codes = _matching("language", patterns[1], languages)
     of_both = stored.model_copy(
         update={
             "rows": [row for row in stored.rows if row.row in rows],
@@ -198,12 +202,11 @@ def _compare(
     return RowComparison(*rows, stored, pair.gains(places), absent, pair.notes(places))
 
 
-def _require_rows(results: Results, rows: tuple[str, str], path: Path) -> None:
-    """Refuse rows that the table does not have, or that were not run."""
-    known = headings(results.defined, results.benchmark)
-    for row in rows:
-        if row not in known:
-            raise unknown_name("row", row, known)
+def _found_rows(results: Results, texts: tuple[str, str], path: Path) -> tuple[str, str]:
+    """The rows that are meant; refuses what the table does not have, or what was not run."""
+    headed = headings(results.defined, results.benchmark).items()
+    known = {row: (heading.title,) for row, heading in headed}
+    rows = (find_name("row", texts[0], known), find_name("row", texts[1], known))
     if rows[0] == rows[1]:
         raise ConfigError("a row compared with itself", got=rows[0], expected="two rows")
     present = {row.row for row in results.rows}
@@ -215,14 +218,13 @@ def _require_rows(results: Results, rows: tuple[str, str], path: Path) -> None:
                 got=", ".join(sorted(present)),
                 fix=f"stilts-artifact reproduce {results.defined.command} --results {path.parent}",
             )
+    return rows
 
 
-def _matching(kind: str, patterns: Sequence[str], known: Sequence[str]) -> list[str]:
-    """The known names that any pattern names, in their order."""
-    for pattern in patterns:
-        if not any(fnmatchcase(name, pattern) for name in known):
-            raise unknown_name(kind, pattern, known)
-    return [name for name in known if any(fnmatchcase(name, one) for one in patterns)]
+def _matching(kind: str, patterns: Sequence[str], known: Called) -> list[str]:
+    """The known names that any pattern or title names, in their order."""
+    found = [find_pattern(kind, pattern, known) for pattern in patterns]
+    return [name for name in known if any(fnmatchcase(name, one) for one in found)]
 
 
 class _Pair:

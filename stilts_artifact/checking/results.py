@@ -485,8 +485,7 @@ def _places(
 
 def _refuse_unknown(kind: str, got: str, known: Collection[str], where: str) -> None:
     if got not in known:
-        error = unknown_name(kind, got, known)
-        raise ConfigError(error.what, where=where, got=error.got, expected=error.expected)
+        raise unknown_name(kind, got, known, where)
 
 
 def _refuse_other_format(document: Any, where: str) -> None:

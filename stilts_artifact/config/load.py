@@ -149,7 +149,7 @@ def _parse(data: bytes, where: str) -> Scale:
     if extended is None:
         return _validated(content, where)
     if extended not in SCALES:
-        raise _at(unknown_name("scale", str(extended), SCALES), f"{where}: extends")
+        raise unknown_name("scale", str(extended), SCALES, f"{where}: extends")
     if "name" not in content:
         raise ConfigError("a scale of one's own needs a name", where=where, expected="name: ...")
     base = _mapping(_shipped_file(extended), f"{extended}{_SUFFIX}")
@@ -220,8 +220,4 @@ def _refuse_unknown(content: dict[Any, Any], section: type[BaseModel], where: st
 
 def _refuse_key(key: object, known: Collection[str], where: str) -> None:
     if key not in known:
-        raise _at(unknown_name("key", str(key), known), where)
-
-
-def _at(error: ConfigError, where: str) -> ConfigError:
-    return ConfigError(error.what, where=where, got=error.got, expected=error.expected)
+        raise unknown_name("key", str(key), known, where)

@@ -155,6 +155,16 @@ def test_unknown_names_are_usage_errors_with_a_hint(
 
 
 @only_table2
+def test_rows_columns_and_languages_are_named_as_people_type_them(small: SmallSet) -> None:
+    typed = compare_rows(
+        small.results_file, ("XLM-R", "MNLI"), ("pos",), ("Invented language qaa",)
+    )
+    named = compare_rows(small.results_file, ("none", "mnli"), ("udpos",), ("qaa",))
+    assert (typed.first, typed.second) == ("none", "mnli")
+    assert typed.gains == named.gains and len(named.gains) == 2
+
+
+@only_table2
 def test_a_row_that_was_not_run_is_missing(small: SmallSet) -> None:
     with pytest.raises(MissingDataError, match="row qqp was not run") as caught:
         compare_rows(small.results_file, ("none", "qqp"))
