@@ -146,7 +146,9 @@ def load_costs(scale: str, device: Device | None = None) -> Costs:
     data = resources.files(__package__).joinpath(_FILE).read_bytes()
     content = parse_yaml(data, _FILE)
     if scale not in content["scales"]:
-        raise unknown_name("scale", scale, content["scales"])
+        error = unknown_name("scale", scale, content["scales"])
+        error.fix = "let a scale of your own extend one of these: it is then taken to be as fast"
+        raise error
     tables = content["scales"][scale]
     own: Device = next(iter(tables)) if device is None or device not in tables else device
     chosen = tables[own]

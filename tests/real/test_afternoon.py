@@ -24,7 +24,7 @@ NLI = ("entailment", "neutral", "contradiction")
 SMALLER = {
     "languages": ["ta", "te", "tr"],
     "evaluation_rows": 60,
-    "training": {"development_rows": 60, "length_pool": 16},
+    "training": {"development_rows": 60},
 }
 ROWS = {"mnli": 128, "udpos": 640}
 
@@ -84,7 +84,8 @@ def answers(folder: Path) -> list[subprocess.CompletedProcess[str]]:
 def test_the_commands_of_the_page_do_what_it_says(
     answers: list[subprocess.CompletedProcess[str]],
 ) -> None:
-    dry, run, report = answers
+    plan, dry, run, report = answers
+    assert plan.returncode == ExitCode.REPRODUCED, plan.stderr
     assert dry.returncode == ExitCode.REPRODUCED, dry.stderr
     assert "15 of 15 steps would run" in dry.stdout
     assert run.returncode == ExitCode.INCOMPLETE, run.stderr
@@ -94,7 +95,7 @@ def test_the_commands_of_the_page_do_what_it_says(
 
 @pytest.fixture(scope="module")
 def cells(folder: Path, answers: list[subprocess.CompletedProcess[str]]) -> dict[str, Any]:
-    assert len(answers) == 3
+    assert len(answers) == 4
     document = json.loads((folder / "results" / "table2-test.afternoon.json").read_text())
     return {
         "/".join(filter(None, (cell["row"], cell["column"], cell.get("language")))): cell
