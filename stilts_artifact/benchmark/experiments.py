@@ -105,7 +105,7 @@ class Experiment:
         return self.split is None
 
     def targets(self, benchmark: Benchmark) -> tuple[Task, ...]:
-        """The target tasks that are its columns, in order.
+        """The target tasks that are its columns, in order; by default those of the paper.
 
         Without those of which no language is evaluated: see
         :func:`stilts_artifact.benchmark.assemble.restricted`.
@@ -113,7 +113,7 @@ class Experiment:
         return tuple(
             task
             for task in targets(benchmark)
-            if (self.columns is None or task.name in self.columns)
+            if (not task.study if self.columns is None else task.name in self.columns)
             and (self.split is None or task.languages_of(self.scored_split(task)))
         )
 
@@ -141,7 +141,9 @@ def rows(benchmark: Benchmark) -> tuple[Row, ...]:
     singles = [
         task
         for task in benchmark.tasks.values()
-        if (Split.TRAIN, source_language) in task.parts and _is_intermediate(task)
+        if (Split.TRAIN, source_language) in task.parts
+        and _is_intermediate(task)
+        and not task.study
     ]
     everything = tuple(task.name for task in singles)
     plain = [Row(NONE, "XLM-R", "English", (), False, source_language)]
@@ -206,6 +208,7 @@ def headings(experiment: Experiment, benchmark: Benchmark) -> dict[str, Heading]
         return {
             task.name: Heading(task.title, task.role, {"kind": task.form, "licence": task.licence})
             for task in benchmark.tasks.values()
+            if not task.study
         }
     found = {row.name: Heading(row.title, row.group) for row in experiment.rows(benchmark)}
     if experiment.selected_by is None:
@@ -250,7 +253,7 @@ def row_named(benchmark: Benchmark, name: str) -> Row:
 
 
 def targets(benchmark: Benchmark) -> tuple[Task, ...]:
-    """The nine target tasks, in the order of the columns."""
+    """The target tasks, in the order of the columns: the paper's nine, and those of studies."""
     return tuple(task for task in benchmark.tasks.values() if not _is_intermediate(task))
 
 

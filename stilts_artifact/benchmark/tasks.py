@@ -34,6 +34,7 @@ class TaskRow:
         dev, test: of each evaluated language.
         translated: training data in translation, of each language that a benchmark has any in. The
             paper's own translations were never published.
+        study: whether only the studies have it, and no table of the paper.
     """
 
     name: str
@@ -51,6 +52,7 @@ class TaskRow:
     dev: Parts = ()
     test: Parts = ()
     translated: Parts = ()
+    study: bool = False
 
 
 def treebanks(language: str, split: str) -> str:
@@ -417,6 +419,7 @@ def make_task(row: TaskRow, naming: Naming) -> Task:
         tuning=row.tuning,
         normalisation=row.normalisation,
         source_language=english,
+        study=row.study,
     )
 
 

@@ -16,6 +16,30 @@ class Verdict(StrEnum):
     NOT_CHECKABLE = "NOT_CHECKABLE"
 
 
+class Finding(StrEnum):
+    """What a study says of one of its hypotheses, or of its own machinery."""
+
+    SUPPORTED = "SUPPORTED"
+    NOT_SUPPORTED = "NOT SUPPORTED"
+    INCONCLUSIVE = "INCONCLUSIVE"
+    NOT_RUN = "NOT RUN"
+    """Something that it needs is missing: seeds, languages, rows, data."""
+    NOT_EVALUATED = "NOT EVALUATED"
+    """The scale says nothing about real languages: only the pipeline is judged."""
+    PIPELINE_VALID = "PIPELINE VALID"
+    """Known effects, planted in its predictions, were found again, and absent ones were not."""
+    PIPELINE_INVALID = "PIPELINE INVALID"
+
+
+class Premise(StrEnum):
+    """Whether what a study's question takes for granted was found."""
+
+    MET = "MET"
+    NOT_MET = "NOT MET"
+    UNCLEAR = "UNCLEAR"
+    NOT_RUN = "NOT RUN"
+
+
 class Flag(StrEnum):
     """What is said of a number beside its value."""
 

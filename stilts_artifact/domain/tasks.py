@@ -73,6 +73,7 @@ class Task:
         short: heading of at most six characters, where the title is longer.
         source_language: of the benchmark: that of the training data, and the other side of the
             pairs that retrieval finds.
+        study: whether only the studies have it, and no table of the paper.
     """
 
     name: str
@@ -89,6 +90,7 @@ class Task:
     normalisation: Normalisation = "squad"
     short: str | None = None
     source_language: str = "en"
+    study: bool = False
 
     def languages_of(self, split: Split) -> tuple[str, ...]:
         """Languages that have this split, in the task's order."""

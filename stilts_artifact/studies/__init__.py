@@ -1,0 +1,1 @@
+"""What the paper left open: the analysis of five studies, from published files alone."""
