@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from fnmatch import fnmatchcase
 
@@ -10,6 +10,7 @@ from stilts_artifact.benchmark.languages import MINI, XTREME, Naming
 from stilts_artifact.benchmark.pins import Pin, read_pins
 from stilts_artifact.benchmark.sources import upstream_sources
 from stilts_artifact.benchmark.tasks import ROWS, make_task
+from stilts_artifact.benchmark.texts import WIKIPEDIA, make_texts
 from stilts_artifact.domain.tasks import Benchmark, Language, Part, Role, Source, Task
 from stilts_artifact.errors import ConfigError, unknown_name
 
@@ -57,14 +58,15 @@ def with_single_files(benchmark: Benchmark) -> Benchmark:
     treebanks of a language, where XTREME has all. Such a split is another one than the benchmark's,
     and the same on every machine.
     """
-    tasks: dict[str, Task] = {}
-    for name, task in benchmark.tasks.items():
-        own = {
-            key: tuple(one for part in parts for one in single_files(part, benchmark) or [part])
-            for key, parts in task.parts.items()
-        }
-        tasks[name] = replace(task, parts=own)
-    return replace(benchmark, tasks=tasks)
+
+    def known(parts: Iterable[Part]) -> tuple[Part, ...]:
+        return tuple(one for part in parts for one in single_files(part, benchmark) or [part])
+
+    tasks = {
+        name: replace(task, parts={key: known(parts) for key, parts in task.parts.items()})
+        for name, task in benchmark.tasks.items()
+    }
+    return replace(benchmark, tasks=tasks, texts=make_texts(tasks, wikipedia_of(benchmark)))
 
 
 def single_files(part: Part, benchmark: Benchmark) -> list[Part]:
@@ -79,11 +81,15 @@ def single_files(part: Part, benchmark: Benchmark) -> list[Part]:
 def source_names(naming: Naming) -> tuple[str, ...]:
     """Names of the sources that a benchmark's tasks read, each once, in the order of first use."""
     parts = [part for task in _tasks(naming) for parts in task.parts.values() for part in parts]
-    return tuple(dict.fromkeys(part.source for part in [*parts, *_text(naming).values()]))
+    return tuple(dict.fromkeys(part.source for part in [*parts, *_wikipedia(naming).values()]))
 
 
-def _text(naming: Naming) -> Mapping[str, Part]:
-    """Running text of every language of the benchmark."""
+def wikipedia_of(benchmark: Benchmark) -> Mapping[str, Part]:
+    """Language -> the running text of it that is brought by hand."""
+    return {code: part for code, (part,) in benchmark.texts[WIKIPEDIA].parts.items()}
+
+
+def _wikipedia(naming: Naming) -> Mapping[str, Part]:
     return {language: Part(f"wikipedia.{language}.txt", "lines") for language in naming.names}
 
 
@@ -97,15 +103,14 @@ def _assemble(name: str, naming: Naming, sources: Mapping[str, Source]) -> Bench
             got=f"{len(astray)} astray: {', '.join(astray[:5])}",
             fix=f"run: {RECORD}" if name == "mini" else None,
         )
+    tasks = {task.name: replace(task, licence=licence_of(task, sources)) for task in _tasks(naming)}
     return Benchmark(
         name=name,
         source_language=naming.source_language,
         languages={code: Language(code, text) for code, text in naming.names.items()},
-        tasks={
-            task.name: replace(task, licence=licence_of(task, sources)) for task in _tasks(naming)
-        },
+        tasks=tasks,
         sources={source: sources[source] for source in names},
-        text=_text(naming),
+        texts=make_texts(tasks, _wikipedia(naming)),
     )
 
 

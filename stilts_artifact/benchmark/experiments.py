@@ -8,15 +8,25 @@ and 3 was not verified against the paper's PDF; it is data, here and nowhere els
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Literal
 
 from stilts_artifact.benchmark.tasks import ROWS, groups
+from stilts_artifact.benchmark.texts import TARGETS, TARGETS_ENGLISH, TREEBANKS, WIKIPEDIA
 from stilts_artifact.domain.tasks import Benchmark, Role, Split, Task
 from stilts_artifact.errors import unknown_name
 
-Group = Literal["English", "English + MLM", "translated"]
+Group = Literal[
+    "English",
+    "English + MLM",
+    "translated",
+    "annotated English",
+    "continued pre-training",
+    "smaller encoder",
+]
+Size = Literal["own", "smaller"]
+"""Which encoder of phase (i) a row starts from: the scale's own, or its smaller one."""
 
 NONE = "none"
 """The row without an intermediate task: XLM-R as it is."""
@@ -40,23 +50,41 @@ CALIBRATION = "--calibration"
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One encoder of phase (ii).
+    """One encoder of phase (ii), and how targets are trained from it.
 
     Args:
-        name: unique; ``mnli``, ``mnli+mlm``, ``mnli@de``.
+        name: unique in its experiment; ``mnli``, ``mnli+mlm``, ``mnli@de``.
         title: as printed.
         group: block of the table.
         tasks: intermediate tasks trained on together; none for XLM-R itself and for MLM alone.
-        mlm: whether multilingual masked language modelling goes on beside them.
         language: of the training data: the source language, or one it was translated into.
+        text: collection of running text (:attr:`Benchmark.texts`) on which masked language
+            modelling goes on beside them; ``None`` without it.
+        matched: intermediate task whose optimiser steps and tokens a row of text alone takes, in
+            place of the scale's own epochs of text.
+        target_epochs: targets are trained for so many times their epochs.
+        encoder: that phase (i) hands over.
     """
 
     name: str
     title: str
     group: Group
     tasks: tuple[str, ...]
-    mlm: bool
     language: str
+    text: str | None = None
+    matched: str | None = None
+    target_epochs: int = 1
+    encoder: Size = "own"
+
+    @property
+    def mlm(self) -> bool:
+        """Whether masked language modelling goes on."""
+        return self.text is not None
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether phase (ii) trains anything: else the row has the encoder of phase (i)."""
+        return bool(self.tasks) or self.mlm
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,6 +109,8 @@ class Experiment:
         retrieval: settings of retrieval that are not the scale's.
         whole: whether targets are trained and scored on all data, whatever the scale's caps: what
             is published of them is of all.
+        probabilities: whether of classified pairs the probability of every label is published, too,
+            and of English development data beside what is scored; predictions then follow from it.
         decides_claims: whether claims of the paper are about its cells.
     """
 
@@ -97,6 +127,7 @@ class Experiment:
     seeds: tuple[int, ...] | None = None
     retrieval: Mapping[str, str | int] = field(default_factory=dict)
     whole: bool = False
+    probabilities: bool = False
     decides_claims: bool = False
 
     @property
@@ -146,21 +177,20 @@ def rows(benchmark: Benchmark) -> tuple[Row, ...]:
         and not task.study
     ]
     everything = tuple(task.name for task in singles)
-    plain = [Row(NONE, "XLM-R", "English", (), False, source_language)]
+    plain = [Row(NONE, "XLM-R", "English", (), source_language)]
     plain += [
-        Row(task.name, task.title, "English", (task.name,), False, source_language)
-        for task in singles
+        Row(task.name, task.title, "English", (task.name,), source_language) for task in singles
     ]
-    plain.append(Row(MULTI, "Multi-task", "English", everything, False, source_language))
-    mixed = [Row(MLM, "MLM", "English + MLM", (), True, source_language)]
+    plain.append(Row(MULTI, "Multi-task", "English", everything, source_language))
+    mixed = [Row(MLM, "MLM", "English + MLM", (), source_language, WIKIPEDIA)]
     mixed += [
         Row(
             f"{row.name}+mlm",
             f"{row.title} + MLM",
             "English + MLM",
             row.tasks,
-            True,
             source_language,
+            WIKIPEDIA,
         )
         for row in plain
         if row.tasks
@@ -171,7 +201,6 @@ def rows(benchmark: Benchmark) -> tuple[Row, ...]:
             f"{task.title} in {language}",
             "translated",
             (task.name,),
-            False,
             language,
         )
         for task in singles
@@ -179,6 +208,81 @@ def rows(benchmark: Benchmark) -> tuple[Row, ...]:
         if language != source_language
     ]
     return (*plain, *mixed, *translated)
+
+
+SMALLER = "-smaller"
+"""At the end of the name of a row that starts from the scale's smaller encoder."""
+LONGER = "none-x2"
+"""The row without an intermediate task whose targets are trained for twice as many epochs."""
+CPT, CPT_ENGLISH = "cpt", "cpt-en"
+"""Continued pre-training on text alone, with MNLI's steps and tokens: in all languages, or one."""
+FEATS, UPOS, SHUFFLED, UD_MLM = "feats", "upos", "feats-shuffled", "ud-mlm"
+"""The arms of study 001: one treebank's annotation each, and its bare text."""
+
+_TAUGHT = ("mnli", "squad_v1", "hellaswag")
+
+
+def study_rows(study: str, benchmark: Benchmark) -> tuple[Row, ...]:
+    """The rows of a study, in order: rows of Table 2, and arms that only studies have.
+
+    Args:
+        study: its number, such as ``003``.
+
+    Raises:
+        ConfigError: there is no such study.
+
+    Example:
+        >>> from stilts_artifact.benchmark import load_benchmark
+        >>> [row.name for row in study_rows("001", load_benchmark("mini"))]
+        ['none', 'feats', 'upos', 'feats-shuffled', 'ud-mlm']
+    """
+    known = {row.name: row for row in (*rows(benchmark), *_arms(benchmark))}
+    english = tuple(row.name for row in english_rows(benchmark))
+    calibrated = (NONE, LONGER, "squad_v1", "hellaswag", "qqp", "mnli", MULTI)
+    names: Mapping[str, tuple[str, ...]] = {
+        "000": english,
+        "001": (NONE, FEATS, UPOS, SHUFFLED, UD_MLM),
+        "002": (*english, MLM),
+        "003": (NONE, *_TAUGHT, MLM, *(f"{name}+mlm" for name in _TAUGHT), CPT, CPT_ENGLISH),
+        "004": (*calibrated, *(name + SMALLER for name in calibrated)),
+    }
+    if study not in names:
+        raise unknown_name("study", study, names)
+    known |= {row.name: row for row in map(_smaller, list(known.values()))}
+    return tuple(known[name] for name in names[study])
+
+
+def _arms(benchmark: Benchmark) -> tuple[Row, ...]:
+    """What studies train beside the rows of Table 2."""
+    own = benchmark.source_language
+    return (
+        Row(LONGER, "XLM-R, targets x 2", "English", (), own, target_epochs=2),
+        Row(FEATS, "UPOS and features", "annotated English", ("ud_feats",), own),
+        Row(UPOS, "UPOS", "annotated English", ("ud_upos",), own),
+        Row(SHUFFLED, "Features shuffled", "annotated English", ("ud_shuffled",), own),
+        Row(UD_MLM, "MLM, same text", "annotated English", (), own, TREEBANKS, "ud_feats"),
+        Row(CPT, "MLM as MNLI", "continued pre-training", (), own, TARGETS, "mnli"),
+        Row(
+            CPT_ENGLISH,
+            "MLM as MNLI, English",
+            "continued pre-training",
+            (),
+            own,
+            TARGETS_ENGLISH,
+            "mnli",
+        ),
+    )
+
+
+def _smaller(row: Row) -> Row:
+    """The same row, from the smaller encoder."""
+    return replace(
+        row,
+        name=row.name + SMALLER,
+        title=f"{row.title}, smaller",
+        group="smaller encoder",
+        encoder="smaller",
+    )
 
 
 @dataclass(frozen=True, slots=True)

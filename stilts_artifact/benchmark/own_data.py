@@ -12,8 +12,9 @@ import difflib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from stilts_artifact.benchmark.assemble import licence_of
+from stilts_artifact.benchmark.assemble import licence_of, wikipedia_of
 from stilts_artifact.benchmark.tasks import BY_LANGUAGE, SQUAD_V1, SQUAD_V2
+from stilts_artifact.benchmark.texts import make_texts
 from stilts_artifact.domain.tasks import Benchmark, Part, Role, Source, Split, Task, TaskForm
 from stilts_artifact.errors import ConfigError
 
@@ -119,9 +120,9 @@ def with_own_data(benchmark: Benchmark, names: Iterable[str]) -> Benchmark:
         tasks[name] = replace(own, licence=licence_of(own, sources))
     text = {
         language: chosen.get(Place(TEXT, Split.TRAIN, language), (part,))[0]
-        for language, part in benchmark.text.items()
+        for language, part in wikipedia_of(benchmark).items()
     }
-    return replace(benchmark, tasks=tasks, text=text, sources=sources)
+    return replace(benchmark, tasks=tasks, texts=make_texts(tasks, text), sources=sources)
 
 
 def own_source(name: str) -> Source:
@@ -156,7 +157,7 @@ def known_names(benchmark: Benchmark) -> Known:
                     for part in parts:
                         known.setdefault(part.source, (place, parts))
     (running,) = (own.parts for own in FORMATS if own.form is None)
-    for language in benchmark.text:
+    for language in wikipedia_of(benchmark):
         place = Place(TEXT, Split.TRAIN, language)
         parts = tuple(replace(part, source=part.source.format(place=place)) for part in running)
         known[parts[0].source] = place, parts

@@ -112,6 +112,7 @@ CCG_SECTIONS = [
 ]
 
 UD = "ud-treebanks-v2.5.tgz"
+PANX = "panx_dataset.zip"
 BUCC_SAMPLE = "bucc2018-{language}-{english}.sample-gold.tar.bz2"
 BUCC_TRAINING = "bucc2018-{language}-{english}.training-gold.tar.bz2"
 BUCC_FOLDER = "bucc2018/{language}-{english}/{language}-{english}"
@@ -283,9 +284,9 @@ TARGET_ROWS = (
             "ms my nl pt ru sw ta te th tl tr ur vi yo zh",
             "mini": MINI_ALL,
         },
-        train=(Part("panx_dataset.zip", "panx", "{language}.tar.gz!train"),),
-        dev=(Part("panx_dataset.zip", "panx", "{language}.tar.gz!dev"),),
-        test=(Part("panx_dataset.zip", "panx", "{language}.tar.gz!test"),),
+        train=(Part(PANX, "panx", "{language}.tar.gz!train"),),
+        dev=(Part(PANX, "panx", "{language}.tar.gz!dev"),),
+        test=(Part(PANX, "panx", "{language}.tar.gz!test"),),
     ),
     TaskRow(
         name="xquad",

@@ -21,7 +21,6 @@ from stilts_artifact.benchmark.experiments import (
     LANGUAGES,
     Experiment,
     counted_places,
-    row_named,
     stages,
 )
 from stilts_artifact.checking.labels import RECORD
@@ -205,6 +204,8 @@ class _Scores:
         self._files = {record.path.removeprefix(labels) for record in results.files}
         details = {row.row: row.details for row in results.rows}
         self._chosen: Mapping[str, str] = details.get(BEST, {})
+        first = stages(results.defined)[0]
+        self._rows = {row.name: row for row in first.rows(benchmark)}
         # Each is asked for by many cells: of every row, or of every language.
         self._trained = cache(self._training_fault)
         self._evaluated = cache(self._evaluation_fault)
@@ -242,9 +243,7 @@ class _Scores:
         if name is None:
             return f"the result does not say which row was chosen for {target}"
         task = self._benchmark.tasks[target]
-        return self._parts_fault(
-            training_parts(row_named(self._benchmark, name), task, self._benchmark)
-        )
+        return self._parts_fault(training_parts(self._rows[name], task, self._benchmark))
 
     def _evaluation_fault(self, target: str, language: str) -> str | None:
         task, experiment = self._benchmark.tasks[target], self._results.defined

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
@@ -98,6 +98,31 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True)
+class Text:
+    """A collection of running text, for masked language modelling.
+
+    Args:
+        parts: language -> what it is read from, in order: one document, paragraph or sentence a
+            line, or tagged sentences, of which only the words are taken.
+        held_out: language -> tagged sentences that must not be in it: what targets are judged by.
+        task: whose training sentences it is the text of; as many of them are taken, and the scale's
+            own number of texts does not count.
+    """
+
+    parts: Mapping[str, tuple[Part, ...]]
+    held_out: Mapping[str, tuple[Part, ...]] = field(default_factory=dict)
+    task: str | None = None
+
+    def of(self, languages: Iterable[str]) -> tuple[Part, ...]:
+        """Everything that some of its languages are read from, or held against."""
+        return tuple(
+            part
+            for language in languages
+            for part in (*self.parts[language], *self.held_out.get(language, ()))
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Member:
     """A file inside an archive whose hash is public, so that it can stand in for the archive."""
 
@@ -147,8 +172,7 @@ class Language:
 class Benchmark:
     """A complete benchmark: the same eighteen tasks over one set of languages and sources.
 
-    ``text`` is running text by language, for masked language modelling: one document or paragraph a
-    line.
+    ``texts`` are collections of running text by name, for masked language modelling.
     """
 
     name: str
@@ -156,4 +180,4 @@ class Benchmark:
     languages: Mapping[str, Language]
     tasks: Mapping[str, Task]
     sources: Mapping[str, Source]
-    text: Mapping[str, Part]
+    texts: Mapping[str, Text]

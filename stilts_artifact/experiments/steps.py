@@ -69,7 +69,7 @@ class StepBuilder:
 
     def intermediate(self, row: Row, seed: int) -> Step:
         """Phase (ii): the encoder of a row; that of phase (i) for the row without a task."""
-        if not row.tasks and not row.mlm:
+        if not row.is_trained:
             return self.encoder()
         inputs = {"encoder": self.encoder()}
         source_language = self.benchmark.source_language
@@ -77,8 +77,8 @@ class StepBuilder:
             inputs[f"train:{task}"] = self._prepared(task, Split.TRAIN, (row.language,))
             if (Split.DEV, source_language) in self.benchmark.tasks[task].parts:
                 inputs[f"dev:{task}"] = self._prepared(task, Split.DEV, (source_language,))
-        if row.mlm:
-            inputs["text"] = self._text()
+        if row.text is not None:
+            inputs["text"] = self._text(row.text)
         return self._intermediate_params(row, seed).step(inputs)
 
     def target(self, row: Row, seed: int, task: Task) -> Step:
@@ -96,7 +96,7 @@ class StepBuilder:
         params = TargetParams(
             task=name,
             seed=seed,
-            schedule=Schedule(epochs=tuning.epochs, batch=tuning.batch),
+            schedule=Schedule(epochs=tuning.epochs * row.target_epochs, batch=tuning.batch),
             training=self.scale.seedless_training(tuning.learning_rate),
         )
         return params.step(inputs)
@@ -156,13 +156,16 @@ class StepBuilder:
         params = PrepareParams(**data, max_length=self.tuning(name).max_length)
         return params.step({"encoder": self.encoder()})
 
-    def _text(self) -> Step:
+    def _text(self, name: str) -> Step:
+        text = self.benchmark.texts[name]
+        task = None if text.task is None else self.benchmark.tasks[text.task]
         params = TextParams(
             benchmark=self.benchmark.name,
-            languages=tuple(self.benchmark.text),
-            rows=self.scale.mlm.rows,
+            text=name,
+            languages=tuple(text.parts),
+            rows=self.scale.mlm.rows if task is None else self._rows(task, Split.TRAIN),
             max_length=self.scale.mlm.max_length,
-            **self._read(self.benchmark.text.values()),
+            **self._read(text.of(text.parts)),
         )
         return params.step({"encoder": self.encoder()})
 

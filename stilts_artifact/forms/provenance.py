@@ -40,7 +40,11 @@ def training_parts(row: Row, task: Task, benchmark: Benchmark) -> list[Part]:
             *own.get((Split.DEV, source_language), ()),
             *label_parts(benchmark.tasks[name], benchmark),
         ]
-    parts += benchmark.text.values() if row.mlm else ()
+    if row.text is not None:
+        text = benchmark.texts[row.text]
+        parts += text.of(text.parts)
+    if row.matched is not None:
+        parts += benchmark.tasks[row.matched].parts[Split.TRAIN, source_language]
     return parts
 
 

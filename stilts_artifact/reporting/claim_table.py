@@ -122,10 +122,9 @@ def _unless(claim: Claim) -> str:
         for part in parts
     }
     by_hand = [f"`{name}`" for name in sorted(sources) if not benchmark.sources[name].urls]
-    texts = [
-        part.source for part in benchmark.text.values() if not benchmark.sources[part.source].urls
-    ]
-    if texts and any(row.mlm for row in needed):
+    texts = {row.text for row in needed if row.text is not None}
+    read = [part for name in texts for own in benchmark.texts[name].parts.values() for part in own]
+    if any(not benchmark.sources[part.source].urls for part in read):
         by_hand.append("Wikipedia text that you bring")
     return f"; NOT_RUN without {' and '.join(by_hand)}" if by_hand else ""
 

@@ -14,16 +14,26 @@ from stilts_artifact.data.readers.text import (
     refuse_empty,
     shown,
 )
-from stilts_artifact.domain.examples import TaggedSentence
+from stilts_artifact.domain.examples import Sentence, TaggedSentence
 from stilts_artifact.errors import DataError
 
-__all__ = ["ccg", "conllu", "panx", "tagged_words"]
+__all__ = ["bare_text", "ccg", "conllu", "panx", "tagged_words"]
 
 PANX_TAGS = {tag: tag for tag in ("O", "B-LOC", "I-LOC", "B-ORG", "I-ORG", "B-PER", "I-PER")}
 _CCG_HEADER = re.compile(r"ID=\S+ PARSER=GOLD NUMPARSE=1")
 # Categories have brackets of their own, as (S\NP)/NP has: only spaces tell fields apart.
 _CCG_LEAF = re.compile(r"\(<L (\S+) \S+ \S+ (\S+) \S+>\)")
 _CCG_BRANCH = re.compile(r"\(<T \S+ \d+ \d+>")
+
+
+def bare_text(example: Sentence | TaggedSentence) -> str:
+    """A sentence as running text: of a tagged one the words alone, apart by spaces.
+
+    Example:
+        >>> bare_text(TaggedSentence(("New", "York", "."), ("B-LOC", "I-LOC", "O")))
+        'New York .'
+    """
+    return example.text if isinstance(example, Sentence) else " ".join(example.words)
 
 
 def panx(data: bytes, where: str) -> list[TaggedSentence]:

@@ -127,9 +127,15 @@ class PrepareParams(SplitParams):
 
 
 class TextParams(SourceParams):
-    """Inputs for masked language modelling; ``max_length`` is most tokens of one."""
+    """Inputs for masked language modelling.
+
+    Attributes:
+        text: name of the collection.
+        max_length: most tokens of an input.
+    """
 
     kind = "text"
+    text: str
     max_length: Positive
 
 

@@ -11,14 +11,16 @@ from typing import Any
 from stilts_artifact.benchmark import load_benchmark
 from stilts_artifact.data.library import Library
 from stilts_artifact.data.readers import READERS
+from stilts_artifact.data.readers.tags import bare_text
 from stilts_artifact.data.store import FileStore
-from stilts_artifact.domain.tasks import Benchmark, Split, Task
+from stilts_artifact.documents import dump_json
+from stilts_artifact.domain.tasks import Benchmark, Part, Split, Task, Text
 from stilts_artifact.errors import DataError, IntegrityError
-from stilts_artifact.files import MANIFEST
+from stilts_artifact.files import MANIFEST, write_file
 from stilts_artifact.forms import form_of
 from stilts_artifact.forms.labels import chosen, write_labels
 from stilts_artifact.pipeline.job import Job
-from stilts_artifact.pipeline.tasks import DATA, ENCODER
+from stilts_artifact.pipeline.tasks import DATA, ENCODER, REPORT
 from stilts_artifact.pipeline.tasks.params import (
     EncoderParams,
     LabelsParams,
@@ -104,30 +106,47 @@ def prepare_step(job: Job) -> None:
     require_sources(params, how.library)
 
 
-def prepare_text(how: Preparation) -> None:
-    """The same for running text: it is trained on, so a cap takes lines as from training data."""
+def prepare_text(text: Text, how: Preparation) -> None:
+    """The same for running text: it is trained on, so a cap takes lines as from training data.
+
+    What a target is judged by is left out before; ``out/report.json`` says of each language how
+    many ``sentences`` there are, how many of them were ``held_out`` and how many are ``taken``.
+    """
     from stilts_artifact.model.features import require_length
     from stilts_artifact.model.loading import load_encoder_tokenizer
     from stilts_artifact.model.prepared import prepare_lines, save_prepared
 
     tokenizer = load_encoder_tokenizer(how.encoder)
     require_length(tokenizer, how.max_length)
+    report = {}
     for language in how.languages:
-        part = how.benchmark.text[language]
-        lines = [
-            sentence.text
-            for document in how.library.documents(part)
-            for sentence in READERS[part.reader](document.data, document.where)
-        ]
-        features = prepare_lines(tokenizer, chosen(lines, Split.TRAIN, how.rows), how.max_length)
+        lines = _sentences(text.parts[language], how.library)
+        held_out = set(_sentences(text.held_out.get(language, ()), how.library))
+        kept = [line for line in lines if line not in held_out]
+        taken = chosen(kept, Split.TRAIN, how.rows)
+        features = prepare_lines(tokenizer, taken, how.max_length)
         save_prepared(how.out / language, None, (), features, {}, max_length=how.max_length)
+        dropped = len(lines) - len(kept)
+        report[language] = {"sentences": len(lines), "held_out": dropped, "taken": len(taken)}
+    write_file(how.out / REPORT, dump_json(report))
+
+
+def _sentences(parts: Sequence[Part], library: Library) -> list[str]:
+    """The bare text of some parts, in order."""
+    library.prefetch(parts)
+    return [
+        bare_text(example)
+        for part in parts
+        for document in library.documents(part)
+        for example in READERS[part.reader](document.data, document.where, **dict(part.options))
+    ]
 
 
 def text_step(job: Job) -> None:
     """Inputs for masked language modelling."""
     params = TextParams.of(job.params)
     how = _preparation(job, params)
-    prepare_text(how)
+    prepare_text(how.benchmark.texts[params.text], how)
     require_sources(params, how.library)
 
 

@@ -120,7 +120,7 @@ def intermediate_step(job: Job) -> None:
     }
     if params.mlm is not None:
         own = params.mlm
-        folders = sorted(job.inputs["text"].iterdir())
+        folders = sorted(path for path in job.inputs["text"].iterdir() if path.is_dir())
         tasks[MLM] = TextData(folders, own.probability, own.epochs, own.batch, own.cap)
     intermediate(
         encoder=job.inputs[ENCODER] / ENCODER,

@@ -12,6 +12,7 @@ from stilts_artifact.benchmark import INTERMEDIATE, TARGETS, TASKS, load_benchma
 from stilts_artifact.benchmark.assemble import mini_benchmark, source_names
 from stilts_artifact.benchmark.languages import MINI
 from stilts_artifact.benchmark.pins import Pin
+from stilts_artifact.benchmark.texts import WIKIPEDIA
 from stilts_artifact.domain.tasks import Benchmark, Part, Role, Split, Task, TaskForm
 from stilts_artifact.errors import ConfigError
 
@@ -115,8 +116,9 @@ def test_no_source_is_left_over(a_world: Benchmark) -> None:
         for parts in task.parts.values()
         for part in parts
     }
-    assert used | {part.source for part in a_world.text.values()} == set(a_world.sources)
-    assert set(a_world.text) == set(a_world.languages)
+    wikipedia = a_world.texts[WIKIPEDIA].parts
+    assert used | {part.source for (part,) in wikipedia.values()} == set(a_world.sources)
+    assert set(wikipedia) == set(a_world.languages)
     assert {language for task in a_world.tasks.values() for language in task.languages} == set(
         a_world.languages
     )

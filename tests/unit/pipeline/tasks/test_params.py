@@ -47,7 +47,7 @@ OPTIONS = RetrievalOptions(**SCALE.retrieval.model_dump(), dtype="float32", cent
 EVERY: list[Params] = [
     EncoderParams(name="mini", revision="r" * 64, files={"model.safetensors": "r" * 64}),
     PrepareParams(**SPLIT, max_length=64),
-    TextParams(**DATA, max_length=64),
+    TextParams(**DATA, text="wikipedia", max_length=64),
     LabelsParams(**SPLIT),
     IntermediateParams(
         tasks={"mnli": TaskSchedule(epochs=1, batch=8, cap=None)},

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from stilts_artifact.benchmark import load_benchmark
+from stilts_artifact.benchmark.texts import WIKIPEDIA
 from stilts_artifact.data.library import Document, Library
 from stilts_artifact.data.store import FileStore
 from stilts_artifact.domain.examples import (
@@ -174,9 +175,8 @@ def test_text_of_each_language_is_prepared(
         return [Document(part.source, "".join(f"merfa sudi {n}\n" for n in range(9)).encode())]
 
     monkeypatch.setattr(library, "documents", documents)
-    prepare_phase.prepare_text(
-        prepare_phase.Preparation(WORLD, library, LANGUAGES, 4, 64, tiny, tmp_path / "text")
-    )
+    how = prepare_phase.Preparation(WORLD, library, LANGUAGES, 4, 64, tiny, tmp_path / "text")
+    prepare_phase.prepare_text(WORLD.texts[WIKIPEDIA], how)
     prepared = load_prepared(tmp_path / "text" / "qaa")
     assert (prepared.form, len(prepared.features), len(prepared.examples)) == (None, 4, 0)
 
