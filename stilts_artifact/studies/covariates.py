@@ -30,6 +30,13 @@ from typing import TYPE_CHECKING, Literal, cast, get_args
 from stilts_artifact.benchmark.languages import XTREME
 from stilts_artifact.documents import CsvRow, parse_csv, whole_number
 from stilts_artifact.errors import DataError, unknown_name
+from stilts_artifact.studies.complexity import (
+    byte_premium,
+    english_equivalent,
+    fertility,
+    subword_ratio,
+    synthesis_ratio,
+)
 from stilts_artifact.texts import visible
 
 if TYPE_CHECKING:
@@ -394,7 +401,8 @@ def _english_equivalent(facts: Facts, english: Parallel) -> _Number:
     """
     if facts.cc100_gib is None or facts.ntrex is None:
         return _NO_SIZE if facts.cc100_gib is None else _NO_TEXT
-    return math.log10(facts.cc100_gib / (facts.ntrex.bytes / english.bytes))
+    premium = byte_premium(facts.ntrex.bytes, english.bytes)
+    return math.log10(english_equivalent(facts.cc100_gib, premium))
 
 
 def _grambank(facts: Facts, _: Parallel) -> _Number:
@@ -413,7 +421,7 @@ _MEASURES: Mapping[str, _Measure] = {
     "synthesis": _Measure(
         "ln(words of English / words)",
         ("ntrex_words",),
-        _of_words(lambda it, english: math.log(english.words / it.words)),
+        _of_words(lambda it, english: math.log(synthesis_ratio(it.words, english.words))),
     ),
     "msp": _Measure(
         "forms per lemma",
@@ -443,7 +451,7 @@ _MEASURES: Mapping[str, _Measure] = {
     "subwords": _Measure(
         "subwords / subwords of English, for the same content",
         ("ntrex_subwords",),
-        _of_text(lambda it, english: it.subwords / english.subwords),
+        _of_text(lambda it, english: subword_ratio(it.subwords, english.subwords)),
     ),
     "latin": _Measure(
         "1 in Latin script, else 0", ("script",), lambda facts, _: float(facts.script == "Latn")
@@ -451,7 +459,7 @@ _MEASURES: Mapping[str, _Measure] = {
     "fertility": _Measure(
         "subwords / words: a mediator of complexity, not a control",
         ("ntrex_subwords", "ntrex_words"),
-        _of_words(lambda it, _: it.subwords / it.words),
+        _of_words(lambda it, _: fertility(it.subwords, it.words)),
     ),
 }
 
