@@ -49,6 +49,16 @@ class Pinned:
         return known
 
 
+def encoder_label(name: str, layers: int | None) -> str:
+    """How signatures call an encoder, or its first layers alone.
+
+    Example:
+        >>> encoder_label("mini", None), encoder_label("mini", 2)
+        ('mini', 'mini cut to 2 layers')
+    """
+    return name if layers is None else f"{name} cut to {layers} layers"
+
+
 PINNED: Mapping[str, Pinned] = MappingProxyType(
     {
         # The heads of main when this was written; ten public repositories pin the large one. MIT.

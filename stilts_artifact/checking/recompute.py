@@ -355,6 +355,11 @@ def _due(
         "metric": column.metric_name,
         "metric_version": METRIC_VERSION,
     }
+    sizes = {own.name: own.encoder for own in results.defined.rows(results.benchmark)}
+    if len(set(sizes.values())) > 1:
+        # Rows of two encoders: a number of the one must not stand in for one of the other.
+        encoder = results.run_scale.encoder_of(sizes[row])
+        due["encoder"] = None if encoder is None else encoder.label
     if not column.is_average:
         due["split"] = str(results.defined.scored_split(task))
     if column.is_untrained(row) and signature.seeds is None:

@@ -155,6 +155,9 @@ def _parse(data: bytes, where: str) -> Scale:
     base = _mapping(_shipped_file(extended), f"{extended}{_SUFFIX}")
     # Of the encoder that ships with it, and days of training: not without being asked for.
     base.pop("calibration", None)
+    if "encoder" in content:
+        # What is smaller than the base's encoder need not be smaller than this one.
+        base.pop("smaller", None)
     return _validated(_merged(base, content), where)
 
 

@@ -6,10 +6,12 @@ from typing import Annotated, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
+from stilts_artifact.benchmark.encoders import encoder_label
 from stilts_artifact.benchmark.experiments import (
     CALIBRATION,
     EXPERIMENTS,
     Experiment,
+    Size,
     experiment_named,
 )
 from stilts_artifact.benchmark.tasks import ROWS
@@ -70,11 +72,18 @@ class EncoderChoice(Section):
             version fixes; of a folder the sha256 of its weights.
         prefix: that the encoder was trained to have before every sentence that is embedded, such as
             ``"query: "``; only retrieval uses it.
+        layers: how many of its layers, the first ones; ``None`` for all.
     """
 
     name: str
     revision: str | None
     prefix: str = ""
+    layers: Positive | None = None
+
+    @property
+    def label(self) -> str:
+        """How signatures call it."""
+        return encoder_label(self.name, self.layers)
 
 
 class Retrieval(Section):
@@ -253,6 +262,8 @@ class Scale(Section):
             few, so that none of them waits for one.
         languages: the only ones that are evaluated; ``None`` for all that the benchmark has.
         own_data: names of somebody's own files that stand in for the benchmark's.
+        smaller: a smaller encoder, for the rows of studies that ask what size does; ``None`` where
+            the scale has none.
         single_files: whether splits of which some files are known one by one are of these alone.
     """
 
@@ -284,11 +295,16 @@ class Scale(Section):
     languages: Annotated[Names, Field(min_length=1)] | None = None
     own_data: Names = ()
     single_files: bool = False
+    smaller: EncoderChoice | None = None
 
     @property
     def stamp(self) -> str:
         """The line that captions every table of this scale."""
         return f"{self.name}: {self.meaning}"
+
+    def encoder_of(self, size: Size) -> EncoderChoice | None:
+        """What phase (i) hands over to the rows that start from an encoder of this size."""
+        return self.encoder if size == "own" else self.smaller
 
     def meant(self, experiment: Experiment) -> Experiment:
         """What was asked for at this scale: a calibration is the scale's own."""

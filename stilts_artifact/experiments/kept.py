@@ -212,11 +212,13 @@ def _refuse_unlike(
         # Of members that stood in for their archive, the pins are the benchmark's.
         if used.source in builder.pins:
             pairs[used.source] = (f"sha256 {used.sha256}", f"sha256 {builder.pins[used.source]}")
-    encoder = f"{session.scale.encoder.name} {builder.phase_one.revision[:12]}"
+    sizes = {row.name: row.encoder for row in session.experiment.rows(session.benchmark)}
     for row, task in sorted(kept.places):
         cell = kept.cells.get(CellKey(row, task))
         if cell is not None and cell.signature:
             signature = Signature.parse(cell.signature)
+            own = builder.origin(sizes.get(row, "own"))
+            encoder = "none" if own is None else f"{own.label} {own.revision[:12]}"
             pairs["encoder"] = (f"{signature.encoder} {signature.revision}", encoder)
             if pairs["encoder"][0] != encoder:
                 break

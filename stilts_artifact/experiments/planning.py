@@ -70,10 +70,11 @@ def preview(session: Session) -> Preview:
     scored = Scored.open(session)
     first = stages(session.experiment)[0]
     asked = scored.request(first, scored.wanted, missing)
+    asked, lost = _with_encoders(scored, asked)
     graph = Graph(asked.steps, KINDS)
     found = reasons(graph, Store(session.machine.store))
     trains = any(reason.step.kind in ("intermediate", "target") for reason in found)
-    return Preview(found, asked.impossible, _obstacle(session, trains=trains))
+    return Preview(found, asked.impossible, _obstacle(session, trains=trains) or lost)
 
 
 def _obstacle(session: Session, *, trains: bool) -> ArtifactError | None:
@@ -81,11 +82,21 @@ def _obstacle(session: Session, *, trains: bool) -> ArtifactError | None:
     try:
         require_packages(session.experiment)
         session.device(trains=trains)
-        if session.machine.offline:
-            session.encoder_folder()
     except ArtifactError as error:
         return error
     return None
+
+
+def _with_encoders(scored: Scored, asked: Request) -> tuple[Request, ArtifactError | None]:
+    """What can be run with the encoders that a run offline has, or why nothing can."""
+    if not scored.session.machine.offline:
+        return asked, None
+    try:
+        _, lost = scored.bring_encoders(asked)
+    except ArtifactError as error:
+        return asked, error
+    left = asked.without(lost)
+    return left, None if left.predictions else next(iter(lost.values()), None)
 
 
 def unread_own_data(session: Session) -> list[str]:

@@ -11,13 +11,13 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from stilts_artifact import __version__
 from stilts_artifact.benchmark.asked import Wanted, wanted_cells
-from stilts_artifact.benchmark.experiments import Experiment
+from stilts_artifact.benchmark.experiments import Experiment, Size
 from stilts_artifact.checking.results import RowRecord, row_records
 from stilts_artifact.data.library import InputRecord
 from stilts_artifact.documents import parse_json, read_document
@@ -85,6 +85,18 @@ class Request:
         impossible = {replace(key, row=row): reason for key, reason in self.impossible.items()}
         return replace(self, predictions=predictions, impossible=impossible)
 
+    def without(self, encoders: Mapping[str, ArtifactError]) -> Request:
+        """The same where some encoders cannot be had: revision -> why."""
+        if not encoders:
+            return self
+        lost = {
+            key: in_one_line(encoders[revision])
+            for key, step in self.predictions.items()
+            if (revision := _origin(step)) in encoders
+        }
+        left = {key: step for key, step in self.predictions.items() if key not in lost}
+        return replace(self, predictions=left, impossible={**self.impossible, **lost})
+
 
 def merged(parts: Sequence[Request]) -> Request:
     """Several requests as one."""
@@ -136,6 +148,8 @@ def request(
         every = task.languages_of(experiment.scored_split(task))
         here = tuple(language for language in every if (task.name, language) not in absent)
         lacking = _not_here(missing(training_parts(row, task, builder.benchmark)))
+        if builder.origin(row.encoder) is None:
+            lacking = f"scale {builder.scale.name} has no {row.encoder} encoder"
         if not here:
             # Nothing is left to evaluate; the first language stands for all of them.
             lacking = lacking or absent[task.name, every[0]]
@@ -217,16 +231,16 @@ class Scored:
             ResourceError: the cluster does not start or is lost.
             IntegrityError: a finished result was altered.
         """
+        encoders, lost = self.bring_encoders(asked)
+        asked = asked.without(lost)
+        if lost and not asked.predictions:  # nothing can be run, and all says why
+            return Executed({}, {}, asked.impossible, asked.absent, {}, list(lost.values()))
         trained = {key: list(_trained(step)) for key, step in asked.predictions.items()}
         reports = {step for steps in trained.values() for step in steps}
         # Training runs are targets, too: their reports name the runs that collapsed, even where the
         # predictions are done and need them no more.
         graph = Graph([*asked.steps, *reports], KINDS)
-        try:
-            context = self.session.context(trains=bool(reports))
-        except MissingDataError as error:  # the encoder: nothing can be run, and all says why
-            lost = dict.fromkeys(asked.predictions, in_one_line(error))
-            return Executed({}, {}, {**asked.impossible, **lost}, asked.absent, {}, [error])
+        context = self.session.context(encoders, trains=bool(reports))
         with self.session.display.steps(label) as watch:
             report = run(graph, context, self.session.options(), watch)
         store = Store(self.session.machine.store)
@@ -251,7 +265,29 @@ class Scored:
             for step in steps
             if step in flagged
         }
-        return Executed(predictions, labels, failed, asked.absent, flags, _failures(report))
+        errors = [*lost.values(), *_failures(report)]
+        return Executed(predictions, labels, failed, asked.absent, flags, errors)
+
+    def bring_encoders(
+        self, asked: Request
+    ) -> tuple[Mapping[str, Path], Mapping[str, MissingDataError]]:
+        """The encoders of phase (i) that some steps start from, downloaded if they have to be.
+
+        Returns:
+            Revision -> folder, and of those that cannot be had revision -> why.
+
+        Raises:
+            IntegrityError, ResourceError: as :meth:`Session.encoder_folder`.
+        """
+        known = {one.revision: one for one in (self.builder.smaller, self.builder.phase_one) if one}
+        folders: dict[str, Path] = {}
+        lost: dict[str, MissingDataError] = {}
+        for revision in sorted({_origin(step) for step in asked.predictions.values()}):
+            try:
+                folders[revision] = self.session.encoder_folder(known[revision])
+            except MissingDataError as error:
+                lost[revision] = error
+        return folders, lost
 
     def measure(
         self,
@@ -356,7 +392,7 @@ class _Place(NamedTuple):
     row: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Cells:
     """Computes the cells of a folder of predictions and labels."""
 
@@ -364,6 +400,12 @@ class _Cells:
     builder: StepBuilder
     executed: Executed
     folder: Path
+
+    @cached_property
+    def _sizes(self) -> Mapping[str, Size]:
+        """Row -> which encoder of phase (i) it starts from."""
+        rows = self.session.experiment.rows(self.session.benchmark)
+        return {row.name: row.encoder for row in rows}
 
     def measure(self, rows: Sequence[str]) -> list[Measurement]:
         """All cells of these rows; those without predictions have the reason instead of a value."""
@@ -452,12 +494,13 @@ class _Cells:
     def _sign(self, place: _Place, reported: Mapping[str, Any]) -> Signature:
         session, column = self.session, place.column
         experiment, task = session.experiment, column.tasks[0]
+        encoder = self.builder.origin(self._sizes.get(place.row, "own"))
         return Signature(
             task=column.name if column.is_average else task.name,
             split=str(experiment.scored_split(task)),
             languages=place.languages,
-            encoder=self.builder.phase_one.name,
-            revision=self.builder.phase_one.revision[:12],
+            encoder=None if encoder is None else encoder.label,
+            revision=None if encoder is None else encoder.revision[:12],
             metric=column.metric_name,
             metric_version=METRIC_VERSION,
             seeds=None if column.is_untrained(place.row) else session.seeds,
@@ -478,12 +521,20 @@ class _Cells:
         return [_read_report(folder)["signature"] for folder in folders if folder is not None]
 
 
+def _origin(step: Step) -> str:
+    """Revision of the encoder of phase (i) that a step starts from."""
+    return next(str(one.params["revision"]) for one in _below(step) if one.kind == "encoder")
+
+
+def _below(step: Step) -> Iterable[Step]:
+    yield step
+    for other in step.inputs.values():
+        yield from _below(other)
+
+
 def _trained(step: Step) -> Iterable[Step]:
     """The training runs behind a step."""
-    if step.kind in ("intermediate", "target"):
-        yield step
-    for other in step.inputs.values():
-        yield from _trained(other)
+    return (one for one in _below(step) if one.kind in ("intermediate", "target"))
 
 
 def _reasons(report: RunReport) -> dict[str, str]:

@@ -83,6 +83,8 @@ class Session:
     Args:
         reason: why this scale, in words; it goes into the results file.
         encoder: of phase (i).
+        smaller: that of the rows which start from a smaller one; ``None`` where the experiment has
+            no such rows, or the scale no such encoder.
         library: the benchmark's files, as far as they are here.
         results: folder that results are published in.
         only: cells asked for, see :func:`stilts_artifact.benchmark.asked.wanted_cells`.
@@ -102,6 +104,7 @@ class Session:
     openers: Mapping[str, Callable[[str], bytes]] = field(default_factory=dict)
     display: Display = field(default_factory=Display)
     kept: Kept | None = None
+    smaller: PhaseOne | None = None
 
     @property
     def folder(self) -> Path:
@@ -151,16 +154,15 @@ class Session:
             workers = max(1, default_workers() // self.scale.threads)
         return Options(workers, self.machine.scheduler)
 
-    def context(self, *, trains: bool) -> Context:
-        """Where steps run; the encoder of phase (i) is downloaded if it has to be.
+    def context(self, encoders: Mapping[str, Path], *, trains: bool) -> Context:
+        """Where steps run.
 
         Args:
+            encoders: revision -> folder of an encoder of phase (i).
             trains: whether any step trains: a scale made for GPUs then needs one.
 
         Raises:
             ResourceError: the scale needs a GPU, and none answers.
-            MissingDataError: the encoder is not here, and offline or not reachable.
-            IntegrityError: the encoder's folder is damaged.
         """
         from stilts_artifact.pipeline.kinds import make_context
 
@@ -168,13 +170,13 @@ class Session:
         return make_context(
             self.machine.store,
             list(self.machine.data),
-            self.encoder_folder(),
+            encoders,
             device=device,
             checkpoint_every=self.scale.checkpoint_every,
         )
 
-    def encoder_folder(self) -> Path:
-        """Where the encoder of phase (i) lies, downloaded if it has to be.
+    def encoder_folder(self, encoder: PhaseOne) -> Path:
+        """Where an encoder of phase (i) lies, downloaded if it has to be.
 
         Raises:
             MissingDataError, IntegrityError, ResourceError: as
@@ -182,12 +184,12 @@ class Session:
         """
         from stilts_artifact.model.hub import Delivery, obtain
 
-        if self.encoder.folder is not None:
-            return self.encoder.folder
+        if encoder.folder is not None:
+            return encoder.folder
         machine = self.machine
         with self.display.downloads() as progress:
             delivery = Delivery(machine.data, machine.offline, machine.mirrors, progress)
-            return obtain(self.encoder, machine.store, delivery)
+            return obtain(encoder, machine.store, delivery)
 
     def device(self, *, trains: bool) -> Device:
         """GPUs where the scale is made for them; a cluster is taken to have what it needs.

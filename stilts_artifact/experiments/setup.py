@@ -116,7 +116,18 @@ def open_session(
         only=choices.only,
         openers=url_openers(),
         display=display,
+        smaller=needed_smaller(chosen, experiment),
     )
+
+
+def needed_smaller(scale: Scale, experiment: Experiment) -> PhaseOne | None:
+    """A scale's smaller encoder, if an experiment has rows that start from it."""
+    from stilts_artifact.model.hub import PhaseOne
+
+    rows = experiment.rows(benchmark_of(scale))
+    if scale.smaller is None or all(row.encoder == "own" for row in rows):
+        return None
+    return PhaseOne.of(scale.smaller)
 
 
 def _only_single_files(benchmark: Benchmark, library: Library) -> bool:
@@ -146,6 +157,8 @@ def _chosen(scale: Scale, choices: Choices) -> tuple[Scale, PhaseOne]:
         own["languages"] = choices.languages
     if (encoder.name, encoder.revision, prefix) != _named(scale):
         own["encoder"] = EncoderChoice(name=encoder.name, revision=encoder.revision, prefix=prefix)
+        # What is smaller than the scale's encoder need not be smaller than this one.
+        own["smaller"] = None
     if encoder.folder is not None:
         _require_layer(scale, encoder.folder)
     return (varied(scale, **own) if own else scale), encoder
@@ -196,14 +209,22 @@ def _require_layer(scale: Scale, folder: Path) -> None:
         )
 
 
-def scale_files(scale: Scale, machine: Machine) -> tuple[list[Source], Library]:
-    """All that a scale needs, its encoder too, and what of it is on this machine."""
+def scale_files(
+    scale: Scale, machine: Machine, experiment: Experiment | None = None
+) -> tuple[list[Source], Library]:
+    """All that a scale needs, its encoder too, and what of it is on this machine.
+
+    Args:
+        experiment: whose rows may need the scale's smaller encoder, too.
+    """
     from stilts_artifact.model.hub import PhaseOne, encoder_folders, encoder_sources
 
-    encoder = PhaseOne.of(scale.encoder)
+    smaller = None if experiment is None else needed_smaller(scale, experiment)
     sources = dict(benchmark_of(scale).sources)
-    sources |= {one.name: one for one in encoder_sources(encoder, machine.store).values()}
-    folders = [*machine.data, *encoder_folders(encoder, machine.store)]
+    folders = list(machine.data)
+    for encoder in (PhaseOne.of(scale.encoder), *([smaller] if smaller else ())):
+        sources |= {one.name: one for one in encoder_sources(encoder, machine.store).values()}
+        folders += encoder_folders(encoder, machine.store)
     return list(sources.values()), Library(sources, FileStore(machine.store), folders)
 
 
@@ -235,7 +256,7 @@ def choose_scale(
     if name != "auto":
         return load_scale(name), f"asked for with --scale {name}"
     paper = load_scale("paper")
-    sources, library = scale_files(paper, machine)
+    sources, library = scale_files(paper, machine, experiment)
     # A display is opened only where it may be of use: files that were brought are hashed.
     shown = display.downloads() if machine.data else nullcontext(Silent())
     with shown as progress, library.shown(progress):

@@ -13,11 +13,13 @@ from typing import Any
 from stilts_artifact.benchmark.experiments import (
     Experiment,
     Row,
+    Size,
     selection_task,
     training_task,
 )
 from stilts_artifact.config.schema import Scale, TaskTraining
 from stilts_artifact.domain.tasks import Benchmark, Part, Split, Task
+from stilts_artifact.errors import ConfigError
 from stilts_artifact.experiments.session import Session
 from stilts_artifact.forms import form_of
 from stilts_artifact.forms.labels import evaluated_rows
@@ -46,6 +48,8 @@ class StepBuilder:
 
     Args:
         phase_one: the encoder of phase (i).
+        smaller: the one of rows that start from a smaller encoder; ``None`` where there is none,
+            and such rows have no steps.
         pins: source name -> sha256 of its bytes. Where a source is absent, the steps that read it
             cannot be built: see :meth:`parts`.
     """
@@ -54,31 +58,48 @@ class StepBuilder:
     scale: Scale
     phase_one: PhaseOne
     pins: Mapping[str, str]
+    smaller: PhaseOne | None = None
 
     @classmethod
     def of(cls, session: Session) -> StepBuilder:
         """From what is on this machine; the encoder of phase (i) need not be."""
-        return cls(session.benchmark, session.scale, session.encoder, session.library.pins())
+        pins = session.library.pins()
+        return cls(session.benchmark, session.scale, session.encoder, pins, session.smaller)
 
-    def encoder(self) -> Step:
-        """Phase (i)."""
-        encoder = self.phase_one
+    def origin(self, size: Size = "own") -> PhaseOne | None:
+        """The encoder that rows of a size start from, if there is one."""
+        return self.phase_one if size == "own" else self.smaller
+
+    def encoder(self, size: Size = "own") -> Step:
+        """Phase (i).
+
+        Raises:
+            ConfigError: there is no encoder of this size.
+        """
+        encoder = self.origin(size)
+        if encoder is None:
+            raise ConfigError(f"scale {self.scale.name} has no {size} encoder")
         return EncoderParams(
-            name=encoder.name, revision=encoder.revision, files=dict(encoder.files)
+            name=encoder.name,
+            revision=encoder.revision,
+            files=dict(encoder.files),
+            layers=encoder.layers,
         ).step()
 
     def intermediate(self, row: Row, seed: int) -> Step:
         """Phase (ii): the encoder of a row; that of phase (i) for the row without a task."""
         if not row.is_trained:
-            return self.encoder()
-        inputs = {"encoder": self.encoder()}
+            return self.encoder(row.encoder)
+        inputs = {"encoder": self.encoder(row.encoder)}
         source_language = self.benchmark.source_language
         for task in row.tasks:
-            inputs[f"train:{task}"] = self._prepared(task, Split.TRAIN, (row.language,))
+            train = self._prepared(task, Split.TRAIN, (row.language,), row.encoder)
+            inputs[f"train:{task}"] = train
             if (Split.DEV, source_language) in self.benchmark.tasks[task].parts:
-                inputs[f"dev:{task}"] = self._prepared(task, Split.DEV, (source_language,))
+                dev = self._prepared(task, Split.DEV, (source_language,), row.encoder)
+                inputs[f"dev:{task}"] = dev
         if row.text is not None:
-            inputs["text"] = self._text(row.text)
+            inputs["text"] = self._text(row.text, row.encoder)
         return self._intermediate_params(row, seed).step(inputs)
 
     def target(self, row: Row, seed: int, task: Task) -> Step:
@@ -87,11 +108,11 @@ class StepBuilder:
         source_language = (self.benchmark.source_language,)
         inputs = {
             "encoder": self.intermediate(row, seed),
-            "train": self._prepared(name, Split.TRAIN, source_language),
+            "train": self._prepared(name, Split.TRAIN, source_language, row.encoder),
         }
         selection = selection_task(task, self.benchmark)
         if selection is not None:
-            inputs["dev"] = self._prepared(selection, Split.DEV, source_language)
+            inputs["dev"] = self._prepared(selection, Split.DEV, source_language, row.encoder)
         tuning = self.tuning(name)
         params = TargetParams(
             task=name,
@@ -108,7 +129,7 @@ class StepBuilder:
         split = experiment.scored_split(task)
         if not form_of(task).is_trained:
             return self._retrieval(row, seed, task, experiment, languages)
-        data = self._prepared(task.name, split, languages)
+        data = self._prepared(task.name, split, languages, row.encoder)
         params = PredictParams(
             threads=self.scale.threads,
             benchmark=self.benchmark.name,
@@ -151,12 +172,12 @@ class StepBuilder:
             {"encoder": self.intermediate(row, seed)}
         )
 
-    def _prepared(self, name: str, split: Split, languages: Sequence[str]) -> Step:
+    def _prepared(self, name: str, split: Split, languages: Sequence[str], size: Size) -> Step:
         data = self._data(name, split, languages)
         params = PrepareParams(**data, max_length=self.tuning(name).max_length)
-        return params.step({"encoder": self.encoder()})
+        return params.step({"encoder": self.encoder(size)})
 
-    def _text(self, name: str) -> Step:
+    def _text(self, name: str, size: Size) -> Step:
         text = self.benchmark.texts[name]
         task = None if text.task is None else self.benchmark.tasks[text.task]
         params = TextParams(
@@ -167,7 +188,7 @@ class StepBuilder:
             max_length=self.scale.mlm.max_length,
             **self._read(text.of(text.parts)),
         )
-        return params.step({"encoder": self.encoder()})
+        return params.step({"encoder": self.encoder(size)})
 
     def _data(self, name: str, split: Split, languages: Sequence[str]) -> dict[str, Any]:
         """What names some data: task, split, languages, how much of it, and the bytes it is in."""

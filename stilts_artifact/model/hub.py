@@ -18,7 +18,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stilts_artifact.benchmark.encoders import PINNED, SIZES, pinned_as
+from stilts_artifact.benchmark.encoders import PINNED, SIZES, encoder_label, pinned_as
 from stilts_artifact.config.schema import EncoderChoice
 from stilts_artifact.data.download import Downloader
 from stilts_artifact.data.fetch import Failure, FetchReport, fetch
@@ -71,12 +71,19 @@ class PhaseOne:
         files: name -> sha256 of every file that decides what it computes, as far as they are known
             beforehand: none of a repository that is not pinned here, whose commit fixes them.
         folder: where it lies, unless it is still to be downloaded.
+        layers: that are taken of it, the first ones; ``None`` for all.
     """
 
     name: str
     revision: str
     files: Mapping[str, str]
     folder: Path | None = None
+    layers: int | None = None
+
+    @property
+    def label(self) -> str:
+        """How signatures call it."""
+        return encoder_label(self.name, self.layers)
 
     @classmethod
     def of(cls, choice: EncoderChoice) -> PhaseOne:
@@ -88,11 +95,12 @@ class PhaseOne:
         """
         if choice.name == SHIPPED:
             files = deciding_files(read_manifest(shipped_encoder()))
-            return cls(SHIPPED, files[WEIGHTS], files, shipped_encoder())
+            return cls(SHIPPED, files[WEIGHTS], files, shipped_encoder(), choice.layers)
         if choice.revision is None:
             raise ConfigError("an encoder without a commit", got=choice.name, expected="revision")
         key = pinned_as(choice.name, choice.revision)
-        return cls(choice.name, choice.revision, {} if key is None else PINNED[key].files)
+        pinned: Mapping[str, str] = {} if key is None else PINNED[key].files
+        return cls(choice.name, choice.revision, pinned, layers=choice.layers)
 
 
 def find_encoder(text: str) -> PhaseOne:

@@ -6,12 +6,13 @@ results are no longer taken.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
 from stilts_artifact.pipeline.job import Context, Device
 from stilts_artifact.pipeline.step import Kinds, KindSpec
-from stilts_artifact.pipeline.tasks import DATA, ENCODER
+from stilts_artifact.pipeline.tasks import DATA, encoder_folder
 
 
 def _kind(function: str, version: int = 1, *, gpu: bool = False) -> KindSpec:
@@ -34,14 +35,20 @@ KINDS: Kinds = MappingProxyType(
 
 
 def make_context(
-    store: Path, data: list[Path], encoder: Path, *, device: Device, checkpoint_every: int
+    store: Path,
+    data: list[Path],
+    encoders: Mapping[str, Path],
+    *,
+    device: Device,
+    checkpoint_every: int,
 ) -> Context:
     """Where workers find what is not a step's result.
 
     Args:
         data: folders with files brought by hand.
-        encoder: checkpoint folder of phase (i).
+        encoders: revision -> checkpoint folder of an encoder of phase (i).
         checkpoint_every: optimiser steps between the checkpoints of a training run.
     """
     folders = {f"{DATA}-{number:03}": folder for number, folder in enumerate(data)}
-    return Context(store, {**folders, ENCODER: encoder}, device, checkpoint_every)
+    folders |= {encoder_folder(revision): folder for revision, folder in encoders.items()}
+    return Context(store, folders, device, checkpoint_every)

@@ -72,12 +72,14 @@ class EncoderParams(Params):
         revision: commit of the repository, or the sha256 of the weights that ship.
         files: name -> sha256 of every file that decides what it computes, as far as they are known
             beforehand: a name and a commit alone would let any folder stand for the encoder.
+        layers: that are kept of it, the first ones; ``None`` for all.
     """
 
     kind = "encoder"
     name: str
     revision: str
     files: dict[str, str]
+    layers: Positive | None
 
 
 class BenchmarkParams(Params):

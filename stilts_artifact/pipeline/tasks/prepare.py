@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,14 +14,14 @@ from stilts_artifact.data.library import Library
 from stilts_artifact.data.readers import READERS
 from stilts_artifact.data.readers.tags import bare_text
 from stilts_artifact.data.store import FileStore
-from stilts_artifact.documents import dump_json
+from stilts_artifact.documents import dump_json, parse_json, read_document
 from stilts_artifact.domain.tasks import Benchmark, Part, Split, Task, Text
-from stilts_artifact.errors import DataError, IntegrityError
+from stilts_artifact.errors import ConfigError, DataError, IntegrityError
 from stilts_artifact.files import MANIFEST, write_file
 from stilts_artifact.forms import form_of
 from stilts_artifact.forms.labels import chosen, write_labels
 from stilts_artifact.pipeline.job import Job
-from stilts_artifact.pipeline.tasks import DATA, ENCODER, REPORT
+from stilts_artifact.pipeline.tasks import DATA, ENCODER, REPORT, encoder_folder
 from stilts_artifact.pipeline.tasks.params import (
     EncoderParams,
     LabelsParams,
@@ -29,6 +30,8 @@ from stilts_artifact.pipeline.tasks.params import (
     TextParams,
 )
 
+_LAYER = re.compile(r"\bencoder\.layer\.(\d+)\.")
+
 
 def encoder_step(job: Job) -> None:
     """Phase (i): the verified encoder, in the store.
@@ -36,13 +39,16 @@ def encoder_step(job: Job) -> None:
     Raises:
         IntegrityError: the folder is damaged, another encoder than the step was planned with, or
             one that fails the self-check.
+        ConfigError: it has fewer layers than are to be kept.
     """
     from stilts_artifact.model.loading import load_encoder
     from stilts_artifact.model.manifest import ORIGIN, bring, require_files, verify_folder
     from stilts_artifact.model.selfcheck import self_check
 
     params = EncoderParams.of(job.params)
-    source, copy = job.context.folders[ENCODER], job.out / ENCODER
+    source, out = job.context.folders[encoder_folder(params.revision)], job.out / ENCODER
+    copy = out if params.layers is None else job.work / ENCODER
+    shutil.rmtree(copy, ignore_errors=True)  # a killed run's
     # What was trained here may be where another training starts: then it is its own origin.
     if not (source / MANIFEST).is_file() or (source / ORIGIN).is_file():
         bring(source, copy)
@@ -56,6 +62,45 @@ def encoder_step(job: Job) -> None:
         fix = f"bring the encoder anew into {source}; then run the same command again"
         require_files(copy, copied, params.files, f"{params.name} at {params.revision}", fix)
     self_check(load_encoder(copy, pooler_seed=0), source)
+    if params.layers is not None:
+        cut_encoder(copy, params.layers, out)
+        self_check(load_encoder(out, pooler_seed=0), source)
+
+
+def cut_encoder(folder: Path, layers: int, out: Path) -> None:
+    """Write a checkpoint of the first layers of another one, with its tokenizer and heads.
+
+    It is its own origin: a signature says that these weights ran, and not those of the whole.
+
+    Args:
+        folder: verified checkpoint folder.
+        layers: how many to keep.
+
+    Raises:
+        ConfigError: there are fewer, or none that are called as XLM-R and BERT call theirs.
+        ResourceError: the disk is full or the folder cannot be written.
+    """
+    from stilts_artifact.model.manifest import CONFIG, OPTIONAL, TOKENIZER, WEIGHTS, depth_of
+    from stilts_artifact.model.weights import read_tensors
+    from stilts_artifact.pipeline.tasks.train import write_weights
+
+    depth, state = depth_of(folder), read_tensors(folder / WEIGHTS)
+    numbers = {name: int(found[1]) for name in state if (found := _LAYER.search(name))}
+    if layers > depth or set(numbers.values()) != set(range(depth)):
+        raise ConfigError(
+            "the encoder cannot be cut",
+            where=str(folder),
+            got=f"layers: {layers} of {depth}, of which {len(set(numbers.values()))} are known",
+            expected=f"at most {depth}, in weights called encoder.layer.NUMBER",
+        )
+    out.mkdir()
+    content = parse_json(read_document(folder / CONFIG), str(folder / CONFIG))
+    write_file(out / CONFIG, dump_json({**content, "num_hidden_layers": layers}))
+    for name in (TOKENIZER, *OPTIONAL):
+        if (folder / name).is_file():
+            shutil.copyfile(folder / name, out / name)
+    kept = {name: own for name, own in state.items() if numbers.get(name, 0) < layers}
+    write_weights(out, kept)
 
 
 @dataclass(frozen=True, slots=True)

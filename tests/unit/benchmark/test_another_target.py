@@ -119,7 +119,7 @@ def published(benchmark: Benchmark, scale: Scale, tmp_path_factory: pytest.TempP
     context = kinds.make_context(
         folder / "store",
         [folder / "data"],
-        tiny,
+        {"tiny": tiny},
         device="cpu",
         checkpoint_every=1000,
     )

@@ -30,8 +30,9 @@ def test_planning_imports_nothing_that_does_the_work() -> None:
     assert run.stdout.strip() == "[]"
 
 
-def test_folders_brought_by_hand_are_told_from_the_encoder(tmp_path: Path) -> None:
-    brought, encoder = [tmp_path / "b", tmp_path / "a"], tmp_path / "encoder"
-    context = make_context(tmp_path, brought, encoder, device="cpu", checkpoint_every=7)
-    assert context.folders == {"data-000": brought[0], "data-001": brought[1], "encoder": encoder}
+def test_folders_brought_by_hand_are_told_from_the_encoders(tmp_path: Path) -> None:
+    brought, encoders = [tmp_path / "b", tmp_path / "a"], {"ab": tmp_path / "1", "cd": tmp_path}
+    context = make_context(tmp_path, brought, encoders, device="cpu", checkpoint_every=7)
+    data = {"data-000": brought[0], "data-001": brought[1]}
+    assert context.folders == {**data, "encoder-ab": tmp_path / "1", "encoder-cd": tmp_path}
     assert (context.device, context.checkpoint_every) == ("cpu", 7)

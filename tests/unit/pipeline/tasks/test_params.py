@@ -45,7 +45,9 @@ DATA: dict[str, Any] = {
 SPLIT: dict[str, Any] = {**DATA, "task": "xnli", "split": Split.DEV}
 OPTIONS = RetrievalOptions(**SCALE.retrieval.model_dump(), dtype="float32", center=True)
 EVERY: list[Params] = [
-    EncoderParams(name="mini", revision="r" * 64, files={"model.safetensors": "r" * 64}),
+    EncoderParams(
+        name="mini", revision="r" * 64, files={"model.safetensors": "r" * 64}, layers=None
+    ),
     PrepareParams(**SPLIT, max_length=64),
     TextParams(**DATA, text="wikipedia", max_length=64),
     LabelsParams(**SPLIT),

@@ -30,7 +30,7 @@ from stilts_artifact.forms.base import Form
 from stilts_artifact.forms.labels import write_labels
 from stilts_artifact.miniworld import build
 from stilts_artifact.model.forms import task_head
-from stilts_artifact.model.loading import load_encoder
+from stilts_artifact.model.loading import load_encoder, load_language_head
 from stilts_artifact.model.manifest import Origin, deciding_files, read_manifest
 from stilts_artifact.model.prepared import load_prepared
 from stilts_artifact.pipeline.job import Job
@@ -246,7 +246,8 @@ def job_of(params: Params, folder: Path, brought: Path, encoder: Path) -> Job:
     """A step of these parameters on a machine where some files were brought by hand."""
     for part in ("out", "work"):
         (folder / part).mkdir(parents=True)
-    context = make_context(folder / "store", [brought], encoder, device="cpu", checkpoint_every=1)
+    encoders = {getattr(params, "revision", "r"): encoder}
+    context = make_context(folder / "store", [brought], encoders, device="cpu", checkpoint_every=1)
     keyed = Graph([params.step()], KINDS).keyed(params.step())
     return Job(keyed.params, {}, folder / "out", folder / "work", context)
 
@@ -282,18 +283,45 @@ def test_labels_are_of_the_files_that_their_step_was_planned_with(
 
 def test_an_encoder_step_refuses_what_it_does_not_know(tiny: Path, tmp_path: Path) -> None:
     files = deciding_files(read_manifest(tiny))
-    params = EncoderParams(name="mini", revision="r", files=files)
+    params = EncoderParams(name="mini", revision="r", files=files, layers=None)
     job = job_of(params, tmp_path / "good", tmp_path, tiny)
     prepare_phase.encoder_step(job)
     load_encoder(job.out / "encoder")
-    unknown = replace(job, params={**job.params, "layers": 2})
+    unknown = replace(job, params={**job.params, "heads": 2})
     with pytest.raises(ConfigError, match="unknown parameter of a step"):
         prepare_phase.encoder_step(unknown)
 
 
+def test_an_encoder_is_cut_to_its_first_layers(tiny: Path, tmp_path: Path) -> None:
+    """Under an origin of its own, and with the same bytes however often it is cut."""
+    whole = load_encoder(tiny)
+    made = []
+    for name in ("once", "again"):
+        params = EncoderParams(name="mini", revision="r", files={}, layers=1)
+        job = job_of(params, tmp_path / name, tmp_path, tiny)
+        (job.work / "encoder").mkdir()  # of a run that was killed
+        prepare_phase.encoder_step(job)
+        made.append(job.out / "encoder")
+    cut = load_encoder(made[0])
+    assert read_manifest(made[0]) == read_manifest(made[1])
+    assert cut.model.config.num_hidden_layers == 1 < whole.model.config.num_hidden_layers
+    kept, before = cut.model.state_dict(), whole.model.state_dict()
+    assert kept.keys() < before.keys()
+    assert all(bool((before[own] == kept[own]).all()) for own in kept)
+    assert cut.tokenizer.get_vocab() == whole.tokenizer.get_vocab()
+    assert cut.origin == Origin.of(deciding_files(read_manifest(made[0]))) != whole.origin
+    load_language_head(made[0], cut.model)
+
+
+def test_no_encoder_is_cut_to_more_layers_than_it_has(tiny: Path, tmp_path: Path) -> None:
+    params = EncoderParams(name="mini", revision="r", files={}, layers=9)
+    with pytest.raises(ConfigError, match="cannot be cut"):
+        prepare_phase.encoder_step(job_of(params, tmp_path, tmp_path, tiny))
+
+
 def test_an_encoder_that_breaks_the_rule_does_not_enter_the_store(tmp_path: Path) -> None:
     folder = make_encoder("bert", tmp_path / "bert")
-    own = EncoderParams(name="bert", revision="r", files={})
+    own = EncoderParams(name="bert", revision="r", files={}, layers=None)
     prepare_phase.encoder_step(job_of(own, tmp_path / "good", tmp_path, folder))
     # Lower case by the class, capitals by the file: which of them is the encoder's?
     alter(folder, "tokenizer_config.json", do_lower_case=True)
@@ -307,7 +335,9 @@ def test_an_encoder_step_makes_no_other_encoder_than_it_was_planned_with(
 ) -> None:
     """A folder that fits its own manifest, under the name and revision of another."""
     files = deciding_files(read_manifest(tiny)) | {name: "0" * 64}
-    params = EncoderParams(name="FacebookAI/xlm-roberta-base", revision="e736", files=files)
+    params = EncoderParams(
+        name="FacebookAI/xlm-roberta-base", revision="e736", files=files, layers=None
+    )
     with pytest.raises(IntegrityError, match="not the one of FacebookAI") as caught:
         prepare_phase.encoder_step(job_of(params, tmp_path, tmp_path, tiny))
     assert caught.value.expected == f"sha256 {'0' * 64}"

@@ -381,7 +381,7 @@ def called(step: Step, folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[st
     for path in inputs.values():
         (path / BENCHMARK.source_language).mkdir(parents=True)
     context = make_context(
-        folder / "store", [], folder / "encoder", device="cpu", checkpoint_every=7
+        folder / "store", [], {"r": folder / "encoder"}, device="cpu", checkpoint_every=7
     )
     STEPS[step.kind](Job(keyed.params, inputs, folder / "out", folder / "work", context))
     return given

@@ -1,0 +1,177 @@
+"""The arms of the studies: each field of a row changes the steps that it should, and no others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from stilts_artifact.benchmark import load_benchmark
+from stilts_artifact.benchmark.experiments import (
+    EXPERIMENTS,
+    LONGER,
+    NONE,
+    SMALLER,
+    UD_MLM,
+    Experiment,
+    Row,
+    row_named,
+    rows,
+    study_rows,
+)
+from stilts_artifact.benchmark.texts import TARGETS, TREEBANKS, WIKIPEDIA
+from stilts_artifact.config.load import load_scale
+from stilts_artifact.domain.tasks import Split
+from stilts_artifact.errors import ConfigError
+from stilts_artifact.experiments.scored import request
+from stilts_artifact.experiments.steps import StepBuilder
+from stilts_artifact.forms.provenance import training_parts
+from stilts_artifact.model.hub import PhaseOne
+from stilts_artifact.pipeline.step import Step
+from tests.unit.experiments.conftest import nothing_missing
+
+WORLD = load_benchmark("mini")
+REAL = load_benchmark("xtreme")
+STUDIES = ("000", "001", "002", "003", "004")
+TABLE2 = EXPERIMENTS["table2"]
+XNLI = WORLD.tasks["xnli"]
+
+
+@pytest.fixture(scope="module")
+def sized(builder: StepBuilder) -> StepBuilder:
+    """With the scale's smaller encoder."""
+    assert builder.scale.smaller is not None
+    return replace(builder, smaller=PhaseOne.of(builder.scale.smaller))
+
+
+def study(name: str) -> dict[str, Row]:
+    return {row.name: row for row in study_rows(name, WORLD)}
+
+
+def below(step: Step) -> Iterator[Step]:
+    yield step
+    for other in step.inputs.values():
+        yield from below(other)
+
+
+def kinds(after: Step, before: Step) -> set[str]:
+    """Kinds of the steps that only the one has."""
+    return {step.kind for step in set(below(after)) - set(below(before))}
+
+
+def of_row(builder: StepBuilder, row: Row, experiment: Experiment = TABLE2) -> Step:
+    return builder.predictions(row, 1, XNLI, experiment, ("qaa", "qen"))
+
+
+def test_rows_of_studies_have_names_of_their_own() -> None:
+    for name in STUDIES:
+        found = [row.name for row in study_rows(name, WORLD)]
+        assert len(found) == len(set(found))
+        assert found[0] == NONE
+    # One name is one way to train, in every study and in Table 2.
+    known = {row.name: row for row in rows(WORLD)}
+    for name in STUDIES:
+        for row in study_rows(name, WORLD):
+            assert known.setdefault(row.name, row) == row
+    with pytest.raises(ConfigError, match="unknown study '005'"):
+        study_rows("005", WORLD)
+
+
+def test_what_studies_add_leaves_the_steps_of_table_2_alone(
+    builder: StepBuilder, sized: StepBuilder
+) -> None:
+    for row in rows(WORLD):
+        assert (row.matched, row.target_epochs, row.encoder) == (None, 1, "own")
+        assert row.text in (None, WIKIPEDIA)
+        assert of_row(builder, row) == of_row(sized, row)
+
+
+def test_twice_the_epochs_are_of_the_target_alone(builder: StepBuilder) -> None:
+    arms = study("004")
+    once, twice = (of_row(builder, arms[name]) for name in (NONE, LONGER))
+    assert kinds(twice, once) == {"target", "predict"}
+    epochs = [step.inputs["model"].params["schedule"]["epochs"] for step in (once, twice)]
+    assert epochs[1] == 2 * epochs[0]
+
+
+def test_another_text_is_of_phase_two_alone(builder: StepBuilder) -> None:
+    mlm = row_named(WORLD, "mlm")
+    other = replace(mlm, text=TARGETS)
+    changed = kinds(of_row(builder, other), of_row(builder, mlm))
+    assert changed == {"text", "intermediate", "target", "predict"}
+    text = builder.intermediate(other, 1).inputs["text"].params
+    assert text["text"] == TARGETS
+    assert set(text["languages"]) == set(WORLD.languages) - {"qen"}
+    assert set(text["sources"]) == {"panx_dataset.zip", "ud-treebanks-v2.5.tgz"}
+
+
+def test_the_smaller_encoder_is_behind_every_step_of_its_rows(sized: StepBuilder) -> None:
+    arms = study("004")
+    for name, row in arms.items():
+        if row.encoder == "smaller":
+            own = of_row(sized, arms[name.removesuffix(SMALLER)])
+            step = of_row(sized, row)
+            assert not {one.kind for one in set(below(step)) & set(below(own))} - {"labels"}
+            found = {one.params["layers"] for one in below(step) if one.kind == "encoder"}
+            assert found == {2}
+    assert sum(row.encoder == "smaller" for row in arms.values()) == len(arms) / 2
+
+
+def test_rows_without_their_encoder_are_not_run_and_say_so(builder: StepBuilder) -> None:
+    arms = study("004")
+    wanted = [(arms[name], XNLI) for name in (NONE, NONE + SMALLER)]
+    found = request(builder, TABLE2, wanted, nothing_missing)
+    assert {key.row for key in found.predictions} == {NONE}
+    ((key, reason),) = found.impossible.items()
+    assert key.row == NONE + SMALLER
+    assert reason == "scale mini has no smaller encoder"
+    with pytest.raises(ConfigError, match="no smaller encoder"):
+        builder.encoder("smaller")
+
+
+def test_the_bare_text_of_the_treebanks_is_what_pos_is_trained_on(builder: StepBuilder) -> None:
+    """Study 001: A2's annotation is POS's own, and A4 reads the same sentences without it."""
+    for world in (WORLD, REAL):
+        english = world.source_language
+        trained = world.tasks["udpos"].parts[Split.TRAIN, english]
+        assert world.texts[TREEBANKS].parts == {english: trained}
+        row = replace(study("001")[UD_MLM], matched=None, language=english)
+        assert set(trained) <= set(training_parts(row, world.tasks["tatoeba"], world))
+    text = (
+        builder.intermediate(replace(study("001")[UD_MLM], matched=None), 1).inputs["text"].params
+    )
+    assert text["rows"] == builder.scale.targets["udpos"].train_rows
+
+
+def test_text_of_targets_has_no_part_that_a_target_is_judged_by() -> None:
+    for world in (WORLD, REAL):
+        judging = {
+            part
+            for task in world.tasks.values()
+            for (split, _), parts in task.parts.items()
+            if split is not Split.TRAIN
+            for part in parts
+        }
+        for text in world.texts.values():
+            read = {part for parts in text.parts.values() for part in parts}
+            assert not read & judging
+        held_out = world.texts[TARGETS].held_out
+        for code in world.texts[TARGETS].parts:
+            due = {
+                part
+                for name in ("panx", "udpos")
+                for split in (Split.DEV, Split.TEST)
+                for part in world.tasks[name].parts.get((split, code), ())
+            }
+            assert set(held_out[code]) == due != set()
+
+
+@pytest.mark.parametrize("scale", ["mini", "small", "base", "paper"])
+def test_a_scale_says_which_smaller_encoder_it_has(scale: str) -> None:
+    """None at base: study 004 says so there, row by row."""
+    found = load_scale(scale)
+    labels = [one and one.label for one in (found.encoder_of("own"), found.encoder_of("smaller"))]
+    assert labels[0] == found.encoder.name
+    assert (labels[1] is None) == (scale == "base")
+    assert labels[1] != labels[0]
