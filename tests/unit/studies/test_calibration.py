@@ -13,6 +13,7 @@ from scipy.stats import norm
 
 from stilts_artifact.errors import DataError
 from stilts_artifact.studies.calibration import (
+    BINS,
     LEAST,
     Confidences,
     Floats,
@@ -150,7 +151,8 @@ def test_smooth_ece_is_its_own_bandwidth() -> None:
     """By the definition: an integral of the reflected kernel, at the width that it gives."""
     generator = np.random.default_rng(6)
     confidence = generator.uniform(0.35, 1, 400)
-    correct = (generator.random(400) < confidence**2).astype(float)
+    # Underconfident below 80 points and overconfident above: errors of both signs meet.
+    correct = (generator.random(400) < 0.8).astype(float)
     found = ece_smooth(Confidences(confidence, correct)) / 100
     grid = (np.arange(2000) + 0.5) / 2000
     kernel = sum(
@@ -183,6 +185,21 @@ def test_murphy_s_parts_are_the_brier_score() -> None:
     assert parts.reliability < 0.1 < parts.resolution < parts.uncertainty
     accuracy = float(found.correct.mean())
     assert parts.uncertainty == pytest.approx(100 * accuracy * (1 - accuracy))
+
+
+def test_confidence_that_tells_nothing_has_no_resolution() -> None:
+    generator = np.random.default_rng(8)
+    confidence = generator.uniform(0.4, 1, 50_000)
+    parts = murphy(Confidences(confidence, (generator.random(50_000) < 0.7).astype(float)))
+    assert parts.resolution == pytest.approx(0, abs=0.02)
+    assert parts.reliability == pytest.approx(100 * 0.6**2 / 12, rel=0.05)
+
+
+def test_bins_of_equal_mass_have_equally_many_examples() -> None:
+    found = calibrated(10 * BINS, np.random.default_rng(10))
+    order = np.argsort(found.confidence)
+    gaps = [np.mean(found.excess[part]) for part in np.split(order, BINS)]
+    assert ece_mass(found) == pytest.approx(np.mean(np.abs(gaps)))
 
 
 def test_brier_and_likelihood_by_hand() -> None:
