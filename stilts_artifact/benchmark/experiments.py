@@ -311,8 +311,7 @@ def headings(experiment: Experiment, benchmark: Benchmark) -> dict[str, Heading]
     if experiment.is_counted:
         return {
             task.name: Heading(task.title, task.role, {"kind": task.form, "licence": task.licence})
-            for task in benchmark.tasks.values()
-            if not task.study
+            for task in counted_tasks(benchmark)
         }
     found = {row.name: Heading(row.title, row.group) for row in experiment.rows(benchmark)}
     if experiment.selected_by is None:
@@ -322,6 +321,11 @@ def headings(experiment: Experiment, benchmark: Benchmark) -> dict[str, Heading]
 
 LANGUAGES = "languages"
 """Table 1's last column: in how many languages a task is evaluated."""
+
+
+def counted_tasks(benchmark: Benchmark) -> tuple[Task, ...]:
+    """The tasks that Table 1 counts: those of the paper."""
+    return tuple(task for task in benchmark.tasks.values() if not task.study)
 
 
 def counted_places(task: Task, benchmark: Benchmark) -> list[tuple[Split, str]]:
@@ -459,6 +463,19 @@ def stages(experiment: Experiment) -> tuple[Experiment, ...]:
     if experiment.selected_by is None:
         return (experiment,)
     return (experiment_named(experiment.selected_by), experiment)
+
+
+def study_tasks(experiment: Experiment, benchmark: Benchmark) -> tuple[str, ...]:
+    """Names of the tasks that an experiment trains on or scores and that the paper does not have.
+
+    Example:
+        >>> from stilts_artifact.benchmark import load_benchmark
+        >>> study_tasks(EXPERIMENTS["table2"], load_benchmark("mini"))
+        ()
+    """
+    used = {name for row in experiment.rows(benchmark) for name in row.tasks}
+    used |= {task.name for task in experiment.targets(benchmark)}
+    return tuple(name for name, task in benchmark.tasks.items() if task.study and name in used)
 
 
 def training_task(target: Task, benchmark: Benchmark) -> str | None:

@@ -139,7 +139,7 @@ def own_source(name: str) -> Source:
 
 
 def known_names(benchmark: Benchmark) -> Known:
-    """The name of every file that may be brought.
+    """The name of every file that may be brought; none is of a task that only studies have.
 
     Example:
         >>> from stilts_artifact.benchmark import load_benchmark
@@ -149,7 +149,7 @@ def known_names(benchmark: Benchmark) -> Known:
     """
     known: dict[str, tuple[Place, tuple[Part, ...]]] = {}
     for task in benchmark.tasks.values():
-        for split, language in _places(task, benchmark):
+        for split, language in () if task.study else _places(task, benchmark):
             place = Place(task.name, split, language)
             for own in FORMATS:
                 if own.form is task.form and (not own.tasks or task.name in own.tasks):

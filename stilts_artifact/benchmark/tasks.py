@@ -1,4 +1,4 @@
-"""The eighteen tasks, one literal row each; a new task is one more row.
+"""The paper's eighteen tasks and those of studies, one literal row each; a new one is a row more.
 
 Splits as XTREME and jiant take them: where a task has no public test set, the public dev set is the
 test (XQuAD, TyDiQA-GoldP), and BUCC's sample and training corpora are dev and test
@@ -35,6 +35,7 @@ class TaskRow:
         translated: training data in translation, of each language that a benchmark has any in. The
             paper's own translations were never published.
         study: whether only the studies have it, and no table of the paper.
+        permuted: as in :class:`Task`.
     """
 
     name: str
@@ -53,6 +54,7 @@ class TaskRow:
     test: Parts = ()
     translated: Parts = ()
     study: bool = False
+    permuted: bool = False
 
 
 def treebanks(language: str, split: str) -> str:
@@ -113,6 +115,13 @@ CCG_SECTIONS = [
 
 UD = "ud-treebanks-v2.5.tgz"
 PANX = "panx_dataset.zip"
+UD_TRAIN, UD_DEV, UD_TEST = (
+    Part(UD, "conllu", treebanks("{language}", split), BY_LANGUAGE)
+    for split in ("train", "dev", "test")
+)
+UPOS_AND_FEATURES = (*BY_LANGUAGE, ("tags", "upos|feats"))
+FEATURES_TRAIN = replace(UD_TRAIN, options=UPOS_AND_FEATURES)
+FEATURES_DEV = replace(UD_DEV, options=UPOS_AND_FEATURES)
 BUCC_SAMPLE = "bucc2018-{language}-{english}.sample-gold.tar.bz2"
 BUCC_TRAINING = "bucc2018-{language}-{english}.training-gold.tar.bz2"
 BUCC_FOLDER = "bucc2018/{language}-{english}/{language}-{english}"
@@ -267,9 +276,9 @@ TARGET_ROWS = (
             "mini": MINI_ALL,
         },
         without_dev={"xtreme": "kk th tl yo", "mini": "qag"},
-        train=(Part(UD, "conllu", treebanks("{language}", "train"), BY_LANGUAGE),),
-        dev=(Part(UD, "conllu", treebanks("{language}", "dev"), BY_LANGUAGE),),
-        test=(Part(UD, "conllu", treebanks("{language}", "test"), BY_LANGUAGE),),
+        train=(UD_TRAIN,),
+        dev=(UD_DEV,),
+        test=(UD_TEST,),
     ),
     TaskRow(
         name="panx",
@@ -378,7 +387,44 @@ TARGET_ROWS = (
         ),
     ),
 )
-ROWS = (*INTERMEDIATE_ROWS, *TARGET_ROWS)
+
+# Study 001: the English treebanks that train POS, told three ways. A word's bundle of features is
+# one label with its part of speech; every bundle of the training data is one, however rare.
+STUDY_ROWS = (
+    TaskRow(
+        name="ud_feats",
+        title="UD morphology",
+        form=TaskForm.TAGGING,
+        metrics=("accuracy",),
+        tuning="udpos",
+        train=(FEATURES_TRAIN,),
+        dev=(FEATURES_DEV,),
+        study=True,
+    ),
+    TaskRow(
+        name="ud_upos",
+        title="UD parts of speech",
+        form=TaskForm.TAGGING,
+        metrics=("accuracy",),
+        labels=UPOS,
+        tuning="udpos",
+        train=(UD_TRAIN,),
+        dev=(UD_DEV,),
+        study=True,
+    ),
+    TaskRow(
+        name="ud_shuffled",
+        title="UD morphology, shuffled",
+        form=TaskForm.TAGGING,
+        metrics=("accuracy",),
+        tuning="udpos",
+        train=(FEATURES_TRAIN,),
+        dev=(FEATURES_DEV,),
+        study=True,
+        permuted=True,
+    ),
+)
+ROWS = (*INTERMEDIATE_ROWS, *TARGET_ROWS, *STUDY_ROWS)
 
 
 def make_task(row: TaskRow, naming: Naming) -> Task:
@@ -421,11 +467,12 @@ def make_task(row: TaskRow, naming: Naming) -> Task:
         normalisation=row.normalisation,
         source_language=english,
         study=row.study,
+        permuted=row.permuted,
     )
 
 
 def groups(tasks: Iterable[Task | TaskRow]) -> dict[str, tuple[str, ...]]:
-    """Group -> names of its targets, both in order.
+    """Group -> names of its targets, both in order; those that only studies have are in none.
 
     Example:
         >>> groups(ROWS)["qa"]
@@ -433,7 +480,7 @@ def groups(tasks: Iterable[Task | TaskRow]) -> dict[str, tuple[str, ...]]:
     """
     found: dict[str, tuple[str, ...]] = {}
     for task in tasks:
-        if task.group is not None:
+        if task.group is not None and not task.study:
             found[task.group] = (*found.get(task.group, ()), task.name)
     return found
 

@@ -20,6 +20,7 @@ from stilts_artifact.benchmark.experiments import (
     LANGUAGES,
     Experiment,
     counted_places,
+    counted_tasks,
     experiment_named,
     headings,
     row_named,
@@ -474,7 +475,7 @@ def _places(
     By task where it is counted, whose rows tasks are; else by column.
     """
     if experiment.is_counted:
-        for task in benchmark.tasks.values():
+        for task in counted_tasks(benchmark):
             counted = {(str(split), code) for split, code in counted_places(task, benchmark)}
             yield task.name, {*counted, (LANGUAGES, None)}
         return

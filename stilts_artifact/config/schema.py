@@ -210,13 +210,19 @@ class MaskedLanguage(Section):
 
 
 def training_names(role: Role) -> tuple[str, ...]:
-    """Names of the training numbers that the benchmark's tasks ask for, in their order.
+    """Names of the training numbers that the paper's tasks ask for, in their order.
+
+    Tasks that only studies have are trained with the numbers of one of these.
 
     Example:
         >>> training_names(Role.TARGET)
         ('xnli', 'pawsx', 'udpos', 'panx', 'xquad', 'tydiqa')
     """
-    names = (row.tuning for row in ROWS if (row.group is None) == (role is Role.INTERMEDIATE))
+    names = (
+        row.tuning
+        for row in ROWS
+        if (row.group is None) == (role is Role.INTERMEDIATE) and not row.study
+    )
     return tuple(dict.fromkeys(name for name in names if name is not None))
 
 

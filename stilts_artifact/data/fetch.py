@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from urllib.parse import quote, urlsplit
@@ -12,7 +12,7 @@ from stilts_artifact.data.folders import DataFolderError
 from stilts_artifact.data.hub import authorizations
 from stilts_artifact.data.library import Library
 from stilts_artifact.data.progress import Progress, Silent
-from stilts_artifact.domain.tasks import Benchmark, Source
+from stilts_artifact.domain.tasks import Benchmark, Source, Task
 from stilts_artifact.errors import (
     ArtifactError,
     ConfigError,
@@ -144,23 +144,28 @@ class FetchReport:
 
 
 def sources_of(benchmark: Benchmark, tasks: Sequence[str]) -> list[Source]:
-    """The sources of the named tasks, by default of everything, in the benchmark's order.
+    """The sources of the named tasks, in the benchmark's order.
+
+    By default of everything but what studies alone read.
 
     Raises:
         ConfigError: no such task.
     """
-    if not tasks:
-        return list(benchmark.sources.values())
     for name in tasks:
         if name not in benchmark.tasks:
             raise unknown_name("task", name, benchmark.tasks)
-    names = {
-        part.source
-        for name in tasks
-        for parts in benchmark.tasks[name].parts.values()
-        for part in parts
-    }
+    if tasks:
+        names = _read_by(benchmark.tasks[name] for name in tasks)
+    else:
+        known = benchmark.tasks.values()
+        names = benchmark.sources.keys() - _read_by(task for task in known if task.study)
+        names |= _read_by(task for task in known if not task.study)
     return [source for name, source in benchmark.sources.items() if name in names]
+
+
+def _read_by(tasks: Iterable[Task]) -> set[str]:
+    """Names of the sources of some tasks."""
+    return {part.source for task in tasks for parts in task.parts.values() for part in parts}
 
 
 def fetch(

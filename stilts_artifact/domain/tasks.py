@@ -74,6 +74,8 @@ class Task:
         source_language: of the benchmark: that of the training data, and the other side of the
             pairs that retrieval finds.
         study: whether only the studies have it, and no table of the paper.
+        permuted: whether the features in its tags stand at other words of the same part of speech
+            than they are true of.
     """
 
     name: str
@@ -91,6 +93,7 @@ class Task:
     short: str | None = None
     source_language: str = "en"
     study: bool = False
+    permuted: bool = False
 
     def languages_of(self, split: Split) -> tuple[str, ...]:
         """Languages that have this split, in the task's order."""
@@ -170,7 +173,7 @@ class Language:
 
 @dataclass(frozen=True, slots=True)
 class Benchmark:
-    """A complete benchmark: the same eighteen tasks over one set of languages and sources.
+    """A complete benchmark: the same tasks over one set of languages and sources.
 
     ``texts`` are collections of running text by name, for masked language modelling.
     """

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stilts_artifact.benchmark.assemble import single_files
-from stilts_artifact.benchmark.experiments import Experiment
+from stilts_artifact.benchmark.experiments import Experiment, study_tasks
 from stilts_artifact.benchmark.own_data import IGNORED
 from stilts_artifact.config.load import benchmark_of, load_scale, varied
-from stilts_artifact.data.fetch import take_stock
+from stilts_artifact.data.fetch import sources_of, take_stock
 from stilts_artifact.data.library import Library
 from stilts_artifact.data.progress import Silent
 from stilts_artifact.data.store import FileStore
@@ -215,12 +215,16 @@ def scale_files(
     """All that a scale needs, its encoder too, and what of it is on this machine.
 
     Args:
-        experiment: whose rows may need the scale's smaller encoder, too.
+        experiment: whose rows may need the scale's smaller encoder, too, and whose data count
+            beside those of the paper's tasks.
     """
     from stilts_artifact.model.hub import PhaseOne, encoder_folders, encoder_sources
 
+    benchmark = benchmark_of(scale)
     smaller = None if experiment is None else needed_smaller(scale, experiment)
-    sources = dict(benchmark_of(scale).sources)
+    own = () if experiment is None else study_tasks(experiment, benchmark)
+    needed = [*sources_of(benchmark, ()), *(sources_of(benchmark, own) if own else ())]
+    sources = {one.name: one for one in needed}
     folders = list(machine.data)
     for encoder in (PhaseOne.of(scale.encoder), *([smaller] if smaller else ())):
         sources |= {one.name: one for one in encoder_sources(encoder, machine.store).values()}

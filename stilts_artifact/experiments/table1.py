@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from stilts_artifact import __version__
-from stilts_artifact.benchmark.experiments import LANGUAGES, counted_places
+from stilts_artifact.benchmark.experiments import LANGUAGES, counted_places, counted_tasks
 from stilts_artifact.checking.results import row_records
 from stilts_artifact.data.library import Library
 from stilts_artifact.domain.cells import CellKey, Measurement
@@ -95,7 +95,7 @@ class Counter:
 
 def needed_parts(benchmark: Benchmark) -> Iterator[Part]:
     """Every part that Table 1 reads."""
-    for task in benchmark.tasks.values():
+    for task in counted_tasks(benchmark):
         for place in counted_places(task, benchmark):
             yield from task.parts[place]
 
@@ -110,7 +110,7 @@ def measure(session: Session) -> Measured:
     """Fetch what Table 1 reads, and count it; what is not here leaves cells NOT_RUN."""
     errors = session.obtain(needed_sources(session.benchmark))
     counter = Counter(session.benchmark, session.library, session.scale.name, __version__)
-    tasks = list(session.benchmark.tasks.values())
+    tasks = counted_tasks(session.benchmark)
     cells: list[Measurement] = []
     with session.display.rows(len(tasks)) as started:
         for task in tasks:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import pairwise, zip_longest
 from pathlib import Path
+from random import Random
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from stilts_artifact.data.readers.text import refuse_blinded
 from stilts_artifact.domain.examples import TaggedSentence
-from stilts_artifact.domain.tasks import Task, TaskForm
+from stilts_artifact.domain.tasks import Split, Task, TaskForm
 from stilts_artifact.errors import DataError
 from stilts_artifact.forms.base import FastCount, Form, PartRead, Sums, concatenate
 from stilts_artifact.forms.submission import (
@@ -24,6 +27,9 @@ from stilts_artifact.metrics.bootstrap import Sample
 from stilts_artifact.metrics.chunk_f1 import OUTSIDE, ChunkRule, Codes, chunk_counts
 from stilts_artifact.metrics.ratios import Array, precision_recall_f1
 
+if TYPE_CHECKING:
+    from stilts_artifact.data.library import Library
+
 Tags = Sequence[Sequence[str]]
 """A tag for each word of each sentence."""
 
@@ -35,6 +41,13 @@ class Tagging(Form[list[TaggedSentence], Tags]):
     metric = "chunk-f1"
     score_label = "F1"
     regression_tolerance = 1.5
+
+    def read(
+        self, task: Task, split: Split, language: str, library: Library
+    ) -> list[TaggedSentence]:
+        """As any form; a task whose features are permuted has them so in each split by itself."""
+        sentences = super().read(task, split, language, library)
+        return permute_features(sentences) if task.permuted else sentences
 
     def join(self, parts: Sequence[PartRead]) -> list[TaggedSentence]:
         """All sentences."""
@@ -117,6 +130,31 @@ class Tagging(Form[list[TaggedSentence], Tags]):
     def points(self, sums: Array) -> Mapping[str, Array]:
         """Micro F1, precision and recall of chunks."""
         return precision_recall_f1(sums)
+
+
+def permute_features(sentences: Sequence[TaggedSentence]) -> list[TaggedSentence]:
+    """The same words with the same tags, dealt out anew among the words of each part of speech.
+
+    A control for tags such as ``NOUN|Number=Plur``: each part of speech stands where it stood and
+    has each bundle of features as often as before, over all sentences together; what a form says of
+    its features is gone. The same permutation at every call.
+
+    Example:
+        >>> sentence = TaggedSentence(("dog", "ran", "dogs"), ("NOUN|a", "VERB|b", "NOUN|c"))
+        >>> permute_features([sentence])[0].tags
+        ('NOUN|c', 'VERB|b', 'NOUN|a')
+    """
+    tags_of: dict[str, list[str]] = {}
+    for sentence in sentences:
+        for tag in sentence.tags:
+            tags_of.setdefault(tag.partition("|")[0], []).append(tag)
+    for upos, tags in tags_of.items():
+        Random(upos).shuffle(tags)  # noqa: S311  a control, no secret
+    dealt = {upos: iter(tags) for upos, tags in tags_of.items()}
+    return [
+        replace(sentence, tags=tuple(next(dealt[tag.partition("|")[0]]) for tag in sentence.tags))
+        for sentence in sentences
+    ]
 
 
 def read_tag_lines(path: Path, allowed: Collection[str]) -> list[str]:

@@ -150,7 +150,7 @@ def score_folders(
     Both folders may be partial: what either lacks is left out, and named in :attr:`Scores.notes`.
 
     Args:
-        benchmark: whose tasks, languages and label sets apply.
+        benchmark: whose tasks, languages and label sets apply; not those that only studies have.
         partial: whether a question may lack an answer, which then counts 0 as in XTREME's own
             script. What is read line by line stays strict: nothing tells which line is missing.
         resamples, seed: of the bootstrap.
@@ -160,7 +160,11 @@ def score_folders(
             its line.
         MissingDataError: a folder that is not there.
     """
-    tasks = {name: task for name, task in benchmark.tasks.items() if task.role is Role.TARGET}
+    tasks = {
+        name: task
+        for name, task in benchmark.tasks.items()
+        if task.role is Role.TARGET and not task.study
+    }
     found = _find_files(predictions, labels, tasks)
     counted = {name: _count(tasks[name], files, partial) for name, files in found.files.items()}
     resampled = {

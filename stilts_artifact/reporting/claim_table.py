@@ -28,7 +28,6 @@ from stilts_artifact.benchmark.experiments import (
     Experiment,
     experiment_named,
     rows,
-    targets,
 )
 from stilts_artifact.checking.claims import Claim, claims_path, load_claims
 from stilts_artifact.config.load import load_scale
@@ -142,7 +141,7 @@ def command_of(claim: Claim) -> Command | None:
     experiment = experiment_named(claim.experiment)
     if experiment.selected_by is not None:
         return Command(experiment, ())
-    names = [task.name for task in targets(benchmark)]
+    names = [task.name for task in experiment.targets(benchmark)]
     used, asked = {row for row, _ in needs.cells}, {column for _, column in needs.cells}
     needed = [row for row in known if row in used]
     columns = names if asked & {AVERAGE, OVERALL} else [name for name in names if name in asked]

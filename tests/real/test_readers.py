@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
+import math
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -11,7 +13,9 @@ import pytest
 
 from stilts_artifact.data.archive import read_plain
 from stilts_artifact.data.readers import READERS
+from stilts_artifact.domain.examples import TaggedSentence
 from stilts_artifact.errors import DataError
+from stilts_artifact.forms.tagging import permute_features
 
 pytestmark = pytest.mark.slow
 
@@ -104,6 +108,49 @@ def test_english_treebanks(real_data: Path) -> None:
             READERS["conllu"](data, path.name, language="en")
         )
     assert counts == {"train": 21_253, "dev": 3_974, "test": 5_440}
+
+
+def test_morphology_of_the_english_treebanks(real_data: Path) -> None:
+    """What study 001 trains on, and its control: the figures of the study's design."""
+    paths = sorted(real_data.glob("udpos/UD_English-*/*-train.conllu.gz"))
+    files = {path.name: read_plain(path) for path in paths}
+    words = re.compile(rb"^[0-9]+\t", re.MULTILINE)
+    assert sum(len(words.findall(data)) for data in files.values()) == 375_221
+
+    def tags(**options: str) -> list[TaggedSentence]:
+        reader = READERS["conllu"]
+        return [
+            sentence
+            for name, data in files.items()
+            for sentence in reader(data, name, language="en", **options)
+        ]
+
+    def entropy(counts: Counter[str]) -> float:
+        total = counts.total()
+        return -sum(count / total * math.log2(count / total) for count in counts.values())
+
+    sentences = tags(tags="upos|feats")
+    upos = Counter(tag for sentence in tags() for tag in sentence.tags)
+    bundles = Counter(tag for sentence in sentences for tag in sentence.tags)
+    assert len(sentences) == 21_253
+    # 27 words fewer than there are: those behind the 27 fused tokens, such as "cannot".
+    assert upos.total() == bundles.total() == 375_194
+    assert (len(upos), round(entropy(upos), 2)) == (17, 3.59)
+    assert (len(bundles), round(entropy(bundles), 2)) == (331, 5.00)
+    common = {bundle: count for bundle, count in bundles.items() if count >= 20}
+    assert len(common) == 143
+    assert round(100 * sum(common.values()) / bundles.total(), 1) == 99.8
+    bare = sum(count for bundle, count in bundles.items() if "|" not in bundle)
+    assert round(100 * bare / bundles.total()) == 35
+
+    permuted = permute_features(sentences)
+    assert Counter(tag for sentence in permuted for tag in sentence.tags) == bundles
+    moved = sum(
+        before != after
+        for one, other in zip(sentences, permuted, strict=True)
+        for before, after in zip(one.tags, other.tags, strict=True)
+    )
+    assert moved > 100_000
 
 
 # Multiword tokens of each file, counted with grep; each replaces the words in its span by one

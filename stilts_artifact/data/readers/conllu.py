@@ -2,12 +2,14 @@
 
 The rules are those of XTREME at 838c13b: third_party/ud-conversion-tools
 (``--replace_subtokens_with_fused_forms``) and utils_preprocess.py:190-289; :func:`conllu` lists
-them. The converter itself needs networkx 1.11, of 2016, so they are written anew here.
+them. The converter itself needs networkx 1.11, of 2016, so they are written anew here. XTREME knows
+the part of speech alone; that a tag may also have the word's morphological features is ours.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from stilts_artifact.data.readers.text import UNCHANGED, numbered_lines, refuse_blinded, shown
@@ -28,6 +30,11 @@ PRECEDENCE = {
     "it": "VERB AUX ADV PRON ADP DET INTJ",
 }
 _TAGS = frozenset(UPOS.split())
+# ``Case=Nom``, ``Number[psor]=Sing``, ``PronType=Int,Rel``
+# (universaldependencies.org/format.html#morphological-annotation).
+_FEATURE = re.compile(
+    r"[A-Z][A-Za-z0-9]*(\[[a-z0-9]+\])?=[A-Z0-9][A-Za-z0-9]*(,[A-Z0-9][A-Za-z0-9]*)*"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +43,7 @@ class _Word:
 
     form: str
     upos: str
+    feats: str
     heads: tuple[int, ...]
     place: str
 
@@ -48,7 +56,9 @@ class _Sentence:
     spans: list[tuple[int, int, str]]
 
 
-def conllu(data: bytes, where: str, *, language: str = "default") -> list[TaggedSentence]:
+def conllu(
+    data: bytes, where: str, *, language: str = "default", tags: str = "upos"
+) -> list[TaggedSentence]:
     """Read one treebank file as XTREME does.
 
     - A multiword token (``3-4``) stays one token with its surface form. Its tag is that of the word
@@ -62,11 +72,14 @@ def conllu(data: bytes, where: str, *, language: str = "default") -> list[Tagged
 
     Args:
         language: chooses the precedence list (``es``, ``fr``, ``it``; all others share one).
+        tags: what a tag is: a key of :data:`TAGS`.
 
     Raises:
         DataError: a line that does not have ten columns, ids out of order, a tag outside the
-            seventeen, a last sentence that is cut, or a blinded or malformed file.
+            seventeen, features that are none (where tags have them), a last sentence that is cut,
+            or a blinded or malformed file.
     """
+    tag_of = TAGS[tags]
     precedence = PRECEDENCE.get(language, PRECEDENCE["default"]).split()
     examples = []
     for sentence in _sentences(data, where):
@@ -74,7 +87,7 @@ def conllu(data: bytes, where: str, *, language: str = "default") -> list[Tagged
         unknown = sum(form == "_" for form, _ in tokens)
         if unknown == 0 or unknown < len(tokens) - 1:
             words = tuple(_cleaned(form) for form, _ in tokens)
-            examples.append(TaggedSentence(words, tuple(_checked_tag(word) for _, word in tokens)))
+            examples.append(TaggedSentence(words, tuple(tag_of(word) for _, word in tokens)))
     # One sentence alone may well have one tag only.
     if len(examples) > 1:
         refuse_blinded([tag for example in examples for tag in example.tags], where)
@@ -128,7 +141,7 @@ def _cleaned(form: str) -> str:
     return form.strip().replace(ZERO_WIDTH_NON_JOINER, "").replace(" ", "") or form
 
 
-def _checked_tag(word: _Word) -> str:
+def _upos(word: _Word) -> str:
     if word.upos not in _TAGS:
         raise DataError(
             "label outside its set",
@@ -137,6 +150,32 @@ def _checked_tag(word: _Word) -> str:
             expected=f"one of {UPOS}",
         )
     return word.upos
+
+
+def _upos_and_features(word: _Word) -> str:
+    """The part of speech and the features of a word, ``NOUN|Case=Nom|Number=Sing``.
+
+    Sorted as the format wants them, case apart, so that one bundle is one tag; without features the
+    part of speech alone.
+    """
+    upos = _upos(word)
+    if word.feats == "_":
+        return upos
+    features = sorted(word.feats.split("|"), key=str.lower)
+    names = [feature.partition("=")[0] for feature in features]
+    if not all(map(_FEATURE.fullmatch, features)) or len(set(names)) < len(names):
+        raise DataError(
+            "FEATS is no bundle of features",
+            where=word.place,
+            got=shown(word.feats),
+            expected="_, or Name=Value pairs between |, each name once",
+            fix=UNCHANGED,
+        )
+    return "|".join((upos, *features))
+
+
+TAGS: Mapping[str, Callable[[_Word], str]] = {"upos": _upos, "upos|feats": _upos_and_features}
+"""What a tag can be: the part of speech, or that and the morphological features."""
 
 
 def _sentences(data: bytes, where: str) -> Iterator[_Sentence]:
@@ -181,7 +220,8 @@ def _add(sentence: _Sentence, line: str, place: str) -> None:
     elif "." not in identity:  # 8.1 is an empty node
         if _number(identity, "ID", place) != len(sentence.words) + 1:
             _wrong_id(identity, str(len(sentence.words) + 1), place)
-        sentence.words.append(_Word(form, cells[3], _heads(cells[6], cells[8], place), place))
+        heads = _heads(cells[6], cells[8], place)
+        sentence.words.append(_Word(form, cells[3], cells[5], heads, place))
 
 
 def _heads(head: str, deps: str, place: str) -> tuple[int, ...]:

@@ -1,4 +1,4 @@
-"""Both worlds: the eighteen tasks, their splits, languages and parts."""
+"""Both worlds: the eighteen tasks and the studies', their splits, languages and parts."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 
 from stilts_artifact.benchmark import INTERMEDIATE, TARGETS, TASKS, load_benchmark
 from stilts_artifact.benchmark.assemble import mini_benchmark, source_names
+from stilts_artifact.benchmark.experiments import EXPERIMENTS, headings, study_tasks
 from stilts_artifact.benchmark.languages import MINI
 from stilts_artifact.benchmark.pins import Pin
 from stilts_artifact.benchmark.texts import WIKIPEDIA
@@ -36,8 +37,9 @@ READERS = {
     "lines",
 }
 TRAIN_DEV, ALL, TRAIN_TEST = {Split.TRAIN, Split.DEV}, set(Split), {Split.TRAIN, Split.TEST}
+MORPHOLOGY = ("ud_feats", "ud_upos", "ud_shuffled")
 SPLITS = {
-    **dict.fromkeys(INTERMEDIATE, TRAIN_DEV),
+    **dict.fromkeys((*INTERMEDIATE, *MORPHOLOGY), TRAIN_DEV),
     **dict.fromkeys(("xnli", "pawsx", "udpos", "panx", "mlqa"), ALL),
     **dict.fromkeys(("xquad", "tydiqa"), TRAIN_TEST),
     "bucc2018": {Split.DEV, Split.TEST},
@@ -72,11 +74,40 @@ EACH_TASK = [
 
 @pytest.mark.parametrize("a_world", BENCHMARKS.values(), ids=BENCHMARKS)
 def test_tasks_stand_in_the_order_of_the_table(a_world: Benchmark) -> None:
-    assert tuple(a_world.tasks) == TASKS == (*INTERMEDIATE, *TARGETS)
+    assert [task.name for task in a_world.tasks.values()] == list(a_world.tasks)
+    of_the_paper = [task for task in a_world.tasks.values() if not task.study]
+    assert tuple(task.name for task in of_the_paper) == TASKS == (*INTERMEDIATE, *TARGETS)
     assert len(TASKS) == 18
-    assert [task.name for task in a_world.tasks.values()] == list(TASKS)
-    for task in a_world.tasks.values():
+    for task in of_the_paper:
         assert task.role is (Role.INTERMEDIATE if task.name in INTERMEDIATE else Role.TARGET)
+
+
+@pytest.mark.parametrize("a_world", BENCHMARKS.values(), ids=BENCHMARKS)
+def test_studies_train_on_the_treebanks_that_pos_is_trained_on(a_world: Benchmark) -> None:
+    """Same files, epochs, batch and length: what differs between the arms is what a tag says."""
+    udpos = a_world.tasks["udpos"]
+    for name in MORPHOLOGY:
+        task = a_world.tasks[name]
+        assert (task.role, task.form, task.study) == (Role.INTERMEDIATE, TaskForm.TAGGING, True)
+        assert task.tuning == udpos.tuning and task.languages == (a_world.source_language,)
+        for place, parts in task.parts.items():
+            files = [(part.source, part.member) for part in parts]
+            assert files == [(part.source, part.member) for part in udpos.parts[place]]
+    assert a_world.tasks["ud_upos"].parts.items() <= udpos.parts.items()
+    assert a_world.tasks["ud_feats"].parts == a_world.tasks["ud_shuffled"].parts
+    assert [name for name, task in a_world.tasks.items() if task.permuted] == ["ud_shuffled"]
+
+
+def test_no_table_of_the_paper_has_a_task_of_a_study() -> None:
+    for a_world in BENCHMARKS.values():
+        studied = {name for name, task in a_world.tasks.items() if task.study}
+        assert studied >= set(MORPHOLOGY)
+        for experiment in (EXPERIMENTS["table1"], EXPERIMENTS["table2"], EXPERIMENTS["table3"]):
+            assert not studied.intersection(headings(experiment, a_world))
+            assert not studied.intersection(task.name for task in experiment.targets(a_world))
+            assert study_tasks(experiment, a_world) == ()
+            for row in experiment.rows(a_world):
+                assert not studied.intersection(row.tasks)
 
 
 @pytest.mark.parametrize(("a_world", "task"), EACH_TASK)
@@ -274,6 +305,7 @@ def test_closed_label_sets() -> None:
         "xnli": 3,
         "pawsx": 2,
         "udpos": 17,
+        "ud_upos": 17,
         "panx": 7,
     }
     assert all(

@@ -87,6 +87,33 @@ def test_fetch_doctor_and_auto_count_the_same_files(artifact: Run, tmp_path: Pat
     assert counted.replace("1", "0", 1) in fetched.stdout
 
 
+def test_auto_asks_for_what_a_study_reads_only_where_a_study_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from dataclasses import replace
+
+    from stilts_artifact.benchmark import load_benchmark
+    from stilts_artifact.benchmark.experiments import EXPERIMENTS
+    from stilts_artifact.experiments import setup
+    from stilts_artifact.experiments.session import Display, Machine
+
+    paper = load_benchmark("xtreme")
+    source = replace(paper.sources["xquad.de.json"], name="study.json", sha256="1" * 64)
+    part = replace(paper.tasks["xquad"].parts["test", "de"][0], source=source.name)
+    task = replace(paper.tasks["xquad"], name="xquad_xr", parts={("test", "de"): (part,)})
+    task = replace(task, study=True)
+    more = replace(
+        paper,
+        tasks={**paper.tasks, task.name: task},
+        sources={**paper.sources, source.name: source},
+    )
+    monkeypatch.setattr(setup, "benchmark_of", lambda _: more)
+    study = replace(EXPERIMENTS["table2-test"], name="study", columns=("xquad", "xquad_xr"))
+    for experiment, files in ((EXPERIMENTS["table2"], 115), (study, 116)):
+        _, reason = setup.choose_scale("auto", experiment, Machine(tmp_path), Display())
+        assert f"0 of {files} downloadable files are here" in reason
+
+
 def test_the_list_of_missing_files_is_also_json(artifact: Run, tmp_path: Path) -> None:
     answer = artifact(
         "fetch", "--scale", "paper", "--task", "xquad", "--offline", "--store", tmp_path, "--json"

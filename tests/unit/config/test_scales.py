@@ -102,9 +102,13 @@ def test_a_duplicate_key_is_refused() -> None:
 @pytest.mark.parametrize("name", ["mini", "xtreme"])
 def test_every_trained_task_of_the_benchmark_has_its_settings(name: str) -> None:
     tasks = load_benchmark(name).tasks.values()
-    assert {task.name for task in tasks if task.role is Role.INTERMEDIATE} == set(
+    intermediate = [task for task in tasks if task.role is Role.INTERMEDIATE]
+    assert {task.name for task in intermediate if not task.study} == set(
         training_names(Role.INTERMEDIATE)
     )
+    for scale in map(load_scale, SCALES):
+        for task in intermediate:
+            assert scale.tuning(str(task.tuning)).epochs > 0
     trained = {
         training_task(task, load_benchmark(name)) for task in targets(load_benchmark(name))
     } - {None}

@@ -291,6 +291,21 @@ def test_sources_of_tasks_are_those_of_all_their_splits_once() -> None:
     }
     assert len(sources) == len(needed) > 1
     assert {source.name for source in sources} == needed
-    assert sources_of(benchmark, []) == list(benchmark.sources.values())
     with pytest.raises(ConfigError, match="xqaud"):
         sources_of(benchmark, ["xqaud"])
+
+
+def test_what_only_a_study_reads_is_asked_for_by_name_alone() -> None:
+    benchmark = load_benchmark("mini")
+    own = unpinned("study.conllu")
+    part = replace(benchmark.tasks["udpos"].parts["dev", "qen"][0], source=own.name)
+    task = replace(benchmark.tasks["ud_feats"], name="of_a_study", parts={("dev", "qen"): (part,)})
+    more = replace(
+        benchmark,
+        tasks={**benchmark.tasks, task.name: task},
+        sources={**benchmark.sources, own.name: own},
+    )
+    assert sources_of(benchmark, []) == list(benchmark.sources.values())
+    assert sources_of(more, []) == list(benchmark.sources.values())
+    assert sources_of(more, ["of_a_study"]) == [own]
+    assert [source.name for source in sources_of(more, ["ud_feats"])] == ["ud-treebanks-v2.5.tgz"]

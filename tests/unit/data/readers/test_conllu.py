@@ -173,3 +173,71 @@ def test_a_cut_file_is_refused() -> None:
 
 def test_constant_tags_are_refused() -> None:
     refused(lambda: read(*[word(1, "a", "X", 0), "\n"] * 21), "every label is the same")
+
+
+def inflected(identity: int, form: str, upos: str, feats: str, head: int = 0) -> str:
+    cells = [str(identity), form, "_", upos, "_", feats, str(head), "dep", "_", "_"]
+    return "\t".join(cells) + "\n"
+
+
+def told(*lines: str, tags: str) -> list[str]:
+    (sentence,) = conllu(("".join(lines) + "\n").encode(), "f", tags=tags)
+    return list(sentence.tags)
+
+
+def test_a_tag_may_have_the_words_features() -> None:
+    lines = [
+        inflected(1, "dogs", "NOUN", "Number=Plur"),
+        inflected(2, "whose", "PRON", "Poss=Yes|PronType=Int,Rel|Number[psor]=Sing", 1),
+        inflected(3, "of", "ADP", "_", 1),
+    ]
+    assert told(*lines, tags="upos") == ["NOUN", "PRON", "ADP"]
+    assert told(*lines, tags="upos|feats") == [
+        "NOUN|Number=Plur",
+        "PRON|Number[psor]=Sing|Poss=Yes|PronType=Int,Rel",
+        "ADP",
+    ]
+
+
+def test_one_bundle_is_one_tag_in_whatever_order_it_is_written() -> None:
+    for feats in ("Case=Nom|Abbr=Yes", "Abbr=Yes|Case=Nom"):
+        tags = told(inflected(1, "a", "NOUN", feats), tags="upos|feats")
+        assert tags == ["NOUN|Abbr=Yes|Case=Nom"]
+
+
+def test_a_fused_token_has_the_features_of_the_word_that_gives_its_tag() -> None:
+    lines = [
+        fused("1-2", "vámonos"),
+        inflected(1, "vamos", "VERB", "Mood=Imp"),
+        inflected(2, "nos", "PRON", "Case=Acc", 1),
+    ]
+    assert told(*lines, tags="upos|feats") == ["VERB|Mood=Imp"]
+
+
+@pytest.mark.parametrize(
+    "feats",
+    [
+        "",
+        "Case",
+        "Case=",
+        "=Nom",
+        "case=Nom",
+        "Case=nom",
+        "Case=Nom||Number=Sing",
+        "Case=Nom|",
+        "Case=Nom|Case=Acc",
+        "Case=Nom Number=Sing",
+        "Case=Nom,",
+        "_|Case=Nom",
+    ],
+)
+def test_features_that_are_none_are_refused_where_tags_have_them(feats: str) -> None:
+    lines = [inflected(1, "a", "NOUN", "_"), inflected(2, "b", "VERB", feats, 1)]
+    assert told(*lines, tags="upos") == ["NOUN", "VERB"]
+    refused(
+        lambda: told(*lines, tags="upos|feats"),
+        "FEATS is no bundle of features",
+        "f:2",
+        repr(feats),
+        "Name=Value",
+    )
