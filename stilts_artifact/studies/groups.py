@@ -168,9 +168,9 @@ class GenusContrast(GenusTest):
         seed: int = SEED,
     ) -> None:
         names, number = np.unique(genus, return_inverse=True)
-        mean = np.eye(len(names))[number] / np.bincount(number)  # [languages, genera]
-        inside = member @ mean
-        split = [str(name) for name, part in zip(names, inside, strict=True) if 0 < part < 1]
+        sizes, members = np.bincount(number), np.bincount(number[member], minlength=len(names))
+        inside = members == sizes
+        split = [str(name) for name in names[(members > 0) & ~inside]]
         if split:
             raise DataError(
                 "a genus on both sides of a contrast between genera",
@@ -188,11 +188,11 @@ class GenusContrast(GenusTest):
         self.covariate, self.clusters, self.genera = member.astype(np.float64), number, size
         generator = np.random.Generator(np.random.PCG64(seed))
         chosen = np.argsort(generator.random((draws, size)), axis=1)[:, :count]
-        # Contrasts of genera, the true one first: array [1 + draws, genera], then [.., languages].
+        # Contrasts, the true one first: of genera [1 + draws, genera], then of languages.
         chosen = np.concatenate([np.flatnonzero(inside)[None], chosen])
         contrasts = np.full((1 + draws, size), -1 / (size - count))
         np.put_along_axis(contrasts, chosen, 1 / count, axis=1)
-        self._contrasts = contrasts @ mean.T
+        self._contrasts = (contrasts / sizes)[:, number]
         # A group that has more by x moves each permuted difference by x times this.
         self._moves = self._contrasts @ member
 
