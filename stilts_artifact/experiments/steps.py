@@ -100,6 +100,9 @@ class StepBuilder:
                 inputs[f"dev:{task}"] = dev
         if row.text is not None:
             inputs["text"] = self._text(row.text, row.encoder)
+        if row.matched is not None:
+            train = self._prepared(row.matched, Split.TRAIN, (source_language,), row.encoder)
+            inputs["matched"] = train
         return self._intermediate_params(row, seed).step(inputs)
 
     def target(self, row: Row, seed: int, task: Task) -> Step:
@@ -216,7 +219,11 @@ class StepBuilder:
         scale = self.scale
         cap, mlm = scale.cap(row.tasks, row.mlm), scale.mlm
         text = TextSchedule(
-            epochs=mlm.epochs, batch=mlm.batch, cap=cap, probability=mlm.probability
+            epochs=mlm.epochs,
+            batch=mlm.batch,
+            cap=cap,
+            probability=mlm.probability,
+            matched=None if row.matched is None else self._schedule(row.matched),
         )
         return IntermediateParams(
             tasks={name: self._task_schedule(name, cap) for name in row.tasks},
@@ -225,6 +232,10 @@ class StepBuilder:
             seed=seed,
             training=scale.seedless_training(scale.learning_rate(row.tasks, row.mlm)),
         )
+
+    def _schedule(self, name: str) -> Schedule:
+        tuning = self.tuning(name)
+        return Schedule(epochs=tuning.epochs, batch=tuning.batch)
 
     def _task_schedule(self, name: str, cap: int | None) -> TaskSchedule:
         tuning = self.tuning(name)

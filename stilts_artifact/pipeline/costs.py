@@ -227,7 +227,11 @@ def _mixed(costs: Costs, step: KeyedStep, graph: Graph) -> float:
     if params.mlm is not None:
         text = TextParams.of(graph.steps[step.inputs["text"]].params)
         rows = (text.rows or 0) * len(text.languages)
-        total += params.mlm.epochs * min(rows, params.mlm.cap or rows) * text.max_length
+        if params.mlm.matched is None:
+            total += params.mlm.epochs * min(rows, params.mlm.cap or rows) * text.max_length
+        else:
+            matched = graph.steps[step.inputs["matched"]]
+            total += params.mlm.matched.epochs * _prepared(costs, matched, graph)
     return total
 
 

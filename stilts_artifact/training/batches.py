@@ -107,6 +107,12 @@ class Rows:
         return found.hexdigest()
 
 
+def first_rows(rows: Rows, count: int) -> Rows:
+    """The first texts of some without labels."""
+    offsets = rows.inputs.offsets[: count + 1]
+    return Rows(Ragged(rows.inputs.values[: offsets[-1]], offsets), None)
+
+
 def read_rows(features: Dataset, where: str) -> Rows:
     """Rows of a prepared split; the columns tell the form of the task.
 

@@ -7,17 +7,33 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from stilts_artifact.config.schema import TrainingConfig
 from stilts_artifact.errors import DataError
 from stilts_artifact.model.heads import MaskedLanguageHead
+from stilts_artifact.model.inference import precision
 from stilts_artifact.model.masking import Vocabulary
 from stilts_artifact.model.prepared import load_prepared
-from stilts_artifact.training.batches import Masking, join_rows, read_rows
+from stilts_artifact.training.batches import (
+    FITS,
+    Masking,
+    Rows,
+    first_rows,
+    join_rows,
+    masked_batches,
+    read_rows,
+)
+from stilts_artifact.training.determinism import derived_seed, fixed_arithmetic
 from stilts_artifact.training.evaluate import development
-from stilts_artifact.training.state import TrainingTask, fresh_head
+from stilts_artifact.training.schedule import Budget, Share
+from stilts_artifact.training.state import MultiTaskModel, TrainingTask, fresh_head
 
 if TYPE_CHECKING:
     from stilts_artifact.model.loading import EncoderModel
+
+
+_TEXT = "text"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +59,7 @@ class TextData:
     Args:
         probability: share of tokens to predict.
         cap: most texts that count in a mixture.
+        matched: a task whose optimiser steps and tokens are taken in place of the epochs.
     """
 
     folders: Sequence[Path]
@@ -50,6 +67,7 @@ class TextData:
     epochs: int
     batch: int
     cap: int | None = None
+    matched: TaskData | None = None
 
 
 def labelled_task(
@@ -96,8 +114,68 @@ def text_task(
     Raises:
         DataError, IntegrityError: prepared text that is empty or damaged.
     """
-    rows = join_rows(
-        [read_rows(load_prepared(folder).features, str(folder)) for folder in data.folders]
-    )
+    rows = join_rows([_text_rows(folder) for folder in data.folders])
     masking = Masking(data.probability, vocabulary)
-    return TrainingTask(name, rows, head, data.epochs, data.batch, data.cap, masking)
+    batch, budget = data.batch, None
+    if data.matched is not None:
+        budget = budget_of(data.matched)
+        texts = budget.tokens / float(rows.lengths.mean())
+        batch = max(1, round(texts / budget.steps))
+    return TrainingTask(name, rows, head, data.epochs, batch, data.cap, masking, None, budget)
+
+
+def budget_of(task: TaskData) -> Budget:
+    """Steps and tokens of a run of one task alone; patience, which may end it earlier, aside.
+
+    Raises:
+        DataError, IntegrityError: prepared data that is empty or damaged.
+    """
+    rows = read_rows(load_prepared(task.train).features, str(task.train))
+    share = Share("matched", len(rows), task.epochs, task.batch, task.cap)
+    return Budget(share.steps, task.epochs * int(rows.inputs.lengths.sum()))
+
+
+_JUDGED = 32
+"""Texts of each language by which a run of masked language modelling is watched."""
+
+
+def text_losses(
+    encoder: EncoderModel,
+    head: MaskedLanguageHead,
+    vocabulary: Vocabulary,
+    data: TextData,
+    config: TrainingConfig,
+) -> dict[str, float | None]:
+    """Language -> mean loss of hidden tokens of its first texts, the same ones at every call.
+
+    They are texts that are trained on: the loss says whether the encoder has come nearer to them.
+    ``None`` where nothing was hidden.
+
+    Raises:
+        DataError, IntegrityError: prepared text that is empty or damaged.
+    """
+    import torch
+
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    threads = config.threads if device == "cpu" else torch.get_num_threads()
+    model = MultiTaskModel(encoder, {_TEXT: head}).to(device).train(False)
+    masking, padding = Masking(data.probability, vocabulary), encoder.config.pad_token_id
+    found: dict[str, float | None] = {}
+    for folder in data.folders:
+        rows = first_rows(_text_rows(folder), _JUDGED)
+        generator = torch.Generator().manual_seed(derived_seed("judged", folder.name))
+        every = np.arange(len(rows))
+        batches = masked_batches(rows, every, FITS[device], masking, padding, generator)
+        with (
+            fixed_arithmetic(threads),
+            torch.inference_mode(),
+            precision(device, config.dtype),
+        ):
+            losses = [batch.weight * model(_TEXT, batch).item() for batch in batches]
+        found[folder.name] = round(sum(losses), 6) if losses else None
+    model.to("cpu")
+    return found
+
+
+def _text_rows(folder: Path) -> Rows:
+    return read_rows(load_prepared(folder).features, str(folder))

@@ -26,6 +26,7 @@ from stilts_artifact.training.batches import MicroBatch
 from stilts_artifact.training.checkpoints import Checkpointing
 from stilts_artifact.training.determinism import derived_seed, fixed_arithmetic
 from stilts_artifact.training.evaluate import evaluate
+from stilts_artifact.training.schedule import Budgeted
 from stilts_artifact.training.state import Evaluation, TrainingState, TrainingTask
 
 if TYPE_CHECKING:
@@ -65,6 +66,8 @@ class Report:
     Args:
         steps: optimiser steps done, of ``planned``; fewer if patience ran out.
         examples: each task was trained on, repetitions included.
+        matched: what of another task's run was ``due``, and what was taken to meet it, where the run
+            had such a budget.
         losses: mean loss of each task in each twentieth of the schedule.
         evaluations: on development data, in order.
         best: the evaluation whose weights were kept; without development data, the last weights
@@ -81,6 +84,7 @@ class Report:
     best: Evaluation | None
     collapsed: list[str]
     flags: list[Flag]
+    matched: Budgeted | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -251,4 +255,5 @@ def _report(state: TrainingState) -> Report:
         best=state.history.best,
         collapsed=collapsed,
         flags=[Flag.DEGENERATE] if judged and collapsed == sorted(judged) else [],
+        matched=state.schedule.budgeted,
     )

@@ -35,6 +35,19 @@ def linear_rate(step: int, steps: int, warmup: float) -> float:
 
 
 @dataclass(frozen=True, slots=True)
+class Budget:
+    """What the run of another task takes, and this one is to take, too.
+
+    Args:
+        steps: optimiser steps.
+        tokens: of all examples in them, repetitions included and padding not.
+    """
+
+    steps: int
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
 class Share:
     """One task of a run.
 
@@ -42,6 +55,8 @@ class Share:
         examples: it has.
         epochs, batch: it is trained for, and examples of an optimiser step.
         cap: most examples that count; ``None`` for all.
+        budget: decides in place of epochs how many steps there are, and how many examples in each;
+            ``batch`` is then about that many.
     """
 
     name: str
@@ -49,6 +64,7 @@ class Share:
     epochs: int
     batch: int
     cap: int | None = None
+    budget: Budget | None = None
 
     @property
     def counted(self) -> int:
@@ -58,7 +74,27 @@ class Share:
     @property
     def steps(self) -> int:
         """Optimiser steps that it brings into the mixture."""
+        if self.budget is not None:
+            return self.budget.steps
         return self.epochs * -(-self.counted // self.batch)
+
+
+@dataclass(frozen=True, slots=True)
+class Budgeted:
+    """A budget, and what is taken of a task to meet it.
+
+    Args:
+        examples, tokens: that are taken, in all steps.
+    """
+
+    due: Budget
+    examples: int
+    tokens: int
+
+    def stretch(self, step: int) -> tuple[int, int]:
+        """First example of a step and of the next one, counted through all epochs."""
+        steps = self.due.steps
+        return step * self.examples // steps, (step + 1) * self.examples // steps
 
 
 class Draw(NamedTuple):
@@ -74,16 +110,18 @@ class Schedule:
     """Every step of a run.
 
     Every task goes through its examples in an order of its own, shuffled anew each epoch; an
-    epoch's last batch holds what is left.
+    epoch's last batch holds what is left. A task with a budget goes on from epoch to epoch until
+    its tokens are used up, as evenly over its steps as whole examples allow.
 
     Args:
-        lengths: tokens of each example of each task; needed if ``pool`` > 1.
+        lengths: tokens of each example of each task; needed if ``pool`` > 1, and for a budget.
         pool: batches whose examples are sorted by length before they are cut into batches, whose
             order is shuffled again. 1 is jiant's plain random order; more put examples of like
             length together, and save padding.
 
     Raises:
-        ConfigError: no task, two of one name, or a number below one.
+        ConfigError: no task, two of one name, or a number below one; a budget that has not an
+            example for each step, or of one task among several.
 
     Example:
         >>> schedule = Schedule((Share("a", 5, epochs=2, batch=2),), seed=1)
@@ -97,6 +135,7 @@ class Schedule:
     pool: int = 1
     tasks: NDArray[np.int64] = field(init=False)
     turns: NDArray[np.int64] = field(init=False)
+    budgeted: Budgeted | None = field(init=False, default=None)
     _orders: dict[int, tuple[int, NDArray[np.int64]]] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -115,6 +154,9 @@ class Schedule:
             turns[own] = np.arange(own.sum())
         object.__setattr__(self, "tasks", tasks)
         object.__setattr__(self, "turns", turns)
+        budget = self.shares[0].budget
+        if budget is not None:
+            object.__setattr__(self, "budgeted", self._budgeted(budget))
 
     @property
     def steps(self) -> int:
@@ -125,6 +167,8 @@ class Schedule:
         """The examples of a step, 0-based."""
         task, turn = int(self.tasks[step]), int(self.turns[step])
         share = self.shares[task]
+        if self.budgeted is not None:
+            return Draw(step, task, self._stretch(*self.budgeted.stretch(turn)))
         # By all examples: the cap limits how often a task is drawn, not what it draws from.
         epoch, at = divmod(turn, -(-share.examples // share.batch))
         return Draw(step, task, self._order(task, epoch)[at * share.batch : (at + 1) * share.batch])
@@ -134,10 +178,39 @@ class Schedule:
         found = {}
         for task, share in enumerate(self.shares):
             turns = int((self.tasks[:steps] == task).sum())
+            if self.budgeted is not None:
+                found[share.name] = self.budgeted.stretch(turns)[0]
+                continue
             epochs, rest = divmod(turns, -(-share.examples // share.batch))
             # Only the last batch of an epoch may be short, and the rest never reaches that one.
             found[share.name] = epochs * share.examples + rest * share.batch
         return found
+
+    def _budgeted(self, budget: Budget) -> Budgeted:
+        """As many examples as come nearest to the tokens of a budget."""
+        lengths = self.lengths[0]
+        epochs, rest = divmod(budget.tokens, int(lengths.sum()))
+        upto = np.concatenate([[0], np.cumsum(lengths[self._order(0, epochs)])])
+        nearest = int(np.abs(upto - rest).argmin())
+        examples = epochs * len(lengths) + nearest
+        if examples < budget.steps:
+            raise ConfigError(
+                f"{self.shares[0].name} has examples too long for its budget",
+                got=f"{examples} of them have {budget.tokens} tokens",
+                expected=f"at least one for each of {budget.steps} steps",
+                fix="lower mlm.max_length in the scale file",
+            )
+        tokens = epochs * int(lengths.sum()) + int(upto[nearest])
+        return Budgeted(budget, examples, tokens)
+
+    def _stretch(self, start: int, end: int) -> NDArray[np.int64]:
+        """Examples of the first task from a place on, counted through all epochs."""
+        parts = []
+        while start < end:
+            epoch, at = divmod(start, self.shares[0].examples)
+            parts.append(self._order(0, epoch)[at : at + end - start])
+            start += len(parts[-1])
+        return np.concatenate(parts)
 
     def _order(self, task: int, epoch: int) -> NDArray[np.int64]:
         """The task's examples in the order of an epoch; only the latest one is kept."""
@@ -177,6 +250,8 @@ def _check(shares: Sequence[Share]) -> None:
     names = [share.name for share in shares]
     if len(set(names)) < len(names):
         raise ConfigError("two tasks of one name in a mixture", got=", ".join(names))
+    if len(shares) > 1 and any(share.budget is not None for share in shares):
+        raise ConfigError("a budget within a mixture", got=", ".join(names), expected="one task")
     for share in shares:
         for what in ("examples", "epochs", "batch", "cap"):
             number = getattr(share, what)

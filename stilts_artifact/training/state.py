@@ -37,7 +37,7 @@ from stilts_artifact.training.checkpoints import (
 )
 from stilts_artifact.training.determinism import derived_seed, own_random_numbers
 from stilts_artifact.training.embeddings import put_back, use_rows
-from stilts_artifact.training.schedule import Schedule, Share, linear_rate
+from stilts_artifact.training.schedule import Budget, Schedule, Share, linear_rate
 
 if TYPE_CHECKING:
     from stilts_artifact.model.loading import EncoderModel
@@ -62,6 +62,7 @@ class TrainingTask:
         epochs, batch: it is trained for, and examples of an optimiser step, whatever the hardware.
         cap: most examples that count in a mixture; see :class:`Share`.
         masking: for masked language modelling, whose rows have no labels.
+        budget: of another task's run, which this one takes in place of its epochs.
         development: decides which weights are kept; ``None`` if the task has no say in it.
     """
 
@@ -73,11 +74,13 @@ class TrainingTask:
     cap: int | None = None
     masking: Masking | None = None
     development: Development | None = None
+    budget: Budget | None = None
 
     @property
     def share(self) -> Share:
         """Its part of the schedule."""
-        return Share(self.name, len(self.rows), self.epochs, self.batch, self.cap)
+        examples = len(self.rows)
+        return Share(self.name, examples, self.epochs, self.batch, self.cap, self.budget)
 
 
 class MultiTaskModel(nn.Module):

@@ -173,9 +173,12 @@ class TextSchedule(TaskSchedule):
 
     Attributes:
         probability: share of tokens to predict.
+        matched: how the task is trained whose optimiser steps and tokens are taken in place of the
+            epochs; ``None`` without one.
     """
 
     probability: Rate
+    matched: Schedule | None
 
 
 class IntermediateParams(Params):

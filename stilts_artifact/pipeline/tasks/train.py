@@ -11,7 +11,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from stilts_artifact.benchmark.experiments import MLM
 from stilts_artifact.config.schema import TrainingConfig
@@ -39,7 +39,13 @@ from stilts_artifact.pipeline.job import Job
 from stilts_artifact.pipeline.tasks import ENCODER, REPORT
 from stilts_artifact.pipeline.tasks.params import IntermediateParams, TargetParams
 from stilts_artifact.training.checkpoints import Checkpointing
-from stilts_artifact.training.data import TaskData, TextData, labelled_task, text_task
+from stilts_artifact.training.data import (
+    TaskData,
+    TextData,
+    labelled_task,
+    text_losses,
+    text_task,
+)
 from stilts_artifact.training.determinism import derived_seed
 from stilts_artifact.training.loop import Progress, train
 
@@ -82,8 +88,19 @@ def intermediate(
         ResourceError: out of memory or disk.
     """
     loaded = load_encoder(encoder, pooler_seed=_pooler_seed(config))
-    has_text = any(isinstance(data, TextData) for data in tasks.values())
-    language_head = load_language_head(encoder, loaded.model) if has_text else None
+    texts = {name: data for name, data in tasks.items() if isinstance(data, TextData)}
+    language_head = load_language_head(encoder, loaded.model) if texts else None
+
+    def losses() -> dict[str, dict[str, float | None]]:
+        if language_head is None:
+            return {}
+        vocabulary = Vocabulary.of(loaded.tokenizer)
+        return {
+            name: text_losses(loaded.model, language_head, vocabulary, data, config)
+            for name, data in sorted(texts.items())
+        }
+
+    before = losses()
     made = []
     # A step's key does not depend on the order of its tasks, so the training must not either.
     for name, data in sorted(tasks.items()):
@@ -101,7 +118,7 @@ def intermediate(
         progress=progress,
     )
     export_encoder(encoder, out / ENCODER, loaded, language_head)
-    _write_report(out, loaded, report)
+    _write_report(out, loaded, report, {"before": before, "after": losses()} if texts else None)
     return out
 
 
@@ -120,8 +137,12 @@ def intermediate_step(job: Job) -> None:
     }
     if params.mlm is not None:
         own = params.mlm
+        matched = None
+        if own.matched is not None:
+            other = _only(job.inputs["matched"])
+            matched = TaskData(other, None, own.matched.epochs, own.matched.batch)
         folders = sorted(path for path in job.inputs["text"].iterdir() if path.is_dir())
-        tasks[MLM] = TextData(folders, own.probability, own.epochs, own.batch, own.cap)
+        tasks[MLM] = TextData(folders, own.probability, own.epochs, own.batch, own.cap, matched)
     intermediate(
         encoder=job.inputs[ENCODER] / ENCODER,
         tasks=tasks,
@@ -261,12 +282,19 @@ def _pooler_seed(config: TrainingConfig) -> int:
     return derived_seed(config.seed, "pooler")
 
 
-def _write_report(out: Path, encoder: Encoder, report: Report) -> None:
-    """What happened, and from which weights: those that were initialised are named."""
+def _write_report(
+    out: Path, encoder: Encoder, report: Report, text_losses: Mapping[str, Any] | None = None
+) -> None:
+    """What happened, and from which weights: those that were initialised are named.
+
+    Args:
+        text_losses: ``before`` and ``after``: task -> language -> mean loss of hidden tokens.
+    """
     described = {
         "encoder": encoder.revision,
         "initialised": list(encoder.weights.initialised),
         **report.as_dict(),
+        "text_losses": text_losses,
     }
     write_file(out / REPORT, dump_json(described))
 

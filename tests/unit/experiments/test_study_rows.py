@@ -9,6 +9,7 @@ import pytest
 
 from stilts_artifact.benchmark import load_benchmark
 from stilts_artifact.benchmark.experiments import (
+    CPT,
     EXPERIMENTS,
     LONGER,
     NONE,
@@ -104,6 +105,28 @@ def test_another_text_is_of_phase_two_alone(builder: StepBuilder) -> None:
     assert text["text"] == TARGETS
     assert set(text["languages"]) == set(WORLD.languages) - {"qen"}
     assert set(text["sources"]) == {"panx_dataset.zip", "ud-treebanks-v2.5.tgz"}
+
+
+def test_a_matched_row_is_told_the_data_whose_run_it_matches(builder: StepBuilder) -> None:
+    cpt = study("003")[CPT]
+    step = builder.intermediate(cpt, 1)
+    assert set(step.inputs) == {"encoder", "text", "matched"}
+    mnli = builder.intermediate(row_named(WORLD, "mnli"), 1)
+    assert step.inputs["matched"] == mnli.inputs["train:mnli"]
+    schedule = mnli.params["tasks"]["mnli"]
+    assert step.params["mlm"]["matched"] == {
+        "epochs": schedule["epochs"],
+        "batch": schedule["batch"],
+    }
+    unmatched = builder.intermediate(replace(cpt, matched=None), 1)
+    assert unmatched.inputs == {name: step.inputs[name] for name in ("encoder", "text")}
+    assert unmatched.params["mlm"]["matched"] is None
+    parts = training_parts(cpt, WORLD.tasks["tatoeba"], WORLD)
+    assert {part.source for part in parts} == {
+        "MNLI.zip",
+        "panx_dataset.zip",
+        "ud-treebanks-v2.5.tgz",
+    }
 
 
 def test_the_smaller_encoder_is_behind_every_step_of_its_rows(sized: StepBuilder) -> None:

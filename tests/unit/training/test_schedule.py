@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stilts_artifact.errors import ConfigError
-from stilts_artifact.training.schedule import Schedule, Share
+from stilts_artifact.training.schedule import Budget, Schedule, Share
 
 CAP = 2**17
 """Size cap K of the paper scale's mixtures."""
@@ -119,3 +119,38 @@ def test_a_pool_puts_like_lengths_together_and_keeps_the_order_random() -> None:
 def test_a_schedule_without_sense_is_refused(shares: tuple[Share, ...]) -> None:
     with pytest.raises(ConfigError):
         Schedule(shares, 1)
+
+
+@given(
+    st.lists(st.integers(3, 30), min_size=1, max_size=40),
+    st.integers(1, 25),
+    st.integers(1, 30),
+    st.sampled_from([1, 3]),
+)
+def test_a_budget_has_the_steps_of_another_run_and_its_tokens(
+    lengths: list[int], steps: int, mean: int, pool: int
+) -> None:
+    """Where there is too little, it repeats; nothing is repeated before all of it was seen."""
+    every = np.array(lengths, dtype=np.int64)
+    budget = Budget(steps, tokens=steps * (30 + mean))
+    share = Share("text", len(lengths), epochs=1, batch=2, budget=budget)
+    schedule = Schedule((share,), 1, (every,), pool)
+    assert schedule.budgeted is not None
+    stream = [examples for _, examples in drawn(schedule)]
+    assert len(stream) == schedule.steps == steps
+    flat = [example for examples in stream for example in examples]
+    counts = np.bincount(flat, minlength=len(lengths))
+    assert counts.max() - counts.min() <= 1
+    assert {len(examples) for examples in stream} <= {len(flat) // steps, len(flat) // steps + 1}
+    tokens = int(every[flat].sum())
+    assert abs(tokens - budget.tokens) <= max(lengths) / 2
+    assert (schedule.budgeted.examples, schedule.budgeted.tokens) == (len(flat), tokens)
+    assert schedule.seen(steps) == {"text": len(flat)}
+
+
+def test_a_budget_needs_an_example_for_each_step_and_a_run_of_its_own() -> None:
+    text = Share("text", 9, epochs=1, batch=2, budget=Budget(steps=10, tokens=300))
+    with pytest.raises(ConfigError, match="too long for its budget"):
+        Schedule((text,), 1, (np.full(9, 100),))
+    with pytest.raises(ConfigError, match="a budget within a mixture"):
+        Schedule((text, Share("b", 10, 1, 1)), 1, (np.full(9, 10), np.full(10, 10)))

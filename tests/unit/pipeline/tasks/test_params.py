@@ -53,7 +53,7 @@ EVERY: list[Params] = [
     LabelsParams(**SPLIT),
     IntermediateParams(
         tasks={"mnli": TaskSchedule(epochs=1, batch=8, cap=None)},
-        mlm=TextSchedule(epochs=2, batch=16, cap=30, probability=0.15),
+        mlm=TextSchedule(epochs=2, batch=16, cap=30, probability=0.15, matched=None),
         language="qen",
         seed=3,
         training=TRAINING,

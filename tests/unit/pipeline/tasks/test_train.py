@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,36 @@ def made(tiny: Path, folder: Path, tasks: dict[str, TaskData | TextData], seed: 
         checkpoints=Checkpointing(folder / "work", 1000),
         out=folder / "out",
     )
+
+
+@pytest.mark.parametrize("task", ["mnli", "ccg", "hellaswag"])
+def test_text_alone_takes_the_steps_and_the_tokens_of_a_task(
+    tiny: Path, inputs: dict[str, Any], tmp_path: Path, task: str
+) -> None:
+    """Study 003: both arms see as much, whatever text there is."""
+    other = replace(inputs["tasks"][task], epochs=3, cap=None)
+    out = made(tiny, tmp_path, {"mlm": replace(inputs["mlm"], matched=other)})
+    report = report_of(out)
+    rows = load_prepared(other.train).features
+    inputs_of = [[ids] for ids in rows["input_ids"]] if task != "hellaswag" else rows["choices"]
+    tokens = 3 * sum(len(ids) for own in inputs_of for ids in own)
+    assert report["matched"]["due"] == {"steps": 3 * 4, "tokens": tokens}
+    assert report["steps"] == report["planned"] == 12
+    assert abs(report["matched"]["tokens"] - tokens) <= tokens / 100
+    assert report["matched"]["examples"] == report["examples"]["mlm"]
+    again = made(tiny, tmp_path / "again", {"mlm": replace(inputs["mlm"], matched=other)})
+    assert hash_file(again / "encoder" / WEIGHTS) == hash_file(out / "encoder" / WEIGHTS)
+
+
+def test_a_run_of_text_says_how_near_it_came_to_each_language(
+    tiny: Path, inputs: dict[str, Any], tmp_path: Path
+) -> None:
+    out = made(tiny, tmp_path, {"mlm": replace(inputs["mlm"], epochs=12)})
+    before, after = (report_of(out)["text_losses"][when]["mlm"] for when in ("before", "after"))
+    assert before.keys() == after.keys() == {"qaa", "qab"}
+    assert all(after[code] < before[code] for code in before)
+    alone = made(tiny, tmp_path / "task", {"mnli": inputs["tasks"]["mnli"]})
+    assert report_of(alone)["text_losses"] is None
 
 
 def report_of(out: Path) -> dict[str, Any]:
