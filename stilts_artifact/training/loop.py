@@ -66,8 +66,8 @@ class Report:
     Args:
         steps: optimiser steps done, of ``planned``; fewer if patience ran out.
         examples: each task was trained on, repetitions included.
-        matched: what of another task's run was ``due``, and what was taken to meet it, where the run
-            had such a budget.
+        matched: what of another task's run was ``due``, and what was taken to meet it, where this
+            run had such a budget.
         losses: mean loss of each task in each twentieth of the schedule.
         evaluations: on development data, in order.
         best: the evaluation whose weights were kept; without development data, the last weights
