@@ -44,7 +44,7 @@ GROUPS = groups(ROWS)
 """XTREME's groups of target tasks (evaluate.py:288-319 of google-research/xtreme at 838c13b)."""
 EVERY_GROUP = tuple(GROUPS)
 
-CALIBRATION = "--calibration"
+CALIBRATION = "reproduce --calibration"
 """Asks for published scores of the encoder; the scale says which (``Scale.calibration``)."""
 
 
@@ -95,7 +95,7 @@ class Experiment:
         name: of its results files, folders and expected values, such as ``table2``.
         title: how messages call it.
         caption: what it measures, in words.
-        command: the options by which ``reproduce`` is asked for it.
+        command: what of the command line asks for it, such as ``reproduce --table 2``.
         split: that targets are scored on: ``DEV`` means development data, or public test data where
             a task has no development data; ``TEST`` test data; ``None``: nothing is scored, the
             cells are counts, and the rows are the tasks themselves.
@@ -373,7 +373,7 @@ EXPERIMENTS: Mapping[str, Experiment] = MappingProxyType(
                 name="table1",
                 title="Table 1",
                 caption="Tasks and their sizes",
-                command="--table 1",
+                command="reproduce --table 1",
                 split=None,
                 rows=lambda _: (),
                 measured_by="stilts_artifact.experiments.table1:measure",
@@ -408,7 +408,7 @@ EXPERIMENTS: Mapping[str, Experiment] = MappingProxyType(
                 name="table2",
                 title="Table 2",
                 caption="Transfer on development data",
-                command="--table 2",
+                command="reproduce --table 2",
                 split=Split.DEV,
                 rows=rows,
                 measured_by="stilts_artifact.experiments.scored:measure",
@@ -419,7 +419,7 @@ EXPERIMENTS: Mapping[str, Experiment] = MappingProxyType(
                 name="table2-test",
                 title="Table 2 on test data",
                 caption="Transfer on test data, every row",
-                command="--table 2-test",
+                command="reproduce --table 2-test",
                 split=Split.TEST,
                 rows=rows,
                 measured_by="stilts_artifact.experiments.scored:measure",
@@ -429,7 +429,7 @@ EXPERIMENTS: Mapping[str, Experiment] = MappingProxyType(
                 name="table3",
                 title="Table 3",
                 caption="The best intermediate task for each target, on test data",
-                command="--table 3",
+                command="reproduce --table 3",
                 split=Split.TEST,
                 rows=english_rows,
                 measured_by="stilts_artifact.experiments.table3:measure",

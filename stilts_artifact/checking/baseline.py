@@ -109,7 +109,8 @@ def baseline_yaml(results: Results, benchmark: str) -> bytes:
         loaded = results.benchmark
         columns = {column.name: column for column in table_columns(loaded, results.defined)}
     names = dict.fromkeys(cell.column for cell in results.cells)
-    command = f"stilts-artifact record {results.defined.command} --scale {results.scale}"
+    options = results.defined.command.removeprefix("reproduce ")
+    command = f"stilts-artifact record {options} --scale {results.scale}"
     head = {
         "experiment": results.experiment,
         "benchmark": benchmark,

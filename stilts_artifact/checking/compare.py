@@ -195,7 +195,7 @@ def _compare(
             "nothing to compare: no column has a value of both rows",
             where=str(path),
             got=f"{name}: {why}",
-            fix=f"stilts-artifact reproduce {experiment.command} --results {path.parent}",
+            fix=f"stilts-artifact {experiment.command} --results {path.parent}",
         )
     for column, language in places:
         pair.require_comparable(column, language)
@@ -216,7 +216,7 @@ def _found_rows(results: Results, texts: tuple[str, str], path: Path) -> tuple[s
                 f"row {row} was not run",
                 where=str(path),
                 got=", ".join(sorted(present)),
-                fix=f"stilts-artifact reproduce {results.defined.command} --results {path.parent}",
+                fix=f"stilts-artifact {results.defined.command} --results {path.parent}",
             )
     return rows
 

@@ -264,7 +264,7 @@ def _check_pin(used: InputRecord, benchmark: Benchmark, path: Path, command: str
             where=f"{path}: {used.source}",
             got=describe_sums(used.bytes, used.sha256),
             expected=describe_sums(pinned.bytes, pinned.sha256),
-            fix=f"stilts-artifact reproduce {command} --results {path.parent}",
+            fix=f"stilts-artifact {command} --results {path.parent}",
         )
 
 

@@ -277,7 +277,7 @@ def results_files(
             "no results files",
             where=str(folder),
             expected=", ".join(f"{one.name}.{scale or 'SCALE'}.json" for one in asked),
-            fix=f"stilts-artifact reproduce {asked[0].command} --results {folder}",
+            fix=f"stilts-artifact {asked[0].command} --results {folder}",
         )
     return found
 
@@ -392,7 +392,7 @@ def parse_results(data: bytes, path: Path) -> Results:
             where=where,
             got=f"{results.defined.title} at scale {results.scale}",
             expected=f"that in {results.run_name}.json, and here what the name says",
-            fix=f"stilts-artifact reproduce {results.defined.command} --results {path.parent}",
+            fix=f"stilts-artifact {results.defined.command} --results {path.parent}",
         )
     _check_places(results, where)
     for cell in results.cells:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from stilts_artifact.domain.tasks import Benchmark
     from stilts_artifact.experiments.session import Display
 
-_TABLE = "--table "
+_TABLE = "reproduce --table "
 
 # Further data folders, as PATH is written; the image names its baked mini world here.
 DATA_VARIABLE = "STILTS_ARTIFACT_DATA"

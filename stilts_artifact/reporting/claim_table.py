@@ -74,7 +74,7 @@ class Command:
         quoted = (f'"{item}"' if "*" in item else item for item in self.only)
         return " ".join(
             [
-                f"stilts-artifact reproduce {self.experiment.command} --scale {SCALE}",
+                f"stilts-artifact {self.experiment.command} --scale {SCALE}",
                 *(f"--only {item}" for item in quoted),
             ]
         )

@@ -152,7 +152,7 @@ def workflow(runs: Sequence[Run]) -> bytes:
 
 def _command(results: Results, only: Sequence[str]) -> str:
     """One run as a line of a shell: all of it that decides what is measured."""
-    words = ["stilts-artifact", "reproduce", *results.defined.command.split()]
+    words = ["stilts-artifact", *results.defined.command.split()]
     words += ["--scale", results.scale]
     for pattern in only:
         words += ["--only", pattern]
