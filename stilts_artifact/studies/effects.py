@@ -1,0 +1,276 @@
+"""Effects of a study in each language, with what items and seeds leave uncertain.
+
+An effect is a weighted sum of rows, such as the gain: the mean of some rows less the untrained one.
+Examples are resampled together for all rows, seeds and translations
+(:mod:`stilts_artifact.metrics.bootstrap`), so what rows share is not counted as error; the spread
+between training runs is added to it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from stilts_artifact.benchmark.experiments import Experiment
+from stilts_artifact.documents import read_document
+from stilts_artifact.domain.tasks import Benchmark, Task
+from stilts_artifact.forms import form_of
+from stilts_artifact.metrics.averages import task_score
+from stilts_artifact.metrics.bootstrap import Sample, resample_task
+from stilts_artifact.metrics.ratios import Array
+from stilts_artifact.studies.protocol import EffectDefinition, EffectScale, Term
+
+RESAMPLES = 2000
+"""Draws of examples."""
+
+
+@dataclass(frozen=True, slots=True)
+class Runs:
+    """The published runs of a study.
+
+    Args:
+        folder: of labels and predictions.
+        rows: that were run, by name.
+        seeds: of each row.
+        read: how a file's bytes are had, where a caller verifies them.
+    """
+
+    folder: Path
+    benchmark: Benchmark
+    experiment: Experiment
+    rows: tuple[str, ...]
+    seeds: tuple[int, ...]
+    read: Callable[[Path], bytes] = read_document
+
+
+@dataclass(frozen=True, slots=True)
+class Points:
+    """One measure of one task in one language.
+
+    Args:
+        rows: names, in the order of the array.
+        values: points [1 + draws, rows, seeds]; the first are those of the examples as they are.
+        examples: how many they are.
+    """
+
+    rows: tuple[str, ...]
+    values: Array
+    examples: int
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """An effect in one language and one scale of effect.
+
+    Args:
+        seeds: its value at each seed; the value is their mean.
+        draws: the value with resampled examples [draws].
+        baseline: points of the last term's rows, mean over rows and seeds.
+    """
+
+    seeds: Array
+    draws: Array
+    baseline: float
+
+    @property
+    def value(self) -> float:
+        """Mean over seeds."""
+        return float(np.mean(self.seeds))
+
+    @property
+    def item_error(self) -> float:
+        """Standard error from the examples alone."""
+        return float(np.std(self.draws, ddof=1))
+
+    @property
+    def seed_sd(self) -> float:
+        """Standard deviation between seeds; 0 where there is one, which says nothing."""
+        return float(np.std(self.seeds, ddof=1)) if len(self.seeds) > 1 else 0.0
+
+    @property
+    def standard_error(self) -> float:
+        """Of the value, from examples and seeds together."""
+        return math.hypot(self.item_error, self.seed_sd / math.sqrt(len(self.seeds)))
+
+
+@dataclass(frozen=True, slots=True)
+class Effects:
+    """One effect over languages, in one scale of effect.
+
+    Args:
+        measures: of each measure, language -> effect there.
+        averaged: of each term that takes the rows that were run, which they are.
+        missing: what it cannot be had without, in words; empty where it could be had.
+        lacking: language -> why it has no effect.
+    """
+
+    measures: tuple[Mapping[str, Effect], ...]
+    averaged: tuple[tuple[str, ...], ...] = ()
+    missing: tuple[str, ...] = ()
+    lacking: Mapping[str, str] = field(default_factory=dict)
+
+    def languages(self) -> tuple[str, ...]:
+        """Languages that all measures have, sorted."""
+        common = set(self.measures[0]).intersection(*self.measures[1:]) if self.measures else set()
+        return tuple(sorted(common))
+
+    def mean(self, language: str) -> Effect:
+        """The mean over the measures, in a language that all have."""
+        found = [measure[language] for measure in self.measures]
+        return Effect(
+            np.mean([one.seeds for one in found], axis=0),
+            np.mean([one.draws for one in found], axis=0),
+            float(np.mean([one.baseline for one in found])),
+        )
+
+
+class Measures:
+    """Points of every column, language and run; each column is counted once.
+
+    Args:
+        resamples: draws of examples; fewer where a known effect is only looked for.
+    """
+
+    def __init__(self, runs: Runs, resamples: int = RESAMPLES) -> None:
+        self._runs, self._resamples = runs, resamples
+        self._tasks = {task.name: task for task in runs.experiment.targets(runs.benchmark)}
+        self._found: dict[str, dict[str, tuple[tuple[str, ...], Array, int]]] = {}
+        self.lacking: dict[tuple[str, str], str] = {}
+
+    def points(self, column: str, metric: str) -> dict[str, Points]:
+        """Language -> points of all rows that were run there.
+
+        Raises:
+            DataError: files that cannot be scored.
+        """
+        if column not in self._tasks:
+            return {}
+        if column not in self._found:
+            self._found[column] = self._count(self._tasks[column])
+        form = form_of(self._tasks[column])
+        points = {}
+        for language, (rows, sums, examples) in self._found[column].items():
+            metrics = form.points(sums)
+            values = task_score(metrics) if metric == "score" else metrics[metric]
+            points[language] = Points(rows, np.asarray(values), examples)
+        return points
+
+    def _count(self, task: Task) -> dict[str, tuple[tuple[str, ...], Array, int]]:
+        """Language -> rows with all seeds, sums [1 + draws, rows, seeds, columns], examples."""
+        runs, form = self._runs, form_of(task)
+        split = runs.experiment.scored_split(task)
+        samples: dict[str, Sample] = {}
+        rows: dict[str, tuple[str, ...]] = {}
+        examples: dict[str, int] = {}
+        for language in task.languages_of(split):
+            gold = form.file(runs.folder / "labels", task, language, split)
+            if not gold.is_file():
+                self.lacking[task.name, language] = "its data were not on this machine"
+                continue
+            files = {
+                row: [form.file(folder, task, language, split) for folder in self._folders(row)]
+                for row in runs.rows
+            }
+            complete = {row: own for row, own in files.items() if all(map(Path.is_file, own))}
+            if not complete:
+                self.lacking[task.name, language] = "nothing was predicted there"
+                continue
+            paths = [path for own in complete.values() for path in own]
+            samples[language] = form.count_together(task, language, paths, gold)
+            # After counting, which opens them: what was counted is what was verified.
+            for path in (gold, *paths):
+                runs.read(path)
+            rows[language] = tuple(complete)
+            examples[language] = form.read_gold(task, language, gold).examples
+        drawn = resample_task(samples, task=task.name, resamples=self._resamples)
+        return {
+            code: (
+                rows[code],
+                sums.reshape(len(sums), len(rows[code]), len(runs.seeds), -1),
+                examples[code],
+            )
+            for code, sums in drawn.items()
+        }
+
+    def _folders(self, row: str) -> list[Path]:
+        runs = self._runs
+        return [runs.folder / "predictions" / row / f"seed-{seed}" for seed in runs.seeds]
+
+    def effects(self, definition: EffectDefinition, scale: EffectScale) -> Effects:
+        """An effect in every language, the source language left out.
+
+        Returns:
+            What could be had, and what is missing of the rest.
+
+        Raises:
+            DataError: files that cannot be scored.
+        """
+        terms, missing = [], []
+        for term in definition.terms:
+            present = tuple(row for row in term.rows if row in self._runs.rows)
+            absent = [row for row in term.rows if row not in present]
+            if not present or (absent and not term.any):
+                missing.append(f"row {', '.join(absent)}")
+            terms.append(Term(rows=present or term.rows, weight=term.weight, any=term.any))
+        averaged = tuple(term.rows for term in terms if term.any)
+        if missing:
+            return Effects((), averaged, tuple(missing))
+        source = self._runs.benchmark.source_language
+        measures: list[dict[str, Effect]] = []
+        lacking: dict[str, str] = {}
+        for columns in definition.measures:
+            found: dict[str, Effect] = {}
+            for column in columns:
+                for language, points in self.points(column, definition.metric).items():
+                    absent = sorted({row for term in terms for row in term.rows} - set(points.rows))
+                    if absent:
+                        lacking[language] = f"{column}: no predictions of {', '.join(absent)}"
+                    elif language != source:
+                        found[language] = effect_of(points, terms, scale)
+                lacking |= {code: why for (own, code), why in self.lacking.items() if own == column}
+            if not found:
+                missing.append(f"{' and '.join(columns)} in any language")
+            measures.append(found)
+        return Effects(tuple(measures), averaged, tuple(missing), lacking)
+
+
+def effect_of(points: Points, terms: Sequence[Term], scale: EffectScale) -> Effect:
+    """A weighted sum of rows in one language.
+
+    Args:
+        terms: rows that ``points`` has all of.
+    """
+    scaled = in_scale(points.values, scale, points.examples)
+    places = {row: place for place, row in enumerate(points.rows)}
+    total = np.zeros((len(scaled), scaled.shape[2]))
+    for term in terms:
+        own = [places[row] for row in term.rows]
+        total += term.weight * scaled[:, own].mean(axis=1)
+    last = [places[row] for row in terms[-1].rows]
+    return Effect(total[0], total[1:].mean(axis=1), float(points.values[0, last].mean()))
+
+
+def in_scale(points: Array, scale: EffectScale, examples: int) -> Array:
+    """Points on the scale of an effect: as they are, their logarithm times 100, or log-odds.
+
+    A loss that is proportional everywhere is a slope in points and none in logarithms. Scores of 0
+    and 100 are taken half an example from the end, as a proportion's log-odds are (Haldane 1956;
+    Anscombe 1956).
+
+    Example:
+        >>> in_scale(np.array([50.0, 100.0]), "log-odds", 100).round(2).tolist()
+        [0.0, 5.29]
+    """
+    if scale == "points":
+        return points
+    half = 50 / examples
+    if scale == "log-ratio":
+        logarithm: Array = 100 * np.log(np.maximum(points, half))
+        return logarithm
+    share = np.clip(points, half, 100 - half) / 100
+    odds: Array = np.log(share / (1 - share))
+    return odds
