@@ -112,6 +112,8 @@ class Experiment:
         probabilities: whether of classified pairs the probability of every label is published, too,
             and of English development data beside what is scored; predictions then follow from it.
         decides_claims: whether claims of the paper are about its cells.
+        study: number of the study that it is; its seeds are then those that are planned, of which
+            a scale or a person may ask for fewer.
     """
 
     name: str
@@ -129,6 +131,7 @@ class Experiment:
     whole: bool = False
     probabilities: bool = False
     decides_claims: bool = False
+    study: str | None = None
 
     @property
     def is_counted(self) -> bool:
@@ -365,6 +368,30 @@ def targets(benchmark: Benchmark) -> tuple[Task, ...]:
     return tuple(task for task in benchmark.tasks.values() if not _is_intermediate(task))
 
 
+STUDY_SEEDS = (1, 2, 3, 4, 5)
+"""Of a study's training runs: Table 2's three and two more, for their spread is part of it."""
+
+
+def _study(
+    number: str,
+    caption: str,
+    rows: Callable[[Benchmark], tuple[Row, ...]],
+    columns: tuple[str, ...],
+) -> Experiment:
+    return Experiment(
+        name=f"study-{number}",
+        title=f"Study {number}",
+        caption=caption,
+        command=f"study {number}",
+        split=Split.TEST,
+        rows=rows,
+        measured_by="stilts_artifact.experiments.scored:measure",
+        columns=columns,
+        seeds=STUDY_SEEDS,
+        study=number,
+    )
+
+
 EXPERIMENTS: Mapping[str, Experiment] = MappingProxyType(
     {
         row.name: row
@@ -436,6 +463,12 @@ EXPERIMENTS: Mapping[str, Experiment] = MappingProxyType(
                 averages={**{group: (group,) for group in EVERY_GROUP}, OVERALL: EVERY_GROUP},
                 selected_by="table2",
                 decides_claims=True,
+            ),
+            _study(
+                "000",
+                "Morphological complexity of a language, and what it gains in NER",
+                english_rows,
+                ("panx",),
             ),
         )
     }

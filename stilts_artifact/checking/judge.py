@@ -9,7 +9,7 @@ from functools import cache
 from stilts_artifact.benchmark.encoders import pin_of
 from stilts_artifact.benchmark.experiments import experiment_named
 from stilts_artifact.checking.expected import ColumnNoise, ExpectedTable
-from stilts_artifact.checking.results import CellRecord
+from stilts_artifact.checking.results import CellRecord, Results
 from stilts_artifact.checking.statistics import (
     NO_NOISE,
     Noise,
@@ -21,7 +21,14 @@ from stilts_artifact.checking.statistics import (
     pooled_spread,
 )
 from stilts_artifact.config.load import is_evidence, load_scale
-from stilts_artifact.domain.cells import CellKey, ExpectedCell, Flag, Measurement, Verdict
+from stilts_artifact.domain.cells import (
+    CellKey,
+    ExpectedCell,
+    Finding,
+    Flag,
+    Measurement,
+    Verdict,
+)
 from stilts_artifact.domain.signature import Signature
 from stilts_artifact.errors import ConfigError, ExitCode
 
@@ -291,16 +298,43 @@ def joint_verdict(cells: Iterable[Verdict], claims: Iterable[Verdict] = ()) -> V
     return Verdict.REPRODUCED
 
 
+def headline(results: Iterable[Results]) -> Verdict | Finding:
+    """The verdict on several runs together: on the tables, and only without any on the studies.
+
+    What a study finds says nothing about whether the paper's numbers were reproduced.
+    """
+    every = [one.verdict for one in results]
+    tables = [one for one in every if isinstance(one, Verdict)]
+    if tables:
+        return joint_verdict(tables)
+    (finding, *others) = dict.fromkeys(every)
+    return Verdict.INCONCLUSIVE if others else finding
+
+
 _EXIT_CODES = {
     Verdict.REPRODUCED: ExitCode.REPRODUCED,
     Verdict.NOT_REPRODUCED: ExitCode.NOT_REPRODUCED,
     Verdict.INCONCLUSIVE: ExitCode.INCOMPLETE,
 }
 
+_COUNTS_AS = {
+    Finding.SUPPORTED: Verdict.REPRODUCED,
+    Finding.NOT_SUPPORTED: Verdict.REPRODUCED,
+    Finding.PIPELINE_VALID: Verdict.REPRODUCED,
+    Finding.PIPELINE_INVALID: Verdict.NOT_REPRODUCED,
+}
 
-def exit_code(verdicts: Iterable[Verdict]) -> ExitCode:
-    """The exit code for several tables and claims: that of :func:`joint_verdict`."""
-    return _EXIT_CODES[joint_verdict(verdicts)]
+
+def exit_code(verdicts: Iterable[Verdict | Finding]) -> ExitCode:
+    """The exit code for several tables, claims and studies: that of :func:`joint_verdict`.
+
+    A study that has an answer, whichever it is, has succeeded.
+    """
+    counted = [
+        one if isinstance(one, Verdict) else _COUNTS_AS.get(one, Verdict.INCONCLUSIVE)
+        for one in verdicts
+    ]
+    return _EXIT_CODES[joint_verdict(counted)]
 
 
 def summary(verdicts: Iterable[Verdict]) -> str:

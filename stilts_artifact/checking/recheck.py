@@ -13,7 +13,12 @@ from stilts_artifact.checking.expected import ExpectedTable, expected_cells, loa
 from stilts_artifact.checking.foundation import Fault, unfounded, weaken_cells, weaken_claims
 from stilts_artifact.checking.judge import joint_verdict, judge_table
 from stilts_artifact.checking.labels import load_labels
-from stilts_artifact.checking.recompute import Recomputation, difference, recompute
+from stilts_artifact.checking.recompute import (
+    Recomputation,
+    VerifiedFiles,
+    difference,
+    recompute,
+)
 from stilts_artifact.checking.results import (
     CellRecord,
     ClaimRecord,
@@ -25,6 +30,7 @@ from stilts_artifact.checking.results import (
     of_one_publication,
     parse_results,
 )
+from stilts_artifact.checking.studies import analyse_results, study_disagreements
 from stilts_artifact.data.library import WAYS
 from stilts_artifact.domain.cells import CellKey, Measurement, Verdict
 from stilts_artifact.domain.tasks import Benchmark
@@ -127,9 +133,16 @@ def _recheck(path: Path, data: bytes, folder: Path, expected_file: Path | None) 
         found = recompute(stored, folder, benchmark, pins)
         judged = judge_recomputed(stored, found, expected, faults)
     results = _with_verdicts(stored, judged, faults)
+    differing = disagreements(stored, results)
+    if stored.defined.study is not None:
+        files = VerifiedFiles(folder, stored.run_name, stored.files)
+        analysis = analyse_results(stored, folder, files.read)
+        differing += study_disagreements(stored, analysis, files)
+        update = {"study": analysis.record, "verdict": analysis.record.finding}
+        results = results.model_copy(update=update)
     sha256 = hash_bytes(data).sha256
     notes = (*otherwise, *_unpinned(stored, benchmark))
-    return Recheck(path, sha256, folder, results, disagreements(stored, results), notes)
+    return Recheck(path, sha256, folder, results, differing, notes)
 
 
 def _with_verdicts(

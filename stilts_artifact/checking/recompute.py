@@ -287,6 +287,19 @@ class VerifiedFiles:
         self._unread.discard(name)
         return data
 
+    def read_listed(self, name: str) -> bytes:
+        """The verified bytes of a file, by its path below the folder.
+
+        Raises:
+            IntegrityError: it is not listed, or its bytes are others.
+        """
+        try:
+            return self.read(self._folder / name)
+        except FileNotFoundError as error:
+            raise IntegrityError(
+                "a file that the results do not list", where=str(self._folder / name)
+            ) from error
+
     def confirm_labels(self) -> None:
         """Verify the labels once more: whoever parsed them has opened them anew.
 

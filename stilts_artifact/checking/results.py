@@ -29,7 +29,7 @@ from stilts_artifact.checking.expected import ExperimentName, VisibleText
 from stilts_artifact.config.load import SCALES, benchmark_of, load_scale, parse_definition
 from stilts_artifact.config.schema import SCALE_NAME, Scale, ScaleName
 from stilts_artifact.documents import dump_json, parse_json, read_document
-from stilts_artifact.domain.cells import CellKey, Flag, Measurement, Verdict
+from stilts_artifact.domain.cells import CellKey, Finding, Flag, Measurement, Verdict
 from stilts_artifact.domain.signature import Signature
 from stilts_artifact.domain.tasks import Benchmark
 from stilts_artifact.errors import (
@@ -41,6 +41,7 @@ from stilts_artifact.errors import (
 )
 from stilts_artifact.files import folder_behind, hash_bytes
 from stilts_artifact.metrics.tables import table_columns
+from stilts_artifact.studies.record import StudyRecord
 
 T = TypeVar("T")
 
@@ -155,6 +156,7 @@ class Results(_Strict):
             nothing is trained.
         files: what the cells were computed from; none where the cells are counted from
             ``inputs``.
+        study: the analysis of a study; its finding is then the verdict.
     """
 
     format: Literal[3] = 3
@@ -164,7 +166,7 @@ class Results(_Strict):
     stamp: VisibleText
     definition: dict[str, Any] | None = None
     asked: list[list[Pattern]] = [[]]
-    verdict: Verdict
+    verdict: Verdict | Finding
     rows: list[RowRecord]
     cells: list[CellRecord]
     claims: list[ClaimRecord]
@@ -172,6 +174,7 @@ class Results(_Strict):
     inputs: list[InputRecord]
     files: list[FileRecord] = []
     environment: dict[VisibleText, VisibleText]
+    study: StudyRecord | None = None
 
     @cached_property
     def defined(self) -> Experiment:
@@ -214,8 +217,8 @@ class Disagreement:
     """A cell or claim whose verdict in the file is not what its numbers deserve, and why."""
 
     key: CellKey | str
-    stored: Verdict
-    judged: Verdict
+    stored: Verdict | Finding
+    judged: Verdict | Finding
     reason: str
 
 
@@ -314,8 +317,9 @@ def _scales_in(folder: Path, experiment: Experiment) -> list[str]:
 def dump_results(results: Results) -> bytes:
     """The bytes of a results file: the same results give the same bytes."""
     document = results.model_dump(mode="json")
-    if results.definition is None:
-        del document["definition"]
+    for name in ("definition", "study"):
+        if document[name] is None:
+            del document[name]
     # Left out where there are none: most of four thousand cells have neither seeds nor a flag.
     for cell in document["cells"]:
         for name in ("language", "seeds", "flag"):

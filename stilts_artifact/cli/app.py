@@ -21,6 +21,7 @@ from stilts_artifact.cli import (
     report,
     reproduce,
     score,
+    study,
     sweep,
     verify,
 )
@@ -55,6 +56,7 @@ def _options(
 
 
 app.command()(reproduce.reproduce)
+app.command()(study.study)
 app.command()(plan.plan)
 app.command()(check.check)
 app.command()(compare.compare)

@@ -14,8 +14,10 @@ from stilts_artifact.cli import options
 from stilts_artifact.errors import ArtifactError, ConfigError, ExitCode, MissingDataError
 
 if TYPE_CHECKING:
+    from stilts_artifact.benchmark.experiments import Experiment
     from stilts_artifact.experiments.outcome import Outcome
-    from stilts_artifact.experiments.session import Session
+    from stilts_artifact.experiments.session import Machine, Session
+    from stilts_artifact.experiments.setup import Choices
 
 
 def reproduce(
@@ -48,10 +50,8 @@ def reproduce(
         what = f"{experiment.title} is counted, not trained"
         expected = "none of --only, --dry-run, --workers, --scheduler, --encoder, --prefix"
         raise ConfigError(what, expected=expected)
-    from stilts_artifact.checking.results import dump_results
-    from stilts_artifact.experiments.outcome import reproduce as run
     from stilts_artifact.experiments.session import Machine
-    from stilts_artifact.experiments.setup import Choices, open_session
+    from stilts_artifact.experiments.setup import Choices
 
     machine = Machine(
         options.store_folder(results, store),
@@ -61,16 +61,33 @@ def reproduce(
         workers,
         scheduler,
     )
-    session = open_session(
-        experiment,
-        Choices(scale, tuple(only or ()), encoder, prefix, options.codes(languages), own_data),
-        machine,
-        results,
-        display=options.display(),
+    choices = Choices(
+        scale, tuple(only or ()), encoder, prefix, options.codes(languages), own_data
     )
+    code = run_experiment(
+        experiment, choices, machine, results, dry_run=dry_run, as_json=as_json
+    )
+    raise typer.Exit(code)
+
+
+def run_experiment(
+    experiment: Experiment,
+    choices: Choices,
+    machine: Machine,
+    results: Path,
+    *,
+    dry_run: bool,
+    as_json: bool,
+) -> ExitCode:
+    """Run an experiment, or only say what would run, and show what came of it."""
+    from stilts_artifact.checking.results import dump_results
+    from stilts_artifact.experiments.outcome import reproduce as run
+    from stilts_artifact.experiments.setup import open_session
+
+    session = open_session(experiment, choices, machine, results, display=options.display())
     stream = options.message_stream(as_json)
     options.say(f"scale: {session.scale.stamp} ({session.reason})", stream)
-    if encoder is not None:
+    if choices.encoder is not None:
         options.say(f"encoder: {session.describe_encoder()}", stream)
     if session.scale.own_data:
         from stilts_artifact.experiments.planning import unread_own_data
@@ -79,11 +96,11 @@ def reproduce(
             options.say(f"own data that nothing of this run reads: {name}", stream)
     options.require_writable(results)
     if dry_run:
-        raise typer.Exit(_list_steps(session))
+        return _list_steps(session)
     outcome = run(session)
     if as_json:
         typer.echo(dump_results(outcome.results), nl=False)
-    raise typer.Exit(_report(session, outcome, as_json))
+    return _report(session, outcome, as_json)
 
 
 def _list_steps(session: Session) -> ExitCode:

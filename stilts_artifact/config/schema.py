@@ -10,6 +10,7 @@ from stilts_artifact.benchmark.encoders import encoder_label
 from stilts_artifact.benchmark.experiments import (
     CALIBRATION,
     EXPERIMENTS,
+    STUDY_SEEDS,
     Experiment,
     Size,
     experiment_named,
@@ -264,6 +265,7 @@ class Scale(Section):
         calibration: which experiment ``--calibration`` means: published scores of the encoder as it
             is, or of the encoder trained on English; a scale that extends another has none of its.
         extends: the scale that ships of which this one is a variation.
+        study_seeds: how many of its planned seeds a study takes, if nobody asks for another number.
         threads: of a CPU that every step computes on: as many as there are cores where steps are
             few, so that none of them waits for one.
         languages: the only ones that are evaluated; ``None`` for all that the benchmark has.
@@ -297,6 +299,7 @@ class Scale(Section):
     targets: Annotated[dict[str, TaskTraining], _complete(Role.TARGET)]
     calibration: Calibration = "calibration"
     extends: ShippedScale | None = None
+    study_seeds: Positive = len(STUDY_SEEDS)
     threads: Positive = 1
     languages: Annotated[Names, Field(min_length=1)] | None = None
     own_data: Names = ()

@@ -29,8 +29,9 @@ from stilts_artifact.checking.results import (
     dump_results,
     results_path,
 )
+from stilts_artifact.checking.studies import analyse_results
 from stilts_artifact.config.load import definition
-from stilts_artifact.domain.cells import Verdict
+from stilts_artifact.domain.cells import Finding, Verdict
 from stilts_artifact.errors import ArtifactError
 from stilts_artifact.experiments.kept import find_kept
 from stilts_artifact.experiments.session import Measured, Session
@@ -62,7 +63,7 @@ class Outcome:
     """
 
     results: Results
-    asked_for: Verdict
+    asked_for: Verdict | Finding
     errors: list[ArtifactError]
 
 
@@ -96,8 +97,20 @@ def reproduce(session: Session) -> Outcome:
             measured = measure(session, publication.made)
             files = _list_files(publication.made, session.folder.name)
             results = _judge(measured, session, expected, claims, files)
+            if experiment.study is not None:
+                results = _analysed(results, publication.made)
             publication.commit(dump_results(results))
     return Outcome(results, verdict_asked_for(results, session), measured.errors)
+
+
+def _analysed(results: Results, folder: Path) -> Results:
+    """A study's results with its analysis, whose tables are written beside its predictions."""
+    analysis = analyse_results(results, folder)
+    for name, table in analysis.tables.items():
+        write_file(folder / name, table)
+    files = _list_files(folder, results.run_name)
+    update = {"study": analysis.record, "verdict": analysis.record.finding, "files": files}
+    return results.model_copy(update=update)
 
 
 def _list_files(folder: Path, name: str) -> list[FileRecord]:
@@ -156,14 +169,15 @@ def _judge(
     return results.model_copy(update={"cells": cells, "claims": records, "verdict": verdict})
 
 
-def verdict_asked_for(results: Results, session: Session) -> Verdict:
+def verdict_asked_for(results: Results, session: Session) -> Verdict | Finding:
     """The verdict on the cells that were asked for, and on the claims that they decide.
 
     An average is asked for with all that it averages. A claim that is NOT_RUN needs cells that
     nobody asked for, or cells that are NOT_RUN themselves, and count as that.
     """
     experiment = session.experiment
-    if not session.only:
+    # A study says itself which of its rows it could not be had without.
+    if not session.only or experiment.study is not None:
         return results.verdict
     asked = asked_places(session.benchmark, experiment, session.only)
     columns = {column.name: column for column in table_columns(session.benchmark, experiment)}

@@ -64,6 +64,7 @@ class Choices:
         languages: the only ones that are evaluated; none for all.
         own_data: folder of files that stand in for the benchmark's, by their names; see
             :mod:`stilts_artifact.benchmark.own_data`.
+        seeds: how many of a study's planned seeds; ``None`` for as many as the scale says.
     """
 
     scale: str = "auto"
@@ -72,6 +73,7 @@ class Choices:
     prefix: str = ""
     languages: tuple[str, ...] = ()
     own_data: Path | None = None
+    seeds: int | None = None
 
 
 def open_session(
@@ -94,7 +96,7 @@ def open_session(
         machine = replace(machine, data=(*machine.data, choices.own_data))
     scale, reason = choose_scale(choices.scale, experiment, machine, display)
     chosen, encoder = _chosen(scale, choices)
-    experiment = chosen.meant(experiment)
+    experiment = _seeded(chosen.meant(experiment), choices.seeds or chosen.study_seeds)
     chosen = chosen.within(experiment)
     benchmark = benchmark_of(chosen)
     library = open_library(benchmark, machine)
@@ -128,6 +130,19 @@ def needed_smaller(scale: Scale, experiment: Experiment) -> PhaseOne | None:
     if scale.smaller is None or all(row.encoder == "own" for row in rows):
         return None
     return PhaseOne.of(scale.smaller)
+
+
+def _seeded(experiment: Experiment, number: int) -> Experiment:
+    """A study with the first of its planned seeds."""
+    if experiment.study is None or experiment.seeds is None:
+        return experiment
+    if number > len(experiment.seeds):
+        raise ConfigError(
+            "more seeds than the study has planned",
+            got=str(number),
+            expected=f"1 to {len(experiment.seeds)}",
+        )
+    return replace(experiment, seeds=experiment.seeds[:number])
 
 
 def _only_single_files(benchmark: Benchmark, library: Library) -> bool:

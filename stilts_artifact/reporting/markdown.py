@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from stilts_artifact.benchmark.experiments import NONE
-from stilts_artifact.checking.judge import joint_verdict
+from stilts_artifact.checking.judge import headline
 from stilts_artifact.checking.recheck import CONSISTENT, TRUST
 from stilts_artifact.checking.results import CellRecord, ClaimRecord, Results, RowRecord
 from stilts_artifact.domain.cells import Verdict
@@ -38,7 +38,7 @@ _SPECIAL = re.compile(r"([\\`*_\[\]|#~])")
 
 def render_markdown(runs: Sequence[Run]) -> str:
     """The report of some runs; the same runs give the same text."""
-    verdict = joint_verdict(run.results.verdict for run in runs)
+    verdict = headline(run.results for run in runs)
     parts = ["# Reproduction report", f"Verdict: **{verdict}**", escape(f"{CONSISTENT} {TRUST}")]
     for run in runs:
         parts += list(_table(run))

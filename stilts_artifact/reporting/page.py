@@ -10,7 +10,7 @@ import jinja2
 
 from stilts_artifact import __version__
 from stilts_artifact.checking.claims import Claim, Claims
-from stilts_artifact.checking.judge import joint_verdict
+from stilts_artifact.checking.judge import headline
 from stilts_artifact.checking.recheck import CONSISTENT, TRUST
 from stilts_artifact.checking.results import CellRecord, ClaimRecord
 from stilts_artifact.domain.cells import Verdict
@@ -52,7 +52,7 @@ def render_page(runs: Sequence[Run], claims: Claims | None = None) -> str:
     return template.render(
         runs=runs,
         tables=[_table(run) for run in runs],
-        verdict=joint_verdict(run.results.verdict for run in runs),
+        verdict=headline(run.results for run in runs),
         evidence=evidence,
         stamps=list(dict.fromkeys(run.results.stamp for run in runs)),
         claims=[claim for run in runs for claim in run.results.claims],

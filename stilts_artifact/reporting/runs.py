@@ -9,7 +9,7 @@ from pathlib import Path
 
 from stilts_artifact.checking.recheck import Recheck, recheck
 from stilts_artifact.checking.results import Disagreement, Results, results_files
-from stilts_artifact.domain.cells import Verdict
+from stilts_artifact.domain.cells import Finding, Verdict
 from stilts_artifact.forms import form_of
 
 _NAMED = 3  # cells that a note spells out
@@ -65,7 +65,7 @@ def run_of(judged: Recheck) -> Run:
 
 def _disagreements(judged: Recheck) -> Iterator[str]:
     """One note for all cells that the file and the judgement tell apart alike."""
-    alike: defaultdict[tuple[Verdict, Verdict], list[Disagreement]] = defaultdict(list)
+    alike: defaultdict[tuple[Verdict | Finding, Verdict | Finding], list[Disagreement]] = defaultdict(list)
     for case in judged.disagreements:
         alike[case.stored, case.judged].append(case)
     for (stored, now), cases in alike.items():

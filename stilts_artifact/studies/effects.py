@@ -67,14 +67,20 @@ class Effect:
     """An effect in one language and one scale of effect.
 
     Args:
-        seeds: its value at each seed; the value is their mean.
+        terms: what each term adds to it at each seed [terms, seeds].
         draws: the value with resampled examples [draws].
         baseline: points of the last term's rows, mean over rows and seeds.
     """
 
-    seeds: Array
+    terms: Array
     draws: Array
     baseline: float
+
+    @property
+    def seeds(self) -> Array:
+        """Its value at each seed; the value is their mean."""
+        total: Array = self.terms.sum(axis=0)
+        return total
 
     @property
     def value(self) -> float:
@@ -122,7 +128,7 @@ class Effects:
         """The mean over the measures, in a language that all have."""
         found = [measure[language] for measure in self.measures]
         return Effect(
-            np.mean([one.seeds for one in found], axis=0),
+            np.mean([one.terms for one in found], axis=0),
             np.mean([one.draws for one in found], axis=0),
             float(np.mean([one.baseline for one in found])),
         )
@@ -246,12 +252,16 @@ def effect_of(points: Points, terms: Sequence[Term], scale: EffectScale) -> Effe
     """
     scaled = in_scale(points.values, scale, points.examples)
     places = {row: place for place, row in enumerate(points.rows)}
-    total = np.zeros((len(scaled), scaled.shape[2]))
-    for term in terms:
-        own = [places[row] for row in term.rows]
-        total += term.weight * scaled[:, own].mean(axis=1)
+    # [terms, 1 + draws, seeds]
+    parts = np.stack(
+        [
+            term.weight * scaled[:, [places[row] for row in term.rows]].mean(axis=1)
+            for term in terms
+        ]
+    )
     last = [places[row] for row in terms[-1].rows]
-    return Effect(total[0], total[1:].mean(axis=1), float(points.values[0, last].mean()))
+    baseline = float(points.values[0, last].mean())
+    return Effect(parts[:, 0], parts[:, 1:].sum(axis=0).mean(axis=1), baseline)
 
 
 def in_scale(points: Array, scale: EffectScale, examples: int) -> Array:

@@ -1,0 +1,174 @@
+"""Studies: their protocols and covariates as they were fixed, and their analysis, done again.
+
+Protocols lie among the expected values, under the same sums. A protocol that was edited is followed
+all the same, and everything it gives is called altered: whoever asks another question may, but not
+under this one's name.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stilts_artifact.checking.recompute import VerifiedFiles
+from stilts_artifact.checking.results import Disagreement, Results
+from stilts_artifact.checking.sums import expected_root, read_protected, read_sums
+from stilts_artifact.documents import read_document
+from stilts_artifact.domain.cells import Finding
+from stilts_artifact.domain.tasks import Benchmark
+from stilts_artifact.files import hash_bytes
+from stilts_artifact.studies.analysis import Analysis, Question, analyse
+from stilts_artifact.studies.covariates import (
+    Covariates,
+    mini_covariates,
+    parse_covariates,
+    parse_sources,
+)
+from stilts_artifact.studies.effects import Runs
+from stilts_artifact.studies.protocol import Protocol, parse_protocol
+
+FOLDER = "studies"
+_COVARIATES, _SOURCES = "covariates.csv", "covariate_sources.csv"
+_SAME = 1e-6
+"""Relative: the same files give the same numbers, but their last digits may change with numpy."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedProtocol:
+    """A protocol and the bytes that it is.
+
+    Args:
+        altered: they are not those that were summed.
+    """
+
+    protocol: Protocol
+    path: Path
+    sha256: str
+    altered: bool
+
+
+def load_protocol(study: str) -> LoadedProtocol:
+    """The protocol of a study.
+
+    Raises:
+        DataError, ConfigError: it cannot be read, or is none.
+    """
+    root = expected_root()
+    path = root / FOLDER / f"{study}.yaml"
+    data = read_document(path)
+    sha256 = hash_bytes(data).sha256
+    recorded = read_sums(root).get(f"{FOLDER}/{study}.yaml")
+    return LoadedProtocol(parse_protocol(data, str(path)), path, sha256, sha256 != recorded)
+
+
+def analyse_results(
+    results: Results, folder: Path, read: Callable[[Path], bytes] = read_document
+) -> Analysis:
+    """The analysis of a study's published runs, from their files alone.
+
+    Args:
+        folder: of labels and predictions.
+        read: how a file's bytes are had, where a caller verifies them.
+
+    Raises:
+        DataError, ConfigError: protocol, covariates or files that cannot be read.
+        IntegrityError: the covariates are not those that were summed.
+    """
+    loaded = load_protocol(str(results.defined.study))
+    question = Question(
+        loaded.protocol,
+        loaded.sha256,
+        loaded.altered,
+        _covariates(results.benchmark),
+        results.run_scale.evidence,
+    )
+    runs = Runs(
+        folder,
+        results.benchmark,
+        results.defined,
+        tuple(row.row for row in results.rows),
+        tuple(results.seeds),
+        read,
+    )
+    return analyse(question, runs)
+
+
+def _covariates(benchmark: Benchmark) -> Covariates:
+    """Of real languages the facts that ship; of invented ones what they were made with."""
+    if benchmark.name == "mini":
+        return mini_covariates()
+    root = expected_root() / FOLDER
+    sources, facts = root / _SOURCES, root / _COVARIATES
+    return parse_covariates(
+        read_protected(facts), str(facts), parse_sources(read_protected(sources), str(sources))
+    )
+
+
+def study_disagreements(
+    stored: Results, judged: Analysis, files: VerifiedFiles
+) -> list[Disagreement]:
+    """What a results file, or a table beside it, says otherwise than the predictions give.
+
+    Args:
+        files: of the run, from which its tables are read.
+
+    Raises:
+        IntegrityError: a table that the results do not list.
+    """
+    record, said = judged.record, stored.study
+    if said is None:
+        reason = "the file has no analysis of its study"
+        return [Disagreement("study", Finding.NOT_RUN, record.finding, reason)]
+    found = []
+    if said.finding is not record.finding:
+        reason = "the hypotheses give another finding"
+        found.append(Disagreement("study", said.finding, record.finding, reason))
+    before = {one.id: one for one in said.hypotheses}
+    for one in record.hypotheses:
+        then = before.get(one.id)
+        if then is None:
+            reason = "the file leaves this hypothesis out"
+            found.append(Disagreement(one.id, Finding.NOT_RUN, one.finding, reason))
+        elif then.finding is not one.finding:
+            found.append(Disagreement(one.id, then.finding, one.finding, one.reason))
+    if not _alike(said.model_dump(mode="json"), record.model_dump(mode="json")):
+        reason = "the analysis gives other numbers or words"
+        found.append(Disagreement("study", said.finding, record.finding, reason))
+    for name, table in judged.tables.items():
+        if not _alike(_rows(files.read_listed(name)), _rows(table)):
+            reason = f"{name} is not what the predictions give"
+            found.append(Disagreement(name, said.finding, record.finding, reason))
+    return found
+
+
+def _rows(table: bytes) -> list[list[Any]]:
+    """A table's cells, numbers as numbers."""
+    return [
+        [_number(word) for cell in line for word in cell.split(" ")]
+        for line in csv.reader(table.decode("utf-8", "replace").splitlines())
+    ]
+
+
+def _number(word: str) -> float | str:
+    try:
+        return float(word)
+    except ValueError:
+        return word
+
+
+def _alike(one: Any, other: Any) -> bool:
+    """Whether two documents say the same; numbers to about six digits."""
+    match one, other:
+        case dict(), dict():
+            same = one.keys() == other.keys()
+            return same and all(_alike(one[name], other[name]) for name in one)
+        case list(), list():
+            same = len(one) == len(other)
+            return same and all(_alike(a, b) for a, b in zip(one, other, strict=True))
+        case float(), float():
+            return math.isclose(one, other, rel_tol=_SAME, abs_tol=_SAME)
+    return bool(one == other)

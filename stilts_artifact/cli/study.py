@@ -1,0 +1,120 @@
+"""``stilts-artifact study``: ask one of the five questions that the paper left open."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from stilts_artifact.cli import options
+from stilts_artifact.errors import ExitCode, unknown_name
+
+if TYPE_CHECKING:
+    from stilts_artifact.benchmark.experiments import Experiment
+
+_ALL = "all"
+
+
+def study(
+    which: Annotated[
+        str, typer.Argument(metavar="000|001|002|003|004|all", help="Which study, or all of them.")
+    ],
+    scale: options.ScaleOption = "auto",
+    seeds: Annotated[
+        int | None,
+        typer.Option(
+            "--seeds", min=1, help="Training runs of each row.", show_default="what the scale says"
+        ),
+    ] = None,
+    encoder: options.EncoderOption = None,
+    prefix: options.PrefixOption = "",
+    languages: options.LanguagesOption = None,
+    own_data: options.OwnDataOption = None,
+    only: options.OnlyOption = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="List the steps that would run, and why; run nothing."),
+    ] = False,
+    explain: Annotated[
+        bool,
+        typer.Option(
+            "--explain", help="Show question, hypotheses and thresholds; run and open nothing else."
+        ),
+    ] = False,
+    workers: options.WorkersOption = None,
+    scheduler: options.SchedulerOption = None,
+    results: options.ResultsOption = Path("results"),
+    store: options.StoreOption = None,
+    data: options.DataOption = None,
+    offline: options.OfflineOption = False,
+    mirror: options.MirrorOption = None,
+    as_json: options.JsonOption = False,
+) -> None:
+    """Ask what the paper left open: run what a study needs, and judge its hypotheses."""
+    chosen = _chosen(which)
+    if explain:
+        for number in chosen:
+            _explain(number)
+        raise typer.Exit(ExitCode.REPRODUCED)
+    from stilts_artifact.cli.reproduce import run_experiment
+    from stilts_artifact.experiments.session import Machine
+    from stilts_artifact.experiments.setup import Choices
+
+    machine = Machine(
+        options.store_folder(results, store),
+        tuple(options.data_folders(data)),
+        offline,
+        tuple(mirror or ()),
+        workers,
+        scheduler,
+    )
+    choices = Choices(
+        scale,
+        tuple(only or ()),
+        encoder,
+        prefix,
+        options.codes(languages),
+        own_data,
+        seeds,
+    )
+    codes = [
+        run_experiment(one, choices, machine, results, dry_run=dry_run, as_json=as_json)
+        for one in chosen.values()
+    ]
+    # What failed first by weight: an invalid pipeline before an open question, success last.
+    raise typer.Exit(max(codes, key=_weight))
+
+
+def _chosen(which: str) -> dict[str, Experiment]:
+    from stilts_artifact.benchmark.experiments import EXPERIMENTS
+
+    studies = {one.study: one for one in EXPERIMENTS.values() if one.study is not None}
+    if which == _ALL:
+        return studies
+    if which not in studies:
+        raise unknown_name("study", which, [*studies, _ALL])
+    return {which: studies[which]}
+
+
+def _weight(code: ExitCode) -> tuple[bool, bool]:
+    """Worse codes are larger: what broke, then what was not found valid, then what is open."""
+    return code not in (ExitCode.REPRODUCED, ExitCode.INCOMPLETE), code is ExitCode.INCOMPLETE
+
+
+def _explain(number: str) -> None:
+    from stilts_artifact.checking.studies import load_protocol
+
+    loaded = load_protocol(number)
+    protocol = loaded.protocol
+    options.say(f"study {number}: {protocol.title}")
+    options.say(f"question: {protocol.question}")
+    options.say(f"premise: {protocol.premise.statement}")
+    for one in protocol.hypotheses:
+        rank = "primary" if one.primary else "exploratory"
+        claim = f"{one.direction}, smallest effect of interest {one.delta:g} {one.scales[0]}"
+        options.say(f"{one.id} ({rank}): {one.statement}: {claim}")
+    options.say(f"seeds: {protocol.seeds.planned} planned, {protocol.seeds.least} at least")
+    options.say(f"protocol: {loaded.path}, sha256 {loaded.sha256}")
+    if loaded.altered:
+        options.say("altered protocol: it is not the one that ships")
