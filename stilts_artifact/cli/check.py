@@ -23,6 +23,7 @@ def check(
         str | None, typer.Option("--table", help="Only this table.", show_default="all in RESULTS")
     ] = None,
     calibration: options.CalibrationOption = False,
+    study: options.StudyOption = None,
     claims: Annotated[
         bool, typer.Option("--claims", help="Only the paper's claims, of the tables in RESULTS.")
     ] = False,
@@ -49,11 +50,11 @@ def check(
     as_json: options.JsonOption = False,
 ) -> None:
     """Judge the results in a folder again: every cell from its predictions, every hash compared."""
-    if sum((table is not None, calibration, claims, everything)) > 1:
-        what = "--table, --calibration, --claims and --all exclude each other"
+    if sum((table is not None, calibration, study is not None, claims, everything)) > 1:
+        what = "--table, --calibration, --study, --claims and --all exclude each other"
         raise ConfigError(what, fix="name one of them, or none")
-    asked = table is not None or calibration
-    experiment = options.chosen_experiment(table, calibration) if asked else None
+    asked = table is not None or calibration or study is not None
+    experiment = options.chosen_experiment(table, calibration, study) if asked else None
     # Tens of thousands of records, none of them garbage: looking for cycles costs a tenth of the
     # time.
     gc.disable()

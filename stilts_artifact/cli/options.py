@@ -41,6 +41,19 @@ CalibrationOption = Annotated[
         help="Published scores of the scale's encoder, untuned or trained, in place of a table.",
     ),
 ]
+StudyOption = Annotated[
+    str | None,
+    typer.Option("--study", metavar="000", help="A study in place of a table.", show_default=False),
+]
+SeedsOption = Annotated[
+    int | None,
+    typer.Option(
+        "--seeds",
+        min=1,
+        help="How many training runs of each row of a study.",
+        show_default="what the scale says",
+    ),
+]
 ScaleOption = Annotated[
     str,
     typer.Option(
@@ -127,15 +140,19 @@ JsonOption = Annotated[
 
 
 def chosen_experiment(
-    table: str | None, calibration: bool = False, *, scored: bool = False
+    table: str | None,
+    calibration: bool = False,
+    study: str | None = None,
+    *,
+    scored: bool = False,
 ) -> Experiment:
-    """The experiment that ``--table`` or ``--calibration`` asks for.
+    """The experiment that ``--table``, ``--calibration`` or ``--study`` asks for.
 
     Args:
         scored: only tables whose cells are scores will do.
 
     Raises:
-        ConfigError: both or neither is given, or there is no such table.
+        ConfigError: several or none is given, or there is no such table or study.
 
     Example:
         >>> chosen_experiment("2").name, chosen_experiment(None, True).name
@@ -143,9 +160,11 @@ def chosen_experiment(
     """
     from stilts_artifact.benchmark.experiments import EXPERIMENTS
 
-    # Equal: both are given, or neither.
-    if calibration == (table is not None):
-        raise ConfigError("which numbers are meant?", expected="either --table N or --calibration")
+    if sum((table is not None, calibration, study is not None)) != 1:
+        expected = "one of --table N, --calibration and --study ID where the command has it"
+        raise ConfigError("which numbers are meant?", expected=expected)
+    if study is not None:
+        return studies(study)[study]
     if table is None:
         return EXPERIMENTS["calibration"]
     tables = {
@@ -156,6 +175,22 @@ def chosen_experiment(
     if table not in tables:
         raise unknown_name("table", table, tables)
     return tables[table]
+
+
+def studies(which: str = "all") -> dict[str, Experiment]:
+    """The studies that are meant, by number: one of them, or all.
+
+    Raises:
+        ConfigError: there is no such study.
+    """
+    from stilts_artifact.benchmark.experiments import EXPERIMENTS
+
+    every = {one.study: one for one in EXPERIMENTS.values() if one.study is not None}
+    if which == "all":
+        return every
+    if which not in every:
+        raise unknown_name("study", which, [*every, "all"])
+    return {which: every[which]}
 
 
 def codes(given: list[str] | None) -> tuple[str, ...]:

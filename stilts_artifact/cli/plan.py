@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 def plan(
     table: options.OptionalTableOption = None,
     calibration: options.CalibrationOption = False,
+    study: options.StudyOption = None,
+    seeds: options.SeedsOption = None,
     scale: Annotated[
         str,
         typer.Option("--scale", metavar=f"{options.SCALE_NAMES}|OWN.yaml", help="How large a run."),
@@ -37,10 +39,10 @@ def plan(
     data: options.DataOption = None,
     as_json: options.JsonOption = False,
 ) -> None:
-    """Steps, hours, wall time by number of workers, downloads and disk of Table 2 or 3, or of the
-    calibration.
+    """Steps, hours, wall time by number of workers, downloads and disk of Table 2 or 3, of the
+    calibration, or of a study.
     """
-    experiment = options.chosen_experiment(table, calibration, scored=True)
+    experiment = options.chosen_experiment(table, calibration, study, scored=True)
     from stilts_artifact.experiments.planning import plan as plan_cost
     from stilts_artifact.experiments.planning import sources_of
     from stilts_artifact.experiments.scored import Scored
@@ -57,6 +59,7 @@ def plan(
         encoder,
         languages=options.codes(languages),
         own_data=own_data,
+        seeds=seeds,
     )
     session = open_session(experiment, choices, machine, results)
     experiment = session.experiment

@@ -61,12 +61,8 @@ def reproduce(
         workers,
         scheduler,
     )
-    choices = Choices(
-        scale, tuple(only or ()), encoder, prefix, options.codes(languages), own_data
-    )
-    code = run_experiment(
-        experiment, choices, machine, results, dry_run=dry_run, as_json=as_json
-    )
+    choices = Choices(scale, tuple(only or ()), encoder, prefix, options.codes(languages), own_data)
+    code = run_experiment(experiment, choices, machine, results, dry_run=dry_run, as_json=as_json)
     raise typer.Exit(code)
 
 

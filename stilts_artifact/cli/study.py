@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from stilts_artifact.cli import options
-from stilts_artifact.errors import ExitCode, unknown_name
-
-if TYPE_CHECKING:
-    from stilts_artifact.benchmark.experiments import Experiment
-
-_ALL = "all"
+from stilts_artifact.errors import ExitCode
 
 
 def study(
@@ -21,12 +16,7 @@ def study(
         str, typer.Argument(metavar="000|001|002|003|004|all", help="Which study, or all of them.")
     ],
     scale: options.ScaleOption = "auto",
-    seeds: Annotated[
-        int | None,
-        typer.Option(
-            "--seeds", min=1, help="Training runs of each row.", show_default="what the scale says"
-        ),
-    ] = None,
+    seeds: options.SeedsOption = None,
     encoder: options.EncoderOption = None,
     prefix: options.PrefixOption = "",
     languages: options.LanguagesOption = None,
@@ -52,7 +42,7 @@ def study(
     as_json: options.JsonOption = False,
 ) -> None:
     """Ask what the paper left open: run what a study needs, and judge its hypotheses."""
-    chosen = _chosen(which)
+    chosen = options.studies(which)
     if explain:
         for number in chosen:
             _explain(number)
@@ -84,17 +74,6 @@ def study(
     ]
     # What failed first by weight: an invalid pipeline before an open question, success last.
     raise typer.Exit(max(codes, key=_weight))
-
-
-def _chosen(which: str) -> dict[str, Experiment]:
-    from stilts_artifact.benchmark.experiments import EXPERIMENTS
-
-    studies = {one.study: one for one in EXPERIMENTS.values() if one.study is not None}
-    if which == _ALL:
-        return studies
-    if which not in studies:
-        raise unknown_name("study", which, [*studies, _ALL])
-    return {which: studies[which]}
 
 
 def _weight(code: ExitCode) -> tuple[bool, bool]:

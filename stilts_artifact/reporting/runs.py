@@ -65,7 +65,9 @@ def run_of(judged: Recheck) -> Run:
 
 def _disagreements(judged: Recheck) -> Iterator[str]:
     """One note for all cells that the file and the judgement tell apart alike."""
-    alike: defaultdict[tuple[Verdict | Finding, Verdict | Finding], list[Disagreement]] = defaultdict(list)
+    alike: defaultdict[tuple[Verdict | Finding, Verdict | Finding], list[Disagreement]] = (
+        defaultdict(list)
+    )
     for case in judged.disagreements:
         alike[case.stored, case.judged].append(case)
     for (stored, now), cases in alike.items():

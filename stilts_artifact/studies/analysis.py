@@ -136,6 +136,22 @@ class Sample:
         return np.array([effect.standard_error**2 for effect in self.effects])
 
 
+@dataclass(frozen=True, slots=True)
+class Specification:
+    """One way to fit a slope: the protocol's own, or another that could have been chosen.
+
+    Args:
+        index: covariate of the slope.
+        controls: covariates held equal.
+        without: languages left out, and how those that are in are called.
+    """
+
+    index: str
+    controls: tuple[str, ...]
+    without: frozenset[str] = frozenset()
+    languages: str = "all"
+
+
 class _NotRun(Exception):
     """What a hypothesis cannot be judged without, in words."""
 
@@ -231,3 +247,90 @@ class _Study:
         return next(
             (value.source for value in self._covariates.values[covariate].values()), "unknown"
         )
+
+    def slope(self, hypothesis: HypothesisDefinition, scale: EffectScale) -> Estimated:
+        """A slope, or an interaction, in one scale of effect.
+
+        Raises:
+            _NotRun: as :meth:`sample`, or too few genera.
+        """
+        sample, protocol = self.sample(hypothesis, scale), self._protocol
+        values, delta = sample.values, hypothesis.delta
+        with _told():
+            bootstrap, fit = _bootstrap(sample, draws=protocol.draws, seed=protocol.seed)
+            test = bootstrap.test(values)
+            low, high = bootstrap.interval(values)
+            above, below = bootstrap.test(values, -delta), bootstrap.test(values, delta)
+            groups = sample.families if self._leaves_families else sample.genera
+            without = leave_one_out(groups, lambda kept: _estimate(sample.only(kept)))
+        by_seed, _ = bootstrap.fit(np.array([effect.seeds for effect in sample.effects]).T)
+        record = FitRecord(
+            scale=scale,
+            estimate=test.estimate,
+            standard_error=test.standard_error,
+            low=low,
+            high=high,
+            p=test.p,
+            p_bound=bound(hypothesis.direction, above=above.p_greater, below=below.p_less),
+            languages=test.languages,
+            genera=test.genera,
+            seeds=len(self._runs.seeds),
+            between_languages=fit.between_languages,
+            between_genera=fit.between_genera,
+        )
+        return Estimated(record, tuple(map(float, by_seed)), without, sample)
+
+    @property
+    def _leaves_families(self) -> bool:
+        return self._protocol.robustness.leave_out == "family"
+
+    def group_mean(self, hypothesis: HypothesisDefinition, scale: EffectScale) -> Estimated:
+        """The mean over a named group, whose languages are fixed.
+
+        Raises:
+            _NotRun: rows, seeds, or all of the group's languages are missing.
+        """
+        effects = self.required(hypothesis.effect, scale)
+        chosen = [
+            [measure[code] for code in sorted(measure) if self._is_in(code, hypothesis.languages)]
+            for measure in effects.measures
+        ]
+        if not all(chosen):
+            raise _NotRun(f"no language of {hypothesis.languages} in one of the columns")
+
+        def mean(parts: Callable[[Effect], Array]) -> Array:
+            """Over the languages of each measure, then over the measures."""
+            found: Array = np.mean(
+                [np.mean([parts(one) for one in own], axis=0) for own in chosen], axis=0
+            )
+            return found
+
+        test = group_test(mean(lambda one: one.terms), mean(lambda one: one.draws))
+        return Estimated()
+
+    def _is_in(self, code: str, group: str | None) -> bool:
+        return group is None or code in self.group(group)
+
+    def specifications(
+        self, hypothesis: HypothesisDefinition
+    ) -> Iterator[tuple[Specification, EffectScale, float, float, int]]:
+        """What every other choice would have estimated: specification, scale, estimate, error, n.
+
+        A choice without a covariate that varies, or with too few languages, is none.
+        """
+        robustness = self._protocol.robustness
+        subsets = [(frozenset[str](), "all")]
+        subsets += [(self.group(name), f"without {name}") for name in robustness.subsets]
+        own = hypothesis.covariate
+        indices = [own] if own not in robustness.indices else robustness.indices
+        for index in indices:
+            for controls in robustness.controls:
+                for without, languages in subsets:
+                    chosen = Specification(str(index), controls, without, languages)
+                    for scale in hypothesis.scales:
+                        try:
+                            sample = self.sample(hypothesis, scale, chosen)
+                            estimate, error = _fitted(sample)
+                        except (_NotRun, DataError):
+                            continue
+                        yield chosen, scale, estimate, error, len(sample.codes)

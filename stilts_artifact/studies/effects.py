@@ -254,10 +254,7 @@ def effect_of(points: Points, terms: Sequence[Term], scale: EffectScale) -> Effe
     places = {row: place for place, row in enumerate(points.rows)}
     # [terms, 1 + draws, seeds]
     parts = np.stack(
-        [
-            term.weight * scaled[:, [places[row] for row in term.rows]].mean(axis=1)
-            for term in terms
-        ]
+        [term.weight * scaled[:, [places[row] for row in term.rows]].mean(axis=1) for term in terms]
     )
     last = [places[row] for row in terms[-1].rows]
     baseline = float(points.values[0, last].mean())
