@@ -16,18 +16,21 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import dataclass, field
+from itertools import product
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stilts_artifact.domain.cells import Finding, Premise
 from stilts_artifact.errors import DataError
 from stilts_artifact.metrics.randomisation import holm
 from stilts_artifact.metrics.ratios import Array
-from stilts_artifact.studies.covariates import INDICES, Covariates
-from stilts_artifact.studies.effects import Effect, Effects, Measures, Runs
+from stilts_artifact.studies.covariates import Covariates
+from stilts_artifact.studies.effects import RESAMPLES, Effect, Effects, Measures, Runs
+from stilts_artifact.studies.groups import Arm, GroupMean, genus_contrast, group_mean
 from stilts_artifact.studies.protocol import EffectScale, HypothesisDefinition, Protocol
 from stilts_artifact.studies.record import (
     COVARIATES,
@@ -40,9 +43,16 @@ from stilts_artifact.studies.record import (
     HypothesisRecord,
     PremiseRecord,
     StudyRecord,
-    ValidationRecord,
 )
-from stilts_artifact.studies.regression import WildBootstrap, meta_regression
+from stilts_artifact.studies.regression import (
+    MetaRegression,
+    WildBootstrap,
+    leave_one_out,
+    meta_regression,
+)
+from stilts_artifact.studies.verdicts import Robustness, bound_p, premise, primary_p, rule
+
+Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,30 +92,43 @@ def analyse(question: Question, runs: Runs) -> Analysis:
         DataError: files that cannot be scored.
     """
     study = _Study(question, runs)
-    judged = study.judged()
-    premise = study.premise()
-    validations: list[ValidationRecord] = []
+    judged = study.judge()
     record = StudyRecord(
         study=question.protocol.study,
         protocol=question.sha256,
         altered=question.altered,
         finding=joint_finding(judged),
-        premise=premise,
+        premise=study.premise(),
         hypotheses=judged,
-        validations=validations,
-        excluded=study.excluded,
+        excluded=dict(sorted(study.excluded.items())),
         notes=list(study.notes()),
     )
     return Analysis(record, study.tables())
 
 
 def joint_finding(hypotheses: Sequence[HypothesisRecord]) -> Finding:
-    """The finding of a study: of the primary hypotheses the one that is most open, or the first."""
+    """The finding of a study: of its primary hypotheses the most open one, or else the first."""
     findings = [one.finding for one in hypotheses if one.primary]
-    for open_one in (Finding.NOT_RUN, Finding.INCONCLUSIVE):
-        if open_one in findings:
-            return open_one
+    for still_open in (Finding.NOT_RUN, Finding.INCONCLUSIVE):
+        if still_open in findings:
+            return still_open
     return findings[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Specification:
+    """One way to fit a slope: the protocol's own, or another that could have been chosen.
+
+    Args:
+        index: covariate of the slope.
+        controls: covariates held equal.
+        without: languages left out, and how those that are in are called.
+    """
+
+    index: str
+    controls: tuple[str, ...]
+    without: frozenset[str] = frozenset()
+    languages: str = "all"
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,35 +158,52 @@ class Sample:
         """Squared standard errors, array [languages]."""
         return np.array([effect.standard_error**2 for effect in self.effects])
 
+    @property
+    def seeds(self) -> Array:
+        """The effects at each seed, array [seeds, languages]."""
+        return np.array([effect.seeds for effect in self.effects]).T
+
+    def fit(self, kept: Mask | slice = slice(None)) -> MetaRegression:
+        """The meta-regression of the languages that are kept.
+
+        Raises:
+            DataError: too few languages, or columns that depend on each other.
+        """
+        genera = np.array(self.genera)[kept]
+        return meta_regression(
+            self.values[kept], self.variances[kept], self.design[kept], genera.tolist()
+        )
+
 
 @dataclass(frozen=True, slots=True)
-class Specification:
-    """One way to fit a slope: the protocol's own, or another that could have been chosen.
+class Estimated:
+    """A hypothesis's estimate in one scale of effect.
 
     Args:
-        index: covariate of the slope.
-        controls: covariates held equal.
-        without: languages left out, and how those that are in are called.
+        without: the estimate without each family or genus.
+        seeds: the estimate at each seed alone.
+        by_run: whether the interval is over runs already, so that the seeds decide nothing more.
     """
 
-    index: str
-    controls: tuple[str, ...]
-    without: frozenset[str] = frozenset()
-    languages: str = "all"
+    record: FitRecord
+    without: Mapping[str, float] = field(default_factory=dict)
+    seeds: tuple[float, ...] = ()
+    by_run: bool = False
 
 
-class _NotRun(Exception):
+class _NotRunError(Exception):
     """What a hypothesis cannot be judged without, in words."""
 
 
 class _Study:
     """One study's runs under its protocol."""
 
-    def __init__(self, question: Question, runs: Runs, resamples: int) -> None:
-        self._question, self._runs = question, runs
-        self._protocol, self._covariates = question.protocol, question.covariates
+    def __init__(self, question: Question, runs: Runs, resamples: int = RESAMPLES) -> None:
+        self._runs, self._protocol = runs, question.protocol
+        self._covariates = question.covariates
         self._measures = Measures(runs, resamples)
         self._effects: dict[tuple[str, EffectScale], Effects] = {}
+        self._chosen: list[tuple[str, ...]] = []
         self.excluded: dict[str, str] = {}
 
     def effects(self, name: str, scale: EffectScale) -> Effects:
@@ -173,97 +213,94 @@ class _Study:
             self._effects[name, scale] = self._measures.effects(definition, scale)
         return self._effects[name, scale]
 
-    def required(self, name: str, scale: EffectScale) -> Effects:
-        """The same.
-
-        Raises:
-            _NotRun: rows, columns or seeds are missing.
-        """
+    def _required(self, name: str, scale: EffectScale) -> Effects:
         effects = self.effects(name, scale)
         least, seeds = self._protocol.seeds.least, len(self._runs.seeds)
         if effects.missing:
-            raise _NotRun(f"missing: {'; '.join(effects.missing)}")
+            raise _NotRunError(f"missing: {'; '.join(effects.missing)}")
         if seeds < least:
-            raise _NotRun(
-                f"{seeds} of at least {least} seeds: one seed moves all languages at once, and "
-                "nothing here would tell that from an effect"
+            raise _NotRunError(
+                f"{seeds} of at least {least} seeds: a seed moves all languages at once, and "
+                "nothing would tell that from an effect"
             )
         return effects
 
-    def group(self, name: str) -> frozenset[str]:
-        """Languages of a group."""
-        return frozenset(self._protocol.group(name, self._runs.benchmark.name))
+    def _group(self, name: str | None, languages: Iterable[str]) -> frozenset[str]:
+        """Those of some languages that are in a group; all without a group."""
+        if name is None:
+            return frozenset(languages)
+        return frozenset(self._protocol.group(name, self._runs.benchmark.name)) & set(languages)
+
+    # Estimates
 
     def sample(
         self,
         hypothesis: HypothesisDefinition,
         scale: EffectScale,
-        specification: Specification | None = None,
+        chosen: Specification | None = None,
     ) -> Sample:
         """The languages of a slope's fit.
 
         Args:
-            specification: in place of the protocol's own choices.
+            chosen: in place of the protocol's own choice.
 
         Raises:
-            _NotRun: what is missing, or a covariate that is the same in every language.
+            _NotRunError: what is missing, or a covariate that is the same in every language.
         """
-        effects = self.required(hypothesis.effect, scale)
-        chosen = specification or Specification(str(hypothesis.covariate), hypothesis.controls)
-        if not self._covariates.varies(chosen.index):
-            raise _NotRun(f"no {chosen.index}: {self._why_constant(chosen.index)}")
-        controls = [name for name in chosen.controls if self._covariates.varies(name)]
-        own = None if hypothesis.languages is None else self.group(hypothesis.languages)
-        codes, rows = [], []
+        effects = self._required(hypothesis.effect, scale)
+        own = chosen or Specification(str(hypothesis.covariate), hypothesis.controls)
+        if not self._covariates.varies(own.index):
+            raise _NotRunError(f"the covariate {own.index} is the same in every language")
+        names = (own.index, *(name for name in own.controls if self._covariates.varies(name)))
+        group = self._group(hypothesis.languages, effects.languages())
+        rows: dict[str, list[float]] = {}
         for code in effects.languages():
-            found = {name: self._covariates.of(name, code) for name in (chosen.index, *controls)}
-            lacking = [value.source for value in found.values() if value.z is None]
-            if lacking and specification is None:
+            values = [self._covariates.of(name, code) for name in names]
+            lacking = [value.source for value in values if value.z is None]
+            if lacking and chosen is None:
                 self.excluded.setdefault(code, lacking[0])
-            inside = own is None or code in own or hypothesis.kind == "interaction"
-            if not lacking and inside and code not in chosen.without:
-                codes.append(code)
-                rows.append([value.z for value in found.values()])
-        if not codes:
-            raise _NotRun("no language has both the effect and its covariates")
-        values = np.array(rows, dtype=np.float64)
-        design = np.column_stack([np.ones(len(codes)), values])
-        column = 1
+            inside = code in group or hypothesis.kind == "interaction"
+            if not lacking and inside and code not in own.without:
+                rows[code] = [value.z for value in values if value.z is not None]
+        if not rows:
+            raise _NotRunError("no language has both the effect and its covariates")
+        columns = [np.ones(len(rows)), *np.array(list(rows.values())).T]
         if hypothesis.kind == "interaction":
-            member = np.array([code in (own or ()) for code in codes], dtype=np.float64)
-            design = np.column_stack([design, member, member * values[:, 0]])
-            column = design.shape[1] - 1
-        kin = [self._covariates.languages[code] for code in codes]
+            member = np.array([float(code in group) for code in rows])
+            columns += [member, member * columns[1]]
+        column = len(columns) - 1 if hypothesis.kind == "interaction" else 1
+        kin = [self._covariates.languages[code] for code in rows]
         return Sample(
-            tuple(codes),
+            tuple(rows),
             tuple(one.genus for one in kin),
             tuple(one.family for one in kin),
-            tuple(effects.mean(code) for code in codes),
-            design,
+            tuple(effects.mean(code) for code in rows),
+            np.column_stack(columns),
             column,
         )
 
-    def _why_constant(self, covariate: str) -> str:
-        return next(
-            (value.source for value in self._covariates.values[covariate].values()), "unknown"
-        )
-
-    def slope(self, hypothesis: HypothesisDefinition, scale: EffectScale) -> Estimated:
-        """A slope, or an interaction, in one scale of effect.
-
-        Raises:
-            _NotRun: as :meth:`sample`, or too few genera.
-        """
+    def _slope(self, hypothesis: HypothesisDefinition, scale: EffectScale) -> Estimated:
         sample, protocol = self.sample(hypothesis, scale), self._protocol
-        values, delta = sample.values, hypothesis.delta
-        with _told():
-            bootstrap, fit = _bootstrap(sample, draws=protocol.draws, seed=protocol.seed)
-            test = bootstrap.test(values)
-            low, high = bootstrap.interval(values)
-            above, below = bootstrap.test(values, -delta), bootstrap.test(values, delta)
-            groups = sample.families if self._leaves_families else sample.genera
-            without = leave_one_out(groups, lambda kept: _estimate(sample.only(kept)))
-        by_seed, _ = bootstrap.fit(np.array([effect.seeds for effect in sample.effects]).T)
+        values, delta, column = sample.values, hypothesis.delta, sample.column
+        fit = sample.fit()
+        bootstrap = WildBootstrap(
+            sample.design,
+            column,
+            sample.genera,
+            covariance=fit.covariance,
+            draws=protocol.draws,
+            seed=protocol.seed,
+        )
+        test = bootstrap.test(values)
+        low, high = bootstrap.interval(values)
+        above = bootstrap.test(values, -delta).p_greater
+        below = bootstrap.test(values, delta).p_less
+        by_seed, _ = bootstrap.fit(sample.seeds)
+        families = protocol.robustness.leave_out == "family"
+        without = leave_one_out(
+            sample.families if families else sample.genera,
+            lambda kept: float(sample.fit(kept).coefficients[column]),
+        )
         record = FitRecord(
             scale=scale,
             estimate=test.estimate,
@@ -271,66 +308,296 @@ class _Study:
             low=low,
             high=high,
             p=test.p,
-            p_bound=bound(hypothesis.direction, above=above.p_greater, below=below.p_less),
+            p_bound=bound_p(hypothesis.direction, above, below),
             languages=test.languages,
             genera=test.genera,
             seeds=len(self._runs.seeds),
             between_languages=fit.between_languages,
             between_genera=fit.between_genera,
         )
-        return Estimated(record, tuple(map(float, by_seed)), without, sample)
+        return Estimated(record, without, tuple(map(float, by_seed)))
 
-    @property
-    def _leaves_families(self) -> bool:
-        return self._protocol.robustness.leave_out == "family"
+    def _mean(self, name: str, languages: str | None, scale: EffectScale) -> tuple[GroupMean, int]:
+        """Mean of an effect over a named group, and over how many languages."""
+        effects = self._required(name, scale)
+        groups = [sorted(self._group(languages, measure)) for measure in effects.measures]
+        if not all(groups):
+            raise _NotRunError(f"no language of group {languages} was measured")
+        found: list[Effect] = []
+        weights: list[float] = []
+        every = sum(map(len, groups))
+        for measure, codes in zip(effects.measures, groups, strict=True):
+            found += [measure[code] for code in codes]
+            # The mean is over the languages of each measure, then over the measures.
+            weights += [every / (len(groups) * len(codes))] * len(codes)
+        weight = np.array(weights)
+        # [languages, terms, seeds] -> one arm [seeds, languages] a term
+        terms = np.array([one.terms for one in found])
+        arms = [Arm(1.0, (terms[:, term] * weight[:, None]).T) for term in range(terms.shape[1])]
+        draws = np.array([one.draws for one in found]).T * weight
+        return group_mean(arms, draws), len(set().union(*groups))
 
-    def group_mean(self, hypothesis: HypothesisDefinition, scale: EffectScale) -> Estimated:
-        """The mean over a named group, whose languages are fixed.
+    def _group_mean(self, hypothesis: HypothesisDefinition, scale: EffectScale) -> Estimated:
+        mean, languages = self._mean(hypothesis.effect, hypothesis.languages, scale)
+        estimate, delta = mean.estimate, hypothesis.delta
+        low, high = estimate.interval
+        above, below = estimate.p_above(-delta), estimate.p_below(delta)
+        record = FitRecord(
+            scale=scale,
+            estimate=estimate.value,
+            standard_error=estimate.standard_error,
+            low=low,
+            high=high,
+            p=estimate.p,
+            p_bound=bound_p(hypothesis.direction, above, below),
+            languages=languages,
+            seeds=len(self._runs.seeds),
+        )
+        return Estimated(record, by_run=True)
 
-        Raises:
-            _NotRun: rows, seeds, or all of the group's languages are missing.
-        """
-        effects = self.required(hypothesis.effect, scale)
-        chosen = [
-            [measure[code] for code in sorted(measure) if self._is_in(code, hypothesis.languages)]
-            for measure in effects.measures
+    def _contrast(self, hypothesis: HypothesisDefinition, scale: EffectScale) -> Estimated:
+        effects = self._required(hypothesis.effect, scale)
+        codes = [code for code in effects.languages() if code in self._covariates.languages]
+        group = self._group(hypothesis.languages, codes)
+        genera = [self._covariates.languages[code].genus for code in codes]
+        found = genus_contrast(
+            np.array([effects.mean(code).value for code in codes]),
+            np.array([code in group for code in codes]),
+            genera,
+            draws=self._protocol.draws,
+            seed=self._protocol.seed,
+        )
+        record = FitRecord(
+            scale=scale,
+            estimate=found.estimate,
+            standard_error=found.standard_error,
+            low=found.low,
+            high=found.high,
+            p=found.p,
+            p_bound=bound_p(
+                hypothesis.direction,
+                found.p_above(-hypothesis.delta),
+                found.p_below(hypothesis.delta),
+            ),
+            languages=len(codes),
+            genera=found.inside + found.outside,
+            seeds=len(self._runs.seeds),
+        )
+        return Estimated(record)
+
+    def _estimate(self, hypothesis: HypothesisDefinition, scale: EffectScale) -> Estimated:
+        kinds = {
+            "slope": self._slope,
+            "interaction": self._slope,
+            "group": self._group_mean,
+            "contrast": self._contrast,
+        }
+        try:
+            return kinds[hypothesis.kind](hypothesis, scale)
+        except DataError as error:  # of the statistics: too few languages, genera or seeds
+            raise _NotRunError(f"{error.what}: {error.got}, expected {error.expected}") from error
+
+    # Findings
+
+    def judge(self) -> list[HypothesisRecord]:
+        """Every hypothesis, primary ones corrected for one another."""
+        estimated: dict[str, list[Estimated]] = {}
+        reasons: dict[str, str] = {}
+        for one in self._protocol.hypotheses:
+            try:
+                estimated[one.id] = [self._estimate(one, scale) for scale in one.scales]
+            except _NotRunError as why:
+                reasons[one.id] = str(why)
+        corrected = self._corrected(estimated)
+        return [
+            self._not_run(one, reasons[one.id])
+            if one.id in reasons
+            else self._judged(one, estimated[one.id], corrected[one.id])
+            for one in self._protocol.hypotheses
         ]
-        if not all(chosen):
-            raise _NotRun(f"no language of {hypothesis.languages} in one of the columns")
 
-        def mean(parts: Callable[[Effect], Array]) -> Array:
-            """Over the languages of each measure, then over the measures."""
-            found: Array = np.mean(
-                [np.mean([parts(one) for one in own], axis=0) for own in chosen], axis=0
-            )
-            return found
+    def _corrected(
+        self, estimated: Mapping[str, Sequence[Estimated]]
+    ) -> dict[str, list[FitRecord]]:
+        """Fits with their p-values after Holm, over the primary hypotheses of the protocol.
 
-        test = group_test(mean(lambda one: one.terms), mean(lambda one: one.draws))
-        return Estimated()
+        Those that were not run count as well: what is missing must not make the others easier.
+        """
+        defined = {one.id: one for one in self._protocol.hypotheses}
+        primary = [name for name, one in defined.items() if one.primary]
+        fits = {name: [one.record for one in every] for name, every in estimated.items()}
+        for place in range(max((len(every) for every in fits.values()), default=0)):
+            known = [name for name in primary if len(fits.get(name, ())) > place]
+            chances = [primary_p(defined[name].direction, fits[name][place]) for name in known]
+            padded = [*chances, *([1.0] * (len(primary) - len(known)))]
+            for name, p in zip(known, holm(padded), strict=False):
+                fits[name][place] = fits[name][place].model_copy(update={"p_holm": p})
+        return fits
 
-    def _is_in(self, code: str, group: str | None) -> bool:
-        return group is None or code in self.group(group)
+    def _not_run(self, hypothesis: HypothesisDefinition, reason: str) -> HypothesisRecord:
+        return HypothesisRecord(
+            id=hypothesis.id,
+            statement=hypothesis.statement,
+            delta=hypothesis.delta,
+            primary=hypothesis.primary,
+            finding=Finding.NOT_RUN,
+            reason=reason,
+        )
 
-    def specifications(
-        self, hypothesis: HypothesisDefinition
-    ) -> Iterator[tuple[Specification, EffectScale, float, float, int]]:
-        """What every other choice would have estimated: specification, scale, estimate, error, n.
+    def _judged(
+        self,
+        hypothesis: HypothesisDefinition,
+        estimated: Sequence[Estimated],
+        fits: list[FitRecord],
+    ) -> HypothesisRecord:
+        first = estimated[0]
+        specified = self._specify(hypothesis) if hypothesis.covariate else []
+        same = [math.copysign(1, one) == math.copysign(1, fits[0].estimate) for one in specified]
+        share = sum(same) / len(same) if same else None
+        least = self._protocol.robustness.same_sign
+        robustness = Robustness(first.without, first.seeds if first.seeds else None, share, least)
+        ruling = rule(hypothesis.direction, hypothesis.delta, fits, robustness)
+        return HypothesisRecord(
+            id=hypothesis.id,
+            statement=hypothesis.statement,
+            delta=hypothesis.delta,
+            primary=hypothesis.primary,
+            finding=ruling.finding,
+            reason=ruling.reason,
+            fits=fits,
+            without=dict(first.without),
+            seeds=list(first.seeds),
+            same_sign=share,
+            specifications=len(specified),
+        )
 
-        A choice without a covariate that varies, or with too few languages, is none.
+    def _specify(self, hypothesis: HypothesisDefinition) -> list[float]:
+        """What other choices would have estimated, kept for the table of specifications.
+
+        A choice whose covariate is not known of enough languages is none.
         """
         robustness = self._protocol.robustness
-        subsets = [(frozenset[str](), "all")]
-        subsets += [(self.group(name), f"without {name}") for name in robustness.subsets]
-        own = hypothesis.covariate
-        indices = [own] if own not in robustness.indices else robustness.indices
-        for index in indices:
-            for controls in robustness.controls:
-                for without, languages in subsets:
-                    chosen = Specification(str(index), controls, without, languages)
-                    for scale in hypothesis.scales:
-                        try:
-                            sample = self.sample(hypothesis, scale, chosen)
-                            estimate, error = _fitted(sample)
-                        except (_NotRun, DataError):
-                            continue
-                        yield chosen, scale, estimate, error, len(sample.codes)
+        subsets = [("all", frozenset[str]())]
+        for name in robustness.subsets:
+            left_out = frozenset(self._protocol.group(name, self._runs.benchmark.name))
+            subsets += [(f"without {name}", left_out)] if left_out else []
+        estimates = []
+        choices = product(robustness.indices, robustness.controls, subsets, hypothesis.scales)
+        for index, controls, (languages, left_out), scale in choices:
+            if index not in self._covariates.values or index in controls:
+                continue
+            try:
+                sample = self.sample(
+                    hypothesis, scale, Specification(index, controls, left_out, languages)
+                )
+                fit = sample.fit()
+            except (_NotRunError, DataError):
+                continue
+            estimate = float(fit.coefficients[sample.column])
+            error = float(fit.standard_errors[sample.column])
+            held = "+".join(controls) or "none"
+            line = (hypothesis.id, index, held, languages, scale, _text(estimate), _text(error))
+            self._chosen.append((*line, str(len(sample.codes))))
+            estimates.append(estimate)
+        return estimates
+
+    def premise(self) -> PremiseRecord:
+        """Whether what the question takes for granted was found, of each of its effects."""
+        asked = self._protocol.premise
+        found: list[tuple[Premise, str, GroupMean]] = []
+        for name in asked.effects:
+            try:
+                mean, _ = self._mean(name, asked.languages, asked.scale)
+            except (_NotRunError, DataError) as why:
+                reason = str(why) if isinstance(why, _NotRunError) else f"{why.what}: {why.got}"
+                return PremiseRecord(
+                    statement=asked.statement, finding=Premise.NOT_RUN, reason=f"{name}: {reason}"
+                )
+            met, reason = premise(mean.estimate.value, *mean.estimate.interval)
+            found.append((met, f"{name}: {reason}", mean))
+        order = (Premise.NOT_MET, Premise.UNCLEAR, Premise.MET)
+        met, _, mean = min(found, key=lambda one: order.index(one[0]))
+        low, high = mean.estimate.interval
+        return PremiseRecord(
+            statement=asked.statement,
+            finding=met,
+            reason="; ".join(reason for _, reason, _ in found),
+            estimate=mean.estimate.value,
+            low=low,
+            high=high,
+        )
+
+    def notes(self) -> Iterator[str]:
+        """What is to be said of all of it."""
+        planned, seeds = self._protocol.seeds.planned, len(self._runs.seeds)
+        if seeds < planned:
+            yield f"{seeds} of {planned} planned seeds: a seed moves all languages at once"
+        for (name, _), effects in self._first_scales():
+            for term, averaged in zip(self._some(name), effects.averaged, strict=True):
+                left = [row for row in term if row not in averaged]
+                if left and not effects.missing:
+                    yield f"{name} is of {', '.join(averaged)}, without {', '.join(left)}"
+
+    def _some(self, name: str) -> list[tuple[str, ...]]:
+        """Rows of the terms of an effect that takes those that were run."""
+        return [term.rows for term in self._protocol.effects[name].terms if term.any]
+
+    def _first_scales(self) -> Iterator[tuple[tuple[str, EffectScale], Effects]]:
+        """Every effect that was looked at, once."""
+        seen = set()
+        for key, effects in self._effects.items():
+            if key[0] not in seen:
+                seen.add(key[0])
+                yield key, effects
+
+    # Tables
+
+    def tables(self) -> dict[str, bytes]:
+        """The tables beside the predictions; call it after everything was judged."""
+        return {
+            EFFECTS: _table(EFFECTS_HEADER, self._effect_lines()),
+            COVARIATES: _table(COVARIATES_HEADER, self._covariates.lines(self._languages())),
+            SPECIFICATIONS: _table(SPECIFICATIONS_HEADER, self._chosen),
+        }
+
+    def _languages(self) -> list[str]:
+        measured = {
+            code
+            for effects in self._effects.values()
+            for measure in effects.measures
+            for code in measure
+        }
+        return [code for code in self._covariates.languages if code in measured]
+
+    def _effect_lines(self) -> Iterator[tuple[str, ...]]:
+        for (name, scale), effects in self._effects.items():
+            columns = self._protocol.effects[name].measures
+            for measure, own in zip(effects.measures, columns, strict=False):
+                for code, effect in sorted(measure.items()):
+                    kin = self._covariates.languages.get(code)
+                    called = name if len(columns) == 1 else f"{name} {own[0]}"
+                    yield (
+                        called,
+                        scale,
+                        code,
+                        kin.family if kin else "",
+                        kin.genus if kin else "",
+                        _text(effect.value),
+                        _text(effect.standard_error),
+                        _text(effect.item_error),
+                        _text(effect.seed_sd),
+                        _text(effect.baseline),
+                        " ".join(map(_text, effect.seeds)),
+                    )
+
+
+def _text(number: float) -> str:
+    return f"{number:.10g}"
+
+
+def _table(header: Sequence[str], lines: Iterable[Sequence[str]]) -> bytes:
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(lines)
+    return out.getvalue().encode()
