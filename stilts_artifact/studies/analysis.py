@@ -22,7 +22,6 @@ from dataclasses import dataclass, field
 from itertools import product
 
 import numpy as np
-from numpy.typing import NDArray
 
 from stilts_artifact.domain.cells import Finding, Premise
 from stilts_artifact.errors import DataError
@@ -30,7 +29,7 @@ from stilts_artifact.metrics.randomisation import holm
 from stilts_artifact.metrics.ratios import Array
 from stilts_artifact.studies.covariates import Covariates
 from stilts_artifact.studies.effects import RESAMPLES, Effect, Effects, Measures, Runs
-from stilts_artifact.studies.groups import Arm, GroupMean, genus_contrast, group_mean
+from stilts_artifact.studies.groups import GenusContrast, GroupMean, group_mean
 from stilts_artifact.studies.protocol import EffectScale, HypothesisDefinition, Protocol
 from stilts_artifact.studies.record import (
     COVARIATES,
@@ -41,6 +40,7 @@ from stilts_artifact.studies.record import (
     SPECIFICATIONS_HEADER,
     FitRecord,
     HypothesisRecord,
+    PowerRecord,
     PremiseRecord,
     StudyRecord,
 )
@@ -50,9 +50,23 @@ from stilts_artifact.studies.regression import (
     leave_one_out,
     meta_regression,
 )
-from stilts_artifact.studies.verdicts import Robustness, bound_p, premise, primary_p, rule
+from stilts_artifact.studies.verdicts import (
+    Chance,
+    Hypothesis,
+    Robustness,
+    Ruling,
+    bound_p,
+    mean_power,
+    premise,
+    primary_p,
+    rule,
+    slope_power,
+)
 
-Mask = NDArray[np.bool_]
+POWER_DRAWS = 399
+"""Of the bootstrap of each simulated study."""
+_SIMULATED = (-1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5)
+"""True effects that power is computed for, in smallest effects of interest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,16 +177,13 @@ class Sample:
         """The effects at each seed, array [seeds, languages]."""
         return np.array([effect.seeds for effect in self.effects]).T
 
-    def fit(self, kept: Mask | slice = slice(None)) -> MetaRegression:
-        """The meta-regression of the languages that are kept.
+    def fit(self) -> MetaRegression:
+        """The meta-regression.
 
         Raises:
             DataError: too few languages, or columns that depend on each other.
         """
-        genera = np.array(self.genera)[kept]
-        return meta_regression(
-            self.values[kept], self.variances[kept], self.design[kept], genera.tolist()
-        )
+        return meta_regression(self.values, self.variances, self.design, self.genera)
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,15 +191,15 @@ class Estimated:
     """A hypothesis's estimate in one scale of effect.
 
     Args:
+        power: of the verdict rule, with the variances that were found.
         without: the estimate without each family or genus.
-        seeds: the estimate at each seed alone.
-        by_run: whether the interval is over runs already, so that the seeds decide nothing more.
+        seeds: the estimate at each seed alone; none where the interval is over runs already.
     """
 
     record: FitRecord
+    power: Sequence[PowerRecord] = ()
     without: Mapping[str, float] = field(default_factory=dict)
     seeds: tuple[float, ...] = ()
-    by_run: bool = False
 
 
 class _NotRunError(Exception):
@@ -200,7 +211,7 @@ class _Study:
 
     def __init__(self, question: Question, runs: Runs, resamples: int = RESAMPLES) -> None:
         self._runs, self._protocol = runs, question.protocol
-        self._covariates = question.covariates
+        self._covariates, self._evidence = question.covariates, question.evidence
         self._measures = Measures(runs, resamples)
         self._effects: dict[tuple[str, EffectScale], Effects] = {}
         self._chosen: list[tuple[str, ...]] = []
@@ -249,9 +260,9 @@ class _Study:
         """
         effects = self._required(hypothesis.effect, scale)
         own = chosen or Specification(str(hypothesis.covariate), hypothesis.controls)
-        if not self._covariates.varies(own.index):
+        if not self._varies(own.index):
             raise _NotRunError(f"the covariate {own.index} is the same in every language")
-        names = (own.index, *(name for name in own.controls if self._covariates.varies(name)))
+        names = (own.index, *filter(self._varies, own.controls))
         group = self._group(hypothesis.languages, effects.languages())
         rows: dict[str, list[float]] = {}
         for code in effects.languages():
@@ -279,6 +290,10 @@ class _Study:
             column,
         )
 
+    def _varies(self, covariate: str) -> bool:
+        """Whether languages differ in a covariate; of invented ones some are not known at all."""
+        return covariate in self._covariates.values and self._covariates.varies(covariate)
+
     def _slope(self, hypothesis: HypothesisDefinition, scale: EffectScale) -> Estimated:
         sample, protocol = self.sample(hypothesis, scale), self._protocol
         values, delta, column = sample.values, hypothesis.delta, sample.column
@@ -287,7 +302,6 @@ class _Study:
             sample.design,
             column,
             sample.genera,
-            covariance=fit.covariance,
             draws=protocol.draws,
             seed=protocol.seed,
         )
@@ -297,9 +311,14 @@ class _Study:
         below = bootstrap.test(values, delta).p_less
         by_seed, _ = bootstrap.fit(sample.seeds)
         families = protocol.robustness.leave_out == "family"
-        without = leave_one_out(
-            sample.families if families else sample.genera,
-            lambda kept: float(sample.fit(kept).coefficients[column]),
+        groups = sample.families if families else sample.genera
+        without = leave_one_out(values, sample.design, column, groups)
+        chance = Chance(np.sqrt(sample.variances + fit.between_languages**2), fit.between_genera)
+        power = slope_power(
+            WildBootstrap(sample.design, column, sample.genera, draws=POWER_DRAWS),
+            chance,
+            _claim(hypothesis),
+            _simulated(delta),
         )
         record = FitRecord(
             scale=scale,
@@ -315,7 +334,7 @@ class _Study:
             between_languages=fit.between_languages,
             between_genera=fit.between_genera,
         )
-        return Estimated(record, without, tuple(map(float, by_seed)))
+        return Estimated(record, power, without, tuple(map(float, by_seed)))
 
     def _mean(self, name: str, languages: str | None, scale: EffectScale) -> tuple[GroupMean, int]:
         """Mean of an effect over a named group, and over how many languages."""
@@ -325,17 +344,13 @@ class _Study:
             raise _NotRunError(f"no language of group {languages} was measured")
         found: list[Effect] = []
         weights: list[float] = []
-        every = sum(map(len, groups))
         for measure, codes in zip(effects.measures, groups, strict=True):
             found += [measure[code] for code in codes]
             # The mean is over the languages of each measure, then over the measures.
-            weights += [every / (len(groups) * len(codes))] * len(codes)
-        weight = np.array(weights)
-        # [languages, terms, seeds] -> one arm [seeds, languages] a term
-        terms = np.array([one.terms for one in found])
-        arms = [Arm(1.0, (terms[:, term] * weight[:, None]).T) for term in range(terms.shape[1])]
-        draws = np.array([one.draws for one in found]).T * weight
-        return group_mean(arms, draws), len(set().union(*groups))
+            weights += [1 / len(codes)] * len(codes)
+        terms = np.average([one.terms for one in found], axis=0, weights=weights)
+        draws = np.average([one.draws for one in found], axis=0, weights=weights)
+        return group_mean(terms, draws), len(set().union(*groups))
 
     def _group_mean(self, hypothesis: HypothesisDefinition, scale: EffectScale) -> Estimated:
         mean, languages = self._mean(hypothesis.effect, hypothesis.languages, scale)
@@ -353,37 +368,36 @@ class _Study:
             languages=languages,
             seeds=len(self._runs.seeds),
         )
-        return Estimated(record, by_run=True)
+        return Estimated(record, mean_power(estimate, _claim(hypothesis), _simulated(delta)))
 
     def _contrast(self, hypothesis: HypothesisDefinition, scale: EffectScale) -> Estimated:
         effects = self._required(hypothesis.effect, scale)
         codes = [code for code in effects.languages() if code in self._covariates.languages]
         group = self._group(hypothesis.languages, codes)
         genera = [self._covariates.languages[code].genus for code in codes]
-        found = genus_contrast(
-            np.array([effects.mean(code).value for code in codes]),
-            np.array([code in group for code in codes]),
-            genera,
-            draws=self._protocol.draws,
-            seed=self._protocol.seed,
+        member = np.array([code in group for code in codes])
+        values = np.array([effects.mean(code).value for code in codes])
+        permuted = GenusContrast(
+            member, genera, draws=self._protocol.draws, seed=self._protocol.seed
         )
+        found = permuted.test(values)
+        low, high = permuted.interval(values)
+        above = permuted.test(values, -hypothesis.delta).p_greater
+        below = permuted.test(values, hypothesis.delta).p_less
+        by_seed, _ = permuted.fit(np.array([effects.mean(code).seeds for code in codes]).T)
         record = FitRecord(
             scale=scale,
             estimate=found.estimate,
             standard_error=found.standard_error,
-            low=found.low,
-            high=found.high,
+            low=low,
+            high=high,
             p=found.p,
-            p_bound=bound_p(
-                hypothesis.direction,
-                found.p_above(-hypothesis.delta),
-                found.p_below(hypothesis.delta),
-            ),
-            languages=len(codes),
-            genera=found.inside + found.outside,
+            p_bound=bound_p(hypothesis.direction, above, below),
+            languages=found.languages,
+            genera=found.genera,
             seeds=len(self._runs.seeds),
         )
-        return Estimated(record)
+        return Estimated(record, seeds=tuple(map(float, by_seed)))
 
     def _estimate(self, hypothesis: HypothesisDefinition, scale: EffectScale) -> Estimated:
         kinds = {
@@ -455,8 +469,12 @@ class _Study:
         same = [math.copysign(1, one) == math.copysign(1, fits[0].estimate) for one in specified]
         share = sum(same) / len(same) if same else None
         least = self._protocol.robustness.same_sign
-        robustness = Robustness(first.without, first.seeds if first.seeds else None, share, least)
-        ruling = rule(hypothesis.direction, hypothesis.delta, fits, robustness)
+        robustness = Robustness(first.without, first.seeds or None, share, least)
+        ruling = rule(_claim(hypothesis), fits, robustness)
+        if not self._evidence:
+            ruling = Ruling(
+                Finding.NOT_EVALUATED, "invented languages: only the pipeline is judged"
+            )
         return HypothesisRecord(
             id=hypothesis.id,
             statement=hypothesis.statement,
@@ -469,6 +487,7 @@ class _Study:
             seeds=list(first.seeds),
             same_sign=share,
             specifications=len(specified),
+            power=list(first.power),
         )
 
     def _specify(self, hypothesis: HypothesisDefinition) -> list[float]:
@@ -476,30 +495,36 @@ class _Study:
 
         A choice whose covariate is not known of enough languages is none.
         """
+        estimates = []
+        for chosen, scale in product(self._choices(), hypothesis.scales):
+            try:
+                sample = self.sample(hypothesis, scale, chosen)
+                # Of its tests only the fit is asked for, which needs no draws.
+                test = WildBootstrap(sample.design, sample.column, sample.genera, draws=1)
+            except (_NotRunError, DataError):
+                continue
+            (estimate,), (error,) = test.fit(sample.values[None])
+            estimates.append(float(estimate))
+            held = "+".join(chosen.controls) or "none"
+            numbers = (_text(estimate), _text(error), str(len(sample.codes)))
+            line = (hypothesis.id, chosen.index, held, chosen.languages, scale, *numbers)
+            self._chosen.append(line)
+        return estimates
+
+    def _choices(self) -> list[Specification]:
+        """Every other choice, once: covariates in which no language differs are none."""
         robustness = self._protocol.robustness
         subsets = [("all", frozenset[str]())]
         for name in robustness.subsets:
             left_out = frozenset(self._protocol.group(name, self._runs.benchmark.name))
             subsets += [(f"without {name}", left_out)] if left_out else []
-        estimates = []
-        choices = product(robustness.indices, robustness.controls, subsets, hypothesis.scales)
-        for index, controls, (languages, left_out), scale in choices:
-            if index not in self._covariates.values or index in controls:
-                continue
-            try:
-                sample = self.sample(
-                    hypothesis, scale, Specification(index, controls, left_out, languages)
-                )
-                fit = sample.fit()
-            except (_NotRunError, DataError):
-                continue
-            estimate = float(fit.coefficients[sample.column])
-            error = float(fit.standard_errors[sample.column])
-            held = "+".join(controls) or "none"
-            line = (hypothesis.id, index, held, languages, scale, _text(estimate), _text(error))
-            self._chosen.append((*line, str(len(sample.codes))))
-            estimates.append(estimate)
-        return estimates
+        every = product(robustness.indices, robustness.controls, subsets)
+        chosen = [
+            Specification(index, tuple(filter(self._varies, controls)), left_out, languages)
+            for index, controls, (languages, left_out) in every
+            if index not in controls
+        ]
+        return list(dict.fromkeys(chosen))
 
     def premise(self) -> PremiseRecord:
         """Whether what the question takes for granted was found, of each of its effects."""
@@ -589,6 +614,14 @@ class _Study:
                         _text(effect.baseline),
                         " ".join(map(_text, effect.seeds)),
                     )
+
+
+def _claim(hypothesis: HypothesisDefinition) -> Hypothesis:
+    return Hypothesis(hypothesis.direction, hypothesis.delta)
+
+
+def _simulated(delta: float) -> list[float]:
+    return [delta * times for times in _SIMULATED]
 
 
 def _text(number: float) -> str:

@@ -252,7 +252,7 @@ def effect_of(points: Points, terms: Sequence[Term], scale: EffectScale) -> Effe
     """
     scaled = in_scale(points.values, scale, points.examples)
     places = {row: place for place, row in enumerate(points.rows)}
-    # array [terms, 1 + draws, seeds]
+    # Terms, then draws, then seeds.
     parts = np.stack(
         [term.weight * scaled[:, [places[row] for row in term.rows]].mean(axis=1) for term in terms]
     )

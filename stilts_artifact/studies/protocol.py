@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from stilts_artifact.documents import parse_yaml
 from stilts_artifact.errors import ConfigError
+from stilts_artifact.studies.covariates import CONTROLS, INDICES
 from stilts_artifact.texts import visible
 
 Text = Annotated[str, AfterValidator(visible)]
@@ -181,6 +182,11 @@ class Protocol(Part):
         for name in effects:
             if name not in self.effects:
                 raise ValueError(f"no effect {name!r}")
+        asked = [name for one in self.hypotheses for name in (one.covariate, *one.controls)]
+        own = self.robustness
+        for covariate in (*asked, *own.indices, *(name for held in own.controls for name in held)):
+            if covariate is not None and covariate not in (*INDICES, *CONTROLS):
+                raise ValueError(f"no covariate {covariate!r}")
         for group in (*groups, *self.robustness.subsets):
             if group is not None and group not in self.groups:
                 raise ValueError(f"no group {group!r}")
