@@ -41,12 +41,6 @@ def test_every_row_of_an_effect_is_one_of_the_study(protocol: Protocol, benchmar
         assert set(effect.rows) <= rows
 
 
-def test_groups_name_languages_of_their_benchmark(protocol: Protocol) -> None:
-    for group in protocol.groups.values():
-        for benchmark, codes in group.items():
-            assert set(codes) <= set(load_benchmark(benchmark).languages), benchmark
-
-
 def test_a_study_has_at_most_three_primary_hypotheses(protocol: Protocol) -> None:
     assert 1 <= sum(one.primary for one in protocol.hypotheses) <= 3
     with pytest.raises(ConfigError, match="more than three primary"):
