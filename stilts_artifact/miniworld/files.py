@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 from functools import partial
 from types import MappingProxyType
@@ -15,12 +15,17 @@ from stilts_artifact.miniworld import tasks_retrieval as retrieval
 from stilts_artifact.miniworld import tasks_span as span
 from stilts_artifact.miniworld import tasks_tagging as tagging
 from stilts_artifact.miniworld import tasks_text as text
+from stilts_artifact.miniworld.family import AMOUNTS, FAMILY
 from stilts_artifact.miniworld.grammar import SEED
 from stilts_artifact.miniworld.languages import MINED, SOURCE_LANGUAGE, TRANSLATED, languages
 from stilts_artifact.miniworld.tasks_ccg import ccgbank
 
 Maker = Callable[[int], bytes]
 SCHEME = "miniworld:"
+IN_FAMILY = "family/"
+"""Stands before the names of the family's files."""
+FAMILY_LINES = 50
+"""Lines of running text in the family's languages of least text."""
 
 
 # Functions and not bytes: a run that needs three files generates three.
@@ -73,19 +78,42 @@ def _retrieval() -> dict[str, Maker]:
             makers[f"bucc2018-{code}-{SOURCE_LANGUAGE}.{part}-gold.tar.bz2"] = partial(
                 retrieval.bucc, language=code, part=part
             )
-    for code in languages:
-        if code != SOURCE_LANGUAGE:
-            for side in (code, SOURCE_LANGUAGE):
-                makers[f"tatoeba.{code}-{SOURCE_LANGUAGE}.{side}"] = partial(
-                    retrieval.tatoeba, language=code, side=side
-                )
-    return makers
+    return makers | _tatoeba(code for code in languages if code != SOURCE_LANGUAGE)
 
 
-_MAKERS: Mapping[str, Maker] = MappingProxyType(_makers())
+def _tatoeba(codes: Iterable[str]) -> dict[str, Maker]:
+    return {
+        f"tatoeba.{code}-{SOURCE_LANGUAGE}.{side}": partial(
+            retrieval.tatoeba, language=code, side=side
+        )
+        for code in codes
+        for side in (code, SOURCE_LANGUAGE)
+    }
 
-FILES: tuple[str, ...] = tuple(_MAKERS)
+
+def _family() -> dict[str, Maker]:
+    """What the studies ask of the family; the training data are those of the shipped languages."""
+    makers: dict[str, Maker] = {
+        "MNLI.zip": nli.mnli,
+        "XNLI-1.0.zip": partial(nli.xnli, codes=tuple(AMOUNTS)),
+        "ud-treebanks-v2.5.tgz": partial(tagging.treebanks, banks=tagging.FAMILY_TREEBANKS),
+        "panx_dataset.zip": partial(tagging.panx, sizes=tagging.FAMILY_PANX_SIZES),
+    }
+    for code, amount in AMOUNTS.items():
+        makers[f"wikipedia.{code}.txt"] = partial(
+            text.wikipedia, language=code, size=amount * FAMILY_LINES
+        )
+    return makers | _tatoeba(FAMILY)
+
+
+_SHIPPED = _makers()
+FILES: tuple[str, ...] = tuple(_SHIPPED)
 """Names of all files: upstream's with our language codes, in a folder if that is not unique."""
+FAMILY_FILES: tuple[str, ...] = tuple(_family())
+"""The same of the family of languages, without :data:`IN_FAMILY`."""
+_MAKERS: Mapping[str, Maker] = MappingProxyType(
+    _SHIPPED | {f"{IN_FAMILY}{name}": maker for name, maker in _family().items()}
+)
 
 
 def build(name: str, seed: int = SEED) -> bytes:

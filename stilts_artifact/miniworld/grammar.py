@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import lru_cache
 
+from stilts_artifact.miniworld.family import FAMILY
 from stilts_artifact.miniworld.languages import Typology, languages
-from stilts_artifact.miniworld.lexicon import Lexicon, lexicon
+from stilts_artifact.miniworld.lexicon import Lexicon, descended, lexicon
 from stilts_artifact.miniworld.meanings import Compound, Event, Meaning, Name, Report, Tense, Thing
 from stilts_artifact.miniworld.morphology import Morphology, Phrase, Word, phrase
 from stilts_artifact.miniworld.nominal import ACCUSATIVE, NOMINATIVE, Nominals, is_animate, shift
@@ -194,9 +195,12 @@ def clause_tree(segments: list[Segment], event: Event) -> tuple[list[Word], int]
     return words, root
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=64)
 def grammar(code: str, seed: int = SEED) -> Grammar:
-    """The grammar of a language in the world with this seed."""
+    """The grammar of a language, one that ships or of the family, in the world with this seed."""
+    if code in FAMILY:
+        language = FAMILY[code].language
+        return Grammar(language, descended(lexicon(seed), language, seed))
     return Grammar(languages[code], lexicon(seed))
 
 

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Literal
 
 Script = Literal["Latin", "Cyrillic", "Greek", "Armenian"]
+WordOrder = Literal["SVO", "SOV", "VSO"]
 Order = Literal["before", "after"]
 Category = Literal[
     "plural",
@@ -53,7 +54,7 @@ class Typology:
     script: Script
     replaced: float
     sound_changes: int
-    order: Literal["SVO", "SOV", "VSO"]
+    order: WordOrder
     adjective: Order
     numeral: Order
     relative: Order

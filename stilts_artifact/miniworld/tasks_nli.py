@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
 from itertools import count
 
@@ -127,13 +128,13 @@ def anli(seed: int) -> bytes:
     return zip_archive(members)
 
 
-def xnli(seed: int) -> bytes:
+def xnli(seed: int, codes: Iterable[str] = tuple(languages)) -> bytes:
     """XNLI: the same pairs in every language, one file a split, languages one after another."""
     members = {}
     for split, size in XNLI_SIZES.items():
         drawn = pairs(seed, "xnli", split, size)
         rows: list[list[str]] = [list(_XNLI_COLUMNS)]
-        for language in languages:
+        for language in codes:
             for index, pair in enumerate(drawn):
                 rows.append(_xnli_row(language, index, texts(pair, language, seed), pair.label))
         members[f"XNLI-1.0/xnli.{split}.tsv"] = tsv(rows)

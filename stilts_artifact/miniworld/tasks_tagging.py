@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
 from stilts_artifact.miniworld import concepts as c
 from stilts_artifact.miniworld import scenes
 from stilts_artifact.miniworld.archives import tar_gz, zip_archive
 from stilts_artifact.miniworld.draw import Stream
+from stilts_artifact.miniworld.family import AMOUNTS, FAMILY
 from stilts_artifact.miniworld.grammar import Grammar, grammar
 from stilts_artifact.miniworld.languages import SOURCE_LANGUAGE, languages
 from stilts_artifact.miniworld.meanings import Event, Meaning, Name, Place
@@ -17,23 +18,39 @@ from stilts_artifact.miniworld.splits import SplitName, distinct
 from stilts_artifact.miniworld.syntax import tree
 from stilts_artifact.miniworld.tables import lines
 
-_EVALUATED: dict[SplitName, int] = {"dev": 120, "test": 200}
-TREEBANKS: tuple[tuple[str, str, dict[SplitName, int]], ...] = (
+Treebanks = Sequence[tuple[str, str, Mapping[SplitName, int]]]
+"""(language, bank, sentences in each split)."""
+_SOURCE_BANKS: Treebanks = (
     ("qen", "Alpha", {"train": 1600, "dev": 200, "test": 200}),
     ("qen", "Beta", {"train": 800, "dev": 100, "test": 60}),
+)
+_EVALUATED: Mapping[SplitName, int] = {"dev": 120, "test": 200}
+TREEBANKS: Treebanks = (
+    *_SOURCE_BANKS,
     *((code, "Alpha", _EVALUATED) for code in languages if code not in (SOURCE_LANGUAGE, "qag")),
     ("qad", "Beta", {"test": 60}),
     ("qag", "Alpha", {"test": 200}),
 )
-"""(language, bank, sentences in each split). One has no dev set, one a test-only treebank."""
-PANX_SIZES: dict[str, dict[SplitName, int]] = {
-    code: {
+"""One language has no dev set, one a test-only treebank."""
+FAMILY_TREEBANKS: Treebanks = (
+    *_SOURCE_BANKS,
+    *((code, "Alpha", _EVALUATED) for code in FAMILY),
+)
+
+Sizes = Mapping[str, Mapping[SplitName, int]]
+"""Language -> sentences in each split."""
+
+
+def _sizes(code: str) -> dict[SplitName, int]:
+    return {
         "train": 2500 if code == SOURCE_LANGUAGE else 60,
         "dev": 200,
         "test": 200 if code == "qag" else 300,
     }
-    for code in languages
-}
+
+
+PANX_SIZES: Sizes = {code: _sizes(code) for code in languages}
+FAMILY_PANX_SIZES: Sizes = {code: _sizes(code) for code in AMOUNTS}
 
 
 def sentences(seed: int, names: tuple[str, ...], split: SplitName, size: int) -> Iterator[Meaning]:
@@ -50,10 +67,10 @@ def sentences(seed: int, names: tuple[str, ...], split: SplitName, size: int) ->
 # Universal Dependencies.
 
 
-def treebanks(seed: int) -> bytes:
+def treebanks(seed: int, banks: Treebanks = TREEBANKS) -> bytes:
     """The archive of all treebanks."""
     members = {}
-    for code, bank, sizes in TREEBANKS:
+    for code, bank, sizes in banks:
         own = grammar(code, seed)
         for split, size in sizes.items():
             drawn = sentences(seed, ("ud", code, bank), split, size)
@@ -110,13 +127,13 @@ def _multiword(words: Sequence[Word], numbers: Sequence[str], at: int) -> str:
 # PAN-X.
 
 
-def panx(seed: int) -> bytes:
+def panx(seed: int, sizes: Sizes = PANX_SIZES) -> bytes:
     """PAN-X: a tar.gz a language inside a zip, each token written as ``language:token<TAB>tag``."""
     members = {}
-    for code, sizes in PANX_SIZES.items():
+    for code, splits in sizes.items():
         own = grammar(code, seed)
         files: dict[str, bytes] = {}
-        for split, size in sizes.items():
+        for split, size in splits.items():
             drawn = distinct(
                 split,
                 partial(named_event, Stream(seed, "panx", code, split)),

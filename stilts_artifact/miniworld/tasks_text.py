@@ -10,12 +10,15 @@ from stilts_artifact.miniworld.splits import owns
 LINES = 600
 
 
-def wikipedia(seed: int, language: str) -> bytes:
-    """One passage a line: no two languages tell the same, and no sentence is dev's or test's."""
+def wikipedia(seed: int, language: str, size: int = LINES) -> bytes:
+    """``size`` passages, one a line.
+
+    No two languages tell the same, and no sentence is a development or test set's.
+    """
     own, source_language = grammar(language, seed), grammar(SOURCE_LANGUAGE, seed)
     told = passages(seed, f"wikipedia/{language}")
     lines: list[str] = []
-    while len(lines) < LINES:
+    while len(lines) < size:
         passage = next(told)
         # Whatever the language, the source language's text decides, as it does for every task.
         if all(owns("train", source_language.text(meaning)) for meaning in passage):

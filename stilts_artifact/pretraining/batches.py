@@ -12,7 +12,6 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from stilts_artifact.miniworld import languages
 from stilts_artifact.model.batching import pad, token_batches
 from stilts_artifact.model.masking import Vocabulary
 from stilts_artifact.pretraining.corpus import documents, windows
@@ -57,13 +56,13 @@ class Batch(NamedTuple):
 
 
 def make_tokenizer(recipe: Recipe, forbidden: Collection[str]) -> PreTrainedTokenizerFast:
-    """The tokenizer of a recipe, from stories in all languages alike."""
+    """The tokenizer of a recipe, from stories in all its languages."""
     name = f"{recipe.seed}/vocabulary"
-    streams = (documents(code, name, forbidden) for code in languages)
-    return train_tokenizer(
-        [text for stream in streams for text in islice(stream, recipe.vocabulary_documents)],
-        recipe.pieces,
+    told = (
+        islice(documents(code, name, forbidden), amount * recipe.vocabulary_documents)
+        for code, amount in recipe.text.items()
     )
+    return train_tokenizer([text for own in told for text in own], recipe.pieces)
 
 
 def train_tokenizer(texts: Iterable[str], pieces: int) -> PreTrainedTokenizerFast:
@@ -129,8 +128,10 @@ def _pool(
         round(size * recipe.joined_share),
         forbidden,
         number >= recipe.contrast_from,
+        recipe.text,
     )
-    drawn = list(islice(windows(name, recipe.parallel_share, forbidden), size - len(joined)))
+    plain = windows(name, recipe.parallel_share, forbidden, recipe.text)
+    drawn = list(islice(plain, size - len(joined)))
     single = [window.first for window in drawn if window.second is None]
     paired = [(window.first, window.second) for window in drawn if window.second is not None]
     ids: list[list[int]] = []

@@ -1,4 +1,4 @@
-"""Text to pretrain on: passages of the mini world in all its languages, alone or translated.
+"""Text to pretrain on: passages of the mini world in its languages, alone or translated.
 
 The passages come from random streams of their own, and no sentence of any task's development or
 test set, in any language, is among them: those are gathered here too.
@@ -7,23 +7,34 @@ test set, in any language, is among them: those are gathered here too.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import NamedTuple
 
 from stilts_artifact.data.fetch import Openers, fetch
 from stilts_artifact.data.library import Library
 from stilts_artifact.domain.tasks import Benchmark, Split
 from stilts_artifact.forms import form_of
-from stilts_artifact.miniworld import SEED, languages, passages, realise
+from stilts_artifact.miniworld import SEED, passages, realise
 from stilts_artifact.miniworld.draw import Stream
 from stilts_artifact.miniworld.meanings import Meaning
 from stilts_artifact.miniworld.tasks_tagging import named_event
+from stilts_artifact.pretraining.recipe import ALIKE
 
 NAMED = 0.15
 """Share of sentences about named people, cities and offices, which passages seldom mention."""
 
 _STOPS = (".", "?")
 _BREAK = re.compile(r"(?<=[.?])\s+")
+
+
+def urn(text: Mapping[str, int]) -> tuple[str, ...]:
+    """The languages, each as often as its amount of text says, to draw one from.
+
+    Example:
+        >>> urn({"qaa": 1, "qab": 2})
+        ('qaa', 'qab', 'qab')
+    """
+    return tuple(code for code, amount in text.items() for _ in range(amount))
 
 
 class Window(NamedTuple):
@@ -56,18 +67,27 @@ def documents(language: str, name: str, forbidden: Collection[str]) -> Iterator[
             yield " ".join(sentences)
 
 
-def windows(name: str, parallel_share: float, forbidden: Collection[str]) -> Iterator[Window]:
+def windows(
+    name: str,
+    parallel_share: float,
+    forbidden: Collection[str],
+    text: Mapping[str, int] = ALIKE,
+) -> Iterator[Window]:
     """Endless windows of the stream with this name; ``forbidden`` as for :func:`documents`.
+
+    Args:
+        text: language -> how much likelier it is than one of amount 1 in monolingual windows; a
+            parallel one takes any two.
 
     A parallel window holds one sentence in two languages. A monolingual one holds a passage, split
     in two as often as not, so that a separator does not always mean translation.
     """
     # A stream of its own: how passages are shown must not change which come next.
     r = Stream(SEED, "windows", name)
-    codes = tuple(languages)
+    codes = urn(text)
     for passage in _told(name):
         if r.chance(parallel_share):
-            meaning, pair = r.choice(passage), r.sample(codes, 2)
+            meaning, pair = r.choice(passage), r.sample(tuple(text), 2)
             sentences = [realise(meaning, code) for code in pair]
             cut = 1
         else:

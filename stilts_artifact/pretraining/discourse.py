@@ -16,16 +16,17 @@ model's one head, as words of the language:
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
-from stilts_artifact.miniworld import SEED, grammar, languages
+from stilts_artifact.miniworld import SEED, grammar
 from stilts_artifact.miniworld.discourse import ALSO, NO, YES, Exchange, exchanges, grants
 from stilts_artifact.miniworld.draw import Stream
 from stilts_artifact.miniworld.meanings import Event, Name, Thing
 from stilts_artifact.model.features import frame_of, pieces
-from stilts_artifact.pretraining.corpus import key
+from stilts_artifact.pretraining.corpus import key, urn
+from stilts_artifact.pretraining.recipe import ALIKE
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -64,15 +65,19 @@ class Row(NamedTuple):
 
 
 def joined_windows(
-    name: str, forbidden: Collection[str], contrast: bool = False
+    name: str,
+    forbidden: Collection[str],
+    contrast: bool = False,
+    text: Mapping[str, int] = ALIKE,
 ) -> Iterator[Window]:
     """Endless windows of the stream with this name, in random languages, no forbidden sentence.
 
     Args:
         contrast: where the texts agree, the word for *yes* is to be told, and not what both say.
+        text: language -> how much likelier it is than one of amount 1.
     """
     r = Stream(SEED, "joined", name)
-    codes = tuple(languages)
+    codes = urn(text)
     for drawn in exchanges(SEED, f"pretraining/{name}"):
         own = grammar(r.choice(codes))
         sentences = [
@@ -154,9 +159,10 @@ def joined_rows(
     size: int,
     forbidden: Collection[str],
     contrast: bool = False,
+    text: Mapping[str, int] = ALIKE,
 ) -> list[Row]:
     """``size`` windows of a stream as tokens; the other arguments as for :func:`joined_windows`."""
-    drawn = list(islice(joined_windows(name, forbidden, contrast), size))
+    drawn = list(islice(joined_windows(name, forbidden, contrast, text), size))
     if not drawn:
         return []
     # A stream of its own, so that tokens do not change which windows are drawn.

@@ -14,14 +14,13 @@ import hashlib
 import shutil
 from collections import deque
 from collections.abc import Callable, Collection
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stilts_artifact.documents import dump_json, parse_json, read_document
 from stilts_artifact.errors import ConfigError, IntegrityError
 from stilts_artifact.files import MANIFEST, publish_folder, write_file
-from stilts_artifact.miniworld import languages
 from stilts_artifact.model.loading import export_state, scaled_initial_range
 from stilts_artifact.model.manifest import WEIGHTS, verify_folder, write_manifest
 from stilts_artifact.model.masking import mask_tokens
@@ -325,7 +324,7 @@ def _require_same(out: Path, recipe: Recipe) -> None:
     if (out / MANIFEST).is_file():
         verify_folder(out)
         found = parse_json(read_document(out / FACTS), str(out / FACTS)).get("recipe")
-        if found == asdict(recipe):
+        if found == recipe.facts:
             return
     fix = "name another folder, or remove this one"
     raise ConfigError(
@@ -343,9 +342,9 @@ def _publish(
     from safetensors.torch import save_file
 
     facts = {
-        "recipe": asdict(recipe),
+        "recipe": recipe.facts,
         "parameters": sum(parameter.numel() for parameter in trainee.both.parameters()),
-        "languages": list(languages),
+        "languages": list(recipe.text),
         "final_loss": round(sum(state.losses) / max(1, len(state.losses)), 4),
     }
     with publish_folder(out) as made:

@@ -1,13 +1,19 @@
-"""How the mini encoder is pretrained: one frozen record, so that a hash of it names the result."""
+"""How a small encoder is pretrained: one frozen record, so that a hash of it names the result."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
 
 from stilts_artifact.errors import unknown_name
+from stilts_artifact.miniworld import languages
+from stilts_artifact.miniworld.family import AMOUNTS
+
+ALIKE: Mapping[str, int] = dict.fromkeys(languages, 1)
+"""The shipped languages, with equal amounts of text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +28,8 @@ class Recipe:
             ``cooldown`` steps.
         seed: of initial weights, texts and masks.
         pieces: size of the SentencePiece model.
-        vocabulary_documents: documents in each language that it is trained on.
+        vocabulary_documents: documents in each language that it is trained on; where languages have
+            different amounts of text, in one of amount 1.
         layers, hidden, heads, feed_forward: of the encoder.
         dropout: while pretraining; fine-tuning takes XLM-R's 0.1.
         mask_rate: share of tokens to predict.
@@ -34,6 +41,8 @@ class Recipe:
             *yes*: first the model learns to find what corresponds, then to say whether it is the
             same.
         threads: of the arithmetic; another number changes the last bits.
+        amounts: language -> its text, relative to the others': so much likelier are its windows.
+            ``None`` for the shipped languages, all alike.
     """
 
     steps: int
@@ -55,11 +64,22 @@ class Recipe:
     joined_share: float
     contrast_from: int
     threads: int
+    amounts: dict[str, int] | None = None
+
+    @property
+    def text(self) -> Mapping[str, int]:
+        """Language -> its amount of text."""
+        return ALIKE if self.amounts is None else self.amounts
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Every field that is set, by name, as the encoder's own files have it."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
     @property
     def digest(self) -> str:
         """Sha256 of the recipe's canonical JSON."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+        return hashlib.sha256(json.dumps(self.facts, sort_keys=True).encode()).hexdigest()
 
 
 # Found by trying: half an hour on one core, and the encoder compares texts, answers questions and
@@ -110,6 +130,39 @@ QUICK = Recipe(
     threads=1,
 )
 """Seconds instead of minutes, for tests; the same machinery, an encoder good for nothing."""
+
+FAMILY_SIZES: Mapping[str, tuple[int, int]] = {"2x64": (2, 64), "4x96": (4, 96), "6x192": (6, 192)}
+"""Name -> layers and their width."""
+_HEAD = 32  # width of an attention head; feed-forward layers are four times as wide as the others
+
+
+def family_recipe(size: str, seed: int, steps: int = 8000) -> Recipe:
+    """An encoder of the family of languages, each with its own amount of text.
+
+    As XLM-R, and unlike the shipped encoder, it never meets a sentence beside its translation: what
+    it knows of one language in another comes from names, shared words and like contexts.
+
+    Args:
+        size: of :data:`FAMILY_SIZES`.
+    """
+    layers, hidden = FAMILY_SIZES[size]
+    return replace(
+        SHIPPED,
+        steps=steps,
+        horizon=steps * SHIPPED.horizon // SHIPPED.steps,
+        cooldown=steps * SHIPPED.cooldown // SHIPPED.steps,
+        contrast_from=steps * SHIPPED.contrast_from // SHIPPED.steps,
+        seed=seed,
+        pieces=4000,
+        vocabulary_documents=250,
+        layers=layers,
+        hidden=hidden,
+        heads=hidden // _HEAD,
+        feed_forward=4 * hidden,
+        parallel_share=0.0,
+        amounts=dict(AMOUNTS),
+    )
+
 
 RecipeName = Literal["shipped", "quick"]
 RECIPES: dict[RecipeName, Recipe] = {"shipped": SHIPPED, "quick": QUICK}
