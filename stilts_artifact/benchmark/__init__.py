@@ -15,17 +15,18 @@ INTERMEDIATE = tuple(row.name for row in INTERMEDIATE_ROWS)
 TARGETS = tuple(row.name for row in TARGET_ROWS)
 TASKS = (*INTERMEDIATE, *TARGETS)
 BENCHMARKS = ("xtreme", "mini")
+"""Those of the paper's tables; the third, ``family``, is one of the studies' own."""
 
 
 @cache
 def load_benchmark(
-    name: Literal["xtreme", "mini"],
+    name: Literal["xtreme", "mini", "family"],
     languages: tuple[str, ...] | None = None,
     own_data: tuple[str, ...] = (),
     *,
     single_files: bool = False,
 ) -> Benchmark:
-    """One of the two worlds, built at the first call.
+    """One of the worlds, real or generated, built at the first call.
 
     Args:
         languages: the only ones that targets are evaluated in; by default all.
@@ -55,4 +56,6 @@ def load_benchmark(
         return assemble.xtreme_benchmark()
     if name == "mini":
         return assemble.mini_benchmark()
-    raise unknown_name("benchmark", name, BENCHMARKS)
+    if name == "family":
+        return assemble.family_benchmark()
+    raise unknown_name("benchmark", name, (*BENCHMARKS, "family"))

@@ -1,4 +1,4 @@
-"""The two worlds, assembled from the same tasks."""
+"""The worlds, real and generated, assembled from the same tasks."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from fnmatch import fnmatchcase
 
-from stilts_artifact.benchmark.languages import MINI, XTREME, Naming
+from stilts_artifact.benchmark.languages import FAMILY, MINI, XTREME, Naming
 from stilts_artifact.benchmark.pins import Pin, read_pins
 from stilts_artifact.benchmark.sources import upstream_sources
 from stilts_artifact.benchmark.tasks import ROWS, make_task
@@ -14,8 +14,12 @@ from stilts_artifact.benchmark.texts import WIKIPEDIA, make_texts
 from stilts_artifact.domain.tasks import Benchmark, Language, Part, Role, Source, Task
 from stilts_artifact.errors import ConfigError, unknown_name
 
-MINI_PINS = "mini_pins.tsv"
-RECORD = "python -m stilts_artifact.miniworld.pin"
+MINI_PINS, FAMILY_PINS = "mini_pins.tsv", "family_pins.tsv"
+RECORD = {
+    "mini": "python -m stilts_artifact.miniworld.pin",
+    "family": "python -m stilts_artifact.miniworld.pin family",
+}
+"""Generated benchmark -> the command that prints its pins."""
 
 
 def xtreme_benchmark() -> Benchmark:
@@ -30,7 +34,18 @@ def mini_benchmark(pins: Mapping[str, Pin] | None = None) -> Benchmark:
         ConfigError: the pins are not exactly those of the files that the tasks read.
     """
     recorded = read_pins(MINI_PINS) if pins is None else pins
-    return _assemble("mini", MINI, {name: _generated(name, pin) for name, pin in recorded.items()})
+    pinned_by = f"stilts_artifact/benchmark/{MINI_PINS}, recorded by {RECORD['mini']}"
+    return _assemble("mini", MINI, _generated(recorded, "", pinned_by))
+
+
+def family_benchmark() -> Benchmark:
+    """The generated benchmark in the family of languages, for the validation of the studies.
+
+    Raises:
+        ConfigError: as :func:`mini_benchmark`.
+    """
+    pinned_by = f"stilts_artifact/benchmark/{FAMILY_PINS}, recorded by {RECORD['family']}"
+    return _assemble("family", FAMILY, _generated(read_pins(FAMILY_PINS), "family/", pinned_by))
 
 
 def restricted(benchmark: Benchmark, languages: Collection[str]) -> Benchmark:
@@ -101,7 +116,7 @@ def _assemble(name: str, naming: Naming, sources: Mapping[str, Source]) -> Bench
             "the pins are not those of the files that the tasks read",
             where=f"stilts_artifact/benchmark/{name}_pins.tsv",
             got=f"{len(astray)} astray: {', '.join(astray[:5])}",
-            fix=f"run: {RECORD}" if name == "mini" else None,
+            fix=f"run: {RECORD[name]}" if name in RECORD else None,
         )
     tasks = {task.name: replace(task, licence=licence_of(task, sources)) for task in _tasks(naming)}
     return Benchmark(
@@ -115,7 +130,9 @@ def _assemble(name: str, naming: Naming, sources: Mapping[str, Source]) -> Bench
 
 
 def _tasks(naming: Naming) -> tuple[Task, ...]:
-    return tuple(make_task(row, naming) for row in ROWS)
+    return tuple(
+        make_task(row, naming) for row in ROWS if naming.tasks is None or row.name in naming.tasks
+    )
 
 
 def licence_of(task: Task, sources: Mapping[str, Source]) -> str:
@@ -127,13 +144,17 @@ def licence_of(task: Task, sources: Mapping[str, Source]) -> str:
     )
 
 
-def _generated(name: str, pin: Pin) -> Source:
-    return Source(
-        name=name,
-        urls=(f"miniworld:{name}",),
-        bytes=pin.bytes,
-        sha256=pin.sha256,
-        licence="CC0-1.0",
-        obtain="Nothing to download: fetching generates it from a seed.",
-        pinned_by=f"stilts_artifact/benchmark/{MINI_PINS}, recorded by {RECORD}",
-    )
+def _generated(pins: Mapping[str, Pin], within: str, pinned_by: str) -> dict[str, Source]:
+    """Files that the mini world makes; ``within`` stands before their names there."""
+    return {
+        name: Source(
+            name=name,
+            urls=(f"miniworld:{within}{name}",),
+            bytes=pin.bytes,
+            sha256=pin.sha256,
+            licence="CC0-1.0",
+            obtain="Nothing to download: fetching generates it from a seed.",
+            pinned_by=pinned_by,
+        )
+        for name, pin in pins.items()
+    }

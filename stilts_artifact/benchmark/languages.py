@@ -1,4 +1,4 @@
-"""The languages of the two benchmarks, and how upstream files name them."""
+"""The languages of the benchmarks, and how upstream files name them."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ class Naming:
         tatoeba: upstream's code of a language in Tatoeba file names, English's included.
         tydiqa: upstream's name of a language in TyDi QA ids.
         translated: languages into which some intermediate training data exist in translation.
+        tasks: names of the tasks that it has; ``None`` for all.
     """
 
     name: str
@@ -25,6 +26,7 @@ class Naming:
     tatoeba: Mapping[str, str]
     tydiqa: Mapping[str, str]
     translated: tuple[str, ...]
+    tasks: tuple[str, ...] | None = None
 
 
 def _table(text: str) -> dict[str, str]:
@@ -70,4 +72,20 @@ MINI = Naming(
     tatoeba=_AS_CODED,
     tydiqa=_AS_CODED,
     translated=("qab", "qad", "qaf"),
+)
+
+FAMILY_CODES = tuple(f"qb{letter}" for letter in "abcdefghijklmnopqrstuvwx")
+_FAMILY_ALL = (*FAMILY_CODES, _MINI_PIVOT)
+_FAMILY_AS_CODED = {code: code for code in _FAMILY_ALL}
+
+# What the validation of the studies trains on and scores; the properties of its languages are
+# crossed.
+FAMILY = Naming(
+    name="family",
+    source_language=_MINI_PIVOT,
+    names={code: f"invented language {code}" for code in _FAMILY_ALL},
+    tatoeba=_FAMILY_AS_CODED,
+    tydiqa=_FAMILY_AS_CODED,
+    translated=(),
+    tasks=("mnli", "xnli", "udpos", "panx", "tatoeba", "ud_feats", "ud_upos", "ud_shuffled"),
 )

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from stilts_artifact.benchmark.languages import Naming
+from stilts_artifact.benchmark.languages import FAMILY_CODES, Naming
 from stilts_artifact.domain.tasks import Normalisation, Part, Role, Split, Task, TaskForm
 
 Parts = tuple[Part, ...]
@@ -127,6 +127,7 @@ BUCC_TRAINING = "bucc2018-{language}-{english}.training-gold.tar.bz2"
 BUCC_FOLDER = "bucc2018/{language}-{english}/{language}-{english}"
 
 MINI_ALL = "qaa qab qac qad qae qaf qag qen"
+FAMILY_ALL = " ".join((*FAMILY_CODES, "qen"))
 
 INTERMEDIATE_ROWS = (
     # jiant's "full ANLI": the three rounds with MNLI and SNLI, one head
@@ -243,7 +244,11 @@ TARGET_ROWS = (
         labels=NLI,
         group="classification",
         tuning="xnli",
-        languages={"xtreme": "ar bg de el en es fr hi ru sw th tr ur vi zh", "mini": MINI_ALL},
+        languages={
+            "xtreme": "ar bg de el en es fr hi ru sw th tr ur vi zh",
+            "mini": MINI_ALL,
+            "family": FAMILY_ALL,
+        },
         train=(MNLI_TRAIN,),
         dev=(Part("XNLI-1.0.zip", "xnli", "XNLI-1.0/xnli.dev.tsv", BY_LANGUAGE),),
         test=(Part("XNLI-1.0.zip", "xnli", "XNLI-1.0/xnli.test.tsv", BY_LANGUAGE),),
@@ -274,6 +279,7 @@ TARGET_ROWS = (
             "xtreme": "af ar bg de el en es et eu fa fi fr he hi hu id it ja kk ko mr nl pt ru ta "
             "te th tl tr ur vi yo zh",
             "mini": MINI_ALL,
+            "family": FAMILY_ALL,
         },
         without_dev={"xtreme": "kk th tl yo", "mini": "qag"},
         train=(UD_TRAIN,),
@@ -292,6 +298,7 @@ TARGET_ROWS = (
             "xtreme": "af ar bg bn de el en es et eu fa fi fr he hi hu id it ja jv ka kk ko ml mr "
             "ms my nl pt ru sw ta te th tl tr ur vi yo zh",
             "mini": MINI_ALL,
+            "family": FAMILY_ALL,
         },
         train=(Part(PANX, "panx", "{language}.tar.gz!train"),),
         dev=(Part(PANX, "panx", "{language}.tar.gz!dev"),),
@@ -380,6 +387,7 @@ TARGET_ROWS = (
             "xtreme": "af ar bg bn de el es et eu fa fi fr he hi hu id it ja jv ka kk ko ml mr nl "
             "pt ru sw ta te th tl tr ur vi zh",
             "mini": "qaa qab qac qad qae qaf qag",
+            "family": " ".join(FAMILY_CODES),
         },
         test=(
             Part("tatoeba.{tatoeba}-{tatoeba_english}.{tatoeba}", "lines"),

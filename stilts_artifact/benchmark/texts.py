@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from stilts_artifact.benchmark.languages import FAMILY_CODES
 from stilts_artifact.benchmark.tasks import PANX, UD, treebanks
 from stilts_artifact.domain.tasks import Part, Split, Task, Text
 
@@ -22,10 +23,12 @@ TARGETS_ENGLISH = "targets-en"
 """The same of the source language alone."""
 
 _TAGGED = ("panx", "udpos")
-# UD r2.5 has no training treebank in these: of the mini world's languages in none but the source
+# UD r2.5 has no training treebank in these: of invented languages in none but the source
 # one; of the real ones as huggingface/datasets counted them (8803c182e6^:
 # datasets/xtreme/dataset_infos.json, udpos.Thai, udpos.Tagalog, udpos.Yoruba).
-_WITHOUT_TREEBANK = frozenset(["th", "tl", "yo", "qaa", "qab", "qac", "qad", "qae", "qaf", "qag"])
+_WITHOUT_TREEBANK = frozenset(
+    ["th", "tl", "yo", "qaa", "qab", "qac", "qad", "qae", "qaf", "qag", *FAMILY_CODES]
+)
 
 
 def make_texts(tasks: Mapping[str, Task], wikipedia: Mapping[str, Part]) -> dict[str, Text]:

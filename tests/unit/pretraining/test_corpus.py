@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from itertools import islice
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,6 +22,7 @@ from stilts_artifact.miniworld import SEED, grammar, languages, passages, realis
 from stilts_artifact.miniworld.concepts import CONTENT
 from stilts_artifact.pretraining import corpus
 from stilts_artifact.pretraining.corpus import documents, evaluation_sentences, key, windows
+from stilts_artifact.pretraining.discourse import joined_windows
 
 
 def _script(text: str) -> str:
@@ -49,6 +51,18 @@ def test_the_parallel_share_is_what_was_asked_for() -> None:
     assert sum(across) / 2000 == pytest.approx(0.25 * share, abs=0.03)
     monolingual = list(islice(windows("1/0", 0.0, ()), 400))
     assert 0.2 < sum(window.second is None for window in monolingual) / 400 < 0.9
+
+
+def test_each_language_has_windows_by_its_amount_of_text() -> None:
+    amounts = {"qab": 1, "qad": 4, "qae": 16}  # each in a script of its own
+    for drawn in (
+        [window.first for window in islice(windows("1/0", 0.0, (), amounts), 2100)],
+        [window.second for window in islice(joined_windows("1/0", (), text=amounts), 2100)],
+    ):
+        found = Counter(_script(text) for text in drawn)
+        assert found["Latin"] == pytest.approx(100, abs=30)
+        assert found["0x4"] == pytest.approx(400, abs=60)
+        assert found["0x3"] == pytest.approx(1600, abs=70)
 
 
 def test_parallel_windows_hold_translations() -> None:

@@ -69,14 +69,12 @@ def test_spans_lie_in_the_second_text_and_do_not_overlap() -> None:
             ends = end
 
 
-def test_the_span_of_an_answer_is_the_phrase_of_its_slot_in_its_sentence(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(discourse, "languages", {"qen": None})
+def test_the_span_of_an_answer_is_the_phrase_of_its_slot_in_its_sentence() -> None:
     own = grammar("qen")
     later = 0
+    source_only = joined_windows("1/0", (), text={"qen": 1})
     for window, drawn in islice(
-        zip(joined_windows("1/0", ()), exchanges(SEED, "pretraining/1/0"), strict=True), 300
+        zip(source_only, exchanges(SEED, "pretraining/1/0"), strict=True), 300
     ):
         if drawn.answer is not None:
             index, slot = drawn.answer

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
-from dataclasses import fields, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,13 @@ from stilts_artifact.model.manifest import WEIGHTS, verify_folder
 from stilts_artifact.pretraining import pretrain as phase
 from stilts_artifact.pretraining.card import CARD, FACTS, QUALITY, record_quality
 from stilts_artifact.pretraining.pretrain import pretrain, rate
-from stilts_artifact.pretraining.recipe import QUICK, SHIPPED, Recipe, recipe
+from stilts_artifact.pretraining.recipe import (
+    FAMILY_SIZES,
+    QUICK,
+    SHIPPED,
+    family_recipe,
+    recipe,
+)
 from stilts_artifact.training import checkpoints
 from stilts_artifact.training.checkpoints import STATE
 from stilts_artifact.training.schedule import linear_rate
@@ -252,8 +258,9 @@ def test_the_card_names_the_recipe_and_takes_measurements(
 ) -> None:
     out = Path(shutil.copytree(whole[0], tmp_path / "out"))
     card = (out / CARD).read_text()
-    for field in fields(Recipe):
-        assert f"| {field.name.replace('_', ' ')} | {getattr(SMALL, field.name)} |" in card
+    assert len(SMALL.facts) > 15
+    for name, value in SMALL.facts.items():
+        assert f"| {name.replace('_', ' ')} | {value} |" in card
     assert "Not measured." in card
     row = {"measure": "POS F1", "scores": {"qen": 99.0, "qaa": 88.25}, "zero_shot": 88.25}
     record_quality(out, {"how": "By a test.", "languages": ["qaa", "qab", "qen"], "rows": [row]})
@@ -279,6 +286,24 @@ def test_the_cooldown_breaks_off_the_long_decline() -> None:
     assert rates[41:] == sorted(rates[41:], reverse=True)
     assert rates[50] == pytest.approx(linear_rate(50, 100, 0.1) / 2)
     assert rates[-1] == pytest.approx(linear_rate(59, 100, 0.1) / 20)
+
+
+def test_amounts_of_text_decide_only_where_a_recipe_has_any() -> None:
+    """The record of the shipped encoder does not know them, and stays what it is."""
+    assert {**SHIPPED.facts, "amounts": None} == asdict(SHIPPED)
+    assert set(SHIPPED.text.values()) == {1}
+    other = replace(SHIPPED, amounts={"qba": 1, "qen": 2})
+    assert other.facts["amounts"] == {"qba": 1, "qen": 2} == other.text
+    assert other.digest != SHIPPED.digest
+
+
+@pytest.mark.parametrize("size", FAMILY_SIZES)
+def test_the_familys_encoders_never_meet_a_translation(size: str) -> None:
+    own = family_recipe(size, seed=2, steps=700)
+    assert (own.parallel_share, own.steps, own.seed) == (0.0, 700, 2)
+    assert f"{own.layers}x{own.hidden}" == size
+    assert own.hidden % own.heads == 0
+    assert own.horizon > own.steps > own.cooldown > 0
 
 
 def test_recipes_are_known_by_name() -> None:
