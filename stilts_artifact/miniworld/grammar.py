@@ -9,8 +9,15 @@ from stilts_artifact.miniworld.family import FAMILY
 from stilts_artifact.miniworld.languages import Typology, languages
 from stilts_artifact.miniworld.lexicon import Lexicon, descended, lexicon
 from stilts_artifact.miniworld.meanings import Compound, Event, Meaning, Name, Report, Tense, Thing
-from stilts_artifact.miniworld.morphology import Morphology, Phrase, Word, phrase
-from stilts_artifact.miniworld.nominal import ACCUSATIVE, NOMINATIVE, Nominals, is_animate, shift
+from stilts_artifact.miniworld.morphology import (
+    ACCUSATIVE,
+    NOMINATIVE,
+    Morphology,
+    Phrase,
+    Word,
+    phrase,
+)
+from stilts_artifact.miniworld.nominal import Nominals, is_animate, shift
 
 # The day of the paper's first version, 2020-05-26; any number would do.
 SEED = 20200526

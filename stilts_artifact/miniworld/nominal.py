@@ -6,10 +6,17 @@ from collections.abc import Callable
 
 from stilts_artifact.miniworld.concepts import ANIMALS, NUMERALS, PERSONS
 from stilts_artifact.miniworld.meanings import Event, Name, Referent, Thing
-from stilts_artifact.miniworld.morphology import Morphology, Phrase, Word, join, phrase
+from stilts_artifact.miniworld.morphology import (
+    ACCUSATIVE,
+    NOMINATIVE,
+    Morphology,
+    Phrase,
+    Word,
+    join,
+    phrase,
+)
 from stilts_artifact.miniworld.phonology import write
 
-NOMINATIVE, ACCUSATIVE = "nominative", "accusative"
 _ANIMATE = frozenset((*PERSONS, *ANIMALS, "person", "animal", "kid"))
 # Words of the noun phrase that depend on the noun: (words before it, words after it).
 _Around = tuple[list[Word], list[Word]]
@@ -67,7 +74,7 @@ class Nominals:
             year = time.isdigit()
             sounds = time if year else self._m.roots[time]
             found = self._governed(
-                self._m.inflected(sounds, "NUM" if year else "NOUN", self._case("at")), "at"
+                self._m.inflected(sounds, "NUM" if year else "NOUN", self._case("at"), "at"), "at"
             )
             self._known[key] = found
         return found
@@ -103,7 +110,7 @@ class Nominals:
             marks["plural"] = m.suffixes["plural"]
         if thing.definite:
             marks["definite"] = m.suffixes["definite"]
-        words = [*before, *m.inflected(m.roots[thing.noun], "NOUN", marks), *after]
+        words = [*before, *m.inflected(m.roots[thing.noun], "NOUN", marks, role), *after]
         return words if thing.clause is None else self._with_clause(words, thing.clause)
 
     def _modifiers(self, thing: Thing) -> _Around:
@@ -146,7 +153,7 @@ class Nominals:
         latin = name.kind == "ORG" and len(name.parts) == 1
         words = [self._proper(part, latin) for part in sounds[:-1]]
         marks = self._case(role)
-        last = self._m.inflected(sounds[-1], "PROPN", marks)
+        last = self._m.inflected(sounds[-1], "PROPN", marks, role)
         if latin:
             # An acronym keeps its Latin letters; only what is suffixed to it is in the language's
             # script.

@@ -83,7 +83,7 @@ def treebanks(seed: int, banks: Treebanks = TREEBANKS) -> bytes:
 
 
 def conllu(own: Grammar, meaning: Meaning, name: str) -> str:
-    """One sentence in CoNLL-U, with multiword tokens (``3-4``) and empty nodes (``5.1``)."""
+    """A sentence in CoNLL-U, with multiword tokens (``3-4``) and empty nodes (``5.1``)."""
     words = tree(own, meaning)
     numbers = _numbers(words)
     rows = [f"# sent_id = {name}", f"# text = {own.text(meaning)}"]
@@ -99,7 +99,8 @@ def conllu(own: Grammar, meaning: Meaning, name: str) -> str:
         head = "0" if word.head < 0 else numbers[word.head]
         # Only the final punctuation mark leans on the word before it.
         space = "SpaceAfter=No" if at == last - 1 and word.kind == "word" else "_"
-        fields = (word.form, word.lemma, word.upos, *"__", head, word.deprel, "_", space)
+        kept = (word.form, word.lemma, word.upos, "_", word.features)
+        fields = (*kept, head, word.deprel, "_", space)
         rows.append("\t".join((numbers[at], *fields)))
     return "\n".join(rows) + "\n\n"
 

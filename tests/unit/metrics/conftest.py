@@ -46,5 +46,5 @@ def benchmark() -> Benchmark:
         languages={code: Language(code, code) for code in CODES},
         tasks={name: _task(name) for name in FORMS},
         sources={},
-        text={},
+        texts={},
     )

@@ -125,7 +125,7 @@ def test_training_sets_are_allowed_and_single_words_are_no_sentences(
     }
     forms = {Split.TRAIN: PAIR, Split.DEV: PAIR, Split.TEST: TAGGING}
     tasks = {
-        split: SimpleNamespace(form=form.form, parts={(split, "qen"): ()})
+        split: SimpleNamespace(form=form.form, parts={(split, "qen"): ()}, permuted=False)
         for split, form in forms.items()
     }
     monkeypatch.setattr(Form, "read", lambda form, task, split, language, library: made[split])
