@@ -1,7 +1,8 @@
 """Results on the console: a table in the paper's layout, measured beside expected, what is missing.
 
 From top to bottom: what every view needs, the views of the three sorts of experiment (counts,
-scores with averages, scores without), the parts they share, and the scores of a submission.
+scores with averages, scores without) and of studies, the parts they share, and the scores of a
+submission.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from rich.text import Text
 
 from stilts_artifact.benchmark.experiments import NONE, Experiment
 from stilts_artifact.checking.results import CellRecord, ClaimRecord, Results, RowRecord
-from stilts_artifact.domain.cells import Verdict
+from stilts_artifact.domain.cells import Finding, Premise, Verdict
+from stilts_artifact.reporting import findings
 from stilts_artifact.reporting.comparison import (
     SIZES,
     Comparison,
@@ -45,6 +47,7 @@ from stilts_artifact.reporting.layout import (
 if TYPE_CHECKING:
     from stilts_artifact.checking.compare import RowComparison
     from stilts_artifact.metrics.score import Scores
+    from stilts_artifact.studies.record import StudyRecord
 
 # A pipe has no width; the tables need this much to keep each row on one line.
 PIPE_WIDTH = 132
@@ -57,6 +60,18 @@ STYLES = {
     Verdict.NOT_CHECKABLE: "dim",
 }
 
+FINDING_STYLES: dict[Finding | Premise, str] = {
+    Finding.SUPPORTED: "green",
+    Finding.NOT_SUPPORTED: "bold",
+    Finding.INCONCLUSIVE: "yellow",
+    Finding.NOT_RUN: "yellow",
+    Finding.NOT_EVALUATED: "dim",
+    Finding.PIPELINE_VALID: "green",
+    Finding.PIPELINE_INVALID: "bold red",
+    Premise.MET: "green",
+    Premise.NOT_MET: "bold yellow",
+    Premise.UNCLEAR: "yellow",
+}
 # Colour alone would be lost in a pipe and to some readers.
 _FAILED_MARK = "*"
 _FLAG_MARK = "!"
@@ -89,7 +104,9 @@ def new_table(title: str) -> Table:
 
 def show_table(results: Results, console: Console) -> None:
     """Print results: in the paper's layout, beside expected values, what is missing, the claims."""
-    if results.defined.is_counted:
+    if results.study is not None:
+        show_study(results.study, results.scale, console)
+    elif results.defined.is_counted:
         _show_counts(results, console)
     elif results.defined.averages:
         _show_score_table(results, console)
@@ -276,6 +293,37 @@ def _show_single_scores(results: Results, console: Console) -> None:
         line = f"{gap.verdict} {where}: {gap.reason}"
         console.print(Text(line, style=STYLES[gap.verdict]), soft_wrap=True)
     console.print(cell_counts(results))
+
+
+# Studies
+
+
+def show_study(record: StudyRecord, scale: str, console: Console) -> None:
+    """Print whether the premise was met, then a line a hypothesis, and what is to be said of it.
+
+    In a pipe each of them is one line, whatever its length; a terminal gets lines of its width.
+    """
+
+    def line(label: str, style: str, sentence: str) -> None:
+        text = Text.assemble((f"{label}. ", style), sentence)
+        console.print(text, soft_wrap=not console.is_terminal)
+
+    if record.altered:
+        line("ALTERED PROTOCOL", "bold red", f"{findings.ALTERED} (sha256 {record.protocol})")
+    premise = findings.premise_finding(record)
+    line(f"PREMISE {premise}", FINDING_STYLES[premise], findings.premise_sentence(record))
+    for one in record.hypotheses:
+        label = findings.hypothesis_label(record, one, scale)
+        line(label, FINDING_STYLES[one.finding], findings.hypothesis_sentence(one))
+    if not findings.is_evidence(record):
+        label = f"{record.study} {record.finding} ({scale})"
+        line(label, FINDING_STYLES[record.finding], findings.NO_EVIDENCE)
+    for check in record.validations:
+        line("Validation", "" if check.passed else "bold red", findings.validation_sentence(check))
+    for reason, languages in findings.left_out(record).items():
+        line("Left out", "dim", f"{', '.join(languages)}: {reason}.")
+    for note in record.notes:
+        line("Note", "dim", f"{note}.")
 
 
 # What several views share

@@ -179,7 +179,7 @@ def describe_seeds(results: Results) -> str:
         >>> describe_seeds(SimpleNamespace(defined=table2, seeds=[1, 2, 3]))
         'median of 3 seeds'
     """
-    if results.defined.seeds is not None:
+    if results.defined.seeds is not None and results.defined.study is None:
         return "nothing trained"
     return f"median of {len(results.seeds)} seeds" if len(results.seeds) > 1 else "one seed"
 

@@ -10,7 +10,9 @@ from stilts_artifact.benchmark.experiments import NONE
 from stilts_artifact.checking.judge import headline
 from stilts_artifact.checking.recheck import CONSISTENT, TRUST
 from stilts_artifact.checking.results import CellRecord, ClaimRecord, Results, RowRecord
+from stilts_artifact.checking.studies import load_protocol
 from stilts_artifact.domain.cells import Verdict
+from stilts_artifact.reporting import findings
 from stilts_artifact.reporting.comparison import (
     SIZES,
     Listing,
@@ -31,6 +33,7 @@ from stilts_artifact.reporting.layout import (
     row_titles,
 )
 from stilts_artifact.reporting.runs import Run
+from stilts_artifact.studies.record import HypothesisRecord, StudyRecord
 
 _LISTED = 400  # lines of a list; the results file has all
 _SPECIAL = re.compile(r"([\\`*_\[\]|#~])")
@@ -69,6 +72,8 @@ def _table(run: Run) -> Iterable[str]:
     )
     yield f"## {results.defined.title} ({escape(results.stamp)}): {results.verdict}"
     yield f"{counts}. Results file `{run.file}`, sha256 `{run.sha256}`."
+    if results.study is not None:
+        yield from _study(results.study, str(results.defined.study))
     yield from _sizes(results) if results.defined.is_counted else _scores(results)
     reasons = gaps(results)
     if reasons:
@@ -80,6 +85,42 @@ def _table(run: Run) -> Iterable[str]:
         yield grid(("verdict", "reason", "such as", "cells"), rows, 3)
     yield from (f"- Note: {escape(note)}" for note in run.notes)
     yield from _claims(results.claims)
+
+
+def _study(record: StudyRecord, study: str) -> Iterable[str]:
+    protocol = load_protocol(study).protocol
+    record = findings.as_asked(record, protocol)
+    evidence = findings.is_evidence(record)
+    yield f"Question: {escape(protocol.question)}"
+    if record.altered:
+        yield f"**Altered protocol** (sha256 `{record.protocol}`). {escape(findings.ALTERED)}"
+    premise = escape(findings.premise_sentence(record))
+    yield f"**PREMISE {findings.premise_finding(record)}.** {premise}"
+    if not evidence:
+        yield f"**{record.finding}.** {escape(findings.NO_EVIDENCE)}"
+    rows = [
+        (
+            f"{one.id}{'' if one.primary else ' (exploratory)'}",
+            escape(one.statement),
+            str(one.finding),
+            escape(_estimate(one) if evidence else "-"),
+            escape(one.reason),
+        )
+        for one in record.hypotheses
+    ]
+    yield "### Findings"
+    yield grid(("hypothesis", "statement", "finding", "estimate", "reason"), rows, 5)
+    yield from (
+        f"- Validation: {escape(findings.validation_sentence(check))}"
+        for check in record.validations
+    )
+    for reason, languages in findings.left_out(record).items():
+        yield f"- Left out: {escape(', '.join(languages))}: {escape(reason)}"
+    yield from (f"- Note: {escape(note)}" for note in record.notes)
+
+
+def _estimate(hypothesis: HypothesisRecord) -> str:
+    return findings.fit_sentence(hypothesis.fits[0]) if hypothesis.fits else "-"
 
 
 def _sizes(results: Results) -> Iterable[str]:

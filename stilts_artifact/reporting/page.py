@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from enum import StrEnum
 from typing import Any
 
 import jinja2
@@ -13,12 +15,14 @@ from stilts_artifact.checking.claims import Claim, Claims
 from stilts_artifact.checking.judge import headline
 from stilts_artifact.checking.recheck import CONSISTENT, TRUST
 from stilts_artifact.checking.results import CellRecord, ClaimRecord
+from stilts_artifact.checking.studies import load_protocol
 from stilts_artifact.domain.cells import Verdict
 from stilts_artifact.domain.units import readable_size
-from stilts_artifact.reporting import comparison, figures
+from stilts_artifact.reporting import comparison, figures, findings, svg
 from stilts_artifact.reporting.differences import known_differences
 from stilts_artifact.reporting.layout import (
     GROUP_TITLES,
+    Layout,
     arrange,
     cell_title,
     describe_seeds,
@@ -26,15 +30,20 @@ from stilts_artifact.reporting.layout import (
     row_titles,
 )
 from stilts_artifact.reporting.runs import Run
+from stilts_artifact.reporting.study_figures import questions, study_figures
+from stilts_artifact.reporting.study_particulars import arm_dots
+from stilts_artifact.reporting.study_tables import load_tables
+from stilts_artifact.studies.record import StudyRecord
 
-VERDICT_WORDS: Mapping[Verdict, tuple[str, str]] = {
+VERDICT_WORDS: Mapping[StrEnum, tuple[str, str]] = {
     Verdict.REPRODUCED: ("✓", "Reproduced"),
     Verdict.NOT_REPRODUCED: ("✗", "Not reproduced"),
     Verdict.INCONCLUSIVE: ("≈", "Inconclusive"),
     Verdict.NOT_RUN: ("–", "Not run"),
     Verdict.NOT_CHECKABLE: ("○", "Not checkable"),
+    **findings.SIGNS,
 }
-"""Sign and words of each verdict; never told by colour alone."""
+"""Sign and words of each verdict and finding; never told by colour alone."""
 
 _LISTED = 400  # lines of a list on the page; the results file has all
 
@@ -87,6 +96,11 @@ def _environment() -> jinja2.Environment:
         "words": lambda verdict: VERDICT_WORDS[verdict][1],
         "number": lambda number: _typographic(f"{round(number, 2):g}"),
         "label": lambda name: name.replace("_", " "),
+        "signs": signs,
+        "p": lambda p: _typographic(findings.p_value(p)),
+        "interval": lambda fit: signs(findings.interval(fit.estimate, fit.low, fit.high)),
+        "unit": findings.unit_of,
+        "decimals": lambda value: "–" if value is None else signs(f"{value:.2f}"),
     }
     return environment
 
@@ -99,6 +113,16 @@ def _typographic(text: str) -> str:
         ('–', '−0.3')
     """
     return "–" if text == "-" else text.replace("-", "−", 1) if text.startswith("-") else text
+
+
+def signs(text: str) -> str:
+    """Every minus of a sentence as printed; hyphens stay.
+
+    Example:
+        >>> signs("a so-called gain of -0.1 [-0.7, +0.5]")
+        'a so-called gain of −0.1 [−0.7, +0.5]'
+    """
+    return re.sub(r"(?<![\w.])-(?=[\d.])", "−", text)
 
 
 def _table(run: Run) -> dict[str, Any]:
@@ -128,7 +152,34 @@ def _table(run: Run) -> dict[str, Any]:
             "figures": figures.language_figures(layout, run.examples),
             "group_titles": GROUP_TITLES,
         }
+    if results.study is not None:
+        view |= {"study": _study(results.study, run, view["layout"])}
     return view
+
+
+def _study(record: StudyRecord, run: Run, layout: Layout) -> dict[str, Any]:
+    """What the template needs of a study beside its scores."""
+    protocol = load_protocol(str(run.results.defined.study)).protocol
+    record = findings.as_asked(record, protocol)
+    asked = questions(record, protocol, load_tables(run.folder), run.results.benchmark.name)
+    drawn = list(study_figures(asked))
+    for question in asked:
+        if question.defined.primary:
+            effect = protocol.effects[question.defined.effect]
+            drawn += arm_dots(question, effect.measures, layout)
+    return {
+        "record": record,
+        "protocol": protocol,
+        "asked": asked,
+        "evidence": findings.is_evidence(record),
+        "premise_finding": findings.premise_finding(record),
+        "premise": findings.premise_sentence(record),
+        "no_evidence": findings.NO_EVIDENCE,
+        "altered": findings.ALTERED,
+        "left_out": findings.left_out(record),
+        "drawings": [one for one in drawn if isinstance(one, svg.Drawing)],
+        "missing": [one for one in drawn if isinstance(one, str)],
+    }
 
 
 def _counts(cells: Sequence[CellRecord]) -> list[tuple[Verdict, int]]:

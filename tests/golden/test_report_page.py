@@ -9,8 +9,10 @@ import pytest
 
 from stilts_artifact.checking.claims import claims_path, load_claims
 from stilts_artifact.reporting.page import render_page
+from stilts_artifact.reporting.runs import Run
 from tests.golden.browser import Browser, browse, missing_program
 from tests.golden.judges import axe, missing_judges
+from tests.unit.reporting import studies
 from tests.unit.reporting.test_page import runs
 
 pytestmark = [
@@ -52,8 +54,11 @@ return worst;
 
 @pytest.fixture(scope="module")
 def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("report page") / "report.html"
-    path.write_text(render_page(runs(), load_claims(claims_path())), encoding="utf-8")
+    folder = tmp_path_factory.mktemp("report page")
+    path = folder / "report.html"
+    studies.write_tables(folder, "000")
+    study = Run(studies.results("000"), "study-000.paper.json", "4" * 64, folder=folder)
+    path.write_text(render_page([*runs(), study], load_claims(claims_path())), encoding="utf-8")
     return path
 
 
