@@ -148,7 +148,8 @@ def _seeds(number: int) -> int:
 class GenusContrast(GenusTest):
     """How much more an effect is in one group of genera than in the others, by permuting genera.
 
-    A side's mean is the mean over its genera of the mean over a genus's languages. The standard
+    A side's mean is the mean over its genera of the mean over a genus's languages. Nothing is held
+    equal: where the group has less pre-training text too, that is in the difference. The standard
     error is the standard deviation of permuted differences.
 
     Args:

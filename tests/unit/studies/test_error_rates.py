@@ -10,25 +10,22 @@ import numpy as np
 import pytest
 import statsmodels.api as sm
 
-from stilts_artifact.metrics.ratios import Array
+from benchmarks.study_statistics import (
+    AGGLUTINATIVE,
+    MODELS,
+    covers,
+    group_covers,
+    ordinary_t,
+    real_languages,
+    rejected,
+)
+from stilts_artifact.studies.groups import GenusContrast
 from stilts_artifact.studies.regression import WildBootstrap
 from stilts_artifact.studies.verdicts import Chance, Hypothesis, slope_power
 
-from .simulated import Languages, real_languages
-
 REAL = real_languages()
-MODELS = {"independent": (0.0, 1.2), "half shared in genus": (0.85, 0.85)}
 LOWEST, HIGHEST = 0.035, 0.065
 """Of true nulls at a nominal 5 %."""
-
-
-def ordinary(effects: Array, languages: Languages) -> Array:
-    """Two-sided p-values of the slope by the ordinary t of least squares."""
-    return np.array([sm.OLS(one, languages.design).fit().pvalues[1] for one in effects])
-
-
-def rejected(p_values: Array) -> float:
-    return float(np.mean(p_values < 0.05))
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -36,7 +33,7 @@ def test_false_positives_are_as_many_as_stated(model: str) -> None:
     """Two-sided and one-sided, of no effect and of the smallest effect of interest."""
     wild = WildBootstrap(REAL.design, 1, REAL.genus, draws=999)
     for slope in (0.0, -1.0):
-        effects = REAL.gains(*MODELS[model], repetitions=5000, seed=1, slope=slope)
+        effects = REAL.gains(MODELS[model], repetitions=5000, slope=slope)
         two, less, greater = wild.p_values(effects, slope)
         assert LOWEST <= rejected(two) <= HIGHEST
         assert LOWEST <= rejected(less) <= HIGHEST
@@ -45,23 +42,40 @@ def test_false_positives_are_as_many_as_stated(model: str) -> None:
 
 def test_the_ordinary_t_is_too_liberal_where_genera_share_variance() -> None:
     """Why the design tests by genus: twice as many false positives as it says."""
-    independent, shared = (
-        rejected(ordinary(REAL.gains(*model, repetitions=1000, seed=1), REAL))
-        for model in MODELS.values()
-    )
-    assert LOWEST <= independent <= HIGHEST
-    assert shared > 0.085
+    independent, shared = (REAL.gains(spread, repetitions=5000) for spread in MODELS.values())
+    assert LOWEST <= rejected(ordinary_t(independent, REAL)) <= HIGHEST
+    assert rejected(ordinary_t(shared, REAL)) > 0.085
+    theirs = [sm.OLS(one, REAL.design).fit().pvalues[1] for one in shared[:10]]
+    assert ordinary_t(shared[:10], REAL) == pytest.approx(theirs)
 
 
 @pytest.mark.parametrize("model", MODELS)
 def test_intervals_cover_the_truth_in_95_percent(model: str) -> None:
-    wild = WildBootstrap(REAL.design, 1, REAL.genus, draws=499)
-    effects = REAL.gains(*MODELS[model], repetitions=1000, seed=2, slope=-0.7)
-    intervals = np.array([wild.interval(one) for one in effects])
-    covered = (intervals[:, 0] <= -0.7) & (intervals[:, 1] >= -0.7)
-    assert 0.93 <= covered.mean() <= 0.97
-    # Whether the truth is inside is whether it is not rejected (ends are found to a 1,000th).
-    assert np.mean(covered == (wild.p_values(effects, -0.7)[0] >= 0.05)) > 0.995
+    assert 0.93 <= covers(REAL, MODELS[model], repetitions=1000, draws=499) <= 0.97
+
+
+@pytest.mark.parametrize(
+    ("spreads", "items"),
+    [
+        ((0.3, 0.9), 0.0),
+        ((0.3, 0.9), 0.3),
+        ((0.4, 0.4, 0.8, 0.2), 0.0),
+        ((0.4, 0.4, 0.8, 0.2), 0.3),
+    ],
+)
+def test_a_group_mean_covers_the_truth_in_95_percent(
+    spreads: tuple[float, ...], items: float
+) -> None:
+    """A row less another, and a difference of differences; with and without chance in items."""
+    assert 0.93 <= group_covers(spreads, items, repetitions=2000) <= 0.97
+
+
+def test_a_contrast_of_genera_keeps_its_level() -> None:
+    contrast = GenusContrast(REAL.agglutinative, REAL.genus, draws=999)
+    assert contrast.genera == 18
+    assert set(np.array(REAL.genus)[REAL.agglutinative]) == set(AGGLUTINATIVE)
+    p_values = contrast.p_values(REAL.gains((0.4, 0.7), repetitions=5000, data=0))
+    assert [LOWEST <= rejected(one) <= HIGHEST for one in p_values] == [True, True, True]
 
 
 @pytest.mark.parametrize(

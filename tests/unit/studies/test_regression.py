@@ -7,6 +7,7 @@ import pytest
 import statsmodels.api as sm
 from scipy.stats import spearmanr
 
+from benchmarks.study_statistics import real_languages
 from stilts_artifact.errors import DataError
 from stilts_artifact.metrics.ratios import Array
 from stilts_artifact.studies.regression import (
@@ -20,8 +21,6 @@ from stilts_artifact.studies.regression import (
     partial_spearman,
     slope,
 )
-
-from .simulated import real_languages
 
 REAL = real_languages()
 
@@ -76,7 +75,7 @@ def model_errors(variances: Array, tau: float, sigma: float) -> Array:
 @pytest.mark.parametrize("error", [0.0, 0.4])
 def test_equal_variances_give_what_statsmodels_gives(seed: int, error: float) -> None:
     """With one standard error for all, the scale of a mixed model is its square and tau's."""
-    effects = REAL.gains(0.8, 1.0, repetitions=1, seed=seed, slope=-1)[0]
+    effects = REAL.gains((0.8, 1.0), seed=seed, slope=-1)[0]
     variances = np.full(33, error**2)
     fit = meta_regression(effects, variances, REAL.design, REAL.genus)
     theirs = sm.MixedLM(effects, REAL.design, groups=REAL.genus).fit(reml=True)
@@ -90,7 +89,7 @@ def test_equal_variances_give_what_statsmodels_gives(seed: int, error: float) ->
 
 def test_known_variances_alone_give_weighted_least_squares() -> None:
     """Effects that lie nearer to the line than their errors leave nothing between languages."""
-    effects = REAL.gains(0, 0.1, repetitions=1, seed=5)[0]
+    effects = REAL.gains((0, 0.1), seed=5)[0]
     variances = np.linspace(0.2, 3, 33)
     fit = meta_regression(effects, variances, REAL.design, REAL.genus)
     theirs = sm.WLS(effects, REAL.design, weights=1 / variances).fit(cov_type="fixed scale")
@@ -110,7 +109,7 @@ def restricted(effects: Array, variances: Array, tau: float, sigma: float) -> fl
 
 
 def test_the_fit_is_the_highest_likelihood_and_the_profile_lies_below() -> None:
-    effects = REAL.gains(0.8, 1.0, repetitions=1, seed=2)[0]
+    effects = REAL.gains((0.8, 1.0), seed=2)[0]
     variances = np.linspace(0.05, 1, 33)
     fit = meta_regression(effects, variances, REAL.design, REAL.genus)
     highest = restricted(effects, variances, fit.between_languages, fit.between_genera)
@@ -125,7 +124,7 @@ def test_the_fit_is_the_highest_likelihood_and_the_profile_lies_below() -> None:
 
 
 def test_genera_of_one_language_each_are_not_told_from_languages() -> None:
-    effects = REAL.gains(1.0, 1.0, repetitions=1, seed=3)[0]
+    effects = REAL.gains((1.0, 1.0), seed=3)[0]
     alone = [str(number) for number in range(33)]
     fit = meta_regression(effects, np.zeros(33), REAL.design, alone)
     assert fit.between_genera == 0
@@ -148,7 +147,7 @@ def clustered(effects: Array) -> tuple[float, float]:
 
 
 def test_standard_errors_are_those_of_statsmodels() -> None:
-    effects = REAL.gains(0.8, 1.0, repetitions=5, seed=1)
+    effects = REAL.gains((0.8, 1.0), repetitions=5, seed=1)
     estimates, errors = WildBootstrap(REAL.design, 1, REAL.genus).fit(effects)
     theirs = np.array([clustered(one) for one in effects])
     assert estimates == pytest.approx(theirs[:, 0])
@@ -159,7 +158,7 @@ def test_standard_errors_are_those_of_statsmodels() -> None:
 def test_a_p_value_is_the_share_of_refitted_draws(null: float) -> None:
     """Each draw as the recipe has it: restricted fit, weights by genus, a fit, a t."""
     draws = 199
-    effects = REAL.gains(0.8, 1.0, repetitions=1, seed=6, slope=-0.3)[0]
+    effects = REAL.gains((0.8, 1.0), seed=6, slope=-0.3)[0]
     others = REAL.design[:, [0, 2]]
     moved = effects - null * REAL.design[:, 1]
     fitted = others @ np.linalg.lstsq(others, moved)[0]
@@ -179,7 +178,7 @@ def test_a_p_value_is_the_share_of_refitted_draws(null: float) -> None:
 
 def test_an_interval_holds_what_is_not_rejected() -> None:
     wild = WildBootstrap(REAL.design, 1, REAL.genus, draws=999)
-    for effects in REAL.gains(0.8, 1.0, repetitions=5, seed=7, slope=-1):
+    for effects in REAL.gains((0.8, 1.0), repetitions=5, seed=7, slope=-1):
         low, high = wild.interval(effects)
         width = high - low
         inside = [low + 0.01 * width, high - 0.01 * width]
@@ -190,7 +189,7 @@ def test_an_interval_holds_what_is_not_rejected() -> None:
 
 def test_a_unit_of_effects_changes_no_p_value() -> None:
     wild = WildBootstrap(REAL.design, 1, REAL.genus, draws=999)
-    effects = REAL.gains(0.8, 1.0, repetitions=1, seed=8)[0]
+    effects = REAL.gains((0.8, 1.0), seed=8)[0]
     points, ratios = wild.test(effects), wild.test(effects / 1e4)
     assert (points.p, points.p_less) == (ratios.p, ratios.p_less)
     assert np.array(wild.interval(effects)) == pytest.approx(
@@ -210,7 +209,7 @@ def test_what_one_genus_carries_is_not_taken_for_certain() -> None:
     does the same."""
     carried = np.array([float(genus == "Korean") for genus in REAL.genus])
     design = np.column_stack([np.ones(33), carried])
-    effects = REAL.gains(0.5, 1.0, repetitions=1, seed=1)[0]
+    effects = REAL.gains((0.5, 1.0), seed=1)[0]
     wild = WildBootstrap(design, 1, REAL.genus, draws=999)
     found = wild.test(effects)
     assert abs(found.t) > 7
@@ -225,7 +224,7 @@ def test_an_interval_without_an_end_is_refused() -> None:
 
 
 def test_columns_that_depend_on_each_other_and_too_few_languages_are_refused() -> None:
-    effects = REAL.gains(0, 1.0, repetitions=1, seed=1)[0]
+    effects = REAL.gains((0, 1.0), seed=1)[0]
     twice = np.column_stack([REAL.design, 2 * REAL.design[:, 1]])
     with pytest.raises(DataError, match="columns that depend on each other"):
         slope(effects, twice, 1)
@@ -239,7 +238,7 @@ def test_effects_without_chance_have_no_p_value() -> None:
 
 
 def test_leaving_a_family_out_refits_the_rest() -> None:
-    effects = REAL.gains(0.8, 1.0, repetitions=1, seed=4, slope=-1)[0]
+    effects = REAL.gains((0.8, 1.0), seed=4, slope=-1)[0]
     without = leave_one_out(effects, REAL.design, 1, REAL.family)
     assert list(without) == sorted(set(REAL.family))
     kept = np.array(REAL.family) != "Uralic"
@@ -248,7 +247,7 @@ def test_leaving_a_family_out_refits_the_rest() -> None:
 
 
 def test_partial_spearman_is_the_correlation_of_what_ranks_leave() -> None:
-    effects = REAL.gains(0.5, 1.0, repetitions=1, seed=4, slope=-1)[0]
+    effects = REAL.gains((0.5, 1.0), seed=4, slope=-1)[0]
     table = np.column_stack([effects, REAL.design[:, 1:]])
     (ab, ac), (_, bc) = spearmanr(table).statistic[0, 1:], spearmanr(table).statistic[1, 1:]
     by_hand = (ab - ac * bc) / np.sqrt((1 - ac**2) * (1 - bc**2))

@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 
+from benchmarks.study_statistics import real_languages
 from stilts_artifact.domain.cells import Finding, Premise
 from stilts_artifact.metrics.ratios import Array
 from stilts_artifact.studies.groups import Estimate
@@ -25,8 +26,6 @@ from stilts_artifact.studies.verdicts import (
     rule,
     slope_power,
 )
-
-from .simulated import real_languages
 
 REAL = real_languages()
 WILD = WildBootstrap(REAL.design, 1, REAL.genus, draws=999)
@@ -84,7 +83,7 @@ def judged(effects: Array, hypothesis: Hypothesis) -> Ruling:
 def test_every_direction_has_every_finding(
     direction: Direction, slope: float, noise: float, finding: Finding
 ) -> None:
-    effects = REAL.gains(0.6 * noise, noise, repetitions=1, seed=3, slope=slope)[0]
+    effects = REAL.gains((0.6 * noise, noise), seed=3, slope=slope)[0]
     assert judged(effects, Hypothesis(direction, 1.0)).finding is finding
 
 
