@@ -138,6 +138,12 @@ def test_effects_that_are_all_the_same_leave_nothing_between() -> None:
     assert fit.coefficients == pytest.approx([2, 0, 0], abs=1e-9)
 
 
+def test_webbs_weights_have_mean_0_and_variance_1() -> None:
+    assert len(set(WEBB)) == 6
+    assert [np.mean(WEBB), np.mean(WEBB**2)] == pytest.approx([0, 1])
+    assert sorted(WEBB**2) == pytest.approx([0.5, 0.5, 1, 1, 1.5, 1.5])
+
+
 def clustered(effects: Array) -> tuple[float, float]:
     """statsmodels' estimate of the second column and its cluster-robust error."""
     fit = sm.OLS(effects, REAL.design).fit(
