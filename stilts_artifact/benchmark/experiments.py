@@ -461,6 +461,11 @@ EXPERIMENTS: Mapping[str, Experiment] = MappingProxyType(
                 decides_claims=True,
             ),
             _study("000", "Morphological complexity, and what a language gains in NER", "panx"),
+            _study(
+                "001",
+                "Annotated English first, and tagging of agglutinative languages",
+                *("udpos", "udpos_xr", "panx", "panx_xr"),
+            ),
             _study("003", "Intermediate training against continued pre-training", "udpos", "panx"),
             _study("004", "Size, and calibration after intermediate training", "xnli"),
         )

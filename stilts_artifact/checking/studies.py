@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from stilts_artifact.checking.foundation import unfounded
+from stilts_artifact.checking.labels import load_labels
 from stilts_artifact.checking.recompute import VerifiedFiles
 from stilts_artifact.checking.results import Disagreement, Results
 from stilts_artifact.checking.sums import expected_root, read_protected, read_sums
+from stilts_artifact.config.load import load_scale
 from stilts_artifact.documents import read_document
 from stilts_artifact.domain.cells import Finding
 from stilts_artifact.domain.tasks import Benchmark
@@ -94,7 +97,21 @@ def analyse_results(
         tuple(results.seeds),
         read,
     )
-    return analyse(question, runs)
+    analysis = analyse(question, runs)
+    notes = [*analysis.record.notes, *_said_of(results)]
+    return replace(analysis, record=analysis.record.model_copy(update={"notes": notes}))
+
+
+def _said_of(results: Results) -> Iterator[str]:
+    """What a study's cells rest on, where it is not the paper's encoder and verified data."""
+    scale = results.run_scale
+    if scale.evidence and scale.encoder != load_scale("paper").encoder:
+        revision = (scale.encoder.revision or "")[:12]
+        yield f"evidence about the encoder {scale.encoder.name} {revision} only"
+    faults = unfounded(results, results.benchmark, load_labels(scale))
+    if faults:
+        key, first = next(iter(faults.items()))
+        yield f"{len(faults)} of {len(results.cells)} cells, such as {key}: {first.reason}"
 
 
 def _covariates(benchmark: Benchmark) -> Covariates:
