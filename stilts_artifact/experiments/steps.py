@@ -213,7 +213,11 @@ class StepBuilder:
 
     def tuning(self, name: str) -> TaskTraining:
         """How a task is trained; a target that another one is trained for, as that one."""
-        return self.scale.tuning(self.benchmark.tasks[name].tuning or name)
+        return self.scale.tuning(self._numbers(name))
+
+    def _numbers(self, name: str) -> str:
+        """Under which name a scale has a task's training numbers."""
+        return self.benchmark.tasks[name].tuning or name
 
     def _intermediate_params(self, row: Row, seed: int) -> IntermediateParams:
         scale = self.scale
@@ -225,12 +229,13 @@ class StepBuilder:
             probability=mlm.probability,
             matched=None if row.matched is None else self._schedule(row.matched),
         )
+        numbers = tuple(map(self._numbers, row.tasks))
         return IntermediateParams(
             tasks={name: self._task_schedule(name, cap) for name in row.tasks},
             mlm=text if row.mlm else None,
             language=row.language,
             seed=seed,
-            training=scale.seedless_training(scale.learning_rate(row.tasks, row.mlm)),
+            training=scale.seedless_training(scale.learning_rate(numbers, row.mlm)),
         )
 
     def _schedule(self, name: str) -> Schedule:
