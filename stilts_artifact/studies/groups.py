@@ -25,7 +25,15 @@ from numpy.typing import NDArray
 
 from stilts_artifact.errors import DataError
 from stilts_artifact.metrics.ratios import Array
-from stilts_artifact.studies.regression import DRAWS, LEVEL, SEED, GenusTest, inverted, tails
+from stilts_artifact.studies.regression import (
+    DRAWS,
+    LEVEL,
+    SEED,
+    GenusTest,
+    inverted,
+    require_chance,
+    tails,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,15 +210,21 @@ class GenusContrast(GenusTest):
         return differences[:, 0], differences[:, 1:].std(axis=1)
 
     def p_values(self, effects: Array, null: float = 0.0) -> Array:
-        return self._shares(effects @ self._contrasts.T, null)
+        return self._shares(self._differences(effects), null)
+
+    def _differences(self, effects: Array) -> Array:
+        """Array [repetitions, 1 + draws], the true ones first."""
+        differences: Array = effects @ self._contrasts.T
+        require_chance(differences - differences.mean(axis=1, keepdims=True), effects)
+        return differences
 
     def _shares(self, differences: Array, null: float) -> Array:
-        """P-values from differences [repetitions, 1 + draws], the true ones first."""
+        """P-values from differences [repetitions, 1 + draws]."""
         left = differences - null * self._moves
         return (1 + tails(left[:, 1:], left[:, :1])) / len(self._moves)
 
     def interval(self, effects: Array) -> tuple[float, float]:
-        differences = effects[None] @ self._contrasts.T
+        differences = self._differences(effects[None])
         (estimate,), (error,) = self.fit(effects[None])
         return inverted(
             lambda null: float(self._shares(differences, null)[0, 0]), float(estimate), float(error)

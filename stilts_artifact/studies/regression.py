@@ -343,18 +343,13 @@ class WildBootstrap(GenusTest):
         """Of fits without the column, array [repetitions, languages]."""
         residuals = effects @ self._without.T
         own = residuals - np.outer(residuals @ self._column / self._square, self._column)
-        if np.any((own**2).sum(axis=1) <= _NOTHING * (effects**2).sum(axis=1)):
-            raise DataError(
-                "no chance is left in the effects: the columns explain all of it",
-                got=f"{effects.shape[1]} languages",
-                expected="effects that differ between languages",
-            )
+        require_chance(own, effects)
         return residuals
 
     def p_values(self, effects: Array, null: float = 0.0) -> Array:
+        residuals = self._residuals(effects) - null * self._column
         estimates, errors = self.fit(effects)
         observed = (estimates - null) / errors
-        residuals = self._residuals(effects) - null * self._column
         counts = np.empty((3, len(effects)))
         block = max(1, _BLOCK // (self._draws * self.genera))
         for start in range(0, len(effects), block):
@@ -380,6 +375,20 @@ class WildBootstrap(GenusTest):
             return float((1 + two) / (1 + self._draws))
 
         return inverted(p, float(estimate), float(error))
+
+
+def require_chance(left: Array, effects: Array) -> None:
+    """Refuse outcomes [repetitions, languages] of which only rounding is left [repetitions, ...].
+
+    Raises:
+        DataError: an outcome without any chance in it, such as effects that are all the same.
+    """
+    if np.any((left**2).sum(axis=1) <= _NOTHING * (effects**2).sum(axis=1)):
+        raise DataError(
+            "no chance is left in the effects",
+            got=f"{effects.shape[1]} languages whose effects follow exactly from the covariates",
+            expected="effects that differ between languages",
+        )
 
 
 def tails(t: Array, observed: Array) -> Array:

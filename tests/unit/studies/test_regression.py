@@ -10,9 +10,11 @@ from scipy.stats import spearmanr
 from benchmarks.study_statistics import real_languages
 from stilts_artifact.errors import DataError
 from stilts_artifact.metrics.ratios import Array
+from stilts_artifact.studies.groups import GenusContrast
 from stilts_artifact.studies.regression import (
     SEED,
     WEBB,
+    GenusTest,
     WildBootstrap,
     inverted,
     leave_one_out,
@@ -238,9 +240,17 @@ def test_columns_that_depend_on_each_other_and_too_few_languages_are_refused() -
         meta_regression(effects[:4], np.ones(4), REAL.design[:4], REAL.genus[:4])
 
 
-def test_effects_without_chance_have_no_p_value() -> None:
+@pytest.mark.parametrize(
+    "test",
+    [WildBootstrap(REAL.design, 1, REAL.genus), GenusContrast(REAL.agglutinative, REAL.genus)],
+)
+@pytest.mark.parametrize("value", [0.0, 1.3])
+def test_effects_without_chance_have_no_p_value(test: GenusTest, value: float) -> None:
+    """Such as those of a row that predicts exactly what the other one does."""
     with pytest.raises(DataError, match="no chance is left"):
-        WildBootstrap(REAL.design, 1, REAL.genus).test(np.full(33, 1.5))
+        test.test(np.full(33, value))
+    with pytest.raises(DataError, match="no chance is left"):
+        test.interval(np.full(33, value))
 
 
 def test_leaving_a_family_out_refits_the_rest() -> None:
