@@ -16,6 +16,7 @@ class Naming:
         names: every language, by code.
         tatoeba: upstream's code of a language in Tatoeba file names, English's included.
         tydiqa: upstream's name of a language in TyDi QA ids.
+        ntrex: upstream's code of a language in NTREX-128 file names, English's included.
         translated: languages into which some intermediate training data exist in translation.
         tasks: names of the tasks that it has; ``None`` for all.
     """
@@ -25,6 +26,7 @@ class Naming:
     names: Mapping[str, str]
     tatoeba: Mapping[str, str]
     tydiqa: Mapping[str, str]
+    ntrex: Mapping[str, str]
     translated: tuple[str, ...]
     tasks: tuple[str, ...] | None = None
 
@@ -56,6 +58,13 @@ XTREME = Naming(
         "ar=arabic bn=bengali en=english fi=finnish id=indonesian ko=korean ru=russian "
         "sw=swahili te=telugu"
     ),
+    # LANGUAGES.tsv of MicrosoftTranslator/NTREX at 8561f6a; of Javanese there is none.
+    ntrex=_table(
+        "af=afr ar=arb bg=bul bn=ben de=deu el=ell en=eng es=spa et=est eu=eus fa=fas fi=fin "
+        "fr=fra he=heb hi=hin hu=hun id=ind it=ita ja=jpn ka=kat kk=kaz ko=kor ml=mal mr=mar "
+        "ms=msa my=mya nl=nld pt=por ru=rus sw=swa ta=tam te=tel th=tha tl=fil tr=tur ur=urd "
+        "vi=vie yo=yor zh=zho-CN"
+    ),
     translated=(),
 )
 
@@ -71,6 +80,7 @@ MINI = Naming(
     names={code: f"invented language {code}" for code in _MINI_ALL},
     tatoeba=_AS_CODED,
     tydiqa=_AS_CODED,
+    ntrex=_AS_CODED,
     translated=("qab", "qad", "qaf"),
 )
 
@@ -86,6 +96,7 @@ FAMILY = Naming(
     names={code: f"invented language {code}" for code in _FAMILY_ALL},
     tatoeba=_FAMILY_AS_CODED,
     tydiqa=_FAMILY_AS_CODED,
+    ntrex=_FAMILY_AS_CODED,
     translated=(),
     tasks=("mnli", "xnli", "udpos", "panx", "tatoeba", "ud_feats", "ud_upos", "ud_shuffled"),
 )

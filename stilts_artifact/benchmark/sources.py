@@ -24,6 +24,7 @@ _LASER_COMMIT = "74bc6ae7ffb7cba670fe0f428d0ede9f666fb821"
 _LASER_PINNED = f"{_RAW}/facebookresearch/LASER/{_LASER_COMMIT}/data/tatoeba/v1/{{file}}"
 _XQUAD_PINNED = f"{_RAW}/google-deepmind/xquad/7d30520c717524000f0d9d2f9c10a069acd9d285/{{file}}"
 _COSMOS_PINNED = f"{_RAW}/wilburOne/cosmosqa/b6eb99cca4e2a51dd28a9a6f562534872d851639/data/{{file}}"
+_NTREX_PINNED = f"{_RAW}/MicrosoftTranslator/NTREX/8561f6a622db9edad1217683e5c83daefd8bb2bf"
 _SQUAD = (
     "https://rajpurkar.github.io/SQuAD-explorer/dataset/{file}",
     "https://raw.githubusercontent.com/rajpurkar/SQuAD-explorer/master/dataset/{file}",
@@ -37,13 +38,13 @@ class Origin:
     Args:
         pattern: of source names, as :func:`fnmatch.fnmatchcase` reads it.
         pinned_in: folder below ``datasets/`` of huggingface/datasets whose dataset_infos.json has
-            the hashes.
+            the hashes; ``None`` where the url names the commit that has these bytes.
         urls: ``{file}`` stands for the name without its folder.
         licence: as the publisher, or else the place named, states it.
     """
 
     pattern: str
-    pinned_in: str
+    pinned_in: str | None
     urls: tuple[str, ...]
     licence: str
     obtain: str = BY_URL
@@ -138,6 +139,10 @@ ORIGINS = (
         (_LASER, _LASER_PINNED),
         "tatoeba.org terms of use (CC BY 2.0 FR by default)",
     ),
+    Origin(
+        "ntrex/newstest2019-*.txt", None, (f"{_NTREX_PINNED}/NTREX-128/{{file}}",), "CC BY-SA 4.0"
+    ),
+    Origin("ntrex/DOCUMENT_IDS.tsv", None, (f"{_NTREX_PINNED}/{{file}}",), "CC BY-SA 4.0"),
 )
 
 CCGBANK = Source(
@@ -205,8 +210,9 @@ def _source(name: str, pin: Pin, members: tuple[Member, ...]) -> Source:
         sha256=pin.sha256,
         licence=origin.licence,
         obtain=origin.obtain,
-        pinned_by="huggingface/datasets at 8803c182e6^: "
-        f"datasets/{origin.pinned_in}/dataset_infos.json",
+        pinned_by="the commit that its url names"
+        if origin.pinned_in is None
+        else f"huggingface/datasets at 8803c182e6^: datasets/{origin.pinned_in}/dataset_infos.json",
         members=members,
         complete=_COMPLETE.get(name, ()),
     )

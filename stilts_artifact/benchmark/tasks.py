@@ -5,8 +5,8 @@ test (XQuAD, TyDiQA-GoldP), and BUCC's sample and training corpora are dev and t
 (download_data.sh:152-166 at 838c13b).
 
 In the parts ``{language}`` stands for the code of a language, ``{english}`` for that of the
-language of all training data, ``{tatoeba}``, ``{tatoeba_english}`` and ``{tydiqa}`` for upstream's
-own names of them (:mod:`stilts_artifact.benchmark.languages`).
+language of all training data, ``{tatoeba}``, ``{tatoeba_english}``, ``{tydiqa}``, ``{ntrex}`` and
+``{ntrex_english}`` for upstream's own names of them (:mod:`stilts_artifact.benchmark.languages`).
 """
 
 from __future__ import annotations
@@ -431,6 +431,27 @@ STUDY_ROWS = (
         study=True,
         permuted=True,
     ),
+    # Study 002: the same news in English and in each of XTREME's languages but Javanese. Nothing is
+    # trained on it.
+    TaskRow(
+        name="ntrex",
+        title="NTREX-128",
+        short="NTREX",
+        form=TaskForm.ALIGNMENT,
+        metrics=("accuracy",),
+        group="retrieval",
+        languages={
+            "xtreme": "af ar bg bn de el es et eu fa fi fr he hi hu id it ja ka kk ko ml mr ms my "
+            "nl pt ru sw ta te th tl tr ur vi yo zh",
+            "mini": "qaa qab qac qad qae qaf qag",
+        },
+        test=(
+            Part("ntrex/newstest2019-ref.{ntrex}.txt", "ntrex"),
+            Part("ntrex/newstest2019-src.{ntrex_english}.txt", "ntrex"),
+            Part("ntrex/DOCUMENT_IDS.tsv", "document_ids"),
+        ),
+        study=True,
+    ),
 )
 ROWS = (*INTERMEDIATE_ROWS, *TARGET_ROWS, *STUDY_ROWS)
 
@@ -496,11 +517,16 @@ def groups(tasks: Iterable[Task | TaskRow]) -> dict[str, tuple[str, ...]]:
 def _in_language(part: Part, language: str, naming: Naming) -> Part:
     """A part with the names of a language in place of the braces."""
     english = naming.source_language
-    names = {"language": language, "english": english, "tatoeba_english": naming.tatoeba[english]}
-    # Upstream knows only some languages in Tatoeba and TyDi QA: a part that names another fails.
-    for key, table in (("tatoeba", naming.tatoeba), ("tydiqa", naming.tydiqa)):
-        if language in table:
-            names[key] = table[language]
+    names = {"language": language, "english": english}
+    # Upstream knows only some languages in each of these: a part that names another fails.
+    for key, table in (
+        ("tatoeba", naming.tatoeba),
+        ("tydiqa", naming.tydiqa),
+        ("ntrex", naming.ntrex),
+    ):
+        for name, code in ((key, language), (f"{key}_english", english)):
+            if code in table:
+                names[name] = table[code]
     return replace(
         part,
         source=part.source.format_map(names),

@@ -75,6 +75,13 @@ class SentencePair:
     target: str
 
 
+@dataclass(frozen=True, slots=True)
+class AlignedSentence(SentencePair):
+    """The same, and the id of the document that both sides stand in."""
+
+    document: str
+
+
 Example = PairExample | ChoiceExample | TaggedSentence | SpanExample | GoldPair | SentencePair
 
 

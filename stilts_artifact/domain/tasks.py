@@ -32,6 +32,7 @@ class TaskForm(StrEnum):
     SPAN = "span question answering"
     MINING = "bitext mining"
     SEARCH = "translation search"
+    ALIGNMENT = "sentence alignment"
 
 
 Normalisation = Literal["squad", "mlqa"]
@@ -66,7 +67,8 @@ class Task:
         labels: in the order of the head's outputs; none where they are no closed set.
         parts: (split, language) -> the parts whose examples, in order, make that split. For
             :attr:`TaskForm.MINING` they are source text, target text and gold; for
-            :attr:`TaskForm.SEARCH` source and target.
+            :attr:`TaskForm.SEARCH` source and target; for :attr:`TaskForm.ALIGNMENT` the same and
+            the document of each line.
         group: of targets that XTREME averages first; ``None`` for intermediate tasks.
         tuning: name of the training numbers in a scale file; ``None`` if nothing is trained.
         normalisation: of answers.

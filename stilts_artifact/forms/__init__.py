@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 from stilts_artifact.domain.tasks import Task, TaskForm
+from stilts_artifact.forms.alignment import Alignment
 from stilts_artifact.forms.base import Form
 from stilts_artifact.forms.choice import Choice
 from stilts_artifact.forms.mining import Mining
@@ -20,11 +21,11 @@ from stilts_artifact.forms.span import Span
 from stilts_artifact.forms.tagging import Tagging
 
 PAIR, CHOICE, TAGGING, SPAN = Pair(), Choice(), Tagging(), Span()
-MINING, SEARCH = Mining(), Search()
+MINING, SEARCH, ALIGNMENT = Mining(), Search(), Alignment()
 
 # Any: a task's data and predictions are of its form's types, which only its form can name.
 FORMS: Mapping[TaskForm, Form[Any, Any]] = MappingProxyType(
-    {form.form: form for form in (PAIR, CHOICE, TAGGING, SPAN, MINING, SEARCH)}
+    {form.form: form for form in (PAIR, CHOICE, TAGGING, SPAN, MINING, SEARCH, ALIGNMENT)}
 )
 
 

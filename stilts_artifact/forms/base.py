@@ -92,6 +92,8 @@ class Form(ABC, Generic[Data, Predictions]):
     Attributes:
         form: its name.
         is_trained: whether phase (iii) trains a head; else the encoder is evaluated as it is.
+        takes_all: whether a scale's cap on evaluated examples does not hold: a search among fewer
+            is an easier one than upstream's.
         tuned_on_development: whether scoring a test split also reads development data.
         suffix: of its prediction and label files.
         metric: name of its metric in signatures.
@@ -107,6 +109,7 @@ class Form(ABC, Generic[Data, Predictions]):
 
     form: ClassVar[TaskForm]
     is_trained: ClassVar[bool] = True
+    takes_all: ClassVar[bool] = False
     tuned_on_development: ClassVar[bool] = False
     suffix: ClassVar[Suffix] = ".tsv"
     metric: ClassVar[str]
@@ -144,6 +147,14 @@ class Form(ABC, Generic[Data, Predictions]):
     @abstractmethod
     def size(self, data: Data) -> int:
         """Size of a split as tables count it."""
+
+    def first(self, data: Data, rows: int | None) -> Data:
+        """As much of evaluation data as a scale takes, where nothing is trained: by default all.
+
+        Args:
+            rows: most examples; ``None`` for all.
+        """
+        return data
 
     @abstractmethod
     def texts(self, data: Data) -> Iterator[str]:

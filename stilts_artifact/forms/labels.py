@@ -23,7 +23,7 @@ _T = TypeVar("_T")
 
 def evaluated_rows(task: Task, scale: Scale) -> int | None:
     """Most examples of a language that a scale scores a task on: retrieval always takes all."""
-    return scale.evaluation_rows if form_of(task).is_trained else None
+    return None if form_of(task).takes_all else scale.evaluation_rows
 
 
 def chosen(examples: Sequence[_T], split: Split, rows: int | None) -> list[_T]:
@@ -46,13 +46,12 @@ def write_labels(
     """Write the gold labels of one language of a split: ``out/{task}/{split}-{language}.*``.
 
     Args:
-        rows: most examples of a trained task, as predictions have them; retrieval always takes all.
+        rows: most examples, as predictions have them; retrieval always takes all.
 
     Raises:
         DataError, MissingDataError, IntegrityError: as :meth:`Form.read`.
     """
     form = form_of(task)
     data = form.read(task, split, language, library)
-    if form.is_trained:
-        data = chosen(data, split, rows)
+    data = chosen(data, split, rows) if form.is_trained else form.first(data, rows)
     return form.write_gold(out, task, language, split, data)

@@ -29,6 +29,7 @@ class Mining(Form[ComparableCorpus, Iterable[IdPair]]):
 
     form = TaskForm.MINING
     is_trained = False
+    takes_all = True
     tuned_on_development = True  # the score from which on a pair is accepted
     metric = "pair-f1"
     score_label = "F1"

@@ -33,6 +33,7 @@ class Search(Form[list[SentencePair], Sequence[int]]):
 
     form = TaskForm.SEARCH
     is_trained = False
+    takes_all = True
     metric = "accuracy"
     score_label = "accuracy"
     regression_tolerance = 2.0

@@ -8,6 +8,7 @@ from functools import partial
 from types import MappingProxyType
 
 from stilts_artifact.errors import ConfigError
+from stilts_artifact.miniworld import tasks_alignment as alignment
 from stilts_artifact.miniworld import tasks_choice as choice
 from stilts_artifact.miniworld import tasks_nli as nli
 from stilts_artifact.miniworld import tasks_paraphrase as paraphrase
@@ -56,6 +57,7 @@ def _makers() -> dict[str, Maker]:
         "tydiqa-goldp-v1.1-train.json": partial(span.tydiqa, split="train"),
         "tydiqa-goldp-v1.1-dev.json": partial(span.tydiqa, split="dev"),
         **_retrieval(),
+        **_alignment(),
         **{f"wikipedia.{code}.txt": partial(text.wikipedia, language=code) for code in languages},
     }
 
@@ -89,6 +91,14 @@ def _tatoeba(codes: Iterable[str]) -> dict[str, Maker]:
         for code in codes
         for side in (code, SOURCE_LANGUAGE)
     }
+
+
+def _alignment() -> dict[str, Maker]:
+    makers: dict[str, Maker] = {"ntrex/DOCUMENT_IDS.tsv": alignment.document_ids}
+    for code in languages:
+        side = "src" if code == SOURCE_LANGUAGE else "ref"
+        makers[f"ntrex/newstest2019-{side}.{code}.txt"] = partial(alignment.text, language=code)
+    return makers
 
 
 def _family() -> dict[str, Maker]:

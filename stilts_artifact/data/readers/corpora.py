@@ -1,8 +1,9 @@
-"""Corpora of single sentences: BUCC 2018 (text and gold) and Tatoeba; anyone's own."""
+"""Corpora of single sentences: BUCC 2018 (text and gold), Tatoeba, NTREX-128; anyone's own."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterable, Sequence
 
 from stilts_artifact.data.readers.text import numbered_lines, refuse_empty, rows, shown
 from stilts_artifact.documents import whole_number
@@ -10,6 +11,7 @@ from stilts_artifact.domain.examples import GoldPair, Sentence
 from stilts_artifact.errors import DataError
 
 SIDES = ("source", "target")
+_DOCUMENT = re.compile(r"[A-Za-z0-9_.-]+")
 
 
 def bucc_text(data: bytes, where: str) -> list[Sentence]:
@@ -107,8 +109,21 @@ def lines(data: bytes, where: str, *, language: str = "") -> list[Sentence]:
         DataError: an empty line, which would shift the two sides of a pair against each other, or a
             malformed file.
     """
+    return _sentences(numbered_lines(data, where), language)
+
+
+def ntrex(data: bytes, where: str) -> list[Sentence]:
+    r"""Read NTREX-128: the same, with lines that end in ``\r\n``, as all of its texts have them.
+
+    Raises:
+        DataError: as :func:`lines`.
+    """
+    return _sentences(numbered_lines(data, where, crlf=True), "")
+
+
+def _sentences(numbered: Iterable[tuple[str, str]], language: str) -> list[Sentence]:
     sentences = []
-    for number, (place, text) in enumerate(numbered_lines(data, where)):
+    for number, (place, text) in enumerate(numbered):
         # One empty line too many, and every pair after it is wrong.
         if not text.strip():
             raise DataError(
@@ -116,6 +131,45 @@ def lines(data: bytes, where: str, *, language: str = "") -> list[Sentence]:
             )
         sentences.append(Sentence(f"{language}-{number}" if language else str(number), text))
     return sentences
+
+
+def require_document(text: str, place: str) -> None:
+    """Refuse what is no id of a document.
+
+    Raises:
+        DataError: naming the place.
+    """
+    if _DOCUMENT.fullmatch(text) is None:
+        raise DataError(
+            "not the id of a document",
+            where=place,
+            got=shown(text),
+            expected="letters, digits, points and hyphens, such as bbc.381790",
+        )
+
+
+def document_ids(data: bytes, where: str) -> list[str]:
+    """Read NTREX's DOCUMENT_IDS.tsv: of each line of the texts, the document it stands in.
+
+    Raises:
+        DataError: a line that is no id, or one of a document that had ended; or a malformed file.
+    """
+    ids: list[str] = []
+    ended: dict[str, str] = {}
+    for place, text in numbered_lines(data, where):
+        require_document(text, place)
+        # What is drawn together must stand together: two documents of one id would be one.
+        if text in ended:
+            raise DataError(
+                "a document goes on after its end",
+                where=place,
+                got=f"{shown(text)}, which ended at {ended[text]}",
+                expected="the sentences of a document next to each other",
+            )
+        if ids and ids[-1] != text:
+            ended[ids[-1]] = f"{where}:{len(ids)}"
+        ids.append(text)
+    return ids
 
 
 def parallel(data: bytes, where: str, *, side: str) -> list[Sentence]:

@@ -36,7 +36,7 @@ def decode(data: bytes, where: str, *, crlf: bool = False) -> str:
     Args:
         data: the bytes of the file.
         where: its name, for errors.
-        crlf: allow ``\r\n``; only Cosmos QA's csv has it upstream.
+        crlf: allow ``\r\n``; only Cosmos QA's csv and NTREX have it upstream.
 
     Raises:
         DataError: empty file, byte order mark, invalid UTF-8, NUL or converted line ends.
@@ -82,8 +82,10 @@ def _refuse_byte(data: bytes, pattern: bytes, where: str, what: str) -> None:
         )
 
 
-def numbered_lines(data: bytes, where: str) -> Iterator[tuple[str, str]]:
+def numbered_lines(data: bytes, where: str, *, crlf: bool = False) -> Iterator[tuple[str, str]]:
     r"""Yield (``file:line``, line) for every line; the last may lack its newline.
+
+    Where the format has ``crlf``, a carriage return at the end of a line belongs to its end.
 
     Splits at ``\n`` only: U+2028, U+0085 or a vertical tab inside a sentence is part of the
     sentence (``str.splitlines`` would cut there and shift every line after it).
@@ -92,12 +94,12 @@ def numbered_lines(data: bytes, where: str) -> Iterator[tuple[str, str]]:
         >>> list(numbered_lines("a\u2028b\nc".encode(), "f"))
         [('f:1', 'a\u2028b'), ('f:2', 'c')]
     """
-    lines = decode(data, where).split("\n")
+    lines = decode(data, where, crlf=crlf).split("\n")
     # A newline at the end closes the last line and opens none.
     if not lines[-1]:
         lines.pop()
     for number, line in enumerate(lines, start=1):
-        yield f"{where}:{number}", line
+        yield f"{where}:{number}", line.removesuffix("\r") if crlf else line
 
 
 def rows(data: bytes, where: str, columns: Sequence[str]) -> Iterator[tuple[str, list[str]]]:

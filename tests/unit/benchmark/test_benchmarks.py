@@ -35,6 +35,8 @@ READERS = {
     "bucc_text",
     "bucc_gold",
     "lines",
+    "document_ids",
+    "ntrex",
 }
 TRAIN_DEV, ALL, TRAIN_TEST = {Split.TRAIN, Split.DEV}, set(Split), {Split.TRAIN, Split.TEST}
 MORPHOLOGY = ("ud_feats", "ud_upos", "ud_shuffled")
@@ -44,6 +46,7 @@ SPLITS = {
     **dict.fromkeys(("xquad", "tydiqa"), TRAIN_TEST),
     "bucc2018": {Split.DEV, Split.TEST},
     "tatoeba": {Split.TEST},
+    "ntrex": {Split.TEST},
 }
 # XTREME evaluate.py:141-154 at 838c13b.
 LANGUAGES = {
@@ -56,6 +59,7 @@ LANGUAGES = {
     "tydiqa": 9,
     "bucc2018": 4,
     "tatoeba": 36,
+    "ntrex": 38,
 }
 
 
@@ -160,7 +164,7 @@ def test_the_languages_are_those_of_xtreme(task: str) -> None:
     languages = load_benchmark("xtreme").tasks[task].languages
     assert len(set(languages)) == len(languages) == LANGUAGES[task]
     assert list(languages) == sorted(languages)
-    assert ("en" in languages) == (task not in {"bucc2018", "tatoeba"})
+    assert ("en" in languages) == (task not in {"bucc2018", "tatoeba", "ntrex"})
 
 
 def test_four_languages_have_treebanks_without_a_dev_split() -> None:
@@ -274,6 +278,19 @@ def test_translated_training_data_are_in_the_mini_world_only() -> None:
 def test_where_a_split_is_read(task: str, split: Split, language: str, parts: list[object]) -> None:
     read = BENCHMARKS["xtreme"].tasks[task].parts[Split(split), language]
     assert [(part.source, part.member, part.options) for part in read] == parts
+
+
+def test_ntrex_is_in_the_languages_of_xtreme_but_javanese() -> None:
+    xtreme = BENCHMARKS["xtreme"]
+    ntrex = xtreme.tasks["ntrex"]
+    assert set(xtreme.languages) - set(ntrex.languages) == {"en", "jv"}
+    for language in ntrex.languages:
+        files = [part.source for part in ntrex.parts[Split.TEST, language]]
+        assert files[1:] == ["ntrex/newstest2019-src.eng.txt", "ntrex/DOCUMENT_IDS.tsv"]
+    own = {language: ntrex.parts[Split.TEST, language][0].source for language in ntrex.languages}
+    assert own["zh"] == "ntrex/newstest2019-ref.zho-CN.txt"
+    assert own["tl"] == "ntrex/newstest2019-ref.fil.txt"
+    assert len(set(own.values())) == 38
 
 
 def test_anli_plus_is_three_rounds_with_mnli_and_snli() -> None:

@@ -1,15 +1,15 @@
 """Every form of task refuses what its siblings refuse: one row a guard, one column a form.
 
-| guard                              | pair | choice | tagging | span | mining | search |
-|------------------------------------|------|--------|---------|------|--------|--------|
-| labels are blinded (a placeholder) | yes  | yes    | yes     | yes  | yes    | yes    |
-| labels are empty                   | yes  | yes    | yes     | yes  | yes    | yes    |
-| labels have a header or a BOM      | yes  | yes    | yes     | yes  | yes    | yes    |
-| labels name one thing twice        |  -   |   -    |    -    | yes  | yes    | yes    |
-| labels hold what is none           | yes  | yes    | yes     | yes  | yes    | yes    |
-| predictions are empty              | yes  | yes    | yes     | yes  |  -     | yes    |
-| predictions are missing or surplus | yes  | yes    | yes     | yes  |  -     | yes    |
-| predictions hold what is none      | yes  | yes    | yes     | yes  | yes    | yes    |
+| guard                              | pair | choice | tagging | span | mining | search | align |
+|------------------------------------|------|--------|---------|------|--------|--------|-------|
+| labels are blinded (a placeholder) | yes  | yes    | yes     | yes  | yes    | yes    | yes   |
+| labels are empty                   | yes  | yes    | yes     | yes  | yes    | yes    | yes   |
+| labels have a header or a BOM      | yes  | yes    | yes     | yes  | yes    | yes    | yes   |
+| labels name one thing twice        |  -   |   -    |    -    | yes  | yes    | yes    | yes   |
+| labels hold what is none           | yes  | yes    | yes     | yes  | yes    | yes    | yes   |
+| predictions are empty              | yes  | yes    | yes     | yes  |  -     | yes    | yes   |
+| predictions are missing or surplus | yes  | yes    | yes     | yes  |  -     | yes    | yes   |
+| predictions hold what is none      | yes  | yes    | yes     | yes  | yes    | yes    | yes   |
 
 Without: labels, tags and indices of choices repeat by nature; mining may find any number of pairs.
 """
@@ -134,6 +134,17 @@ SAMPLES = {
         wrong="1\n00\n",
         fewer="1\n",
         more="1\n" * 3,
+    ),
+    TaskForm.ALIGNMENT: Files(
+        gold="one\t0\ntwo\t1\n",
+        predicted="1\t1\t1\t1\t1\t1\n2\t1\t2\t1\t1\t1\n",
+        blinded="".join(f"document\t{number}\n" for number in range(21)),
+        header="document\tsentence\n",
+        twice=("one\t0\none\t0\n", 2),
+        alien="one\t0\ntw o\t1\n",
+        wrong="1\t1\t1\t1\t1\t1\n2\t1\t3\t1\t1\t1\n",
+        fewer="1\t1\t1\t1\t1\t1\n",
+        more="1\t1\t1\t1\t1\t1\n" * 3,
     ),
 }
 TASKS = {

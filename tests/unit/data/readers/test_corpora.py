@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stilts_artifact.data.readers.corpora import bucc_gold, bucc_text, lines
+from stilts_artifact.data.readers.corpora import bucc_gold, bucc_text, document_ids, lines, ntrex
 from stilts_artifact.domain.examples import GoldPair, Sentence
 from tests.unit.data.readers.checks import CELL, TRICKY, refused
 
@@ -58,3 +58,27 @@ def test_bucc_gold_refuses(data: bytes, parts: list[str]) -> None:
 def test_an_empty_line_would_shift_the_sides() -> None:
     refused(lambda: lines(b"a\n\nb\n", "f"), "empty line", "f:2")
     refused(lambda: lines(b"a\n \n", "f"), "empty line", "f:2")
+
+
+def test_ntrex_has_lines_that_end_in_crlf() -> None:
+    written = [Sentence("0", "a"), Sentence("1", "b\rc")]
+    assert ntrex(b"a\r\nb\rc\r\n", "f") == written
+    refused(lambda: lines(b"a\r\nb\r\n", "f"), "Windows line ends", "f:1")
+    refused(lambda: ntrex(b"a\r\n\r\nb\r\n", "f"), "empty line", "f:2")
+
+
+def test_document_ids() -> None:
+    assert document_ids(b"bbc.1\nbbc.1\nrt.com.2\n", "f") == ["bbc.1", "bbc.1", "rt.com.2"]
+
+
+@pytest.mark.parametrize(
+    ("data", "parts"),
+    [
+        (b"a\nb\nb\na\n", ["a document goes on after its end", "f:4", "which ended at f:1"]),
+        (b"a\n\nb\n", ["not the id of a document", "f:2"]),
+        (b"a\na b\n", ["not the id of a document", "f:2"]),
+        (b"a\xef\xbb\xbf\n", ["not the id of a document", "f:1"]),
+    ],
+)
+def test_document_ids_refuses(data: bytes, parts: list[str]) -> None:
+    refused(lambda: document_ids(data, "f"), *parts)

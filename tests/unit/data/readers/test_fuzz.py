@@ -44,11 +44,13 @@ VALID = {
     "conllu": f"1-2\tab{chr(9)}{chr(9).join('________')}\n{UD}\n{UD.replace('1', '2', 1)}\n\n",
     "cosmosqa": "id,context,question,answer0,answer1,answer2,answer3,label\n"
     '1,"a\n""b""",c,d,e,f,g,0\n',
+    "document_ids": "bbc.1\nbbc.1\nrt.com.2\n",
     "gold_lines": "0\t3\n1\t2\n",
     "hellaswag": '{"ind": 1, "ctx_a": "a", "ctx_b": "b", '
     '"endings": ["a", "b", "c", "d"], "label": 0}\n',
     "lines": "a\nb\n",
     "mnli": "pairID\tsentence1\tsentence2\tgold_label\n1\ta\tb\tneutral\n",
+    "ntrex": "a\r\nb\r\n",
     "pair_rows": "a\tb\tyes\nc\td\tno\n",
     "panx": "en:a\tO\nen:b\tB-LOC\n\n",
     "parallel": "eins\tone\nzwei\ttwo\n",
