@@ -11,17 +11,19 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtr
 
+from stilts_artifact.benchmark import load_benchmark
 from stilts_artifact.checking.sums import expected_root, read_protected
 from stilts_artifact.metrics.ratios import Array
 from stilts_artifact.studies.covariates import parse_covariates, parse_sources
 from stilts_artifact.studies.groups import GenusContrast, group_mean
+from stilts_artifact.studies.protocol import parse_protocol
 from stilts_artifact.studies.regression import LEVEL, WildBootstrap
 from stilts_artifact.studies.verdicts import Chance, Hypothesis, slope_power
 
@@ -35,15 +37,18 @@ AGGLUTINATIVE = ("Basque", "Dravidian", "Finnic", "Korean", "Turkic", "Ugric")
 
 @dataclass(frozen=True)
 class Languages:
-    """The reference languages of the shipped covariates: 33 in 18 genera and 11 families.
+    """Languages of a study's design.
 
     Attributes:
-        design: array [languages, 3]: 1, an index of complexity, the amount of data.
+        design: array [languages, columns]: 1, an index of complexity, the amount of data, ...
+        column: whose coefficient is tested.
     """
 
+    codes: list[str]
     design: Array
     genus: list[str]
     family: list[str]
+    column: int = 1
 
     @property
     def clusters(self) -> NDArray[np.intp]:
@@ -64,26 +69,51 @@ class Languages:
         slope: float = 0.0,
         data: float = 0.5,
     ) -> Array:
-        """Effects [repetitions, languages] with these slopes on complexity and on data."""
+        """Effects [repetitions, languages] with these slopes on the tested column and on data."""
         generator = np.random.default_rng(seed)
         shared = generator.normal(0, spread[0], (repetitions, int(self.clusters.max()) + 1))
         own = generator.normal(0, spread[1], (repetitions, len(self.genus)))
-        systematic: Array = self.design @ [0.0, slope, data]
+        systematic = slope * self.design[:, self.column] + data * self.design[:, 2]
         return systematic + shared[:, self.clusters] + own
 
 
 @cache
 def real_languages(index: str = "complexity") -> Languages:
-    """The design of study 000, with one or another index of complexity."""
+    """The reference languages of the shipped covariates: 33 in 18 genera and 11 families.
+
+    With the covariates of study 000, and one or another index of complexity.
+    """
     folder = expected_root() / "studies"
     sources = parse_sources(read_protected(folder / "covariate_sources.csv"), "sources")
     covariates = parse_covariates(read_protected(folder / "covariates.csv"), "facts", sources)
+    codes = list(covariates.reference)
     rows = [
-        [1.0, *(covariates.of(name, code).z or 0.0 for name in (index, "data"))]
-        for code in covariates.reference
+        [1.0, *(covariates.of(name, code).z or 0.0 for name in (index, "data"))] for code in codes
     ]
-    kin = [covariates.languages[code] for code in covariates.reference]
-    return Languages(np.array(rows), [one.genus for one in kin], [one.family for one in kin])
+    kin = [covariates.languages[code] for code in codes]
+    genus, family = [one.genus for one in kin], [one.family for one in kin]
+    return Languages(codes, np.array(rows), genus, family)
+
+
+def study_designs() -> dict[str, Languages]:
+    """The slopes that studies test, by study: some have few languages and genera."""
+    every = real_languages()
+    protocol = parse_protocol(read_protected(expected_root() / "studies" / "002.yaml"), "002")
+    low = np.isin(every.codes, protocol.group("low-resource", "xtreme"))
+    xnli = np.isin(every.codes, load_benchmark("xtreme").tasks["xnli"].languages)
+    steeper = np.column_stack([every.design, low, low * every.design[:, 1]])
+    return {
+        "000": every,
+        "002, low-resource": _only(every, low),
+        "002, interaction": replace(every, design=steeper, column=4),
+        "004": _only(every, xnli),
+    }
+
+
+def _only(languages: Languages, kept: NDArray[np.bool_]) -> Languages:
+    names = (languages.codes, languages.genus, languages.family)
+    codes, genus, family = (list(np.array(every)[kept]) for every in names)
+    return Languages(codes, languages.design[kept], genus, family)
 
 
 def ordinary_t(effects: Array, languages: Languages) -> Array:
@@ -131,7 +161,7 @@ def genus_means_permuted(effects: Array, languages: Languages, draws: int) -> Ar
 
 def wild(effects: Array, languages: Languages, draws: int) -> Array:
     """The studies' own test."""
-    own = WildBootstrap(languages.design, 1, languages.genus, draws=draws)
+    own = WildBootstrap(languages.design, languages.column, languages.genus, draws=draws)
     two_sided: Array = own.p_values(effects)[0]
     return two_sided
 
@@ -158,6 +188,16 @@ def show_false_positives(languages: Languages, repetitions: int, draws: int) -> 
             share = rejected(test(effects))
             took = time.perf_counter() - started
             print(f"  {model:<21} {name:<21} {share:6.1%}  ({took:.1f} s)", flush=True)
+
+
+def show_designs(_: Languages, repetitions: int, draws: int) -> None:
+    """True nulls that the studies' own test rejects, in the design of each study."""
+    print("false positives of the wild cluster bootstrap at nominal 5 %")
+    for study, design in study_designs().items():
+        for model, spread in MODELS.items():
+            share = rejected(wild(design.gains(spread, repetitions=repetitions), design, draws))
+            size = f"{len(design.genus)} languages, {len(set(design.genus))} genera"
+            print(f"  {study:<18} {size:<24} {model:<21} {share:5.1%}", flush=True)
 
 
 def covers(languages: Languages, spread: Spread, repetitions: int, draws: int) -> float:
@@ -232,7 +272,7 @@ def main() -> None:
         f"{len(languages.genus)} languages in {len(set(languages.genus))} genera; "
         f"{options.repetitions:,} repetitions, {options.draws:,} draws"
     )
-    for show in (show_false_positives, show_coverage, show_findings, show_contrast):
+    for show in (show_false_positives, show_designs, show_coverage, show_findings, show_contrast):
         show(languages, options.repetitions, options.draws)
 
 
