@@ -466,6 +466,7 @@ EXPERIMENTS: Mapping[str, Experiment] = MappingProxyType(
                 "Annotated English first, and tagging of agglutinative languages",
                 *("udpos", "udpos_xr", "panx", "panx_xr"),
             ),
+            _study("002", "Morphological complexity, and alignment with English", "ntrex"),
             _study("003", "Intermediate training against continued pre-training", "udpos", "panx"),
             _study("004", "Size, and calibration after intermediate training", "xnli"),
         )

@@ -263,6 +263,8 @@ class _Study:
         if not self._varies(own.index):
             raise _NotRunError(f"the covariate {own.index} is the same in every language")
         names = (own.index, *filter(self._varies, own.controls))
+        for code, why in effects.lacking.items():
+            self.excluded.setdefault(code, why)
         group = self._group(hypothesis.languages, effects.languages())
         rows: dict[str, list[float]] = {}
         for code in effects.languages():
