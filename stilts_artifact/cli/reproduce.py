@@ -136,7 +136,8 @@ def _report(session: Session, outcome: Outcome, as_json: bool) -> ExitCode:
         kept = shlex.join(word for pattern in only for word in ("--only", pattern))
         options.say(f"kept from an earlier run: {kept or 'everything else'}", stream)
     what, verdict = results.defined.title, results.verdict
-    if session.only:
+    # A study has one finding, on whatever rows there are, and says which they are.
+    if session.only and results.study is None:
         options.say(f"the whole of {what}: {verdict}", stream)
         what, verdict = f"{what} as far as asked for:", outcome.asked_for
     # What broke tells a script more than a verdict on cells that have no value because of it.
