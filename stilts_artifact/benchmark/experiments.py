@@ -15,7 +15,7 @@ from typing import Literal
 
 from stilts_artifact.benchmark.tasks import ROWS, groups
 from stilts_artifact.benchmark.texts import TARGETS, TARGETS_ENGLISH, TREEBANKS, WIKIPEDIA
-from stilts_artifact.domain.tasks import Benchmark, Role, Split, Task
+from stilts_artifact.domain.tasks import Benchmark, Role, Split, Task, TaskForm
 from stilts_artifact.errors import unknown_name
 
 Group = Literal[
@@ -151,6 +151,19 @@ class Experiment:
             if (not task.study if self.columns is None else task.name in self.columns)
             and (self.split is None or task.languages_of(self.scored_split(task)))
         )
+
+    def gives_probabilities(self, task: Task) -> bool:
+        """Whether the probability of every label of a target is published."""
+        return self.probabilities and task.form is TaskForm.PAIR
+
+    def development(self, task: Task) -> tuple[str, ...]:
+        """Languages of which development data are predicted beside what is scored.
+
+        The source language, where probabilities are published: their temperature is fitted on it.
+        """
+        own = (Split.DEV, task.source_language)
+        fitted = self.gives_probabilities(task) and self.split is not Split.DEV
+        return (task.source_language,) if fitted and own in task.parts else ()
 
     def scored_split(self, task: Task) -> Split:
         """The split that a target is scored on.
@@ -468,7 +481,10 @@ EXPERIMENTS: Mapping[str, Experiment] = MappingProxyType(
             ),
             _study("002", "Morphological complexity, and alignment with English", "ntrex"),
             _study("003", "Intermediate training against continued pre-training", "udpos", "panx"),
-            _study("004", "Size, and calibration after intermediate training", "xnli"),
+            replace(
+                _study("004", "Size, and calibration after intermediate training", "xnli"),
+                probabilities=True,
+            ),
         )
     }
 )

@@ -144,10 +144,15 @@ def _scored_places(benchmark: Benchmark) -> Iterator[tuple[Task, Split, str]]:
     """Every split that some experiment scores, in each of its languages."""
     scored = [one for one in EXPERIMENTS.values() if not one.is_counted]
     for task in benchmark.tasks.values():
-        splits = {one.scored_split(task) for one in scored if task in one.targets(benchmark)}
-        for split in sorted(splits):
-            for language in task.languages_of(split):
-                yield task, split, language
+        own = [one for one in scored if task in one.targets(benchmark)]
+        places = {
+            (split, language)
+            for split in {one.scored_split(task) for one in own}
+            for language in task.languages_of(split)
+        }
+        places |= {(Split.DEV, language) for one in own for language in one.development(task)}
+        for split, language in sorted(places):
+            yield task, split, language
 
 
 def _label_pins(

@@ -33,6 +33,7 @@ from stilts_artifact.errors import ArtifactError, ConfigError, IntegrityError
 from stilts_artifact.experiments.session import Session
 from stilts_artifact.experiments.steps import StepBuilder
 from stilts_artifact.files import hash_bytes, own_disk_errors
+from stilts_artifact.forms.probabilities import PROBABILITIES
 
 # Fields of a signature that a cell's place and its run decide; steps report the others.
 _OF_PLACE = frozenset(
@@ -140,11 +141,12 @@ class Kept:
 
     def _files(self) -> Iterator[FileRecord]:
         tasks = {task for _, task in self.places}
+        made = ("predictions", PROBABILITIES)
         for record in self.results.files:
             match record.path.split("/"):
                 case [_, "labels", task, _] if task in tasks:
                     yield record
-                case [_, "predictions", row, _, task, _] if (row, task) in self.places:
+                case [_, kind, row, _, task, _] if kind in made and (row, task) in self.places:
                     yield record
 
 

@@ -2,6 +2,7 @@
 
     {results}/table2.mini/labels/{task}/{split}-{language}.{tsv|json}
     {results}/table2.mini/predictions/{row}/seed-{seed}/{task}/{split}-{language}.{tsv|json}
+    {results}/study-004.mini/probabilities/{row}/seed-{seed}/{task}/{split}-{language}.csv
 
 Nothing but these files decides a number, so whoever has the folder can compute it again.
 """
@@ -23,7 +24,7 @@ from stilts_artifact.data.library import InputRecord
 from stilts_artifact.documents import parse_json, read_document
 from stilts_artifact.domain.cells import CellKey, Flag, Measurement
 from stilts_artifact.domain.signature import Signature, require_comparable
-from stilts_artifact.domain.tasks import Part, Source, Task
+from stilts_artifact.domain.tasks import Part, Source, Split, Task
 from stilts_artifact.errors import (
     ArtifactError,
     ConfigError,
@@ -34,6 +35,7 @@ from stilts_artifact.experiments.session import Measured, Session
 from stilts_artifact.experiments.steps import StepBuilder
 from stilts_artifact.experiments.table1 import describe_source, in_one_line
 from stilts_artifact.files import own_disk_errors
+from stilts_artifact.forms.probabilities import PROBABILITIES
 from stilts_artifact.forms.provenance import evaluation_parts, training_parts
 from stilts_artifact.metrics import METRIC_VERSION
 from stilts_artifact.metrics.tables import CellValue, Column, table_columns, table_values
@@ -64,13 +66,13 @@ class Request:
 
     Args:
         predictions: the steps that predict, in every language whose data are here.
-        labels: the steps that write gold labels, by task.
+        labels: the steps that write gold labels, by task and split.
         impossible: what cannot be run because its data are not on this machine, and why.
         absent: (task, language) of which only the evaluation data are not here, and why.
     """
 
     predictions: Mapping[RunKey, Step]
-    labels: Mapping[str, Step]
+    labels: Mapping[tuple[str, Split], Step]
     impossible: Mapping[RunKey, str]
     absent: Mapping[tuple[str, str], str]
 
@@ -102,7 +104,7 @@ def merged(parts: Sequence[Request]) -> Request:
     """Several requests as one."""
     return Request(
         {key: step for one in parts for key, step in one.predictions.items()},
-        {task: step for one in parts for task, step in one.labels.items()},
+        {place: step for one in parts for place, step in one.labels.items()},
         {key: reason for one in parts for key, reason in one.impossible.items()},
         {place: reason for one in parts for place, reason in one.absent.items()},
     )
@@ -121,7 +123,7 @@ class Executed:
     """
 
     predictions: Mapping[RunKey, Path]
-    labels: Mapping[str, Path]
+    labels: Mapping[tuple[str, Split], Path]
     failed: Mapping[RunKey, str]
     absent: Mapping[tuple[str, str], str]
     flags: Mapping[RunKey, Flag]
@@ -140,12 +142,13 @@ def request(
         missing: says what is not on this machine.
     """
     predictions: dict[RunKey, Step] = {}
-    labels: dict[str, Step] = {}
+    labels: dict[tuple[str, Split], Step] = {}
     impossible: dict[RunKey, str] = {}
     seeds = builder.scale.seeds if experiment.seeds is None else experiment.seeds
     absent = _absent_languages(builder, experiment, wanted, missing)
     for row, task in wanted:
-        every = task.languages_of(experiment.scored_split(task))
+        split = experiment.scored_split(task)
+        every = task.languages_of(split)
         here = tuple(language for language in every if (task.name, language) not in absent)
         lacking = _not_here(missing(training_parts(row, task, builder.benchmark)))
         if builder.origin(row.encoder) is None:
@@ -159,7 +162,9 @@ def request(
                 impossible[key] = lacking
             else:
                 predictions[key] = builder.predictions(row, seed, task, experiment, here)
-                labels[task.name] = builder.labels(task, experiment, here)
+                labels[task.name, split] = builder.labels(task, experiment, here)
+                if (development := builder.development_labels(task, experiment)) is not None:
+                    labels[task.name, Split.DEV] = development
     return Request(predictions, labels, impossible, absent)
 
 
@@ -254,8 +259,8 @@ class Scored:
             else:
                 predictions[key] = store.read(address)
         labels = {
-            task: store.read(graph.address(step))
-            for task, step in asked.labels.items()
+            place: store.read(graph.address(step))
+            for place, step in asked.labels.items()
             if graph.address(step) not in reasons
         }
         flagged = {step: flag for step in reports if (flag := _flag(store, graph.address(step)))}
@@ -355,22 +360,29 @@ def _here(task: Task, experiment: Experiment, absent: Collection[tuple[str, str]
     return [language for language in every if (task.name, language) not in absent]
 
 
-def gather(folder: Path, predictions: Mapping[RunKey, Path], labels: Mapping[str, Path]) -> None:
+def gather(
+    folder: Path,
+    predictions: Mapping[RunKey, Path],
+    labels: Mapping[tuple[str, Split], Path],
+) -> None:
     """Copy the results of steps into the layout of a results folder.
 
     Args:
-        predictions, labels: folders that hold ``{task}/{split}-{language}.*``.
+        predictions, labels: folders that hold ``{task}/{split}-{language}.*``; the former perhaps
+            the same once more under ``probabilities``.
 
     Raises:
         ResourceError: the disk is full or the folder cannot be written.
     """
     try:
         with own_disk_errors(folder, folder):
-            for task, source in labels.items():
+            for (task, _), source in labels.items():
                 _copy(source / task, folder / "labels" / task)
             for key, source in predictions.items():
-                target = folder / "predictions" / key.row / f"seed-{key.seed}" / key.task
-                _copy(source / key.task, target)
+                run = f"{key.row}/seed-{key.seed}/{key.task}"
+                _copy(source / key.task, folder / "predictions" / run)
+                if (source / PROBABILITIES).is_dir():
+                    _copy(source / PROBABILITIES / key.task, folder / PROBABILITIES / run)
     except OSError as error:  # of the store, whose files were there a moment ago
         fix = "run the same command again"
         raise ResourceError(

@@ -32,6 +32,7 @@ from stilts_artifact.pipeline.tasks.params import (
     LabelsParams,
     PredictParams,
     PrepareParams,
+    ProbabilitiesParams,
     RetrievalOptions,
     RetrieveParams,
     Schedule,
@@ -133,6 +134,16 @@ class StepBuilder:
         if not form_of(task).is_trained:
             return self._retrieval(row, seed, task, experiment, languages)
         data = self._prepared(task.name, split, languages, row.encoder)
+        inputs = {"model": self.target(row, seed, task), "data": data}
+        if experiment.gives_probabilities(task):
+            if development := experiment.development(task):
+                inputs["dev"] = self._prepared(task.name, Split.DEV, development, row.encoder)
+            return ProbabilitiesParams(
+                threads=self.scale.threads,
+                benchmark=self.benchmark.name,
+                task=task.name,
+                split=split,
+            ).step(inputs)
         params = PredictParams(
             threads=self.scale.threads,
             benchmark=self.benchmark.name,
@@ -140,12 +151,19 @@ class StepBuilder:
             split=split,
             dtype=self.scale.dtype,
         )
-        return params.step({"model": self.target(row, seed, task), "data": data})
+        return params.step(inputs)
 
     def labels(self, task: Task, experiment: Experiment, languages: Sequence[str]) -> Step:
         """The gold that a target's predictions are scored against."""
         data = self._data(task.name, experiment.scored_split(task), languages)
         return LabelsParams(**data).step()
+
+    def development_labels(self, task: Task, experiment: Experiment) -> Step | None:
+        """The gold of development data that are predicted beside what is scored, if any are."""
+        languages = experiment.development(task)
+        if not languages:
+            return None
+        return LabelsParams(**self._data(task.name, Split.DEV, languages)).step()
 
     def parts(
         self, row: Row, task: Task, experiment: Experiment, languages: Sequence[str]

@@ -236,7 +236,8 @@ def _mixed(costs: Costs, step: KeyedStep, graph: Graph) -> float:
 
 
 def _predicted(costs: Costs, step: KeyedStep, graph: Graph) -> float:
-    return _prepared(costs, graph.steps[step.inputs["data"]], graph)
+    data = [graph.steps[step.inputs[name]] for name in ("data", "dev") if name in step.inputs]
+    return sum(_prepared(costs, own, graph) for own in data)
 
 
 def _retrieved(costs: Costs, step: KeyedStep, graph: Graph) -> float:
@@ -248,5 +249,6 @@ _TOKENS: Mapping[str, Callable[[Costs, KeyedStep, Graph], float]] = {
     "target": _trained,
     "intermediate": _mixed,
     "predict": _predicted,
+    "probabilities": _predicted,
     "retrieve": _retrieved,
 }

@@ -29,6 +29,7 @@ KINDS: Kinds = MappingProxyType(
         "intermediate": _kind("train:intermediate_step", gpu=True),
         "target": _kind("train:target_step", gpu=True),
         "predict": _kind("predict:predict_step", 2, gpu=True),
+        "probabilities": _kind("predict:probabilities_step", gpu=True),
         "retrieve": _kind("predict:retrieve_step", 3, gpu=True),
     }
 )

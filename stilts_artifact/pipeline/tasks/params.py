@@ -226,6 +226,19 @@ class PredictParams(TaskParams):
     threads: Positive
 
 
+class ProbabilitiesParams(TaskParams):
+    """Phase (iii): the probability of every label, and predictions that follow from it.
+
+    Always in float32: in bfloat16 a logit has two or three digits.
+
+    Attributes:
+        threads: of a CPU.
+    """
+
+    kind = "probabilities"
+    threads: Positive
+
+
 class RetrievalOptions(Retrieval):
     """What a retrieval score means: a scale's section, and what a run adds to it.
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
 
 from stilts_artifact.benchmark import load_benchmark
 from stilts_artifact.config.schema import Dtype
@@ -16,13 +18,26 @@ from stilts_artifact.documents import dump_json
 from stilts_artifact.domain.tasks import Split, Task
 from stilts_artifact.files import write_file
 from stilts_artifact.forms import MINING, SEARCH, form_of
+from stilts_artifact.forms.probabilities import (
+    PROBABILITIES,
+    likeliest,
+    log_probabilities_file,
+    parse_log_probabilities,
+    write_log_probabilities,
+)
 from stilts_artifact.pipeline.job import Job
 from stilts_artifact.pipeline.tasks import ENCODER, REPORT
-from stilts_artifact.pipeline.tasks.params import PredictParams, RetrievalOptions, RetrieveParams
+from stilts_artifact.pipeline.tasks.params import (
+    PredictParams,
+    ProbabilitiesParams,
+    RetrievalOptions,
+    RetrieveParams,
+)
 from stilts_artifact.pipeline.tasks.prepare import open_data, require_sources
 
 if TYPE_CHECKING:
     from stilts_artifact.domain.examples import ComparableCorpus
+    from stilts_artifact.model.heads import TaskHead
     from stilts_artifact.model.loading import Encoder
     from stilts_artifact.retrieval.encode import Ran, SentenceEncoder
 
@@ -50,16 +65,10 @@ def predict(
             makes of the same predictions.
         ResourceError: out of memory.
     """
-    import torch
-
-    from stilts_artifact.model.inference import computed_dtype, outputs
+    from stilts_artifact.model.inference import outputs
     from stilts_artifact.model.prepared import load_prepared
-    from stilts_artifact.pipeline.tasks.train import load_target
 
-    encoder, head = load_target(model)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    encoder.model.to(device)  # type: ignore[arg-type]  # torch's stubs know no strings here
-    head.to(device)
+    encoder, head = _placed(model)
     lengths = set()
     for folder in sorted(data.iterdir()):
         prepared = load_prepared(folder)
@@ -68,11 +77,30 @@ def predict(
         file = form_of(task).write_predictions(out, task, folder.name, split, predictions)
         form.confirm(task, prepared, predictions, file)
         lengths.add(prepared.max_length)
-    (max_length,) = lengths  # one step prepared all languages
+    _report(out, encoder, lengths, dtype)
+
+
+def _placed(model: Path) -> tuple[Encoder, TaskHead]:
+    """Encoder and head of a fine-tuned model, where this worker computes."""
+    import torch
+
+    from stilts_artifact.pipeline.tasks.train import load_target
+
+    encoder, head = load_target(model)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    encoder.model.to(device)  # type: ignore[arg-type]  # torch's stubs know no strings here
+    return encoder, head.to(device)
+
+
+def _report(out: Path, encoder: Encoder, lengths: Iterable[int], dtype: Dtype) -> None:
+    """Write what ran, for signatures."""
+    from stilts_artifact.model.inference import computed_dtype
+
+    (max_length,) = lengths  # one length for all languages of a task
     signature = {
         **asdict(encoder.origin),
         "max_length": max_length,
-        "dtype": computed_dtype(device, dtype),
+        "dtype": computed_dtype(encoder.model.device.type, dtype),
     }
     write_file(out / REPORT, dump_json({"signature": signature}))
 
@@ -89,6 +117,58 @@ def predict_step(job: Job) -> None:
             model=job.inputs["model"],
             data=job.inputs["data"],
             dtype=params.dtype,
+            out=job.out,
+        )
+
+
+def write_probabilities(*, task: Task, data: Mapping[Split, Path], model: Path, out: Path) -> None:
+    """The probability of every label in every language that was prepared, and what is predicted.
+
+    Written are ``out/probabilities/{task}/{split}-{language}.csv``, the predictions that follow
+    from these files, and ``out/report.json``, both as :func:`predict` has them. Logits are computed
+    in float32.
+
+    Args:
+        task: classification of pairs.
+        data: split -> folder that :func:`stilts_artifact.pipeline.tasks.prepare.prepare` made.
+        model: folder that :func:`stilts_artifact.pipeline.tasks.train.target` made.
+
+    Raises:
+        IntegrityError, ResourceError: as :func:`predict`.
+    """
+    from stilts_artifact.model.inference import outputs
+    from stilts_artifact.model.prepared import load_prepared
+
+    encoder, head = _placed(model)
+    lengths = set()
+    places = [(split, own) for split, every in data.items() for own in sorted(every.iterdir())]
+    for split, folder in places:
+        prepared, language = load_prepared(folder), folder.name
+        scores = np.stack(outputs(encoder.model, head, prepared))
+        path = log_probabilities_file(out / PROBABILITIES, task.name, language, split)
+        write_log_probabilities(path, prepared.labels, scores.astype(np.float32))
+        # What is predicted is what the file says, digits that it does not have left aside.
+        found = parse_log_probabilities(path.read_bytes(), str(path), prepared.labels)
+        predictions = likeliest(found, prepared.labels)
+        file = form_of(task).write_predictions(out, task, language, split, predictions)
+        prepared.trained_form.confirm(task, prepared, predictions, file)
+        lengths.add(prepared.max_length)
+    _report(out, encoder, lengths, "float32")
+
+
+def probabilities_step(job: Job) -> None:
+    """Phase (iii): probabilities in every language, and of development data."""
+    from stilts_artifact.training.determinism import fixed_arithmetic
+
+    params = ProbabilitiesParams.of(job.params)
+    data = {params.split: job.inputs["data"]}
+    if "dev" in job.inputs:
+        data[Split.DEV] = job.inputs["dev"]
+    with fixed_arithmetic(params.threads):
+        write_probabilities(
+            task=load_benchmark(params.benchmark).tasks[params.task],
+            data=data,
+            model=job.inputs["model"],
             out=job.out,
         )
 

@@ -24,6 +24,7 @@ from stilts_artifact.checking.results import (
 )
 from stilts_artifact.domain.cells import CellKey, Flag, Measurement, Verdict
 from stilts_artifact.domain.signature import Signature
+from stilts_artifact.domain.tasks import Split
 from stilts_artifact.errors import ArtifactError, ConfigError, DataError, IntegrityError
 from stilts_artifact.experiments.kept import Kept, find_kept
 from stilts_artifact.experiments.scored import (
@@ -77,7 +78,7 @@ class Earlier:
         (step / "predictions/none/seed-0/report.json").write_text(json.dumps(report))
         done = Executed(
             {RunKey("none", 0, NOW): step / "predictions/none/seed-0"},
-            {NOW: step / "labels"},
+            {(NOW, Split.DEV): step / "labels"},
             {},
             {},
             {},

@@ -13,7 +13,7 @@ from stilts_artifact.benchmark.asked import wanted_cells
 from stilts_artifact.benchmark.experiments import EXPERIMENTS, Experiment, row_named, rows, targets
 from stilts_artifact.checking.results import row_records
 from stilts_artifact.domain.cells import CellKey, Measurement
-from stilts_artifact.domain.tasks import Benchmark, Part, Source
+from stilts_artifact.domain.tasks import Benchmark, Part, Source, Split
 from stilts_artifact.errors import ConfigError, ResourceError
 from stilts_artifact.experiments import scored
 from stilts_artifact.experiments.scored import (
@@ -111,7 +111,7 @@ def test_a_target_is_evaluated_in_the_languages_that_are_here(builder: StepBuild
     data = asked.predictions[RunKey("none", 1, "xquad")].inputs["data"].params["languages"]
     assert "qab" not in data and "qaa" in data
     found = asked.predictions[RunKey("none", 1, "tatoeba")].params["languages"]
-    assert "qac" not in found and asked.labels["tatoeba"].params["languages"] == found
+    assert "qac" not in found and asked.labels["tatoeba", Split.TEST].params["languages"] == found
     assert set(asked.absent) == {("xquad", "qab"), ("tatoeba", "qac")}
     assert not asked.impossible
     # With all of it absent there is nothing to run.
@@ -129,7 +129,7 @@ def test_requests_merge_and_take_another_row(builder: StepBuilder) -> None:
     languages = xnli.languages_of(TABLE3.scored_split(xnli))
     chosen = builder.predictions(mnli, 1, xnli, TABLE3, languages)
     assert both.predictions[RunKey("best", 1, "xnli")] == chosen
-    assert set(both.labels) == {"xnli"}
+    assert set(both.labels) == {("xnli", Split.TEST)}
 
 
 def results_of(folder: Path, text: str) -> Path:
@@ -141,13 +141,16 @@ def results_of(folder: Path, text: str) -> Path:
 def test_labels_and_predictions_are_gathered_in_the_layout_of_a_results_folder(
     tmp_path: Path,
 ) -> None:
-    labels = {"xnli": results_of(tmp_path / "labels", "neutral\n")}
+    labels = {("xnli", Split.DEV): results_of(tmp_path / "labels", "neutral\n")}
     made = {RunKey("mnli", 2, "xnli"): results_of(tmp_path / "two", "entailment\n")}
+    (tmp_path / "two" / "probabilities" / "xnli").mkdir(parents=True)
+    (tmp_path / "two" / "probabilities" / "xnli" / "dev-qaa.csv").write_text("a,b\n")
     gather(tmp_path / "folder", made, labels)
     found = {name: path.stat().st_size for name, path in plain_files(tmp_path / "folder").items()}
     assert found == {
         "labels/xnli/dev-qaa.tsv": 8,
         "predictions/mnli/seed-2/xnli/dev-qaa.tsv": 11,
+        "probabilities/mnli/seed-2/xnli/dev-qaa.csv": 4,
     }
 
 

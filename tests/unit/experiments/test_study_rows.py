@@ -200,3 +200,27 @@ def test_a_scale_says_which_smaller_encoder_it_has(scale: str) -> None:
     assert labels[0] == found.encoder.name
     assert (labels[1] is None) == (scale == "base")
     assert labels[1] != labels[0]
+
+
+def test_probabilities_take_the_place_of_predictions_and_add_english_development_data(
+    builder: StepBuilder,
+) -> None:
+    experiment = EXPERIMENTS["study-004"]
+    row = study("004")[NONE]
+    step = of_row(builder, row, experiment)
+    plain = of_row(builder, row, replace(experiment, probabilities=False))
+    assert (step.kind, plain.kind) == ("probabilities", "predict")
+    assert {name: step.inputs[name] for name in plain.inputs} == plain.inputs
+    assert "dtype" not in step.params, "float32 whatever the scale's dtype"
+    dev = step.inputs["dev"].params
+    assert (dev["split"], dev["languages"]) == ("dev", ("qen",))
+    gold = builder.development_labels(XNLI, experiment)
+    assert gold is not None
+    assert {gold.params[name] == dev[name] for name in ("task", "split", "languages", "rows")} == {
+        True
+    }
+    found = request(builder, experiment, [(row, XNLI)], nothing_missing)
+    assert set(found.labels) == {("xnli", Split.TEST), ("xnli", Split.DEV)}
+    # Tags, spans and retrieval have no probabilities, and development data are then scored anyway.
+    assert not any(experiment.gives_probabilities(WORLD.tasks[name]) for name in ("panx", "xquad"))
+    assert replace(experiment, split=Split.DEV).development(XNLI) == ()
