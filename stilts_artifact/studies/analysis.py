@@ -25,7 +25,7 @@ import numpy as np
 
 from stilts_artifact.domain.cells import Finding, Premise
 from stilts_artifact.errors import DataError
-from stilts_artifact.metrics.randomisation import holm
+from stilts_artifact.metrics.randomisation import benjamini_hochberg, holm
 from stilts_artifact.metrics.ratios import Array
 from stilts_artifact.studies.covariates import Covariates
 from stilts_artifact.studies.effects import RESAMPLES, Effect, Effects, Measures, Runs
@@ -45,10 +45,13 @@ from stilts_artifact.studies.record import (
     StudyRecord,
 )
 from stilts_artifact.studies.regression import (
+    GenusTest,
     MetaRegression,
     WildBootstrap,
     leave_one_out,
+    likelihood_profile,
     meta_regression,
+    partial_spearman,
 )
 from stilts_artifact.studies.verdicts import (
     Chance,
@@ -194,12 +197,14 @@ class Estimated:
         power: of the verdict rule, with the variances that were found.
         without: the estimate without each family or genus.
         seeds: the estimate at each seed alone; none where the interval is over runs already.
+        profile: of the likelihood, over what is left between languages.
     """
 
     record: FitRecord
     power: Sequence[PowerRecord] = ()
     without: Mapping[str, float] = field(default_factory=dict)
     seeds: tuple[float, ...] = ()
+    profile: Sequence[tuple[float, float]] = ()
 
 
 class _NotRunError(Exception):
@@ -307,10 +312,6 @@ class _Study:
             draws=protocol.draws,
             seed=protocol.seed,
         )
-        test = bootstrap.test(values)
-        low, high = bootstrap.interval(values)
-        above = bootstrap.test(values, -delta).p_greater
-        below = bootstrap.test(values, delta).p_less
         by_seed, _ = bootstrap.fit(sample.seeds)
         families = protocol.robustness.leave_out == "family"
         groups = sample.families if families else sample.genera
@@ -322,21 +323,35 @@ class _Study:
             _claim(hypothesis),
             _simulated(delta),
         )
-        record = FitRecord(
+        record = self._tested(bootstrap, values, hypothesis, scale).model_copy(
+            update={
+                "rank_correlation": partial_spearman(values, sample.design, column),
+                "between_languages": fit.between_languages,
+                "between_genera": fit.between_genera,
+            }
+        )
+        profile = likelihood_profile(values, sample.variances, sample.design, sample.genera)
+        return Estimated(record, power, without, tuple(map(float, by_seed)), profile)
+
+    def _tested(
+        self, test: GenusTest, values: Array, hypothesis: HypothesisDefinition, scale: EffectScale
+    ) -> FitRecord:
+        """What a test that takes genera for units makes of the effects of languages."""
+        found, delta = test.test(values), hypothesis.delta
+        low, high = test.interval(values)
+        above, below = test.test(values, -delta).p_greater, test.test(values, delta).p_less
+        return FitRecord(
             scale=scale,
-            estimate=test.estimate,
-            standard_error=test.standard_error,
+            estimate=found.estimate,
+            standard_error=found.standard_error,
             low=low,
             high=high,
-            p=test.p,
-            p_bound=bound_p(hypothesis.direction, above, below),
-            languages=test.languages,
-            genera=test.genera,
+            p=found.p,
+            p_bound=_bound(hypothesis, scale, above, below),
+            languages=found.languages,
+            genera=found.genera,
             seeds=len(self._runs.seeds),
-            between_languages=fit.between_languages,
-            between_genera=fit.between_genera,
         )
-        return Estimated(record, power, without, tuple(map(float, by_seed)))
 
     def _mean(self, name: str, languages: str | None, scale: EffectScale) -> tuple[GroupMean, int]:
         """Mean of an effect over a named group, and over how many languages."""
@@ -366,7 +381,7 @@ class _Study:
             low=low,
             high=high,
             p=estimate.p,
-            p_bound=bound_p(hypothesis.direction, above, below),
+            p_bound=_bound(hypothesis, scale, above, below),
             languages=languages,
             seeds=len(self._runs.seeds),
         )
@@ -382,24 +397,15 @@ class _Study:
         permuted = GenusContrast(
             member, genera, draws=self._protocol.draws, seed=self._protocol.seed
         )
-        found = permuted.test(values)
-        low, high = permuted.interval(values)
-        above = permuted.test(values, -hypothesis.delta).p_greater
-        below = permuted.test(values, hypothesis.delta).p_less
         by_seed, _ = permuted.fit(np.array([effects.mean(code).seeds for code in codes]).T)
-        record = FitRecord(
-            scale=scale,
-            estimate=found.estimate,
-            standard_error=found.standard_error,
-            low=low,
-            high=high,
-            p=found.p,
-            p_bound=bound_p(hypothesis.direction, above, below),
-            languages=found.languages,
-            genera=found.genera,
-            seeds=len(self._runs.seeds),
-        )
-        return Estimated(record, seeds=tuple(map(float, by_seed)))
+        record = self._tested(permuted, values, hypothesis, scale)
+        errors = np.array([effects.mean(code).standard_error for code in codes])
+        spread = float(np.std(values, ddof=1))
+        # What is left between languages beyond their errors is not modelled here: all of their
+        # spread counts as chance.
+        chance = Chance(np.maximum(errors, spread), 0.0)
+        power = slope_power(permuted, chance, _claim(hypothesis), _simulated(hypothesis.delta))
+        return Estimated(record, power, seeds=tuple(map(float, by_seed)))
 
     def _estimate(self, hypothesis: HypothesisDefinition, scale: EffectScale) -> Estimated:
         kinds = {
@@ -435,19 +441,20 @@ class _Study:
     def _corrected(
         self, estimated: Mapping[str, Sequence[Estimated]]
     ) -> dict[str, list[FitRecord]]:
-        """Fits with their p-values after Holm, over the primary hypotheses of the protocol.
+        """Fits with their p-values corrected: of primary hypotheses by Holm, else by rate.
 
         Those that were not run count as well: what is missing must not make the others easier.
         """
-        defined = {one.id: one for one in self._protocol.hypotheses}
-        primary = [name for name, one in defined.items() if one.primary]
         fits = {name: [one.record for one in every] for name, every in estimated.items()}
-        for place in range(max((len(every) for every in fits.values()), default=0)):
-            known = [name for name in primary if len(fits.get(name, ())) > place]
-            chances = [primary_p(defined[name].direction, fits[name][place]) for name in known]
-            padded = [*chances, *([1.0] * (len(primary) - len(known)))]
-            for name, p in zip(known, holm(padded), strict=False):
-                fits[name][place] = fits[name][place].model_copy(update={"p_holm": p})
+        most = max((len(every) for every in fits.values()), default=0)
+        for primary, place in product((True, False), range(most)):
+            asked = [one for one in self._protocol.hypotheses if one.primary is primary]
+            known = [one for one in asked if len(fits.get(one.id, ())) > place]
+            chances = [primary_p(one.direction, fits[one.id][place]) for one in known]
+            padded = [*chances, *([1.0] * (len(asked) - len(known)))]
+            corrected = holm(padded) if primary else benjamini_hochberg(padded)
+            for one, p in zip(known, corrected, strict=False):
+                fits[one.id][place] = fits[one.id][place].model_copy(update={"p_corrected": p})
         return fits
 
     def _not_run(self, hypothesis: HypothesisDefinition, reason: str) -> HypothesisRecord:
@@ -490,6 +497,7 @@ class _Study:
             same_sign=share,
             specifications=len(specified),
             power=list(first.power),
+            profile=list(first.profile),
         )
 
     def _specify(self, hypothesis: HypothesisDefinition) -> list[float]:
@@ -620,6 +628,15 @@ class _Study:
 
 def _claim(hypothesis: HypothesisDefinition) -> Hypothesis:
     return Hypothesis(hypothesis.direction, hypothesis.delta)
+
+
+def _bound(
+    hypothesis: HypothesisDefinition, scale: EffectScale, above: float, below: float
+) -> float | None:
+    """P-value of an effect of ``delta`` or more, which is a number on the first scale only."""
+    if scale != hypothesis.scales[0]:
+        return None
+    return bound_p(hypothesis.direction, above, below)
 
 
 def _simulated(delta: float) -> list[float]:

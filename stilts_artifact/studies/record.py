@@ -72,8 +72,11 @@ class FitRecord(Record):
         scale: of the effect: ``points``, ``log-ratio``, ``log-odds``.
         estimate: a slope per standard deviation of the covariate, or a mean or contrast.
         low, high: 95 % interval.
-        p: two-sided, of no effect; ``p_holm`` corrected for the study's primary hypotheses.
-        p_bound: one-sided, of an effect of at least the smallest one of interest.
+        p: two-sided, of no effect; ``p_corrected`` is it after Holm over the study's primary
+            hypotheses, or after Benjamini and Hochberg over its exploratory ones.
+        p_bound: one-sided, of an effect of at least the smallest one of interest, which is known
+            on the first scale alone.
+        rank_correlation: Spearman's, other covariates held equal; it is shown and decides nothing.
         languages, genera, seeds: how many are behind it.
         between_languages, between_genera: standard deviations left in languages and genera, where
             a model has them.
@@ -85,8 +88,9 @@ class FitRecord(Record):
     low: float
     high: float
     p: float
-    p_holm: float | None = None
+    p_corrected: float | None = None
     p_bound: float | None = None
+    rank_correlation: float | None = None
     languages: int
     genera: int | None = None
     seeds: int
@@ -120,6 +124,8 @@ class HypothesisRecord(Record):
         seeds: the estimate at each seed alone.
         same_sign: share of the specifications whose estimate has the sign of the first fit's.
         specifications: how many there are.
+        profile: how well the effects tell what is left between languages: pairs of that standard
+            deviation and the restricted log-likelihood, less its maximum.
     """
 
     id: VisibleText
@@ -133,6 +139,7 @@ class HypothesisRecord(Record):
     seeds: list[float] = []
     same_sign: float | None = None
     specifications: int = 0
+    profile: list[tuple[float, float]] = []
     power: list[PowerRecord] = []
 
 

@@ -100,8 +100,8 @@ def rule(hypothesis: Hypothesis, fits: Sequence[FitRecord], robustness: Robustne
 
     Args:
         fits: one for each scale of effect. The first decides on ``delta``, and has ``p_bound``
-            (:func:`bound_p`). Each has ``p_holm``, of :func:`primary_p`; the p-value itself counts
-            where a hypothesis is the only one.
+            (:func:`bound_p`). Each has ``p_corrected``, of :func:`primary_p`; the p-value itself
+            counts where a hypothesis is the only one.
     """
     direction, delta = hypothesis.direction, hypothesis.delta
     first = fits[0]
@@ -121,7 +121,7 @@ def rule(hypothesis: Hypothesis, fits: Sequence[FitRecord], robustness: Robustne
 
 
 def _equivalent(delta: float, fit: FitRecord, robustness: Robustness) -> Ruling:
-    corrected = _bound(fit) if fit.p_holm is None else fit.p_holm
+    corrected = _bound(fit) if fit.p_corrected is None else fit.p_corrected
     outside = [name for name, value in robustness.without.items() if abs(value) >= delta]
     if corrected < LEVEL and not outside:
         excluded = f"an effect of {delta:g} or more on either side is excluded"
@@ -182,7 +182,7 @@ def _bound(fit: FitRecord) -> float:
 
 
 def _corrected(fit: FitRecord) -> float:
-    return fit.p if fit.p_holm is None else fit.p_holm
+    return fit.p if fit.p_corrected is None else fit.p_corrected
 
 
 def _opposite(sign: int, fit: FitRecord) -> bool:

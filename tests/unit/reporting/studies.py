@@ -133,7 +133,7 @@ def hypothesis(defined: HypothesisDefinition, finding: Finding) -> HypothesisRec
             low=-0.71,
             high=0.48,
             p=0.68,
-            p_holm=1.0,
+            p_corrected=1.0,
             p_bound=0.003,
             languages=33,
             genera=18,

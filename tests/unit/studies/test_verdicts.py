@@ -94,7 +94,7 @@ def fit(
     interval: tuple[float, float] = (-2.0, -0.8),
     p: float = 0.002,
     p_bound: float | None = 0.9,
-    p_holm: float | None = None,
+    p_corrected: float | None = None,
 ) -> FitRecord:
     """A fit that supports "-1 or less", unless told otherwise."""
     return FitRecord(
@@ -104,7 +104,7 @@ def fit(
         low=interval[0],
         high=interval[1],
         p=p,
-        p_holm=p_holm,
+        p_corrected=p_corrected,
         p_bound=p_bound,
         languages=33,
         genera=18,
@@ -126,9 +126,9 @@ def test_all_conditions_together_support() -> None:
     ("fits", "robustness", "failed"),
     [
         ([fit(p=0.06), RATIO], ROBUST, "in points it does not differ from 0 (p = 0.06)"),
-        ([fit(p_holm=0.07), RATIO], ROBUST, "in points it does not differ from 0 (p = 0.07)"),
+        ([fit(p_corrected=0.07), RATIO], ROBUST, "in points it does not differ from 0 (p = 0.07)"),
         (
-            [fit(), RATIO.model_copy(update={"p_holm": 0.3})],
+            [fit(), RATIO.model_copy(update={"p_corrected": 0.3})],
             ROBUST,
             "in log-ratio it does not differ from 0 (p = 0.3)",
         ),
@@ -207,7 +207,7 @@ def test_the_other_direction_is_the_mirror() -> None:
 
 
 def test_equivalence_must_hold_without_every_family() -> None:
-    near = fit(0.2, interval=(-0.3, 0.7), p=0.4, p_bound=0.001, p_holm=0.003)
+    near = fit(0.2, interval=(-0.3, 0.7), p=0.4, p_bound=0.001, p_corrected=0.003)
     hypothesis = Hypothesis("equivalent", 1.0)
     assert rule(hypothesis, [near], Robustness({"Uralic": 0.3})) == Ruling(
         Finding.SUPPORTED, "an effect of 1 or more on either side is excluded (p = 0.003)"
