@@ -164,7 +164,9 @@ def chosen_experiment(
         expected = "one of --table N, --calibration and --study ID where the command has it"
         raise ConfigError("which numbers are meant?", expected=expected)
     if study is not None:
-        return studies(study)[study]
+        if study not in (known := studies()):
+            raise unknown_name("study", study, known)
+        return known[study]
     if table is None:
         return EXPERIMENTS["calibration"]
     tables = {

@@ -18,7 +18,12 @@ if TYPE_CHECKING:
 def plan(
     table: options.OptionalTableOption = None,
     calibration: options.CalibrationOption = False,
-    study: options.StudyOption = None,
+    study: Annotated[
+        str | None,
+        typer.Option(
+            "--study", metavar="000|all", help="A study, or all of them.", show_default=False
+        ),
+    ] = None,
     seeds: options.SeedsOption = None,
     scale: Annotated[
         str,
@@ -40,11 +45,15 @@ def plan(
     as_json: options.JsonOption = False,
 ) -> None:
     """Steps, hours, wall time by number of workers, downloads and disk of Table 2 or 3, of the
-    calibration, or of a study.
+    calibration, or of a study; of all studies, what they share counts once.
     """
-    experiment = options.chosen_experiment(table, calibration, study, scored=True)
+    chosen = (
+        tuple(options.studies().values())
+        if (table, calibration, study) == (None, False, "all")
+        else (options.chosen_experiment(table, calibration, study, scored=True),)
+    )
     from stilts_artifact.experiments.planning import plan as plan_cost
-    from stilts_artifact.experiments.planning import sources_of
+    from stilts_artifact.experiments.planning import sources_of, steps_of
     from stilts_artifact.experiments.scored import Scored
     from stilts_artifact.experiments.session import Machine
     from stilts_artifact.experiments.setup import Choices, open_session
@@ -61,28 +70,31 @@ def plan(
         own_data=own_data,
         seeds=seeds,
     )
-    session = open_session(experiment, choices, machine, results)
-    experiment = session.experiment
-    scored = Scored.open(session)
+    parts = [Scored.open(open_session(one, choices, machine, results)) for one in chosen]
+    first = parts[0].session
     gpu = probe and _gpu_answers()
-    costs = load_costs(session.scale.extends or session.scale.name, "cuda" if gpu else "cpu")
+    costs = load_costs(first.scale.extends or first.scale.name, "cuda" if gpu else "cpu")
     # Where no GPU answers, a plan for GPUs keeps the times of the table's own machine.
     if probe and (gpu or costs.device == "cpu"):
         costs = costs.at(probe_machine(costs.device))
-    absent = session.library.absent(sources_of(scored.builder, experiment, scored.wanted))
-    found = plan_cost(
-        scored.builder, experiment, scored.wanted, Store(machine.store), costs, absent
-    )
+    asked = [(one, (one.builder, one.session.experiment, one.wanted)) for one in parts]
+    needed = [(one.session.library, sources_of(*what)) for one, what in asked]
+    absent = {one.name: one for library, sources in needed for one in library.absent(sources)}
+    steps = [step for _, what in asked for step in steps_of(*what)]
+    found = plan_cost(steps, Store(machine.store), costs, absent.values())
+    # A calibration is the scale's own, and only the session knows which.
+    experiment = first.experiment
+    name, title = ("studies", "Studies") if len(parts) > 1 else (experiment.name, experiment.title)
     if as_json:
         content = {
-            "experiment": experiment.name,
-            "scale": session.scale.name,
+            "experiment": name,
+            "scale": first.scale.name,
             **asdict(found),
         }
         options.say_json(content)
         return
-    unobtainable = [source.name for source in absent if not source.urls]
-    _show(found, experiment.title, session.scale.stamp, unobtainable)
+    unobtainable = [source.name for source in absent.values() if not source.urls]
+    _show(found, title, first.scale.stamp, unobtainable)
 
 
 def _gpu_answers() -> bool:

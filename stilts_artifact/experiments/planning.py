@@ -24,7 +24,7 @@ from stilts_artifact.pipeline.costs import Costs
 from stilts_artifact.pipeline.explain import Reason, reasons
 from stilts_artifact.pipeline.kinds import KINDS
 from stilts_artifact.pipeline.plan import Plan, make_plan
-from stilts_artifact.pipeline.step import Graph
+from stilts_artifact.pipeline.step import Graph, Step
 from stilts_artifact.pipeline.store import Store
 
 NOT_HERE_YET = "not here yet"
@@ -126,26 +126,22 @@ def requests(builder: StepBuilder, experiment: Experiment, wanted: Wanted) -> li
     return [request(whole, stage, wanted, lambda _: []) for stage in stages(experiment)]
 
 
-def plan(
-    builder: StepBuilder,
-    experiment: Experiment,
-    wanted: Wanted,
-    store: Store,
-    costs: Costs,
-    absent: Sequence[Source],
-) -> Plan:
-    """The cost of what is missing of some cells.
+def steps_of(builder: StepBuilder, experiment: Experiment, wanted: Wanted) -> list[Step]:
+    """All steps behind some cells in every stage."""
+    return [step for one in requests(builder, experiment, wanted) for step in one.steps]
+
+
+def plan(steps: Sequence[Step], store: Store, costs: Costs, absent: Iterable[Source]) -> Plan:
+    """The cost of what is missing of some steps; what several experiments share counts once.
 
     Args:
         absent: sources that are still to be brought.
 
     Raises:
-        ConfigError: a kind of step without costs.
+        ConfigError: a kind of step, or a task, without costs.
     """
-    asked = requests(builder, experiment, wanted)
-    graph = Graph([step for one in asked for step in one.steps], KINDS)
     downloads = sum(source.bytes or 0 for source in absent if source.urls)
-    return make_plan(graph, store, costs, downloads)
+    return make_plan(Graph(steps, KINDS), store, costs, downloads)
 
 
 def sources_of(builder: StepBuilder, experiment: Experiment, wanted: Wanted) -> list[Source]:

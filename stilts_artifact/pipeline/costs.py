@@ -133,6 +133,16 @@ class Costs:
             raise unknown_name(f"kind of step in {_FILE}", kind, self.kinds)
         return self.kinds[kind]
 
+    def extent(self, task: str) -> Extent:
+        """How much data a task has.
+
+        Raises:
+            ConfigError: the table does not know it.
+        """
+        if task not in self.tasks:
+            raise unknown_name(f"task in {_FILE}", task, self.tasks)
+        return self.tasks[task]
+
 
 def load_costs(scale: str, device: Device | None = None) -> Costs:
     """The shipped table for one scale.
@@ -198,7 +208,7 @@ def _timed(matrix: Any, gpu: bool) -> float:
 
 def _split(costs: Costs, params: SplitParams) -> float:
     """Tokens of prepared or raw data, every language once."""
-    extent = costs.tasks[params.task]
+    extent = costs.extent(params.task)
     rows = extent.train if params.split is Split.TRAIN else extent.rows
     if params.split is Split.DEV and extent.dev is not None:
         rows = extent.dev
@@ -222,7 +232,7 @@ def _mixed(costs: Costs, step: KeyedStep, graph: Graph) -> float:
     for task, how in params.tasks.items():
         tokens = _prepared(costs, graph.steps[step.inputs[f"train:{task}"]], graph)
         if how.cap is not None:
-            tokens = min(tokens, how.cap * costs.tasks[task].tokens)
+            tokens = min(tokens, how.cap * costs.extent(task).tokens)
         total += how.epochs * tokens
     if params.mlm is not None:
         text = TextParams.of(graph.steps[step.inputs["text"]].params)

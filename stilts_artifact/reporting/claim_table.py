@@ -158,7 +158,7 @@ def command_of(claim: Claim) -> Command | None:
 def plan_of(command: Command) -> Plan:
     """What a command costs on a machine that has nothing yet."""
     from stilts_artifact.benchmark.asked import wanted_cells
-    from stilts_artifact.experiments.planning import NOT_HERE_YET, plan, sources_of
+    from stilts_artifact.experiments.planning import NOT_HERE_YET, plan, sources_of, steps_of
     from stilts_artifact.experiments.steps import StepBuilder
     from stilts_artifact.model.hub import PhaseOne
     from stilts_artifact.pipeline.costs import load_costs
@@ -172,7 +172,7 @@ def plan_of(command: Command) -> Plan:
     sources = sources_of(builder, command.experiment, wanted)
     with tempfile.TemporaryDirectory() as empty:
         store, costs = Store(Path(empty)), load_costs(SCALE)
-        return plan(builder, command.experiment, wanted, store, costs, sources)
+        return plan(steps_of(builder, command.experiment, wanted), store, costs, sources)
 
 
 def _unsupported(claims: Sequence[Claim]) -> list[str]:

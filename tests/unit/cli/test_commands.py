@@ -205,6 +205,17 @@ def test_a_plan_without_torch_says_so_and_not_a_traceback(
     assert "a plan without --no-probe needs packages" in capsys.readouterr().err
 
 
+def test_a_plan_of_all_studies_counts_once_what_they_share(artifact: Run, tmp_path: Path) -> None:
+    def targets(study: str) -> int:
+        options = ("--scale", "mini", "--no-probe", "--results", tmp_path, "--json")
+        found = artifact("plan", "--study", study, *options)
+        assert found.returncode == 0, found.stderr
+        return {kind["kind"]: kind["steps"] for kind in json.loads(found.stdout)["kinds"]}["target"]
+
+    first, second = targets("000"), targets("003")
+    assert max(first, second) < targets("all") < sum(map(targets, ("000", "001", "003", "004")))
+
+
 def test_no_default_is_swallowed_by_the_help(monkeypatch: pytest.MonkeyPatch) -> None:
     """Rich reads ``[default: ...]`` within a help text as markup, and shows nothing of it."""
     import typer.main

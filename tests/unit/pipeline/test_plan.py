@@ -8,10 +8,10 @@ import pytest
 
 from stilts_artifact.benchmark import load_benchmark
 from stilts_artifact.benchmark.asked import wanted_cells
-from stilts_artifact.benchmark.experiments import EXPERIMENTS
+from stilts_artifact.benchmark.experiments import EXPERIMENTS, STUDY_SEEDS, Experiment
 from stilts_artifact.config.load import SCALES, load_scale
 from stilts_artifact.errors import ConfigError
-from stilts_artifact.experiments.planning import requests
+from stilts_artifact.experiments.planning import steps_of
 from stilts_artifact.experiments.steps import StepBuilder
 from stilts_artifact.model.hub import PhaseOne
 from stilts_artifact.pipeline.costs import Costs, Extent, Probe, Speed, load_costs, probe
@@ -153,17 +153,26 @@ def test_costs_of_what_a_step_reads() -> None:
     assert costs.hints(graph)["prepare"] == (1 + 40 + 1 + 200) / 2
 
 
-@pytest.mark.parametrize("name", SCALES)
-def test_every_scale_has_costs_for_every_step_of_table_2(name: str, store: Store) -> None:
+SCORED = [one for one in EXPERIMENTS.values() if not one.is_counted]
+
+
+def steps_at(name: str, experiment: Experiment) -> list[Step]:
     scale = load_scale(name)
     benchmark = load_benchmark(scale.benchmark)
     pins = {source: "0" * 64 for source in benchmark.sources}
-    builder = StepBuilder(benchmark, scale, PhaseOne("any", "a" * 40, {}), pins)
-    whole = wanted_cells(benchmark, EXPERIMENTS["table2"], [])
-    steps = [
-        step for asked in requests(builder, EXPERIMENTS["table2"], whole) for step in asked.steps
+    smaller = None if scale.smaller is None else PhaseOne("smaller", "b" * 40, {})
+    builder = StepBuilder(benchmark, scale, PhaseOne("any", "a" * 40, {}), pins, smaller)
+    rows = [
+        (row, task)
+        for row, task in wanted_cells(benchmark, experiment, [])
+        if builder.origin(row.encoder) is not None
     ]
-    graph = Graph(steps, REAL_KINDS)
+    return steps_of(builder, experiment, rows)
+
+
+@pytest.mark.parametrize("name", SCALES)
+def test_every_scale_has_costs_for_every_step_of_every_experiment(name: str, store: Store) -> None:
+    graph = Graph([step for one in SCORED for step in steps_at(name, one)], REAL_KINDS)
     costs = load_costs(name)
     assert set(costs.kinds) == {step.kind for step in graph.steps.values()} == set(REAL_KINDS)
     plan = make_plan(graph, store, costs)
@@ -171,7 +180,26 @@ def test_every_scale_has_costs_for_every_step_of_table_2(name: str, store: Store
     assert math.inf > plan.wall[1] > plan.wall[2] > plan.wall[4] > plan.wall[8] > 0
     assert plan.wall[1] == pytest.approx(sum(kind.seconds for kind in plan.kinds))
     assert (plan.gpu_seconds > 0) == (costs.device == "cuda")
-    assert plan.estimated == (name != "mini"), "nothing was run on a GPU"
+
+
+@pytest.mark.parametrize("name", SCALES)
+def test_only_the_mini_scale_was_measured(name: str, store: Store) -> None:
+    graph = Graph(steps_at(name, EXPERIMENTS["table2"]), REAL_KINDS)
+    assert make_plan(graph, store, load_costs(name)).estimated == (name != "mini")
+
+
+def test_studies_share_steps_with_each_other_and_with_table_2_on_test_data() -> None:
+    def trained(*experiments: str) -> int:
+        steps = [step for name in experiments for step in steps_at("base", EXPERIMENTS[name])]
+        every = Graph(steps, REAL_KINDS).steps.values()
+        return sum(step.kind in ("intermediate", "target") for step in every)
+
+    studies = [one.name for one in SCORED if one.study is not None]
+    assert trained(*studies) < 0.75 * sum(map(trained, studies))
+    # Of study 000 only the runs of seeds that the scale does not have are its own.
+    more = len(STUDY_SEEDS) - len(load_scale("base").seeds)
+    own = trained("table2-test", "study-000") - trained("table2-test")
+    assert own == more * (10 + 11), "encoders and targets"
 
 
 def test_a_scale_for_any_device_has_costs_for_both() -> None:
