@@ -162,8 +162,13 @@ def require_distinct(path: Path, lines: Sequence[Hashable], what: str) -> None:
             raise DataError(what, where=f"{path}:{number}", got=got, expected="each once")
 
 
-def require_same_length(predicted: Path, found: int, gold: Path, expected: int) -> None:
+def require_same_length(
+    predicted: Path, found: int, gold: Path, expected: int, header: int = 0
+) -> None:
     """Refuse predictions for more or fewer lines than the labels have.
+
+    Args:
+        header: lines of the predictions that stand above the first one.
 
     Raises:
         DataError: naming the first line that only one of the files has.
@@ -171,7 +176,7 @@ def require_same_length(predicted: Path, found: int, gold: Path, expected: int) 
     if found != expected:
         raise DataError(
             "length mismatch",
-            where=f"{predicted}:{min(found, expected) + 1}",
+            where=f"{predicted}:{header + min(found, expected) + 1}",
             got=f"{found} lines",
             expected=f"{expected} lines as in {gold}",
             fix=MAKE_AGAIN,

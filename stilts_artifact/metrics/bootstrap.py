@@ -89,8 +89,9 @@ def resample_task(
     """Resample all languages of a task together: language -> sums [1 + resamples, columns].
 
     Examples fall into strata by the set of languages that have them, and each stratum keeps its
-    size, so every language keeps its number of examples. The result does not depend on the order of
-    languages or examples.
+    size, so every language keeps its number of examples. Languages need not have the same columns:
+    of one, more runs may be known. The result does not depend on the order of languages or
+    examples.
     """
     total = {
         language: np.zeros((1 + resamples, sample.counts.shape[1]))
@@ -99,8 +100,9 @@ def resample_task(
     for languages, counts in strata(samples):
         generator = named_generator(f"{task}/{'+'.join(languages)}", seed)
         sums = resample_sums(counts, resamples, generator)
-        # [1 + resamples, languages x columns] -> [1 + resamples, columns] for each language
-        for language, part in zip(languages, np.split(sums, len(languages), axis=1), strict=True):
+        # [1 + resamples, all columns] -> [1 + resamples, columns] for each language
+        ends = np.cumsum([samples[language].counts.shape[1] for language in languages])
+        for language, part in zip(languages, np.split(sums, ends[:-1], axis=1), strict=True):
             total[language] += part
     return total
 
@@ -115,7 +117,7 @@ def strata(samples: Mapping[str, Sample]) -> Iterator[tuple[tuple[str, ...], Arr
     """Sets of languages with the counts of the examples they share.
 
     Yields:
-        The languages, sorted, and an array [examples, languages x columns]: theirs side by side.
+        The languages, sorted, and an array [examples, columns of them all]: theirs side by side.
     """
     tied = []
     for language, sample in sorted(samples.items()):
@@ -136,6 +138,6 @@ def strata(samples: Mapping[str, Sample]) -> Iterator[tuple[tuple[str, ...], Arr
     for index, pattern in enumerate(patterns):
         chosen = rows[member == index]
         present = np.flatnonzero(pattern)
-        # [examples, columns] of each language -> [examples, languages x columns]
+        # [examples, columns] of each language -> [examples, all columns]
         parts = [tied[column][1][chosen[:, column]] for column in present]
         yield tuple(tied[column][0] for column in present), np.concatenate(parts, axis=1)

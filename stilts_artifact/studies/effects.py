@@ -18,11 +18,21 @@ import numpy as np
 from stilts_artifact.benchmark.experiments import Experiment
 from stilts_artifact.documents import read_document
 from stilts_artifact.domain.tasks import Benchmark, Task
+from stilts_artifact.errors import unknown_name
 from stilts_artifact.forms import form_of
+from stilts_artifact.forms.probabilities import PROBABILITIES
 from stilts_artifact.metrics.averages import task_score
 from stilts_artifact.metrics.bootstrap import Sample, resample_task
 from stilts_artifact.metrics.ratios import Array
-from stilts_artifact.studies.protocol import EffectDefinition, EffectScale, Term
+from stilts_artifact.studies.confidence import (
+    CONFIDENCE_METRICS,
+    ConfidenceCount,
+    Count,
+    Files,
+    FormCount,
+    ProbabilityFiles,
+)
+from stilts_artifact.studies.protocol import EffectDefinition, EffectScale, Metric, Term
 
 RESAMPLES = 2000
 """Draws of examples."""
@@ -144,56 +154,89 @@ class Measures:
     def __init__(self, runs: Runs, resamples: int = RESAMPLES) -> None:
         self._runs, self._resamples = runs, resamples
         self._tasks = {task.name: task for task in runs.experiment.targets(runs.benchmark)}
-        self._found: dict[str, dict[str, tuple[tuple[str, ...], Array, int]]] = {}
-        self.lacking: dict[tuple[str, str], str] = {}
+        self._counts = {name: self._counts_of(task) for name, task in self._tasks.items()}
+        self._found: dict[Count, dict[str, tuple[tuple[str, ...], Array, int]]] = {}
+        self._lacking: dict[Count, dict[str, str]] = {}
 
-    def points(self, column: str, metric: str) -> dict[str, Points]:
+    def _counts_of(self, task: Task) -> dict[str | None, Count]:
+        """How each metric of a task is counted; ``None``: those of its form."""
+        experiment = self._runs.experiment
+        split = experiment.scored_split(task)
+        counts: dict[str | None, Count] = {None: FormCount(task, split)}
+        if experiment.gives_probabilities(task):
+            files = ProbabilityFiles(task)
+            for metric in CONFIDENCE_METRICS:
+                counts[metric] = ConfidenceCount(task, split, metric, files)
+        return counts
+
+    def points(self, column: str, metric: Metric) -> dict[str, Points]:
         """Language -> points of all rows that were run there.
 
         Raises:
+            ConfigError: the column has no such metric.
             DataError: files that cannot be scored.
         """
         if column not in self._tasks:
             return {}
-        if column not in self._found:
-            self._found[column] = self._count(self._tasks[column])
-        form = form_of(self._tasks[column])
+        count = self._count(column, metric)
         points = {}
-        for language, (rows, sums, examples) in self._found[column].items():
-            metrics = form.points(sums)
+        for language, (rows, sums, examples) in self._found[count].items():
+            metrics = count.points(sums)
+            if metric != "score" and metric not in metrics:
+                known = ["score", *metrics, *filter(None, self._counts[column])]
+                raise unknown_name(f"metric of {column}", metric, known)
             values = task_score(metrics) if metric == "score" else metrics[metric]
             points[language] = Points(rows, np.asarray(values), examples)
         return points
 
-    def _count(self, task: Task) -> dict[str, tuple[tuple[str, ...], Array, int]]:
-        """Language -> rows with all seeds, sums [1 + draws, rows, seeds, columns], examples."""
-        runs, form = self._runs, form_of(task)
-        split = runs.experiment.scored_split(task)
+    def lacking(self, column: str, metric: Metric) -> Mapping[str, str]:
+        """Language -> why nothing of a column is known there."""
+        return self._lacking[self._count(column, metric)] if column in self._tasks else {}
+
+    def _count(self, column: str, metric: Metric) -> Count:
+        """How a metric is counted, which is done now if it was not."""
+        counts = self._counts[column]
+        count = counts.get(metric, counts[None])
+        if count not in self._found:
+            self._found[count], self._lacking[count] = self._counted(self._tasks[column], count)
+        return count
+
+    def _counted(
+        self, task: Task, count: Count
+    ) -> tuple[dict[str, tuple[tuple[str, ...], Array, int]], dict[str, str]]:
+        """Language -> rows with all seeds, sums [1 + draws, rows, seeds, columns], examples.
+
+        And language -> why it has none of these.
+        """
+        runs = self._runs
         samples: dict[str, Sample] = {}
         rows: dict[str, tuple[str, ...]] = {}
         examples: dict[str, int] = {}
-        for language in task.languages_of(split):
-            gold = form.file(runs.folder / "labels", task, language, split)
-            if not gold.is_file():
-                self.lacking[task.name, language] = "its data were not on this machine"
+        lacking: dict[str, str] = {}
+        for language in task.languages_of(runs.experiment.scored_split(task)):
+            labels = count.labels(runs.folder / "labels", language)
+            absent = [path for path in labels if not path.is_file()]
+            if absent:
+                what = "its data" if absent[0] == labels[0] else "development data"
+                lacking[language] = f"{what} were not on this machine"
                 continue
-            files = {
-                row: [form.file(folder, task, language, split) for folder in self._folders(row)]
+            complete = {
+                row: files
                 for row in runs.rows
+                if (files := self._complete(count, row, language)) is not None
             }
-            complete = {row: own for row, own in files.items() if all(map(Path.is_file, own))}
             if not complete:
-                self.lacking[task.name, language] = "nothing was predicted there"
+                lacking[language] = f"no {count.made} there"
                 continue
-            paths = [path for own in complete.values() for path in own]
-            samples[language] = form.count_together(task, language, paths, gold)
+            each = [files for own in complete.values() for files in own]
+            samples[language] = count.count(language, each, labels)
             # After counting, which opens them: what was counted is what was verified.
-            for path in (gold, *paths):
+            for path in (*labels, *(path for files in each for path in files)):
                 runs.read(path)
             rows[language] = tuple(complete)
-            examples[language] = form.read_gold(task, language, gold).examples
+            examples[language] = form_of(task).read_gold(task, language, labels[0]).examples
         drawn = resample_task(samples, task=task.name, resamples=self._resamples)
-        return {
+        found = {
             code: (
                 rows[code],
                 sums.reshape(len(sums), len(rows[code]), len(runs.seeds), -1),
@@ -201,10 +244,13 @@ class Measures:
             )
             for code, sums in drawn.items()
         }
+        return found, lacking
 
-    def _folders(self, row: str) -> list[Path]:
-        runs = self._runs
-        return [runs.folder / "predictions" / row / f"seed-{seed}" for seed in runs.seeds]
+    def _complete(self, count: Count, row: str, language: str) -> list[Files] | None:
+        """The files of a row at each seed; ``None`` where one is not there."""
+        made = self._runs.folder / count.made / row
+        files = [count.files(made / f"seed-{seed}", language) for seed in self._runs.seeds]
+        return files if all(path.is_file() for own in files for path in own) else None
 
     def effects(self, definition: EffectDefinition, scale: EffectScale) -> Effects:
         """An effect in every language, the source language left out.
@@ -226,6 +272,7 @@ class Measures:
         if missing:
             return Effects((), averaged, tuple(missing))
         source = self._runs.benchmark.source_language
+        made = PROBABILITIES if definition.metric in CONFIDENCE_METRICS else "predictions"
         measures: list[dict[str, Effect]] = []
         lacking: dict[str, str] = {}
         for columns in definition.measures:
@@ -234,10 +281,10 @@ class Measures:
                 for language, points in self.points(column, definition.metric).items():
                     absent = sorted({row for term in terms for row in term.rows} - set(points.rows))
                     if absent:
-                        lacking[language] = f"{column}: no predictions of {', '.join(absent)}"
+                        lacking[language] = f"{column}: no {made} of {', '.join(absent)}"
                     elif language != source:
                         found[language] = effect_of(points, terms, scale)
-                lacking |= {code: why for (own, code), why in self.lacking.items() if own == column}
+                lacking |= self.lacking(column, definition.metric)
             if not found:
                 missing.append(f"{' and '.join(columns)} in any language")
             measures.append(found)

@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from stilts_artifact.documents import parse_yaml
 from stilts_artifact.errors import ConfigError
+from stilts_artifact.studies.confidence import CONFIDENCE_METRICS, ConfidenceMetric
 from stilts_artifact.studies.covariates import CONTROLS, INDICES
 from stilts_artifact.texts import visible
 
@@ -21,6 +22,11 @@ Text = Annotated[str, AfterValidator(visible)]
 Names = Annotated[tuple[str, ...], Field(strict=False, min_length=1)]
 EffectScale = Literal["points", "log-ratio", "log-odds"]
 """Differences of points, of their logarithms, or of the log-odds of accuracies."""
+FormMetric = Literal[
+    "score", "accuracy", "f1", "precision", "recall", "exact_match", "centred", "reduced"
+]
+"""Of predictions; ``score`` is the one number of whatever task it is."""
+Metric = Literal[FormMetric, ConfidenceMetric]
 Direction = Literal["less", "greater", "different", "equivalent"]
 Kind = Literal["slope", "interaction", "group", "contrast"]
 Level = Literal["family", "genus"]
@@ -56,7 +62,7 @@ class EffectDefinition(Part):
     """
 
     measures: Annotated[tuple[Names, ...], Field(strict=False, min_length=1)]
-    metric: str = "score"
+    metric: Metric = "score"
     terms: Annotated[tuple[Term, ...], Field(strict=False, min_length=1)]
 
     @property
@@ -190,6 +196,12 @@ class Protocol(Part):
         for group in (*groups, *self.robustness.subsets):
             if group is not None and group not in self.groups:
                 raise ValueError(f"no group {group!r}")
+        scaled = [(name, self.premise.scale) for name in self.premise.effects]
+        scaled += [(one.effect, scale) for one in self.hypotheses for scale in one.scales]
+        for name, scale in scaled:
+            metric = self.effects[name].metric
+            if metric in CONFIDENCE_METRICS and scale != "points":
+                raise ValueError(f"{metric} may be below 0: it has no {scale}")
         if sum(one.primary for one in self.hypotheses) > 3:
             raise ValueError("more than three primary hypotheses")
         return self

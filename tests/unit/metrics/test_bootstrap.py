@@ -110,6 +110,15 @@ def test_shared_questions_are_drawn_together() -> None:
     assert sums["aa"][1:, 0].std() > 0
 
 
+def test_a_language_in_which_fewer_runs_are_known_is_drawn_with_the_others() -> None:
+    keys = np.arange(300)
+    one, other = answers(0.7, 300, seed=3), answers(0.6, 300, seed=4)
+    both = Sample(np.concatenate([one, other], axis=1), keys)
+    drawn = resample_task({"de": both, "fr": Sample(one, keys)}, task="t", resamples=50)
+    assert (drawn["de"].shape, drawn["fr"].shape) == ((51, 4), (51, 2))
+    assert np.array_equal(drawn["de"][:, :2], drawn["fr"])
+
+
 def test_two_systems_side_by_side_have_scipys_paired_interval() -> None:
     first = answers(0.6, 300, seed=1)
     # The second is right where the first is, and on some more: unpaired, the interval is wider.
