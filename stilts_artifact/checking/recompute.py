@@ -11,21 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stilts_artifact.benchmark.experiments import Experiment
+from stilts_artifact.checking.companions import verify_companions
 from stilts_artifact.checking.results import CellRecord, FileRecord, Results, read_signature
-from stilts_artifact.data.readers.text import shown
 from stilts_artifact.documents import read_document
 from stilts_artifact.domain.cells import CellKey
 from stilts_artifact.domain.signature import SHORT_KEYS, Signature, require_comparable
-from stilts_artifact.domain.tasks import Benchmark, Split, Task
+from stilts_artifact.domain.tasks import Benchmark, Split
 from stilts_artifact.errors import ConfigError, IntegrityError
 from stilts_artifact.files import hash_bytes, plain_files
 from stilts_artifact.forms import form_of
-from stilts_artifact.forms.probabilities import (
-    PROBABILITIES,
-    SUFFIX,
-    likeliest,
-    parse_log_probabilities,
-)
 from stilts_artifact.metrics import METRIC_VERSION
 from stilts_artifact.metrics.tables import CellValue, Column, table_columns, table_values
 
@@ -93,7 +87,7 @@ def recompute(
         )
     )
     values = table_values(folder, benchmark, results.defined, rows, results.seeds, files.read)
-    _verify_probabilities(results, folder, benchmark, files)
+    verify_companions(results, folder, benchmark, files.read)
     files.confirm_labels()
     files.verify_rest()
     for cell in results.cells:
@@ -354,52 +348,6 @@ def _verify_labels(
                 got=f"sha256 {record.sha256}",
                 expected=f"sha256 {pin}" if pin else "a label file of the benchmark",
             )
-
-
-def _verify_probabilities(
-    results: Results, folder: Path, benchmark: Benchmark, files: VerifiedFiles
-) -> None:
-    """Hold predictions against the probabilities that they follow from.
-
-    Raises:
-        IntegrityError: predictions without their probabilities, or that do not follow from them; or
-            probabilities that nothing was predicted from.
-        DataError: a file that has no probabilities.
-    """
-    tasks = {
-        task.name: task
-        for task in results.defined.targets(benchmark)
-        if results.defined.gives_probabilities(task)
-    }
-    listed = {record.path.removeprefix(f"{results.run_name}/") for record in results.files}
-    due: dict[str, tuple[Task, str]] = {}
-    for path in listed:
-        match path.split("/"):
-            case ["predictions", row, seed, name, file] if name in tasks:
-                twin = f"{PROBABILITIES}/{row}/{seed}/{name}/{Path(file).stem}{SUFFIX}"
-                due[twin] = tasks[name], path
-    found = {path for path in listed if path.startswith(f"{PROBABILITIES}/")}
-    for path in sorted(found ^ due.keys()):
-        what = "probabilities without predictions" if path in found else "no probabilities"
-        raise IntegrityError(what, where=str(folder / path), expected="one file for each file")
-    for path, (task, predicted) in sorted(due.items()):
-        _require_likeliest(folder / path, folder / predicted, task, files)
-
-
-def _require_likeliest(path: Path, predicted: Path, task: Task, files: VerifiedFiles) -> None:
-    made = parse_log_probabilities(files.read(path), str(path), task.labels)
-    due = likeliest(made, task.labels)
-    said = files.read(predicted).decode("utf-8", "replace").removesuffix("\n").split("\n")
-    if said == due:
-        return
-    pairs = enumerate(zip(said, due, strict=False), 1)
-    line = next((at for at, (one, other) in pairs if one != other), min(len(said), len(due)) + 1)
-    raise IntegrityError(
-        "predictions that are not the likeliest labels",
-        where=f"{predicted}:{line}",
-        got=shown(said[line - 1]) if line <= len(said) else f"{len(said)} lines",
-        expected=f"{due[line - 1] if line <= len(due) else f'{len(due)} lines'}, as in {path}",
-    )
 
 
 def _label_files(experiment: Experiment, benchmark: Benchmark) -> Iterator[str]:

@@ -33,6 +33,7 @@ from stilts_artifact.errors import ArtifactError, ConfigError, IntegrityError
 from stilts_artifact.experiments.session import Session
 from stilts_artifact.experiments.steps import StepBuilder
 from stilts_artifact.files import hash_bytes, own_disk_errors
+from stilts_artifact.forms.alignment_scores import SCORES
 from stilts_artifact.forms.probabilities import PROBABILITIES
 
 # Fields of a signature that a cell's place and its run decide; steps report the others.
@@ -141,7 +142,7 @@ class Kept:
 
     def _files(self) -> Iterator[FileRecord]:
         tasks = {task for _, task in self.places}
-        made = ("predictions", PROBABILITIES)
+        made = ("predictions", PROBABILITIES, SCORES)
         for record in self.results.files:
             match record.path.split("/"):
                 case [_, "labels", task, _] if task in tasks:

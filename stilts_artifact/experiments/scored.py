@@ -3,6 +3,7 @@
     {results}/table2.mini/labels/{task}/{split}-{language}.{tsv|json}
     {results}/table2.mini/predictions/{row}/seed-{seed}/{task}/{split}-{language}.{tsv|json}
     {results}/study-004.mini/probabilities/{row}/seed-{seed}/{task}/{split}-{language}.csv
+    {results}/study-002.mini/scores/{row}/seed-{seed}/{task}/{split}.csv
 
 Nothing but these files decides a number, so whoever has the folder can compute it again.
 """
@@ -35,6 +36,7 @@ from stilts_artifact.experiments.session import Measured, Session
 from stilts_artifact.experiments.steps import StepBuilder
 from stilts_artifact.experiments.table1 import describe_source, in_one_line
 from stilts_artifact.files import own_disk_errors
+from stilts_artifact.forms.alignment_scores import SCORES
 from stilts_artifact.forms.probabilities import PROBABILITIES
 from stilts_artifact.forms.provenance import evaluation_parts, training_parts
 from stilts_artifact.metrics import METRIC_VERSION
@@ -369,7 +371,7 @@ def gather(
 
     Args:
         predictions, labels: folders that hold ``{task}/{split}-{language}.*``; the former perhaps
-            the same once more under ``probabilities``.
+            more of a task under ``probabilities`` or ``scores``.
 
     Raises:
         ResourceError: the disk is full or the folder cannot be written.
@@ -381,8 +383,9 @@ def gather(
             for key, source in predictions.items():
                 run = f"{key.row}/seed-{key.seed}/{key.task}"
                 _copy(source / key.task, folder / "predictions" / run)
-                if (source / PROBABILITIES).is_dir():
-                    _copy(source / PROBABILITIES / key.task, folder / PROBABILITIES / run)
+                for more in (PROBABILITIES, SCORES):
+                    if (source / more).is_dir():
+                        _copy(source / more / key.task, folder / more / run)
     except OSError as error:  # of the store, whose files were there a moment ago
         fix = "run the same command again"
         raise ResourceError(

@@ -18,7 +18,7 @@ from stilts_artifact.benchmark.experiments import (
     training_task,
 )
 from stilts_artifact.config.schema import Scale, TaskTraining
-from stilts_artifact.domain.tasks import Benchmark, Part, Split, Task
+from stilts_artifact.domain.tasks import Benchmark, Part, Split, Task, TaskForm
 from stilts_artifact.errors import ConfigError
 from stilts_artifact.experiments.session import Session
 from stilts_artifact.forms import form_of
@@ -27,6 +27,7 @@ from stilts_artifact.forms.provenance import evaluation_parts, label_parts, trai
 from stilts_artifact.model.hub import PhaseOne
 from stilts_artifact.pipeline.step import Step
 from stilts_artifact.pipeline.tasks.params import (
+    AlignParams,
     EncoderParams,
     IntermediateParams,
     LabelsParams,
@@ -182,6 +183,7 @@ class StepBuilder:
         data |= self._read(
             part for language in languages for part in evaluation_parts(task, experiment, language)
         )
+        params = AlignParams if task.form is TaskForm.ALIGNMENT else RetrieveParams
         own = {
             **self.scale.retrieval.model_dump(),
             "dtype": self.scale.dtype,
@@ -189,9 +191,7 @@ class StepBuilder:
             "threads": self.scale.threads,
         }
         options = RetrievalOptions.model_validate(own | dict(experiment.retrieval))
-        return RetrieveParams(**data, options=options).step(
-            {"encoder": self.intermediate(row, seed)}
-        )
+        return params(**data, options=options).step({"encoder": self.intermediate(row, seed)})
 
     def _prepared(self, name: str, split: Split, languages: Sequence[str], size: Size) -> Step:
         data = self._data(name, split, languages)

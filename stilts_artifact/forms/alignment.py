@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stilts_artifact.data.readers.corpora import require_document
-from stilts_artifact.data.readers.text import refuse_blinded, shown
-from stilts_artifact.documents import whole_number
+from stilts_artifact.data.readers.text import numbered_lines, refuse_blinded, shown
+from stilts_artifact.documents import read_document, whole_number
 from stilts_artifact.domain.examples import AlignedSentence
 from stilts_artifact.domain.tasks import Task, TaskForm
 from stilts_artifact.errors import DataError
@@ -194,19 +194,30 @@ def read_documents(path: Path) -> list[str]:
 
 
 def read_ranks(path: Path) -> Ranks:
+    """The ranks of a file.
+
+    Raises:
+        DataError: as :func:`parse_ranks`.
+    """
+    return parse_ranks(read_document(path), str(path))
+
+
+def parse_ranks(data: bytes, where: str) -> Ranks:
     """Six ranks a line.
 
     Raises:
-        DataError: a line that is not so many numbers from 1, or as
-            :func:`stilts_artifact.forms.submission.read_lines`.
+        DataError: no line, or one that is not so many numbers from 1.
     """
+    plain = _plain(data)
+    if plain is not None:
+        return plain
     rows: list[list[int]] = []
-    for number, line in enumerate(read_lines(path), 1):
-        cells = [whole_number(cell) or 0 for cell in line.split("\t")]
+    for place, line in numbered_lines(data, where):
+        cells = [whole_number(cell) or 0 for cell in line.strip().split("\t")]
         if len(cells) != _CELLS or 0 in cells:
             raise DataError(
                 "not the ranks of a sentence",
-                where=f"{path}:{number}",
+                where=place,
                 got=shown(line),
                 expected=f"{_CELLS} numbers from 1 with tabs between them",
             )
@@ -217,11 +228,16 @@ def read_ranks(path: Path) -> Ranks:
 _LINES = re.compile(rb"(?:[1-9][0-9]{0,17}(?:\t[1-9][0-9]{0,17}){%d}\n)+" % (_CELLS - 1))
 
 
+def _plain(data: bytes) -> Ranks | None:
+    """The ranks of a file that is plainly one; ``None`` where the careful reader must decide."""
+    if not _LINES.fullmatch(data):
+        return None
+    return np.fromiter(map(int, data.split()), dtype=np.int64).reshape(-1, len(VARIANTS), 2)
+
+
 def _sums(data: bytes, sentences: int) -> Sums | None:
     """Column sums of a plain prediction file; ``None`` where the careful reader must decide."""
-    if data.count(b"\n") != sentences or not _LINES.fullmatch(data):
-        return None
-    ranks = np.fromiter(map(int, data.split()), dtype=np.int64).reshape(-1, len(VARIANTS), 2)
-    if ranks.max() > sentences:
+    ranks = _plain(data)
+    if ranks is None or len(ranks) != sentences or ranks.max() > sentences:
         return None
     return tuple(sentence_counts(ranks).sum(axis=0).tolist())

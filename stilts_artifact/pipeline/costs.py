@@ -15,6 +15,7 @@ from stilts_artifact.errors import unknown_name
 from stilts_artifact.pipeline.job import Device
 from stilts_artifact.pipeline.step import Graph, KeyedStep
 from stilts_artifact.pipeline.tasks.params import (
+    AlignParams,
     IntermediateParams,
     PrepareParams,
     RetrieveParams,
@@ -254,6 +255,13 @@ def _retrieved(costs: Costs, step: KeyedStep, graph: Graph) -> float:
     return _split(costs, RetrieveParams.of(step.params))
 
 
+def _aligned(costs: Costs, step: KeyedStep, graph: Graph) -> float:
+    """One side of the pairs of every language, and the source language once."""
+    params = AlignParams.of(step.params)
+    languages = len(params.languages)
+    return _split(costs, params) / 2 * (languages + 1) / languages
+
+
 _TOKENS: Mapping[str, Callable[[Costs, KeyedStep, Graph], float]] = {
     "prepare": _prepared,
     "target": _trained,
@@ -261,4 +269,5 @@ _TOKENS: Mapping[str, Callable[[Costs, KeyedStep, Graph], float]] = {
     "predict": _predicted,
     "probabilities": _predicted,
     "retrieve": _retrieved,
+    "align": _aligned,
 }

@@ -31,6 +31,7 @@ KINDS: Kinds = MappingProxyType(
         "predict": _kind("predict:predict_step", 2, gpu=True),
         "probabilities": _kind("predict:probabilities_step", gpu=True),
         "retrieve": _kind("predict:retrieve_step", 3, gpu=True),
+        "align": _kind("align:align_step", gpu=True),
     }
 )
 

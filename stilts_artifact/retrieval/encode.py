@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
@@ -434,17 +434,25 @@ class TransformerSentences:
 
     def __call__(self, texts: Sequence[str]) -> Rows:
         """Float32 array [texts, dimensions], memory-mapped."""
+        return self._embed(texts, [self.view])[0]
+
+    def layers(self, texts: Sequence[str]) -> list[Rows]:
+        """The same of every layer that is loaded, from the embeddings on, in one pass."""
+        deepest = int(self.transformer.model.config.num_hidden_layers)
+        return self._embed(texts, [replace(self.view, layer=at) for at in range(deepest + 1)])
+
+    def _embed(self, texts: Sequence[str], views: Sequence[View]) -> list[Rows]:
         # A folder for each call: vectors of earlier calls are still mapped while these are made.
-        output = Path(tempfile.mkdtemp(dir=self.folder)) / "vectors.npy"
+        folder = Path(tempfile.mkdtemp(dir=self.folder))
         made = embed(
             self.transformer,
             texts,
-            {self.view: output},
+            {view: folder / f"layer-{view.layer}.npy" for view in views},
             batching=self.batching,
             advance=self.advance,
             inspection=self.inspection,
         )
-        return made[self.view]
+        return [made[view] for view in views]
 
 
 def describe(transformer: Transformer, view: View, batching: Batching) -> Description:

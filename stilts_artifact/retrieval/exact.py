@@ -132,7 +132,7 @@ def _full_search(queries: Side, corpus: Side, chosen: Int64, k: int) -> tuple[Fl
         indices = np.concatenate([indices, here], axis=1)
         # What was found before has smaller indices and stands first, so position decides between
         # equals.
-        best = _best_positions(scores, k)
+        best = best_positions(scores, k)
         scores, indices = (
             np.take_along_axis(scores, best, axis=1),
             np.take_along_axis(indices, best, axis=1),
@@ -144,18 +144,19 @@ def _cosines(dots: Float64, left: Float64, right: Float64) -> Float64:
     return np.round(dots / (left * right), DECIMALS)
 
 
-def _best_positions(scores: Float64, k: int) -> Int64:
+def best_positions(scores: Float64, k: int) -> Int64:
     """Positions [n, k] of each row's k best scores, best first, equals by position.
 
     Any number may be equal: a partition alone would keep some of them at random.
 
     Example:
-        >>> _best_positions(np.array([[1.0, 2.0, 1.0, 2.0]]), 3).tolist()
+        >>> best_positions(np.array([[1.0, 2.0, 1.0, 2.0]]), 3).tolist()
         [[1, 3, 0]]
     """
     kth = np.partition(scores, -k, axis=1)[:, -k, None]
-    row, column = np.nonzero(scores > kth)
-    tied_row, tied_column = np.nonzero(scores == kth)
+    # On the flat array: several times faster than a two-dimensional nonzero.
+    row, column = np.divmod(np.flatnonzero(scores > kth), scores.shape[1])
+    tied_row, tied_column = np.divmod(np.flatnonzero(scores == kth), scores.shape[1])
     room = k - np.bincount(row, minlength=len(scores))
     first = np.searchsorted(tied_row, np.arange(len(scores)))
     fits = np.arange(len(tied_row)) - first[tied_row] < room[tied_row]

@@ -260,3 +260,10 @@ class RetrieveParams(SplitParams):
 
     kind = "retrieve"
     options: RetrievalOptions
+
+
+class AlignParams(SplitParams):
+    """Alignment of languages in an encoder as it is: of its options, pooling, margin and layer."""
+
+    kind = "align"
+    options: RetrievalOptions

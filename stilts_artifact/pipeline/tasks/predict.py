@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from stilts_artifact.domain.examples import ComparableCorpus
     from stilts_artifact.model.heads import TaskHead
     from stilts_artifact.model.loading import Encoder
-    from stilts_artifact.retrieval.encode import Ran, SentenceEncoder
+    from stilts_artifact.retrieval.encode import Ran, SentenceEncoder, TransformerSentences
 
 
 def predict(
@@ -245,9 +245,17 @@ def retrieve_step(job: Job) -> None:
 
 
 def sentence_encoder(
-    name: str, loaded: Encoder, options: RetrievalOptions, work: Path
-) -> SentenceEncoder:
+    name: str,
+    loaded: Encoder,
+    options: RetrievalOptions,
+    work: Path,
+    *,
+    deepest: int | None = None,
+) -> TransformerSentences:
     """The function from sentences to vectors that an encoder stands for.
+
+    Args:
+        deepest: layer that will be asked for; by default the one of the options.
 
     Raises:
         ConfigError: the encoder has no such layer.
@@ -263,7 +271,7 @@ def sentence_encoder(
         (name, loaded.revision),
         loaded.model,
         loaded.tokenizer,
-        deepest=options.layer,
+        deepest=options.layer if deepest is None else deepest,
         dtype=computed_dtype(device, options.dtype),
         device=device,
     )

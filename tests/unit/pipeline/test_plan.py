@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from stilts_artifact.benchmark import load_benchmark
+from stilts_artifact.benchmark import BENCHMARKS, load_benchmark
 from stilts_artifact.benchmark.asked import wanted_cells
 from stilts_artifact.benchmark.experiments import EXPERIMENTS, STUDY_SEEDS, Experiment
 from stilts_artifact.config.load import SCALES, load_scale
@@ -200,6 +200,23 @@ def test_studies_share_steps_with_each_other_and_with_table_2_on_test_data() -> 
     more = len(STUDY_SEEDS) - len(load_scale("base").seeds)
     own = trained("table2-test", "study-000") - trained("table2-test")
     assert own == more * (10 + 11), "encoders and targets"
+
+
+def test_every_task_has_a_size() -> None:
+    sizes = load_costs("mini").tasks
+    for benchmark in map(load_benchmark, BENCHMARKS):
+        assert benchmark.tasks.keys() <= sizes.keys()
+    with pytest.raises(ConfigError, match=r"unknown task in throughput\.yaml"):
+        load_costs("mini").extent("ud_feat")
+
+
+def test_alignment_reads_the_source_language_once(store: Store) -> None:
+    speeds = {"align": Speed(basis="measured", tokens_per_second=10)}
+    costs = Costs("cpu", 1e12, "a machine", speeds, {"ntrex": Extent(0, 100, 5)})
+    step = next(one for one in steps_at("mini", EXPERIMENTS["study-002"]) if one.kind == "align")
+    languages = len(step.params["languages"])
+    own = Graph([Step(step.kind, step.params)], {"align": KindSpec(1, "a:b")})
+    assert costs.seconds(next(iter(own.steps.values())), own) == 25 * (languages + 1)
 
 
 def test_a_scale_for_any_device_has_costs_for_both() -> None:

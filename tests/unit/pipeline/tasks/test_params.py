@@ -17,12 +17,14 @@ from stilts_artifact.model.hub import PhaseOne
 from stilts_artifact.pipeline.kinds import KINDS
 from stilts_artifact.pipeline.step import Graph
 from stilts_artifact.pipeline.tasks.params import (
+    AlignParams,
     EncoderParams,
     IntermediateParams,
     LabelsParams,
     Params,
     PredictParams,
     PrepareParams,
+    ProbabilitiesParams,
     RetrievalOptions,
     RetrieveParams,
     Schedule,
@@ -60,7 +62,9 @@ EVERY: list[Params] = [
     ),
     TargetParams(task="xnli", seed=3, schedule=Schedule(epochs=1, batch=8), training=TRAINING),
     PredictParams(benchmark="mini", task="xnli", split=Split.TEST, dtype="bfloat16", threads=1),
+    ProbabilitiesParams(benchmark="mini", task="xnli", split=Split.TEST, threads=1),
     RetrieveParams(**SPLIT, options=OPTIONS),
+    AlignParams(**SPLIT, options=OPTIONS),
 ]
 each = pytest.mark.parametrize("params", EVERY, ids=lambda params: params.kind)
 
