@@ -122,7 +122,10 @@ def _assemble(name: str, naming: Naming, sources: Mapping[str, Source]) -> Bench
     return Benchmark(
         name=name,
         source_language=naming.source_language,
-        languages={code: Language(code, text) for code, text in naming.names.items()},
+        languages={
+            code: Language(code, text)
+            for code, text in sorted((naming.names | naming.further).items())
+        },
         tasks=tasks,
         sources={source: sources[source] for source in names},
         texts=make_texts(tasks, _wikipedia(naming)),
@@ -131,7 +134,10 @@ def _assemble(name: str, naming: Naming, sources: Mapping[str, Source]) -> Bench
 
 def _tasks(naming: Naming) -> tuple[Task, ...]:
     return tuple(
-        make_task(row, naming) for row in ROWS if naming.tasks is None or row.name in naming.tasks
+        make_task(row, naming)
+        for row in ROWS
+        if (naming.tasks is None or row.name in naming.tasks)
+        and (not row.languages or naming.name in row.languages)
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +18,8 @@ class Naming:
         tydiqa: upstream's name of a language in TyDi QA ids.
         ntrex: upstream's code of a language in NTREX-128 file names, English's included.
         translated: languages into which some intermediate training data exist in translation.
+        further: languages, by code, that a study evaluates and the benchmark itself does not have; of
+            none of them is there running text.
         tasks: names of the tasks that it has; ``None`` for all.
     """
 
@@ -28,6 +30,7 @@ class Naming:
     tydiqa: Mapping[str, str]
     ntrex: Mapping[str, str]
     translated: tuple[str, ...]
+    further: Mapping[str, str] = field(default_factory=dict)
     tasks: tuple[str, ...] | None = None
 
 
@@ -66,6 +69,11 @@ XTREME = Naming(
         "vi=vie yo=yor zh=zho-CN"
     ),
     translated=(),
+    # XTREME-R's: of parts of speech lt pl ro uk wo, of names all but Wolof.
+    further=_table(
+        "az=Azerbaijani gu=Gujarati lt=Lithuanian pa=Punjabi pl=Polish qu=Quechua ro=Romanian "
+        "uk=Ukrainian wo=Wolof"
+    ),
 )
 
 _MINI_PIVOT = "qen"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
 from stilts_artifact.benchmark.languages import XTREME
 from stilts_artifact.benchmark.pins import Pin, read_pins
-from stilts_artifact.benchmark.tasks import treebanks
+from stilts_artifact.benchmark.tasks import UD_FURTHER, treebanks
 from stilts_artifact.domain.tasks import Member, Source
 from stilts_artifact.errors import ConfigError
 
@@ -158,6 +158,25 @@ CCGBANK = Source(
 )
 
 
+# Its size is published nowhere; its sha256 stands where the archive of r2.5 has the one that
+# huggingface/datasets has, too.
+FURTHER_TREEBANKS = Source(
+    name=UD_FURTHER,
+    urls=(
+        f"https://lindat.mff.cuni.cz/repository/xmlui/bitstream/handle/11234/1-3424/{UD_FURTHER}",
+    ),
+    bytes=None,
+    sha256="ee61f186ac5701440f9d2889ca26da35f18d433255b5a188b0df30bc1525502b",
+    licence="Universal Dependencies v2.7: each treebank its own (CC BY-SA 4.0; CC BY-NC-SA 4.0 of "
+    "Polish-PDB and Ukrainian-IU; GNU GPL 3.0 of Polish-LFG)",
+    obtain="Download it from its url and put it into a --data folder under this name. For Polish, "
+    "Romanian, Ukrainian and Wolof the CoNLL-U files of tag r2.7 of the UD_* repositories do as "
+    "well.",
+    pinned_by="pyconll/pyconll at 0ef0b5d2dc: tests/int/corpora.py; its treebanks by "
+    "huggingface/datasets at 040102f100: datasets/universal_dependencies/dataset_infos.json",
+)
+
+
 def wikipedia(language: str) -> Source:
     """Running text for masked language modelling. The paper's own selection was never published."""
     return Source(
@@ -183,7 +202,13 @@ UD_COMPLETE = (
         for language in ("bg", "eu", "he", "hu", "kk", "ta", "te", "th", "vi")
     ),
 )
-_COMPLETE = {"ud-treebanks-v2.5.tgz": UD_COMPLETE}
+# Of r2.7 all but Lithuanian, of which the treebank HSE is known by no public hash.
+UD_FURTHER_COMPLETE = tuple(
+    treebanks(language, split, "2.7")
+    for language in ("pl", "ro", "uk", "wo")
+    for split in ("dev", "test")
+)
+_COMPLETE = {"ud-treebanks-v2.5.tgz": UD_COMPLETE, UD_FURTHER: UD_FURTHER_COMPLETE}
 
 
 def upstream_sources() -> dict[str, Source]:
@@ -195,9 +220,14 @@ def upstream_sources() -> dict[str, Source]:
         members.setdefault(archive, []).extend(
             [Member(path, pin.bytes, pin.sha256)] if path else []
         )
+    further = replace(
+        FURTHER_TREEBANKS,
+        members=tuple(members.pop(UD_FURTHER)),
+        complete=_COMPLETE[UD_FURTHER],
+    )
     sources = {name: _source(name, pins[name], tuple(found)) for name, found in members.items()}
-    unpinned = (CCGBANK, *map(wikipedia, XTREME.names))
-    return {**sources, **{source.name: source for source in unpinned}}
+    others = (further, CCGBANK, *map(wikipedia, XTREME.names))
+    return {**sources, **{source.name: source for source in others}}
 
 
 def _source(name: str, pin: Pin, members: tuple[Member, ...]) -> Source:

@@ -28,7 +28,8 @@ class TaskRow:
         name, title, short, form, metrics, labels, tuning, normalisation: as in :class:`Task`.
         group: makes it a target; a row without one is an intermediate task.
         languages: benchmark -> codes of the languages that a target is evaluated in, in its order;
-            an intermediate task has the language of the training data.
+            a benchmark without an entry does not have it. An intermediate task has the language of
+            the training data.
         without_dev: benchmark -> codes of those that have no dev split.
         train: in the language of the training data.
         dev, test: of each evaluated language.
@@ -57,8 +58,8 @@ class TaskRow:
     permuted: bool = False
 
 
-def treebanks(language: str, split: str) -> str:
-    """Pattern of the members of the UD archive that make one split.
+def treebanks(language: str, split: str, release: str = "2.5") -> str:
+    """Pattern of the members of a UD archive that make one split.
 
     All treebanks of a language: a file name up to the first ``_`` is its language
     (download_data.sh:61-99 at 838c13b).
@@ -67,7 +68,7 @@ def treebanks(language: str, split: str) -> str:
         >>> treebanks("th", "test")
         'ud-treebanks-v2.5/*/th_*-ud-test.conllu'
     """
-    return f"ud-treebanks-v2.5/*/{language}_*-ud-{split}.conllu"
+    return f"ud-treebanks-v{release}/*/{language}_*-ud-{split}.conllu"
 
 
 # jiant's label order; it decides which output of the head means what.
@@ -114,10 +115,18 @@ CCG_SECTIONS = [
 ]
 
 UD = "ud-treebanks-v2.5.tgz"
+UD_FURTHER = "ud-treebanks-v2.7.tgz"
 PANX = "panx_dataset.zip"
 UD_TRAIN, UD_DEV, UD_TEST = (
     Part(UD, "conllu", treebanks("{language}", split), BY_LANGUAGE)
     for split in ("train", "dev", "test")
+)
+UD_FURTHER_DEV, UD_FURTHER_TEST = (
+    Part(UD_FURTHER, "conllu", treebanks("{language}", split, "2.7"), BY_LANGUAGE)
+    for split in ("dev", "test")
+)
+PANX_TRAIN, PANX_DEV, PANX_TEST = (
+    Part(PANX, "panx", f"{{language}}.tar.gz!{split}") for split in ("train", "dev", "test")
 )
 UPOS_AND_FEATURES = (*BY_LANGUAGE, ("tags", "upos|feats"))
 FEATURES_TRAIN = replace(UD_TRAIN, options=UPOS_AND_FEATURES)
@@ -300,9 +309,9 @@ TARGET_ROWS = (
             "mini": MINI_ALL,
             "family": FAMILY_ALL,
         },
-        train=(Part(PANX, "panx", "{language}.tar.gz!train"),),
-        dev=(Part(PANX, "panx", "{language}.tar.gz!dev"),),
-        test=(Part(PANX, "panx", "{language}.tar.gz!test"),),
+        train=(PANX_TRAIN,),
+        dev=(PANX_DEV,),
+        test=(PANX_TEST,),
     ),
     TaskRow(
         name="xquad",
@@ -430,6 +439,39 @@ STUDY_ROWS = (
         dev=(FEATURES_DEV,),
         study=True,
         permuted=True,
+    ),
+    # Study 001: the languages that XTREME-R adds to POS and NER (scripts/download_data.sh of XTREME-R
+    # at 838c13b). Those of POS are of a later release than XTREME's, which stay as they were; those
+    # of NER lie in XTREME's own archive. The models are those of POS and NER.
+    TaskRow(
+        name="udpos_xr",
+        title="POS, XTREME-R's further languages",
+        short="POS-R",
+        form=TaskForm.TAGGING,
+        metrics=("f1", "precision", "recall"),
+        labels=UPOS,
+        group="tagging",
+        tuning="udpos",
+        languages={"xtreme": "lt pl ro uk wo"},
+        train=(UD_TRAIN,),
+        dev=(UD_FURTHER_DEV,),
+        test=(UD_FURTHER_TEST,),
+        study=True,
+    ),
+    TaskRow(
+        name="panx_xr",
+        title="NER, XTREME-R's further languages",
+        short="NER-R",
+        form=TaskForm.TAGGING,
+        metrics=("f1", "precision", "recall"),
+        labels=NAMES,
+        group="tagging",
+        tuning="panx",
+        languages={"xtreme": "az gu lt pa pl qu ro uk"},
+        train=(PANX_TRAIN,),
+        dev=(PANX_DEV,),
+        test=(PANX_TEST,),
+        study=True,
     ),
     # Study 002: the same news in English and in each of XTREME's languages but Javanese. Nothing is
     # trained on it.

@@ -12,6 +12,7 @@ from stilts_artifact.cli import options
 from stilts_artifact.errors import not_installed
 
 if TYPE_CHECKING:
+    from stilts_artifact.domain.tasks import Source
     from stilts_artifact.pipeline.plan import Plan
 
 
@@ -93,8 +94,7 @@ def plan(
         }
         options.say_json(content)
         return
-    unobtainable = [source.name for source in absent.values() if not source.urls]
-    _show(found, title, first.scale.stamp, unobtainable)
+    _show(found, title, first.scale.stamp, list(absent.values()))
 
 
 def _gpu_answers() -> bool:
@@ -105,7 +105,7 @@ def _gpu_answers() -> bool:
     return torch.cuda.is_available()
 
 
-def _show(found: Plan, title: str, stamp: str, unobtainable: list[str]) -> None:
+def _show(found: Plan, title: str, stamp: str, absent: list[Source]) -> None:
     from stilts_artifact.domain.units import readable_size
     from stilts_artifact.reporting.console import make_console, new_table
 
@@ -138,11 +138,13 @@ def _show(found: Plan, title: str, stamp: str, unobtainable: list[str]) -> None:
         )
     if found.device == "cuda":
         console.print(f"GPU-hours: {found.gpu_seconds / 3600:,.1f}")
-    console.print(
-        f"downloads: {readable_size(found.download_bytes)}; disk: {readable_size(found.disk_bytes)}"
-    )
+    unsized = [source.name for source in absent if source.urls and source.bytes is None]
+    downloads = " and ".join([readable_size(found.download_bytes), *unsized])
+    note = " (of unpublished size)" if unsized else ""
+    console.print(f"downloads: {downloads}{note}; disk: {readable_size(found.disk_bytes)}")
     basis = "scaled to this machine by a probe" if found.probed else f"for {found.machine}"
     console.print(f"times {basis}{', partly estimated' if found.estimated else ', measured'}")
+    unobtainable = [source.name for source in absent if not source.urls]
     if unobtainable:
         more = f" and {len(unobtainable) - 3} more" if len(unobtainable) > 3 else ""
         console.print(

@@ -10,8 +10,14 @@ import pytest
 
 from stilts_artifact.benchmark import INTERMEDIATE, TARGETS, TASKS, load_benchmark
 from stilts_artifact.benchmark.assemble import mini_benchmark, source_names
-from stilts_artifact.benchmark.experiments import EXPERIMENTS, headings, study_tasks
-from stilts_artifact.benchmark.languages import MINI
+from stilts_artifact.benchmark.experiments import (
+    EXPERIMENTS,
+    headings,
+    selection_task,
+    study_tasks,
+    training_task,
+)
+from stilts_artifact.benchmark.languages import MINI, XTREME
 from stilts_artifact.benchmark.pins import Pin
 from stilts_artifact.benchmark.texts import WIKIPEDIA
 from stilts_artifact.domain.tasks import Benchmark, Part, Role, Split, Task, TaskForm
@@ -42,7 +48,7 @@ TRAIN_DEV, ALL, TRAIN_TEST = {Split.TRAIN, Split.DEV}, set(Split), {Split.TRAIN,
 MORPHOLOGY = ("ud_feats", "ud_upos", "ud_shuffled")
 SPLITS = {
     **dict.fromkeys((*INTERMEDIATE, *MORPHOLOGY), TRAIN_DEV),
-    **dict.fromkeys(("xnli", "pawsx", "udpos", "panx", "mlqa"), ALL),
+    **dict.fromkeys(("xnli", "pawsx", "udpos", "panx", "mlqa", "udpos_xr", "panx_xr"), ALL),
     **dict.fromkeys(("xquad", "tydiqa"), TRAIN_TEST),
     "bucc2018": {Split.DEV, Split.TEST},
     "tatoeba": {Split.TEST},
@@ -131,8 +137,10 @@ def test_every_split_that_a_task_should_have(a_world: Benchmark, task: Task) -> 
 
 @pytest.mark.parametrize(("a_world", "task"), EACH_TASK)
 def test_every_part_names_a_source_and_a_reader(a_world: Benchmark, task: Task) -> None:
-    for (_, language), parts in task.parts.items():
-        assert language in task.languages
+    for (split, language), parts in task.parts.items():
+        assert language in (
+            (*task.languages, a_world.source_language) if split is Split.TRAIN else task.languages
+        )
         assert language in a_world.languages
         assert parts
         for part in parts:
@@ -153,7 +161,8 @@ def test_no_source_is_left_over(a_world: Benchmark) -> None:
     }
     wikipedia = a_world.texts[WIKIPEDIA].parts
     assert used | {part.source for (part,) in wikipedia.values()} == set(a_world.sources)
-    assert set(wikipedia) == set(a_world.languages)
+    further = XTREME.further if a_world.name == "xtreme" else {}
+    assert set(wikipedia) == set(a_world.languages) - set(further)
     assert {language for task in a_world.tasks.values() for language in task.languages} == set(
         a_world.languages
     )
@@ -225,6 +234,19 @@ def test_translated_training_data_are_in_the_mini_world_only() -> None:
         ("xnli", "test", "sw", [("XNLI-1.0.zip", "XNLI-1.0/xnli.test.tsv", (("language", "sw"),))]),
         ("pawsx", "dev", "ko", [("x-final.tar.gz", "x-final/ko/dev_2k.tsv", ())]),
         (
+            "udpos_xr",
+            "test",
+            "uk",
+            [
+                (
+                    "ud-treebanks-v2.7.tgz",
+                    "ud-treebanks-v2.7/*/uk_*-ud-test.conllu",
+                    (("language", "uk"),),
+                )
+            ],
+        ),
+        ("panx_xr", "test", "qu", [("panx_dataset.zip", "qu.tar.gz!test", ())]),
+        (
             "udpos",
             "test",
             "fr",
@@ -280,10 +302,35 @@ def test_where_a_split_is_read(task: str, split: Split, language: str, parts: li
     assert [(part.source, part.member, part.options) for part in read] == parts
 
 
+def test_the_further_languages_are_xtreme_rs_and_their_models_are_those_of_pos_and_ner() -> None:
+    """Lists: scripts/download_data.sh of XTREME-R at 838c13b, less those of its scripts for XTREME."""
+    xtreme = BENCHMARKS["xtreme"]
+    for name, trained, further, count in (
+        ("udpos_xr", "udpos", "lt pl uk wo ro", 38),
+        ("panx_xr", "panx", "qu pl uk az lt pa gu ro", 48),
+    ):
+        task, own = xtreme.tasks[name], xtreme.tasks[trained]
+        assert task.languages == tuple(sorted(further.split()))
+        assert len({*task.languages, *own.languages}) == len(task.languages) + len(own.languages)
+        assert len(task.languages) + len(own.languages) == count
+        assert (task.labels, task.metrics, task.tuning) == (own.labels, own.metrics, own.tuning)
+        assert training_task(task, xtreme) == selection_task(task, xtreme) == trained
+        assert task.languages_of(Split.DEV) == task.languages
+    assert {*xtreme.tasks["udpos_xr"].languages, *xtreme.tasks["panx_xr"].languages} == set(
+        XTREME.further
+    )
+    assert not {"udpos_xr", "panx_xr"} & set(BENCHMARKS["mini"].tasks)
+
+
+def test_no_text_is_modelled_in_a_further_language() -> None:
+    for name, text in BENCHMARKS["xtreme"].texts.items():
+        assert not set(XTREME.further) & set(text.parts), name
+
+
 def test_ntrex_is_in_the_languages_of_xtreme_but_javanese() -> None:
     xtreme = BENCHMARKS["xtreme"]
     ntrex = xtreme.tasks["ntrex"]
-    assert set(xtreme.languages) - set(ntrex.languages) == {"en", "jv"}
+    assert set(XTREME.names) - set(ntrex.languages) == {"en", "jv"}
     for language in ntrex.languages:
         files = [part.source for part in ntrex.parts[Split.TEST, language]]
         assert files[1:] == ["ntrex/newstest2019-src.eng.txt", "ntrex/DOCUMENT_IDS.tsv"]
@@ -324,6 +371,8 @@ def test_closed_label_sets() -> None:
         "udpos": 17,
         "ud_upos": 17,
         "panx": 7,
+        "udpos_xr": 17,
+        "panx_xr": 7,
     }
     assert all(
         task.form in {TaskForm.PAIR, TaskForm.TAGGING} for task in tasks.values() if task.labels

@@ -13,6 +13,7 @@ from stilts_artifact.benchmark.assemble import mini_benchmark, source_names
 from stilts_artifact.benchmark.languages import MINI
 from stilts_artifact.benchmark.pins import Pin, parse_pins, read_pins
 from stilts_artifact.benchmark.sources import CCGBANK, ORIGINS
+from stilts_artifact.benchmark.tasks import UD_FURTHER
 from stilts_artifact.domain.tasks import Source, Split
 from stilts_artifact.errors import ConfigError
 
@@ -28,7 +29,10 @@ def test_a_source_is_pinned_and_says_how_to_get_it(source: Source) -> None:
         assert (source.urls, source.bytes) == ((), None)
         assert ("LDC2005T13" if source.name == CCGBANK.name else source.name) in source.obtain
         return
-    assert source.bytes is not None and source.bytes > 5_000
+    if source.name == UD_FURTHER:
+        assert source.bytes is None and "under this name" in source.obtain
+    else:
+        assert source.bytes is not None and source.bytes > 5_000
     assert re.fullmatch(r"[0-9a-f]{64}", source.sha256 or "")
     assert source.urls
     for url in source.urls:
@@ -50,8 +54,8 @@ def test_every_family_is_there_and_every_origin_is_of_use() -> None:
     assert (sizes["tatoeba.*"], sizes["xquad.*.json"], sizes["bucc2018-*.tar.bz2"]) == (72, 11, 8)
     assert all(sizes.values())
     unpinned = [name for name, source in SOURCES.items() if source.sha256 is None]
-    assert sum(sizes.values()) == len(names) - len(unpinned), "each pinned file has one origin"
-    assert len(unpinned) == 1 + 40, "CCGbank, and Wikipedia in each language"
+    assert sum(sizes.values()) == len(names) - 1 - len(unpinned), "each pinned file has one origin"
+    assert len(unpinned) == 1 + 40, "CCGbank, and Wikipedia in each language of XTREME"
 
 
 def test_files_on_moving_branches_have_a_pinned_url_too() -> None:
@@ -62,6 +66,12 @@ def test_files_on_moving_branches_have_a_pinned_url_too() -> None:
             assert re.search(
                 r"^https://raw\.githubusercontent\.com/[^/]+/[^/]+/[0-9a-f]{40}/", pinned
             )
+
+
+def patterns(task: str, *splits: Split) -> set[str | None]:
+    """Of the members that a task reads in some splits."""
+    parts = load_benchmark("xtreme").tasks[task].parts
+    return {part.member for (split, _), found in parts.items() for part in found if split in splits}
 
 
 def test_english_treebanks_can_stand_in_for_the_archive() -> None:
@@ -77,15 +87,32 @@ def test_english_treebanks_can_stand_in_for_the_archive() -> None:
         assert member.bytes > 0 and re.fullmatch(r"[0-9a-f]{64}", member.sha256)
     for pattern in archive.complete:
         assert any(fnmatchcase(member.path, pattern) for member in archive.members)
-    patterns = {
-        part.member
-        for parts in load_benchmark("xtreme").tasks["udpos"].parts.values()
-        for part in parts
-    }
-    assert set(archive.complete) <= patterns
+    read = patterns("udpos", *Split)
+    assert set(archive.complete) <= read
     for member in archive.members:
-        assert any(fnmatchcase(member.path, str(pattern)) for pattern in patterns)
-    assert {name for name, source in SOURCES.items() if source.members} == {archive.name}
+        assert any(fnmatchcase(member.path, str(pattern)) for pattern in read)
+    assert {name for name, source in SOURCES.items() if source.members} == {
+        archive.name,
+        UD_FURTHER,
+    }
+
+
+def test_treebanks_of_the_further_languages_stand_in_for_their_archive_but_lithuanian() -> None:
+    archive = SOURCES[UD_FURTHER]
+    read = patterns("udpos_xr", Split.DEV, Split.TEST)
+    assert len(read) == 5 * 2 and len(archive.complete) == 4 * 2
+    assert {str(pattern) for pattern in read} - set(archive.complete) == {
+        f"ud-treebanks-v2.7/*/lt_*-ud-{split}.conllu" for split in ("dev", "test")
+    }
+    tests = [member.path.rpartition("/")[2] for member in archive.members]
+    # HSE, the other treebank of Lithuanian, is known by no public hash.
+    assert [name.partition("-")[0] for name in tests if name.endswith("-test.conllu")] == [
+        *("lt_alksnis", "pl_lfg", "pl_pdb", "pl_pud"),
+        *("ro_nonstandard", "ro_rrt", "ro_simonero", "uk_iu", "wo_wtb"),
+    ]
+    for member in archive.members:
+        assert member.bytes > 500_000 and re.fullmatch(r"[0-9a-f]{64}", member.sha256)
+        assert any(fnmatchcase(member.path, str(pattern)) for pattern in read)
 
 
 def test_generated_files_are_made_here_and_free() -> None:
@@ -149,7 +176,11 @@ def test_single_files_stand_for_splits_that_only_the_archive_has_whole() -> None
         for place, parts in task.parts.items()
         if single.tasks[name].parts[place] != parts
     }
-    assert {(name, split) for name, split, _ in changed} == {("udpos", Split.TEST)}
-    assert {language for *_, language in changed} == set(
-        ["ar", "de", "es", "et", "fi", "fr", "hi", "id", "it", "ja", "ko", "pt", "ru", "tr", "zh"]
-    )
+    assert {place for place in changed if place[0] != "udpos"} == {
+        ("udpos_xr", Split.DEV, "lt"),
+        ("udpos_xr", Split.TEST, "lt"),
+    }
+    assert {place[1:] for place in changed if place[0] == "udpos"} == {
+        (Split.TEST, language)
+        for language in "ar de es et fi fr hi id it ja ko pt ru tr zh".split()
+    }
