@@ -124,7 +124,7 @@ def _assemble(name: str, naming: Naming, sources: Mapping[str, Source]) -> Bench
         source_language=naming.source_language,
         languages={
             code: Language(code, text)
-            for code, text in sorted((naming.names | naming.further).items())
+            for code, text in sorted({**naming.names, **naming.further}.items())
         },
         tasks=tasks,
         sources={source: sources[source] for source in names},

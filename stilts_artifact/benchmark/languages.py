@@ -18,8 +18,8 @@ class Naming:
         tydiqa: upstream's name of a language in TyDi QA ids.
         ntrex: upstream's code of a language in NTREX-128 file names, English's included.
         translated: languages into which some intermediate training data exist in translation.
-        further: languages, by code, that a study evaluates and the benchmark itself does not have; of
-            none of them is there running text.
+        further: languages, by code, that a study evaluates and the benchmark itself does not have;
+            there is no running text of them.
         tasks: names of the tasks that it has; ``None`` for all.
     """
 

@@ -440,9 +440,9 @@ STUDY_ROWS = (
         study=True,
         permuted=True,
     ),
-    # Study 001: the languages that XTREME-R adds to POS and NER (scripts/download_data.sh of XTREME-R
-    # at 838c13b). Those of POS are of a later release than XTREME's, which stay as they were; those
-    # of NER lie in XTREME's own archive. The models are those of POS and NER.
+    # Study 001: the languages that XTREME-R adds to POS and NER (scripts/download_data.sh at
+    # 838c13b). Those of POS are of a later release than XTREME's, which stay as they were; those of
+    # NER lie in XTREME's own archive. The models are those of POS and NER.
     TaskRow(
         name="udpos_xr",
         title="POS, XTREME-R's further languages",

@@ -303,7 +303,7 @@ def test_where_a_split_is_read(task: str, split: Split, language: str, parts: li
 
 
 def test_the_further_languages_are_xtreme_rs_and_their_models_are_those_of_pos_and_ner() -> None:
-    """Lists: scripts/download_data.sh of XTREME-R at 838c13b, less those of its scripts for XTREME."""
+    """Lists: scripts/download_data.sh at 838c13b."""
     xtreme = BENCHMARKS["xtreme"]
     for name, trained, further, count in (
         ("udpos_xr", "udpos", "lt pl uk wo ro", 38),

@@ -188,6 +188,22 @@ def test_an_input_that_no_source_is_is_refused(
         recheck(counted)
 
 
+def test_an_archive_of_unpublished_size_is_known_by_its_hash(counted: Path) -> None:
+    archive = XTREME.sources["ud-treebanks-v2.7.tgz"]
+    record = {
+        "source": archive.name,
+        "bytes": 7,
+        "sha256": archive.sha256,
+        "satisfied_by": "store",
+    }
+    edit(counted, without(archive.name))
+    edit(counted, lambda document: document["inputs"].append(record))
+    recheck(counted)
+    edit(counted, lambda document: document["inputs"][-1].update(sha256="0" * 64))
+    with pytest.raises(IntegrityError, match="not the pinned one"):
+        recheck(counted)
+
+
 def test_what_has_no_public_hash_is_said_to_be_unpinned(counted: Path) -> None:
     assert any("ccgbank_1_1.tgz" in note for note in recheck(counted).notes)
     edit(counted, without("ccgbank_1_1.tgz"))

@@ -169,6 +169,25 @@ def test_the_bare_text_of_the_treebanks_is_what_pos_is_trained_on(builder: StepB
     assert step.params["mlm"]["matched"] == target.params["schedule"]
 
 
+def test_the_further_languages_of_xtreme_r_are_predicted_by_the_models_of_pos_and_ner() -> None:
+    scale = load_scale("paper")
+    pins = {name: name for name in REAL.sources}
+    builder = StepBuilder(REAL, scale, PhaseOne.of(scale.encoder), pins)
+    experiment = EXPERIMENTS["study-001"]
+    assert [task.name for task in experiment.targets(REAL)] == [
+        *("udpos", "panx", "udpos_xr", "panx_xr")
+    ]
+    assert [task.name for task in experiment.targets(WORLD)] == ["udpos", "panx"]
+    for row in study_rows("001", REAL):
+        for own, further in (("udpos", "udpos_xr"), ("panx", "panx_xr")):
+            steps = [
+                builder.predictions(row, 1, task, experiment, task.languages)
+                for task in (REAL.tasks[own], REAL.tasks[further])
+            ]
+            assert steps[0].inputs["model"] == steps[1].inputs["model"]
+            assert steps[0].inputs["data"] != steps[1].inputs["data"]
+
+
 def test_text_of_targets_has_no_part_that_a_target_is_judged_by() -> None:
     for world in (WORLD, REAL):
         judging = {
