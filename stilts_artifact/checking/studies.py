@@ -108,10 +108,26 @@ def _said_of(results: Results) -> Iterator[str]:
     if scale.evidence and scale.encoder != load_scale("paper").encoder:
         revision = (scale.encoder.revision or "")[:12]
         yield f"evidence about the encoder {scale.encoder.name} {revision} only"
+    yield from _two_encoders(results)
     faults = unfounded(results, results.benchmark, load_labels(scale))
     if faults:
         key, first = next(iter(faults.items()))
         yield f"{len(faults)} of {len(results.cells)} cells, such as {key}: {first.reason}"
+
+
+def _two_encoders(results: Results) -> Iterator[str]:
+    """What rows of two encoders differ in, for it is not size alone."""
+    scale, smaller = results.run_scale, results.run_scale.smaller
+    sizes = {row.name: row.encoder for row in results.defined.rows(results.benchmark)}
+    run = {sizes[row.row] for row in results.rows}
+    if not scale.evidence or smaller is None or len(run) < 2:
+        return
+    differ = (
+        "the smaller one is the larger one's first layers, and was not pre-trained as it is"
+        if smaller.name == scale.encoder.name
+        else "they differ in depth, width and pre-training, and not in size alone"
+    )
+    yield f"{scale.encoder.label} against {smaller.label}: {differ}"
 
 
 def _covariates(benchmark: Benchmark) -> Covariates:

@@ -14,8 +14,6 @@ The rule that decides is in :mod:`stilts_artifact.studies.verdicts`.
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,6 +25,7 @@ from stilts_artifact.domain.cells import Finding, Premise
 from stilts_artifact.errors import DataError
 from stilts_artifact.metrics.randomisation import benjamini_hochberg, holm
 from stilts_artifact.metrics.ratios import Array
+from stilts_artifact.studies.calibration_tables import CalibrationTables
 from stilts_artifact.studies.covariates import Covariates
 from stilts_artifact.studies.effects import RESAMPLES, Effect, Effects, Measures, Runs
 from stilts_artifact.studies.groups import GenusContrast, GroupMean, group_mean
@@ -43,6 +42,8 @@ from stilts_artifact.studies.record import (
     PowerRecord,
     PremiseRecord,
     StudyRecord,
+    number_text,
+    table_bytes,
 )
 from stilts_artifact.studies.regression import (
     GenusTest,
@@ -218,6 +219,7 @@ class _Study:
         self._runs, self._protocol = runs, question.protocol
         self._covariates, self._evidence = question.covariates, question.evidence
         self._measures = Measures(runs, resamples)
+        self._calibration = CalibrationTables(runs, self._protocol, self._measures)
         self._effects: dict[tuple[str, EffectScale], Effects] = {}
         self._chosen: list[tuple[str, ...]] = []
         self.excluded: dict[str, str] = {}
@@ -516,7 +518,7 @@ class _Study:
             (estimate,), (error,) = test.fit(sample.values[None])
             estimates.append(float(estimate))
             held = "+".join(chosen.controls) or "none"
-            numbers = (_text(estimate), _text(error), str(len(sample.codes)))
+            numbers = (number_text(estimate), number_text(error), str(len(sample.codes)))
             line = (hypothesis.id, chosen.index, held, chosen.languages, scale, *numbers)
             self._chosen.append(line)
         return estimates
@@ -573,6 +575,14 @@ class _Study:
                 if left and not effects.missing:
                     yield f"{name} is of {', '.join(averaged)}, without {', '.join(left)}"
 
+        # Of invented languages no number is said.
+        for found in self._calibration.matched() if self._evidence else ():
+            if found.matched is not None:
+                yield (
+                    f"{found.effect} of {found.languages}: {found.matched:+.2f} points where "
+                    f"accuracy is equal, {found.raw:+.2f} as it is"
+                )
+
     def _some(self, name: str) -> list[tuple[str, ...]]:
         """Rows of the terms of an effect that takes those that were run."""
         return [term.rows for term in self._protocol.effects[name].terms if term.any]
@@ -590,9 +600,10 @@ class _Study:
     def tables(self) -> dict[str, bytes]:
         """The tables beside the predictions; call it after everything was judged."""
         return {
-            EFFECTS: _table(EFFECTS_HEADER, self._effect_lines()),
-            COVARIATES: _table(COVARIATES_HEADER, self._covariates.lines(self._languages())),
-            SPECIFICATIONS: _table(SPECIFICATIONS_HEADER, self._chosen),
+            EFFECTS: table_bytes(EFFECTS_HEADER, self._effect_lines()),
+            COVARIATES: table_bytes(COVARIATES_HEADER, self._covariates.lines(self._languages())),
+            SPECIFICATIONS: table_bytes(SPECIFICATIONS_HEADER, self._chosen),
+            **self._calibration.tables(),
         }
 
     def _languages(self) -> list[str]:
@@ -617,12 +628,12 @@ class _Study:
                         code,
                         kin.family if kin else "",
                         kin.genus if kin else "",
-                        _text(effect.value),
-                        _text(effect.standard_error),
-                        _text(effect.item_error),
-                        _text(effect.seed_sd),
-                        _text(effect.baseline),
-                        " ".join(map(_text, effect.seeds)),
+                        number_text(effect.value),
+                        number_text(effect.standard_error),
+                        number_text(effect.item_error),
+                        number_text(effect.seed_sd),
+                        number_text(effect.baseline),
+                        " ".join(map(number_text, effect.seeds)),
                     )
 
 
@@ -641,15 +652,3 @@ def _bound(
 
 def _simulated(delta: float) -> list[float]:
     return [delta * times for times in _SIMULATED]
-
-
-def _text(number: float) -> str:
-    return f"{number:.10g}"
-
-
-def _table(header: Sequence[str], lines: Iterable[Sequence[str]]) -> bytes:
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(lines)
-    return out.getvalue().encode()

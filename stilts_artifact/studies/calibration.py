@@ -204,20 +204,25 @@ def ece_smooth(found: Confidences) -> float:
 def smooth_reliability(found: Confidences, points: int = 101) -> tuple[Floats, Floats, Floats]:
     """A reliability diagram without bins, smoothed by the kernel of SmoothECE.
 
+    What is smoothed is how far an example's correctness lies from its confidence, and not the
+    former alone: where confidences are dense on one side, that would be drawn towards them, and a
+    calibrated model off the diagonal. So the distance from the diagonal, weighted by density, is
+    SmoothECE itself, as long as accuracies are within 0 and 100.
+
     Returns:
-        Arrays [points], from 0 to 100: confidence; accuracy there, by kernel regression, NaN where
-        there are next to no confidences; and the density of these, whose mean is 1.
+        Arrays [points], from 0 to 100: confidence; accuracy there, NaN where there are next to no
+        confidences; and the density of these, whose mean is 1.
     """
     # A model without any error has no bandwidth; its diagram needs one.
     width = max(_bandwidth(found), 1 / points)
     mass = _smoothed(_histogram(found.confidence, np.ones_like(found.correct)), width)
-    right = _smoothed(_histogram(found.confidence, found.correct), width)
+    residual = _smoothed(_histogram(found.confidence, found.correct - found.confidence), width)
     grid = np.linspace(0, 1, points)
     cells = _cell(grid)
     density = mass[cells] * _CELLS
     known = density > _SPARSE
-    accuracy = np.divide(right[cells], mass[cells], out=np.full(points, np.nan), where=known)
-    return 100 * grid, 100 * accuracy, density
+    off = np.divide(residual[cells], mass[cells], out=np.full(points, np.nan), where=known)
+    return 100 * grid, 100 * np.clip(grid + off, 0, 1), density
 
 
 def murphy(found: Confidences) -> Murphy:

@@ -8,7 +8,7 @@ every other metric is, together for all rows, seeds, encoders and translations.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar, Literal, get_args
 
@@ -149,10 +149,14 @@ class ConfidenceCount(Count):
 
 
 class ProbabilityFiles:
-    """Published probabilities of one task, and its labels; each file is read once."""
+    """Published probabilities of one task, and its labels; each file is read once.
 
-    def __init__(self, task: Task) -> None:
-        self._labels = task.labels
+    Args:
+        read: how a file's bytes are had, where a caller verifies them.
+    """
+
+    def __init__(self, task: Task, read: Callable[[Path], bytes] = read_document) -> None:
+        self._labels, self._bytes = task.labels, read
         self._gold: dict[Path, Integers] = {}
         self._told: dict[Path, Floats] = {}
         self._temperatures: dict[Path, float] = {}
@@ -167,6 +171,8 @@ class ProbabilityFiles:
             numbers = {label: number for number, label in enumerate(self._labels)}
             labels = read_gold_labels(path, self._labels)
             self._gold[path] = np.array([numbers[label] for label in labels])
+            # After it was read: what was read is what was verified.
+            self._bytes(path)
         return self._gold[path]
 
     def read(self, path: Path, gold: Path) -> Floats:
@@ -177,7 +183,7 @@ class ProbabilityFiles:
                 more or fewer examples than labels.
         """
         if path not in self._told:
-            told = parse_log_probabilities(read_document(path), str(path), self._labels)
+            told = parse_log_probabilities(self._bytes(path), str(path), self._labels)
             require_same_length(path, len(told), gold, len(self.gold(gold)), header=1)
             self._told[path] = told
         return self._told[path]

@@ -71,6 +71,11 @@ class Points:
     values: Array
     examples: int
 
+    def of(self, rows: Sequence[str]) -> Array:
+        """Points of some rows, of the examples as they are [rows, seeds]."""
+        found: Array = self.values[0, [self.rows.index(row) for row in rows]]
+        return found
+
 
 @dataclass(frozen=True, slots=True)
 class Effect:
@@ -149,22 +154,28 @@ class Measures:
 
     Args:
         resamples: draws of examples; fewer where a known effect is only looked for.
+
+    Attributes:
+        probabilities: of the columns that publish them.
     """
 
     def __init__(self, runs: Runs, resamples: int = RESAMPLES) -> None:
         self._runs, self._resamples = runs, resamples
         self._tasks = {task.name: task for task in runs.experiment.targets(runs.benchmark)}
+        self.probabilities = {
+            name: ProbabilityFiles(task, runs.read)
+            for name, task in self._tasks.items()
+            if runs.experiment.gives_probabilities(task)
+        }
         self._counts = {name: self._counts_of(task) for name, task in self._tasks.items()}
         self._found: dict[Count, dict[str, tuple[tuple[str, ...], Array, int]]] = {}
         self._lacking: dict[Count, dict[str, str]] = {}
 
     def _counts_of(self, task: Task) -> dict[str | None, Count]:
         """How each metric of a task is counted; ``None``: those of its form."""
-        experiment = self._runs.experiment
-        split = experiment.scored_split(task)
+        split = self._runs.experiment.scored_split(task)
         counts: dict[str | None, Count] = {None: FormCount(task, split)}
-        if experiment.gives_probabilities(task):
-            files = ProbabilityFiles(task)
+        if (files := self.probabilities.get(task.name)) is not None:
             for metric in CONFIDENCE_METRICS:
                 counts[metric] = ConfidenceCount(task, split, metric, files)
         return counts

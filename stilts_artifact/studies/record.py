@@ -5,10 +5,15 @@ Beside the record, the results folder has three tables, whose headers stand here
     {results}/study-000.paper/effects.csv         one line an effect, language and scale of effect
     {results}/study-000.paper/covariates.csv      one line a language: what the fits explain it by
     {results}/study-000.paper/specifications.csv  one line a specification of a hypothesis's fit
+
+A study of probabilities has further ones (:mod:`stilts_artifact.studies.calibration_tables`).
 """
 
 from __future__ import annotations
 
+import csv
+import io
+from collections.abc import Iterable, Sequence
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
@@ -190,3 +195,17 @@ class StudyRecord(Record):
     validations: list[ValidationRecord] = []
     excluded: dict[VisibleText, VisibleText] = {}
     notes: list[VisibleText] = []
+
+
+def number_text(number: float) -> str:
+    """A number in a table: ten digits."""
+    return f"{number:.10g}"
+
+
+def table_bytes(header: Sequence[str], lines: Iterable[Sequence[str]]) -> bytes:
+    """A table as the bytes of its file."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(lines)
+    return out.getvalue().encode()

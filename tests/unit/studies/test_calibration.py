@@ -175,6 +175,25 @@ def test_the_smooth_diagram_shows_accuracy_where_confidences_are() -> None:
     assert np.isnan(accuracy[0]) and density[0] == pytest.approx(0, abs=1e-3)
 
 
+def test_a_diagram_is_not_drawn_towards_where_confidences_are_dense() -> None:
+    """They pile up near 1, and with correctness alone smoothed, 10 points too many would be 7."""
+    generator = np.random.default_rng(11)
+    sure = calibrated(100_000, generator).confidence
+    correct = (generator.random(len(sure)) < sure - 0.1).astype(float)
+    told, accuracy, density = smooth_reliability(Confidences(sure, correct))
+    dense = density > 0.2
+    assert (told - accuracy)[dense] == pytest.approx(10, abs=2)
+
+
+def test_the_area_beside_the_diagonal_is_smooth_ece() -> None:
+    sure = calibrated(20_000, np.random.default_rng(12))
+    found = Confidences(np.clip(sure.confidence + 0.05, 0, 1), sure.correct)
+    told, accuracy, density = smooth_reliability(found, points=1001)
+    known = ~np.isnan(accuracy)
+    area = np.mean(np.where(known, density * np.abs(accuracy - told), 0))
+    assert area == pytest.approx(ece_smooth(found), rel=0.02)
+
+
 def test_murphy_s_parts_are_the_brier_score() -> None:
     found = calibrated(XNLI_TEST, np.random.default_rng(8))
     parts = murphy(found)
