@@ -51,6 +51,7 @@ def test_a_data_folder_must_exist(artifact: Run, tmp_path: Path) -> None:
 def test_offline_fetch_lists_everything_missing_at_once(artifact: Run, tmp_path: Path) -> None:
     """In a few lines, a group of files each; every file with its sums in the JSON."""
     from stilts_artifact.benchmark import load_benchmark
+    from stilts_artifact.data.fetch import sources_of
 
     answer = artifact("fetch", "--scale", "paper", "--offline", "--store", tmp_path)
     assert answer.returncode == 3
@@ -63,7 +64,9 @@ def test_offline_fetch_lists_everything_missing_at_once(artifact: Run, tmp_path:
     detailed = artifact("fetch", "--scale", "paper", "--offline", "--store", tmp_path, "--json")
     report = json.loads(detailed.stdout)
     listed = {file["source"]: file for file in report["failures"] + report["by_hand"]}
-    for source in load_benchmark("xtreme").sources.values():
+    of_the_paper = sources_of(load_benchmark("xtreme"), [])
+    assert len(listed) == len(of_the_paper) + 3, "and those of the encoder"
+    for source in of_the_paper:
         assert source.obtain in listed[source.name]["fix"]
         assert source.bytes is None or f"{source.bytes:,}" in listed[source.name]["expected"]
 
