@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple, get_args
 
 from stilts_artifact.data.readers.text import numbered_lines, shown
-from stilts_artifact.documents import whole_number
+from stilts_artifact.documents import read_document, whole_number
 from stilts_artifact.errors import DataError
 from stilts_artifact.forms.alignment import VARIANTS, Ranks, Variant
 from stilts_artifact.forms.submission import MAKE_AGAIN, write_text
@@ -128,6 +128,15 @@ def written(value: float) -> str:
         return ""
     # 0.0 -: no number is written as -0.000000.
     return f"{0.0 - round(-value, 6):.6f}"
+
+
+def read_scores(path: Path) -> dict[ScorePlace, Measures]:
+    """The scores of a file.
+
+    Raises:
+        DataError: as :func:`parse_scores`.
+    """
+    return parse_scores(read_document(path), str(path))
 
 
 def parse_scores(data: bytes, where: str) -> dict[ScorePlace, Measures]:

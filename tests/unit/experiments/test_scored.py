@@ -30,7 +30,7 @@ from stilts_artifact.files import plain_files
 from stilts_artifact.metrics.tables import CellValue, table_columns
 from tests.unit.experiments.conftest import MINI, nothing_missing
 
-TASKS = {task.name: task for task in targets(MINI)}
+TASKS = {task.name: task for task in targets(MINI) if not task.study}
 TABLE2, TABLE3, CALIBRATION = (EXPERIMENTS[name] for name in ("table2", "table3", "calibration"))
 NONE = row_named(MINI, "none")
 
@@ -145,12 +145,15 @@ def test_labels_and_predictions_are_gathered_in_the_layout_of_a_results_folder(
     made = {RunKey("mnli", 2, "xnli"): results_of(tmp_path / "two", "entailment\n")}
     (tmp_path / "two" / "probabilities" / "xnli").mkdir(parents=True)
     (tmp_path / "two" / "probabilities" / "xnli" / "dev-qaa.csv").write_text("a,b\n")
+    (tmp_path / "two" / "scores" / "xnli").mkdir(parents=True)
+    (tmp_path / "two" / "scores" / "xnli" / "dev.csv").write_text("a\n")
     gather(tmp_path / "folder", made, labels)
     found = {name: path.stat().st_size for name, path in plain_files(tmp_path / "folder").items()}
     assert found == {
         "labels/xnli/dev-qaa.tsv": 8,
         "predictions/mnli/seed-2/xnli/dev-qaa.tsv": 11,
         "probabilities/mnli/seed-2/xnli/dev-qaa.csv": 4,
+        "scores/mnli/seed-2/xnli/dev.csv": 2,
     }
 
 

@@ -243,3 +243,15 @@ def test_probabilities_take_the_place_of_predictions_and_add_english_development
     # Tags, spans and retrieval have no probabilities, and development data are then scored anyway.
     assert not any(experiment.gives_probabilities(WORLD.tasks[name]) for name in ("panx", "xquad"))
     assert replace(experiment, split=Split.DEV).development(XNLI) == ()
+
+
+def test_alignment_is_a_step_of_its_own_that_trains_nothing(builder: StepBuilder) -> None:
+    experiment, task = EXPERIMENTS["study-002"], WORLD.tasks["ntrex"]
+    rows = study("002")
+    steps = [
+        builder.predictions(rows[name], 1, task, experiment, ["qaa"]) for name in ("none", "mlm")
+    ]
+    assert [step.kind for step in steps] == ["align", "align"]
+    assert [step.inputs["encoder"].kind for step in steps] == ["encoder", "intermediate"]
+    assert set(steps[0].inputs) == {"encoder"}
+    assert steps[0].params["options"]["layer"] == builder.scale.retrieval.layer
