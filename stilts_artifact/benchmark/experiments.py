@@ -235,6 +235,8 @@ CPT, CPT_ENGLISH = "cpt", "cpt-en"
 """Continued pre-training on text alone, with MNLI's steps and tokens: in all languages, or one."""
 FEATS, UPOS, SHUFFLED, UD_MLM = "feats", "upos", "feats-shuffled", "ud-mlm"
 """The arms of study 001: one treebank's annotation each, and its bare text."""
+FAMILY = "family"
+"""The experiment in which the methods of the studies meet languages whose truth is known."""
 
 _TAUGHT = ("mnli", "squad_v1", "hellaswag")
 
@@ -243,7 +245,7 @@ def study_rows(study: str, benchmark: Benchmark) -> tuple[Row, ...]:
     """The rows of a study, in order: rows of Table 2, and arms that only studies have.
 
     Args:
-        study: its number, such as ``003``.
+        study: its number, such as ``003``; or :data:`FAMILY`.
 
     Raises:
         ConfigError: there is no such study.
@@ -262,6 +264,7 @@ def study_rows(study: str, benchmark: Benchmark) -> tuple[Row, ...]:
         "002": (*english, MLM),
         "003": (NONE, *_TAUGHT, MLM, *(f"{name}+mlm" for name in _TAUGHT), CPT, CPT_ENGLISH),
         "004": (*calibrated, *(name + SMALLER for name in calibrated)),
+        FAMILY: (NONE, "mnli", UPOS, FEATS, SHUFFLED),
     }
     if study not in names:
         raise unknown_name("study", study, names)
@@ -484,6 +487,16 @@ EXPERIMENTS: Mapping[str, Experiment] = MappingProxyType(
             replace(
                 _study("004", "Size, and calibration after intermediate training", "xnli"),
                 probabilities=True,
+            ),
+            Experiment(
+                name=FAMILY,
+                title="The family of languages",
+                caption="Transfer to languages that differ in one thing at a time, on test data",
+                command=f"study {FAMILY}",
+                split=Split.TEST,
+                rows=partial(study_rows, FAMILY),
+                measured_by="stilts_artifact.experiments.scored:measure",
+                columns=("udpos", "panx", "tatoeba"),
             ),
         )
     }

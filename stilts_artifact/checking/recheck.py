@@ -6,8 +6,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from stilts_artifact.benchmark.experiments import FAMILY
 from stilts_artifact.checking.claims import claims_path, decisive, judge_claims, load_claims
 from stilts_artifact.checking.expected import ExpectedTable, expected_cells, load_expected
 from stilts_artifact.checking.foundation import Fault, unfounded, weaken_cells, weaken_claims
@@ -30,12 +31,19 @@ from stilts_artifact.checking.results import (
     of_one_publication,
     parse_results,
 )
-from stilts_artifact.checking.studies import analyse_results, study_disagreements
+from stilts_artifact.checking.studies import (
+    analyse_results,
+    family_answers,
+    study_disagreements,
+)
 from stilts_artifact.data.library import WAYS
 from stilts_artifact.domain.cells import CellKey, Measurement, Verdict
 from stilts_artifact.domain.tasks import Benchmark
 from stilts_artifact.errors import ConfigError, IntegrityError
 from stilts_artifact.files import describe_sums, hash_bytes
+
+if TYPE_CHECKING:
+    from stilts_artifact.studies.family import Answer
 
 CONSISTENT = (
     "Checked is that these results are consistent: sources and labels are the benchmark's where no "
@@ -60,6 +68,7 @@ class Recheck:
         folder: of the predictions and labels that it rests on.
         results: with every value as its predictions give it.
         notes: what could not be verified.
+        answers: of the family of languages, what its runs say.
     """
 
     path: Path
@@ -68,6 +77,7 @@ class Recheck:
     results: Results
     disagreements: list[Disagreement]
     notes: tuple[str, ...] = ()
+    answers: tuple[Answer, ...] = ()
 
     def summary(self) -> dict[str, Any]:
         """The verdicts as JSON values."""
@@ -140,9 +150,14 @@ def _recheck(path: Path, data: bytes, folder: Path, expected_file: Path | None) 
         differing += study_disagreements(stored, analysis, files)
         update = {"study": analysis.record, "verdict": analysis.record.finding}
         results = results.model_copy(update=update)
+    answers: list[Answer] = []
+    if stored.defined.name == FAMILY:
+        files = VerifiedFiles(folder, stored.run_name, stored.files)
+        finding, answers = family_answers(stored, folder, files.read)
+        results = results.model_copy(update={"verdict": finding})
     sha256 = hash_bytes(data).sha256
     notes = (*otherwise, *_unpinned(stored, benchmark))
-    return Recheck(path, sha256, folder, results, differing, notes)
+    return Recheck(path, sha256, folder, results, differing, notes, tuple(answers))
 
 
 def _with_verdicts(

@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stilts_artifact.checking.foundation import unfounded
 from stilts_artifact.checking.labels import load_labels
@@ -31,8 +31,11 @@ from stilts_artifact.studies.covariates import (
     parse_covariates,
     parse_sources,
 )
-from stilts_artifact.studies.effects import Runs
+from stilts_artifact.studies.effects import Measures, Runs
 from stilts_artifact.studies.protocol import Protocol, parse_protocol
+
+if TYPE_CHECKING:
+    from stilts_artifact.studies.family import Answer
 
 FOLDER = "studies"
 _COVARIATES, _SOURCES = "covariates.csv", "covariate_sources.csv"
@@ -82,6 +85,7 @@ def analyse_results(
         IntegrityError: the covariates are not those that were summed.
     """
     loaded = load_protocol(str(results.defined.study))
+    runs = _runs(results, folder, read)
     question = Question(
         loaded.protocol,
         loaded.sha256,
@@ -89,7 +93,34 @@ def analyse_results(
         _covariates(results.benchmark),
         results.run_scale.evidence,
     )
-    runs = Runs(
+    analysis = analyse(question, runs)
+    notes = [*analysis.record.notes, *_said_of(results)]
+    return replace(analysis, record=analysis.record.model_copy(update={"notes": notes}))
+
+
+def family_answers(
+    results: Results, folder: Path, read: Callable[[Path], bytes] = read_document
+) -> tuple[Finding, list[Answer]]:
+    """What the published runs of an encoder of the family say, from their files alone.
+
+    Returns:
+        Whether it is what is known, and every answer, those that need no encoder first.
+
+    Args:
+        folder, read: as for :func:`analyse_results`.
+
+    Raises:
+        DataError: files that cannot be scored.
+    """
+    # It brings the mini world, which no other check needs.
+    from stilts_artifact.studies.family import examine, judge, recovered
+
+    own = examine(results.run_scale.encoder.name, Measures(_runs(results, folder, read)))
+    return judge([*recovered(), *own])
+
+
+def _runs(results: Results, folder: Path, read: Callable[[Path], bytes]) -> Runs:
+    return Runs(
         folder,
         results.benchmark,
         results.defined,
@@ -97,9 +128,6 @@ def analyse_results(
         tuple(results.seeds),
         read,
     )
-    analysis = analyse(question, runs)
-    notes = [*analysis.record.notes, *_said_of(results)]
-    return replace(analysis, record=analysis.record.model_copy(update={"notes": notes}))
 
 
 def _said_of(results: Results) -> Iterator[str]:

@@ -88,6 +88,11 @@ def _show(found: Recheck, as_json: bool) -> None:
 
     stream = options.message_stream(as_json)
     show_table(found.results, make_console(stream))
+    if found.answers:
+        from stilts_artifact.reporting.family import family_table
+
+        for line in family_table(found.answers):
+            options.say(line, stream)
     for note in found.notes:
         options.say(f"note: {note}", stream)
     for said in found.disagreements:

@@ -50,7 +50,10 @@ def record(
 
 
 def _record_labels(
-    name: Literal["mini", "xtreme"], results: Path, store: Path | None, data: list[Path] | None
+    name: Literal["mini", "xtreme", "family"],
+    results: Path,
+    store: Path | None,
+    data: list[Path] | None,
 ) -> None:
     from stilts_artifact.benchmark import load_benchmark
     from stilts_artifact.checking.labels import record_labels

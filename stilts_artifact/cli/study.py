@@ -8,12 +8,19 @@ from typing import Annotated
 import typer
 
 from stilts_artifact.cli import options
-from stilts_artifact.errors import ExitCode
+from stilts_artifact.cli.family import FamilyRequest, explain_family, run_family
+from stilts_artifact.errors import ConfigError, ExitCode
+
+FAMILY = "family"
 
 
 def study(
     which: Annotated[
-        str, typer.Argument(metavar="000|001|002|003|004|all", help="Which study, or all of them.")
+        str,
+        typer.Argument(
+            metavar="000|001|002|003|004|all|family",
+            help="Which study, or all of them; or the family of languages, where truth is known.",
+        ),
     ],
     scale: options.ScaleOption = "auto",
     seeds: options.SeedsOption = None,
@@ -42,14 +49,15 @@ def study(
     as_json: options.JsonOption = False,
 ) -> None:
     """Ask what the paper left open: run what a study needs, and judge its hypotheses."""
-    chosen = options.studies(which)
+    asks_family = which == FAMILY
+    chosen = {} if asks_family else options.studies(which)
     if explain:
+        if asks_family:
+            explain_family()
         for number in chosen:
             _explain(number)
         raise typer.Exit(ExitCode.REPRODUCED)
-    from stilts_artifact.cli.reproduce import run_experiment
     from stilts_artifact.experiments.session import Machine
-    from stilts_artifact.experiments.setup import Choices
 
     machine = Machine(
         options.store_folder(results, store),
@@ -59,6 +67,18 @@ def study(
         workers,
         scheduler,
     )
+    if asks_family:
+        if scale != "auto" or prefix or own_data or as_json:
+            raise ConfigError(
+                "the family of languages has a scale and data of its own",
+                expected="none of --scale, --prefix, --own-data, --json",
+                fix="--encoder SIZE or SIZE-SEED, such as 4x96 or 4x96-1, takes only these of it",
+            )
+        asked = FamilyRequest(encoder, seeds, options.codes(languages), tuple(only or ()))
+        raise typer.Exit(run_family(asked, machine, results, dry_run=dry_run))
+    from stilts_artifact.cli.reproduce import run_experiment
+    from stilts_artifact.experiments.setup import Choices
+
     choices = Choices(
         scale,
         tuple(only or ()),

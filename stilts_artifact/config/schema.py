@@ -276,7 +276,7 @@ class Scale(Section):
     """
 
     name: ScaleName
-    benchmark: Literal["mini", "xtreme"]
+    benchmark: Literal["mini", "xtreme", "family"]
     expected: Names
     evidence: bool
     meaning: str

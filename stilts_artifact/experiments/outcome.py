@@ -11,6 +11,7 @@ from pathlib import Path
 
 from stilts_artifact import __version__
 from stilts_artifact.benchmark.asked import asked_places
+from stilts_artifact.benchmark.experiments import FAMILY
 from stilts_artifact.checking.claims import (
     Claims,
     claims_path,
@@ -29,7 +30,7 @@ from stilts_artifact.checking.results import (
     dump_results,
     results_path,
 )
-from stilts_artifact.checking.studies import analyse_results
+from stilts_artifact.checking.studies import analyse_results, family_answers
 from stilts_artifact.config.load import definition
 from stilts_artifact.domain.cells import Finding, Verdict
 from stilts_artifact.errors import ArtifactError
@@ -99,6 +100,9 @@ def reproduce(session: Session) -> Outcome:
             results = _judge(measured, session, expected, claims, files)
             if experiment.study is not None:
                 results = _analysed(results, publication.made)
+            elif experiment.name == FAMILY:
+                finding, _ = family_answers(results, publication.made)
+                results = results.model_copy(update={"verdict": finding})
             publication.commit(dump_results(results))
     return Outcome(results, verdict_asked_for(results, session), measured.errors)
 
