@@ -57,12 +57,12 @@ def run_family(asked: FamilyRequest, machine: Machine, results: Path, *, dry_run
 
 def explain_family() -> None:
     """Say what is asked of the family and what must be found, and run nothing."""
-    from stilts_artifact.experiments.family import family_encoders
+    from stilts_artifact.pretraining.recipe import FAMILY_SIZES
     from stilts_artifact.studies.family import Known
 
-    names = ", ".join(one.name for one in family_encoders())
     options.say("study family: do the methods find what generated languages are made of?")
-    options.say(f"encoders: {names}; pre-trained here without parallel windows, hours on a CPU")
+    sizes = ", ".join(FAMILY_SIZES)
+    options.say(f"encoders: {sizes}, two of each, pre-trained here without parallel windows")
     for known, what in {
         Known.RECOVERED: "rank correlation of the index of complexity with bound morphemes",
         Known.POSITIVE: "slope of tagging and NER on the amount of text, for each encoder",

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from stilts_artifact.benchmark import load_benchmark
 from stilts_artifact.benchmark.experiments import EXPERIMENTS, FAMILY, STUDY_SEEDS
@@ -20,10 +21,10 @@ from stilts_artifact.errors import ConfigError, unknown_name
 from stilts_artifact.experiments.session import Display, Machine, Session
 from stilts_artifact.experiments.setup import open_library, url_openers
 from stilts_artifact.model.hub import PhaseOne, find_encoder
-from stilts_artifact.pretraining.corpus import held_out_sentences
-from stilts_artifact.pretraining.pretrain import pretrain
 from stilts_artifact.pretraining.recipe import FAMILY_SIZES, Recipe, family_recipe
-from stilts_artifact.training.loop import Progress
+
+if TYPE_CHECKING:
+    from stilts_artifact.training.loop import Progress
 
 SEEDS = (1, 2)
 """Of pre-training: two encoders of each size."""
@@ -86,6 +87,9 @@ def pretrained(encoder: FamilyEncoder, machine: Machine, progress: Progress) -> 
         ConfigError: its folder holds something else, such as an encoder of another version.
         IntegrityError, ResourceError: as :func:`stilts_artifact.pretraining.pretrain.pretrain`.
     """
+    from stilts_artifact.pretraining.corpus import held_out_sentences
+    from stilts_artifact.pretraining.pretrain import pretrain
+
     folder = encoder.folder(machine.store)
     forbidden: frozenset[str] = frozenset()
     if not is_pretrained(encoder, machine):
