@@ -19,6 +19,7 @@ from stilts_artifact.checking.studies import load_protocol
 from stilts_artifact.domain.cells import Verdict
 from stilts_artifact.domain.units import readable_size
 from stilts_artifact.reporting import comparison, figures, findings, svg
+from stilts_artifact.reporting.calibration_figures import arms_of, calibration_figures
 from stilts_artifact.reporting.differences import known_differences
 from stilts_artifact.reporting.layout import (
     GROUP_TITLES,
@@ -33,6 +34,7 @@ from stilts_artifact.reporting.runs import Run
 from stilts_artifact.reporting.study_figures import questions, study_figures
 from stilts_artifact.reporting.study_particulars import arm_dots
 from stilts_artifact.reporting.study_tables import load_tables
+from stilts_artifact.studies.confidence import CONFIDENCE_METRICS
 from stilts_artifact.studies.record import StudyRecord
 
 VERDICT_WORDS: Mapping[StrEnum, tuple[str, str]] = {
@@ -166,7 +168,12 @@ def _study(record: StudyRecord, run: Run, layout: Layout) -> dict[str, Any]:
     for question in asked:
         if question.defined.primary:
             effect = protocol.effects[question.defined.effect]
-            drawn += arm_dots(question, effect.measures, layout)
+            if effect.metric in CONFIDENCE_METRICS:
+                if question.defined.kind == "group":
+                    arms = arms_of(effect, run.results)
+                    drawn += calibration_figures(question, arms)
+            else:
+                drawn += arm_dots(question, effect.measures, layout)
     return {
         "record": record,
         "protocol": protocol,

@@ -1,4 +1,4 @@
-"""The three tables beside a study's results file, as figures need them."""
+"""The tables beside a study's results file, as figures need them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,12 @@ from pathlib import Path
 
 from stilts_artifact.documents import CsvRow, parse_csv, read_document
 from stilts_artifact.errors import DataError
+from stilts_artifact.studies.calibration_tables import (
+    CALIBRATION,
+    CALIBRATION_HEADER,
+    RELIABILITY,
+    RELIABILITY_HEADER,
+)
 from stilts_artifact.studies.record import (
     COVARIATES,
     COVARIATES_HEADER,
@@ -53,6 +59,20 @@ class Specification:
 
 
 @dataclass(frozen=True, slots=True)
+class ReliabilityPoint:
+    """A point of a reliability diagram.
+
+    Args:
+        accuracy: at that confidence, both in points; ``None`` where nobody knows.
+        density: of confidences, mean 1.
+    """
+
+    confidence: float
+    accuracy: float | None
+    density: float
+
+
+@dataclass(frozen=True, slots=True)
 class StudyTables:
     """What the tables hold; empty where a table is not there.
 
@@ -61,12 +81,18 @@ class StudyTables:
         z: covariate -> language -> standard deviations from the mean.
         names: of languages, by code.
         specifications: hypothesis -> its fits.
+        overconfidence: (row, language, version of its probabilities) -> of each seed, in points.
+        reliability: (effect, rows with spaces between, version) -> its diagram.
     """
 
     effects: Mapping[tuple[str, str], tuple[LanguageEffect, ...]] = field(default_factory=dict)
     z: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     names: Mapping[str, str] = field(default_factory=dict)
     specifications: Mapping[str, tuple[Specification, ...]] = field(default_factory=dict)
+    overconfidence: Mapping[tuple[str, str, str], tuple[float, ...]] = field(default_factory=dict)
+    reliability: Mapping[tuple[str, str, str], tuple[ReliabilityPoint, ...]] = field(
+        default_factory=dict
+    )
 
 
 def load_tables(folder: Path) -> StudyTables:
@@ -103,7 +129,27 @@ def load_tables(folder: Path) -> StudyTables:
         z=dict(z),
         names=names,
         specifications={key: tuple(lines) for key, lines in specifications.items()},
+        overconfidence=_overconfidence(folder),
+        reliability=_reliability(folder),
     )
+
+
+def _overconfidence(folder: Path) -> dict[tuple[str, str, str], tuple[float, ...]]:
+    found: defaultdict[tuple[str, str, str], list[float]] = defaultdict(list)
+    for row in _rows(folder / CALIBRATION, CALIBRATION_HEADER):
+        run, language, version = (row.cells[name] for name in ("row", "language", "probabilities"))
+        found[run, language, version].append(_number(row, "overconfidence"))
+    return {key: tuple(seeds) for key, seeds in found.items()}
+
+
+def _reliability(folder: Path) -> dict[tuple[str, str, str], tuple[ReliabilityPoint, ...]]:
+    found: defaultdict[tuple[str, str, str], list[ReliabilityPoint]] = defaultdict(list)
+    for row in _rows(folder / RELIABILITY, RELIABILITY_HEADER):
+        effect, rows, version = (row.cells[name] for name in ("effect", "rows", "probabilities"))
+        accuracy = _number(row, "accuracy") if row.cells["accuracy"] else None
+        point = ReliabilityPoint(_number(row, "confidence"), accuracy, _number(row, "density"))
+        found[effect, rows, version].append(point)
+    return {key: tuple(points) for key, points in found.items()}
 
 
 def _rows(path: Path, header: tuple[str, ...]) -> list[CsvRow]:

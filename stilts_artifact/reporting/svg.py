@@ -164,8 +164,8 @@ def list_axis(axes: Axes, labels: Sequence[str], unit: str) -> None:
 
 
 def left_of(labels: Sequence[str]) -> float:
-    """Margin for the longest of some texts beside an axis."""
-    return 10.0 + 0.53 * (TEXT - 1) * max(map(len, labels))
+    """Margin for the longest of some texts beside an axis, any of which may be bold."""
+    return 10.0 + 0.6 * (TEXT - 1) * max(map(len, labels))
 
 
 def widened(values: Array) -> tuple[float, float]:
