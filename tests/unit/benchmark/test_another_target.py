@@ -21,7 +21,7 @@ from stilts_artifact.data.library import Library
 from stilts_artifact.data.store import FileStore
 from stilts_artifact.domain.cells import CellKey, Measurement, Verdict
 from stilts_artifact.domain.signature import Signature
-from stilts_artifact.domain.tasks import Benchmark, Part, Source, TaskForm
+from stilts_artifact.domain.tasks import Benchmark, Part, Source, Split, TaskForm
 from stilts_artifact.experiments.scored import RunKey, gather
 from stilts_artifact.experiments.steps import StepBuilder
 from stilts_artifact.metrics.averages import over_groups
@@ -146,7 +146,11 @@ def published(benchmark: Benchmark, scale: Scale, tmp_path_factory: pytest.TempP
         row = row_named(benchmark, NONE)
         predictions = made(builder.predictions(row, seed, task, table2, LANGUAGES))
         labels = made(builder.labels(task, table2, LANGUAGES))
-    gather(folder / "table2.mini", {RunKey(NONE, seed, "third"): predictions}, {"third": labels})
+    gather(
+        folder / "table2.mini",
+        {RunKey(NONE, seed, "third"): predictions},
+        {("third", Split.DEV): labels},
+    )
     return folder / "table2.mini"
 
 
