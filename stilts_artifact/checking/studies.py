@@ -136,14 +136,14 @@ def _said_of(results: Results) -> Iterator[str]:
     if scale.evidence and scale.encoder != load_scale("paper").encoder:
         revision = (scale.encoder.revision or "")[:12]
         yield f"evidence about the encoder {scale.encoder.name} {revision} only"
-    yield from _two_encoders(results)
+    yield from two_encoders(results)
     faults = unfounded(results, results.benchmark, load_labels(scale))
     if faults:
         key, first = next(iter(faults.items()))
         yield f"{len(faults)} of {len(results.cells)} cells, such as {key}: {first.reason}"
 
 
-def _two_encoders(results: Results) -> Iterator[str]:
+def two_encoders(results: Results) -> Iterator[str]:
     """What rows of two encoders differ in, for it is not size alone."""
     scale, smaller = results.run_scale, results.run_scale.smaller
     sizes = {row.name: row.encoder for row in results.defined.rows(results.benchmark)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -212,5 +213,11 @@ def test_the_study_finds_what_was_done_to_the_larger_encoder(tmp_path: Path) -> 
     assert found["H1"].fits[0].low > 0
     # One temperature for each run undoes it all.
     assert found["H5"].fits[0].estimate == pytest.approx(0, abs=0.02)
+    assert any(
+        note.startswith("size of rich: +") and " points where accuracy is equal, +" in note
+        for note in record.notes
+    )
+    unjudged = analyse(replace(question, evidence=False), runs).record
+    assert not any("accuracy is equal" in note for note in unjudged.notes)
     assert found["H3"].finding is Finding.NOT_RUN
     assert found["H3"].reason == "missing: row none-x2"
