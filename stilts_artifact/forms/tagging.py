@@ -7,11 +7,13 @@ from dataclasses import replace
 from itertools import pairwise, zip_longest
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stilts_artifact.data.readers.text import refuse_blinded
+from stilts_artifact.documents import read_document
 from stilts_artifact.domain.examples import TaggedSentence
 from stilts_artifact.domain.tasks import Split, Task, TaskForm
 from stilts_artifact.errors import DataError
@@ -96,36 +98,28 @@ class Tagging(Form[list[TaggedSentence], Tags]):
                 )
         return Sample(chunk_counts(sentences_of(tags), sentences_of(truth)))
 
+    def count_together(
+        self, task: Task, language: str, predicted: Sequence[Path], gold: Path
+    ) -> Sample:
+        """As any form, but plain files are gone over once, and the labels are parsed once."""
+        truth = _GoldChunks(gold, task.labels)
+        parts = [
+            found.by_sentence()
+            if (found := truth.found(read_document(path))) is not None
+            else self.count(task, language, path, gold).counts
+            for path in predicted
+        ]
+        return Sample(np.concatenate(parts, axis=1))
+
     def parse_gold(self, task: Task, language: str, path: Path) -> tuple[int, FastCount]:
         """Chunks of all sentences at once, in arrays of tag codes."""
-        rule = ChunkRule(task.labels)
-        codes = {tag.encode(): rule.codes[tag] for tag in (*task.labels, OUTSIDE)}
-        lines = [line.encode() for line in read_gold_tags(path, task.labels)]
-        blank = np.array([not line for line in lines])
-        # [lines + 1] each. At most one chunk ends at a line: ours and the gold one are the same if
-        # start and type at that line are.
-        starts, types = rule.by_end(_code(lines, codes))
-        is_gold = starts >= 0
+        truth = _GoldChunks(path, task.labels)
 
         def count(data: bytes) -> Sums | None:
-            found = data.rstrip(b"\n").split(b"\n")
-            if len(found) != len(lines) or not codes.keys() >= set(found):
-                return None
-            if not np.array_equal(np.fromiter(map(len, found), np.int64, len(found)) == 0, blank):
-                return None
-            our_starts, our_types = rule.by_end(_code(found, codes))
-            predicted = our_starts >= 0
-            correct = predicted & (our_starts == starts) & (our_types == types)
-            return (
-                float(np.count_nonzero(correct)),
-                float(np.count_nonzero(predicted)),
-                float(np.count_nonzero(is_gold)),
-            )
+            found = truth.found(data)
+            return None if found is None else found.sums()
 
-        # A sentence begins wherever a line that is not blank follows a blank one, or none.
-        # int8, as numpy takes the difference of two booleans for their xor, which has no sign.
-        after_blank = np.diff(np.concatenate([[True], blank]).astype(np.int8)) == -1
-        return int(np.count_nonzero(after_blank)), count
+        return truth.sentences, count
 
     def points(self, sums: Array) -> Mapping[str, Array]:
         """Micro F1, precision and recall of chunks."""
@@ -205,6 +199,60 @@ def write_tags(
             )
         lines += ["", *sentence] if lines else sentence
     return write_lines(folder, task, language, lines, split)
+
+
+class _Found(NamedTuple):
+    """Where chunks end that are correct, predicted and gold, arrays [lines + 1]; which sentence."""
+
+    ends: tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_]]
+    sentence: NDArray[np.intp]
+    sentences: int
+
+    def sums(self) -> Sums:
+        """Of all sentences together."""
+        correct, predicted, gold = (float(np.count_nonzero(which)) for which in self.ends)
+        return correct, predicted, gold
+
+    def by_sentence(self) -> Array:
+        """Array [sentences, 3]."""
+        counted = [
+            np.bincount(self.sentence[which], minlength=self.sentences) for which in self.ends
+        ]
+        return np.stack(counted, axis=1).astype(np.float64)
+
+
+class _GoldChunks:
+    """The chunks of a label file, in arrays of tag codes.
+
+    Attributes:
+        sentences: how many there are.
+    """
+
+    def __init__(self, path: Path, labels: Collection[str]) -> None:
+        self._rule = ChunkRule(labels)
+        self._codes = {tag.encode(): self._rule.codes[tag] for tag in (*labels, OUTSIDE)}
+        lines = [line.encode() for line in read_gold_tags(path, labels)]
+        self._blank = np.array([not line for line in lines])
+        # [lines + 1] each. At most one chunk ends at a line: ours and the gold one are the same if
+        # start and type at that line are.
+        self._starts, self._types = self._rule.by_end(_code(lines, self._codes))
+        # A sentence begins wherever a line that is not blank follows a blank one, or none.
+        # int8, as numpy takes the difference of two booleans for their xor, which has no sign.
+        begins = np.diff(np.concatenate([[True], self._blank]).astype(np.int8)) == -1
+        self.sentences = int(np.count_nonzero(begins))
+        self._sentence = np.append(np.cumsum(begins) - 1, self.sentences - 1)
+
+    def found(self, data: bytes) -> _Found | None:
+        """The chunks of a prediction file; ``None`` where it is not plainly as it should be."""
+        lines = data.rstrip(b"\n").split(b"\n")
+        if len(lines) != len(self._blank) or not self._codes.keys() >= set(lines):
+            return None
+        if not np.array_equal(np.fromiter(map(len, lines), np.int64, len(lines)) == 0, self._blank):
+            return None
+        starts, types = self._rule.by_end(_code(lines, self._codes))
+        predicted = starts >= 0
+        correct = predicted & (starts == self._starts) & (types == self._types)
+        return _Found((correct, predicted, self._starts >= 0), self._sentence, self.sentences)
 
 
 def _code(lines: Sequence[bytes], codes: Mapping[bytes, int]) -> Codes:

@@ -35,15 +35,21 @@ def compare(
     )
     gold_file.write_text(gold)
     file.write_bytes(predicted)
-    scorer = form_of(task).read_gold(task, language, gold_file)
+    scorer, both = form_of(task).read_gold(task, language, gold_file), [file, file]
     try:
-        expected = form_of(task).count(task, language, file, gold_file).counts.sum(axis=0)
+        counts = form_of(task).count(task, language, file, gold_file).counts
     except DataError as error:
         with pytest.raises(DataError) as caught:
             scorer.tally(file, predicted)
         assert str(caught.value) == str(error)
+        with pytest.raises(DataError) as caught:
+            form_of(task).count_together(task, language, both, gold_file)
+        assert str(caught.value) == str(error)
         return False
-    np.testing.assert_allclose(scorer.tally(file, predicted), expected, rtol=0, atol=1e-9)
+    np.testing.assert_allclose(scorer.tally(file, predicted), counts.sum(0), rtol=0, atol=1e-9)
+    together = form_of(task).count_together(task, language, both, gold_file).counts
+    if task.form is not TaskForm.MINING:  # of which a row is a pair, and rows are those of all runs
+        np.testing.assert_array_equal(together, np.concatenate([counts, counts], axis=1))
     return True
 
 
