@@ -32,6 +32,7 @@ from stilts_artifact.studies.covariates import (
     parse_sources,
 )
 from stilts_artifact.studies.effects import Measures, Runs
+from stilts_artifact.studies.planting import validated
 from stilts_artifact.studies.protocol import Protocol, parse_protocol
 
 if TYPE_CHECKING:
@@ -76,6 +77,8 @@ def analyse_results(
 ) -> Analysis:
     """The analysis of a study's published runs, from their files alone.
 
+    Where they are no evidence, effects are planted in them, and looked for.
+
     Args:
         folder: of labels and predictions.
         read: how a file's bytes are had, where a caller verifies them.
@@ -94,6 +97,8 @@ def analyse_results(
         results.run_scale.evidence,
     )
     analysis = analyse(question, runs)
+    if not question.evidence:
+        analysis = validated(analysis, question, runs)
     notes = [*analysis.record.notes, *_said_of(results)]
     return replace(analysis, record=analysis.record.model_copy(update={"notes": notes}))
 

@@ -164,8 +164,8 @@ def validation_sentence(validation: ValidationRecord) -> str:
     outcome = "found" if validation.passed else "NOT found"
     return (
         f"{validation.name}: planted {validation.planted:+.2f}, recovered "
-        f"{validation.recovered:+.2f} in the mean of {validation.repetitions}, "
-        f"{outcome} within {validation.allowed:.2f}."
+        f"{validation.recovered:+.2f} in the mean of {validation.repetitions} "
+        f"(standard deviation {validation.spread:.2f}), {outcome} within {validation.allowed:.2f}."
     )
 
 

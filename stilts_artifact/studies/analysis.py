@@ -15,8 +15,9 @@ The rule that decides is in :mod:`stilts_artifact.studies.verdicts`.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import product
 
 import numpy as np
@@ -67,6 +68,7 @@ from stilts_artifact.studies.verdicts import (
     slope_power,
 )
 
+NOT_ASKED = "invented languages: only the pipeline is judged"
 POWER_DRAWS = 399
 """Of the bootstrap of each simulated study."""
 _SIMULATED = (-1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5)
@@ -109,7 +111,7 @@ def analyse(question: Question, runs: Runs) -> Analysis:
     Raises:
         DataError: files that cannot be scored.
     """
-    study = _Study(question, runs)
+    study = Study(question, runs)
     judged = study.judge()
     record = StudyRecord(
         study=question.protocol.study,
@@ -195,25 +197,33 @@ class Estimated:
     """A hypothesis's estimate in one scale of effect.
 
     Args:
-        power: of the verdict rule, with the variances that were found.
+        power: asks for that of the verdict rule, with the variances that were found.
         without: the estimate without each family or genus.
         seeds: the estimate at each seed alone; none where the interval is over runs already.
-        profile: of the likelihood, over what is left between languages.
+        profile: asks for that of the likelihood, over what is left between languages.
     """
 
     record: FitRecord
-    power: Sequence[PowerRecord] = ()
+    power: Callable[[], Sequence[PowerRecord]]
     without: Mapping[str, float] = field(default_factory=dict)
     seeds: tuple[float, ...] = ()
-    profile: Sequence[tuple[float, float]] = ()
+    profile: Callable[[], Sequence[tuple[float, float]]] = tuple
 
 
-class _NotRunError(Exception):
+class NotRunError(Exception):
     """What a hypothesis cannot be judged without, in words."""
 
 
-class _Study:
-    """One study's runs under its protocol."""
+class MissingError(NotRunError):
+    """It could be had: rows, seeds or languages that were not run."""
+
+
+class Study:
+    """One study's runs under its protocol.
+
+    Args:
+        resamples: draws of examples; fewer where only estimates are asked for.
+    """
 
     def __init__(self, question: Question, runs: Runs, resamples: int = RESAMPLES) -> None:
         self._runs, self._protocol = runs, question.protocol
@@ -235,9 +245,9 @@ class _Study:
         effects = self.effects(name, scale)
         least, seeds = self._protocol.seeds.least, len(self._runs.seeds)
         if effects.missing:
-            raise _NotRunError(f"missing: {'; '.join(effects.missing)}")
+            raise MissingError(f"missing: {'; '.join(effects.missing)}")
         if seeds < least:
-            raise _NotRunError(
+            raise MissingError(
                 f"{seeds} of at least {least} seeds: a seed moves all languages at once, and "
                 "nothing would tell that from an effect"
             )
@@ -263,12 +273,12 @@ class _Study:
             chosen: in place of the protocol's own choice.
 
         Raises:
-            _NotRunError: what is missing, or a covariate that is the same in every language.
+            NotRunError: what is missing, or a covariate that is the same in every language.
         """
         effects = self._required(hypothesis.effect, scale)
         own = chosen or Specification(str(hypothesis.covariate), hypothesis.controls)
         if not self._varies(own.index):
-            raise _NotRunError(f"the covariate {own.index} is the same in every language")
+            raise NotRunError(f"the covariate {own.index} is the same in every language")
         names = (own.index, *filter(self._varies, own.controls))
         for code, why in effects.lacking.items():
             self.excluded.setdefault(code, why)
@@ -283,7 +293,7 @@ class _Study:
             if not lacking and inside and code not in own.without:
                 rows[code] = [value.z for value in values if value.z is not None]
         if not rows:
-            raise _NotRunError("no language has both the effect and its covariates")
+            raise NotRunError("no language has both the effect and its covariates")
         columns = [np.ones(len(rows)), *np.array(list(rows.values())).T]
         if hypothesis.kind == "interaction":
             member = np.array([float(code in group) for code in rows])
@@ -319,7 +329,8 @@ class _Study:
         groups = sample.families if families else sample.genera
         without = leave_one_out(values, sample.design, column, groups)
         chance = Chance(np.sqrt(sample.variances + fit.between_languages**2), fit.between_genera)
-        power = slope_power(
+        power = partial(
+            slope_power,
             WildBootstrap(sample.design, column, sample.genera, draws=POWER_DRAWS),
             chance,
             _claim(hypothesis),
@@ -332,7 +343,9 @@ class _Study:
                 "between_genera": fit.between_genera,
             }
         )
-        profile = likelihood_profile(values, sample.variances, sample.design, sample.genera)
+        profile = partial(
+            likelihood_profile, values, sample.variances, sample.design, sample.genera
+        )
         return Estimated(record, power, without, tuple(map(float, by_seed)), profile)
 
     def _tested(
@@ -360,7 +373,7 @@ class _Study:
         effects = self._required(name, scale)
         groups = [sorted(self._group(languages, measure)) for measure in effects.measures]
         if not all(groups):
-            raise _NotRunError(f"no language of group {languages} was measured")
+            raise MissingError(f"no language of group {languages} was measured")
         found: list[Effect] = []
         weights: list[float] = []
         for measure, codes in zip(effects.measures, groups, strict=True):
@@ -387,7 +400,8 @@ class _Study:
             languages=languages,
             seeds=len(self._runs.seeds),
         )
-        return Estimated(record, mean_power(estimate, _claim(hypothesis), _simulated(delta)))
+        power = partial(mean_power, estimate, _claim(hypothesis), _simulated(delta))
+        return Estimated(record, power)
 
     def _contrast(self, hypothesis: HypothesisDefinition, scale: EffectScale) -> Estimated:
         effects = self._required(hypothesis.effect, scale)
@@ -406,10 +420,17 @@ class _Study:
         # What is left between languages beyond their errors is not modelled here: all of their
         # spread counts as chance.
         chance = Chance(np.maximum(errors, spread), 0.0)
-        power = slope_power(permuted, chance, _claim(hypothesis), _simulated(hypothesis.delta))
+        power = partial(
+            slope_power, permuted, chance, _claim(hypothesis), _simulated(hypothesis.delta)
+        )
         return Estimated(record, power, seeds=tuple(map(float, by_seed)))
 
-    def _estimate(self, hypothesis: HypothesisDefinition, scale: EffectScale) -> Estimated:
+    def estimate(self, hypothesis: HypothesisDefinition, scale: EffectScale) -> Estimated:
+        """What a hypothesis is about, in one scale of effect.
+
+        Raises:
+            NotRunError: what it cannot be had without.
+        """
         kinds = {
             "slope": self._slope,
             "interaction": self._slope,
@@ -419,19 +440,19 @@ class _Study:
         try:
             return kinds[hypothesis.kind](hypothesis, scale)
         except DataError as error:  # of the statistics: too few languages, genera or seeds
-            raise _NotRunError(f"{error.what}: {error.got}, expected {error.expected}") from error
+            raise NotRunError(f"{error.what}: {error.got}, expected {error.expected}") from error
 
     # Findings
 
     def judge(self) -> list[HypothesisRecord]:
         """Every hypothesis, primary ones corrected for one another."""
         estimated: dict[str, list[Estimated]] = {}
-        reasons: dict[str, str] = {}
+        reasons: dict[str, NotRunError] = {}
         for one in self._protocol.hypotheses:
             try:
-                estimated[one.id] = [self._estimate(one, scale) for scale in one.scales]
-            except _NotRunError as why:
-                reasons[one.id] = str(why)
+                estimated[one.id] = [self.estimate(one, scale) for scale in one.scales]
+            except NotRunError as why:
+                reasons[one.id] = why
         corrected = self._corrected(estimated)
         return [
             self._not_run(one, reasons[one.id])
@@ -459,14 +480,16 @@ class _Study:
                 fits[one.id][place] = fits[one.id][place].model_copy(update={"p_corrected": p})
         return fits
 
-    def _not_run(self, hypothesis: HypothesisDefinition, reason: str) -> HypothesisRecord:
+    def _not_run(self, hypothesis: HypothesisDefinition, why: NotRunError) -> HypothesisRecord:
+        # What invented languages have none of is not missing: of them nothing is asked.
+        unasked = not self._evidence and not isinstance(why, MissingError)
         return HypothesisRecord(
             id=hypothesis.id,
             statement=hypothesis.statement,
             delta=hypothesis.delta,
             primary=hypothesis.primary,
-            finding=Finding.NOT_RUN,
-            reason=reason,
+            finding=Finding.NOT_EVALUATED if unasked else Finding.NOT_RUN,
+            reason=f"{NOT_ASKED} ({why})" if unasked else str(why),
         )
 
     def _judged(
@@ -483,9 +506,7 @@ class _Study:
         robustness = Robustness(first.without, first.seeds or None, share, least)
         ruling = rule(_claim(hypothesis), fits, robustness)
         if not self._evidence:
-            ruling = Ruling(
-                Finding.NOT_EVALUATED, "invented languages: only the pipeline is judged"
-            )
+            ruling = Ruling(Finding.NOT_EVALUATED, NOT_ASKED)
         return HypothesisRecord(
             id=hypothesis.id,
             statement=hypothesis.statement,
@@ -498,8 +519,8 @@ class _Study:
             seeds=list(first.seeds),
             same_sign=share,
             specifications=len(specified),
-            power=list(first.power),
-            profile=list(first.profile),
+            power=list(first.power()),
+            profile=list(first.profile()),
         )
 
     def _specify(self, hypothesis: HypothesisDefinition) -> list[float]:
@@ -513,7 +534,7 @@ class _Study:
                 sample = self.sample(hypothesis, scale, chosen)
                 # Of its tests only the fit is asked for, which needs no draws.
                 test = WildBootstrap(sample.design, sample.column, sample.genera, draws=1)
-            except (_NotRunError, DataError):
+            except (NotRunError, DataError):
                 continue
             (estimate,), (error,) = test.fit(sample.values[None])
             estimates.append(float(estimate))
@@ -545,8 +566,8 @@ class _Study:
         for name in asked.effects:
             try:
                 mean, _ = self._mean(name, asked.languages, asked.scale)
-            except (_NotRunError, DataError) as why:
-                reason = str(why) if isinstance(why, _NotRunError) else f"{why.what}: {why.got}"
+            except (NotRunError, DataError) as why:
+                reason = str(why) if isinstance(why, NotRunError) else f"{why.what}: {why.got}"
                 return PremiseRecord(
                     statement=asked.statement, finding=Premise.NOT_RUN, reason=f"{name}: {reason}"
                 )

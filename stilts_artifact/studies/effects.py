@@ -204,10 +204,14 @@ class Measures:
         """Language -> why nothing of a column is known there."""
         return self._lacking[self._count(column, metric)] if column in self._tasks else {}
 
+    def count_of(self, column: str, metric: Metric) -> Count:
+        """How a metric of a column is counted."""
+        counts = self._counts[column]
+        return counts.get(metric, counts[None])
+
     def _count(self, column: str, metric: Metric) -> Count:
         """How a metric is counted, which is done now if it was not."""
-        counts = self._counts[column]
-        count = counts.get(metric, counts[None])
+        count = self.count_of(column, metric)
         if count not in self._found:
             self._found[count], self._lacking[count] = self._counted(self._tasks[column], count)
         return count

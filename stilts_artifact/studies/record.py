@@ -163,13 +163,17 @@ class ValidationRecord(Record):
     """A known effect, planted in real predictions, and what the study made of it.
 
     Attributes:
+        name: which hypothesis, in which scale, and what was planted.
         planted: the true effect; ``recovered``: mean of the estimates over ``repetitions``.
+        spread: standard deviation of the estimates.
         allowed: how far the two may lie apart.
+        passed: they lie no farther apart, and what was planted cannot be taken for nothing.
     """
 
     name: VisibleText
     planted: float
     recovered: float
+    spread: float
     allowed: float
     repetitions: int
     passed: bool

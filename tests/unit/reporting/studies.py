@@ -112,12 +112,19 @@ def mini_record(study: str) -> StudyRecord:
         name="a planted slope of -0.8 points",
         planted=-0.8,
         recovered=-0.84,
+        spread=0.4,
         allowed=0.2,
         repetitions=100,
         passed=True,
     )
     null = ValidationRecord(
-        name="nothing planted", planted=0, recovered=0.02, allowed=0.1, repetitions=100, passed=True
+        name="nothing planted",
+        planted=0,
+        recovered=0.02,
+        spread=0.2,
+        allowed=0.1,
+        repetitions=100,
+        passed=True,
     )
     update = {"finding": Finding.PIPELINE_VALID, "validations": [validation, null]}
     return found.model_copy(update=update)

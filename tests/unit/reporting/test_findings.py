@@ -49,7 +49,7 @@ def test_at_mini_scale_no_number_about_the_question_is_shown() -> None:
     assert all("NOT EVALUATED (mini)" in line for line in hypotheses)
     assert not re.search(r"\[|Power|points|specifications", "".join(lines[:3]))
     assert lines[3] == f"000 PIPELINE VALID (mini). {findings.NO_EVIDENCE}"
-    assert "recovered -0.84 in the mean of 100, found within 0.20." in lines[4]
+    assert "recovered -0.84 in the mean of 100 (standard deviation 0.40), found" in lines[4]
 
 
 def test_what_was_not_found_again_is_said() -> None:

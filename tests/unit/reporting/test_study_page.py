@@ -101,7 +101,7 @@ def test_at_mini_scale_only_the_pipeline_is_judged(folder: Path) -> None:
     assert section.count(findings.NO_EVIDENCE) == 2
     assert "Not evaluated" in section
     assert not re.search(r"−0\.12|−0\.91|Fits|Power", section.partition("Figures")[0])
-    assert "a planted slope of -0.8 points ✓ found −0.80 −0.84 0.20 100" in section
+    assert "a planted slope of -0.8 points ✓ found −0.80 −0.84 0.40 0.20 100" in section
     markdown = render_markdown([mini])
     assert "-0.12" not in markdown
     assert "**PREMISE NOT EVALUATED.**" in markdown
