@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import yaml
@@ -39,6 +40,23 @@ def test_every_row_of_an_effect_is_one_of_the_study(protocol: Protocol, benchmar
     rows = {row.name for row in study_rows(protocol.study, load_benchmark(benchmark))}
     for effect in protocol.effects.values():
         assert set(effect.rows) <= rows
+
+
+@pytest.mark.parametrize("benchmark", ["mini", "xtreme"])
+def test_every_language_of_a_group_is_measured(
+    protocol: Protocol, benchmark: Literal["mini", "xtreme"]
+) -> None:
+    world = load_benchmark(benchmark)
+    columns = {column for effect in protocol.effects.values() for column in effect.columns}
+    tasks = [task for name, task in world.tasks.items() if name in columns]
+    measured = {code for task in tasks for code in task.languages}
+    measured.discard(world.source_language)
+    assert measured
+    for name, lists in protocol.groups.items():
+        assert set(lists) <= {"mini", "xtreme", "family"}
+        codes = protocol.group(name, benchmark)
+        assert len(set(codes)) == len(codes)
+        assert set(codes) <= measured, name
 
 
 def test_a_study_has_at_most_three_primary_hypotheses(protocol: Protocol) -> None:
