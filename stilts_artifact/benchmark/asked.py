@@ -30,7 +30,8 @@ def wanted_cells(benchmark: Benchmark, experiment: Experiment, only: Sequence[st
             is needed, and only columns can be limited.
 
     Raises:
-        ConfigError: a row or column that the experiment does not have, or no pattern at all.
+        ConfigError: a row or column that the experiment does not have, or no pattern at all; or the
+            benchmark was left with languages that no column is evaluated in.
 
     Example:
         >>> from stilts_artifact.benchmark import load_benchmark
@@ -47,6 +48,10 @@ def wanted_cells(benchmark: Benchmark, experiment: Experiment, only: Sequence[st
             raise ConfigError("no name of cells", where="--only", got=repr(text), expected=expected)
     rows = {row.name: row for row in experiment.rows(benchmark)}
     columns = {task.name: task for task in experiment.targets(benchmark)}
+    if not columns:
+        raise ConfigError(
+            f"{experiment.title} has no column in any language asked for", where="--languages"
+        )
     row_words = {row.name: (row.title,) for row in rows.values()}
     column_words = {name: column_title(name, benchmark).words for name in columns}
     patterns = [

@@ -9,6 +9,7 @@ from itertools import product
 import pytest
 
 from stilts_artifact.benchmark import INTERMEDIATE, TARGETS, TASKS, load_benchmark
+from stilts_artifact.benchmark.asked import wanted_cells
 from stilts_artifact.benchmark.assemble import mini_benchmark, source_names
 from stilts_artifact.benchmark.experiments import (
     EXPERIMENTS,
@@ -320,6 +321,18 @@ def test_the_further_languages_are_xtreme_rs_and_their_models_are_those_of_pos_a
         XTREME.further
     )
     assert not {"udpos_xr", "panx_xr"} & set(BENCHMARKS["mini"].tasks)
+
+
+def test_a_further_language_is_asked_for_of_its_study_alone() -> None:
+    wolof = load_benchmark("xtreme", ("wo", "qu"))
+    found = wanted_cells(wolof, EXPERIMENTS["study-001"], ["none"])
+    assert [(task.name, task.languages) for _, task in found] == [
+        ("udpos_xr", ("wo",)),
+        ("panx_xr", ("qu",)),
+    ]
+    with pytest.raises(ConfigError, match="Table 2 has no column in any language") as caught:
+        wanted_cells(wolof, EXPERIMENTS["table2"], [])
+    assert caught.value.where == "--languages"
 
 
 def test_no_text_is_modelled_in_a_further_language() -> None:
