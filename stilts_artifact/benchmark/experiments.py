@@ -344,8 +344,8 @@ LANGUAGES = "languages"
 
 
 def counted_tasks(benchmark: Benchmark) -> tuple[Task, ...]:
-    """The tasks that Table 1 counts: those of the paper."""
-    return tuple(task for task in benchmark.tasks.values() if not task.study)
+    """The tasks that Table 1 counts: those of the paper, in a language at least."""
+    return tuple(task for task in benchmark.tasks.values() if task.languages and not task.study)
 
 
 def counted_places(task: Task, benchmark: Benchmark) -> list[tuple[Split, str]]:

@@ -13,6 +13,7 @@ from stilts_artifact.benchmark.asked import wanted_cells
 from stilts_artifact.benchmark.assemble import mini_benchmark, source_names
 from stilts_artifact.benchmark.experiments import (
     EXPERIMENTS,
+    counted_tasks,
     headings,
     selection_task,
     study_tasks,
@@ -333,6 +334,11 @@ def test_a_further_language_is_asked_for_of_its_study_alone() -> None:
     with pytest.raises(ConfigError, match="Table 2 has no column in any language") as caught:
         wanted_cells(wolof, EXPERIMENTS["table2"], [])
     assert caught.value.where == "--languages"
+
+
+def test_table_1_counts_the_tasks_that_are_in_a_language_asked_for() -> None:
+    counted = {task.name for task in counted_tasks(load_benchmark("xtreme", ("sw",)))}
+    assert set(TASKS) - counted == {"pawsx", "udpos", "xquad", "mlqa", "bucc2018"}
 
 
 def test_no_text_is_modelled_in_a_further_language() -> None:
