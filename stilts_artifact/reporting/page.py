@@ -21,6 +21,7 @@ from stilts_artifact.domain.units import readable_size
 from stilts_artifact.reporting import comparison, figures, findings, svg
 from stilts_artifact.reporting.calibration_figures import arms_of, calibration_figures
 from stilts_artifact.reporting.differences import known_differences
+from stilts_artifact.reporting.layer_figures import layer_figures, load_layers
 from stilts_artifact.reporting.layout import (
     GROUP_TITLES,
     Layout,
@@ -165,6 +166,7 @@ def _study(record: StudyRecord, run: Run, layout: Layout) -> dict[str, Any]:
     record = findings.as_asked(record, protocol)
     asked = questions(record, protocol, load_tables(run.folder), run.results.benchmark.name)
     drawn = list(study_figures(asked))
+    layers = load_layers(run.folder)
     for question in asked:
         if question.defined.primary:
             effect = protocol.effects[question.defined.effect]
@@ -174,6 +176,9 @@ def _study(record: StudyRecord, run: Run, layout: Layout) -> dict[str, Any]:
                     drawn += calibration_figures(question, arms)
             else:
                 drawn += arm_dots(question, effect.measures, layout)
+            if layers.rows and question.defined.kind == "slope":
+                reported = run.results.run_scale.retrieval.layer
+                drawn += layer_figures(question, effect, layers, reported)
     return {
         "record": record,
         "protocol": protocol,

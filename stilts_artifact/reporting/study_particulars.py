@@ -1,4 +1,4 @@
-"""Figures of single studies: arms by group of languages, scores by layer, reliability."""
+"""Figures of single studies: arms by group of languages."""
 
 from __future__ import annotations
 
