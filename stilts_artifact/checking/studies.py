@@ -34,6 +34,7 @@ from stilts_artifact.studies.covariates import (
 from stilts_artifact.studies.effects import Measures, Runs
 from stilts_artifact.studies.planting import validated
 from stilts_artifact.studies.protocol import Protocol, parse_protocol
+from stilts_artifact.studies.record import HypothesisRecord
 
 if TYPE_CHECKING:
     from stilts_artifact.studies.family import Answer
@@ -99,8 +100,12 @@ def analyse_results(
     analysis = analyse(question, runs)
     if not question.evidence:
         analysis = validated(analysis, question, runs)
-    notes = [*analysis.record.notes, *_said_of(results)]
-    return replace(analysis, record=analysis.record.model_copy(update={"notes": notes}))
+    record = analysis.record
+    update = {
+        "notes": [*record.notes, *_said_of(results)],
+        "hypotheses": [_of_encoders(one, loaded.protocol, results) for one in record.hypotheses],
+    }
+    return replace(analysis, record=record.model_copy(update=update))
 
 
 def family_answers(
@@ -146,6 +151,20 @@ def _said_of(results: Results) -> Iterator[str]:
     if faults:
         key, first = next(iter(faults.items()))
         yield f"{len(faults)} of {len(results.cells)} cells, such as {key}: {first.reason}"
+
+
+def _of_encoders(
+    hypothesis: HypothesisRecord, protocol: Protocol, results: Results
+) -> HypothesisRecord:
+    """With what was held against what in its reason, where rows of two encoders were."""
+    (defined,) = (one for one in protocol.hypotheses if one.id == hypothesis.id)
+    scale = results.run_scale
+    encoders = {row.name: row.encoder for row in results.defined.rows(results.benchmark)}
+    sizes = {encoders[row] for row in protocol.effects[defined.effect].rows if row in encoders}
+    if len(sizes) < 2 or not scale.evidence or not hypothesis.fits or scale.smaller is None:
+        return hypothesis
+    against = f"{scale.encoder.label} against {scale.smaller.label}"
+    return hypothesis.model_copy(update={"reason": f"{hypothesis.reason}; {against}"})
 
 
 def two_encoders(results: Results) -> Iterator[str]:

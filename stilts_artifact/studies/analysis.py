@@ -374,6 +374,9 @@ class Study:
         groups = [sorted(self._group(languages, measure)) for measure in effects.measures]
         if not all(groups):
             raise MissingError(f"no language of group {languages} was measured")
+        for code in self._group(languages, effects.lacking):
+            if not any(code in measure for measure in effects.measures):
+                self.excluded.setdefault(code, effects.lacking[code])
         found: list[Effect] = []
         weights: list[float] = []
         for measure, codes in zip(effects.measures, groups, strict=True):

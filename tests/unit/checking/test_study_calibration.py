@@ -12,6 +12,7 @@ from stilts_artifact.checking.recompute import VerifiedFiles
 from stilts_artifact.checking.results import FileRecord, Results, row_records
 from stilts_artifact.checking.studies import (
     analyse_results,
+    load_protocol,
     study_disagreements,
     two_encoders,
 )
@@ -97,6 +98,28 @@ def test_a_finding_of_two_public_encoders_is_about_these() -> None:
     ]
     (cut,) = two_encoders(of_rows("small", "none", "none" + SMALLER))
     assert "was not pre-trained as it is" in cut
+
+
+def test_the_reason_of_a_finding_names_the_encoders_that_it_compares(tmp_path: Path) -> None:
+    """At a scale of real languages, whose names the folder's files bear here."""
+    folder = tmp_path / "study-004.paper"
+    tasks = ("squad_v1", "hellaswag", "qqp")
+    sharpened = {f"{row}{end}": {1: 0.6, 2: 0.7} for row in tasks for end in ("", SMALLER)}
+    plain = {f"none{end}": {1: 1.0, 2: 1.0} for end in ("", SMALLER)}
+    rich = load_protocol("004").protocol.group("rich", "xtreme")
+    xtreme = load_benchmark("xtreme")
+    runs_of(folder, plain | sharpened, ("en", *rich), 60, xtreme)
+    rows = row_records(STUDY, xtreme, [*plain, *sharpened])
+    update = {"rows": rows, "seeds": [1, 2], "study": None}
+    results = studies.results("004", "paper").model_copy(update=update)
+    reasons = {one.id: one.reason for one in analyse_results(results, folder).record.hypotheses}
+    against = "; FacebookAI/xlm-roberta-large against FacebookAI/xlm-roberta-base"
+    assert {name for name, reason in reasons.items() if reason.endswith(against)} == {
+        "H1",
+        "H5",
+        "H7",
+    }
+    assert reasons["H6"] and "against" not in reasons["H6"]
 
 
 @pytest.mark.parametrize(

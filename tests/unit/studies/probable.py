@@ -10,7 +10,7 @@ from scipy.special import log_softmax
 
 from stilts_artifact.benchmark import load_benchmark
 from stilts_artifact.benchmark.experiments import EXPERIMENTS
-from stilts_artifact.domain.tasks import Split
+from stilts_artifact.domain.tasks import Benchmark, Split
 from stilts_artifact.forms import PAIR
 from stilts_artifact.forms.probabilities import (
     PROBABILITIES,
@@ -36,7 +36,7 @@ def drawn(examples: int, seed: int) -> tuple[Floats, Integers]:
     return told, gold.clip(max=2)
 
 
-def publish(folder: Path, row: str, seed: int, place: tuple[Split, str], told: Floats) -> Path:
+def publish(folder: Path, row: str, seed: int, place: tuple[Split, str], told: Floats) -> None:
     """Write probabilities and the predictions that follow from them."""
     split, language = place
     run = f"{row}/seed-{seed}"
@@ -44,7 +44,6 @@ def publish(folder: Path, row: str, seed: int, place: tuple[Split, str], told: F
     write_log_probabilities(path, XNLI.labels, told)
     labels = likeliest(parse_log_probabilities(path.read_bytes(), "", XNLI.labels), XNLI.labels)
     PAIR.write_predictions(folder / "predictions" / run, XNLI, language, split, labels)
-    return path
 
 
 def runs_of(
@@ -52,13 +51,16 @@ def runs_of(
     temperatures: Mapping[str, Mapping[int, float]],
     languages: tuple[str, ...] = (SOURCE, "qaa", "qab"),
     examples: int = 400,
+    benchmark: Benchmark = MINI,
 ) -> Runs:
     """A folder in which each row's log-odds are calibrated ones divided by a temperature.
 
     Args:
         temperatures: row -> seed -> its temperature; every row has the same seeds.
+        languages: of the benchmark, whose XNLI has the mini one's labels.
     """
-    places = [(Split.TEST, language) for language in languages] + [(Split.DEV, SOURCE)]
+    places = [(Split.TEST, language) for language in languages]
+    places += [(Split.DEV, benchmark.source_language)]
     seeds = tuple(next(iter(temperatures.values())))
     for number, place in enumerate(places):
         told, gold = drawn(examples, number)
@@ -68,4 +70,4 @@ def runs_of(
         for row, own in temperatures.items():
             for seed in seeds:
                 publish(folder, row, seed, place, scaled(told, own[seed]))
-    return Runs(folder, MINI, STUDY, tuple(temperatures), seeds)
+    return Runs(folder, benchmark, STUDY, tuple(temperatures), seeds)

@@ -146,7 +146,12 @@ def test_where_accuracy_is_equal_the_matched_effect_is_the_effect(tmp_path: Path
     """Scaling changes no prediction, so the cells of a language all have one accuracy."""
     runs = runs_of(tmp_path, SHARPENED, (SOURCE, "qad", "qae", "qaf", "qag"))
     found = matched(runs)
-    assert list(found) == [("overconfidence", "rich"), ("size", "rich"), ("size", "all")]
+    assert list(found) == [
+        ("overconfidence", "rich"),
+        ("size", "rich"),
+        ("size", "all"),
+        ("size", "rich-otherwise"),
+    ]
     size = found["size", "rich"]
     effects = Measures(runs, 20).effects(PROTOCOL.effects["size"], "points")
     raw = np.mean([effects.mean(code).value for code in effects.languages()])

@@ -221,3 +221,15 @@ def test_the_study_finds_what_was_done_to_the_larger_encoder(tmp_path: Path) -> 
     assert not any("accuracy is equal" in note for note in unjudged.notes)
     assert found["H3"].finding is Finding.NOT_RUN
     assert found["H3"].reason == "missing: row none-x2"
+
+
+def test_a_language_that_a_group_lacks_is_named(tmp_path: Path) -> None:
+    rows = ("none", "squad_v1", "hellaswag", "qqp")
+    every = {f"{row}{end}": {1: 0.8, 2: 0.9} for row in rows for end in ("", "-smaller")}
+    runs = runs_of(tmp_path, every, (SOURCE, "qad", "qae", "qaf"), 60)
+    loaded = load_protocol("004")
+    # Slopes name what they lack themselves.
+    alone = loaded.protocol.model_copy(update={"hypotheses": loaded.protocol.hypotheses[:1]})
+    record = analyse(Question(alone, loaded.sha256, False, mini_covariates(), True), runs).record
+    assert record.hypotheses[0].fits[0].languages == 3
+    assert record.excluded["qag"] == "its data were not on this machine"
