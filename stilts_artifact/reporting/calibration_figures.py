@@ -105,9 +105,9 @@ def reliability_diagrams(question: Question, arms: Sequence[Arm]) -> Iterator[sv
                     right=svg.WIDTH - left - _PANEL,
                     top=above,
                 )
+                axes.set(xlim=(least, 100), ylim=(least, 100))
                 own = [arm for arm in arms if arm.encoder == encoder]
                 _panel(axes, {a: curves[a, version] for a in own if (a, version) in curves})
-                axes.set(xlim=(least, 100), ylim=(least, 100))
                 if place == 0:
                     axes.set_ylabel(f"accuracy, {_VERSION_WORDS[version]}")
                 else:
@@ -153,7 +153,10 @@ def _curve(tables: StudyTables, effect: str, arm: Arm, version: Version) -> Arra
 
 
 def _panel(axes: Axes, curves: Mapping[Arm, Array]) -> None:
-    axes.plot((0, 100), (0, 100), color=svg.MUTED, linewidth=0.9, linestyle=(0, (1, 2)))
+    """A diagonal and curves; axes must have their limits."""
+    axes.plot(
+        axes.get_xlim(), axes.get_xlim(), color=svg.MUTED, linewidth=0.9, linestyle=(0, (1, 2))
+    )
     for arm, (confidence, accuracy, density) in curves.items():
         axes.fill_between(
             confidence,
@@ -195,8 +198,7 @@ def before_and_after(question: Question, arms: Sequence[Arm]) -> Iterator[svg.Dr
         yield f"{title}: not drawn, for no run's probabilities are there."
         return
     encoders = list(dict.fromkeys(arm.encoder for arm in arms))
-    labels = [question.tables.names.get(code, code) for code in languages]
-    left = svg.left_of(labels)
+    left = svg.left_of(languages)
     wide = (svg.WIDTH - left - 8 - _GAP / 2 * (len(encoders) - 1)) / len(encoders)
     height = _TOP + _EACH * len(languages) + svg.BOTTOM + _LEGEND
     ends = np.array([0.0, *values.values()])
@@ -206,7 +208,7 @@ def before_and_after(question: Question, arms: Sequence[Arm]) -> Iterator[svg.Dr
             start = left + number * (wide + _GAP / 2)
             right = svg.WIDTH - start - wide
             axes = svg.frame(figure, start, svg.BOTTOM + _LEGEND, right=right, top=_TOP)
-            svg.list_axis(axes, labels if number == 0 else [""] * len(labels), "points")
+            svg.list_axis(axes, languages if number == 0 else [""] * len(languages), "points")
             axes.set(xlim=svg.widened(ends))
             axes.set_title(encoder, pad=4)
             axes.axvline(0, color=svg.MUTED, linewidth=0.8, linestyle=(0, (4, 3)))

@@ -119,6 +119,15 @@ def test_arms_differ_in_more_than_colour(tables: StudyTables) -> None:
     assert lines.count("1") >= 4
 
 
+def test_no_line_leaves_its_panel(tables: StudyTables) -> None:
+    """Nothing is clipped, so a diagonal from 0 would run into the labels."""
+    curves = figures(tables)["Reliability in rich languages"].body
+    lines = re.findall(r"d=\"M ([\d.]+) ([\d.]+)[^\"]*\"[^>]*stroke-dasharray", curves)
+    dotted = [(float(x), float(y)) for x, y in lines if float(x) > 30]
+    assert len(dotted) == len(lines) - 1  # of the legend
+    assert min(x for x, _ in dotted) >= svg.LEFT - 0.01
+
+
 def test_without_probabilities_a_sentence_stands_there() -> None:
     found = list(calibration_figures(question_with(StudyTables()), arms(list(SHARPENED))))
     assert found == [
