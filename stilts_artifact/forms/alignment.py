@@ -206,13 +206,14 @@ def parse_ranks(data: bytes, where: str) -> Ranks:
     """Six ranks a line.
 
     Raises:
-        DataError: no line, or one that is not so many numbers from 1.
+        DataError: a line that is not so many numbers from 1.
     """
     plain = _plain(data)
     if plain is not None:
         return plain
     rows: list[list[int]] = []
-    for place, line in numbered_lines(data, where):
+    # A file without lines is one with too few, as that of any task.
+    for place, line in numbered_lines(data, where) if data else ():
         cells = [whole_number(cell) or 0 for cell in line.strip().split("\t")]
         if len(cells) != _CELLS or 0 in cells:
             raise DataError(
