@@ -147,8 +147,12 @@ def _recheck(path: Path, data: bytes, folder: Path, expected_file: Path | None) 
     if stored.defined.study is not None:
         files = VerifiedFiles(folder, stored.run_name, stored.files)
         analysis = analyse_results(stored, folder, files.read)
-        differing += study_disagreements(stored, analysis, files)
-        update = {"study": analysis.record, "verdict": analysis.record.finding}
+        against = study_disagreements(stored, analysis, files)
+        # A file that its own predictions contradict is not reproduced, whatever they say.
+        altered = against or any(cell.verdict is Verdict.NOT_REPRODUCED for cell in judged)
+        verdict = Verdict.NOT_REPRODUCED if altered else analysis.record.finding
+        differing += against
+        update = {"study": analysis.record, "verdict": verdict}
         results = results.model_copy(update=update)
     answers: list[Answer] = []
     if stored.defined.name == FAMILY:

@@ -181,6 +181,12 @@ class Results(_Strict):
         """What the experiment is, from the benchmark and never from the file."""
         return experiment_named(self.experiment)
 
+    @property
+    def title(self) -> str:
+        """How verdicts call it: a study by another protocol is not the one of its name."""
+        altered = self.study is not None and self.study.altered
+        return self.defined.title + (", altered protocol" if altered else "")
+
     @cached_property
     def run_scale(self) -> Scale:
         """The scale of the run; of one that does not ship, what its definition says.
@@ -220,6 +226,18 @@ class Disagreement:
     stored: Verdict | Finding
     judged: Verdict | Finding
     reason: str
+
+    def in_words(self) -> str:
+        """What the file says, and what is so; of a study other numbers may give the same finding.
+
+        Example:
+            >>> one = Disagreement("H1", Finding.SUPPORTED, Finding.INCONCLUSIVE, "p = 0.4")
+            >>> one.in_words()
+            'the file says SUPPORTED for H1; judged INCONCLUSIVE: p = 0.4'
+        """
+        if self.stored is self.judged:
+            return f"{self.key}: {self.reason}"
+        return f"the file says {self.stored} for {self.key}; judged {self.judged}: {self.reason}"
 
 
 def row_records(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -207,11 +207,11 @@ def study_disagreements(
     record, said = judged.record, stored.study
     if said is None:
         reason = "the file has no analysis of its study"
-        return [Disagreement("study", Finding.NOT_RUN, record.finding, reason)]
+        return [Disagreement("analysis", Finding.NOT_RUN, record.finding, reason)]
     found = []
     if said.finding is not record.finding:
         reason = "the hypotheses give another finding"
-        found.append(Disagreement("study", said.finding, record.finding, reason))
+        found.append(Disagreement("analysis", said.finding, record.finding, reason))
     before = {one.id: one for one in said.hypotheses}
     for one in record.hypotheses:
         then = before.get(one.id)
@@ -220,22 +220,28 @@ def study_disagreements(
             found.append(Disagreement(one.id, Finding.NOT_RUN, one.finding, reason))
         elif then.finding is not one.finding:
             found.append(Disagreement(one.id, then.finding, one.finding, one.reason))
-    if not _alike(said.model_dump(mode="json"), record.model_dump(mode="json")):
-        reason = "the analysis gives other numbers or words"
-        found.append(Disagreement("study", said.finding, record.finding, reason))
+    if said.protocol != record.protocol:
+        reason = (
+            f"altered protocol: the file followed one of sha256 {said.protocol[:12]}, and here it "
+            f"is {record.protocol[:12]}"
+        )
+        found.append(Disagreement("analysis", said.finding, record.finding, reason))
+    elif what := _difference(said.model_dump(mode="json"), record.model_dump(mode="json")):
+        found.append(Disagreement("analysis", said.finding, record.finding, what))
     for name, table in judged.tables.items():
-        if not _alike(_rows(files.read_listed(name)), _rows(table)):
-            reason = f"{name} is not what the predictions give"
+        if what := _difference(_rows(files.read_listed(name)), _rows(table)):
+            reason = f"not what the predictions give: {what}"
             found.append(Disagreement(name, said.finding, record.finding, reason))
     return found
 
 
-def _rows(table: bytes) -> list[list[Any]]:
-    """A table's cells, numbers as numbers."""
-    return [
-        [_number(word) for cell in line for word in cell.split(" ")]
-        for line in csv.reader(table.decode("utf-8", "replace").splitlines())
-    ]
+def _rows(table: bytes) -> dict[str, list[Any]]:
+    """A table's lines, numbers as numbers."""
+    lines = csv.reader(table.decode("utf-8", "replace").splitlines())
+    return {
+        f"line {number}": [_number(word) for cell in line for word in cell.split(" ")]
+        for number, line in enumerate(lines, 1)
+    }
 
 
 def _number(word: str) -> float | str:
@@ -245,15 +251,30 @@ def _number(word: str) -> float | str:
         return word
 
 
-def _alike(one: Any, other: Any) -> bool:
-    """Whether two documents say the same; numbers to about six digits."""
-    match one, other:
-        case dict(), dict():
-            same = one.keys() == other.keys()
-            return same and all(_alike(one[name], other[name]) for name in one)
-        case list(), list():
-            same = len(one) == len(other)
-            return same and all(_alike(a, b) for a, b in zip(one, other, strict=True))
-        case float(), float():
-            return math.isclose(one, other, rel_tol=_SAME, abs_tol=_SAME)
-    return bool(one == other)
+def _difference(said: Any, now: Any, place: str = "") -> str:
+    """Where a published document first says something else than it should, in words.
+
+    Returns:
+        Nothing if the two say the same; numbers to about six digits.
+    """
+    parts: Iterable[tuple[str, Any, Any]]
+    match said, now:
+        case dict(), dict() if said.keys() == now.keys():
+            parts = ((f"{place}.{name}".lstrip("."), said[name], now[name]) for name in said)
+        case list(), list() if len(said) == len(now):
+            pairs = enumerate(zip(said, now, strict=True))
+            parts = ((f"{place}[{number}]", one, other) for number, (one, other) in pairs)
+        case (dict(), dict()) | (list(), list()):
+            return f"{place or 'all of it'}: {len(said)} parts, not these {len(now)}"
+        case float(), float() if math.isclose(said, now, rel_tol=_SAME, abs_tol=_SAME):
+            return ""
+        case _:
+            return (
+                "" if said == now else f"{place}: the file says {_short(said)}, not {_short(now)}"
+            )
+    found = (_difference(one, other, where) for where, one, other in parts)
+    return next(filter(None, found), "")
+
+
+def _short(value: Any) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)

@@ -96,8 +96,7 @@ def _show(found: Recheck, as_json: bool) -> None:
     for note in found.notes:
         options.say(f"note: {note}", stream)
     for said in found.disagreements:
-        judged = f"judged {said.judged}: {said.reason}"
-        options.say(f"note: the file says {said.stored} for {said.key}; {judged}", stream)
+        options.say(f"note: {said.in_words()}", stream)
 
 
 def _show_claims(scale: str, records: Sequence[ClaimRecord], as_json: bool) -> None:
@@ -117,7 +116,7 @@ def _conclude(
 
     verdicts = [found.results.verdict for found in rechecks]
     said = [
-        f"{found.results.defined.title} ({found.results.scale}) {found.results.verdict}"
+        f"{found.results.title} ({found.results.scale}) {found.results.verdict}"
         for found in rechecks
     ]
     for scale, records in judged.items():

@@ -135,7 +135,7 @@ def _report(session: Session, outcome: Outcome, as_json: bool) -> ExitCode:
     for only in results.asked[:-1]:
         kept = shlex.join(word for pattern in only for word in ("--only", pattern))
         options.say(f"kept from an earlier run: {kept or 'everything else'}", stream)
-    what, verdict = results.defined.title, results.verdict
+    what, verdict = results.title, results.verdict
     # A study has one finding, on whatever rows there are, and says which they are.
     if session.only and results.study is None:
         options.say(f"the whole of {what}: {verdict}", stream)

@@ -34,7 +34,7 @@ def verify(
     for table in verified.tables:
         results = table.results
         counts = cell_counts(results)
-        title = f"{results.defined.title} at scale {results.stamp}"
+        title = f"{results.title} at scale {results.stamp}"
         options.say(f"{title}: {results.verdict}; {counts}", stream)
         for claim in results.claims:
             options.say(f"  {claim.verdict} {claim.claim}: {claim.title}: {claim.reason}", stream)

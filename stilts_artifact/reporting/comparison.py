@@ -292,9 +292,7 @@ def verdict_line(tables: Sequence[Results]) -> str:
 
     Such as ``Table 1 (mini) REPRODUCED, Calibration (mini) INCONCLUSIVE``.
     """
-    return ", ".join(
-        f"{results.defined.title} ({results.scale}) {results.verdict}" for results in tables
-    )
+    return ", ".join(f"{results.title} ({results.scale}) {results.verdict}" for results in tables)
 
 
 def by_row_and_column(cells: Sequence[CellRecord]) -> dict[tuple[str, str], list[CellRecord]]:

@@ -282,7 +282,7 @@ def _software(crate: ROCrate, name: str, version: str) -> ContextEntity:
 def _add_action(crate: ROCrate, script: Any, run: Run) -> ContextEntity:
     """The run of one experiment: what it read, with what, and what it made."""
     results, name = run.results, run.results.run_name
-    described = f"Results: {results.defined.title}, {results.stamp}: {results.verdict}"
+    described = f"Results: {results.title}, {results.stamp}: {results.verdict}"
     made = [
         _add_file(crate, f"{RESULTS}/{run.file}", described, "application/json", sha256=run.sha256)
     ]

@@ -70,7 +70,7 @@ def _table(run: Run) -> Iterable[str]:
     counts = ", ".join(
         f"{count:,} {verdict}" for verdict, count in verdict_counts(asked_cells(results))
     )
-    yield f"## {results.defined.title} ({escape(results.stamp)}): {results.verdict}"
+    yield f"## {results.title} ({escape(results.stamp)}): {results.verdict}"
     yield f"{counts}. Results file `{run.file}`, sha256 `{run.sha256}`."
     if results.study is not None:
         yield from _study(results.study, str(results.defined.study))

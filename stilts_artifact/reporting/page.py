@@ -136,7 +136,7 @@ def _table(run: Run) -> dict[str, Any]:
     view: dict[str, Any] = {
         "run": run,
         "results": results,
-        "name": results.defined.title,
+        "name": results.title,
         "title": results.defined.caption,
         "counts": _counts(comparison.asked_cells(results)),
         "claim_counts": _claim_counts(results.claims),

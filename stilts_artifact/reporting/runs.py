@@ -71,6 +71,9 @@ def _disagreements(judged: Recheck) -> Iterator[str]:
     for case in judged.disagreements:
         alike[case.stored, case.judged].append(case)
     for (stored, now), cases in alike.items():
+        if stored is now:
+            yield from (case.in_words() for case in cases)
+            continue
         named = ", ".join(str(case.key) for case in cases[:_NAMED])
         more = f" and {len(cases) - _NAMED} more cells" if len(cases) > _NAMED else ""
         yield f"the file says {stored} for {named}{more}; judged {now}: {cases[0].reason}"

@@ -166,7 +166,7 @@ def _add_labels(file: Path, stored: Results, labels: Path | None) -> None:
 def _notes(tables: tuple[VerifiedTable, ...]) -> list[str]:
     notes = []
     for table in tables:
-        name = f"{table.results.defined.title} ({table.results.scale})"
+        name = f"{table.results.title} ({table.results.scale})"
         if table.missing:
             notes.append(
                 f"{name}: not computed again: {len(table.missing)} label files were left out, "
