@@ -1,8 +1,9 @@
-"""All of Tables 2 and 3 at mini scale, from an empty store, against the recorded values."""
+"""All of Tables 2 and 3 at mini scale against the recorded values."""
 
 from __future__ import annotations
 
 import json
+import subprocess
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -21,14 +22,19 @@ def document(results: Path, table: int) -> dict[str, Any]:
     return found
 
 
+def reproduce(
+    artifact: Run, table: str, folder: Path, store: Path
+) -> subprocess.CompletedProcess[str]:
+    places = ("--results", folder, "--store", store)
+    return artifact("reproduce", "--table", table, "--scale", "mini", *places, "--offline")
+
+
 @pytest.fixture(scope="module")
-def results(artifact: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def results(artifact: Run, mini_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A results folder with Table 2 and then Table 3 in it."""
     folder = tmp_path_factory.mktemp("whole") / "results"
     for table in ("2", "3"):
-        answer = artifact(
-            "reproduce", "--table", table, "--scale", "mini", "--results", folder, "--offline"
-        )
+        answer = reproduce(artifact, table, folder, mini_store)
         assert answer.returncode == 0, answer.stdout[-4000:] + answer.stderr[-4000:]
     return folder
 
@@ -74,12 +80,10 @@ def test_table3_takes_the_best_row_on_development_data(results: Path) -> None:
         assert scores[chosen[task.name], task.name] == best
 
 
-def test_nothing_is_run_again(results: Path, artifact: Run) -> None:
+def test_nothing_is_run_again(results: Path, artifact: Run, mini_store: Path) -> None:
     for table in ("2", "3"):
         before = (results / f"table{table}.mini.json").read_bytes()
-        answer = artifact(
-            "reproduce", "--table", table, "--scale", "mini", "--results", results, "--offline"
-        )
+        answer = reproduce(artifact, table, results, mini_store)
         assert (answer.returncode, "steps done" in answer.stderr) == (0, False)
         assert (results / f"table{table}.mini.json").read_bytes() == before
 
