@@ -121,11 +121,12 @@ def test_arms_differ_in_more_than_colour(tables: StudyTables) -> None:
 
 def test_no_line_leaves_its_panel(tables: StudyTables) -> None:
     """Nothing is clipped, so a diagonal from 0 would run into the labels."""
-    curves = figures(tables)["Reliability in rich languages"].body
-    lines = re.findall(r"d=\"M ([\d.]+) ([\d.]+)[^\"]*\"[^>]*stroke-dasharray", curves)
-    dotted = [(float(x), float(y)) for x, y in lines if float(x) > 30]
-    assert len(dotted) == len(lines) - 1  # of the legend
-    assert min(x for x, _ in dotted) >= svg.LEFT - 0.01
+    figure = figures(tables)["Reliability in rich languages"]
+    starts = re.findall(r'd="M (-?[\d.]+) (-?[\d.]+)[^"]*"[^>]*stroke-dasharray', figure.body)
+    assert len(starts) == 4 * 2 + 1  # a diagonal and a dashed curve a panel, and the legend's line
+    inside = [float(x) for x, y in starts if float(y) < figure.height - 30]
+    assert len(inside) == 4 * 2
+    assert min(inside) >= svg.LEFT - 0.01
 
 
 def test_without_probabilities_a_sentence_stands_there() -> None:
