@@ -17,6 +17,8 @@ from stilts_artifact.studies.effects import Effect, Effects
 from stilts_artifact.studies.family import Answer, Known, examine, judge, recovered
 from stilts_artifact.studies.protocol import EffectDefinition, EffectScale
 
+pytestmark = pytest.mark.slow  # every slope has its 9,999 draws
+
 SEEDS, DRAWS = 5, 50
 CODES = tuple(FAMILY)
 TEXT = np.array([np.log2(member.text) for member in FAMILY.values()])
@@ -111,8 +113,8 @@ def test_planted_text_is_found_and_the_pipeline_is_valid() -> None:
         assert slope.low < 3.0 < slope.high
 
 
-@pytest.mark.parametrize("per_doubling", [0.0, -3.0])
-def test_without_an_effect_of_text_or_with_the_opposite_one_it_is_invalid(
+@pytest.mark.parametrize("per_doubling", [0.2, -3.0])
+def test_with_hardly_an_effect_of_text_or_with_the_opposite_one_it_is_invalid(
     per_doubling: float,
 ) -> None:
     finding, answers = answered(scores(per_doubling))
