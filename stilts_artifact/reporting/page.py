@@ -166,6 +166,8 @@ def _study(record: StudyRecord, run: Run, layout: Layout) -> dict[str, Any]:
     record = findings.as_asked(record, protocol)
     asked = questions(record, protocol, load_tables(run.folder), run.results.benchmark.name)
     drawn = list(study_figures(asked))
+    # Of measures in a group: several hypotheses may be about the same.
+    armed: set[tuple[tuple[str, ...], frozenset[str]]] = set()
     layers = load_layers(run.folder)
     for question in asked:
         if question.defined.primary:
@@ -175,7 +177,9 @@ def _study(record: StudyRecord, run: Run, layout: Layout) -> dict[str, Any]:
                     arms = arms_of(effect, run.results)
                     drawn += calibration_figures(question, arms)
             else:
-                drawn += arm_dots(question, effect.measures, layout)
+                new = [one for one in effect.measures if (one, question.group) not in armed]
+                armed |= {(one, question.group) for one in new}
+                drawn += arm_dots(question, new, layout, run.results.benchmark.source_language)
             if layers.rows and question.defined.kind == "slope":
                 reported = run.results.run_scale.retrieval.layer
                 drawn += layer_figures(question, effect, layers, reported)

@@ -22,23 +22,24 @@ if TYPE_CHECKING:
 
 
 def arm_dots(
-    question: Question, measures: Sequence[Sequence[str]], layout: Layout
+    question: Question, measures: Sequence[Sequence[str]], layout: Layout, source: str
 ) -> list[svg.Drawing]:
     """What each row has over the first one in every language of a group, and in all others.
 
     Args:
         measures: columns, over whose languages together each is one measure.
+        source: language of the training data, to which nothing is transferred.
     """
     group = question.defined.languages
     if group is None or question.defined.kind != "group" or len(layout.rows) < 3:
         return []
-    own = question.group
+    members = question.group
     drawings = []
     for columns in measures:
-        gains = _gains(layout, columns)
+        gains = {code: gain for code, gain in _gains(layout, columns).items() if code != source}
         panels = {
-            group: {code: values for code, values in gains.items() if code in own},
-            "others": {code: values for code, values in gains.items() if code not in own},
+            group: {code: values for code, values in gains.items() if code in members},
+            "others": {code: values for code, values in gains.items() if code not in members},
         }
         panels = {name: values for name, values in panels.items() if values}
         if panels:

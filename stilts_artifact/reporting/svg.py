@@ -28,7 +28,8 @@ LEFT, BOTTOM = 40.0, 32.0  # margins of a plot with numbers on both axes
 INK, MUTED, LINE, SURFACE, ACCENT = "#1c2430", "#5a6472", "#e4e1d9", "#ffffff", "#2b5b84"
 SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c510a")
 """Okabe and Ito's (2008), which the colour-blind can tell apart; a brown for black and yellow."""
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p", "h", "<", ">", "d", "*", "8", "H")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "d", "*")
+"""Without those that are a circle at this size: pentagon, hexagon, octagon."""
 
 # What the page calls each of them; a colour that is none of these is refused.
 _VARIABLES = {
@@ -83,7 +84,7 @@ class Drawing:
 
 
 def series(number: int) -> dict[str, Any]:
-    """Marker and colour of the ``number``-th of several things: the first 105 pairs all differ."""
+    """Marker and colour of the ``number``-th of several things: the first 77 pairs all differ."""
     return {"marker": MARKERS[number % len(MARKERS)], "color": SERIES[number % len(SERIES)]}
 
 

@@ -164,3 +164,14 @@ def test_only_a_minus_becomes_one() -> None:
 def test_every_finding_can_be_shown(tmp_path: Path, finding: Finding) -> None:
     shown = render_page([run(tmp_path, record=studies.record("000", [finding]))])
     assert f'class="chip {finding.name}"' in shown
+
+
+def test_arms_of_one_measure_in_one_group_are_drawn_once(tmp_path: Path) -> None:
+    studies.write_tables(tmp_path, "001")
+    shown = render_page(
+        [Run(studies.results("001"), "study-001.paper.json", "5" * 64, folder=tmp_path)]
+    )
+    assert [
+        shown.count(f"{task}: every arm over XLM-R, by group of languages</")
+        for task in ("POS", "NER")
+    ] == [1, 1]
