@@ -94,7 +94,7 @@ def analyse_results(
         loaded.protocol,
         loaded.sha256,
         loaded.altered,
-        _covariates(results.benchmark),
+        covariates_of(results.benchmark),
         results.run_scale.evidence,
     )
     analysis = analyse(question, runs)
@@ -182,7 +182,7 @@ def two_encoders(results: Results) -> Iterator[str]:
     yield f"{scale.encoder.label} against {smaller.label}: {differ}"
 
 
-def _covariates(benchmark: Benchmark) -> Covariates:
+def covariates_of(benchmark: Benchmark) -> Covariates:
     """Of real languages the facts that ship; of invented ones what they were made with."""
     if benchmark.name == "mini":
         return mini_covariates()

@@ -335,7 +335,7 @@ class PlantedRuns:
         for name, data in run.others.items():
             _write(folder / name, data)
 
-    def _points(self, column: str, language: str, seed: int, metric: Metric, share: float) -> float:
+    def points(self, column: str, language: str, seed: int, metric: Metric, share: float) -> float:
         """What is expected with a share of the examples spoiled."""
         sums = np.array([1 - share, share]) @ self._runs[column, language, seed].sums[metric]
         metrics = self._measures.count_of(column, metric).points(sums)
@@ -417,7 +417,7 @@ class PlantedRuns:
 
         def lost(key: tuple[str, str, int], share: float) -> float:
             examples = len(self._runs[key].text.kept)
-            ends = [self._points(*key, definition.metric, one) for one in (0.0, share)]
+            ends = [self.points(*key, definition.metric, one) for one in (0.0, share)]
             before, after = in_scale(np.array(ends), scale, examples)
             return float(abs(after - before))
 
@@ -442,7 +442,7 @@ class PlantedRuns:
         definition = self._effects[effect]
 
         def scaled(row: str, key: tuple[str, str, int]) -> float:
-            points = self._points(*key, definition.metric, shares.get((row, *key), 0.0))
+            points = self.points(*key, definition.metric, shares.get((row, *key), 0.0))
             return float(in_scale(np.array(points), scale, len(self._runs[key].text.kept)))
 
         measures = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,8 +10,8 @@ import numpy as np
 
 from stilts_artifact.benchmark import load_benchmark
 from stilts_artifact.benchmark.experiments import EXPERIMENTS, NONE
-from stilts_artifact.checking.studies import load_protocol
-from stilts_artifact.domain.tasks import Task, TaskForm
+from stilts_artifact.checking.studies import covariates_of, load_protocol
+from stilts_artifact.domain.tasks import Benchmark, Split, Task, TaskForm
 from stilts_artifact.forms import form_of
 from stilts_artifact.studies.analysis import Question
 from stilts_artifact.studies.covariates import mini_covariates
@@ -19,9 +19,10 @@ from stilts_artifact.studies.effects import Runs
 from tests.unit.studies import probable
 
 MINI = load_benchmark("mini")
+XTREME = load_benchmark("xtreme")
 SEEDS = (1, 2)
-QUALITY = {"qaa": 0.95, "qab": 0.7, "qac": 0.8, "qad": 0.85, "qae": 0.6, "qaf": 0.75, "qag": 0.5}
-"""Language -> share of the predictions that are right, which differs as at mini scale."""
+QUALITIES = (0.95, 0.7, 0.8, 0.85, 0.6, 0.75, 0.5)
+"""Shares of the predictions that are right, by language: they differ as at mini scale."""
 
 
 def question(study: str) -> Question:
@@ -30,18 +31,41 @@ def question(study: str) -> Question:
     return Question(loaded.protocol, loaded.sha256, False, mini_covariates(), False)
 
 
-def published(folder: Path, study: str, examples: int = 60) -> Runs:
-    """A study's folder with the row without intervention, and runs that name all its rows."""
+def real_question(study: str, *, evidence: bool = False) -> Question:
+    """The protocol that ships, asked of real languages."""
+    return replace(question(study), covariates=covariates_of(XTREME), evidence=evidence)
+
+
+def published(
+    folder: Path,
+    study: str,
+    examples: int = 60,
+    *,
+    world: Benchmark = MINI,
+    columns: Collection[str] | None = None,
+) -> Runs:
+    """A study's folder with the row without intervention, and runs that name all its rows.
+
+    Args:
+        columns: those that have predictions; by default all.
+    """
     experiment = EXPERIMENTS[f"study-{study}"]
-    rows = tuple(row.name for row in experiment.rows(MINI))
+    rows = tuple(row.name for row in experiment.rows(world))
     if study == "004":
-        scale = {NONE: {1: 0.9, 2: 1.1}}
-        made = probable.runs_of(folder, scale, (probable.SOURCE, *QUALITY), examples)
+        languages = (probable.SOURCE, *targets(probable.XNLI))
+        made = probable.runs_of(folder, {NONE: {1: 0.9, 2: 1.1}}, languages, examples)
         return replace(made, rows=rows)
-    for task in experiment.targets(MINI):
-        for number, (language, quality) in enumerate(QUALITY.items()):
-            _publish(folder, task, language, quality, np.random.default_rng(number), examples)
-    return Runs(folder, MINI, experiment, rows, SEEDS)
+    for task in experiment.targets(world):
+        if columns is None or task.name in columns:
+            for number, language in enumerate(targets(task)):
+                quality = QUALITIES[number % len(QUALITIES)]
+                _publish(folder, task, language, quality, np.random.default_rng(number), examples)
+    return Runs(folder, world, experiment, rows, SEEDS)
+
+
+def targets(task: Task) -> list[str]:
+    """Languages of its test data, without the source language."""
+    return [code for code in task.languages_of(Split.TEST) if code != task.source_language]
 
 
 def _publish(
@@ -52,11 +76,11 @@ def _publish(
     chance: np.random.Generator,
     examples: int,
 ) -> None:
-    form, split = form_of(task), EXPERIMENTS["study-000"].scored_split(task)
+    form = form_of(task)
     roots = [folder / "predictions" / NONE / f"seed-{seed}" for seed in SEEDS]
     truth, *guesses = _texts(task, quality, chance, examples)
     for root, text in zip((folder / "labels", *roots), (truth, *guesses), strict=True):
-        path = form.file(root, task, language, split)
+        path = form.file(root, task, language, Split.TEST)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, "utf-8")
 
