@@ -14,9 +14,10 @@ The rule that decides is in :mod:`stilts_artifact.studies.verdicts`.
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from itertools import product
 
@@ -198,14 +199,14 @@ class Estimated:
 
     Args:
         power: asks for that of the verdict rule, with the variances that were found.
-        without: the estimate without each family or genus.
+        without: asks for the estimate without each family or genus.
         seeds: the estimate at each seed alone; none where the interval is over runs already.
         profile: asks for that of the likelihood, over what is left between languages.
     """
 
     record: FitRecord
     power: Callable[[], Sequence[PowerRecord]]
-    without: Mapping[str, float] = field(default_factory=dict)
+    without: Callable[[], Mapping[str, float]] = dict
     seeds: tuple[float, ...] = ()
     profile: Callable[[], Sequence[tuple[float, float]]] = tuple
 
@@ -216,6 +217,15 @@ class NotRunError(Exception):
 
 class MissingError(NotRunError):
     """It could be had: rows, seeds or languages that were not run."""
+
+
+@contextlib.contextmanager
+def _statistics() -> Iterator[None]:
+    """Where statistics have too few languages, genera or seeds, a hypothesis is not run."""
+    try:
+        yield
+    except DataError as error:
+        raise NotRunError(f"{error.what}: {error.got}, expected {error.expected}") from error
 
 
 class Study:
@@ -327,7 +337,7 @@ class Study:
         by_seed, _ = bootstrap.fit(sample.seeds)
         families = protocol.robustness.leave_out == "family"
         groups = sample.families if families else sample.genera
-        without = leave_one_out(values, sample.design, column, groups)
+        without = partial(leave_one_out, values, sample.design, column, groups)
         chance = Chance(np.sqrt(sample.variances + fit.between_languages**2), fit.between_genera)
         power = partial(
             slope_power,
@@ -440,27 +450,29 @@ class Study:
             "group": self._group_mean,
             "contrast": self._contrast,
         }
-        try:
+        with _statistics():
             return kinds[hypothesis.kind](hypothesis, scale)
-        except DataError as error:  # of the statistics: too few languages, genera or seeds
-            raise NotRunError(f"{error.what}: {error.got}, expected {error.expected}") from error
 
     # Findings
 
     def judge(self) -> list[HypothesisRecord]:
         """Every hypothesis, primary ones corrected for one another."""
         estimated: dict[str, list[Estimated]] = {}
+        without: dict[str, Mapping[str, float]] = {}
         reasons: dict[str, NotRunError] = {}
         for one in self._protocol.hypotheses:
             try:
-                estimated[one.id] = [self.estimate(one, scale) for scale in one.scales]
+                every = [self.estimate(one, scale) for scale in one.scales]
+                with _statistics():
+                    without[one.id] = every[0].without()
+                estimated[one.id] = every
             except NotRunError as why:
                 reasons[one.id] = why
         corrected = self._corrected(estimated)
         return [
             self._not_run(one, reasons[one.id])
             if one.id in reasons
-            else self._judged(one, estimated[one.id], corrected[one.id])
+            else self._judged(one, estimated[one.id], corrected[one.id], without[one.id])
             for one in self._protocol.hypotheses
         ]
 
@@ -500,13 +512,14 @@ class Study:
         hypothesis: HypothesisDefinition,
         estimated: Sequence[Estimated],
         fits: list[FitRecord],
+        without: Mapping[str, float],
     ) -> HypothesisRecord:
         first = estimated[0]
         specified = self._specify(hypothesis) if hypothesis.covariate else []
         same = [math.copysign(1, one) == math.copysign(1, fits[0].estimate) for one in specified]
         share = sum(same) / len(same) if same else None
         least = self._protocol.robustness.same_sign
-        robustness = Robustness(first.without, first.seeds or None, share, least)
+        robustness = Robustness(without, first.seeds or None, share, least)
         ruling = rule(_claim(hypothesis), fits, robustness)
         if not self._evidence:
             ruling = Ruling(Finding.NOT_EVALUATED, NOT_ASKED)
@@ -518,7 +531,7 @@ class Study:
             finding=ruling.finding,
             reason=ruling.reason,
             fits=fits,
-            without=dict(first.without),
+            without=dict(without),
             seeds=list(first.seeds),
             same_sign=share,
             specifications=len(specified),

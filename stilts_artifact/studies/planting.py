@@ -115,9 +115,11 @@ def validated(analysis: Analysis, question: Question, runs: Runs) -> Analysis:
     found = validate(
         question, runs, [one for one in question.protocol.hypotheses if one.id not in missing]
     )
-    if not all(one.passed for one in found.records):
+    # What is fitted to a study's own runs is to be fitted to any.
+    stuck = any(one.fits for one in record.hypotheses if one.id in found.unfit)
+    if stuck or not all(one.passed for one in found.records):
         finding = Finding.PIPELINE_INVALID
-    elif any(one.primary and one.id in missing | found.unfit.keys() for one in record.hypotheses):
+    elif not found.records or any(one.primary and one.id in missing for one in record.hypotheses):
         finding = Finding.NOT_RUN
     else:
         finding = Finding.PIPELINE_VALID
@@ -348,8 +350,13 @@ class PlantedRuns:
         names = list(dict.fromkeys(check.hypothesis.effect for check in plan.checks))
         shares: dict[RunKey, float] = {}
         for number, name in enumerate(names):
-            definition, weight = self._effects[name], 1 - number / len(names)
-            free = [term for term in definition.terms if not _taken(term, definition, shares)]
+            # Later ones are smaller: they may share rows with the first, and must not undo it.
+            definition, weight = self._effects[name], 0.1 * (1 + number) if number else 1.0
+            free = [
+                term
+                for term in definition.terms
+                if NONE not in term.rows and not _taken(term, definition, shares)
+            ]
             if plan.kind == "alike":
                 shape = self._shape(names[0])
                 shares |= self._drawn(definition, definition.rows, shape, 1.0)

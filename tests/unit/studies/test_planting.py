@@ -48,11 +48,15 @@ def looked(
         for one in asked.protocol.hypotheses
         if one.id in ids
     ]
-    found = validate(asked, runs, hypotheses, REPETITIONS)
-    assert found.records
-    return found.records
+    return validate(asked, runs, hypotheses, REPETITIONS).records
 
 
+def are_found(records: Sequence[ValidationRecord]) -> bool:
+    """Whether there is something that was looked for, and all of it was found."""
+    return bool(records) and all(one.passed for one in records)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("study", STUDIES)
 def test_planted_effects_are_found_and_absent_ones_are_not(
     study: str, folders: Callable[[str], Runs]
@@ -70,6 +74,7 @@ def test_planted_effects_are_found_and_absent_ones_are_not(
     )
 
 
+@pytest.mark.slow
 def test_a_contrast_of_groups_is_found_where_there_are_genera_enough(tmp_path: Path) -> None:
     runs = published(tmp_path, "001", 20, world=XTREME, columns=("udpos",))
     found = looked(real_question("001"), runs, "H4")
@@ -77,7 +82,7 @@ def test_a_contrast_of_groups_is_found_where_there_are_genera_enough(tmp_path: P
         "H4, points, a difference of groups",
         "H4, points, both sides alike",
     ]
-    assert [one for one in found if not one.passed] == []
+    assert are_found(found)
 
 
 def test_wrong_classes_are_a_planted_loss_of_accuracy(folders: Callable[[str], Runs]) -> None:
@@ -86,7 +91,7 @@ def test_wrong_classes_are_a_planted_loss_of_accuracy(folders: Callable[[str], R
     protocol = asked.protocol.model_copy(update={"effects": {"size": size}})
     found = looked(replace(asked, protocol=protocol), folders("004"), "H2")
     assert found[0].planted < 0
-    assert all(one.passed for one in found)
+    assert are_found(found)
 
 
 # What is broken once
@@ -140,10 +145,10 @@ def one_seed(points: Points, terms: Sequence[Term], scale: EffectScale) -> Effec
         ("001", "H5", "points", mixed_seeds),
         ("002", "H1", "log-odds", unscaled),
         ("002", "H2", "log-odds", negated),
-        ("003", "H3", "points", one_seed),
-        ("003", "H4", "points", other_rows),
-        ("004", "H1", "points", summed),
-        ("004", "H2", "points", negated),
+        pytest.param("003", "H3", "points", one_seed, marks=pytest.mark.slow),
+        pytest.param("003", "H4", "points", other_rows, marks=pytest.mark.slow),
+        pytest.param("004", "H1", "points", summed, marks=pytest.mark.slow),
+        pytest.param("004", "H2", "points", negated, marks=pytest.mark.slow),
     ],
 )
 def test_a_broken_effect_is_not_let_by(
@@ -157,7 +162,7 @@ def test_a_broken_effect_is_not_let_by(
     runs = folders(study)
     monkeypatch.setattr(effects, "effect_of", broken)
     found = looked(question(study), runs, hypothesis, scale=scale)
-    assert not all(one.passed for one in found)
+    assert not are_found(found)
 
 
 def test_a_control_that_is_dropped_is_not_let_by(
@@ -178,7 +183,10 @@ def test_a_control_that_is_dropped_is_not_let_by(
     assert failed == ["H1, points, a slope"]
 
 
-@pytest.mark.parametrize(("study", "hypothesis"), [("001", "H1"), ("002", "H2"), ("004", "H1")])
+@pytest.mark.parametrize(
+    ("study", "hypothesis"),
+    [("001", "H1"), ("002", "H2"), pytest.param("004", "H1", marks=pytest.mark.slow)],
+)
 def test_another_group_is_not_let_by(
     study: str,
     hypothesis: str,
@@ -192,10 +200,10 @@ def test_another_group_is_not_let_by(
         return frozenset(languages) - inside if name else inside
 
     monkeypatch.setattr(Study, "_group", others)
-    assert not all(one.passed for one in looked(question(study), folders(study), hypothesis))
+    assert not are_found(looked(question(study), folders(study), hypothesis))
 
 
-@pytest.mark.parametrize("study", ["000", "004"])
+@pytest.mark.parametrize("study", ["000", pytest.param("004", marks=pytest.mark.slow)])
 def test_files_of_another_row_are_not_let_by(
     study: str, folders: Callable[[str], Runs], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -205,7 +213,7 @@ def test_files_of_another_row_are_not_let_by(
         return complete(self, count, NONE, language)
 
     monkeypatch.setattr(Measures, "_complete", untreated)
-    assert not all(one.passed for one in looked(question(study), folders(study), "H1"))
+    assert not are_found(looked(question(study), folders(study), "H1"))
 
 
 def test_an_equal_share_everywhere_is_a_slope_and_no_null(
