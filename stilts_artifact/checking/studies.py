@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,7 +22,7 @@ from stilts_artifact.checking.results import Disagreement, Results
 from stilts_artifact.checking.sums import expected_root, read_protected, read_sums
 from stilts_artifact.config.load import load_scale
 from stilts_artifact.documents import read_document
-from stilts_artifact.domain.cells import Finding
+from stilts_artifact.domain.cells import Finding, Verdict
 from stilts_artifact.domain.tasks import Benchmark
 from stilts_artifact.files import hash_bytes
 from stilts_artifact.studies.analysis import Analysis, Question, analyse
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
 FOLDER = "studies"
 _COVARIATES, _SOURCES = "covariates.csv", "covariate_sources.csv"
+_REASONS = 3  # why cells were not run: the others are in the table
 _SAME = 1e-6
 """Relative: the same files give the same numbers, but their last digits may change with numpy."""
 
@@ -147,6 +149,9 @@ def _said_of(results: Results) -> Iterator[str]:
         revision = (scale.encoder.revision or "")[:12]
         yield f"evidence about the encoder {scale.encoder.name} {revision} only"
     yield from two_encoders(results)
+    reasons = Counter(cell.reason for cell in results.cells if cell.verdict is Verdict.NOT_RUN)
+    for reason, cells in reasons.most_common(_REASONS):
+        yield f"{cells} of {len(results.cells)} cells were not run: {reason}"
     faults = unfounded(results, results.benchmark, load_labels(scale))
     if faults:
         key, first = next(iter(faults.items()))

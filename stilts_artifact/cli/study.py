@@ -111,7 +111,7 @@ def _explain(number: str) -> None:
     options.say(f"premise: {protocol.premise.statement}")
     for one in protocol.hypotheses:
         rank = "primary" if one.primary else "exploratory"
-        claim = f"{one.direction}, smallest effect of interest {one.delta:g} {one.scales[0]}"
+        claim = f"{one.direction}, smallest effect of interest {one.delta} {one.scales[0]}"
         options.say(f"{one.id} ({rank}): {one.statement}: {claim}")
     options.say(f"seeds: {protocol.seeds.planned} planned, {protocol.seeds.least} at least")
     options.say(f"protocol: {loaded.path}, sha256 {loaded.sha256}")

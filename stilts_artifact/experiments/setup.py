@@ -139,6 +139,7 @@ def _seeded(experiment: Experiment, number: int) -> Experiment:
     if number > len(experiment.seeds):
         raise ConfigError(
             "more seeds than the study has planned",
+            where="--seeds",
             got=str(number),
             expected=f"1 to {len(experiment.seeds)}",
         )

@@ -277,9 +277,13 @@ class Measures:
             DataError: files that cannot be scored.
         """
         terms, missing = [], []
+        # A row may have been asked for and not run: CCG's data are licensed. Without any row that
+        # was, it is the data that are missing.
+        run = self._predicted(definition) or frozenset(self._runs.rows)
         for term in definition.terms:
-            present = tuple(row for row in term.rows if row in self._runs.rows)
-            absent = [row for row in term.rows if row not in present]
+            known = run if term.any else self._runs.rows
+            present = tuple(row for row in term.rows if row in known)
+            absent = [row for row in term.rows if row not in known]
             if not present or (absent and not term.any):
                 missing.append(f"row {', '.join(absent)}")
             terms.append(Term(rows=present or term.rows, weight=term.weight, any=term.any))
@@ -301,9 +305,19 @@ class Measures:
                         found[language] = effect_of(points, terms, scale)
                 lacking |= self.lacking(column, definition.metric)
             if not found:
-                missing.append(f"{' and '.join(columns)} in any language")
+                why = next(iter(lacking.values()), "no language but the source language")
+                missing.append(f"{' and '.join(columns)} in any language ({why})")
             measures.append(found)
         return Effects(tuple(measures), averaged, tuple(missing), lacking)
+
+    def _predicted(self, definition: EffectDefinition) -> frozenset[str]:
+        """Rows that were run, and not only asked for, in any language of an effect's columns."""
+        return frozenset(
+            row
+            for column in definition.columns
+            for points in self.points(column, definition.metric).values()
+            for row in points.rows
+        )
 
 
 def effect_of(points: Points, terms: Sequence[Term], scale: EffectScale) -> Effect:
