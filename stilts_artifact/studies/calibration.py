@@ -295,9 +295,9 @@ def matched_effect(
 ) -> float | None:
     """What a treatment does to overconfidence where accuracy is equal, in points.
 
-    Models that are right more often are less overconfident for that alone. So cells (a language and
-    a row) are compared within bins of accuracy that have equally many of them; bins are weighted by
-    ``n1 n0 / (n1 + n0)``, the inverse of their difference's variance.
+    Models that are right more often are less overconfident for that alone. So cells (a language,
+    row and run) are compared within bins of accuracy that have equally many of them; bins are
+    weighted by ``n1 n0 / (n1 + n0)``, the inverse of their difference's variance.
 
     Args:
         treated, untreated: accuracy and overconfidence, arrays [cells], points.

@@ -75,10 +75,10 @@ points, empty where there are next to no examples; ``density``: of confidences, 
 
 MATCHED = "matched.csv"
 MATCHED_HEADER = ("effect", "languages", "cells", "raw", "matched", "seeds")
-"""``languages``: group, or ``all``; ``cells``: languages times rows; ``raw``: the mean effect;
-``matched``: within bins of accuracy (:func:`stilts_artifact.studies.calibration.matched_effect`),
-of means over seeds, empty where no bin has cells of both kinds; ``seeds``: the same of each seed,
-in order, with spaces between."""
+"""``languages``: group, or ``all``; ``cells``: languages times rows times seeds; ``raw``: the mean
+effect; ``matched``: within bins of accuracy
+(:func:`stilts_artifact.studies.calibration.matched_effect`), empty where no bin has cells of both
+kinds; ``seeds``: the same of each seed's cells alone, in order, with spaces between."""
 
 Version = Literal["published", "tempered"]
 VERSIONS: tuple[Version, ...] = get_args(Version)
@@ -90,7 +90,7 @@ class MatchedEffect:
 
     Args:
         languages: name of a group, or ``all``.
-        cells: languages times rows.
+        cells: languages times rows times seeds.
         raw, matched: points; ``None`` where no bin of accuracy has cells of both kinds.
         seeds: the matched effect at each seed.
     """
@@ -269,9 +269,9 @@ def _matched(
     """An effect from the cells [2, cells, seeds] of each of its terms."""
 
     def at(seeds: Sequence[int]) -> float | None:
-        means = [cells[..., list(seeds)].mean(axis=-1) for cells in terms]
+        flat = [cells[..., list(seeds)].reshape(2, -1) for cells in terms]
         found = 0.0
-        for (first, _), treated, untreated in zip(pairs, means[::2], means[1::2], strict=True):
+        for (first, _), treated, untreated in zip(pairs, flat[::2], flat[1::2], strict=True):
             part = matched_effect((treated[0], treated[1]), (untreated[0], untreated[1]))
             if part is None:
                 return None
@@ -283,7 +283,7 @@ def _matched(
     return MatchedEffect(
         effect=name,
         languages=languages,
-        cells=sum(cells.shape[1] for cells in terms),
+        cells=sum(cells[0].size for cells in terms),
         raw=sum(
             weight * float(cells[1].mean()) for weight, cells in zip(weights, terms, strict=True)
         ),

@@ -156,7 +156,7 @@ def test_where_accuracy_is_equal_the_matched_effect_is_the_effect(tmp_path: Path
     effects = Measures(runs, 20).effects(PROTOCOL.effects["size"], "points")
     raw = np.mean([effects.mean(code).value for code in effects.languages()])
     assert size.raw == pytest.approx(raw)
-    assert size.cells == 4 * (3 + 1 + 3 + 1)
+    assert size.cells == 4 * (3 + 1 + 3 + 1) * 2
     assert size.matched == pytest.approx(size.raw, abs=0.5)
     assert size.seeds == pytest.approx(effects_by_seed(effects), abs=0.5)
     # No language but the source and those of the group is there.
