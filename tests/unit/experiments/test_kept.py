@@ -40,7 +40,7 @@ from tests.unit.checking.conftest import small_sets  # noqa: F401  (a fixture)
 from tests.unit.checking.small import SmallSet, small_benchmark
 
 SMALL = small_benchmark()
-EVERY = [task.name for task in targets(SMALL)]
+EVERY = [task.name for task in targets(SMALL) if not task.study]
 NOW = "tatoeba"
 BEFORE = tuple(f"none,{name}" for name in EVERY if name != NOW)
 ENVIRONMENT = {"python": "any"}
@@ -228,6 +228,24 @@ def test_what_is_kept_is_safe_from_a_run_that_replaces_it_meanwhile(
     shutil.rmtree(kept.folder)
     cells = earlier.measure(kept, tmp_path / "made")
     assert cells[CellKey("none", "average")].value is not None
+
+
+@pytest.mark.parametrize("kind", ["probabilities", "scores"])
+def test_what_lies_beside_predictions_is_kept_with_them(
+    earlier: Earlier, tmp_path: Path, kind: str
+) -> None:
+    kept = earlier.find(f"none,{NOW}")
+    assert kept is not None
+    for row, task in (("none", "xnli"), ("mnli", "xnli"), ("none", NOW)):
+        path = kept.folder / kind / row / "seed-1" / task / "dev.csv"
+        path.parent.mkdir(parents=True)
+        path.write_text(row)
+    files = file_records(kept.folder.parent, kept.folder)
+    (tmp_path / "made").mkdir()
+    more = replace(kept, results=kept.results.model_copy(update={"files": files}))
+    more.add_to(tmp_path / "made")
+    found = [name for name in plain_files(tmp_path / "made") if name.startswith(kind)]
+    assert found == [f"{kind}/none/seed-1/xnli/dev.csv"]
 
 
 def test_of_table_3_columns_are_kept(session: Session) -> None:
