@@ -1,4 +1,4 @@
-"""The family of languages as an experiment: its encoders, its scale, and one command for all."""
+"""The family of languages: its encoders, its scale, and what its command says first."""
 
 from __future__ import annotations
 
@@ -9,10 +9,8 @@ import pytest
 
 from stilts_artifact.benchmark import load_benchmark
 from stilts_artifact.benchmark.experiments import EXPERIMENTS, FAMILY
-from stilts_artifact.cli.family import FamilyRequest, run_family
 from stilts_artifact.config.load import definition, parse_definition
 from stilts_artifact.errors import ConfigError, ExitCode, MissingDataError
-from stilts_artifact.experiments import family
 from stilts_artifact.experiments.family import (
     FamilyChoices,
     FamilyEncoder,
@@ -22,7 +20,6 @@ from stilts_artifact.experiments.family import (
 )
 from stilts_artifact.experiments.session import Machine
 from stilts_artifact.model.hub import PhaseOne
-from stilts_artifact.pretraining.recipe import Recipe, family_recipe
 from tests.conftest import Run
 
 ENCODER = FamilyEncoder("4x96", 1)
@@ -92,38 +89,3 @@ def test_no_runs_without_a_pre_trained_encoder(tmp_path: Path) -> None:
     machine = Machine(tmp_path, offline=True)
     with pytest.raises((ConfigError, MissingDataError)):
         family_session(ENCODER, FamilyChoices(), machine, tmp_path)
-
-
-def few_steps(size: str, seed: int) -> Recipe:
-    return family_recipe(size, seed, steps=5)
-
-
-@pytest.mark.slow
-def test_one_command_pre_trains_runs_and_judges_and_does_nothing_twice(
-    artifact: Run,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
-) -> None:
-    """Five steps of pre-training teach nothing, and what must be found is not."""
-    monkeypatch.setattr(family, "family_recipe", few_steps)
-    machine = Machine(tmp_path / ".store", offline=True, workers=1)
-    languages = ("qba", "qbb", "qbg", "qbh", "qbi", "qbq", "qbx")
-    only = ("none,*", "upos,panx", "feats-shuffled,panx")
-    asked = FamilyRequest("2x64-1", 2, languages, only)
-    code = run_family(asked, machine, tmp_path, dry_run=False)
-    said = capfd.readouterr().out
-    # No gain of mnli was asked for, and it is not required.
-    assert "| gain of mnli | panx | not run: row mnli |" in said
-    assert "rank correlation with bound morphemes: index of complexity |  | +0.97" in said
-    assert code in (ExitCode.NOT_REPRODUCED, ExitCode.INCOMPLETE)
-    assert f"exit {code:d}" in said.splitlines()[-1]
-
-    # Again: nothing is run, and the same is said.
-    run_family(asked, machine, tmp_path, dry_run=True)
-    planned = capfd.readouterr().out.splitlines()
-    assert planned and all(line.startswith("done") for line in planned)
-    checked = artifact("check", "--results", tmp_path)
-    assert checked.returncode == code, checked.stderr
-    table = [line for line in said.splitlines() if line.startswith("|")]
-    assert table == [line for line in checked.stdout.splitlines() if line.startswith("|")]
