@@ -22,7 +22,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -67,8 +67,16 @@ WORDS = [
 ]
 
 
+class Sentence(NamedTuple):
+    """One of a document, with the ranks of its translation."""
+
+    document: str
+    number: int
+    ranks: tuple[int, ...]
+
+
 def gold_items(task: Task, size: int, chance: random.Random, language: str) -> list[Any]:
-    """Labels of one language: label, tags, (context, answer), pair of ids, or index."""
+    """Labels of one language: label, tags, (context, answer), pair of ids, index, or sentence."""
     if task.form is TaskForm.PAIR:
         same = random.Random(size)  # noqa: S311  line n of every language translates the same example
         return [same.choice(task.labels) for _ in range(size)]
@@ -84,6 +92,8 @@ def gold_items(task: Task, size: int, chance: random.Random, language: str) -> l
         ]
     if task.form is TaskForm.SEARCH:
         return chance.sample(range(size), size)
+    if task.form is TaskForm.ALIGNMENT:
+        return [Sentence(f"news.{number // 4}", number, (1,) * 6) for number in range(size)]
     return [_passage(chance) for _ in range(size)]
 
 
@@ -107,6 +117,8 @@ def guess(task: Task, gold: Any, items: Sequence[Any], chance: random.Random) ->
         return (gold[0], chance.choice(items)[1])
     if task.form is TaskForm.SEARCH:
         return chance.randrange(len(items))
+    if task.form is TaskForm.ALIGNMENT:
+        return gold._replace(ranks=tuple(chance.randint(1, len(items)) for _ in gold.ranks))
     return gold[0], _span(gold[0], chance)
 
 
@@ -116,6 +128,9 @@ def written(task: Task, items: Sequence[Any], *, labels: bool) -> str:
         return "\n".join("".join(f"{tag}\n" for tag in tags) for tags in items)
     if task.form is TaskForm.MINING:
         return "".join("\t".join(pair) + "\n" for pair in sorted(set(items)))
+    if task.form is TaskForm.ALIGNMENT:
+        cells = [item[:2] if labels else item.ranks for item in items]
+        return "".join("\t".join(map(str, line)) + "\n" for line in cells)
     if task.form is not TaskForm.SPAN:
         return "".join(f"{item}\n" for item in items)
     if not labels:

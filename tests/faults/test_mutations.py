@@ -140,6 +140,7 @@ SCORED = {
     "mlqa": TaskForm.SPAN,
     "bucc2018": TaskForm.MINING,
     "tatoeba": TaskForm.SEARCH,
+    "ntrex": TaskForm.ALIGNMENT,
     "choices": TaskForm.CHOICE,
 }
 

@@ -169,7 +169,7 @@ def test_how_often_checkpoints_are_written_is_in_no_key(builder: StepBuilder) ->
     assert often.checkpoint_every == 201
     assert keys(replace(builder, scale=often)) == keys(builder)
     clipped = keys(replace(builder, scale=scale_with(b"clip: 1.0", b"clip: 1.5")))
-    trained = {"intermediate", "target", "predict", "retrieve"}
+    trained = {"intermediate", "target", "predict", "retrieve", "align"}
     assert {kind for key, kind in clipped.items() if key not in keys(builder)} == trained
 
 

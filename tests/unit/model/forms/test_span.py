@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from typing import TYPE_CHECKING, Literal
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 ALPHABET = "merfa sudiлз  ﬁ\u200b\u3000.x1e\u0301\u0302\u00ad\ufeff\u0438\u0306\u1100\u1161\u11a8"
 TEXT = st.text(alphabet=st.sampled_from(ALPHABET), min_size=1, max_size=120)
 UNSEEN = "\u200b\u00ad\ufeff"
+# An accent on white space is dropped with it: at the end, no token is near that could have it.
+NOBODYS = re.compile(rf"\s[{UNSEEN}\u0301\u0302\u0306]*$")
 
 
 def example(context: str, start: int, end: int, question: str = "merfa sudi?") -> SpanExample:
@@ -51,7 +54,8 @@ def test_a_model_that_is_right_gives_an_answer_around_the_gold_one(
         (text,) = answers(windows, scores, [gold], answer_tokens=1000)
         # Tokens may hold more than the gold answer, never less of its visible characters.
         assert text in context
-        assert "".join(gold.answers[0].text.split()).strip(UNSEEN) in "".join(text.split())
+        visible = NOBODYS.sub("", gold.answers[0].text)
+        assert "".join(visible.split()).strip(UNSEEN) in "".join(text.split())
 
 
 @settings(deadline=None)
