@@ -23,6 +23,8 @@ from stilts_artifact.studies.effects import Effect, Effects, Measures, Runs
 from stilts_artifact.studies.protocol import EffectDefinition, EffectScale, HypothesisDefinition
 from tests.unit.studies.planted import XTREME, real_question
 
+pytestmark = pytest.mark.slow  # every hypothesis, three times, with its power
+
 STUDIES = ("000", "001", "002", "003", "004")
 SEEDS = (1, 2, 3, 4, 5)
 EVALUATED = (Finding.SUPPORTED, Finding.NOT_SUPPORTED, Finding.INCONCLUSIVE)

@@ -19,6 +19,8 @@ from stilts_artifact.studies.analysis import Analysis, Question, analyse
 from stilts_artifact.studies.covariates import Covariates, parse_covariates, parse_sources
 from stilts_artifact.studies.effects import Runs
 
+pytestmark = pytest.mark.slow  # a whole analysis of 38 and 48 languages
+
 XTREME, EXPERIMENT = load_benchmark("xtreme"), EXPERIMENTS["study-001"]
 LOADED = load_protocol("001")
 AGGLUTINATIVE = LOADED.protocol.group("agglutinative", "xtreme")
