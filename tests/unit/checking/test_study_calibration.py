@@ -16,6 +16,7 @@ from stilts_artifact.checking.studies import (
     study_disagreements,
     two_encoders,
 )
+from stilts_artifact.domain.cells import Finding
 from stilts_artifact.files import FileManifest, plain_files
 from stilts_artifact.forms.probabilities import parse_log_probabilities, write_log_probabilities
 from tests.unit.reporting import studies
@@ -112,7 +113,13 @@ def test_the_reason_of_a_finding_names_the_encoders_that_it_compares(tmp_path: P
     rows = row_records(STUDY, xtreme, [*plain, *sharpened])
     update = {"rows": rows, "seeds": [1, 2], "study": None}
     results = studies.results("004", "paper").model_copy(update=update)
-    reasons = {one.id: one.reason for one in analyse_results(results, folder).record.hypotheses}
+    record = analyse_results(results, folder).record
+    reasons = {one.id: one.reason for one in record.hypotheses}
+    # A scale of one's own is no evidence about the paper, but it is about its encoder.
+    own = results.run_scale.model_copy(update={"evidence": False})
+    found = analyse_results(results.model_copy(update={"run_scale": own}), folder).record
+    assert found.hypotheses == record.hypotheses
+    assert Finding.NOT_EVALUATED not in {one.finding for one in found.hypotheses}
     against = "; FacebookAI/xlm-roberta-large against FacebookAI/xlm-roberta-base"
     assert {name for name, reason in reasons.items() if reason.endswith(against)} == {
         "H1",
