@@ -346,6 +346,18 @@ def dump_results(results: Results) -> bytes:
     return dump_json(document)
 
 
+def results_schema() -> dict[str, Any]:
+    """The JSON schema (draft 2020-12) of results files, made of the classes that read them.
+
+    It is necessary and not sufficient: that a row, a cell or a signature is the experiment's own,
+    and no text holds what cannot be seen, only :func:`load_results` knows.
+    """
+    schema = Results.model_json_schema()
+    # Every file has it, and one without is refused: the default is that of files in the making.
+    schema["required"] = ["format", *schema["required"]]
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
 def load_results(path: Path) -> Results:
     """The results in a file, presented as the benchmark says; see :func:`as_defined`.
 

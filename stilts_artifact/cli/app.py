@@ -20,6 +20,7 @@ from stilts_artifact.cli import (
     record,
     report,
     reproduce,
+    schema,
     score,
     study,
     sweep,
@@ -69,5 +70,6 @@ app.command()(mine.mine)
 app.command()(sweep.sweep)
 app.command()(pretrain.pretrain)
 app.command()(record.record)
+app.command()(schema.schema)
 app.add_typer(expected.app, name="expected")
 app.add_typer(container.app, name="container")
