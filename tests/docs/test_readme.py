@@ -13,7 +13,8 @@ import pytest
 from stilts_artifact.errors import ExitCode
 
 README = Path(__file__).resolve().parents[2] / "README.md"
-PAGES = [README, *sorted((README.parent / "docs").glob("*.md"))]
+DOCS = sorted((README.parent / "docs").glob("*.md"))
+PAGES = [README, README.parent / "CONTRIBUTING.md", *DOCS]
 
 
 def shell_lines(page: Path = README) -> list[str]:
@@ -77,7 +78,7 @@ def test_every_link_leads_to_a_file(page: Path) -> None:
 
 def test_every_page_is_listed() -> None:
     listed = (README.parent / "docs" / "README.md").read_text("utf-8")
-    for page in PAGES[1:]:
+    for page in DOCS:
         assert page.name == "README.md" or f"]({page.name})" in listed, page.name
 
 
