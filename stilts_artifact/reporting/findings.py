@@ -140,11 +140,12 @@ def fit_sentence(fit: FitRecord) -> str:
 
 
 def power_at_delta(hypothesis: HypothesisRecord) -> float | None:
-    """How often the smallest effect of interest would have been found."""
-    for power in hypothesis.power:
-        if math.isclose(abs(power.true), hypothesis.delta):
-            return power.supported
-    return None
+    """How often the smallest effect of interest would have been found, in the claimed direction.
+
+    In the other one it never is: of both signs the more frequent is the claimed one's.
+    """
+    own = [one for one in hypothesis.power if math.isclose(abs(one.true), hypothesis.delta)]
+    return max((one.supported for one in own), default=None)
 
 
 def robustness(hypothesis: HypothesisRecord) -> list[str]:
