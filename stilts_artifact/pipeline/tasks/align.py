@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from stilts_artifact.data.library import Library
-from stilts_artifact.documents import dump_json
 from stilts_artifact.domain.tasks import Split, Task
-from stilts_artifact.files import write_file
 from stilts_artifact.forms import ALIGNMENT
 from stilts_artifact.forms.alignment_scores import (
     SCORES,
@@ -23,9 +20,9 @@ from stilts_artifact.forms.alignment_scores import (
     write_scores,
 )
 from stilts_artifact.pipeline.job import Job
-from stilts_artifact.pipeline.tasks import ENCODER, REPORT
+from stilts_artifact.pipeline.tasks import ENCODER
 from stilts_artifact.pipeline.tasks.params import AlignParams, RetrievalOptions
-from stilts_artifact.pipeline.tasks.predict import sentence_encoder
+from stilts_artifact.pipeline.tasks.predict import Details, report_retrieval, sentence_encoder
 from stilts_artifact.pipeline.tasks.prepare import open_data, require_sources
 
 if TYPE_CHECKING:
@@ -75,7 +72,7 @@ def align(
     source, other = _Layers(encode), _Layers(encode)
     mining = Mining(neighbours=options.neighbours, margin=options.margin)
     scores: dict[ScorePlace, Measures] = {}
-    details = {}
+    details: dict[str, Details] = {}
     for language in languages:
         data = ALIGNMENT.first(ALIGNMENT.read(task, split, language, library), rows)
         half = halves([sentence.document for sentence in data])
@@ -93,21 +90,13 @@ def align(
                 ALIGNMENT.write_predictions(out, task, language, split, found.ranks)
         details[language] = {"sentences": len(data)}
     write_scores(scores_file(out / SCORES, task.name, split), scores)
-    signature = {
-        **asdict(loaded.origin),
+    ran = {
         **encode.description.vectors,
         "neighbours": options.neighbours,
         "margin": options.margin,
         "backend": "numpy",
     }
-    report = {
-        "encoder": loaded.revision,
-        "task": task.name,
-        "split": split,
-        "signature": signature,
-        "languages": details,
-    }
-    write_file(out / REPORT, dump_json(report))
+    report_retrieval(out, (task, split), loaded, ran, details)
 
 
 class _Layers:

@@ -213,13 +213,32 @@ def retrieve(
         # Now, not at the end: the vectors of all languages would add up on the disk.
         for made in work.iterdir():
             shutil.rmtree(made)
+    # The same for every language: one encoder and one search answered them all.
+    ran = next(iter(answers.values())).ran
+    details = {language: found.details for language, found in answers.items()}
+    report_retrieval(out, (task, split), loaded, ran, details)
+
+
+def report_retrieval(
+    out: Path,
+    place: tuple[Task, Split],
+    loaded: Encoder,
+    ran: Ran,
+    languages: Mapping[str, Details],
+) -> None:
+    """Write ``out/report.json`` of a task that an encoder answers as it is.
+
+    Args:
+        ran: fields of the signature, beside those of the encoder.
+        languages: language -> what else is said of it.
+    """
+    task, split = place
     report = {
         "encoder": loaded.revision,
         "task": task.name,
         "split": split,
-        # The same for every language: one encoder and one search answered them all.
-        "signature": {**asdict(loaded.origin), **next(iter(answers.values())).ran},
-        "languages": {language: dict(found.details) for language, found in answers.items()},
+        "signature": {**asdict(loaded.origin), **ran},
+        "languages": {language: dict(details) for language, details in languages.items()},
     }
     write_file(out / REPORT, dump_json(report))
 
@@ -281,13 +300,15 @@ def sentence_encoder(
 
 
 _Place = tuple[Task, Split, str]
+Details = Mapping[str, float | int | None]
+"""What the retrieval of one language says of itself, by name."""
 
 
 class _Answer(NamedTuple):
     """What one language's retrieval says of itself: fields of its signature, and details."""
 
     ran: Ran
-    details: Mapping[str, float | int | None]
+    details: Details
 
 
 def _mine(
