@@ -12,7 +12,7 @@ from stilts_artifact.domain.cells import Finding, Premise
 from stilts_artifact.reporting import findings
 from stilts_artifact.reporting.console import make_console, show_study, show_table
 from stilts_artifact.reporting.page import VERDICT_WORDS
-from stilts_artifact.studies.record import StudyRecord
+from stilts_artifact.studies.record import PowerRecord, StudyRecord
 from tests.unit.reporting import studies
 
 
@@ -37,6 +37,17 @@ def test_the_premise_comes_first_and_each_hypothesis_is_one_line() -> None:
         first,
     )
     assert second.startswith("000 H2 INCONCLUSIVE (paper). ")
+
+
+def test_the_power_is_that_in_the_claimed_direction() -> None:
+    """In the other one nothing is ever supported, and it may stand first."""
+    powers = [
+        PowerRecord(true=size, supported=supported, not_supported=0.0, inconclusive=1 - supported)
+        for size, supported in ((-1.0, 0.0), (0.0, 0.02), (1.0, 0.6))
+    ]
+    for told in (powers, powers[::-1]):
+        hypothesis = studies.record("000").hypotheses[0].model_copy(update={"power": told})
+        assert findings.power_at_delta(hypothesis) == 0.6
 
 
 def test_at_mini_scale_no_number_about_the_question_is_shown() -> None:
