@@ -12,6 +12,7 @@ from stilts_artifact.studies.protocol import Protocol
 from stilts_artifact.studies.record import (
     FitRecord,
     HypothesisRecord,
+    PowerRecord,
     StudyRecord,
     ValidationRecord,
 )
@@ -122,9 +123,10 @@ def _parts(hypothesis: HypothesisRecord) -> Iterator[str]:
     if hypothesis.fits:
         yield f"{fit_sentence(hypothesis.fits[0])};"
     yield f"{hypothesis.reason}."
-    power = power_at_delta(hypothesis)
+    power = claimed_power(hypothesis)
     if power is not None:
-        yield f"Power for {hypothesis.delta:g} with these variances: {power:.2f}."
+        size = f"{abs(power.true):g}" if power.true else "no difference"
+        yield f"Power for {size} with these variances: {power.supported:.2f}."
     robust = ", ".join(robustness(hypothesis))
     if robust:
         yield f"{_capital(robust)}."
@@ -139,13 +141,19 @@ def fit_sentence(fit: FitRecord) -> str:
     return f"{fit.estimate:+.2f} {unit_of(fit.scale)} {low_high} ({', '.join(counts)})"
 
 
-def power_at_delta(hypothesis: HypothesisRecord) -> float | None:
-    """How often the smallest effect of interest would have been found, in the claimed direction.
+def claimed_power(hypothesis: HypothesisRecord) -> PowerRecord | None:
+    """The power for what is claimed: the smallest effect of interest, in the claimed direction.
 
-    In the other one it never is: of both signs the more frequent is the claimed one's.
+    Of claims that two things are equal it is that of no effect. Of none and of both signs it is the
+    one that is supported most often.
     """
-    own = [one for one in hypothesis.power if math.isclose(abs(one.true), hypothesis.delta)]
-    return max((one.supported for one in own), default=None)
+    sizes = (0.0, hypothesis.delta)
+    own = [
+        one
+        for one in hypothesis.power
+        if any(math.isclose(abs(one.true), size, abs_tol=1e-9) for size in sizes)
+    ]
+    return max(own, key=lambda one: (one.supported, abs(one.true)), default=None)
 
 
 def robustness(hypothesis: HypothesisRecord) -> list[str]:

@@ -39,15 +39,24 @@ def test_the_premise_comes_first_and_each_hypothesis_is_one_line() -> None:
     assert second.startswith("000 H2 INCONCLUSIVE (paper). ")
 
 
-def test_the_power_is_that_in_the_claimed_direction() -> None:
-    """In the other one nothing is ever supported, and it may stand first."""
+@pytest.mark.parametrize(
+    ("supported", "said"),
+    [
+        ((0.0, 0.02, 0.6), "Power for 1 with these variances: 0.60."),
+        ((0.6, 0.02, 0.0), "Power for 1 with these variances: 0.60."),
+        # Of equivalence: where there is a difference, it is not supported.
+        ((0.05, 0.8, 0.04), "Power for no difference with these variances: 0.80."),
+    ],
+)
+def test_the_power_is_that_of_what_is_claimed(
+    supported: tuple[float, float, float], said: str
+) -> None:
     powers = [
-        PowerRecord(true=size, supported=supported, not_supported=0.0, inconclusive=1 - supported)
-        for size, supported in ((-1.0, 0.0), (0.0, 0.02), (1.0, 0.6))
+        PowerRecord(true=size, supported=share, not_supported=0.0, inconclusive=1 - share)
+        for size, share in zip((-1.0, 0.0, 1.0), supported, strict=True)
     ]
-    for told in (powers, powers[::-1]):
-        hypothesis = studies.record("000").hypotheses[0].model_copy(update={"power": told})
-        assert findings.power_at_delta(hypothesis) == 0.6
+    hypothesis = studies.record("000").hypotheses[0].model_copy(update={"power": powers})
+    assert said in findings.hypothesis_sentence(hypothesis)
 
 
 def test_at_mini_scale_no_number_about_the_question_is_shown() -> None:
