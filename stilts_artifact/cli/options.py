@@ -179,8 +179,11 @@ def chosen_experiment(
     return tables[table]
 
 
-def studies(which: str = "all") -> dict[str, Experiment]:
+def studies(which: str = "all", *others: str) -> dict[str, Experiment]:
     """The studies that are meant, by number: one of them, or all.
+
+    Args:
+        others: what else the command takes in their place.
 
     Raises:
         ConfigError: there is no such study.
@@ -191,7 +194,7 @@ def studies(which: str = "all") -> dict[str, Experiment]:
     if which == "all":
         return every
     if which not in every:
-        raise unknown_name("study", which, [*every, "all"])
+        raise unknown_name("study", which, [*every, "all", *others])
     return {which: every[which]}
 
 

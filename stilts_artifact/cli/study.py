@@ -50,7 +50,7 @@ def study(
 ) -> None:
     """Ask what the paper left open: run what a study needs, and judge its hypotheses."""
     asks_family = which == FAMILY
-    chosen = {} if asks_family else options.studies(which)
+    chosen = {} if asks_family else options.studies(which, FAMILY)
     if explain:
         if asks_family:
             explain_family()

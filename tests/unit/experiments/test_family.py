@@ -64,6 +64,13 @@ def test_all_studies_are_the_five_numbered_ones(artifact: Run) -> None:
     assert "study 004" in said.stdout and "study family" not in said.stdout
 
 
+def test_a_name_of_no_study_is_answered_with_all_that_there_are(artifact: Run) -> None:
+    said = artifact("study", "famly", "--explain")
+    assert said.returncode == ExitCode.USAGE
+    assert "did you mean 'family'?" in said.stderr
+    assert "one of 000, 001, 002, 003, 004, all, family" in said.stderr
+
+
 def test_what_must_be_found_is_explained_before_hours_of_training(
     artifact: Run, tmp_path: Path
 ) -> None:
