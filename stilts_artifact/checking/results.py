@@ -210,6 +210,15 @@ class Results(_Strict):
         return benchmark_of(self.run_scale)
 
     @property
+    def is_real(self) -> bool:
+        """Whether its languages are real ones, of which it says something.
+
+        A scale of one's own, or another encoder, is no evidence about the paper
+        (:attr:`Scale.evidence`), but it is about that encoder.
+        """
+        return self.benchmark.name == "xtreme"
+
+    @property
     def run_name(self) -> str:
         """How the results file, without its suffix, and the folder beside it are called."""
         return f"{self.experiment}.{self.scale}"

@@ -41,8 +41,6 @@ if TYPE_CHECKING:
     from stilts_artifact.studies.family import Answer
 
 FOLDER = "studies"
-REAL = "xtreme"
-"""The benchmark whose languages were not made up."""
 _COVARIATES, _SOURCES = "covariates.csv", "covariate_sources.csv"
 _REASONS = 3  # why cells were not run: the others are in the table
 _SAME = 1e-6
@@ -99,7 +97,7 @@ def analyse_results(
         loaded.sha256,
         loaded.altered,
         covariates_of(results.benchmark),
-        _is_real(results),
+        results.is_real,
     )
     analysis = analyse(question, runs)
     if not question.evidence:
@@ -144,19 +142,10 @@ def _runs(results: Results, folder: Path, read: Callable[[Path], bytes]) -> Runs
     )
 
 
-def _is_real(results: Results) -> bool:
-    """Whether the languages are real ones, of which a finding says something.
-
-    A scale of one's own, or another encoder, is no evidence about the paper; but it is about that
-    encoder, which :func:`_said_of` says.
-    """
-    return results.benchmark.name == REAL
-
-
 def _said_of(results: Results) -> Iterator[str]:
     """What a study's cells rest on, where it is not the paper's encoder and verified data."""
     scale = results.run_scale
-    if _is_real(results) and scale.encoder != load_scale("paper").encoder:
+    if results.is_real and scale.encoder != load_scale("paper").encoder:
         revision = (scale.encoder.revision or "")[:12]
         yield f"evidence about the encoder {scale.encoder.name} {revision} only"
     yield from two_encoders(results)
@@ -177,7 +166,7 @@ def _of_encoders(
     scale = results.run_scale
     encoders = {row.name: row.encoder for row in results.defined.rows(results.benchmark)}
     sizes = {encoders[row] for row in protocol.effects[defined.effect].rows if row in encoders}
-    if len(sizes) < 2 or not _is_real(results) or not hypothesis.fits or scale.smaller is None:
+    if len(sizes) < 2 or not results.is_real or not hypothesis.fits or scale.smaller is None:
         return hypothesis
     against = f"{scale.encoder.label} against {scale.smaller.label}"
     return hypothesis.model_copy(update={"reason": f"{hypothesis.reason}; {against}"})
@@ -188,7 +177,7 @@ def two_encoders(results: Results) -> Iterator[str]:
     scale, smaller = results.run_scale, results.run_scale.smaller
     sizes = {row.name: row.encoder for row in results.defined.rows(results.benchmark)}
     run = {sizes[row.row] for row in results.rows}
-    if not _is_real(results) or smaller is None or len(run) < 2:
+    if not results.is_real or smaller is None or len(run) < 2:
         return
     differ = (
         "the smaller one is the larger one's first layers, and was not pre-trained as it is"

@@ -66,6 +66,7 @@ def render_page(runs: Sequence[Run], claims: Claims | None = None) -> str:
         tables=[_table(run) for run in runs],
         verdict=headline(run.results for run in runs),
         evidence=evidence,
+        invented=not any(run.results.is_real for run in runs),
         stamps=list(dict.fromkeys(run.results.stamp for run in runs)),
         claims=[claim for run in runs for claim in run.results.claims],
         explained={claim.id: claim for claim in claims.claims} if claims else _NOTHING,

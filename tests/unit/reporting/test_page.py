@@ -25,6 +25,7 @@ from stilts_artifact.checking.results import (
     RowRecord,
 )
 from stilts_artifact.checking.statistics import binomial_error
+from stilts_artifact.config.load import as_own, definition, load_scale
 from stilts_artifact.domain.cells import Verdict
 from stilts_artifact.reporting.differences import known_differences
 from stilts_artifact.reporting.figures import LEFT, RIGHT, WIDTH, language_figures
@@ -250,6 +251,17 @@ def test_a_page_on_evidence_has_no_warning_and_one_without_has() -> None:
     assert warning in render_page(runs()[:1])
     paper = table1().model_copy(update={"scale": "paper", "stamp": "paper"})
     assert warning not in render_page([Run(paper, "table1.paper.json", "1" * 64)])
+
+
+def test_real_languages_at_a_scale_of_ones_own_are_not_called_invented() -> None:
+    own = as_own(load_scale("small").model_copy(update={"name": "mine"}), "mine.yaml")
+    update = {"scale": "mine", "stamp": own.stamp, "definition": definition(own)}
+    page = render_page([Run(table1().model_copy(update=update), "table1.mine.json", "1" * 64)])
+    assert "Not all of it is the paper's encoder, scale and data." in page
+    assert "neither supports nor refutes the paper" in page
+    for said_of_mini in ("invented languages", "recorded from an earlier run"):
+        assert said_of_mini in render_page(runs()[:1])
+        assert said_of_mini not in page
 
 
 def test_the_calibration_is_shown_by_its_name() -> None:
