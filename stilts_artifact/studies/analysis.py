@@ -542,9 +542,11 @@ class Study:
     def _specify(self, hypothesis: HypothesisDefinition) -> list[float]:
         """What other choices would have estimated, kept for the table of specifications.
 
-        A choice whose covariate is not known of enough languages is none.
+        A choice whose covariate is not known of enough languages is none; nor is one that leaves
+        out only languages that have no part in it anyway.
         """
         estimates = []
+        fitted: set[tuple[str, str, tuple[str, ...], tuple[str, ...]]] = set()
         for chosen, scale in product(self._choices(), hypothesis.scales):
             try:
                 sample = self.sample(hypothesis, scale, chosen)
@@ -552,6 +554,10 @@ class Study:
                 test = WildBootstrap(sample.design, sample.column, sample.genera, draws=1)
             except (NotRunError, DataError):
                 continue
+            key = (scale, chosen.index, chosen.controls, sample.codes)
+            if key in fitted:
+                continue
+            fitted.add(key)
             (estimate,), (error,) = test.fit(sample.values[None])
             estimates.append(float(estimate))
             held = "+".join(chosen.controls) or "none"

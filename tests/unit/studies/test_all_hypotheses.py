@@ -6,8 +6,9 @@ Of invented languages the same effects have no finding at all.
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from stilts_artifact.studies import analysis
 from stilts_artifact.studies.analysis import Study
 from stilts_artifact.studies.effects import Effect, Effects, Measures, Runs
 from stilts_artifact.studies.protocol import EffectDefinition, EffectScale, HypothesisDefinition
+from stilts_artifact.studies.record import SPECIFICATIONS
 from tests.unit.studies.planted import XTREME, real_question
 
 pytestmark = pytest.mark.slow  # every hypothesis, three times, with its power
@@ -134,3 +136,20 @@ def test_every_hypothesis_has_every_finding(study: str, finding: Finding, tmp_pa
 def test_runs_that_are_no_evidence_have_none(study: str, tmp_path: Path) -> None:
     found = findings(study, Finding.SUPPORTED, tmp_path, evidence=False)
     assert set(found.values()) == {Finding.NOT_EVALUATED}
+
+
+def test_specifications_that_fit_the_same_languages_count_once(tmp_path: Path) -> None:
+    """Vietnamese is in no group of low-resource languages: to leave it out is no other choice."""
+    asked, experiment = real_question("002"), EXPERIMENTS["study-002"]
+    one = asked.protocol.hypotheses[0]
+    assert "vi" not in asked.protocol.group(str(one.languages), XTREME.name)
+    alone = replace(asked, protocol=asked.protocol.model_copy(update={"hypotheses": (one,)}))
+    effects = made_up("002", one, CLEAR, 0)
+    Known.found = lambda _: effects
+    rows = tuple(row.name for row in experiment.rows(XTREME))
+    study = Study(alone, Runs(tmp_path, XTREME, experiment, rows, SEEDS))
+    (record,) = study.judge()
+    lines = list(csv.DictReader(study.tables()[SPECIFICATIONS].decode().splitlines()))
+    assert len(lines) == record.specifications > 50
+    subsets = {line["languages"] for line in lines}
+    assert subsets == {"all", "without indo-european"}
