@@ -25,6 +25,7 @@ from stilts_artifact.errors import (
     not_installed,
 )
 
+_AGAIN_AFTER = 1.0  # seconds
 _INSTALL = "./reproduce.sh makes a complete environment; or pip install --force-reinstall"
 
 
@@ -35,7 +36,8 @@ def run(arguments: Sequence[str], *, debug: bool) -> int:
         debug: show the traceback of what failed.
     """
     # A scheduler, or `docker stop`, ends a run as Ctrl-C does: what is unfinished is put away.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
     try:
         _require_streams()
         _require_folder()
@@ -44,7 +46,7 @@ def run(arguments: Sequence[str], *, debug: bool) -> int:
         return code
     except KeyboardInterrupt:
         # Once more would only interrupt what is being put away.
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM):
             signal.signal(number, signal.SIG_IGN)
         _say("verdict: interrupted; the same command resumes\n")
         return ExitCode.INTERRUPTED
@@ -98,6 +100,28 @@ def as_artifact_error(error: Exception) -> ArtifactError:
                 fix="see that the disk has room and that this user may read and write there",
             )
     return _fault(error)
+
+
+def _interrupt(number: int, frame: object) -> None:
+    """Interrupt what runs, and again each second until it has heard of it.
+
+    Where an extension module is being imported, a finalizer runs or a library catches everything,
+    one KeyboardInterrupt is swallowed, and the run would go on as if nobody had asked it to stop.
+
+    Raises:
+        KeyboardInterrupt: unless it is the alarm and one is on its way: that puts things away.
+    """
+    signal.signal(signal.SIGALRM, _interrupt)
+    signal.setitimer(signal.ITIMER_REAL, _AGAIN_AFTER)
+    if number != signal.SIGALRM or not _is_on_its_way(sys.exc_info()[1]):
+        raise KeyboardInterrupt
+
+
+def _is_on_its_way(error: BaseException | None) -> bool:
+    """Whether an exception is an interruption, or came of one while that was handled."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__context__
+    return error is not None
 
 
 def _call(arguments: Sequence[str]) -> int:

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -161,6 +162,58 @@ def test_a_closed_standard_error_or_input_changes_nothing() -> None:
         assert (answer.returncode, answer.stdout) == (0, closed("").stdout)
 
 
+def told_to_end(command: str) -> tuple[int, str, str]:
+    """The exit code and the words of a command that is told to end once, after its first line."""
+    script = (
+        "import sys, time\n"
+        "from stilts_artifact.cli import ending\n"
+        f"def command(arguments):\n{textwrap.indent(command, '    ')}\n"
+        "ending._call = command\n"
+        "ending.end(ending.run([], debug=False))\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    process.stdout.readline()
+    process.send_signal(signal.SIGTERM)
+    printed, said = process.communicate()
+    return process.returncode, printed, said
+
+
+def test_an_interruption_that_a_library_swallows_is_heard_the_next_time() -> None:
+    swallowing = """
+try:
+    print("begun", flush=True)
+    time.sleep(600)
+except BaseException:
+    print("swallowed", flush=True)
+time.sleep(600)
+"""
+    code, printed, said = told_to_end(swallowing)
+    assert (code, printed) == (ExitCode.INTERRUPTED, "swallowed\n")
+    assert said.startswith("verdict: interrupted")
+
+
+@pytest.mark.parametrize("raised", ["raise", "raise ValueError from None"])
+def test_what_an_interruption_puts_away_is_not_interrupted(raised: str) -> None:
+    putting_away = f"""
+try:
+    print("begun", flush=True)
+    time.sleep(600)
+except KeyboardInterrupt:
+    try:
+        {raised}
+    finally:
+        for _ in range(25):
+            time.sleep(0.1)
+        print("put away", flush=True)
+"""
+    code, printed, _said = told_to_end(putting_away)
+    assert printed == "put away\n"
+    assert code == (ExitCode.INTERRUPTED if raised == "raise" else ExitCode.FAULT)
+
+
 @pytest.mark.slow
 def test_a_terminated_run_says_that_it_resumes(artifact: Run, tmp_path: Path) -> None:
     process = subprocess.Popen(
@@ -181,7 +234,7 @@ def test_a_terminated_run_says_that_it_resumes(artifact: Run, tmp_path: Path) ->
     process.stderr.readline()  # it has begun
     process.send_signal(signal.SIGTERM)
     said = process.stderr.read()
-    assert process.wait() == ExitCode.INTERRUPTED
+    assert process.wait() == ExitCode.INTERRUPTED, said
     assert said.endswith("verdict: interrupted; the same command resumes\n")
 
 
