@@ -106,7 +106,7 @@ def _gpu_answers() -> bool:
 
 
 def _show(found: Plan, title: str, stamp: str, absent: list[Source]) -> None:
-    from stilts_artifact.domain.units import readable_size
+    from stilts_artifact.domain.units import readable_size, readable_time
     from stilts_artifact.reporting.console import make_console, new_table
 
     console = make_console()
@@ -115,18 +115,17 @@ def _show(found: Plan, title: str, stamp: str, absent: list[Source]) -> None:
         ("kind", "left"),
         ("steps", "right"),
         ("to run", "right"),
-        ("hours", "right"),
+        ("time", "right"),
         ("disk", "right"),
         ("basis", "left"),
     ):
         steps.add_column(name, justify=justify, overflow="fold")  # type: ignore[arg-type]
     for kind in found.kinds:
-        hours = f"{kind.seconds / 3600:,.2f}"
         steps.add_row(
             kind.kind,
             f"{kind.steps:,}",
             f"{kind.to_run:,}",
-            hours,
+            readable_time(kind.seconds),
             readable_size(kind.bytes),
             kind.basis,
         )
@@ -134,7 +133,7 @@ def _show(found: Plan, title: str, stamp: str, absent: list[Source]) -> None:
     what = "GPU" if found.device == "cuda" else "CPU worker"
     for workers, seconds in found.wall.items():
         console.print(
-            f"wall time with {workers} {what}{'s' if workers > 1 else ''}: {seconds / 3600:,.2f} h"
+            f"wall time with {workers} {what}{'s' if workers > 1 else ''}: {readable_time(seconds)}"
         )
     if found.device == "cuda":
         console.print(f"GPU-hours: {found.gpu_seconds / 3600:,.1f}")

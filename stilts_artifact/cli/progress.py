@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from stilts_artifact.cli.options import say
-from stilts_artifact.domain.units import readable_size
+from stilts_artifact.domain.units import readable_size, readable_time
 from stilts_artifact.texts import visible
 
 if TYPE_CHECKING:
@@ -162,7 +162,7 @@ def work_progress(label: str, total: float) -> Iterator[Callable[[float], None]]
             yield lambda amount: bars.advance(bar, amount)
     else:
         yield lambda _: None
-    sys.stderr.write(f"{label}: {time.monotonic() - began:.1f} s\n")
+    sys.stderr.write(f"{label}: {readable_time(time.monotonic() - began)}\n")
 
 
 class _TrainingLines:
@@ -179,7 +179,10 @@ class _TrainingLines:
         if done % max(1, total // _TRAINING_LINES) and done != total:
             return
         left = (time.monotonic() - self._began) / max(1, done - self._first) * (total - done)
-        sys.stderr.write(f"step {done:,} of {total:,}, loss {loss:.3f}, {left / 60:.1f} min left\n")
+        ends = (
+            f"about {readable_time(left)} left" if done > self._first else "time left not known yet"
+        )
+        say(f"step {done:,} of {total:,}, loss {loss:.3f}, {ends}", sys.stderr)
 
     def note(self, text: str) -> None:
         say(text, sys.stderr)

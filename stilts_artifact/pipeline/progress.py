@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from stilts_artifact.domain.units import readable_time
 from stilts_artifact.texts import visible
 
 _LINE_SECONDS = 30.0
@@ -78,23 +79,6 @@ class Clock:
                 return None
             total += max(seconds - elapsed, 0.0)
         return total / max(workers, 1)
-
-
-def readable_time(seconds: float) -> str:
-    """A duration as people read it.
-
-    Example:
-        >>> [readable_time(value) for value in (0.4, 75, 7_260, 200_000)]
-        ['0 s', '1 min 15 s', '2 h 1 min', '2 d 7 h']
-    """
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    if whole < 86_400:
-        return f"{whole // 3600} h {whole % 3600 // 60} min"
-    return f"{whole // 86_400} d {whole % 86_400 // 3600} h"
 
 
 def describe(state: Snapshot) -> str:

@@ -198,7 +198,7 @@ def test_the_command_makes_an_encoder_anew(tmp_path: Path) -> None:
             check=False,
         )
         assert answer.returncode == 0, answer.stderr
-        assert "min left" in answer.stderr
+        assert " left\n" in answer.stderr
         assert answer.stdout.startswith("verdict: ")
         made.append(
             {file: record.sha256 for file, record in verify_folder(tmp_path / name).items()}
