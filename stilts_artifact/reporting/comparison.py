@@ -11,7 +11,7 @@ from stilts_artifact.checking.judge import summary
 from stilts_artifact.checking.results import CellRecord, Results, RowRecord
 from stilts_artifact.domain.cells import Verdict
 from stilts_artifact.metrics.tables import table_columns
-from stilts_artifact.reporting.layout import cell_title, row_titles
+from stilts_artifact.reporting.layout import titles_of
 
 Counts = tuple[tuple[Verdict, int], ...]
 
@@ -96,10 +96,10 @@ class Gap:
 
 def compare_sizes(results: Results) -> list[Comparison]:
     """Counts: one line for each row and column, failures first."""
-    titles = row_titles(results)
+    titles = titles_of(results)
     lines = [
         Comparison(
-            row=titles.get(row, row),
+            row=titles.rows.get(row, row),
             column=column,
             measured=span([cell.value for cell in cells]),
             expected=span([cell.expected for cell in cells]),
@@ -133,13 +133,13 @@ def compare_scores(results: Results) -> list[Comparison]:
     Where these are many, cells of single languages have one only if they fail. What nobody asked
     for has none.
     """
-    titles = row_titles(results)
+    titles = titles_of(results)
     with_value = _listed_cells(results)
     lines = [
         _compare_score(
             cell,
-            titles.get(cell.row, cell.row),
-            cell.column + (f" {cell.language}" if cell.language else ""),
+            titles.rows.get(cell.row, cell.row),
+            titles.columns[cell.column] + (f" {cell.language}" if cell.language else ""),
         )
         for cell in with_value
         if len(with_value) <= _FEW
@@ -251,7 +251,7 @@ def _difference(cell: CellRecord) -> float | None:
 
 def gaps(results: Results) -> list[Gap]:
     """Why cells have no verdict: one entry for each reason, the most frequent first."""
-    titles = row_titles(results)
+    titles = titles_of(results)
     alike: defaultdict[tuple[Verdict, str], list[CellRecord]] = defaultdict(list)
     for cell in asked_cells(results):
         if cell.verdict in (Verdict.NOT_RUN, Verdict.NOT_CHECKABLE, Verdict.INCONCLUSIVE):
@@ -261,7 +261,7 @@ def gaps(results: Results) -> list[Gap]:
             verdict,
             reason,
             len(cells),
-            tuple(cell_title(cell, titles) for cell in cells[:_EXAMPLES]),
+            tuple(titles.of(cell.key) for cell in cells[:_EXAMPLES]),
         )
         for (verdict, reason), cells in alike.items()
     ]
@@ -275,12 +275,12 @@ def explanations(results: Results) -> Iterator[tuple[Verdict, str]]:
     It has the first reason and the number of cells. A count of languages that was not run has the
     reasons of its splits, which have lines of their own.
     """
-    titles = row_titles(results)
+    titles = titles_of(results)
     for verdict in (Verdict.NOT_REPRODUCED, Verdict.INCONCLUSIVE, Verdict.NOT_RUN):
         for (row, column), cells in by_row_and_column(results.cells).items():
             alike = [cell for cell in cells if cell.verdict is verdict]
             if alike and (alike[0].language or verdict is not Verdict.NOT_RUN):
-                where = f"{titles.get(row, row)} {column}" + (
+                where = f"{titles.rows.get(row, row)} {column}" + (
                     f" {alike[0].language}" if alike[0].language else ""
                 )
                 more = f" (and {len(alike) - 1} more languages)" if len(alike) > 1 else ""

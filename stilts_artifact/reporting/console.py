@@ -37,11 +37,10 @@ from stilts_artifact.reporting.layout import (
     Column,
     Layout,
     arrange,
-    cell_title,
     describe_seeds,
     flagged,
-    row_titles,
     split_name,
+    titles_of,
 )
 
 if TYPE_CHECKING:
@@ -225,9 +224,9 @@ def _show_legend(results: Results, layout: Layout, console: Console) -> None:
     if any(cell.verdict is Verdict.NOT_REPRODUCED for cell in cells):
         legend = f"{_FAILED_MARK} not reproduced: beyond the limit around the expected value"
         console.print(legend, style="dim")
-    titles = row_titles(results)
+    titles = titles_of(results)
     for cell in flagged(cells):
-        line = f"{_FLAG_MARK} {cell.flag} {cell_title(cell, titles)}: {_flag_meaning(cell)}"
+        line = f"{_FLAG_MARK} {cell.flag} {titles.of(cell.key)}: {_flag_meaning(cell)}"
         console.print(Text(line), soft_wrap=True)
     for note in layout.gain_notes():
         console.print(Text(f"- {note}"), soft_wrap=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stilts_artifact.benchmark.experiments import BEST, NONE
+from stilts_artifact.benchmark.experiments import NONE
 from stilts_artifact.checking.results import CellRecord
 from stilts_artifact.checking.statistics import binomial_error
 from stilts_artifact.errors import ConfigError, ResourceError
@@ -97,16 +97,25 @@ def heat(gain: float | None) -> str:
 
 
 def language_figures(layout: Layout, examples: Examples) -> list[Figure]:
-    """For each target the row without an intermediate task beside the row that is best on it."""
-    figures = []
-    for column in layout.with_role("score"):
-        other = next((row for row in layout.rows if row.row == BEST), None) or layout.best_row(
-            column.name
-        )
-        if other is not None and layout.has_gains and layout.languages_of(column.name):
-            title = other.details.get(column.name, other.title)
-            figures.append(_figure(layout, column, other.row, title, examples))
-    return figures
+    """For each target the row without an intermediate task beside another, all on one axis.
+
+    The other is the chosen one, where rows were chosen on other data; else it is the same for all
+    targets (:attr:`Layout.example`): the best on these very data would look better than it is.
+    """
+    other = layout.example
+    if other is None or not layout.has_gains:
+        return []
+    pairs = {
+        column: pair
+        for column in layout.with_role("score")
+        if (pair := _pairs(layout, column, other.row, examples))
+    }
+    ends = [end for lines in pairs.values() for line in lines for end in _ends(*line[1:])]
+    axis = _axis(ends)
+    return [
+        _figure(layout, column, other.details.get(column.name, other.title), lines, axis)
+        for column, lines in pairs.items()
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,32 +152,40 @@ class _Axis:
         )
 
 
-def _figure(layout: Layout, column: Column, row: str, title: str, examples: Examples) -> Figure:
-    languages = layout.languages_of(column.name)
-    pairs = [
-        (layout.cell(NONE, column.name, code), layout.cell(row, column.name, code))
-        for code in languages
-    ]
-    errors = [
-        _errors(pair, examples.get((column.name, code)))
-        for code, pair in zip(languages, pairs, strict=True)
-    ]
-    axis = _axis(
-        [end for pair, error in zip(pairs, errors, strict=True) for end in _ends(pair, error)]
-    )
+_Pair = tuple[CellRecord | None, CellRecord | None]
+_Errors = list[float | None]
+
+
+def _pairs(
+    layout: Layout, column: Column, row: str, examples: Examples
+) -> list[tuple[str, _Pair, _Errors]]:
+    """Each language with its cells of both rows and their errors; none without any value."""
     lines = []
-    for number, (code, (base, other), error) in enumerate(
-        zip(languages, pairs, errors, strict=True)
-    ):
+    for code in layout.languages_of(column.name):
+        pair = layout.cell(NONE, column.name, code), layout.cell(row, column.name, code)
+        lines.append((code, pair, _errors(pair, examples.get((column.name, code)))))
+    values = [cell.value for _, pair, _ in lines for cell in pair if cell is not None]
+    return lines if any(value is not None for value in values) else []
+
+
+def _figure(
+    layout: Layout,
+    column: Column,
+    title: str,
+    pairs: Sequence[tuple[str, _Pair, _Errors]],
+    axis: _Axis,
+) -> Figure:
+    lines = []
+    for number, (code, (base, other), error) in enumerate(pairs):
         y = _round(TOP + STEP * (number + 0.5))
         marks = axis.mark(base, error[0], y, -BAR), axis.mark(other, error[1], y, BAR)
         lines.append(Line(code, layout.languages.get(code, code), y, *marks))
-    height = TOP + STEP * len(languages) + BOTTOM
-    known = any(error is not None for pair in errors for error in pair)
+    height = TOP + STEP * len(pairs) + BOTTOM
+    known = any(one is not None for _, _, errors in pairs for one in errors)
     return Figure(column, layout.baseline.title, title, tuple(lines), axis.ticks(), height, known)
 
 
-def _errors(pair: Sequence[CellRecord | None], examples: int | None) -> list[float | None]:
+def _errors(pair: _Pair, examples: int | None) -> _Errors:
     """Half a 95 % interval of each score, from the size of its test set."""
     return [
         None
@@ -178,7 +195,7 @@ def _errors(pair: Sequence[CellRecord | None], examples: int | None) -> list[flo
     ]
 
 
-def _ends(pair: Sequence[CellRecord | None], errors: Sequence[float | None]) -> list[float]:
+def _ends(pair: _Pair, errors: _Errors) -> list[float]:
     ends: list[float] = []
     for cell, error in zip(pair, errors, strict=True):
         if cell is not None and cell.value is not None:

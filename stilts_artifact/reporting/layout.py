@@ -6,8 +6,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import groupby
+from typing import NamedTuple
 
-from stilts_artifact.benchmark.experiments import NONE, Experiment
+from stilts_artifact.benchmark.experiments import BEST, MULTI, NONE, Experiment
 from stilts_artifact.benchmark.titles import column_title
 from stilts_artifact.checking.results import CellRecord, Results, RowRecord
 from stilts_artifact.domain.cells import CellKey
@@ -61,6 +62,23 @@ class Layout:
         return tuple(row for _, rows in self.groups for row in rows)
 
     @property
+    def measured(self) -> tuple[tuple[str, tuple[RowRecord, ...]], ...]:
+        """The blocks with those of their rows that have any value, without empty ones."""
+        kept = [
+            (group, tuple(row for row in rows if self._is_measured(row)))
+            for group, rows in self.groups
+        ]
+        return tuple((group, rows) for group, rows in kept if rows)
+
+    @property
+    def unmeasured(self) -> tuple[RowRecord, ...]:
+        """The rows without any value."""
+        return tuple(row for row in self.rows if not self._is_measured(row))
+
+    def _is_measured(self, row: RowRecord) -> bool:
+        return any(self.value(row.row, column.name) is not None for column in self.columns)
+
+    @property
     def has_gains(self) -> bool:
         """Whether there is a row without an intermediate task, and another to compare with it."""
         return len(self.rows) > 1 and any(row.row == NONE for row in self.rows)
@@ -96,14 +114,17 @@ class Layout:
 
     def gain_notes(self) -> list[str]:
         """Why gains are not shown although both scores were measured, a line a difference."""
-        titles = {row.row: row.title for row in self.rows}
+        titles = Titles(
+            {row.row: row.title for row in self.rows},
+            {column.name: column.title for column in self.columns},
+        )
         apart: defaultdict[str, list[str]] = defaultdict(list)
         for row in self.rows:
             for column in self.with_role("score", "average") if self.has_gains else ():
                 cell = self.cell(row.row, column.name)
                 difference = self._difference(row.row, column.name)
                 if cell is not None and difference is not None:
-                    apart[difference].append(cell_title(cell, titles))
+                    apart[difference].append(titles.of(cell.key))
         return [
             f"no gain is shown for {cells[0]}"
             + (f" and {len(cells) - 1} more" if len(cells) > 1 else "")
@@ -141,19 +162,19 @@ class Layout:
             )
         )
 
-    def best_row(self, column: str) -> RowRecord | None:
-        """The row with the highest value of a column, the first of equals.
+    @property
+    def example(self) -> RowRecord | None:
+        """The row to show by language: one that no number of this table has chosen.
 
-        Never the one without a task, nor one that measures something else than that.
+        What was chosen on other data, if rows were; else all tasks together, else the first row of
+        the table that was run and measures what the row without a task does.
         """
-        measured = [
-            (value, row)
-            for row in self.rows
-            if row.row != NONE
-            and (value := self.value(row.row, column)) is not None
-            and self._difference(row.row, column) is None
-        ]
-        return max(measured, key=lambda pair: pair[0])[1] if measured else None
+        rows = {row.row: row for _, rows in self.measured for row in rows if row.row != NONE}
+        names = [*(name for name in (BEST, MULTI) if name in rows), *rows]
+        return next((rows[name] for name in names if self._compares(name)), None)
+
+    def _compares(self, row: str) -> bool:
+        return any(self.gain(row, column.name) is not None for column in self.with_role("score"))
 
 
 def arrange(results: Results) -> Layout:
@@ -197,16 +218,30 @@ def flagged(cells: Iterable[CellRecord]) -> list[CellRecord]:
     return [cell for cell in cells if cell.flag is not None and cell.language is None]
 
 
-def row_titles(results: Results) -> dict[str, str]:
-    """Row name -> title as printed."""
-    return {row.row: row.title for row in results.rows}
+class Titles(NamedTuple):
+    """How the rows and columns of an experiment are headed, by name: the same in every list.
+
+    Example:
+        >>> Titles({"mnli": "MNLI"}, {"xnli": "XNLI"}).of(CellKey("mnli", "xnli", "de"))
+        'MNLI, XNLI, de'
+    """
+
+    rows: Mapping[str, str]
+    columns: Mapping[str, str]
+
+    def of(self, key: CellKey) -> str:
+        """A cell as people name it."""
+        row = self.rows.get(key.row, key.row)
+        column = self.columns.get(key.column, key.column)
+        return ", ".join([row, column, *([key.language] if key.language else [])])
 
 
-def cell_title(cell: CellRecord, titles: Mapping[str, str]) -> str:
-    """A cell as people name it: ``MNLI, xnli, de``."""
-    return ", ".join(
-        [titles.get(cell.row, cell.row), cell.column, *([cell.language] if cell.language else [])]
-    )
+def titles_of(results: Results) -> Titles:
+    """The headings of an experiment's rows and columns."""
+    benchmark = results.benchmark
+    rows = {row.row: row.title for row in results.rows}
+    names = dict.fromkeys(cell.column for cell in results.cells)
+    return Titles(rows, {name: column_title(name, benchmark).title for name in names})
 
 
 def _column(name: str, benchmark: Benchmark) -> Column:

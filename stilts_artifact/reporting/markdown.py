@@ -28,9 +28,8 @@ from stilts_artifact.reporting.layout import (
     Column,
     Layout,
     arrange,
-    cell_title,
     flagged,
-    row_titles,
+    titles_of,
 )
 from stilts_artifact.reporting.runs import Run
 from stilts_artifact.studies.record import HypothesisRecord, StudyRecord
@@ -129,12 +128,12 @@ def _sizes(results: Results) -> Iterable[str]:
 
 
 def _scores(results: Results) -> Iterable[str]:
-    layout, titles = arrange(results), row_titles(results)
+    layout, titles = arrange(results), titles_of(results)
     columns = layout.with_role("score", "average")
     yield "### Scores (points)"
     yield _grid_of(layout, columns, gains=False)
     yield from (
-        f"- {cell.flag}: {escape(cell_title(cell, titles))}, {cell.flag.meaning}"
+        f"- {cell.flag}: {escape(titles.of(cell.key))}, {cell.flag.meaning}"
         for cell in flagged(results.cells)
         if cell.flag
     )

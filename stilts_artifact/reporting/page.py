@@ -12,24 +12,26 @@ import jinja2
 
 from stilts_artifact import __version__
 from stilts_artifact.checking.claims import Claim, Claims
-from stilts_artifact.checking.judge import headline
+from stilts_artifact.checking.judge import exit_code, headline
 from stilts_artifact.checking.recheck import CONSISTENT, TRUST
-from stilts_artifact.checking.results import CellRecord, ClaimRecord
+from stilts_artifact.checking.results import CellRecord, ClaimRecord, Results
 from stilts_artifact.checking.studies import load_protocol
-from stilts_artifact.domain.cells import Verdict
+from stilts_artifact.domain.cells import CellKey, Verdict
 from stilts_artifact.domain.units import readable_size
 from stilts_artifact.reporting import comparison, figures, findings, svg
+from stilts_artifact.reporting.answers import answers, expected_word
 from stilts_artifact.reporting.calibration_figures import arms_of, calibration_figures
 from stilts_artifact.reporting.differences import known_differences
 from stilts_artifact.reporting.layer_figures import layer_figures, load_layers
 from stilts_artifact.reporting.layout import (
     GROUP_TITLES,
+    Column,
     Layout,
+    Titles,
     arrange,
-    cell_title,
     describe_seeds,
     flagged,
-    row_titles,
+    titles_of,
 )
 from stilts_artifact.reporting.runs import Run
 from stilts_artifact.reporting.study_figures import questions, study_figures
@@ -60,21 +62,34 @@ def render_page(runs: Sequence[Run], claims: Claims | None = None) -> str:
     """
     environment = _environment()
     template = environment.get_template("report.html.j2")
-    evidence = all(run.results.run_scale.evidence for run in runs)
+    every = [run.results for run in runs]
     return template.render(
+        named=_named(every),
+        answers=answers(every),
         runs=runs,
         tables=[_table(run) for run in runs],
-        verdict=headline(run.results for run in runs),
-        evidence=evidence,
-        invented=not any(run.results.is_real for run in runs),
-        stamps=list(dict.fromkeys(run.results.stamp for run in runs)),
-        claims=[claim for run in runs for claim in run.results.claims],
+        verdict=headline(every),
+        code=exit_code(results.verdict for results in every),
+        evidence=all(results.run_scale.evidence for results in every),
+        invented=not any(results.is_real for results in every),
+        stamps=list(dict.fromkeys(results.stamp for results in every)),
+        claims=[
+            _claim(claim, titles_of(run.results)) for run in runs for claim in run.results.claims
+        ],
         explained={claim.id: claim for claim in claims.claims} if claims else _NOTHING,
         differences=known_differences(),
         version=__version__,
         shows=(CONSISTENT, TRUST),
         heat_steps=figures.HEAT_STEPS,
     )
+
+
+def _named(runs: Sequence[Results]) -> str:
+    """The runs by their titles, with the scale once where all have the same."""
+    scales = {results.scale for results in runs}
+    if len(scales) == 1:
+        return f"{', '.join(results.title for results in runs)} ({scales.pop()})"
+    return ", ".join(f"{results.title} ({results.scale})" for results in runs)
 
 
 _NOTHING: Mapping[str, Claim] = {}
@@ -132,8 +147,9 @@ def signs(text: str) -> str:
 def _table(run: Run) -> dict[str, Any]:
     """What the template needs of one table."""
     results = run.results
-    titles = row_titles(results)
+    titles = titles_of(results)
     gaps = comparison.gaps(results)
+    listing = comparison.listing(results, _LISTED)
     view: dict[str, Any] = {
         "run": run,
         "results": results,
@@ -141,17 +157,25 @@ def _table(run: Run) -> dict[str, Any]:
         "title": results.defined.caption,
         "counts": _counts(comparison.asked_cells(results)),
         "claim_counts": _claim_counts(results.claims),
-        "listing": comparison.listing(results, _LISTED),
-        "gaps": gaps[:_LISTED],
-        "flags": [(cell, cell_title(cell, titles)) for cell in flagged(results.cells)],
+        "listing": listing,
+        "all_met": [verdict for verdict, _ in listing.counts] == [Verdict.REPRODUCED],
+        "expected": expected_word(results),
+        "measured": sum(cell.value is not None for cell in results.cells),
+        "gaps": [gap for gap in gaps if gap.verdict is not Verdict.NOT_RUN][:_LISTED],
+        "not_run": [gap for gap in gaps if gap.verdict is Verdict.NOT_RUN][:_LISTED],
+        "flags": [(cell, titles.of(cell.key)) for cell in flagged(results.cells)],
         "bytes": sum(file.bytes for file in results.files),
     }
     if results.defined.is_counted:
         view["sizes"] = comparison.row_sizes(results)
     else:
         layout = arrange(results)
+        columns = layout.with_role("score", "average")
+        shown = [column for column in columns if _has_values(layout, column)]
         view |= {
             "layout": layout,
+            "columns": shown,
+            "empty": [column for column in columns if column not in shown],
             "seeds": describe_seeds(results),
             "figures": figures.language_figures(layout, run.examples),
             "group_titles": GROUP_TITLES,
@@ -159,6 +183,10 @@ def _table(run: Run) -> dict[str, Any]:
     if results.study is not None:
         view |= {"study": _study(results.study, run, view["layout"])}
     return view
+
+
+def _has_values(layout: Layout, column: Column) -> bool:
+    return any(layout.value(row.row, column.name) is not None for row in layout.rows)
 
 
 def _study(record: StudyRecord, run: Run, layout: Layout) -> dict[str, Any]:
@@ -197,6 +225,12 @@ def _study(record: StudyRecord, run: Run, layout: Layout) -> dict[str, Any]:
         "drawings": [one for one in drawn if isinstance(one, svg.Drawing)],
         "missing": [one for one in drawn if isinstance(one, str)],
     }
+
+
+def _claim(claim: ClaimRecord, titles: Titles) -> ClaimRecord:
+    """A claim whose cells are called as everywhere on the page."""
+    named = [titles.of(CellKey(*cell.split("/"))) for cell in claim.cells]
+    return claim.model_copy(update={"cells": named})
 
 
 def _counts(cells: Sequence[CellRecord]) -> list[tuple[Verdict, int]]:

@@ -189,7 +189,7 @@ def test_the_console_shows_plain_ascii(results: Results) -> None:
 def test_what_failed_is_marked_and_what_collapsed_is_named(results: Results) -> None:
     text = shown(results)
     assert re.search(r"^XLM-R .* \d\d\.\d\*", text, flags=re.MULTILINE)
-    assert "! DEGENERATE CCG + MLM, xnli" in text
+    assert "! DEGENERATE CCG + MLM, XNLI" in text
     assert numbers(text, "CCG + MLM")[0][0].endswith("!")
     assert DEGENERATE_ROW == "ccg+mlm"
 
@@ -199,12 +199,12 @@ def test_what_was_not_run_is_a_dash_with_a_reason(results: Results) -> None:
     assert UNMEASURED_ROW == "hellaswag@qaf"
     assert numbers(text, "HellaSwag in qaf")[:2] == [["-"] * 10] * 2
     assert (
-        f"NOT_RUN 130 cells (such as HellaSwag in qaf, xnli): no file predictions/{HOSTILE}" in text
+        f"NOT_RUN 130 cells (such as HellaSwag in qaf, XNLI): no file predictions/{HOSTILE}" in text
     )
 
 
 def test_a_cell_with_an_expected_value_is_compared(results: Results) -> None:
-    line = next(words for words in numbers(shown(results), "XLM-R") if words[0] == "bucc2018")
+    line = next(words for words in numbers(shown(results), "XLM-R") if words[0] == "BUCC")
     measured = arrange(results).value("none", "bucc2018")
     assert measured is not None
     assert line[1:] == [
@@ -234,7 +234,7 @@ def test_a_long_comparison_names_the_failures_and_counts_the_rest(results: Resul
     text = shown(results.model_copy(update={"cells": cells}))
     counts = "3,900 cells compared: 3,898 REPRODUCED, 1 NOT_REPRODUCED, 1 INCONCLUSIVE"
     assert f"{counts}; table2.mini.json has every cell" in text
-    assert [words[0] for words in numbers(text, "XLM-R")[2:4]] == ["bucc2018", "tatoeba"]
+    assert [words[0] for words in numbers(text, "XLM-R")[2:4]] == ["BUCC", "Tatoeba"]
     assert "shows every one" not in text
 
 
@@ -280,7 +280,7 @@ def test_cells_nobody_asked_for_are_counted_and_not_listed(results: Results) -> 
     ]
     text = shown(results.model_copy(update={"cells": cells, "asked": [["none"]]}))
     comparison = text[text.index("Measured and expected") : text.index("\nClaims")]
-    assert re.search(r"XLM-R +bucc2018 .* NOT_REPRODUCED", comparison)
+    assert re.search(r"XLM-R +BUCC .* NOT_REPRODUCED", comparison)
     assert "NOT_RUN" not in comparison
     assert f"; {30 * 130:,} were not asked for" in text
     both = listing(results.model_copy(update={"cells": cells, "asked": [["none"], ["mnli"]]}))

@@ -14,7 +14,7 @@ from stilts_artifact.reporting.layout import arrange
 from stilts_artifact.reporting.markdown import render_markdown
 from stilts_artifact.reporting.page import render_page
 from stilts_artifact.reporting.runs import Run
-from tests.unit.reporting.synthetic import table2
+from tests.unit.reporting.synthetic import UNMEASURED_ROW, table2, table3
 
 
 def signed_otherwise(results: Results, row: str, columns: tuple[str, ...], item: str) -> Results:
@@ -44,7 +44,7 @@ def test_there_is_no_gain_over_what_was_measured_otherwise() -> None:
     assert layout.gain("mnli", "udpos") is not None
     assert layout.gain("qqp", "xnli") is not None
     assert layout.gain_notes() == [
-        "no gain is shown for MNLI, xnli and 1 more: not measured as XLM-R was "
+        "no gain is shown for MNLI, XNLI and 1 more: not measured as XLM-R was "
         "(dtype = 'bfloat16', not dtype = None)"
     ]
 
@@ -55,15 +55,43 @@ def test_rows_of_other_seeds_are_compared() -> None:
     assert layout.gain_notes() == []
 
 
-def test_a_row_that_was_measured_otherwise_is_never_the_best() -> None:
-    plain = arrange(table2())
-    best = plain.best_row("tatoeba")
-    assert best is not None
-    layout = arrange(signed_otherwise(table2(), best.row, ("tatoeba",), "layer:7"))
-    second = layout.best_row("tatoeba")
-    assert second is not None and second.row != best.row
-    [figure] = [one for one in language_figures(layout, {}) if one.column.name == "tatoeba"]
-    assert figure.other == second.title
+def test_the_row_shown_by_language_is_chosen_by_no_score() -> None:
+    results = table2()
+    assert example(results) == "multi"
+    without = [row for row in results.rows if row.row != "multi"]
+    best_last = [
+        cell.model_copy(update={"value": 99.0 if cell.row == "squad_v1" else cell.value})
+        for cell in results.cells
+    ]
+    assert (
+        example(results.model_copy(update={"rows": without, "cells": best_last})) == without[1].row
+    )
+    assert example(table3()) == "best"
+
+
+def test_a_row_that_was_measured_otherwise_is_not_shown_beside_the_first() -> None:
+    columns = tuple(column.name for column in arrange(table2()).columns)
+    results = signed_otherwise(table2(), "multi", columns, "layer:7")
+    assert example(results) == results.rows[1].row
+    figures = language_figures(arrange(results), {})
+    assert {figure.other for figure in figures} == {results.rows[1].title}
+
+
+def test_figures_by_language_have_one_axis() -> None:
+    ticks = {figure.ticks for figure in language_figures(arrange(table2()), {})}
+    assert len(ticks) == 1
+
+
+def example(results: Results) -> str | None:
+    row = arrange(results).example
+    return row and row.row
+
+
+def test_rows_without_any_value_are_told_apart() -> None:
+    layout = arrange(table2())
+    assert [row.row for row in layout.unmeasured] == [UNMEASURED_ROW]
+    kept = [row.row for _, rows in layout.measured for row in rows]
+    assert kept == [row.row for row in layout.rows if row.row != UNMEASURED_ROW]
 
 
 def console(results: Results) -> str:
@@ -82,6 +110,6 @@ def page(results: Results) -> str:
 
 @pytest.mark.parametrize("show", [console, markdown, page])
 def test_every_report_says_why_a_gain_is_missing(show: Callable[[Results], str]) -> None:
-    note = "no gain is shown for MNLI, xnli"
+    note = "no gain is shown for MNLI, XNLI"
     assert note not in show(table2())
     assert note in show(signed_otherwise(table2(), "mnli", ("xnli",), "dtype:bfloat16"))

@@ -14,7 +14,7 @@ def test_the_calibration_has_one_row_no_gains_and_every_language() -> None:
     assert "Gains" not in text
     comparison = text[text.index("### Measured and expected") :]
     assert comparison.count("| mini encoder |") == len(calibration().cells)
-    assert "| tatoeba qag |" in comparison
+    assert "| Tatoeba qag |" in comparison
 
 
 def test_markdown_holds_the_same_numbers_and_no_live_markup() -> None:

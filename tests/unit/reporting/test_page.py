@@ -107,6 +107,7 @@ def test_what_results_say_is_text_and_never_markup(text: str, page: Page) -> Non
         "h2",
         "h3",
         "span",
+        "cite",
         "nav",
         "ul",
         "li",
@@ -257,7 +258,7 @@ def test_real_languages_at_a_scale_of_ones_own_are_not_called_invented() -> None
     own = as_own(load_scale("small").model_copy(update={"name": "mine"}), "mine.yaml")
     update = {"scale": "mine", "stamp": own.stamp, "definition": definition(own)}
     page = render_page([Run(table1().model_copy(update=update), "table1.mine.json", "1" * 64)])
-    assert "Not all of it is the paper's encoder, scale and data." in page
+    assert "encoder, scale and data: it neither supports nor refutes the paper." in page
     assert "neither supports nor refutes the paper" in page
     for said_of_mini in ("invented languages", "recorded from an earlier run"):
         assert said_of_mini in render_page(runs()[:1])
