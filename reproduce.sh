@@ -30,6 +30,9 @@ umask u=rwx
 repo=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 image=stilts-artifact
 
+# As it was typed: the line that resumes an interrupted run.
+typed=$(printf '%q ' "$0" "$@")
+
 say() { echo "reproduce.sh: $*" >&2; }
 
 sha256() {
@@ -97,7 +100,7 @@ is_unused() {
 
 run_local() {
   make_venv cpu
-  exec "$repo/.venv/bin/python" -I -m stilts_artifact "$@"
+  STILTS_ARTIFACT_COMMAND=${typed% } exec "$repo/.venv/bin/python" -I -m stilts_artifact "$@"
 }
 
 # ---- Docker
@@ -199,7 +202,8 @@ run_docker() {
   if [ -t 0 ] && [ -t 1 ]; then terminal=(--interactive --tty); fi
   exec "$docker" run --rm --init ${terminal[@]+"${terminal[@]}"} ${gpus[@]+"${gpus[@]}"} --network "$network" \
     --read-only --tmpfs /tmp:rw,exec,nosuid,nodev --shm-size 1g --cap-drop ALL --security-opt no-new-privileges \
-    --user "$(id -u):$(id -g)" "${mounts[@]}" --workdir "$PWD" "$image:$variant" "$@"
+    --env "STILTS_ARTIFACT_COMMAND=${typed% }" --user "$(id -u):$(id -g)" "${mounts[@]}" --workdir "$PWD" \
+    "$image:$variant" "$@"
 }
 
 # ---- tests

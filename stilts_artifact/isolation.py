@@ -13,6 +13,8 @@ from __future__ import annotations
 import json
 import os
 import pkgutil
+import shlex
+import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -87,6 +89,12 @@ _KEPT_PREFIXES = (
     "BUILDKIT_",
     "DASK_DISTRIBUTED__COMM__TLS__",
 )
+TYPED = "STILTS_ARTIFACT_COMMAND"
+"""Variable with the command line as it was typed: by whoever started this program, or a script that
+runs it for them."""
+# How a shell asks for what a word could go on with; the command line is not called otherwise then.
+_COMPLETION = "_STILTS_ARTIFACT_COMPLETE"
+_COMPLETION_PREFIXES = ("COMP_", "_TYPER_COMPLETE_", _COMPLETION)
 
 
 def clean_environment() -> dict[str, str]:
@@ -124,8 +132,22 @@ def main() -> None:
         flags += ["-u"] if os.environ.get("PYTHONUNBUFFERED") else []
         python, *rest = isolated_command("stilts_artifact.cli:main")
         command = [python, *flags, *rest, *sys.argv[1:]]
-        os.execve(python, command, clean_environment())  # noqa: S606  # no shell is wanted
+        environment = clean_environment()
+        environment.setdefault(TYPED, shlex.join([*_called(), *sys.argv[1:]]))
+        if _COMPLETION in os.environ:
+            asked = (name for name in os.environ if name.startswith(_COMPLETION_PREFIXES))
+            environment |= {name: os.environ[name] for name in asked}
+        os.execve(python, command, environment)  # noqa: S606  # no shell is wanted
     _call("stilts_artifact.cli:main")
+
+
+def _called() -> list[str]:
+    """How this program was called, in words that call it again."""
+    script = Path(sys.argv[0])
+    if script.name == "__main__.py":
+        return [sys.executable, "-m", "stilts_artifact"]
+    # The kernel gives a script's whole path, also where its name is enough.
+    return [script.name if shutil.which(script.name) == str(script) else str(script)]
 
 
 def _start(target: str, paths: Sequence[str], arguments: list[str]) -> None:

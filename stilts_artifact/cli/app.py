@@ -15,6 +15,7 @@ from stilts_artifact.cli import (
     expected,
     fetch,
     mine,
+    options,
     plan,
     pretrain,
     record,
@@ -28,13 +29,13 @@ from stilts_artifact.cli import (
 )
 
 app = typer.Typer(
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     help="Reproduce and check the tables of arXiv 2005.13013v2 (X-STILTs).\n\n"
     "Exit codes: 0 reproduced, 1 not reproduced, 2 usage, 3 data, 4 integrity, 5 resources, "
-    "6 inconclusive or incomplete, 70 a fault of this program, 130 interrupted. --debug shows the "
-    "traceback of what failed.",
+    "6 inconclusive or incomplete, 70 a fault of this program, 130 interrupted. --verbose, "
+    "--quiet and --debug, which shows the traceback of what failed, may stand anywhere in a line.",
 )
 
 
@@ -52,8 +53,14 @@ def _options(
             "--version", is_eager=True, callback=_print_version, help="Show the version and exit."
         ),
     ] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", help="Tell of every file, step and cell.")
+    ] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", help="No progress and no tables: errors and the answer.")
+    ] = False,
 ) -> None:
-    pass
+    options.set_detail(verbose=verbose, quiet=quiet)
 
 
 app.command()(reproduce.reproduce)

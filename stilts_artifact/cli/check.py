@@ -86,8 +86,11 @@ def check(
 def _show(found: Recheck, as_json: bool) -> None:
     from stilts_artifact.reporting.console import make_console, show_table
 
+    if (detail := options.detail()) is options.Detail.QUIET:
+        return
     stream = options.message_stream(as_json)
-    show_table(found.results, make_console(stream))
+    verbose = detail is options.Detail.VERBOSE
+    show_table(found.results, make_console(stream), verbose=verbose)
     if found.answers:
         from stilts_artifact.reporting.family import family_table
 
@@ -123,7 +126,7 @@ def _conclude(
         verdicts += decisive(records, scale)
         said.append(f"claims ({scale}) {_counts(records)}")
     code = exit_code(verdicts)
-    options.say(f"{CONSISTENT} {TRUST}", options.message_stream(as_json))
+    options.note(f"{CONSISTENT} {TRUST}", options.message_stream(as_json))
     options.say(f"verdict: {', '.join(said)}; exit {code:d}", options.message_stream(as_json))
     return code
 

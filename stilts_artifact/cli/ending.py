@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import signal
 import sys
 import traceback
@@ -24,8 +25,12 @@ from stilts_artifact.errors import (
     ResourceError,
     not_installed,
 )
+from stilts_artifact.isolation import TYPED
+from stilts_artifact.texts import visible
 
 _AGAIN_AFTER = 1.0  # seconds
+_PROGRAM = "stilts-artifact"
+_ANYWHERE = ("--verbose", "--quiet")
 _INSTALL = "./reproduce.sh makes a complete environment; or pip install --force-reinstall"
 
 
@@ -48,7 +53,7 @@ def run(arguments: Sequence[str], *, debug: bool) -> int:
         # Once more would only interrupt what is being put away.
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM):
             signal.signal(number, signal.SIG_IGN)
-        _say("verdict: interrupted; the same command resumes\n")
+        _say(f"verdict: interrupted, exit 130; to resume: {_typed(arguments)}\n")
         return ExitCode.INTERRUPTED
     # Also what no module of ours foresees: it must not end as Python ends it, with 1.
     except Exception as error:  # noqa: BLE001
@@ -137,14 +142,18 @@ def _call(arguments: Sequence[str]) -> int:
     from stilts_artifact.cli.app import app
 
     try:
-        code = get_command(app).main(
-            list(arguments), prog_name="stilts-artifact", standalone_mode=False
-        )
+        # They are options of the program, and may stand behind a command's name all the same.
+        front = [one for one in arguments if one in _ANYWHERE]
+        line = [*front, *(one for one in arguments if one not in _ANYWHERE)]
+        code = get_command(app).main(line, prog_name=_PROGRAM, standalone_mode=False)
     except Abort as error:
         raise KeyboardInterrupt from error
     except SystemExit as stop:
         # Typer's answer to a closed pipe is 1, which is a verdict here. We never exit so ourselves.
         cause = stop.__context__
+        # This also ends the answer to a shell that wants a word completed, or the script for it.
+        if not stop.code:
+            return ExitCode.REPRODUCED
         if isinstance(cause, BrokenPipeError):
             raise cause from None
         raise RuntimeError(f"something exits with {stop.code}") from stop
@@ -160,6 +169,11 @@ def _call(arguments: Sequence[str]) -> int:
     if code == ExitCode.INTERRUPTED:  # Typer's word for it
         raise KeyboardInterrupt
     return code if isinstance(code, int) else ExitCode.REPRODUCED
+
+
+def _typed(arguments: Sequence[str]) -> str:
+    """The command line as it can be pasted into a shell, in the words of whoever typed it."""
+    return visible(os.environ.get(TYPED) or shlex.join([_PROGRAM, *arguments]))
 
 
 def _usage(error: Exception, message: str) -> ConfigError:

@@ -6,6 +6,9 @@ import json
 import os
 import sys
 import tempfile
+from contextvars import ContextVar
+from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated
 
@@ -25,6 +28,17 @@ _TABLE = "reproduce --table "
 
 # Further data folders, as PATH is written; the image names its baked mini world here.
 DATA_VARIABLE = "STILTS_ARTIFACT_DATA"
+
+
+class Detail(StrEnum):
+    """How much a command says: the last line alone, the usual, or all it knows."""
+
+    QUIET = "quiet"
+    USUAL = "usual"
+    VERBOSE = "verbose"
+
+
+_detail = ContextVar("detail", default=Detail.USUAL)
 
 SCALE_NAMES = "|".join(SCALES)
 """What ``--scale`` takes, as help texts show it."""
@@ -266,7 +280,26 @@ def display() -> Display:
     from stilts_artifact.experiments.session import Display
     from stilts_artifact.pipeline.progress import step_progress
 
-    return Display(downloads=download_progress, steps=step_progress, rows=row_progress)
+    if detail() is Detail.QUIET:
+        return Display()
+    steps = partial(step_progress, verbose=detail() is Detail.VERBOSE)
+    return Display(downloads=download_progress, steps=steps, rows=row_progress)
+
+
+def detail() -> Detail:
+    """How much this command line asked to be told."""
+    return _detail.get()
+
+
+def set_detail(*, verbose: bool, quiet: bool) -> None:
+    """What ``--verbose`` and ``--quiet`` ask for.
+
+    Raises:
+        ConfigError: both.
+    """
+    if verbose and quiet:
+        raise ConfigError("--verbose and --quiet exclude each other", fix="name one, or none")
+    _detail.set(Detail.VERBOSE if verbose else Detail.QUIET if quiet else Detail.USUAL)
 
 
 def message_stream(as_json: bool) -> IO[str]:
@@ -277,6 +310,12 @@ def message_stream(as_json: bool) -> IO[str]:
 def say(text: str, stream: IO[str] | None = None) -> None:
     """Print a line, which stays one line whatever is in it; on standard output unless told."""
     (stream or sys.stdout).write(f"{visible(text)}\n")
+
+
+def note(text: str, stream: IO[str] | None = None) -> None:
+    """Print a line that ``--quiet`` leaves out: neither an error nor the answer."""
+    if detail() is not Detail.QUIET:
+        say(text, stream)
 
 
 def say_json(value: object) -> None:

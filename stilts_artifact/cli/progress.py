@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from stilts_artifact.cli import options
 from stilts_artifact.cli.options import say
+from stilts_artifact.data.progress import Silent
 from stilts_artifact.domain.units import readable_size, readable_time
 from stilts_artifact.texts import visible
 
@@ -22,34 +24,23 @@ if TYPE_CHECKING:
     from stilts_artifact.training.loop import Progress as TrainingProgress
 
 _TRAINING_LINES = 20  # at most so many lines of a training run where there is no terminal
+_LARGE = 10_000_000  # bytes of a file that comes in with a line of its own
+_LINE_SECONDS = 30.0
+
+_BROUGHT: dict[Doing, str] = {"generating": "generated", "fetching": "fetched"}
 
 
-class _DownloadBars:
-    """One bar for each file: name, size, speed, time left."""
+class _Brought:
+    """The files that come in: a line for each large one, and at the end one for all the others.
 
-    def __init__(self, bars: Bars) -> None:
-        self._bars = bars
-        self._current: TaskID | None = None
+    Args:
+        tell: how a line is written while bars may be on the screen.
+    """
 
-    def start(self, name: str, total: int, doing: Doing = "fetching") -> None:
-        shown = visible(name)
-        label = shown if doing == "fetching" else f"{doing} {shown}"
-        self._current = self._bars.add_task(label, total=total)
-
-    def advance(self, count: int) -> None:
-        if self._current is not None:
-            self._bars.advance(self._current, count)
-
-    def finish(self) -> None:
-        if self._current is not None:
-            self._bars.stop_task(self._current)
-            self._current = None
-
-
-class _DownloadLines:
-    """One line for each file that was fetched, or is about to be read, for logs."""
-
-    def __init__(self) -> None:
+    def __init__(self, tell: Callable[[str], None]) -> None:
+        self._tell = tell
+        self._each = options.detail() is options.Detail.VERBOSE
+        self._others: dict[Doing, list[tuple[int, float]]] = {doing: [] for doing in _BROUGHT}
         self._doing: Doing = "fetching"
         self._name = ""
         self._total = 0
@@ -57,28 +48,78 @@ class _DownloadLines:
         self._began = 0.0
 
     def start(self, name: str, total: int, doing: Doing = "fetching") -> None:
-        if doing != "fetching":
-            say(f"{doing} {name}", sys.stderr)
-        self._doing = doing
-        self._name, self._total, self._count, self._began = name, total, 0, time.monotonic()
+        self._doing, self._name = doing, name
+        self._total, self._count, self._began = total, 0, time.monotonic()
 
     def advance(self, count: int) -> None:
         self._count += count
 
     def finish(self) -> None:
-        if self._doing != "fetching":
+        if self._doing not in _BROUGHT:
             return
         seconds = max(time.monotonic() - self._began, 1e-9)
+        complete = self._count == self._total
+        if complete and self._count < _LARGE and not self._each:
+            self._others[self._doing].append((self._count, seconds))
+            return
         size, speed = readable_size(self._count), readable_size(self._count / seconds)
-        word = "fetched" if self._count == self._total else "gave up"
-        say(f"{word} {self._name}: {size} at {speed}/s", sys.stderr)
+        word = _BROUGHT[self._doing] if complete else "gave up"
+        self._tell(f"{word} {self._name}: {size} at {speed}/s")
+
+    def sum_up(self) -> None:
+        """Tell of the files that had no line of their own."""
+        for doing, files in self._others.items():
+            if files:
+                size = readable_size(sum(count for count, _ in files))
+                took = readable_time(sum(seconds for _, seconds in files))
+                number = "1 file" if len(files) == 1 else f"{len(files):,} files"
+                self._tell(f"{_BROUGHT[doing]} {number}, {size}, in {took}")
+
+
+class _DownloadBars:
+    """A bar for the file at hand: name, size, speed, time left."""
+
+    def __init__(self, bars: Bars, brought: _Brought) -> None:
+        self._bars, self._brought = bars, brought
+        self._current: TaskID | None = None
+
+    def start(self, name: str, total: int, doing: Doing = "fetching") -> None:
+        self._brought.start(name, total, doing)
+        shown = visible(name)
+        label = shown if doing == "fetching" else f"{doing} {shown}"
+        self._current = self._bars.add_task(label, total=total)
+
+    def advance(self, count: int) -> None:
+        self._brought.advance(count)
+        if self._current is not None:
+            self._bars.advance(self._current, count)
+
+    def finish(self) -> None:
+        if self._current is not None:
+            self._bars.remove_task(self._current)
+            self._current = None
+        self._brought.finish()
+
+
+class _DownloadLines(_Brought):
+    """The same for logs, which are also told what is about to be read for minutes."""
+
+    def start(self, name: str, total: int, doing: Doing = "fetching") -> None:
+        if doing not in _BROUGHT:
+            self._tell(f"{doing} {name}")
+        super().start(name, total, doing)
 
 
 @contextmanager
 def download_progress() -> Iterator[DownloadProgress]:
-    """Progress of downloads."""
+    """Progress of files that are downloaded, generated, or hashed."""
+    if options.detail() is options.Detail.QUIET:
+        yield Silent()
+        return
     if not sys.stderr.isatty():
-        yield _DownloadLines()
+        lines = _DownloadLines(lambda text: say(text, sys.stderr))
+        yield lines
+        lines.sum_up()
         return
     from rich.console import Console
     from rich.progress import (
@@ -97,40 +138,61 @@ def download_progress() -> Iterator[DownloadProgress]:
         TransferSpeedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(file=sys.stderr)) as bars:
-        yield _DownloadBars(bars)
+    with Progress(*columns, console=Console(file=sys.stderr), transient=True) as bars:
+        brought = _Brought(lambda text: _print(bars, text))
+        yield _DownloadBars(bars, brought)
+        brought.sum_up()
+
+
+def _print(bars: Bars, text: str) -> None:
+    """A line above bars."""
+    bars.console.print(visible(text), markup=False, highlight=False, soft_wrap=True)
 
 
 @contextmanager
 def row_progress(total: int) -> Iterator[Callable[[Task], None]]:
     """Progress through a table's rows: call the yielded function as each row starts."""
+    if options.detail() is options.Detail.QUIET:
+        yield lambda _: None
+        return
+    began = time.monotonic()
     if not sys.stderr.isatty():
-        started = 0
+        started, last = 0, began
 
         def line(task: Task) -> None:
-            nonlocal started
+            nonlocal started, last
             started += 1
-            sys.stderr.write(f"reading {task.title} ({started} of {total})\n")
+            now = time.monotonic()
+            if options.detail() is options.Detail.VERBOSE or now - last >= _LINE_SECONDS:
+                last = now
+                say(f"reading {task.title} ({started} of {total})", sys.stderr)
 
         yield line
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+    else:
+        from rich.console import Console
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeElapsedColumn,
+        )
 
-    columns = (
-        TextColumn("reading {task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=Console(file=sys.stderr), transient=True) as bars:
-        # A row is announced when it starts: with the first one, nothing is done yet.
-        bar = bars.add_task("", total=total, completed=-1)
+        columns = (
+            TextColumn("reading {task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+        )
+        with Progress(*columns, console=Console(file=sys.stderr), transient=True) as bars:
+            # A row is announced when it starts: with the first one, nothing is done yet.
+            bar = bars.add_task("", total=total, completed=-1)
 
-        def update(task: Task) -> None:
-            bars.update(bar, description=task.title, advance=1)
+            def update(task: Task) -> None:
+                bars.update(bar, description=task.title, advance=1)
 
-        yield update
+            yield update
+    say(f"read {total} tasks in {readable_time(time.monotonic() - began)}", sys.stderr)
 
 
 @contextmanager
@@ -140,6 +202,9 @@ def work_progress(label: str, total: float) -> Iterator[Callable[[float], None]]
     Yields:
         A function to call with the amount just done.
     """
+    if options.detail() is options.Detail.QUIET:
+        yield lambda _: None
+        return
     began = time.monotonic()
     if sys.stderr.isatty():
         from rich.console import Console
@@ -163,6 +228,16 @@ def work_progress(label: str, total: float) -> Iterator[Callable[[float], None]]
     else:
         yield lambda _: None
     sys.stderr.write(f"{label}: {readable_time(time.monotonic() - began)}\n")
+
+
+class _TrainingUnseen:
+    """Nobody watches."""
+
+    def step(self, done: int, total: int, loss: float) -> None:
+        pass
+
+    def note(self, text: str) -> None:
+        pass
 
 
 class _TrainingLines:
@@ -191,6 +266,9 @@ class _TrainingLines:
 @contextmanager
 def training_progress(title: str) -> Iterator[TrainingProgress]:
     """Progress through the steps of a training run, with the time left."""
+    if options.detail() is options.Detail.QUIET:
+        yield _TrainingUnseen()
+        return
     if not sys.stderr.isatty():
         yield _TrainingLines()
         return

@@ -82,14 +82,14 @@ def run_experiment(
 
     session = open_session(experiment, choices, machine, results, display=options.display())
     stream = options.message_stream(as_json)
-    options.say(f"scale: {session.scale.stamp} ({session.reason})", stream)
+    options.note(f"scale: {session.scale.stamp} ({session.reason})", stream)
     if choices.encoder is not None:
-        options.say(f"encoder: {session.describe_encoder()}", stream)
+        options.note(f"encoder: {session.describe_encoder()}", stream)
     if session.scale.own_data:
         from stilts_artifact.experiments.planning import unread_own_data
 
         for name in unread_own_data(session):
-            options.say(f"own data that nothing of this run reads: {name}", stream)
+            options.note(f"own data that nothing of this run reads: {name}", stream)
     options.require_writable(results)
     if dry_run:
         return _list_steps(session)
@@ -126,19 +126,21 @@ def _report(session: Session, outcome: Outcome, as_json: bool) -> ExitCode:
 
     results = outcome.results
     stream = options.message_stream(as_json)
-    show_table(results, make_console(stream))
+    if (detail := options.detail()) is not options.Detail.QUIET:
+        verbose = detail is options.Detail.VERBOSE
+        show_table(results, make_console(stream), verbose=verbose)
     broken = _broken(outcome.errors)
     for error in broken:
         stream.write(f"error: {error}\n")
     path = results_path(session.results, results.experiment, results.scale)
-    options.say(f"results: {path}", stream)
+    options.note(f"results: {path}", stream)
     for only in results.asked[:-1]:
         kept = shlex.join(word for pattern in only for word in ("--only", pattern))
-        options.say(f"kept from an earlier run: {kept or 'everything else'}", stream)
+        options.note(f"kept from an earlier run: {kept or 'everything else'}", stream)
     what, verdict = results.title, results.verdict
     # A study has one finding, on whatever rows there are, and says which they are.
     if session.only and results.study is None:
-        options.say(f"the whole of {what}: {verdict}", stream)
+        options.note(f"the whole of {what}: {verdict}", stream)
         what, verdict = f"{what} as far as asked for:", outcome.asked_for
     # What broke tells a script more than a verdict on cells that have no value because of it.
     code = broken[0].exit_code if broken else exit_code([verdict])

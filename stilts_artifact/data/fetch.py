@@ -264,7 +264,7 @@ class _Fetcher:
         return how
 
     def _make(self, source: Source, url: str) -> None:
-        self.progress.start(source.name, source.bytes or 0)
+        self.progress.start(source.name, source.bytes or 0, "generating")
         try:
             data = self.openers[urlsplit(url).scheme](url)
             self.library.store.publish(source, [data])

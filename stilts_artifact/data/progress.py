@@ -11,7 +11,7 @@ from stilts_artifact.files import FileSum, hash_file
 
 _LARGE = 1 << 28  # bytes; hashing fewer takes less than a second
 
-Doing = Literal["fetching", "hashing", "searching"]
+Doing = Literal["fetching", "generating", "hashing", "searching"]
 
 
 class Progress(Protocol):

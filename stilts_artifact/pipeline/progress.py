@@ -100,14 +100,17 @@ def describe(state: Snapshot) -> str:
 
 
 @contextmanager
-def step_progress(label: str) -> Iterator[Watch]:
+def step_progress(label: str, *, verbose: bool = False) -> Iterator[Watch]:
     """Progress of a run on standard error: a live bar on a terminal, else a line now and then.
+
+    Args:
+        verbose: a line for each step that ends, with what runs then, on a terminal, too.
 
     Yields:
         A function to call with every new state.
     """
-    if not sys.stderr.isatty():
-        yield _lines(label)
+    if verbose or not sys.stderr.isatty():
+        yield _lines(label, verbose)
         return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -132,17 +135,19 @@ def step_progress(label: str) -> Iterator[Watch]:
         yield update
 
 
-def _lines(label: str) -> Watch:
-    last, failed = 0.0, 0
+def _lines(label: str, verbose: bool) -> Watch:
+    last, done, failed = 0.0, 0, 0
 
     def line(state: Snapshot) -> None:
-        nonlocal last, failed
+        nonlocal last, done, failed
         now = time.monotonic()
         finished = state.done + state.failed == state.total
+        ended = verbose and state.done > done
         # A failure is told at once, not at the next turn.
-        if finished or state.failed > failed or now - last >= _LINE_SECONDS:
-            last, failed = now, state.failed
-            sys.stderr.write(f"{label}: {describe(state)}\n")
+        if finished or ended or state.failed > failed or now - last >= _LINE_SECONDS:
+            last, done, failed = now, state.done, state.failed
+            running = "; ".join(["", *state.running]) if verbose else ""
+            sys.stderr.write(f"{label}: {describe(state)}{visible(running)}\n")
 
     return line
 

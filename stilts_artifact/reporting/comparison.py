@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from stilts_artifact.benchmark.asked import asked_places
-from stilts_artifact.checking.judge import summary
+from stilts_artifact.checking.judge import joint_verdict, summary
 from stilts_artifact.checking.results import CellRecord, Results, RowRecord
+from stilts_artifact.config.load import is_evidence
 from stilts_artifact.domain.cells import Verdict
 from stilts_artifact.metrics.tables import table_columns
 from stilts_artifact.reporting.layout import titles_of
@@ -190,6 +191,11 @@ def cell_counts(results: Results) -> str:
     )
 
 
+def expected_word(results: Results) -> str:
+    """What the values are that measured ones are held against: a paper's, or of an earlier run."""
+    return "reported" if is_evidence(results.scale) else "recorded"
+
+
 def _listed_cells(results: Results) -> list[CellRecord]:
     """Cells with something to compare; and those that fail without, as altered ones do."""
     return [
@@ -269,22 +275,51 @@ def gaps(results: Results) -> list[Gap]:
     return sorted(entries, key=lambda gap: (order.index(gap.verdict), -gap.cells, gap.reason))
 
 
-def explanations(results: Results) -> Iterator[tuple[Verdict, str]]:
-    """One line for each row and column with cells that differ or were not run.
+def row_verdict(cells: Sequence[CellRecord]) -> Verdict:
+    """The verdict on the counts of a row, as that on a table: the worst of those checkable.
 
-    It has the first reason and the number of cells. A count of languages that was not run has the
-    reasons of its splits, which have lines of their own.
+    A row that was not measured at all is ``NOT_RUN``; one of which nothing is known,
+    ``NOT_CHECKABLE``.
     """
-    titles = titles_of(results)
-    for verdict in (Verdict.NOT_REPRODUCED, Verdict.INCONCLUSIVE, Verdict.NOT_RUN):
-        for (row, column), cells in by_row_and_column(results.cells).items():
-            alike = [cell for cell in cells if cell.verdict is verdict]
-            if alike and (alike[0].language or verdict is not Verdict.NOT_RUN):
-                where = f"{titles.rows.get(row, row)} {column}" + (
-                    f" {alike[0].language}" if alike[0].language else ""
-                )
-                more = f" (and {len(alike) - 1} more languages)" if len(alike) > 1 else ""
-                yield verdict, f"{verdict} {where}{more}: {alike[0].reason}"
+    verdicts = {cell.verdict for cell in cells}
+    for only in (Verdict.NOT_RUN, Verdict.NOT_CHECKABLE):
+        if verdicts == {only}:
+            return only
+    return joint_verdict(cell.verdict for cell in cells)
+
+
+def failing_counts(results: Results) -> Iterator[str]:
+    """One line for each row and column with counts that differ: the first reason, and how many."""
+    titles = titles_of(results).rows
+    for (row, column), cells in by_row_and_column(results.cells).items():
+        alike = [cell for cell in cells if cell.verdict is Verdict.NOT_REPRODUCED]
+        if alike:
+            where = f"{titles.get(row, row)} {column}"
+            where += f" {alike[0].language}" if alike[0].language else ""
+            more = f" (and {len(alike) - 1} more languages)" if len(alike) > 1 else ""
+            yield f"{Verdict.NOT_REPRODUCED} {where}{more}: {alike[0].reason}"
+
+
+def undecided_counts(results: Results) -> Iterator[tuple[Verdict, str]]:
+    """Why counts have no verdict: one line for the rows that all have the same reasons.
+
+    A count of languages that was not run has the reasons of its splits, and is only counted.
+    """
+    titles = titles_of(results).rows
+    for verdict in (Verdict.INCONCLUSIVE, Verdict.NOT_RUN, Verdict.NOT_CHECKABLE):
+        alike: defaultdict[tuple[str, ...], dict[str, int]] = defaultdict(dict)
+        for row in titles:
+            cells = [cell for cell in results.cells if (cell.row, cell.verdict) == (row, verdict)]
+            own = [cell for cell in cells if cell.language or verdict is not Verdict.NOT_RUN]
+            reasons = dict.fromkeys(cell.reason for cell in own or cells)
+            if cells:
+                alike[tuple(reasons)][titles[row]] = len(cells)
+        for (first, *others), rows in alike.items():
+            names = ", ".join(list(rows)[:_EXAMPLES])
+            names += f" and {len(rows) - _EXAMPLES} more" if len(rows) > _EXAMPLES else ""
+            more = f" (and {len(others)} more reasons)" if len(others) > 1 else ""
+            more = " (and 1 more reason)" if len(others) == 1 else more
+            yield verdict, f"{verdict} {names} ({_cells(sum(rows.values()))}): {first}{more}"
 
 
 def verdict_line(tables: Sequence[Results]) -> str:

@@ -8,7 +8,8 @@ submission.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from typing import IO, TYPE_CHECKING
 
 from rich.console import Console
@@ -17,21 +18,26 @@ from rich.text import Text
 
 from stilts_artifact.benchmark.experiments import NONE, Experiment
 from stilts_artifact.checking.results import CellRecord, ClaimRecord, Results, RowRecord
+from stilts_artifact.config.load import is_evidence
 from stilts_artifact.domain.cells import Finding, Premise, Verdict
 from stilts_artifact.reporting import findings
 from stilts_artifact.reporting.comparison import (
     SIZES,
     Comparison,
+    by_row_and_column,
     cell_counts,
     compare_sizes,
     every_score,
-    explanations,
+    expected_word,
+    failing_counts,
     gaps,
     listing,
     points,
     row_sizes,
+    row_verdict,
     share,
     signed,
+    undecided_counts,
 )
 from stilts_artifact.reporting.layout import (
     Column,
@@ -71,12 +77,21 @@ FINDING_STYLES: dict[Finding | Premise, str] = {
     Premise.NOT_MET: "bold yellow",
     Premise.UNCLEAR: "yellow",
 }
-# Colour alone would be lost in a pipe and to some readers.
+# Beside each row of counts. Colour alone would be lost in a pipe and to some readers.
+_MARKS = {
+    Verdict.REPRODUCED: "ok",
+    Verdict.NOT_REPRODUCED: "DIFFERS",
+    Verdict.INCONCLUSIVE: "open",
+    Verdict.NOT_RUN: "not run",
+    Verdict.NOT_CHECKABLE: "not checkable",
+}
 _FAILED_MARK = "*"
 _FLAG_MARK = "!"
 
+_OPEN = (Verdict.NOT_CHECKABLE, Verdict.NOT_RUN)
 _LISTED = 40  # lines of a comparison, before the rest is only counted
 _REASONS = 8
+_UNBOUNDED = 1 << 12  # characters, more than any table takes
 _VISIBLE_GAIN = 0.5  # points from which a gain is coloured; less is within most seeds' spread
 
 
@@ -101,14 +116,18 @@ def new_table(title: str) -> Table:
     )
 
 
-def show_table(results: Results, console: Console) -> None:
-    """Print results: in the paper's layout, beside expected values, what is missing, the claims."""
+def show_table(results: Results, console: Console, *, verbose: bool = False) -> None:
+    """Print results: in the paper's layout, beside expected values, what is missing, the claims.
+
+    Args:
+        verbose: list every cell that has an expected value, and every reason.
+    """
     if results.study is not None:
         show_study(results.study, results.scale, console)
     elif results.defined.is_counted:
-        _show_counts(results, console)
+        _show_counts(results, console, verbose)
     elif results.defined.averages:
-        _show_score_table(results, console)
+        _show_score_table(results, console, verbose)
     else:
         _show_single_scores(results, console)
 
@@ -116,38 +135,70 @@ def show_table(results: Results, console: Console) -> None:
 # Counts: Table 1
 
 
-def _show_counts(results: Results, console: Console) -> None:
-    """Table 1, then measured beside expected, then why cells have no verdict."""
+def _show_counts(results: Results, console: Console, verbose: bool) -> None:
+    """Table 1, a mark for each row, and then only what is not as it should be."""
+    cells = by_row_and_column(results.cells)
+    verdicts = {
+        row.row: row_verdict([cell for cell in results.cells if cell.row == row.row])
+        for row in results.rows
+    }
+    console.print(_sizes(results, verdicts, console), "", sep="\n")
+    lines = [line for line in compare_sizes(results) if verbose or _is_failing(line)]
+    if lines:
+        word = expected_word(results)
+        title = f"Measured and {word} ({results.stamp})"
+        console.print(_comparison_table(title, "Task", lines, word), "", sep="\n")
+    for line in failing_counts(results):
+        console.print(Text(line, style=STYLES[Verdict.NOT_REPRODUCED]), soft_wrap=True)
     # Never cut: a line stands for all languages of a cell.
-    comparison = _comparison_table(
-        f"Measured and expected ({results.stamp})", "Task", compare_sizes(results)
-    )
-    console.print(_sizes(results), "", comparison, "", sep="\n")
-    for verdict, line in explanations(results):
+    for verdict, line in undecided_counts(results):
         console.print(Text(line, style=STYLES[verdict]), soft_wrap=True)
-    console.print(cell_counts(results))
+    marks = Counter(verdicts.values())
+    rows = ", ".join(f"{marks[verdict]} {_MARKS[verdict]}" for verdict in _MARKS if marks[verdict])
+    console.print(f"rows: {rows}", soft_wrap=True)
+    stand = f"{len(cells)} numbers of {len(results.cells)} cells, one for each language"
+    console.print(f"{stand}; {cell_counts(results)}", soft_wrap=True)
 
 
-def _sizes(results: Results) -> Table:
+def _is_failing(line: Comparison) -> bool:
+    return any(verdict is Verdict.NOT_REPRODUCED for verdict, _ in line.counts)
+
+
+def _sizes(results: Results, verdicts: Mapping[str, Verdict], console: Console) -> Table:
+    """The sizes; with as many of the tasks' particulars as leave each task its one line."""
+    unbounded = console.options.update(max_width=_UNBOUNDED)
+    for particulars in (("kind", "licence"), ("kind",)):
+        table = _sizes_with(results, verdicts, particulars)
+        if console.measure(table, options=unbounded).maximum <= console.width:
+            return table
+    return _sizes_with(results, verdicts, ())
+
+
+def _sizes_with(
+    results: Results, verdicts: Mapping[str, Verdict], particulars: Sequence[str]
+) -> Table:
     table = new_table(f"{results.defined.title}, measured ({results.stamp})")
     table.add_column("Task", overflow="fold")
     for name in SIZES:
         table.add_column(name, justify="right", overflow="fold")
-    for name in ("kind", "licence"):
+    table.add_column("")
+    for name in particulars:
         table.add_column(name, overflow="fold")
     group = ""
     for row, sizes in row_sizes(results):
         if row.group != group:
             group = row.group
             table.add_section()
-        table.add_row(row.title, *sizes, row.details["kind"], row.details["licence"])
+        verdict = verdicts[row.row]
+        mark = Text(_MARKS[verdict], style=STYLES[verdict])
+        table.add_row(row.title, *sizes, mark, *(row.details[name] for name in particulars))
     return table
 
 
 # Scores with averages: Tables 2 and 3, each part readable at 80 characters
 
 
-def _show_score_table(results: Results, console: Console) -> None:
+def _show_score_table(results: Results, console: Console, verbose: bool) -> None:
     """Scores and gains, then measured beside expected, what was not decided, and the claims."""
     layout = arrange(results)
     for columns in _blocks(layout, results.defined):
@@ -157,9 +208,9 @@ def _show_score_table(results: Results, console: Console) -> None:
             gains = _grid(layout, columns, f"Gains over {layout.baseline.title}", _gain)
             console.print(gains, "", sep="\n")
     _show_legend(results, layout, console)
-    _show_comparison(results, console)
-    _show_gaps(results, console)
-    _show_claims(results.claims, console)
+    _show_comparison(results, console, verbose)
+    _show_gaps(results, console, verbose)
+    _show_claims(results, console, verbose)
     console.print(cell_counts(results), soft_wrap=True)
 
 
@@ -237,44 +288,63 @@ def _flag_meaning(cell: CellRecord) -> str:
     return f"{cell.flag.meaning if cell.flag else ''}{seeds}"
 
 
-def _show_comparison(results: Results, console: Console) -> None:
+def _show_comparison(results: Results, console: Console, verbose: bool) -> None:
     """Measured beside expected: failures first, each of them; of a long list the rest counted."""
-    found = listing(results, _LISTED)
+    found = listing(results, None if verbose else _LISTED)
+    word = expected_word(results)
     if not found.lines:
         console.print(
-            "\nNothing is reported for these cells: there is no value to compare them with."
+            f"\nNothing is {word} for these cells: there is no value to compare them with.",
+            soft_wrap=True,
         )
         return
-    title = f"Measured and expected ({results.stamp})"
-    console.print("", _comparison_table(title, "row", found.lines), sep="\n")
+    title = f"Measured and {word} ({results.stamp})"
+    console.print("", _comparison_table(title, "row", found.lines, word), sep="\n")
     rest = f"; {results.run_name}.json has every cell" if found.is_cut else ""
     console.print(found.summary + rest, soft_wrap=True)
 
 
-def _show_gaps(results: Results, console: Console) -> None:
+def _show_gaps(results: Results, console: Console, verbose: bool) -> None:
     reasons = gaps(results)
+    most = len(reasons) if verbose else _REASONS
     if not reasons:
         return
     console.print("\nNot decided, and why", style="bold")
-    for gap in reasons[:_REASONS]:
+    for gap in reasons[:most]:
         count = "1 cell" if gap.cells == 1 else f"{gap.cells} cells"
         line = f"{gap.verdict} {count} (such as {gap.examples[0]}): {gap.reason}"
         console.print(Text(line, style=STYLES[gap.verdict]), soft_wrap=True)
-    if len(reasons) > _REASONS:
-        console.print(f"and {len(reasons) - _REASONS} more reasons")
+    if len(reasons) > most:
+        console.print(f"and {len(reasons) - most} more reasons")
 
 
-def _show_claims(claims: Sequence[ClaimRecord], console: Console) -> None:
-    if not claims:
+def _show_claims(results: Results, console: Console, verbose: bool) -> None:
+    """Each claim that was judged; of those held against nothing, one line for each reason."""
+    if not results.claims:
         return
     console.print("\nClaims", style="bold")
-    for claim in claims:
+    aside = Counter[str]()
+    for claim in results.claims:
+        why = _why_aside(claim, results)
+        if why is not None and not verbose:
+            aside[why] += 1
+            continue
         line = Text.assemble((f"{claim.verdict:<15}", STYLES[claim.verdict]), claim.title)
         console.print(line, soft_wrap=True)
         numbers = ", ".join(f"{name} {value:g}" for name, value in claim.numbers.items())
         detail = f"{numbers}; {claim.reason}" if numbers else claim.reason
         console.print(Text(" " * 15 + detail, style="dim"), soft_wrap=True)
+    for why, count in aside.items():
+        said = f"{count} {'claim is' if count == 1 else 'claims are'} not judged: {why}"
+        console.print(Text(said, style="dim"), soft_wrap=True)
     console.print()
+
+
+def _why_aside(claim: ClaimRecord, results: Results) -> str | None:
+    """Why a claim is held against nothing; ``None`` of one that is, or that could be."""
+    if not is_evidence(results.scale) and claim.verdict in _OPEN:
+        return results.stamp
+    return claim.reason if claim.verdict is Verdict.NOT_CHECKABLE else None
 
 
 # Scores without averages: the calibration
@@ -286,7 +356,8 @@ def _show_single_scores(results: Results, console: Console) -> None:
         f"{results.defined.title}: retrieval with the untuned {results.rows[0].title}, points "
         f"({results.stamp})"
     )
-    console.print(_comparison_table(title, "task", every_score(results)), "", sep="\n")
+    table = _comparison_table(title, "task", every_score(results), expected_word(results))
+    console.print(table, "", sep="\n")
     for gap in gaps(results):
         where = f"{gap.cells} cells" if gap.cells > 1 else gap.examples[0]
         line = f"{gap.verdict} {where}: {gap.reason}"
@@ -328,14 +399,19 @@ def show_study(record: StudyRecord, scale: str, console: Console) -> None:
 # What several views share
 
 
-def _comparison_table(title: str, row: str, lines: Sequence[Comparison]) -> Table:
-    """Measured beside expected; ``row`` is what its first column is called."""
+def _comparison_table(title: str, row: str, lines: Sequence[Comparison], word: str) -> Table:
+    """Measured beside expected.
+
+    Args:
+        row: what the first column is called.
+        word: what the expected values are: :func:`expected_word`.
+    """
     table = new_table(title)
     for name in (row, "column"):
         table.add_column(name, no_wrap=True)
     # Counts are compared exactly: a column of zeros would say nothing.
     limits = any(line.limit not in ("0", "0.0", "-") for line in lines)
-    for name in ("measured", "expected", "difference", *(["limit"] if limits else [])):
+    for name in ("measured", word, "difference", *(["limit"] if limits else [])):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("verdict", overflow="fold")
     for line in lines:

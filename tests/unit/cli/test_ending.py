@@ -14,10 +14,12 @@ from typing import Any
 
 import pytest
 
+from stilts_artifact import isolation
 from stilts_artifact.cli import ending
 from stilts_artifact.cli.ending import as_artifact_error, run
 from stilts_artifact.errors import ConfigError, ExitCode
 from stilts_artifact.experiments import diagnosis, setup
+from stilts_artifact.isolation import TYPED
 from tests.conftest import Run
 
 COMMAND = [sys.executable, "-m", "stilts_artifact"]
@@ -105,12 +107,60 @@ def test_the_plain_wheel_names_the_extra() -> None:
 def test_an_interrupt_exits_130(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.delenv(TYPED, raising=False)
+    interrupted(monkeypatch, ["reproduce", "--only", "*,xnli"])
+    said = capsys.readouterr().err
+    resumes = "to resume: stilts-artifact reproduce --only '*,xnli'"
+    assert said == f"verdict: interrupted, exit 130; {resumes}\n"
+
+
+def test_an_interrupted_command_is_given_back_as_it_was_typed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A script that runs this program says what its own user typed; a terminal is told no more."""
+    monkeypatch.setenv(TYPED, "./reproduce.sh --table 2\x1b[2J")
+    interrupted(monkeypatch, ["reproduce", "--table", "2"])
+    said = capsys.readouterr().err
+    assert said.startswith("verdict: interrupted, exit 130; to resume: ./reproduce.sh --table 2")
+    assert "\x1b" not in said and said.count("\n") == 1
+
+
+def interrupted(monkeypatch: pytest.MonkeyPatch, arguments: list[str]) -> None:
+    """Interrupt a command with these arguments."""
+
+    def interrupt(_: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ending, "_call", interrupt)
     before = signal.getsignal(signal.SIGINT)
     try:
-        assert ended(monkeypatch, KeyboardInterrupt()) == ExitCode.INTERRUPTED
+        assert run(arguments, debug=False) == ExitCode.INTERRUPTED
     finally:
         signal.signal(signal.SIGINT, before)
-    assert capsys.readouterr().err == "verdict: interrupted; the same command resumes\n"
+
+
+@pytest.mark.parametrize(
+    ("called", "again"),
+    [
+        (["/usr/bin/nowhere/stilts-artifact", "check"], "/usr/bin/nowhere/stilts-artifact check"),
+        (["{on_path}", "check", "--results", "a b"], "stilts-artifact check --results 'a b'"),
+        (["/x/stilts_artifact/__main__.py", "check"], "{python} -m stilts_artifact check"),
+    ],
+)
+def test_what_was_typed_is_known_after_the_program_starts_itself_again(
+    called: list[str], again: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    own = tmp_path / "stilts-artifact"
+    own.write_text("#!/bin/sh\n")
+    own.chmod(0o755)
+    started: dict[str, str] = {}
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv(TYPED, raising=False)
+    monkeypatch.setattr(sys, "argv", [one.format(on_path=own) for one in called])
+    monkeypatch.setattr(os, "execve", lambda _, __, environment: started.update(environment))
+    monkeypatch.setattr("stilts_artifact.isolation._call", lambda _: None)
+    isolation.main()
+    assert started[TYPED] == again.format(python=sys.executable)
 
 
 @pytest.fixture(autouse=True)
@@ -235,7 +285,9 @@ def test_a_terminated_run_says_that_it_resumes(artifact: Run, tmp_path: Path) ->
     process.send_signal(signal.SIGTERM)
     said = process.stderr.read()
     assert process.wait() == ExitCode.INTERRUPTED, said
-    assert said.endswith("verdict: interrupted; the same command resumes\n")
+    line = said.splitlines()[-1]
+    assert line.startswith("verdict: interrupted, exit 130; to resume: ")
+    assert line.endswith(f" pretrain --quick --out {tmp_path / 'out'} --results {tmp_path}")
 
 
 def test_what_is_not_understood_is_one_message(artifact: Run) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -119,6 +120,16 @@ def test_options_alone_mean_reproduce(call: Caller) -> None:
 def test_a_first_word_is_the_command(call: Caller, word: str) -> None:
     call(word, "--x", "two words")
     assert inner(call.calls("run")[0]) == [word, "--x", "two words"]
+
+
+def test_the_container_knows_what_was_typed(call: Caller) -> None:
+    """What resumes an interrupted run is not the command that runs inside."""
+    call("--table", "2", "--only", "*,xnli")
+    (run,) = call.calls("run")
+    typed = next(word for word in run if word.startswith("STILTS_ARTIFACT_COMMAND="))
+    script, *arguments = shlex.split(typed.partition("=")[2])
+    assert script.endswith("reproduce.sh")
+    assert arguments == ["--table", "2", "--only", "*,xnli"]
 
 
 def test_the_container_is_hardened_and_this_users(call: Caller) -> None:

@@ -8,7 +8,8 @@ import re
 import pytest
 from rich.console import Console
 
-from stilts_artifact.checking.results import CellRecord, Results, RowRecord
+from stilts_artifact.benchmark.experiments import EXPERIMENTS, counted_places, counted_tasks
+from stilts_artifact.checking.results import CellRecord, Results, RowRecord, row_records
 from stilts_artifact.domain.cells import Verdict
 from stilts_artifact.reporting.comparison import listing
 from stilts_artifact.reporting.console import make_console, show_table
@@ -16,6 +17,8 @@ from stilts_artifact.reporting.layout import arrange
 from tests.unit.reporting.synthetic import (
     DEGENERATE_ROW,
     HOSTILE,
+    MINI,
+    STAMP,
     UNMEASURED_ROW,
     calibration,
     table1,
@@ -42,8 +45,7 @@ def cell(
     )
 
 
-@pytest.fixture
-def sizes() -> str:
+def counted() -> Results:
     rows = [
         RowRecord(
             row="xnli",
@@ -59,7 +61,7 @@ def sizes() -> str:
         cell("xnli", "test", "de", 5_010, 5_010),
         cell("xnli", "test", "fr", None, 5_010),
     ]
-    results = Results(
+    return Results(
         experiment="table1",
         scale="paper",
         scale_reason="",
@@ -71,8 +73,12 @@ def sizes() -> str:
         inputs=[],
         environment={},
     )
+
+
+@pytest.fixture
+def sizes() -> str:
     stream = io.StringIO()
-    show_table(results, make_console(stream))
+    show_table(counted(), make_console(stream))
     return stream.getvalue()
 
 
@@ -82,8 +88,19 @@ def line_of(sizes: str, *starts: str) -> list[str]:
     )
 
 
-def test_equal_numbers_of_all_languages_are_shown_once(sizes: str) -> None:
-    assert line_of(sizes, "XNLI", "train") == [
+def test_each_row_has_one_line_with_its_mark(sizes: str) -> None:
+    first = sizes[: sizes.index("Measured and")]
+    assert line_of(first, "XNLI") == [
+        *("XNLI", "392,702", "2,489-2,490", "5,010", "(1", "of", "2)", "-", "DIFFERS"),
+        *("pairs", "[bold]odd[/bold]"),
+    ]
+
+
+def test_what_is_as_expected_is_not_listed_unless_asked_for(sizes: str) -> None:
+    assert "392,702 " not in sizes[sizes.index("Measured and") :]
+    stream = io.StringIO()
+    show_table(counted(), make_console(stream), verbose=True)
+    assert line_of(stream.getvalue(), "XNLI", "train") == [
         "XNLI",
         "train",
         "392,702",
@@ -93,18 +110,76 @@ def test_equal_numbers_of_all_languages_are_shown_once(sizes: str) -> None:
     ]
 
 
+def test_counts_add_up_to_what_is_shown() -> None:
+    """Each row has one mark, each number stands for its languages, and the sums are of all."""
+    results = table1()
+    text = shown(results)
+    marks = re.search(r"^rows: (.*)$", text, flags=re.MULTILINE)
+    assert marks is not None
+    assert sum(map(int, re.findall(r"\d+", marks[1]))) == len(results.rows)
+    table = text[: text.index("Measured and")].splitlines()[2:]
+    numbers = sum(word != "-" for line in table if line for word in line.split()[1:5])
+    counts = re.search(
+        r"^(\d+) numbers of (\d+) cells, .*?; cells: (.*)$", text, flags=re.MULTILINE
+    )
+    assert counts is not None
+    assert int(counts[1]) == len({(cell.row, cell.column) for cell in results.cells})
+    assert int(counts[2]) == len(results.cells) == sum(map(int, re.findall(r"\d+", counts[3])))
+    assert numbers >= int(counts[1])
+
+
+def test_a_table_that_holds_has_18_lines_of_rows_and_two_of_counts() -> None:
+    counts = {
+        (task.name, split, language): 100
+        for task in counted_tasks(MINI)
+        for split, language in counted_places(task, MINI)
+    }
+    cells = [
+        cell(row, split, language, value, value) for (row, split, language), value in counts.items()
+    ]
+    records = row_records(EXPERIMENTS["table1"], MINI)
+    results = counted().model_copy(update={"rows": records, "cells": cells, "scale": "mini"})
+    for width in (80, 200):
+        lines = shown(results, width).splitlines()
+        title, heading, *rows, blank, marks, summed = lines
+        assert title.startswith("Table 1, measured") and heading.split()[0] == "Task"
+        rows = [line for line in rows if line.strip()]
+        assert len(rows) == 18 and all(re.search(r" ok( |$)", line) for line in rows)
+        assert blank == "" and marks == "rows: 18 ok"
+        assert summed.endswith(
+            f"of {len(cells)} cells, one for each language; cells: {len(cells)} REPRODUCED"
+        )
+
+
+def test_counts_nobody_expects_are_said_once() -> None:
+    results = table1()
+    unknown = {"expected": None, "verdict": Verdict.NOT_CHECKABLE, "reason": "nothing is recorded"}
+    cells = [one.model_copy(update={"value": 1, **unknown}) for one in results.cells]
+    text = shown(results.model_copy(update={"cells": cells}))
+    assert "NOT_CHECKABLE MNLI, XNLI (5 cells): nothing is recorded\n" in text
+    assert text.count("NOT_CHECKABLE") == 2 and "rows: 2 not checkable" in text
+
+
+def test_values_are_called_what_they_are() -> None:
+    """Of the paper reported, of an earlier run of our own recorded."""
+    assert "Measured and recorded (mini" in shown(table1())
+    assert re.search(r"measured +recorded +difference", shown(table2()))
+    of_paper = counted()
+    assert re.search(r"measured +reported +difference", shown(of_paper))
+
+
 def test_a_range_shows_the_largest_difference_and_every_verdict(sizes: str) -> None:
     expected = "XNLI dev 2,489-2,490 2,490 -1 REPRODUCED 1 of 2, NOT_REPRODUCED 1 of 2"
     assert line_of(sizes, "XNLI", "dev") == expected.split()
 
 
 def test_what_was_not_measured_is_counted(sizes: str) -> None:
-    assert line_of(sizes, "XNLI", "test")[2:5] == ["5,010", "(1", "of"]
+    assert "5,010 (1 of 2)" in sizes
 
 
 def test_reasons_are_given_for_counts_that_differ_or_are_absent(sizes: str) -> None:
     assert "NOT_REPRODUCED XNLI dev fr: the reason" in sizes
-    assert "NOT_RUN XNLI test fr: the reason" in sizes
+    assert "NOT_RUN XNLI (1 cell): the reason" in sizes
 
 
 def test_text_from_data_is_never_markup(sizes: str) -> None:
@@ -169,7 +244,7 @@ def test_nothing_is_wider_than_80_columns_but_reasons(make: object) -> None:
     tables = [
         line
         for line in text.splitlines()
-        if not re.match(r"[A-Z_]+ |! | {15}|cells:|\d+ cells", line)
+        if not re.match(r"[A-Z_]+ |! | {15}|cells:|\d+ cells|\d+ numbers", line)
     ]
     assert max(map(len, tables)) <= 80
     assert "…" not in text
@@ -214,6 +289,25 @@ def test_a_cell_with_an_expected_value_is_compared(results: Results) -> None:
         "4.00",
         "NOT_REPRODUCED",
     ]
+
+
+def test_claims_held_against_nothing_are_one_line() -> None:
+    results = table2()
+    aside = {"verdict": Verdict.NOT_CHECKABLE, "reason": "each has its own"}
+    claims = [
+        one.model_copy(update={**aside, "reason": f"{number}"})
+        for number, one in enumerate(results.claims)
+    ]
+    assert len(claims) > 1
+    results = results.model_copy(update={"claims": claims})
+    text = shown(results)
+    after = text[text.index("\nClaims") :].split("\n")
+    assert after[2] == f"{len(claims)} claims are not judged: {STAMP}"
+    assert after[3] == ""
+    assert after[4].startswith("cells: ")
+    stream = io.StringIO()
+    show_table(results, make_console(stream), verbose=True)
+    assert all(claim.title in stream.getvalue() for claim in claims)
 
 
 def test_claims_are_shown_with_verdict_and_numbers(results: Results) -> None:
@@ -279,7 +373,7 @@ def test_cells_nobody_asked_for_are_counted_and_not_listed(results: Results) -> 
         for cell in results.cells
     ]
     text = shown(results.model_copy(update={"cells": cells, "asked": [["none"]]}))
-    comparison = text[text.index("Measured and expected") : text.index("\nClaims")]
+    comparison = text[text.index("Measured and recorded") : text.index("\nClaims")]
     assert re.search(r"XLM-R +BUCC .* NOT_REPRODUCED", comparison)
     assert "NOT_RUN" not in comparison
     assert f"; {30 * 130:,} were not asked for" in text
