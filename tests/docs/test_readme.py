@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from stilts_artifact.cli.app import app
 from stilts_artifact.errors import ExitCode
 
 README = Path(__file__).resolve().parents[2] / "README.md"
@@ -45,14 +45,12 @@ def test_the_readme_names_the_two_commands() -> None:
 
 @pytest.mark.parametrize("arguments", artifact_commands(), ids=" ".join)
 def test_every_command_and_option_exists(arguments: list[str]) -> None:
-    command = [sys.executable, "-m", "stilts_artifact", *arguments, "--help"]
-    answer = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert answer.returncode == 0, answer.stderr
+    answer = CliRunner().invoke(app, [*arguments, "--help"])
+    assert answer.exit_code == 0, answer.output
+    assert "Usage: " in answer.output
 
 
 def test_the_table_of_commands_is_that_of_the_program() -> None:
-    from stilts_artifact.cli.app import app
-
     commands = [
         command.callback.__name__
         for command in app.registered_commands

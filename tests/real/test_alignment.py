@@ -41,6 +41,7 @@ def test_ntrex_is_read_in_39_languages(library: Library) -> None:
     }
 
 
+@pytest.mark.slow
 def test_a_real_encoder_finds_translations_from_the_embeddings_to_the_top(
     library: Library, real_encoder: Path, tmp_path: Path
 ) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from stilts_artifact.benchmark.encoders import pin_of
 from stilts_artifact.config.load import load_scale
 
 
+@cache  # asked once for each of a table's hundreds of cells
 def made_by_pinned(scale: str) -> dict[str, str]:
     """Fields of a signature; none at a scale without a public encoder."""
     encoder = load_scale(scale).encoder

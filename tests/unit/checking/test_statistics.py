@@ -300,6 +300,7 @@ def true_rates(
     return sum(out) * cells, within
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sampling", [0.0, 0.3, 1.0])
 @pytest.mark.parametrize("reported", [None, 3, 5])
 @pytest.mark.parametrize("measured", [1, 2, 3, 4, 5, 6, 11, 51])

@@ -118,11 +118,18 @@ def test_positions_start_after_the_padding_id(encoder: Encoder) -> None:
     assert torch.equal(given, named)
 
 
+@pytest.fixture(scope="module")
+def alone(encoder: Encoder) -> list[tuple[torch.Tensor, ...]]:
+    """Hidden states of each text by itself."""
+    return [hidden_states(encoder, [row]) for row in encoder.tokenizer(TEXTS)["input_ids"]]
+
+
 @pytest.mark.parametrize("size", [8, 64])
 @pytest.mark.parametrize("padding", [0, 40])
-def test_batch_size_and_padding_have_no_effect(encoder: Encoder, size: int, padding: int) -> None:
+def test_batch_size_and_padding_have_no_effect(
+    encoder: Encoder, alone: list[tuple[torch.Tensor, ...]], size: int, padding: int
+) -> None:
     rows = encoder.tokenizer(TEXTS)["input_ids"]
-    alone = [hidden_states(encoder, [row]) for row in rows]
     for start in range(0, len(rows), size):
         batch = rows[start : start + size]
         filler = [[0, *[50] * (max(map(len, batch)) + padding), 2]] if padding else []
