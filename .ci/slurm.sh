@@ -3,7 +3,8 @@
 #   slurm.sh install        Debian's packages, unless they are there
 #   slurm.sh start FOLDER   FOLDER: absolute and short (it holds a socket); needs root
 #   slurm.sh stop FOLDER
-# Its clients find it through SLURM_CONF=FOLDER/slurm.conf. SlurmUser=root and linuxproc are for tests only.
+# Its clients find it through SLURM_CONF=FOLDER/slurm.conf. SlurmUser=root and linuxproc are for tests only; so are the
+# two GPUs, cores and memory that the node says it has, so that scripts for real clusters run here as they are.
 set -euo pipefail
 command=$1 folder=${2-}
 
@@ -17,17 +18,18 @@ install_packages() {
 }
 
 configure() {
-  local host memory
+  local host port
   host=$(hostname -s)
-  memory=$(awk '/^MemTotal/ {print int($2 / 1024)}' /proc/meminfo)
+  # Below those that the system gives to clients, and another one for each start.
+  port=$((20000 + $$ % 6000 * 2))
   mkdir -p "$folder"/{state,spool,log}
   head -c 1024 /dev/urandom >"$folder/munge.key"
   chmod 400 "$folder/munge.key"
   cat >"$folder/slurm.conf" <<CONF
 ClusterName=test
 SlurmctldHost=$host(127.0.0.1)
-SlurmctldPort=16817
-SlurmdPort=16818
+SlurmctldPort=$port
+SlurmdPort=$((port + 1))
 SlurmUser=root
 SlurmdUser=root
 AuthType=auth/munge
@@ -45,14 +47,17 @@ JobAcctGatherType=jobacct_gather/none
 AccountingStorageType=accounting_storage/none
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core_Memory
-SchedulerParameters=sched_min_interval=100000,batch_sched_delay=0
+SchedulerParameters=sched_min_interval=100000,batch_sched_delay=0,sched_interval=1
 ReturnToService=2
 MpiDefault=none
 SwitchType=switch/none
 KillWait=5
-NodeName=$host NodeAddr=127.0.0.1 CPUs=$(nproc) RealMemory=$memory State=UNKNOWN
+SlurmdParameters=config_overrides
+GresTypes=gpu
+NodeName=$host NodeAddr=127.0.0.1 CPUs=8 RealMemory=1000000 Gres=gpu:2 State=UNKNOWN
 PartitionName=debug Nodes=$host Default=YES MaxTime=INFINITE State=UP DefMemPerCPU=512
 CONF
+  printf 'Name=gpu File=%s\n' /dev/null /dev/zero >"$folder/gres.conf"
 }
 
 start() {

@@ -9,6 +9,7 @@ import typer
 from stilts_artifact import __version__
 from stilts_artifact.cli import (
     check,
+    cluster,
     compare,
     container,
     doctor,
@@ -80,3 +81,4 @@ app.command()(record.record)
 app.command()(schema.schema)
 app.add_typer(expected.app, name="expected")
 app.add_typer(container.app, name="container")
+app.add_typer(cluster.app, name="cluster")

@@ -127,6 +127,20 @@ def course(job: Job) -> None:
     (job.out / "text").write_text("ten")
 
 
+def patient(job: Job) -> None:
+    """Rounds with a checkpoint each, until there is a file ``go``; notes where an attempt began."""
+    state = job.work / "round"
+    done = int(state.read_text()) if state.is_file() else 0
+    with (_folder(job) / "began").open("a") as file:
+        file.write(f"{done}\n")
+    while not (_folder(job) / "go").exists():
+        done += 1
+        state.with_suffix(".new").write_text(str(done))
+        state.with_suffix(".new").replace(state)
+        time.sleep(0.1)
+    (job.out / "text").write_text("went")
+
+
 def differ(job: Job) -> None:
     """A step that breaks its promise: another result each time."""
     time.sleep(job.params.get("seconds", 0))
@@ -149,6 +163,7 @@ KINDS = {
         "big",
         "die",
         "course",
+        "patient",
         "differ",
     )
 }

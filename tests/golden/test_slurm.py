@@ -1,43 +1,31 @@
-"""The README's Slurm recipe, run as it stands there on a real Slurm of one node."""
+"""What `cluster slurm` writes, run as it stands on a real Slurm of one node.
+
+Only what a run of the product cannot show (a step that waits, or kills itself) is put in the place
+of the command that the script runs.
+"""
 
 from __future__ import annotations
 
+import json
 import os
 import re
-import shlex
 import shutil
-import signal
 import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import NoReturn
 
-import dask
 import pytest
 
+from stilts_artifact.checking.results import load_results
 from stilts_artifact.errors import ResourceError
-from stilts_artifact.pipeline.executor import Options, run
-from stilts_artifact.pipeline.job import Context
-from stilts_artifact.pipeline.progress import Snapshot
-from stilts_artifact.pipeline.step import Graph, Step
-from stilts_artifact.pipeline.store import Store
-from tests.faults.workflow_kinds import KINDS, attempts
+from stilts_artifact.pipeline.cluster import remote_client
+from tests.conftest import Run
+from tests.faults.workflow_kinds import attempts
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
-
-# A cluster's queue, memory and GPUs, which the one-node Slurm has not.
-CHANGES = {
-    '"queue": "gpu"': '"queue": "debug"',
-    '"memory": "64GB"': '"memory": "512MB"',
-    '["--gres=gpu:1"]': "[]",
-    "_jobs=8": "_jobs=2",
-    # dask-jobqueue writes it into a shell script as it is, and this clone may lie in a path with a
-    # blank.
-    '"processes": 1': f'"processes": 1, "python": {shlex.quote(sys.executable)!r}',
-}
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
 
 def _cannot(reason: str) -> NoReturn:
@@ -47,9 +35,9 @@ def _cannot(reason: str) -> NoReturn:
     pytest.skip(reason)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def slurm(repository: Path) -> Iterator[dict[str, str]]:
-    """Environment in which a Slurm answers."""
+    """Environment in which a Slurm of its own answers."""
     if os.geteuid() != 0:
         _cannot("Slurm's daemons are started by root only")
     if shutil.which("slurmctld") is None and os.environ.get("CI") != "true":
@@ -61,6 +49,7 @@ def slurm(repository: Path) -> Iterator[dict[str, str]]:
     with tempfile.TemporaryDirectory(prefix="slurm-") as folder:
         try:
             subprocess.run([script, "start", folder], check=True, timeout=300)
+            # The path: where a clone is not installed, and for the modules of tests.
             yield {
                 **os.environ,
                 "SLURM_CONF": f"{folder}/slurm.conf",
@@ -71,86 +60,125 @@ def slurm(repository: Path) -> Iterator[dict[str, str]]:
 
 
 @pytest.fixture
-def tls(slurm: dict[str, str], repository: Path, tmp_path: Path) -> dict[str, str]:
-    """Environment of a user who has done as the README says for TLS."""
-    (commands,) = (block for block in readme(repository, "sh") if "openssl" in block)
-    home = slurm | {"HOME": str(tmp_path)}
-    subprocess.run(["bash", "-euc", commands], env=home, check=True, capture_output=True)
-    return home
+def folder(tmp_path: Path) -> Path:
+    """Where scripts are submitted: a path with a blank, as users have them."""
+    path = tmp_path / "my runs"
+    path.mkdir()
+    return path
 
 
-def readme(repository: Path, language: str) -> list[str]:
-    """The README's blocks of code in a language."""
-    text = (repository / "README.md").read_text(encoding="utf-8")
-    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+def write_script(artifact: Run, folder: Path, walltime: str, *command: str) -> Path:
+    options = ("--gpus", "2", "--partition", "debug", "--walltime", walltime)
+    answer = artifact("cluster", "slurm", *options, *command)
+    assert answer.returncode == 0, answer.stderr
+    path = folder / "run.slurm"
+    path.write_text(answer.stdout, encoding="utf-8")
+    return path
 
 
-@pytest.fixture
-def scheduler(tls: dict[str, str], repository: Path, tmp_path: Path) -> Iterator[str]:
-    """Address of a Dask scheduler whose workers are Slurm jobs, started by the README's script."""
-    (recipe,) = (block for block in readme(repository, "python") if "SLURMCluster" in block)
-    for old, new in CHANGES.items():
-        assert old in recipe
-        recipe = recipe.replace(old, new)
-    script = tmp_path / "slurm.py"
-    script.write_text(recipe, encoding="utf-8")
-    with subprocess.Popen(
-        [sys.executable, script], cwd=tmp_path, env=tls, stdout=subprocess.PIPE, text=True
-    ) as child:
-        try:
-            assert child.stdout is not None
-            yield child.stdout.readline().strip()
-        finally:
-            child.send_signal(signal.SIGINT)
-            child.wait(timeout=60)
-
-
-def jobs(slurm: dict[str, str]) -> list[str]:
-    """Names of Slurm's jobs that run or wait."""
-    command = ["squeue", "--noheader", "--states=RUNNING,PENDING", "--format=%j"]
+def ask(slurm: Mapping[str, str], *command: str | Path, cwd: Path | None = None) -> str:
     return subprocess.run(
-        command, env=slurm, capture_output=True, text=True, check=True
-    ).stdout.split()
+        command, env=slurm, cwd=cwd, stdout=subprocess.PIPE, text=True, check=True
+    ).stdout
 
 
-def wait_until(true: Callable[[], bool]) -> None:
-    end = time.monotonic() + 30
+def wait_until(true: Callable[[], object]) -> None:
+    end = time.monotonic() + 180
     while not true():
         assert time.monotonic() < end, "it did not come to pass in time"
         time.sleep(0.2)
 
 
-def test_steps_run_in_slurm_jobs_and_survive_a_lost_one(
-    slurm: dict[str, str], scheduler: str, tmp_path: Path
+def jobs(slurm: Mapping[str, str]) -> dict[str, str]:
+    """Slurm's jobs that have not ended -> the reason for which they wait."""
+    listed = ask(slurm, "squeue", "--noheader", "--array", "--format=%i %r")
+    return dict(line.split(maxsplit=1) for line in listed.splitlines())
+
+
+def waits_again(slurm: Mapping[str, str], job: str) -> bool:
+    """Whether a job went back into the queue; there Slurm lets it wait for two minutes."""
+    return jobs(slurm).get(job) == "BeginTime"
+
+
+def start_soon(slurm: Mapping[str, str], job: str) -> None:
+    """Let a job that went back into the queue not wait for all of its two minutes."""
+    # Slurm's credentials count seconds: in the same one, the new start would pass for the old one.
+    ask(slurm, "scontrol", "update", f"JobId={job}", "StartTime=now+3")
+
+
+def read(path: Path) -> str:
+    return path.read_text(encoding="utf-8") if path.is_file() else ""
+
+
+def test_a_run_whose_leader_runs_out_of_time_goes_on(
+    slurm: dict[str, str], artifact: Run, folder: Path
 ) -> None:
-    counts = tmp_path / "counts"
-    counts.mkdir()
-    parts = {f"part-{number}": Step("join", {"text": f"{number} "}) for number in range(6)}
-    parts["worker"] = Step("process", {"text": "where"})
-    parts["zz-killed"] = Step(
-        "die", {"name": "killed", "at": "middle", "times": 1, "text": "survived "}
-    )
-    end = Step("join", {"text": "end"}, parts)
-    graph, states = Graph([end], KINDS), list[Snapshot]()
-    context = Context(tmp_path / "root", {"counts": counts})
-    assert scheduler.startswith("tls://")
-    with pytest.raises(ResourceError, match="no Dask scheduler answers"):
-        run(graph, context, Options(scheduler=scheduler), states.append)  # no certificate yet
-    with dask.config.set(certificates(tmp_path)):
-        report = run(graph, context, Options(scheduler=scheduler), states.append)
-    assert not report.failures and len(report.made) == 9
-    text = (Store(tmp_path / "root").read(graph.address(end)) / "text").read_text()
-    assert text.startswith("0 1 2 3 4 5 ") and text.endswith("survived end")
-    assert attempts(counts, "killed") == 2
-    assert max(state.workers for state in states) in (1, 2)
-    wait_until(lambda: jobs(slurm) == ["dask-worker", "dask-worker"])
-    again = run(graph, context, Options(scheduler=scheduler), states.append)
-    assert len(again.found) == 9
+    run = ("reproduce", "--table", "2", "--scale", "mini", "--only", "none,tatoeba")
+    script = write_script(artifact, folder, "01:00:00", *run)
+    leader = ask(slurm, "sbatch", "--parsable", script, cwd=folder).strip()
+    log = folder / f"stilts-artifact-{leader}.log"
+    wait_until(lambda: "steps done" in read(log))
+    # What Slurm does before the walltime's end; the other test waits for that.
+    ask(slurm, "scancel", "--batch", "--signal=USR1", leader)
+    wait_until(lambda: waits_again(slurm, leader))
+    assert "the same command resumes" in read(log)
+    # Of the first attempt nothing is left: no worker, no key.
+    wait_until(lambda: list(jobs(slurm)) == [leader])
+    assert not list(folder.glob(".stilts-artifact.*"))
+    start_soon(slurm, leader)
+    wait_until(lambda: not jobs(slurm))
+    shown = ask(slurm, "scontrol", "show", "job", leader)
+    assert "Restarts=1 " in shown and "JobState=COMPLETED" in shown and "ExitCode=0:0" in shown
+    assert "verdict: Table 2 as far as asked for: REPRODUCED" in read(log)
+    assert load_results(folder / "results" / "table2.mini.json").scale == "mini"
+    assert not list(folder.glob(".stilts-artifact.*"))
 
 
-def certificates(home: Path) -> dict[str, object]:
-    """What Dask reads in the home of a user who has done as the README says."""
-    found = dask.config.collect_yaml([str(home / ".config" / "dask")])
-    return {
-        "distributed.comm": dask.config.merge(dask.config.config, *found)["distributed"]["comm"]
-    }
+def test_workers_run_out_of_time_and_their_steps_go_on_from_the_checkpoint(
+    slurm: dict[str, str], artifact: Run, folder: Path
+) -> None:
+    script = write_script(artifact, folder, "00:01:00", "reproduce", "--table", "2")
+    text = script.read_text(encoding="utf-8")
+    for old, new in (
+        ("command=(reproduce --table 2)", "command=(root)"),
+        (" -m stilts_artifact ", " -m tests.golden.slurm_child "),
+    ):
+        assert text.count(old) == 1
+        text = text.replace(old, new)
+    script.write_text(text, encoding="utf-8")
+    log, began = folder / "log", folder / "began"
+    # As on a login node: the leader's own time is not up.
+    with (
+        log.open("wb") as stream,
+        subprocess.Popen(
+            ["bash", script], env=slurm, cwd=folder, stdout=stream, stderr=stream
+        ) as leader,
+    ):
+        try:
+            wait_until(lambda: read(began))
+            array, address = re.findall(r"workers: job (\d+); scheduler: (tls://\S+)", read(log))[0]
+            # Who has no certificate does not even get an answer.
+            with (
+                pytest.raises(ResourceError, match="no Dask scheduler answers"),
+                remote_client(address),
+            ):
+                pass
+            workers = [f"{array}_1", f"{array}_2"]
+            # The one that is at the step that waits, and the other one as well.
+            wait_until(lambda: all(waits_again(slurm, worker) for worker in workers))
+            for worker in workers:
+                start_soon(slurm, worker)
+            wait_until(lambda: len(read(began).split()) > 1)
+            (folder / "go").touch()
+            assert leader.wait(timeout=180) == 0, read(log)
+        finally:
+            leader.terminate()
+    wait_until(lambda: not jobs(slurm))
+    report = json.loads(read(folder / "report.json"))
+    assert report["failures"] == [] and report["made"] == 10
+    assert report["text"].startswith("0 1 2 3 4 5 ") and report["text"].endswith("went end")
+    assert "survived" in report["text"] and attempts(folder, "killed") == 2
+    assert report["workers"] in (1, 2)
+    first, second, *_ = map(int, read(began).split())
+    assert first == 0 < second
+    assert not list(folder.glob(".stilts-artifact.*"))

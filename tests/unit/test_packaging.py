@@ -14,7 +14,6 @@ import pytest
 import yaml
 
 USED_OTHERWISE = {
-    "dask-jobqueue": ("README.md", "from dask_jobqueue import"),
     "import-linter": ("reproduce.sh", "lint-imports"),
     "mypy": ("reproduce.sh", "check mypy"),
     "protobuf": ("stilts_artifact/model/tokenizer.py", "AutoTokenizer.from_pretrained"),
@@ -26,11 +25,11 @@ USED_OTHERWISE = {
 }
 """Dependencies that no module imports -> a file of the project, and the words in it that use it.
 
-Commands, plugins of pytest, what the README's script for Slurm imports, and protobuf, without which
+Commands, plugins of pytest, and protobuf, without which
 transformers makes no tokenizer of a bare sentencepiece file (its convert_slow_tokenizer.py).
 """
-IN_RUN = {"dask-jobqueue", "protobuf"}
-"""Those of them that a run needs; the others are development's."""
+IN_RUN = {"protobuf"}
+"""That of them which a run needs; the others are development's."""
 ELSEWHERE = {"faiss-gpu": "faiss"}
 """Not in an environment of the CPU -> the module it brings."""
 

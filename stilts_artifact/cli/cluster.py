@@ -1,0 +1,122 @@
+"""``stilts-artifact cluster``: write what a cluster runs, and say how it is handed over."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stilts_artifact.cli import options
+from stilts_artifact.errors import ConfigError
+
+app = typer.Typer(
+    no_args_is_help=True, help="Write the script or manifest of a run on a cluster's GPUs."
+)
+
+# Everything from the run's own word on is the run's.
+_PASSED_ON = {"allow_interspersed_args": False}
+# Commands that take --scheduler, which the script gives them.
+_RUNS = ("reproduce", "study")
+
+GpusOption = Annotated[
+    int, typer.Option("--gpus", help="How many workers, with one GPU each.", show_default=False)
+]
+CommandArgument = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="reproduce|study ...", help="The run, as on one machine.", show_default=False
+    ),
+]
+
+
+@app.command(context_settings=_PASSED_ON)
+def slurm(
+    context: typer.Context,
+    command: CommandArgument,
+    gpus: GpusOption,
+    walltime: Annotated[
+        str, typer.Option("--walltime", help="Of each job: HH:MM:SS or DAYS-HH:MM:SS.")
+    ] = "24:00:00",
+    partition: Annotated[
+        str | None,
+        typer.Option("--partition", help="Slurm's queue.", show_default="the site's default"),
+    ] = None,
+    account: Annotated[
+        str | None,
+        typer.Option("--account", help="Who is charged.", show_default="your default"),
+    ] = None,
+    memory: Annotated[str, typer.Option("--memory", help="Of each worker.")] = "64G",
+    apptainer: Annotated[
+        Path | None,
+        typer.Option(
+            "--apptainer",
+            metavar="IMAGE.sif",
+            help="Run all in this image.",
+            show_default="the Python environment of this command",
+        ),
+    ] = None,
+) -> None:
+    """Print a Slurm script that makes a run on one GPU a job; text about it on standard error."""
+    from stilts_artifact.clusters.slurm import SlurmJobs, slurm_script
+
+    _require_run(context, command)
+    jobs = SlurmJobs(gpus, walltime, memory, partition, account, apptainer)
+    sys.stdout.write(slurm_script(command, jobs, _command_line(), sys.executable))
+    where = apptainer or Path(sys.prefix)
+    for line in (
+        "submit:  sbatch FILE, in the folder where you would run the command; all nodes must see",
+        f"         it, what the command names, and {where}",
+        "watch:   stilts-artifact-JOB.log there; squeue --me shows the leader and its workers",
+        f"         (up to {gpus} of them: the run begins with the first)",
+        f"time:    {walltime} for each job; then it goes back into the queue, and the run goes on",
+        "end:     scancel JOB, of the leader; submitted again, it goes on where it was",
+        *_advice(command),
+    ):
+        options.say(line, sys.stderr)
+
+
+def _require_run(context: typer.Context, command: list[str]) -> None:
+    """See that the run's own arguments are such, as its command reads them.
+
+    Raises:
+        ConfigError: no run that others can work for.
+    """
+    name, *arguments = command
+    if name not in _RUNS:
+        raise ConfigError(
+            "no run that a cluster works for",
+            got=name,
+            expected=" or ".join(_RUNS),
+            fix="put the run at the end: ... reproduce --table 2 --scale paper",
+        )
+    # Typer's own parser: what it refuses, it says as it does everywhere.
+    root = context.find_root()
+    group: typer.core.TyperGroup = root.command  # type: ignore[assignment]
+    found = group.commands[name].make_context(name, arguments, parent=root)
+    for option in ("workers", "scheduler"):
+        if found.params[option] is not None:
+            raise ConfigError("the cluster has its own", where=f"--{option}", fix="leave it out")
+    if name == "reproduce":
+        experiment = options.chosen_experiment(found.params["table"], found.params["calibration"])
+        if experiment.is_counted:
+            raise ConfigError(f"{experiment.title} is counted, not trained: it needs no cluster")
+
+
+def _command_line() -> str:
+    """This command as it was given."""
+    return shlex.join(["stilts-artifact", *sys.argv[1:]])
+
+
+def _advice(command: list[str]) -> list[str]:
+    """What to do before, in words that fit the run."""
+    name, *arguments = command
+    rest = shlex.join(["--study", *arguments] if name == "study" else arguments)
+    lines = [f"before:  stilts-artifact plan {rest}: hours, disk and downloads"]
+    if "--offline" not in arguments:
+        lines.append(
+            "         nodes without a network: fetch on the login node, then run --offline"
+        )
+    return lines
