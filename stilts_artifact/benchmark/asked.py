@@ -43,7 +43,8 @@ def wanted_cells(benchmark: Benchmark, experiment: Experiment, only: Sequence[st
     """
     for text in only:
         # It is kept in the results file, and a command line is made of it.
-        if not re.fullmatch(PATTERN, text):
+        # Nothing at all would mean everything, which nobody says like that.
+        if not re.fullmatch(PATTERN, text) or not text.strip(" ,"):
             expected = "ROW, ROW,COLUMN or *,COLUMN"
             raise ConfigError("no name of cells", where="--only", got=repr(text), expected=expected)
     rows = {row.name: row for row in experiment.rows(benchmark)}

@@ -15,6 +15,7 @@ from stilts_artifact.cli import (
     doctor,
     expected,
     fetch,
+    ls,
     mine,
     options,
     plan,
@@ -78,6 +79,7 @@ app.command()(mine.mine)
 app.command()(sweep.sweep)
 app.command()(pretrain.pretrain)
 app.command()(record.record)
+app.command()(ls.ls)
 app.command()(schema.schema)
 app.add_typer(expected.app, name="expected")
 app.add_typer(container.app, name="container")

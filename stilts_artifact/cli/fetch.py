@@ -13,10 +13,21 @@ from stilts_artifact.domain.units import readable_size
 
 def fetch(
     scale: Annotated[
-        str, typer.Option("--scale", metavar=options.SCALE_NAMES, help="Whose files.")
+        str,
+        typer.Option(
+            "--scale",
+            metavar=options.SCALE_NAMES,
+            help="Whose files.",
+            autocompletion=options.scale_names,
+        ),
     ] = "paper",
     task: Annotated[
-        list[str] | None, typer.Option("--task", help="Only this task's files. Repeatable.")
+        list[str] | None,
+        typer.Option(
+            "--task",
+            help="Only this task's files. Repeatable.",
+            autocompletion=options.task_names,
+        ),
     ] = None,
     results: options.ResultsOption = Path("results"),
     store: options.StoreOption = None,

@@ -6,6 +6,7 @@ import json
 import os
 import sys
 import tempfile
+from collections.abc import Callable, Iterable
 from contextvars import ContextVar
 from enum import StrEnum
 from functools import partial
@@ -40,13 +41,60 @@ class Detail(StrEnum):
 
 _detail = ContextVar("detail", default=Detail.USUAL)
 
+
+def completing(names: Callable[[], Iterable[str]]) -> Callable[[str], list[str]]:
+    """What a shell may complete a word to: those of some names that begin like it.
+
+    Args:
+        names: gives them; asked only where a word is completed.
+    """
+    return lambda incomplete: [name for name in names() if name.startswith(incomplete)]
+
+
+def _tables() -> list[str]:
+    from stilts_artifact.benchmark.experiments import EXPERIMENTS
+
+    commands = [one.command for one in EXPERIMENTS.values()]
+    return [one.removeprefix(_TABLE) for one in commands if one.startswith(_TABLE)]
+
+
+def _rows_of_table_2() -> list[str]:
+    from stilts_artifact.benchmark import load_benchmark
+    from stilts_artifact.benchmark.experiments import rows
+
+    return [row.name for row in rows(load_benchmark("xtreme"))]
+
+
+def _tasks() -> list[str]:
+    from stilts_artifact.benchmark import load_benchmark
+
+    return list(load_benchmark("xtreme").tasks)
+
+
+scale_names = completing(lambda: SCALES)
+table_names = completing(_tables)
+study_names = completing(lambda: studies())
+task_names = completing(_tasks)
+
 SCALE_NAMES = "|".join(SCALES)
 """What ``--scale`` takes, as help texts show it."""
 TableOption = Annotated[
-    str, typer.Option("--table", help="Number of the paper's table.", show_default=False)
+    str,
+    typer.Option(
+        "--table",
+        help="Number of the paper's table.",
+        show_default=False,
+        autocompletion=table_names,
+    ),
 ]
 OptionalTableOption = Annotated[
-    str | None, typer.Option("--table", help="Number of the paper's table.", show_default=False)
+    str | None,
+    typer.Option(
+        "--table",
+        help="Number of the paper's table.",
+        show_default=False,
+        autocompletion=table_names,
+    ),
 ]
 CalibrationOption = Annotated[
     bool,
@@ -57,7 +105,13 @@ CalibrationOption = Annotated[
 ]
 StudyOption = Annotated[
     str | None,
-    typer.Option("--study", metavar="000", help="A study in place of a table.", show_default=False),
+    typer.Option(
+        "--study",
+        metavar="000",
+        help="A study in place of a table.",
+        show_default=False,
+        autocompletion=study_names,
+    ),
 ]
 SeedsOption = Annotated[
     int | None,
@@ -74,6 +128,7 @@ ScaleOption = Annotated[
         "--scale",
         metavar=f"auto|{SCALE_NAMES}|OWN.yaml",
         help="How large a run. auto: paper if its data are here, else mini.",
+        autocompletion=scale_names,
     ),
 ]
 EncoderOption = Annotated[
@@ -132,6 +187,7 @@ OnlyOption = Annotated[
         "--only",
         metavar="ROW[,COLUMN]",
         help="Only these cells, beside what is there; * is any. Not of Table 1. Repeatable.",
+        autocompletion=completing(_rows_of_table_2),
     ),
 ]
 WorkersOption = Annotated[

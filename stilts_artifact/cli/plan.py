@@ -22,13 +22,22 @@ def plan(
     study: Annotated[
         str | None,
         typer.Option(
-            "--study", metavar="000|all", help="A study, or all of them.", show_default=False
+            "--study",
+            metavar="000|all",
+            help="A study, or all of them.",
+            show_default=False,
+            autocompletion=options.completing(lambda: [*options.studies(), "all"]),
         ),
     ] = None,
     seeds: options.SeedsOption = None,
     scale: Annotated[
         str,
-        typer.Option("--scale", metavar=f"{options.SCALE_NAMES}|OWN.yaml", help="How large a run."),
+        typer.Option(
+            "--scale",
+            metavar=f"{options.SCALE_NAMES}|OWN.yaml",
+            help="How large a run.",
+            autocompletion=options.scale_names,
+        ),
     ] = "paper",
     encoder: options.EncoderOption = None,
     languages: options.LanguagesOption = None,
@@ -48,6 +57,8 @@ def plan(
     """Steps, hours, wall time by number of workers, downloads and disk of Table 2 or 3, of the
     calibration, or of a study; of all studies, what they share counts once.
     """
+    if study is not None:
+        options.studies(study)  # where there is no such one, ``all`` is among those it names
     chosen = (
         tuple(options.studies().values())
         if (table, calibration, study) == (None, False, "all")

@@ -20,6 +20,7 @@ def study(
         typer.Argument(
             metavar="000|001|002|003|004|all|family",
             help="Which study, or all of them; or the family of languages, where truth is known.",
+            autocompletion=options.completing(lambda: [*options.studies(), "all", FAMILY]),
         ),
     ],
     scale: options.ScaleOption = "auto",

@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Literal
 
 from rich.console import Console
 from rich.table import Table
@@ -426,6 +426,20 @@ def _verdicts(line: Comparison) -> Text:
         for verdict, count in line.counts
     ]
     return Text(", ").join(parts)
+
+
+# Names
+
+
+def show_list(title: str, entries: Sequence[Mapping[str, str | int]], console: Console) -> None:
+    """Print entries that say the same things of each, a line each where there is room."""
+    table = new_table(title)
+    for heading, value in entries[0].items():
+        justify: Literal["left", "right"] = "right" if isinstance(value, int) else "left"
+        table.add_column(heading, justify=justify, overflow="fold", no_wrap=heading == "name")
+    for entry in entries:
+        table.add_row(*(Text(str(value)) for value in entry.values()))
+    console.print(table)
 
 
 # A submission
