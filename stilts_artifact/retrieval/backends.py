@@ -1,8 +1,8 @@
 """What of this machine a search uses: the library that multiplies, its GPU, its memory.
 
-``shared`` multiplies each block of the similarity matrix once (NumPy's BLAS) and reads both
-directions from it; ``faiss`` and ``faiss-gpu`` search each direction by itself. All give the same
-neighbours: float64 settles what they find.
+``shared`` multiplies each block of the similarity matrix once (NumPy's BLAS, or torch in bfloat16
+where the processor is made for it) and reads both directions from it; ``faiss`` and ``faiss-gpu``
+search each direction by itself. All give the same neighbours: float64 settles what they find.
 """
 
 from __future__ import annotations
@@ -19,11 +19,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stilts_artifact.errors import ConfigError, ResourceError, not_installed
-from stilts_artifact.retrieval.exact import SPARE
 from stilts_artifact.retrieval.vectors import Float32
 
 EngineName = Literal["auto", "shared", "faiss", "faiss-gpu"]
 Engine = Literal["shared", "faiss", "faiss-gpu"]
+Pass = Literal["float32", "bfloat16"]
+"""What the similarity matrix is multiplied in, before float64 settles what that leaves open."""
+
+SPARE: dict[Pass, int] = {"float32": 8, "bfloat16": 28}
+"""Candidates kept beyond k, so that float64 can settle what the pass cannot."""
 
 # Importing FAISS and waking CUDA takes seconds; what is silent after a minute hangs.
 WATCHDOG_SECONDS = 60.0
@@ -174,13 +178,16 @@ def parse_memory(text: str) -> int:
     return size
 
 
-def plan_blocks(shape: tuple[int, int, int], k: int, memory: int, *, both: bool) -> Blocks:
+def plan_blocks(
+    shape: tuple[int, int, int], k: int, memory: int, *, both: bool, first: Pass = "float32"
+) -> Blocks:
     """The largest useful blocks that a memory budget allows.
 
     Args:
         shape: rows, columns and dimensions of the two sides.
         memory: bytes for everything beside the inputs.
         both: whether both directions are searched.
+        first: what is multiplied in.
 
     Raises:
         ResourceError: not even the smallest blocks fit.
@@ -188,15 +195,19 @@ def plan_blocks(shape: tuple[int, int, int], k: int, memory: int, *, both: bool)
     rows, columns, dimensions = shape
     # A side that is only searched in needs no shortlist.
     owners = rows + columns if both else rows
-    # Shortlists (float32, int32, bound and its float64 copies), lengths, results (float64, int64).
-    fixed = _SCRATCH + owners * ((k + SPARE) * 8 + 4 + 48) + (rows + columns) * 8 + owners * k * 16
+    # Shortlists (scores, int32, bound and its float64 copies), lengths, results (float64, int64).
+    kept, size = k + SPARE[first], 4 if first == "float32" else 2
+    fixed = _SCRATCH + owners * (kept * (size + 4) + 4 + 48 + k * 16) + (rows + columns) * 8
     # Settling copies the shortlists of one direction once.
-    fixed += max(rows, columns) * (k + SPARE) * 9
+    fixed += max(rows, columns) * kept * 9
+    if first == "bfloat16":
+        # Scores become float32 for settling; three lengths of each row; rows on their way.
+        fixed += max(rows, columns) * kept * 4 + (rows + columns) * 24 + (4 << 10) * dimensions
     needed = 0
     for high, wide in _BLOCKS:
         high, wide = min(high, rows), min(wide, columns)
-        # A score is a float32, and one byte of the mask beside it.
-        needed = fixed + high * wide * 5 + 4 * dimensions * (high + wide)
+        # In bfloat16, rows are up to 35 numbers longer, and twice as many of them are multiplied.
+        needed = fixed + high * wide * 4 + 4 * (dimensions + 35) * (high + wide)
         if needed <= memory:
             return Blocks(high, wide, needed)
     raise ResourceError(

@@ -4,29 +4,54 @@ Blocks of the similarity matrix pass by once, and running shortlists keep the be
 row. Sorting each block would cost more than computing it. So a row keeps a bound, and only what is
 above it is looked at: after a few blocks that is about one score in a thousand, found by one
 comparison of the whole block. :mod:`stilts_artifact.retrieval.exact` then settles the shortlists.
+
+Where the processor is made for bfloat16, blocks are multiplied in that, which leaves more of each
+row open. Rows of which too much is open are searched again in float32. What is found is the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-from stilts_artifact.errors import ConfigError, DataError
+from stilts_artifact.errors import ConfigError, DataError, ResourceError
 from stilts_artifact.retrieval.backends import (
+    SPARE,
     Blocks,
     BlockSearch,
     Engine,
     EngineName,
+    Pass,
     backend_of,
     choose_engine,
     plan_blocks,
 )
-from stilts_artifact.retrieval.exact import SPARE, Neighbours, Shortlist, Side, settle
-from stilts_artifact.retrieval.vectors import Float32, Rows, norms, spans, unit_rows
+from stilts_artifact.retrieval.exact import (
+    Int64,
+    Neighbours,
+    Shortlist,
+    Side,
+    full_search,
+    settle,
+)
+from stilts_artifact.retrieval.products import (
+    Bfloat16Products,
+    Float32Products,
+    Keys,
+    Products,
+    pass_for,
+)
+from stilts_artifact.retrieval.vectors import (
+    Float32,
+    Rows,
+    in_threads,
+    norms,
+    spans,
+    thread_count,
+)
 
 Progress = Callable[[float], None]
 """Called with the part of the search just done; the parts add up to 1."""
@@ -34,13 +59,23 @@ Progress = Callable[[float], None]
 Axis = Literal[0, 1]
 """Whether the rows of the similarity matrix search, or its columns."""
 
+Lists = dict[Axis, "RunningShortlist"]
+
 # Above this many newcomers an owner, the block's own best scores first raise the bound: merging
 # costs more than a second comparison. So it is in the first blocks, and where scores keep rising.
 _CROWDED = 16
-# Newcomers, and numbers of a merge, handled at a time: bounds the memory, whatever the order of the
-# data.
-_NEWCOMERS = 1 << 18
-_MERGED = 1 << 20
+# Rows of a block in which newcomers are counted for that.
+_SAMPLED = 64
+# Scores of a block that one thread looks through as soon as several would.
+_SMALL = 1 << 18
+# Scores compared, newcomers, and numbers of a merge, at a time in all threads: bounds the memory,
+# whatever the order of the data.
+_NEWCOMERS = 1 << 19
+_MERGED = 1 << 21
+# Rows of either side that are searched first, to see how much bfloat16 leaves open, and the share
+# of them that may need float32.
+_TRIED = 64
+_UNDECIDED = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +87,14 @@ class Search:
         memory: bytes that may be taken beside the embeddings themselves.
         progress: told how far the search is.
         blocks: rows and columns of a block, instead of the largest that fit; for tests.
+        first: what is multiplied in, where NumPy or torch multiplies; otherwise what is faster.
     """
 
     engine: EngineName = "auto"
     memory: int = 4 << 30
     progress: Progress | None = None
     blocks: tuple[int, int] | None = None
+    first: Pass | None = None
 
     def chosen(self, *, both: bool) -> Search:
         """The same with the library that serves in place of ``auto``.
@@ -135,97 +172,171 @@ def _nearest(
     blocks = plan_blocks(shape, k, search.memory, both=len(axes) == 2)
     if search.blocks is not None:
         blocks = Blocks(*search.blocks, blocks.bytes)
-    lists = {axis: RunningShortlist.empty(shape[axis], k + SPARE) for axis in axes}
-    _fill(lists, sides, engine, blocks, search.progress)
+    first = search.first or (pass_for(shape) if engine == "shared" else "float32")
+    if first == "bfloat16" and (coarse := _coarse(sides, k, search, axes)) is not None:
+        return _search(coarse, k, axes, engine, search.progress)
+    return _search(Float32Products(sides, blocks), k, axes, engine, search.progress)
+
+
+def _search(
+    products: Products, k: int, axes: tuple[Axis, ...], engine: Engine, progress: Progress | None
+) -> list[Neighbours]:
+    """One pass over all blocks, and what it leaves open."""
+    sides = products.sides
+    lists = _pass(products, k, axes, engine, progress)
+
+    def again(queries: Side, corpus: Side, k: int) -> Neighbours:
+        if isinstance(products, Float32Products):
+            return full_search(queries, corpus, k)
+        fine = Float32Products((queries, corpus), products.blocks)
+        return _search(fine, k, (0,), "shared", None)[0]
+
     # Popped, so that the shortlists of one direction are gone before the other is settled.
     return [
-        settle(sides[axis], sides[1 - axis], lists.pop(axis), min(k, shape[1 - axis]))
+        settle(
+            sides[axis],
+            sides[1 - axis],
+            lists.pop(axis).ended(),
+            min(k, len(sides[1 - axis].rows)),
+            again,
+        )
         for axis in axes
     ]
 
 
-def _fill(
-    lists: dict[Axis, RunningShortlist],
-    sides: tuple[Side, Side],
+def _coarse(
+    sides: tuple[Side, Side], k: int, search: Search, axes: tuple[Axis, ...]
+) -> Bfloat16Products | None:
+    """What multiplies in bfloat16, if it was asked for, or its longer shortlists fit and it serves.
+
+    Raises:
+        ResourceError: it was asked for, and they do not fit.
+    """
+    shape = (len(sides[0].rows), len(sides[1].rows), sides[0].rows.shape[1])
+    try:
+        blocks = plan_blocks(shape, k, search.memory, both=len(axes) == 2, first="bfloat16")
+    except ResourceError:
+        if search.first is not None:
+            raise
+        return None
+    if search.blocks is not None:
+        blocks = Blocks(*search.blocks, blocks.bytes)
+    coarse = Bfloat16Products(sides, blocks)
+    return coarse if search.first is not None or _serves(coarse, k, axes) else None
+
+
+def _serves(coarse: Bfloat16Products, k: int, axes: tuple[Axis, ...]) -> bool:
+    """Whether bfloat16 decides enough of these rows, as a search with a few of either side tells.
+
+    And whether its errors are within their bound: who multiplies wrongly is not asked again.
+    """
+    for axis in axes:
+        queries, corpus = coarse.sides[axis], coarse.sides[1 - axis]
+        places = np.linspace(0, len(queries.rows) - 1, _TRIED).astype(np.int64)
+        few = coarse.sample(axis, places)
+        found = _pass(few, k, (axis,), "shared", None)[axis].ended()
+        if not few.within_errors(axis, found):
+            return False
+        if np.mean(~found.decided(min(k, len(corpus.rows)))) > _UNDECIDED:
+            return False
+    return True
+
+
+def _pass(
+    products: Products,
+    k: int,
+    axes: tuple[Axis, ...],
     engine: Engine,
-    blocks: Blocks,
     progress: Progress | None,
-) -> None:
-    """Offer every block of the similarity matrix to the shortlists."""
-    offer = _offer_products(blocks) if engine == "shared" else _offer_searches(engine)
-    total = len(sides[0].rows) * len(sides[1].rows)
-    for left, right, corner in _pairs_of_blocks(sides, blocks):
-        offer(lists, left, right, corner)
-        if progress is not None:
-            progress(len(left) * len(right) / total)
-
-
-def _pairs_of_blocks(
-    sides: tuple[Side, Side], blocks: Blocks
-) -> Iterator[tuple[Float32, Float32, tuple[int, int]]]:
-    """Normalised rows of either side, and where they start; the next pair overwrites them."""
-    dimensions = sides[0].rows.shape[1]
-    left_room = np.empty((blocks.rows, dimensions), np.float32)
-    right_room = np.empty((blocks.columns, dimensions), np.float32)
-    for rows in spans(len(sides[0].rows), blocks.rows):
+) -> Lists:
+    """Shortlists of the rows, the columns or both, to which every block was offered."""
+    size = k + SPARE[products.name]
+    lists = {axis: RunningShortlist(products, axis, k, size) for axis in axes}
+    shape = tuple(len(side.rows) for side in products.sides)
+    offer = _offer_searches(engine) if engine != "shared" else _offer_products(products)
+    for rows in spans(shape[0], products.blocks.rows):
         # The row side is normalised once for a band of blocks, the column side again for each.
-        left = unit_rows(
-            sides[0].rows[rows], sides[0].lengths[rows], left_room[: rows.stop - rows.start]
-        )
-        for columns in spans(len(sides[1].rows), blocks.columns):
-            room = right_room[: columns.stop - columns.start]
-            yield (
-                left,
-                unit_rows(sides[1].rows[columns], sides[1].lengths[columns], room),
-                (rows.start, columns.start),
-            )
+        left = products.rows(0, rows)
+        for columns in spans(shape[1], products.blocks.columns):
+            right = products.rows(1, columns)
+            offer(lists, left, right, (rows.start, columns.start))
+            if progress is not None:
+                progress(len(left) * len(right) / (shape[0] * shape[1]))
+    return lists
 
 
-class RunningShortlist(Shortlist):
+class RunningShortlist:
     """A shortlist of each owner (a row or a column of the similarity matrix), while blocks pass by.
 
-    Its arrays are changed in place. ``bound`` only rises, and what is above it is always taken in:
-    so no score that was let go is ever above it, which is all that settling relies on.
+    ``bound`` only rises, and what is above it is always taken in: so no score that was let go is
+    ever above it, which is all that settling relies on. It rises to what cannot be among the k best
+    any more, or else to the worst that is held.
+
+    Args:
+        products: whose scores are held, as keys.
+        axis: 0 if rows own this list, 1 if columns do.
+        k: how many are sought.
+        size: how many are held for each.
     """
 
-    @classmethod
-    def empty(cls, owners: int, size: int) -> RunningShortlist:
-        """Nothing held yet."""
-        return cls(
-            scores=np.full((owners, size), -np.inf, np.float32),
-            indices=np.full((owners, size), -1, np.int32),
-            bound=np.full(owners, -np.inf, np.float32),
-        )
+    def __init__(self, products: Products, axis: Axis, k: int, size: int) -> None:
+        owners = len(products.sides[axis].rows)
+        self._products, self._axis, self._k, self.size = products, axis, k, size
+        self._errors = products.errors(axis)
+        self._keys = np.full((owners, size), products.nothing, products.dtype)
+        self._indices = np.full((owners, size), -1, np.int32)
+        self._bound = np.full(owners, products.lowest, products.dtype)
 
-    def offer_block(
-        self, block: Float32, corner: tuple[int, int], axis: Axis, scratch: NDArray[np.bool_]
-    ) -> None:
+    def ended(self) -> Shortlist:
+        """What is held when all blocks have passed."""
+        scores = self._products.scores(self._keys)
+        scores[self._indices < 0] = -np.inf
+        bound = self._products.scores(self._bound)
+        return Shortlist(scores, self._indices, bound, self._errors)
+
+    def offer_block(self, block: Keys, corner: tuple[int, int]) -> None:
         """Take in a block of the similarity matrix.
+
+        Owners of different blocks may be served at the same time.
 
         Args:
             block: array [rows, columns].
             corner: row and column of ``block[0, 0]`` in the whole matrix.
-            axis: 0 if rows own this list, 1 if columns do.
-            scratch: array [rows, columns], overwritten.
         """
-        bound = self.bound[corner[axis] : corner[axis] + block.shape[axis]]
-        above = np.greater(block, np.expand_dims(bound, 1 - axis), out=scratch)
-        found = int(np.count_nonzero(above))
-        if found > _CROWDED * len(bound):
-            np.maximum(bound, _reached(block, axis, self.scores.shape[1]), out=bound)
-            above = np.greater(block, np.expand_dims(bound, 1 - axis), out=scratch)
-            found = int(np.count_nonzero(above))
-        for strip in spans(len(block), max(1, len(block) * _NEWCOMERS // max(found, _NEWCOMERS))):
+        axis = self._axis
+        first, start = corner[axis], corner[1 - axis]
+        bound = self._bound[first : first + block.shape[axis]]
+        if block.shape[1 - axis] >= self._k and self._crowded(block, bound):
+            reached = self._floor(_reached(block, axis, self._k), first)
+            np.maximum(bound, reached, out=bound)
+        room = _NEWCOMERS // thread_count()
+        owners, others, keys, held = [], [], [], 0
+        for strip in spans(len(block), max(1, room // block.shape[1])):
+            part = block[strip]
+            above = part > (bound[strip, None] if axis == 0 else bound)
             # On the flat array: several times faster than a two-dimensional nonzero.
-            row, column = np.divmod(np.flatnonzero(above[strip]), block.shape[1])
+            row, column = np.divmod(np.flatnonzero(above), block.shape[1])
+            keys.append(part[row, column])
             row += strip.start
-            owner, other = (row, column) if axis == 0 else (column, row)
-            # Newcomers come row by row, and merging wants its owners ascending.
-            order = slice(None) if axis == 0 else np.argsort(owner, kind="stable")
-            scores = block[row, column][order]
-            self._merge(owner[order] + corner[axis], other[order] + corner[1 - axis], scores)
+            owners.append(row if axis == 0 else column)
+            others.append(column if axis == 0 else row)
+            held += row.size
+            if held > room or strip.stop == len(block):
+                owner, other = np.concatenate(owners), np.concatenate(others)
+                # Newcomers come row by row, and merging wants its owners ascending. Of the
+                # smallest type: two bytes are sorted several times faster than eight.
+                small = owner.astype(np.min_scalar_type(len(bound)))
+                order = slice(None) if axis == 0 else np.argsort(small, kind="stable")
+                self._merge(owner[order] + first, other[order] + start, np.concatenate(keys)[order])
+                owners, others, keys, held = [], [], [], 0
 
-    def offer_best(self, scores: Float32, indices: NDArray[np.int64], first: int) -> None:
+    def _crowded(self, block: Keys, bound: Keys) -> bool:
+        """Whether many are above the bounds, as some of the rows tell."""
+        step = -(-len(block) // _SAMPLED)
+        above = block[::step] > (bound[::step, None] if self._axis == 0 else bound)
+        return bool(np.count_nonzero(above) * step > _CROWDED * len(bound))
+
+    def offer_best(self, scores: Float32, indices: Int64, first: int) -> None:
         """Take in each owner's best scores within a block, as a search library returns them.
 
         What the library let go is no better than what it returned, so the bound stays true if it
@@ -236,74 +347,98 @@ class RunningShortlist(Shortlist):
                 nothing.
             first: the first of these owners.
         """
-        bound = self.bound[first : first + len(scores)]
+        bound = self._bound[first : first + len(scores)]
         owner, place = np.nonzero((scores > bound[:, None]) & (indices >= 0))
         self._merge(owner + first, indices[owner, place], scores[owner, place])
 
-    def _merge(self, owner: NDArray[np.int64], other: NDArray[np.int64], scores: Float32) -> None:
+    def _merge(self, owner: Int64, other: Int64, keys: Keys) -> None:
         """Take in single scores; ``owner`` ascends."""
         starts = np.flatnonzero(np.diff(owner, prepend=-1))  # where another owner begins
         counts = np.diff(starts, append=owner.size)
         if not starts.size:
             return
-        width = self.scores.shape[1] + int(counts.max())
+        width = self.size + int(counts.max())
         # One owner with many newcomers makes the table wide for all: fewer owners at a time then.
-        for part in spans(len(starts), max(1, _MERGED // width)):
+        for part in spans(len(starts), max(1, _MERGED // thread_count() // width)):
             news = slice(starts[part.start], starts[part.stop - 1] + counts[part.stop - 1])
-            self._merge_part(owner[starts[part]], counts[part], other[news], scores[news])
+            self._merge_part(owner[starts[part]], counts[part], other[news], keys[news])
 
-    def _merge_part(
-        self, owners: NDArray[Any], counts: NDArray[Any], other: NDArray[Any], scores: Float32
-    ) -> None:
-        size = self.scores.shape[1]
+    def _merge_part(self, owners: Int64, counts: Int64, other: Int64, keys: Keys) -> None:
+        size = self.size
         line = np.repeat(np.arange(len(owners)), counts)
         place = size + np.arange(len(line)) - np.repeat(np.cumsum(counts) - counts, counts)
-        wide_scores = np.full((len(owners), size + int(counts.max())), -np.inf, np.float32)
-        wide_indices = np.full(wide_scores.shape, -1, np.int32)
-        wide_scores[:, :size], wide_indices[:, :size] = self.scores[owners], self.indices[owners]
-        wide_scores[line, place], wide_indices[line, place] = scores, other
+        shape = (len(owners), size + int(counts.max()))
+        wide_keys = np.full(shape, self._products.nothing, self._products.dtype)
+        wide_indices = np.full(shape, -1, np.int32)
+        wide_keys[:, :size], wide_indices[:, :size] = self._keys[owners], self._indices[owners]
+        wide_keys[line, place], wide_indices[line, place] = keys, other
         # Which of equals is dropped does not matter: the bound then equals them, and settling
         # knows.
-        best = np.argpartition(wide_scores, -size, axis=1)[:, -size:]
-        kept = np.take_along_axis(wide_scores, best, axis=1)
-        self.scores[owners] = kept
-        self.indices[owners] = np.take_along_axis(wide_indices, best, axis=1)
-        self.bound[owners] = np.maximum(self.bound[owners], kept.min(axis=1))
+        best = np.argpartition(wide_keys, (-size, -self._k), axis=1)[:, -size:]
+        kept = np.take_along_axis(wide_keys, best, axis=1)
+        self._keys[owners] = kept
+        self._indices[owners] = np.take_along_axis(wide_indices, best, axis=1)
+        floor = self._floor(kept[:, -self._k], owners)
+        self._bound[owners] = np.maximum(self._bound[owners], np.maximum(floor, kept[:, 0]))
+
+    def _floor(self, kth: Keys, owners: int | Int64) -> Keys:
+        """What is not among the k best, if as many scores reach this.
+
+        Args:
+            kth: array [owners].
+            owners: which they are, or the first of them.
+        """
+        part = slice(owners, owners + len(kth)) if isinstance(owners, int) else owners
+        scores = self._products.scores(kth).astype(np.float64)
+        return self._products.keys_below(scores - self._errors.doubt(scores, part))
 
 
-def _reached(block: Float32, axis: Axis, size: int) -> Float32:
-    """A score that at least ``size`` scores of each owner reach.
+def _reached(block: Keys, axis: Axis, count: int) -> Keys:
+    """A score that at least ``count`` scores of each owner reach.
 
-    The ``size``-th best of the maxima over groups: each group has a score as high as its maximum,
-    so at least ``size`` scores are as high as that. Cheaper than ranking the block, and a little
+    The ``count``-th best of the maxima over groups: each group has a score as high as its maximum,
+    so at least ``count`` scores are as high as that. Cheaper than ranking the block, and a little
     too low, which costs time and never a neighbour.
     """
     length = block.shape[1 - axis]
-    if length <= size:
-        return np.full(block.shape[axis], -np.inf, np.float32)
-    group = max(1, length // (4 * size))
-    maxima = np.maximum.reduceat(block, np.arange(0, length - group + 1, group), axis=1 - axis)
-    ranked: Float32 = np.partition(maxima, -size, axis=1 - axis)
-    return ranked[:, -size] if axis == 0 else ranked[-size]
+    groups = min(length, 8 * count)
+    # Every group-th score is of one group: the longest runs that are compared at once.
+    group = length // groups
+    if axis == 0:
+        maxima = block[:, : group * groups].reshape(-1, group, groups).max(axis=1)
+    else:
+        maxima = block[: group * groups].reshape(group, groups, -1).max(axis=0).T
+    reached: Keys = np.partition(maxima, -count, axis=1)[:, -count]
+    return reached
 
 
-_Offer = Callable[[dict[Axis, RunningShortlist], Float32, Float32, tuple[int, int]], None]
+_Offer = Callable[[Lists, Any, Any, tuple[int, int]], None]
 
 
-def _offer_products(blocks: Blocks) -> _Offer:
+def _offer_products(products: Products) -> _Offer:
     """One multiplication for all directions: the matrix is the same, read by rows or by columns."""
-    # Taken once: every block, whatever its shape, fits into it.
-    room = np.empty(blocks.rows * blocks.columns, np.float32)
-    mask = np.empty(blocks.rows * blocks.columns, np.bool_)
 
-    def offer(
-        lists: dict[Axis, RunningShortlist], left: Float32, right: Float32, corner: tuple[int, int]
-    ) -> None:
-        shape = (len(left), len(right))
-        size = len(left) * len(right)
-        block = np.matmul(left, right.T, out=room[:size].reshape(shape))
-        for axis, shortlist in lists.items():
-            shortlist.offer_block(block, corner, axis, mask[:size].reshape(shape))
+    def offer(lists: Lists, left: Any, right: Any, corner: tuple[int, int]) -> None:
+        block = products.multiply(left, right)
+
+        def offer_part(of: tuple[Axis, slice]) -> None:
+            axis, part = of
+            if axis == 0:
+                lists[0].offer_block(block[part], (corner[0] + part.start, corner[1]))
+            else:
+                lists[1].offer_block(block[:, part], (corner[0], corner[1] + part.start))
+
+        # As many parts as threads, each with owners of its own; small blocks are not worth it.
+        threads = thread_count() if block.size > _SMALL else 1
+        in_threads(
+            offer_part,
+            [
+                (axis, part)
+                for axis in lists
+                for part in spans(block.shape[axis], -(-block.shape[axis] // threads))
+            ],
+            threads,
+        )
 
     return offer
 
@@ -312,13 +447,10 @@ def _offer_searches(engine: Literal["faiss", "faiss-gpu"]) -> _Offer:
     """One search for each direction."""
     find = BlockSearch(engine)
 
-    def offer(
-        lists: dict[Axis, RunningShortlist], left: Float32, right: Float32, corner: tuple[int, int]
-    ) -> None:
+    def offer(lists: Lists, left: Float32, right: Float32, corner: tuple[int, int]) -> None:
         for axis, shortlist in lists.items():
             queries, corpus = (left, right) if axis == 0 else (right, left)
-            k = min(shortlist.scores.shape[1], len(corpus))
-            scores, indices = find(queries, corpus, k)
+            scores, indices = find(queries, corpus, min(shortlist.size, len(corpus)))
             shortlist.offer_best(scores, indices + corner[1 - axis], corner[axis])
 
     return offer

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+import os
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +16,8 @@ Rows = NDArray[Any]
 """Array [sentences, dimensions] of float16, float32 or float64, in memory or memory-mapped."""
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
+
+Part = TypeVar("Part")
 
 _CHUNK = 1 << 21  # numbers converted to float64 at a time: 16 MiB
 
@@ -72,3 +76,28 @@ def spans(total: int, size: int) -> Iterator[slice]:
         [slice(0, 2, None), slice(2, 4, None), slice(4, 5, None)]
     """
     return (slice(start, min(start + size, total)) for start in range(0, total, size))
+
+
+def thread_count() -> int:
+    """Threads to work in: as many as NumPy's matrix products take, or 1 for each processor."""
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return int(asked) if asked.isdecimal() and int(asked) else available or 1
+
+
+def in_threads(
+    work: Callable[[Part], object], parts: Iterable[Part], threads: int | None = None
+) -> None:
+    """Do the work on each part, some at the same time: NumPy's long operations run side by side.
+
+    Raises:
+        Exception: what the work raised first, when all that had begun has ended.
+    """
+    threads = threads or thread_count()
+    if threads == 1:
+        for part in parts:
+            work(part)
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        for _ in pool.map(work, parts):
+            pass

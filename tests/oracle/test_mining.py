@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,11 +19,15 @@ pytestmark = pytest.mark.slow
 Matrix = NDArray[Any]
 Problem = tuple[Matrix, Matrix, int, tuple[int, int] | None]
 
-ENGINES = [
-    "shared",
-    "faiss",
+SHARED, COARSE, FAISS = Search("shared"), Search("shared", first="bfloat16"), Search("faiss")
+SEARCHES = [
+    pytest.param(SHARED, id="shared"),
+    pytest.param(COARSE, id="bfloat16"),
+    pytest.param(FAISS, id="faiss"),
     pytest.param(
-        "faiss-gpu", marks=pytest.mark.skipif(not gpu_answers().works, reason=gpu_answers().reason)
+        Search("faiss-gpu"),
+        id="faiss-gpu",
+        marks=pytest.mark.skipif(not gpu_answers().works, reason=gpu_answers().reason),
     ),
 ]
 PROBLEMS, BATCH = 320, 40
@@ -102,12 +107,12 @@ def reference_pairs(
     return ranked(chosen[retrieval])
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("search", SEARCHES)
 @pytest.mark.parametrize("batch", range(PROBLEMS // BATCH))
-def test_neighbours_equal_the_reference(engine: Any, batch: int) -> None:
+def test_neighbours_equal_the_reference(search: Search, batch: int) -> None:
     for x, y, k, blocks in problems(batch):
         similarity = cosines(x, y)
-        search = Search(engine, blocks=blocks)
+        search = replace(search, blocks=blocks)
         both = nearest_both(x, y, k, search)
         for found, truth in (
             (both[0], similarity),
@@ -122,12 +127,12 @@ def test_neighbours_equal_the_reference(engine: Any, batch: int) -> None:
             )
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("search", SEARCHES)
 @pytest.mark.parametrize("retrieval", RETRIEVALS)
 @pytest.mark.parametrize("margin", MARGINS)
-def test_mining_equals_the_reference(engine: Any, retrieval: Any, margin: Any) -> None:
+def test_mining_equals_the_reference(search: Search, retrieval: Any, margin: Any) -> None:
     for x, y, k, blocks in problems(MARGINS.index(margin)):
-        pairs = mine(x, y, Mining(k, margin, retrieval), Search(engine, blocks=blocks))
+        pairs = mine(x, y, Mining(k, margin, retrieval), replace(search, blocks=blocks))
         expected = reference_pairs(x, y, k, margin, retrieval)
         assert list(zip(pairs.source.tolist(), pairs.target.tolist(), strict=True)) == [
             pair[1:] for pair in expected
@@ -136,11 +141,11 @@ def test_mining_equals_the_reference(engine: Any, retrieval: Any, margin: Any) -
             assert abs(ours - theirs) <= 1e-6 * max(1.0, abs(theirs))
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("search", SEARCHES)
 @pytest.mark.parametrize(
     "order", ["random", "rising", "falling", "near-ties", "copies"]
 )  # rising: each block beats all before it
-def test_a_larger_search_equals_the_reference_in_any_order(engine: Any, order: str) -> None:
+def test_a_larger_search_equals_the_reference_in_any_order(search: Search, order: str) -> None:
     r = np.random.default_rng(7)
     x, y = (
         r.standard_normal((300, 24)).astype(np.float32),
@@ -156,6 +161,6 @@ def test_a_larger_search_equals_the_reference_in_any_order(engine: Any, order: s
     elif order == "copies":
         y[100:700] = y[3]
     similarity = cosines(x, y)
-    forward, backward = nearest_both(x, y, 4, Search(engine, blocks=(128, 512)))
+    forward, backward = nearest_both(x, y, 4, replace(search, blocks=(128, 512)))
     assert forward.indices.tolist() == reference_neighbours(similarity, 4)
     assert backward.indices.tolist() == reference_neighbours(similarity.T, 4)

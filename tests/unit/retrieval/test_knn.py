@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -67,9 +68,11 @@ def test_no_neighbours_are_refused() -> None:
         nearest(rows(3), rows(3), 0)
 
 
-@pytest.mark.parametrize("engine", ["shared", "faiss"])
-def test_k_beyond_the_corpus_returns_all_of_it(engine: Any) -> None:
-    found = nearest(rows(5), rows(3, seed=1), 10, Search(engine))
+@pytest.mark.parametrize(
+    "search", [Search("shared"), Search("shared", first="bfloat16"), Search("faiss")]
+)
+def test_k_beyond_the_corpus_returns_all_of_it(search: Search) -> None:
+    found = nearest(rows(5), rows(3, seed=1), 10, search)
     assert found.scores.shape == (5, 3)
     assert [sorted(line) for line in found.indices.tolist()] == [[0, 1, 2]] * 5
 
@@ -104,9 +107,10 @@ def test_permuting_a_side_permutes_what_is_found() -> None:
 def test_blocks_engines_and_directions_change_nothing() -> None:
     x, y = rows(200), rows(300, seed=1)
     expected = nearest_both(x, y, 5, Search("shared"))
-    for engine in ("shared", "faiss"):
+    searches = (Search("shared"), Search("shared", first="bfloat16"), Search("faiss"))
+    for search in searches:
         for blocks in (None, (64, 32), (1, 300), (200, 1)):
-            found = nearest_both(x, y, 5, Search(engine, blocks=blocks))  # type: ignore[arg-type]
+            found = nearest_both(x, y, 5, replace(search, blocks=blocks))
             assert all(
                 np.array_equal(a.indices, b.indices) for a, b in zip(found, expected, strict=True)
             )
@@ -146,15 +150,16 @@ def test_too_small_a_budget_is_refused_before_work_and_says_what_would_do() -> N
     nearest_both(rows(100), rows(100), 4, Search(memory=enough))
 
 
+@pytest.mark.parametrize("first", ["float32", "bfloat16"])
 @pytest.mark.parametrize("order", ["random", "rising"])
-def test_a_search_takes_no_more_than_planned(order: str) -> None:
+def test_a_search_takes_no_more_than_planned(order: str, first: Any) -> None:
     x, y = rows(4096, 32), rows(6000, 32, seed=1)
     if order == "rising":  # every block beats all before it: the worst case for shortlists
         x[:] = x[0] + 0.01 * x
         y = y[np.argsort(y @ x[0])]
-    plan = plan_blocks((4096, 6000, 32), 4, 4 << 30, both=True)
+    plan = plan_blocks((4096, 6000, 32), 4, 4 << 30, both=True, first=first)
     tracemalloc.start()
-    nearest_both(x, y, 4, Search("shared"))
+    nearest_both(x, y, 4, Search("shared", first=first))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak <= plan.bytes
