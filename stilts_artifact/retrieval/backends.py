@@ -54,6 +54,7 @@ if max(abs(found - truth).max(), abs(found - best).max()) > 80 * 2.0**-24:
 # What constants of knn, exact and vectors bound: merges, chunks of float64, gathered candidates. A
 # test holds the peak that it measures against the plan.
 _SCRATCH = 96 << 20
+_TORCH = 256 << 20  # what a process takes that imports it
 _UNITS = {"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
 # Wide blocks: the row side is normalised once, the column side again for every block. Larger ones
 # are no faster.
@@ -201,8 +202,10 @@ def plan_blocks(
     # Settling copies the shortlists of one direction once.
     fixed += max(rows, columns) * kept * 9
     if first == "bfloat16":
-        # Scores become float32 for settling; three lengths of each row; rows on their way.
-        fixed += max(rows, columns) * kept * 4 + (rows + columns) * 24 + (4 << 10) * dimensions
+        # Torch; scores as float32 for settling; three lengths of each row; rows on their way.
+        fixed += (
+            _TORCH + max(rows, columns) * kept * 4 + (rows + columns) * 24 + (4 << 10) * dimensions
+        )
     needed = 0
     for high, wide in _BLOCKS:
         high, wide = min(high, rows), min(wide, columns)
