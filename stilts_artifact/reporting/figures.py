@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stilts_artifact.benchmark.experiments import NONE
+from stilts_artifact.checking.intervals import Intervals
 from stilts_artifact.checking.results import CellRecord
-from stilts_artifact.checking.statistics import binomial_error
+from stilts_artifact.domain.cells import CellKey
 from stilts_artifact.errors import ConfigError, ResourceError
+from stilts_artifact.metrics.bootstrap import Estimate
 from stilts_artifact.reporting.layout import Column, Layout
-from stilts_artifact.reporting.runs import Examples
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,10 +25,8 @@ if TYPE_CHECKING:
 
 WIDTH, LEFT, RIGHT = 340.0, 44.0, 14.0
 TOP, STEP, BOTTOM = 8.0, 19.0, 22.0
+GAIN_STEP = 15.0  # of a row with one mark
 BAR = 5.0  # from a mark to its error bar: above for the one row, below for the other
-
-INTERVAL = 1.959964
-"""Standard errors on either side of a score: 95 %."""
 
 HEAT_STEPS = (0.5, 2.0, 5.0, 10.0, 20.0)
 """Gains, in points, at which a heat map's colour gets deeper."""
@@ -40,7 +39,7 @@ class Mark:
     Args:
         x, y: position in the drawing.
         bar, low, high: height and ends of the error bar, which stands beside the mark; no ends
-            where the test set's size is unknown.
+            where the predictions are not there.
         seeds: positions of single seeds, where there are several.
         value: in points.
     """
@@ -83,6 +82,49 @@ class Figure:
     has_errors: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Gain:
+    """What a row has over the first one in a column.
+
+    Args:
+        name: of the line that it stands on.
+        x, low, high: positions; no ends where the predictions are not there.
+        points, interval: the same in points.
+    """
+
+    name: str
+    y: float
+    x: float
+    low: float | None
+    high: float | None
+    points: float
+    interval: tuple[float, float] | None
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether the interval is on one side of zero."""
+        return self.interval is not None and not self.interval[0] <= 0 <= self.interval[1]
+
+
+@dataclass(frozen=True, slots=True)
+class GainPanel:
+    """Gains of all rows in one column, or of one row in all columns; all panels have one axis.
+
+    Args:
+        names: title and height of every line, whether it has a gain here or not.
+        left: where the axis begins.
+        zero: position of no gain.
+    """
+
+    title: str
+    names: tuple[tuple[str, float], ...]
+    gains: tuple[Gain, ...]
+    ticks: tuple[tuple[float, int], ...]
+    left: float
+    zero: float
+    height: float
+
+
 def heat(gain: float | None) -> str:
     """Class of a gain in a heat map: ``p0`` .. ``p5``, ``n0`` .. ``n5`` for losses, or ``none``.
 
@@ -96,7 +138,62 @@ def heat(gain: float | None) -> str:
     return f"{'n' if gain < 0 else 'p'}{depth}"
 
 
-def language_figures(layout: Layout, examples: Examples) -> list[Figure]:
+def gain_panels(layout: Layout, intervals: Intervals) -> list[GainPanel]:
+    """Every task's gain over no intermediate task on every target, with a paired interval.
+
+    A panel for each target, or for each row where these are fewer.
+    """
+    rows = [row for _, rows in layout.measured for row in rows if row.row != NONE]
+    columns = layout.with_role("score", "average")
+    found: dict[tuple[str, str], tuple[float, Estimate | None]] = {
+        (row.row, column.name): (gain, intervals.gains.get(CellKey(row.row, column.name)))
+        for column in columns
+        for row in rows
+        if layout.has_gains and (gain := layout.gain(row.row, column.name)) is not None
+    }
+    rows = [row for row in rows if any(row.row == name for name, _ in found)]
+    columns = tuple(one for one in columns if any(one.name == name for _, name in found))
+    if not found:
+        return []
+    ends = [0.0]
+    for gain, estimate in found.values():
+        ends += [gain] if estimate is None else [gain, estimate.low, estimate.high]
+    titled = [(row.row, row.title) for row in rows], [(one.name, one.title) for one in columns]
+    by_row = len(rows) < len(columns)
+    panels, lines = titled if by_row else titled[::-1]
+    # A letter of the drawing is 10.5 points high and, on average, half as wide.
+    left = min(16 + 5.4 * max(len(title) for _, title in lines), WIDTH / 2)
+    axis = _Axis(*_rounded(min(ends), max(ends)), left)
+    names = tuple(
+        (title, _round(TOP + GAIN_STEP * (number + 0.5))) for number, (_, title) in enumerate(lines)
+    )
+    drawn = []
+    for name, title in panels:
+        keys = [(name, line) if by_row else (line, name) for line, _ in lines]
+        gains = tuple(
+            _gain(line, y, *found[key], axis)
+            for key, (line, y) in zip(keys, names, strict=True)
+            if key in found
+        )
+        height = TOP + GAIN_STEP * len(lines) + BOTTOM
+        drawn.append(GainPanel(title, names, gains, axis.ticks(), left, axis.at(0.0), height))
+    return drawn
+
+
+def _gain(name: str, y: float, gain: float, estimate: Estimate | None, axis: _Axis) -> Gain:
+    ends = None if estimate is None else (estimate.low, estimate.high)
+    low, high = (None, None) if ends is None else (axis.at(ends[0]), axis.at(ends[1]))
+    return Gain(name, y, axis.at(gain), low, high, gain, ends)
+
+
+def _rounded(low: float, high: float) -> tuple[float, float]:
+    """Limits of an axis in whole fives, or tens where it is long."""
+    step = 5.0 if high - low <= 30 else 10.0
+    first, last = math.floor(low / step) * step, math.ceil(high / step) * step
+    return (first, last) if first < last else (first, first + step)
+
+
+def language_figures(layout: Layout, intervals: Intervals) -> list[Figure]:
     """For each target the row without an intermediate task beside another, all on one axis.
 
     The other is the chosen one, where rows were chosen on other data; else it is the same for all
@@ -108,7 +205,7 @@ def language_figures(layout: Layout, examples: Examples) -> list[Figure]:
     pairs = {
         column: pair
         for column in layout.with_role("score")
-        if (pair := _pairs(layout, column, other.row, examples))
+        if (pair := _pairs(layout, column, other.row, intervals))
     }
     ends = [end for lines in pairs.values() for line in lines for end in _ends(*line[1:])]
     axis = _axis(ends)
@@ -124,82 +221,74 @@ class _Axis:
 
     low: float
     high: float
+    left: float = LEFT
 
     def at(self, points: float) -> float:
         """Position of a number of points, held within the axis."""
         share = (min(max(points, self.low), self.high) - self.low) / (self.high - self.low)
-        return _round(LEFT + (WIDTH - LEFT - RIGHT) * share)
+        return _round(self.left + (WIDTH - self.left - RIGHT) * share)
 
-    def mark(
-        self, cell: CellRecord | None, error: float | None, y: float, bar: float
-    ) -> Mark | None:
+    def mark(self, cell: CellRecord | None, ends: _Ends, y: float, bar: float) -> Mark | None:
         """A cell's mark at height ``y``, with its error bar ``bar`` below."""
         if cell is None or cell.value is None:
             return None
-        low, high = (
-            (None, None)
-            if error is None
-            else (self.at(cell.value - error), self.at(cell.value + error))
-        )
+        low, high = (None, None) if ends is None else (self.at(ends[0]), self.at(ends[1]))
         seeds = tuple(self.at(value) for value in cell.seeds or ())
         return Mark(self.at(cell.value), y, _round(y + bar), low, high, seeds, cell.value)
 
     def ticks(self) -> tuple[tuple[float, int], ...]:
-        """(position, number) of the whole tens, or twenties."""
-        step = 10 if self.high - self.low <= 50 else 20
-        return tuple(
-            (self.at(value), value) for value in range(int(self.low), int(self.high) + 1, step)
-        )
+        """(position, number) of the whole fives, tens or twenties, zero among them if it is."""
+        length = self.high - self.low
+        step = 5 if length <= 20 else 10 if length <= 50 else 20
+        first = math.ceil(self.low / step) * step
+        return tuple((self.at(value), value) for value in range(first, int(self.high) + 1, step))
 
 
 _Pair = tuple[CellRecord | None, CellRecord | None]
-_Errors = list[float | None]
+_Ends = tuple[float, float] | None
 
 
 def _pairs(
-    layout: Layout, column: Column, row: str, examples: Examples
-) -> list[tuple[str, _Pair, _Errors]]:
-    """Each language with its cells of both rows and their errors; none without any value."""
+    layout: Layout, column: Column, row: str, intervals: Intervals
+) -> list[tuple[str, _Pair, tuple[_Ends, _Ends]]]:
+    """Each language with its cells of both rows and their intervals; none without any value."""
     lines = []
     for code in layout.languages_of(column.name):
         pair = layout.cell(NONE, column.name, code), layout.cell(row, column.name, code)
-        lines.append((code, pair, _errors(pair, examples.get((column.name, code)))))
+        ends = _interval(pair[0], intervals), _interval(pair[1], intervals)
+        lines.append((code, pair, ends))
     values = [cell.value for _, pair, _ in lines for cell in pair if cell is not None]
     return lines if any(value is not None for value in values) else []
+
+
+def _interval(cell: CellRecord | None, intervals: Intervals) -> _Ends:
+    found = None if cell is None or cell.value is None else intervals.scores.get(cell.key)
+    return None if found is None else (found.low, found.high)
 
 
 def _figure(
     layout: Layout,
     column: Column,
     title: str,
-    pairs: Sequence[tuple[str, _Pair, _Errors]],
+    pairs: Sequence[tuple[str, _Pair, tuple[_Ends, _Ends]]],
     axis: _Axis,
 ) -> Figure:
     lines = []
-    for number, (code, (base, other), error) in enumerate(pairs):
+    for number, (code, (base, other), ends) in enumerate(pairs):
         y = _round(TOP + STEP * (number + 0.5))
-        marks = axis.mark(base, error[0], y, -BAR), axis.mark(other, error[1], y, BAR)
+        marks = axis.mark(base, ends[0], y, -BAR), axis.mark(other, ends[1], y, BAR)
         lines.append(Line(code, layout.languages.get(code, code), y, *marks))
     height = TOP + STEP * len(pairs) + BOTTOM
-    known = any(one is not None for _, _, errors in pairs for one in errors)
+    known = any(one is not None for _, _, ends in pairs for one in ends)
     return Figure(column, layout.baseline.title, title, tuple(lines), axis.ticks(), height, known)
 
 
-def _errors(pair: _Pair, examples: int | None) -> _Errors:
-    """Half a 95 % interval of each score, from the size of its test set."""
-    return [
-        None
-        if cell is None or cell.value is None or not examples
-        else INTERVAL * binomial_error(cell.value, examples)
-        for cell in pair
-    ]
-
-
-def _ends(pair: _Pair, errors: _Errors) -> list[float]:
+def _ends(pair: _Pair, intervals: tuple[_Ends, _Ends]) -> list[float]:
+    """Everything that is drawn of a language, in points."""
     ends: list[float] = []
-    for cell, error in zip(pair, errors, strict=True):
+    for cell, own in zip(pair, intervals, strict=True):
         if cell is not None and cell.value is not None:
-            ends += [cell.value - (error or 0), cell.value + (error or 0), *(cell.seeds or ())]
+            ends += [cell.value, *(own or ()), *(cell.seeds or ())]
     return ends
 
 

@@ -18,6 +18,7 @@ from stilts_artifact.checking.results import CellRecord, ClaimRecord, Results
 from stilts_artifact.checking.studies import load_protocol
 from stilts_artifact.domain.cells import CellKey, Verdict
 from stilts_artifact.domain.units import readable_size
+from stilts_artifact.metrics.bootstrap import RESAMPLES
 from stilts_artifact.reporting import comparison, figures, findings, svg
 from stilts_artifact.reporting.answers import answers, expected_word
 from stilts_artifact.reporting.calibration_figures import arms_of, calibration_figures
@@ -81,6 +82,7 @@ def render_page(runs: Sequence[Run], claims: Claims | None = None) -> str:
         version=__version__,
         shows=(CONSISTENT, TRUST),
         heat_steps=figures.HEAT_STEPS,
+        resamples=RESAMPLES,
     )
 
 
@@ -149,13 +151,15 @@ def _table(run: Run) -> dict[str, Any]:
     results = run.results
     titles = titles_of(results)
     gaps = comparison.gaps(results)
+    asked = comparison.asked_cells(results)
     listing = comparison.listing(results, _LISTED)
     view: dict[str, Any] = {
         "run": run,
         "results": results,
         "name": results.title,
         "title": results.defined.caption,
-        "counts": _counts(comparison.asked_cells(results)),
+        "counts": _counts(asked),
+        "unasked": len(results.cells) - len(asked),
         "claim_counts": _claim_counts(results.claims),
         "listing": listing,
         "all_met": [verdict for verdict, _ in listing.counts] == [Verdict.REPRODUCED],
@@ -177,7 +181,8 @@ def _table(run: Run) -> dict[str, Any]:
             "columns": shown,
             "empty": [column for column in columns if column not in shown],
             "seeds": describe_seeds(results),
-            "figures": figures.language_figures(layout, run.examples),
+            "gains": figures.gain_panels(layout, run.intervals),
+            "figures": figures.language_figures(layout, run.intervals),
             "group_titles": GROUP_TITLES,
         }
     if results.study is not None:

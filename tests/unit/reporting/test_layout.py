@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
+from stilts_artifact.checking.intervals import Intervals
 from stilts_artifact.checking.results import Results
 from stilts_artifact.reporting.console import make_console, show_table
 from stilts_artifact.reporting.figures import language_figures
@@ -73,12 +74,12 @@ def test_a_row_that_was_measured_otherwise_is_not_shown_beside_the_first() -> No
     columns = tuple(column.name for column in arrange(table2()).columns)
     results = signed_otherwise(table2(), "multi", columns, "layer:7")
     assert example(results) == results.rows[1].row
-    figures = language_figures(arrange(results), {})
+    figures = language_figures(arrange(results), Intervals())
     assert {figure.other for figure in figures} == {results.rows[1].title}
 
 
 def test_figures_by_language_have_one_axis() -> None:
-    ticks = {figure.ticks for figure in language_figures(arrange(table2()), {})}
+    ticks = {figure.ticks for figure in language_figures(arrange(table2()), Intervals())}
     assert len(ticks) == 1
 
 

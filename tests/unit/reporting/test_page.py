@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 
-from stilts_artifact.benchmark.experiments import NONE, targets
+from stilts_artifact.benchmark.experiments import NONE
 from stilts_artifact.checking.claims import claims_path, load_claims
+from stilts_artifact.checking.intervals import Intervals
 from stilts_artifact.checking.results import (
     CellRecord,
     ClaimRecord,
@@ -24,15 +25,15 @@ from stilts_artifact.checking.results import (
     Results,
     RowRecord,
 )
-from stilts_artifact.checking.statistics import binomial_error
 from stilts_artifact.config.load import as_own, definition, load_scale
-from stilts_artifact.domain.cells import Verdict
+from stilts_artifact.domain.cells import CellKey, Verdict
+from stilts_artifact.metrics.bootstrap import Estimate
 from stilts_artifact.reporting.differences import known_differences
-from stilts_artifact.reporting.figures import LEFT, RIGHT, WIDTH, language_figures
+from stilts_artifact.reporting.figures import LEFT, RIGHT, WIDTH, gain_panels, language_figures
 from stilts_artifact.reporting.layout import arrange
 from stilts_artifact.reporting.page import render_page
 from stilts_artifact.reporting.runs import Run
-from tests.unit.reporting.synthetic import HOSTILE, MINI, STAMP, calibration, table1, table2, table3
+from tests.unit.reporting.synthetic import HOSTILE, STAMP, calibration, table1, table2, table3
 
 VOID = {"meta", "link", "br", "hr", "img", "input", "path", "circle"}
 ROOT = Path(__file__).resolve().parents[3]
@@ -65,12 +66,29 @@ class Page(HTMLParser):
 
 
 def runs() -> list[Run]:
-    examples = {(task.name, language): 400 for task in targets(MINI) for language in task.languages}
+    second = table2()
     return [
         Run(table1(), "table1.mini.json", "1" * 64, notes=(f"a note {HOSTILE}",)),
-        Run(table2(), "table2.mini.json", "2" * 64, examples),
+        Run(second, "table2.mini.json", "2" * 64, intervals(second)),
         Run(table3(), "table3.mini.json", "3" * 64),
     ]
+
+
+def intervals(results: Results) -> Intervals:
+    """Made-up ones, of every cell with a value and of every gain."""
+    layout = arrange(results)
+    cells = [cell for cell in results.cells if cell.value is not None]
+    scores = {cell.key: around(cell.value or 0.0, 2.0) for cell in cells}
+    gains = {
+        cell.key: around(gain, 1.5)
+        for cell in cells
+        if (gain := layout.gain(cell.row, cell.column, cell.language)) is not None
+    }
+    return Intervals(scores, gains)
+
+
+def around(value: float, error: float) -> Estimate:
+    return Estimate(value, error, value - 2 * error, value + 2 * error)
 
 
 @pytest.fixture(scope="module")
@@ -210,7 +228,7 @@ def test_tables_have_captions_and_scopes_and_figures_have_texts(page: Page) -> N
     )
     drawn = [svg for svg in page.of("svg") if svg.get("aria-hidden") != "true"]
     assert all(svg["role"] == "img" and svg["aria-labelledby"] for svg in drawn)
-    assert len(page.of("desc")) == len(drawn) == 18
+    assert len(page.of("desc")) == len(drawn) == 29
     levels = [int(name[1]) for name, _ in page.found if re.fullmatch(r"h\d", name)]
     assert levels[0] == 1
     assert levels.count(1) == 1
@@ -283,29 +301,74 @@ def test_a_table_without_any_reported_value_says_so() -> None:
     assert "nothing to compare its cells with" in text
 
 
-def test_error_bars_are_95_percent_of_the_binomial() -> None:
-    layout = arrange(table2())
-    figure = next(
-        item
-        for item in language_figures(layout, {("xnli", "qaa"): 400})
-        if item.column.name == "xnli"
-    )
+def test_error_bars_are_the_intervals() -> None:
+    layout, key = arrange(table2()), CellKey(NONE, "xnli", "qaa")
+    value = layout.value(key.row, key.column, key.language)
+    assert value is not None
+    known = Intervals({key: Estimate(value, 1.5, value - 2.0, value + 4.0)})
+    figure = next(item for item in language_figures(layout, known) if item.column.name == "xnli")
     mark, bare = figure.lines[0].base, figure.lines[1].base
     assert mark is not None and bare is not None
     assert mark.low is not None and mark.high is not None
-    value = layout.value(NONE, "xnli", "qaa")
-    assert value is not None
     (x0, low), *_, (x1, high) = figure.ticks
     per_point = (x1 - x0) / (high - low)
-    assert (mark.high - mark.low) / per_point / 2 == pytest.approx(
-        1.96 * binomial_error(value, 400), rel=1e-3
-    )
+    assert (mark.x - mark.low) / per_point == pytest.approx(2.0, abs=0.01)
+    assert (mark.high - mark.x) / per_point == pytest.approx(4.0, abs=0.01)
     assert mark.x == pytest.approx(x0 + per_point * (value - low), abs=0.01)
     assert bare.low is None
 
 
+def test_gains_of_all_rows_and_targets_stand_on_one_axis() -> None:
+    results = table2()
+    layout = arrange(results)
+    panels = gain_panels(layout, intervals(results))
+    columns = layout.with_role("score", "average")
+    assert [panel.title for panel in panels] == [column.title for column in columns]
+    assert len({(panel.ticks, panel.zero, panel.left) for panel in panels}) == 1
+    (x0, low), *_, (x1, high) = panels[0].ticks
+    per_point = (x1 - x0) / (high - low)
+    measured = [row for _, rows in layout.measured for row in rows if row.row != NONE]
+    for panel, column in zip(panels, columns, strict=True):
+        assert [name for name, _ in panel.names] == [row.title for row in measured]
+        assert [gain.name for gain in panel.gains] == [row.title for row in measured]
+        for row, gain in zip(measured, panel.gains, strict=True):
+            points = layout.gain(row.row, column.name)
+            assert points is not None
+            assert gain.points == points
+            assert gain.x == pytest.approx(panel.zero + per_point * points, abs=0.02)
+            assert gain.interval is not None
+            assert gain.low is not None and gain.high is not None
+            assert panel.left <= gain.low <= gain.x <= gain.high <= WIDTH - RIGHT
+            assert gain.is_clear == (gain.interval[0] > 0 or gain.interval[1] < 0)
+
+
+def test_where_rows_are_fewer_than_targets_each_row_has_a_panel() -> None:
+    results = table3()
+    layout = arrange(results)
+    [panel] = gain_panels(layout, intervals(results))
+    assert panel.title == "Best for each target"
+    columns = layout.with_role("score", "average")
+    assert [name for name, _ in panel.names] == [column.title for column in columns]
+    assert [gain.points for gain in panel.gains] == [
+        layout.gain("best", column.name) for column in columns
+    ]
+
+
+def test_a_gain_without_predictions_has_no_interval_and_is_not_clear() -> None:
+    for panel in gain_panels(arrange(table2()), Intervals()):
+        assert all(gain.low is None and not gain.is_clear for gain in panel.gains)
+    without = render_page([Run(table2(), "table2.mini.json", "2" * 64)])
+    assert "The predictions were not at hand, so no interval is drawn." in without
+    assert "paired bootstrap" not in without
+
+
 def test_everything_is_drawn_within_the_frame() -> None:
-    for figure in language_figures(arrange(table2()), {("tatoeba", "qaa"): 2, ("pawsx", "qab"): 3}):
+    layout = arrange(table2())
+    wide = {
+        CellKey(NONE, "tatoeba", "qaa"): Estimate(20.0, 40.0, -10.0, 90.0),
+        CellKey(NONE, "pawsx", "qab"): Estimate(80.0, 40.0, 10.0, 120.0),
+    }
+    for figure in language_figures(layout, Intervals(wide)):
         marks = [
             mark for line in figure.lines for mark in (line.base, line.other) if mark is not None
         ]

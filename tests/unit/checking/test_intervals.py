@@ -1,0 +1,96 @@
+"""Intervals of a table's cells and gains: of the table's own numbers, and paired."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from stilts_artifact.checking.compare import compare_rows
+from stilts_artifact.checking.intervals import bootstrap_cells
+from stilts_artifact.checking.recheck import recheck
+from stilts_artifact.checking.results import load_results
+from stilts_artifact.domain.cells import CellKey
+from stilts_artifact.errors import IntegrityError
+from tests.unit.checking.small import ROWS, SmallSet
+
+only_table2 = pytest.mark.parametrize("small", ["table2"], indirect=True)
+
+
+def test_every_cell_has_an_interval_around_its_own_value(small: SmallSet) -> None:
+    judged = recheck(small.results_file)
+    found = bootstrap_cells(judged.results, judged.folder)
+    values = {cell.key: cell.value for cell in judged.results.cells}
+    assert found.scores.keys() == values.keys()
+    for key, estimate in found.scores.items():
+        assert estimate.value == pytest.approx(values[key], abs=1e-6)
+        assert estimate.low <= estimate.value <= estimate.high
+    first, second = ROWS[small.experiment]
+    assert found.gains.keys() == {key for key in values if key.row == second}
+    for key, gain in found.gains.items():
+        base = values[CellKey(first, key.column, key.language)]
+        assert gain.value == pytest.approx(values[key] - base, abs=1e-6)
+
+
+@only_table2
+def test_a_gain_has_the_paired_interval_that_compare_gives(small: SmallSet) -> None:
+    results = load_results(small.results_file)
+    assert len(results.seeds) == 1  # with more, compare has the mean over them, a table the median
+    gains = bootstrap_cells(results, small.run).gains
+    compared = compare_rows(small.results_file, ("none", "mnli"), (), ("*",))
+    errors = []
+    for gain in compared.gains:
+        own = gains[CellKey("mnli", gain.column, gain.language)]
+        errors.append(own.standard_error / gain.difference.standard_error)
+    assert np.mean(errors) == pytest.approx(1, abs=0.02)
+    assert max(np.abs(np.array(errors) - 1)) < 0.15
+
+
+@only_table2
+def test_pairing_is_by_example(small: SmallSet) -> None:
+    """A row that answers as the first one gains nothing, with certainty; unpaired it would vary."""
+    for path in sorted((small.run / "predictions" / "none").rglob("*.*")):
+        other = (
+            small.run / "predictions" / "mnli" / path.relative_to(small.run / "predictions/none")
+        )
+        other.write_bytes(path.read_bytes())
+    results = load_results(small.results_file)
+    files = [
+        record.model_copy(
+            update={
+                "bytes": path.stat().st_size,
+                "sha256": next(
+                    other.sha256
+                    for other in results.files
+                    if other.path == record.path.replace("/mnli/", "/none/")
+                ),
+            }
+        )
+        for record in results.files
+        if (path := small.folder / record.path)
+    ]
+    found = bootstrap_cells(results.model_copy(update={"files": files}), small.run)
+    assert {gain.standard_error for gain in found.gains.values()} == {0.0}
+    assert min(score.standard_error for score in found.scores.values()) > 0
+
+
+@only_table2
+def test_a_row_of_other_languages_has_no_interval(small: SmallSet) -> None:
+    results = load_results(small.results_file)
+    lost = CellKey("mnli", "xnli", "qac")
+    cells = [
+        cell.model_copy(update={"value": None}) if cell.key == lost else cell
+        for cell in results.cells
+    ]
+    found = bootstrap_cells(results.model_copy(update={"cells": cells}), small.run)
+    assert CellKey("mnli", "xnli") not in found.scores
+    assert CellKey("mnli", "average") not in found.scores
+    assert CellKey("none", "xnli") in found.scores
+    assert CellKey("mnli", "pawsx") in found.gains
+
+
+def test_a_file_that_was_touched_is_refused(small: SmallSet) -> None:
+    results = load_results(small.results_file)
+    path = next(iter(sorted(small.run.rglob("udpos/*.tsv"))))
+    path.write_bytes(path.read_bytes() + b"\n")
+    with pytest.raises(IntegrityError):
+        bootstrap_cells(results, small.run)
