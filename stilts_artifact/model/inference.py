@@ -8,7 +8,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
 
 from stilts_artifact.config.schema import Dtype
-from stilts_artifact.model.batching import pad, token_batches
+from stilts_artifact.model.batching import pad, padded, token_batches
+from stilts_artifact.model.memory import Fitting
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from stilts_artifact.model.prepared import Prepared
 
 TOKENS: Mapping[str, int] = MappingProxyType({"cpu": 2048, "cuda": 16_384})
-"""Padded tokens of a batch.
+"""Padded tokens of a batch, where memory holds them.
 
 On a CPU its activations stay in the cache, which is twice as fast as sixteen thousand.
 """
@@ -71,6 +72,9 @@ def outputs(
     Args:
         tokens: most padded tokens of a batch, by default what suits the device.
         dtype: of the arithmetic on a GPU; see :func:`computed_dtype`.
+
+    Raises:
+        ResourceError: memory does not hold one example. Batches that it does not hold are halved.
     """
     import torch
 
@@ -78,20 +82,30 @@ def outputs(
     examples, second = form.inputs(prepared), form.second_from(prepared)
     padding = encoder.config.pad_token_id
     device = encoder.device.type
-    budget = TOKENS[device] if tokens is None else tokens
+    fitting = Fitting.of(f"predictions of form {prepared.form}", encoder.device, encoder.config)
+    budget = fitting.within(TOKENS[device] if tokens is None else tokens)
     found: list[Any] = [None] * len(examples)
+
+    def size(batch: list[int]) -> int:
+        longest = max(len(row) for index in batch for row in examples[index])
+        return sum(len(examples[index]) for index in batch) * padded(longest)
+
+    def compute(batch: list[int]) -> bool:
+        # [rows, length], where rows are examples x choices
+        ids = pad([row for index in batch for row in examples[index]], padding)
+        begins = None
+        if second is not None:
+            begins = torch.tensor([at for index in batch for at in second[index]])
+            begins = begins.to(encoder.device)
+        scores = head(encode(encoder, ids.to(encoder.device), begins))
+        for index, row in zip(batch, form.kept(scores).cpu().numpy(), strict=True):
+            found[index] = row
+        return True
+
+    # All choices of an example stay in one batch: its length is that of all its rows.
+    lengths = [max(map(len, rows)) * len(rows) for rows in examples]
     with torch.inference_mode(), precision(device, dtype):
-        # All choices of an example stay in one batch: its length is that of all its rows.
-        for batch in token_batches([max(map(len, rows)) * len(rows) for rows in examples], budget):
-            # [rows, length], where rows are examples x choices
-            ids = pad([row for index in batch for row in examples[index]], padding)
-            begins = None
-            if second is not None:
-                begins = torch.tensor([at for index in batch for at in second[index]])
-                begins = begins.to(encoder.device)
-            scores = head(encode(encoder, ids.to(encoder.device), begins))
-            for index, row in zip(batch, form.kept(scores).cpu().numpy(), strict=True):
-                found[index] = row
+        fitting.each(token_batches(lengths, budget), size, compute)
     return found
 
 

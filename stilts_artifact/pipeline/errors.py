@@ -24,6 +24,7 @@ from stilts_artifact.errors import (
     ResourceError,
 )
 from stilts_artifact.files import write_file
+from stilts_artifact.model.memory import lacks_memory
 from stilts_artifact.pipeline.step import KeyedStep
 
 _SHOWN = 20
@@ -32,12 +33,6 @@ _COUNTERS = (Path("/sys/fs/cgroup/memory.events"), Path("/proc/vmstat"))
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 # Libraries in other languages turn the system's error into text.
 _NO_ROOM_TEXT = ("No space left on device", "Disk quota exceeded", "File too large")
-_NO_MEMORY_TEXT = (
-    "can't allocate memory",
-    "Cannot allocate memory",
-    "std::bad_alloc",
-    "CUDA out of memory",
-)
 
 
 class StepError(ArtifactError):
@@ -131,8 +126,8 @@ def _resource(error: BaseException, label: str, root: Path, written: int) -> Res
                 fix=f"free at least {max(written, 1 << 20):,} bytes there, "
                 "or choose another --store",
             )
-        gpu = "OutOfMemoryError" in text or "CUDA out of memory" in text
-        if isinstance(cause, MemoryError) or gpu or any(sign in text for sign in _NO_MEMORY_TEXT):
+        if lacks_memory(cause):
+            gpu = "OutOfMemoryError" in text or "CUDA" in text
             fix = (
                 "use a GPU with more memory"
                 if gpu

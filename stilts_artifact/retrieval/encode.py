@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from stilts_artifact import __version__
 from stilts_artifact.domain.signature import Signature
 from stilts_artifact.errors import ConfigError, DataError
+from stilts_artifact.model.memory import Fitting
 from stilts_artifact.retrieval.transformer import Transformer
 from stilts_artifact.retrieval.vectors import Rows
 
@@ -88,7 +89,8 @@ class Batching:
 
     Args:
         max_length: tokens kept of a sentence, special tokens and prefix included.
-        tokens: padded tokens in a batch; more use more memory.
+        tokens: padded tokens in a batch; more use more memory. A batch that memory does not hold is
+            halved.
         prefix: text before every sentence, for encoders that were trained with one: ``"query: "``
             of E5 (Wang et al. 2024, arXiv 2402.05672).
     """
@@ -207,7 +209,10 @@ def embed(
     Raises:
         DataError: no texts, or one that gives no token to pool.
         ConfigError: a layer that was not loaded, or a length that the encoder has no positions for.
+        ResourceError: memory does not hold one sentence.
     """
+    import torch
+
     batching = batching or Batching()
     _check(encoder, texts, outputs, batching)
     tokens = _tokenise(encoder, texts, batching)
@@ -223,11 +228,19 @@ def embed(
         view: np.lib.format.open_memmap(path, "w+", np.float32, shape)
         for view, path in partial.items()
     }
-    for batch in make_batches(tokens.lengths, batching.tokens):
+    fitting = Fitting.of("embedding", torch.device(encoder.device), encoder.model.config)
+
+    def size(batch: NDArray[np.int64]) -> int:
+        return len(batch) * padded(int(tokens.lengths[batch[0]]))  # its longest comes first
+
+    def compute(batch: NDArray[np.int64]) -> bool:
         for view, vectors in _forward(encoder, tokens, batch, list(outputs)).items():
             arrays[view][batch] = vectors
         if advance is not None:
             advance(len(batch))
+        return True
+
+    fitting.each(make_batches(tokens.lengths, fitting.within(batching.tokens)), size, compute)
     for view, array in arrays.items():
         array.flush()
         partial[view].replace(outputs[view])

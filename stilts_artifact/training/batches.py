@@ -225,9 +225,10 @@ class Fit(NamedTuple):
 
 
 FITS = {"cpu": Fit(4096, overhead=130, multiple=1), "cuda": Fit(16384, overhead=4000)}
-"""By device. No cut changes the gradient, but for rounding, where there is no dropout; where there
-is, another cut draws another one. Who changes these numbers raises the code version of the two
-steps that train: weights made before are then not taken for those made after.
+"""By device, where memory holds it (:mod:`stilts_artifact.model.memory`). No cut changes the
+gradient, but for rounding, where there is no dropout; where there is, another cut draws another
+one. Who changes these numbers raises the code version of the two steps that train: weights made
+before are then not taken for those made after.
 
 CPU: the mini encoder takes 8 ms for a batch and 0.06 ms for a token, and padding to a multiple
 gains nothing there. GPU: launching XLM-R large's kernels takes as long as some thousand tokens.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from stilts_artifact.errors import DataError
 from stilts_artifact.model.heads import MaskedLanguageHead
 from stilts_artifact.model.inference import precision
 from stilts_artifact.model.masking import Vocabulary
+from stilts_artifact.model.memory import Fitting
 from stilts_artifact.model.prepared import load_prepared
 from stilts_artifact.training.batches import (
     FITS,
@@ -153,28 +155,48 @@ def text_losses(
 
     Raises:
         DataError, IntegrityError: prepared text that is empty or damaged.
+        ResourceError: memory does not hold one text.
     """
     import torch
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     threads = config.threads if device == "cpu" else torch.get_num_threads()
     model = MultiTaskModel(encoder, {_TEXT: head}).to(device).train(False)
-    masking, padding = Masking(data.probability, vocabulary), encoder.config.pad_token_id
+    masking = Masking(data.probability, vocabulary)
+    fitting = Fitting.of("losses of hidden tokens", encoder.device, encoder.config)
     found: dict[str, float | None] = {}
     for folder in data.folders:
-        rows = first_rows(_text_rows(folder), _JUDGED)
-        generator = torch.Generator().manual_seed(derived_seed("judged", folder.name))
-        every = np.arange(len(rows))
-        batches = masked_batches(rows, every, FITS[device], masking, padding, generator)
+        rows, seed = first_rows(_text_rows(folder), _JUDGED), derived_seed("judged", folder.name)
         with (
             fixed_arithmetic(threads),
             torch.inference_mode(),
             precision(device, config.dtype),
         ):
-            losses = [batch.weight * model(_TEXT, batch).item() for batch in batches]
+            while (losses := _losses(model, rows, masking, seed, fitting)) is None:
+                pass  # and cut smaller
         found[folder.name] = round(sum(losses), 6) if losses else None
     model.to("cpu")
     return found
+
+
+def _losses(
+    model: MultiTaskModel, rows: Rows, masking: Masking, seed: int, fitting: Fitting
+) -> list[float] | None:
+    """Shares in the mean loss of texts; ``None`` if memory did not hold a batch."""
+    import torch
+
+    fit = FITS[fitting.device.type]
+    fit = fit._replace(tokens=fitting.within(fit.tokens))
+    generator = torch.Generator().manual_seed(seed)
+    padding = model.encoder.config.pad_token_id
+    losses = []
+    for batch in masked_batches(rows, np.arange(len(rows)), fit, masking, padding, generator):
+        work = partial(model, _TEXT, batch)
+        loss = fitting.attempt(len(batch.input_ids), batch.input_ids.numel(), work)
+        if loss is None:
+            return None
+        losses.append(batch.weight * loss.item())
+    return losses
 
 
 def _text_rows(folder: Path) -> Rows:

@@ -4,14 +4,19 @@ One step is one optimiser step on the examples that the schedule names, however 
 the device takes them in; only dropout is drawn anew for another cut. Everything random is a
 function of seed, step and cut, so that a run which was killed resumes from its last checkpoint and
 ends, on a CPU, with the same bits.
+
+Where memory does not hold a micro-batch, the step is cut smaller and begun anew. It is then what it
+would have been, had it been cut so from the start: the same gradient without dropout, but for
+rounding, and with dropout another draw of it. The report says how small the cut became.
 """
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -22,6 +27,7 @@ from stilts_artifact.domain.cells import Flag
 from stilts_artifact.errors import ResourceError
 from stilts_artifact.files import remove_orphans
 from stilts_artifact.model.inference import precision
+from stilts_artifact.model.memory import lacks_memory
 from stilts_artifact.training.batches import MicroBatch
 from stilts_artifact.training.checkpoints import Checkpointing
 from stilts_artifact.training.determinism import derived_seed, fixed_arithmetic
@@ -74,6 +80,8 @@ class Report:
             are.
         collapsed: tasks at their floor on development data.
         flags: that the run is DEGENERATE, if all tasks with development data have collapsed.
+        cut_to: most padded tokens of a micro-batch of a task, where memory did not hold as many as
+            its device takes at a time.
     """
 
     steps: int
@@ -85,6 +93,7 @@ class Report:
     collapsed: list[str]
     flags: list[Flag]
     matched: Budgeted | None = None
+    cut_to: dict[str, int] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -143,8 +152,7 @@ def _run_steps(state: TrainingState, checkpoints: Checkpointing, progress: Progr
     losses: Losses = []
     state.model.train(True)
     for step in range(state.done, planned):
-        task, batches = state.batches(step)
-        losses.append((step, task, _optimise(state, step, task, batches)))
+        losses.append((step, *_optimise(state, step, progress.note)))
         state.done = step + 1
         at_end = state.done == planned
         evaluates = at_end or state.done % state.config.evaluate_every == 0
@@ -162,22 +170,16 @@ def _run_steps(state: TrainingState, checkpoints: Checkpointing, progress: Progr
 
 
 def _optimise(
-    state: TrainingState, step: int, task: str, batches: Sequence[MicroBatch]
-) -> torch.Tensor:
-    """One optimiser step; the mean loss over its examples, a scalar on the model's device.
+    state: TrainingState, step: int, note: Callable[[str], None]
+) -> tuple[str, torch.Tensor]:
+    """One optimiser step: its task, and the mean loss over its examples, a scalar.
 
-    The loss stays there: reading it would make the CPU wait for the GPU at every step.
+    The loss stays on the model's device: reading it would make the CPU wait for the GPU at every
+    step.
     """
     config, model, optimizer = state.config, state.model, state.optimizer
-    # Dropout of a seed of the step's own: a resumed run draws what the killed one would have drawn.
-    torch.manual_seed(derived_seed(config.seed, "step", step))
-    total = torch.zeros((), device=state.device)
-    for batch in batches:
-        with precision(state.device.type, config.dtype):
-            loss = model(task, batch) * batch.weight
-        # Gradients add up, and the weights make their sum the gradient of the step's mean loss.
-        loss.backward()
-        total += loss.detach()
+    while (made := _gradient(state, step)) is None:
+        note(f"out of memory at step {step + 1}: it is begun anew with smaller micro-batches")
     torch.nn.utils.clip_grad_norm_(model.parameters(), config.clip)
     # A function of the step: one of torch's schedulers would have a state to checkpoint.
     for group in optimizer.param_groups:
@@ -185,7 +187,37 @@ def _optimise(
     optimizer.step()
     # To none, not to zero: AdamW then leaves the heads alone that the next step does not use.
     optimizer.zero_grad(set_to_none=True)
-    return total
+    return made
+
+
+def _gradient(state: TrainingState, step: int) -> tuple[str, torch.Tensor] | None:
+    """Task and mean loss of a step, whose gradient is then in the model's parameters.
+
+    ``None``, and no gradient, if memory did not hold a micro-batch; the next are cut smaller.
+    """
+    # Dropout of a seed of the step's own: a resumed run draws what the killed one would have drawn.
+    torch.manual_seed(derived_seed(state.config.seed, "step", step))
+    task, batches = state.batches(step)
+    total = torch.zeros((), device=state.device)
+    for batch in batches:
+        work = partial(_backward, state, task.name, batch)
+        examples = len(batch.input_ids) // task.rows.choices
+        loss = state.fitting(task).attempt(examples, batch.input_ids.numel(), work)
+        if loss is None:
+            state.optimizer.zero_grad(set_to_none=True)
+            return None
+        total += loss
+    return task.name, total
+
+
+def _backward(state: TrainingState, task: str, batch: MicroBatch) -> torch.Tensor:
+    """Add a batch's share to the gradient of the step's mean loss; its share of that loss."""
+    with precision(state.device.type, state.config.dtype):
+        loss = state.model(task, batch) * batch.weight
+    # Gradients add up, and the weights make their sum the gradient of the step's mean loss.
+    loss.backward()
+    share: torch.Tensor = loss.detach()
+    return share
 
 
 def _look_at(losses: Losses, state: TrainingState, progress: Progress) -> None:
@@ -228,14 +260,11 @@ def _memory_errors() -> Iterator[None]:
     try:
         yield
     except (MemoryError, RuntimeError) as error:
-        text = str(error)
-        known = isinstance(error, MemoryError | torch.OutOfMemoryError)
-        # torch's CPU allocator raises a plain RuntimeError.
-        if not known and "allocate memory" not in text:
+        if not lacks_memory(error):
             raise
         raise ResourceError(
             "out of memory while training",
-            got=(text or type(error).__name__).splitlines()[0],
+            got=(str(error) or type(error).__name__).splitlines()[0],
             fix=(
                 "give the run a GPU, or a machine, with more memory, or end what else uses it; "
                 "then run it again"
@@ -256,4 +285,5 @@ def _report(state: TrainingState) -> Report:
         collapsed=collapsed,
         flags=[Flag.DEGENERATE] if judged and collapsed == sorted(judged) else [],
         matched=state.schedule.budgeted,
+        cut_to=state.cut_to(),
     )

@@ -19,6 +19,7 @@ from stilts_artifact.errors import ConfigError, IntegrityError
 from stilts_artifact.model.forms import task_head
 from stilts_artifact.model.heads import MaskedLanguageHead, TaskHead
 from stilts_artifact.model.inference import computed_dtype, encode
+from stilts_artifact.model.memory import Fitting
 from stilts_artifact.model.weights import State, fill
 from stilts_artifact.training.batches import (
     FITS,
@@ -249,6 +250,12 @@ class TrainingState:
             set_dropout(self.model, config.dropout)
         self.optimizer = adamw(self.model, config)
         self.history = History(self.schedule.steps, config.patience)
+        self._fittings = {
+            task.name: Fitting.of(
+                f"training, {type(task.head).__name__}", self.device, encoder.config
+            )
+            for task in tasks
+        }
         self.done = 0
         self.key = _key(tasks, config, origin, device)
         self._best: State | None = None
@@ -258,16 +265,26 @@ class TrainingState:
         """Where the model is."""
         return self.model.encoder.device
 
-    def batches(self, step: int) -> tuple[str, list[MicroBatch]]:
+    def batches(self, step: int) -> tuple[TrainingTask, list[MicroBatch]]:
         """The task of a step, and its examples in batches that the device takes."""
         draw = self.schedule.draw(step)
         task, fit = self.tasks[draw.task], FITS[self.device.type]
+        fit = fit._replace(tokens=self.fitting(task).within(fit.tokens))
         padding = self.model.encoder.config.pad_token_id
         if task.masking is None:
-            return task.name, micro_batches(task.rows, draw.examples, fit, padding)
+            return task, micro_batches(task.rows, draw.examples, fit, padding)
         generator = torch.Generator().manual_seed(derived_seed(self.config.seed, "mask", step))
         batches = masked_batches(task.rows, draw.examples, fit, task.masking, padding, generator)
-        return task.name, batches
+        return task, batches
+
+    def fitting(self, task: TrainingTask) -> Fitting:
+        """What the device was found to take of a task at a time."""
+        return self._fittings[task.name]
+
+    def cut_to(self) -> dict[str, int]:
+        """Most padded tokens of a batch of each task of which memory did not hold more."""
+        limits = {name: fitting.limit for name, fitting in self._fittings.items()}
+        return {name: limit for name, limit in limits.items() if limit is not None}
 
     def keep_as_best(self) -> None:
         """The weights as they are now are the best so far.
@@ -315,7 +332,9 @@ class TrainingState:
         """Publish a checkpoint of this step; see :func:`checkpoints.save`."""
         tensors = training_state(self.model, self.optimizer)
         best = {_BEST + name: tensor for name, tensor in (self._best or {}).items()}
-        save(folder, Checkpoint(self.key, self.done, self.history.facts()), tensors | best)
+        # The cut decides what the next steps draw, and how they round: a resumed run keeps it.
+        facts = self.history.facts() | {"cut_to": self.cut_to()}
+        save(folder, Checkpoint(self.key, self.done, facts), tensors | best)
 
     def resume(self, folder: Path, note: Callable[[str], None]) -> None:
         """Go on from the newest sound checkpoint, if there is one; ``note`` is told which."""
@@ -336,7 +355,9 @@ class TrainingState:
         load_training_state(own, self.model, self.optimizer, where)
         try:
             self.history.resume(checkpoint.facts)
-        except (KeyError, TypeError) as error:
+            for name, limit in checkpoint.facts.get("cut_to", {}).items():
+                self._fittings[name].limit = limit
+        except (AttributeError, KeyError, TypeError) as error:
             raise IntegrityError("not the state of a run", where=where, got=str(error)) from error
         self._best = best or None
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +21,7 @@ from stilts_artifact.domain.examples import (
     TaggedSentence,
 )
 from stilts_artifact.domain.tasks import TaskForm
+from stilts_artifact.errors import ResourceError
 from stilts_artifact.model.forms import task_head, trained_form
 from stilts_artifact.model.forms.span import (
     NO_ANSWER,
@@ -269,3 +272,31 @@ def test_outputs_do_not_depend_on_the_batches(
             len(row["input_ids"]) if kind in (TaskForm.TAGGING, TaskForm.SPAN) else one.shape[-1]
         )
         np.testing.assert_allclose(one[..., :width], other[..., :width], atol=1e-5)
+    with short_of_memory(encoder.model, 256) as failed:
+        halved = outputs(encoder.model, head, data, tokens=100_000)
+    assert failed
+    for one, other in zip(alone, halved, strict=True):
+        width = min(one.shape[-1], other.shape[-1])
+        np.testing.assert_allclose(one[..., :width], other[..., :width], atol=1e-5)
+    with (
+        short_of_memory(encoder.model, 7),
+        pytest.raises(ResourceError, match="not even one example fits"),
+    ):
+        outputs(encoder.model, head, data, tokens=100_000)
+
+
+@contextmanager
+def short_of_memory(model: Any, holds: int) -> Iterator[list[int]]:
+    """A device that holds batches of so many padded tokens; those that were too large for it."""
+    failed: list[int] = []
+
+    def refuse(_: Any, __: Any, inputs: dict[str, Any]) -> None:
+        if inputs["input_ids"].numel() > holds:
+            failed.append(inputs["input_ids"].numel())
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to")
+
+    hook = model.register_forward_pre_hook(refuse, with_kwargs=True)
+    try:
+        yield failed
+    finally:
+        hook.remove()

@@ -187,3 +187,28 @@ def test_a_layer_that_is_not_there_is_refused(tiny_xlmr: Path, tmp_path: Path) -
 def test_cls_without_specials_is_refused() -> None:
     with pytest.raises(ConfigError):
         View(1, "cls", specials=False)
+
+
+def test_a_batch_that_memory_does_not_hold_is_halved_and_gives_the_same_vectors(
+    encoder: Transformer, tmp_path: Path
+) -> None:
+    view, failed, done = View(2), [], []
+    whole = np.array(vectors(encoder, view, tmp_path, TEXTS))
+
+    def short(_: Any, __: Any, inputs: dict[str, Any]) -> None:
+        if inputs["input_ids"].numel() > 40:
+            failed.append(inputs["input_ids"].numel())
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to")
+
+    hook = encoder.model.register_forward_pre_hook(short, with_kwargs=True)
+    try:
+        output = tmp_path / "short.npy"
+        made = embed(
+            encoder, TEXTS, {view: output}, batching=Batching(64, 8192), advance=done.append
+        )[view]
+    finally:
+        hook.remove()
+    assert failed and failed == sorted(set(failed), reverse=True)
+    # Each sentence once, though some were tried in several batches.
+    assert sum(done) == len(TEXTS) and len(done) > 1
+    assert np.abs(made - whole).max() < 1e-5

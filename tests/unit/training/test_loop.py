@@ -17,7 +17,7 @@ from stilts_artifact.errors import ConfigError, ResourceError
 from stilts_artifact.training import loop
 from stilts_artifact.training.batches import FITS
 from stilts_artifact.training.checkpoints import Checkpointing
-from stilts_artifact.training.state import TrainingTask
+from stilts_artifact.training.state import TrainingState, TrainingTask
 from tests.recorder import Killed, Recorder
 from tests.unit.training.helpers import (
     Scripted,
@@ -347,6 +347,94 @@ def test_running_out_of_memory_is_a_resource_error(
     )
     with pytest.raises(RuntimeError, match="a fault of ours"):
         run(encoder, [task], tmp_path)
+
+
+def short_of_memory(patch: pytest.MonkeyPatch, holds: int, encoder: Any) -> list[int]:
+    """A device that holds batches of so many padded tokens; those that were too large for it.
+
+    The error comes in the backward pass, when gradients are half there.
+    """
+    failed: list[int] = []
+    size = [0]
+
+    def entering(_: Any, __: Any, inputs: dict[str, Any]) -> None:
+        size[0] = inputs["input_ids"].numel()
+
+    def leaving(*_: Any) -> None:
+        if size[0] > holds:
+            failed.append(size[0])
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to")
+
+    encoder.register_forward_pre_hook(entering, with_kwargs=True)
+    # The upper layers have their gradients by then, the lower ones have none.
+    encoder.encoder.layer[0].register_full_backward_hook(leaving)
+    # One batch a step, if memory allows.
+    patch.setitem(FITS, "cpu", FITS["cpu"]._replace(overhead=100_000))
+    return failed
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_step_that_memory_does_not_hold_is_cut_and_has_the_same_gradient(
+    kind: TaskForm | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = []
+    for holds in (100_000, 60):
+        encoder = tiny_encoder(dropout=0.0)
+        task = task_of(encoder, kind, count=8)
+        state = TrainingState(encoder, [task], config(), "tiny", "cpu")
+        with monkeypatch.context() as patch:
+            failed = short_of_memory(patch, holds, encoder)
+            attempts = 1
+            while (made := loop._gradient(state, 0)) is None:
+                attempts += 1
+                assert all(weight.grad is None for weight in state.model.parameters())
+        # Each attempt ends with the first batch that is too large, and halves that one.
+        assert failed == sorted(set(failed), reverse=True)
+        assert len(failed) == attempts - 1
+        assert state.cut_to() == ({"task": failed[-1] // 2} if failed else {})
+        gradients = [p.grad.flatten() for p in state.model.parameters() if p.grad is not None]
+        found.append((attempts, made[1].item(), torch.cat(gradients)))
+    whole, cut = found
+    assert whole[0] == 1 and cut[0] > 1
+    assert cut[1] == pytest.approx(whole[1], rel=1e-5)
+    # Sums of the same float32 numbers in another order.
+    assert torch.allclose(cut[2], whole[2], rtol=1e-3, atol=1e-6)
+    assert whole[2].abs().max() > 1e-3
+
+
+def test_a_run_short_of_memory_is_the_one_that_was_cut_so_from_the_start_and_resumes_as_that(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Dropout included: the failed attempts leave nothing behind, nor does a kill after them."""
+
+    def trained(work: Path, holds: int, tokens: int | None = None, **how: Any) -> Any:
+        encoder = tiny_encoder(dropout=0.1)
+        task = task_of(encoder, TaskForm.PAIR, count=40)
+        with monkeypatch.context() as patch:
+            failed = short_of_memory(patch, holds, encoder)
+            if tokens is not None:
+                patch.setitem(FITS, "cpu", FITS["cpu"]._replace(tokens=tokens))
+            report = run(encoder, [task], work, **how)
+        return weights(encoder, [task]), report, failed
+
+    watched = Recorder()
+    short, report, failed = trained(tmp_path / "a", 60, progress=watched)
+    assert failed and report.cut_to == {"task": failed[-1] // 2}
+    assert any("out of memory at step 1: it is begun anew" in note for note in watched.notes)
+    cut, other, none = trained(tmp_path / "b", 100_000, tokens=failed[-1] // 2)
+    assert none == [] and other.cut_to == {}
+    assert same(short, cut)
+    whole, _, _ = trained(tmp_path / "c", 100_000)
+    assert not same(short, whole)  # another draw of dropout
+    monkeypatch.setattr(loop, "FLUSH", 1)
+    with pytest.raises(Killed):
+        trained(tmp_path / "d", 60, progress=Recorder(5), checkpoint_every=2)
+    recorder = Recorder()
+    # What lacked then is there again; the cut stays that of the run.
+    resumed, report, none = trained(tmp_path / "d", 100_000, progress=recorder)
+    assert recorder.notes == ["resumed at step 4 of 5"]
+    assert none == [] and report.cut_to == {"task": failed[-1] // 2}
+    assert same(short, resumed)
 
 
 def test_a_checkpoint_of_other_data_or_settings_is_not_taken_up(
