@@ -265,21 +265,24 @@ def test_outputs_do_not_depend_on_the_batches(
     data = prepared(encoder.tokenizer, tmp_path, task, examples, labels)
     torch.manual_seed(3)
     head = task_head(kind, encoder.model.config, 2).train(False)
-    alone, together = (outputs(encoder.model, head, data, tokens=tokens) for tokens in (1, 100_000))
+    with short_of_memory(encoder.model, 100_000) as sizes:
+        alone = outputs(encoder.model, head, data, tokens=1)
+    largest = max(sizes)
+    together = outputs(encoder.model, head, data, tokens=100_000)
     assert len(alone) == len(data.features)
     for one, other, row in zip(alone, together, data.features, strict=True):
         width = (
             len(row["input_ids"]) if kind in (TaskForm.TAGGING, TaskForm.SPAN) else one.shape[-1]
         )
         np.testing.assert_allclose(one[..., :width], other[..., :width], atol=1e-5)
-    with short_of_memory(encoder.model, 256) as failed:
+    with short_of_memory(encoder.model, largest) as sizes:
         halved = outputs(encoder.model, head, data, tokens=100_000)
-    assert failed
+    assert max(sizes) > largest
     for one, other in zip(alone, halved, strict=True):
         width = min(one.shape[-1], other.shape[-1])
         np.testing.assert_allclose(one[..., :width], other[..., :width], atol=1e-5)
     with (
-        short_of_memory(encoder.model, 7),
+        short_of_memory(encoder.model, largest - 1),
         pytest.raises(ResourceError, match="not even one example fits"),
     ):
         outputs(encoder.model, head, data, tokens=100_000)
@@ -287,16 +290,16 @@ def test_outputs_do_not_depend_on_the_batches(
 
 @contextmanager
 def short_of_memory(model: Any, holds: int) -> Iterator[list[int]]:
-    """A device that holds batches of so many padded tokens; those that were too large for it."""
-    failed: list[int] = []
+    """A device that holds batches of so many padded tokens; the sizes of all that it is given."""
+    sizes: list[int] = []
 
     def refuse(_: Any, __: Any, inputs: dict[str, Any]) -> None:
-        if inputs["input_ids"].numel() > holds:
-            failed.append(inputs["input_ids"].numel())
+        sizes.append(inputs["input_ids"].numel())
+        if sizes[-1] > holds:
             raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to")
 
     hook = model.register_forward_pre_hook(refuse, with_kwargs=True)
     try:
-        yield failed
+        yield sizes
     finally:
         hook.remove()
