@@ -73,7 +73,49 @@ def slurm(
         f"         (up to {gpus} of them: the run begins with the first)",
         f"time:    {walltime} for each job; then it goes back into the queue, and the run goes on",
         "end:     scancel JOB, of the leader; submitted again, it goes on where it was",
-        *_advice(command),
+        _plan_line(command),
+        "         nodes without a network: fetch on the login node, and --offline in the run",
+    ):
+        options.say(line, sys.stderr)
+
+
+@app.command(context_settings=_PASSED_ON)
+def kubernetes(
+    context: typer.Context,
+    command: CommandArgument,
+    gpus: GpusOption,
+    image: Annotated[
+        str,
+        typer.Option(
+            "--image", metavar="NAME@sha256:DIGEST", help="Of this package, in a registry."
+        ),
+    ],
+    claim: Annotated[
+        str,
+        typer.Option("--claim", help="Volume claim (ReadWriteMany) for results and store."),
+    ] = "stilts-artifact",
+    memory: Annotated[str, typer.Option("--memory", help="Of each worker.")] = "64Gi",
+) -> None:
+    """Print a manifest for dask-kubernetes' operator that makes a run on a GPU for each worker;
+    text about it on standard error.
+    """
+    from stilts_artifact.clusters.kubernetes import TLS_SECRET, Pods, kubernetes_manifest
+
+    _require_run(context, command)
+    sys.stdout.write(
+        kubernetes_manifest(command, Pods(gpus, image, claim, memory), _command_line())
+    )
+    for line in (
+        "needs:   dask-kubernetes' operator, NVIDIA's device plugin, Kubernetes 1.31 or newer,",
+        f"         and a volume claim {claim} that all nodes may write",
+        "key:     openssl req -x509 -newkey rsa:3072 -nodes -days 365 -subj /CN=dask"
+        " -keyout key.pem -out cert.pem",
+        f"         kubectl create secret generic {TLS_SECRET} --from-file=cert.pem"
+        " --from-file=key.pem",
+        "submit:  kubectl apply -f FILE",
+        "watch:   kubectl logs -f job/stilts-artifact; results are on the volume",
+        "end:     kubectl delete -f FILE, after a run too: it holds the GPUs until then",
+        _plan_line(command),
     ):
         options.say(line, sys.stderr)
 
@@ -110,13 +152,8 @@ def _command_line() -> str:
     return shlex.join(["stilts-artifact", *sys.argv[1:]])
 
 
-def _advice(command: list[str]) -> list[str]:
-    """What to do before, in words that fit the run."""
+def _plan_line(command: list[str]) -> str:
+    """How to know beforehand what a run costs."""
     name, *arguments = command
     rest = shlex.join(["--study", *arguments] if name == "study" else arguments)
-    lines = [f"before:  stilts-artifact plan {rest}: hours, disk and downloads"]
-    if "--offline" not in arguments:
-        lines.append(
-            "         nodes without a network: fetch on the login node, then run --offline"
-        )
-    return lines
+    return f"before:  stilts-artifact plan {rest}: hours, disk and downloads"

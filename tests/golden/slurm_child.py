@@ -6,6 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
+from stilts_artifact.pipeline.cluster import remote_client
 from stilts_artifact.pipeline.executor import Options, run
 from stilts_artifact.pipeline.job import Context
 from stilts_artifact.pipeline.progress import Snapshot
@@ -34,8 +35,18 @@ def main() -> None:
         "made": len(report.made),
         "text": (Store(asked.root).read(graph.address(end)) / "text").read_text(),
         "workers": max(state.workers for state in states),
+        "losses_allowed": losses_allowed(asked.scheduler),
     }
     (asked.root.parent / "report.json").write_text(json.dumps(found))
+
+
+def losses_allowed(scheduler: str) -> int:
+    """How many workers Dask lets a step lose."""
+    with remote_client(scheduler) as client:
+        allowed: int = client.run_on_scheduler(
+            lambda dask_scheduler: dask_scheduler.allowed_failures
+        )
+    return allowed
 
 
 if __name__ == "__main__":

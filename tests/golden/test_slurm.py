@@ -25,7 +25,7 @@ from stilts_artifact.pipeline.cluster import remote_client
 from tests.conftest import Run
 from tests.faults.workflow_kinds import attempts
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = pytest.mark.slow
 
 
 def _cannot(reason: str) -> NoReturn:
@@ -83,7 +83,7 @@ def ask(slurm: Mapping[str, str], *command: str | Path, cwd: Path | None = None)
 
 
 def wait_until(true: Callable[[], object]) -> None:
-    end = time.monotonic() + 180
+    end = time.monotonic() + 600
     while not true():
         assert time.monotonic() < end, "it did not come to pass in time"
         time.sleep(0.2)
@@ -170,7 +170,7 @@ def test_workers_run_out_of_time_and_their_steps_go_on_from_the_checkpoint(
                 start_soon(slurm, worker)
             wait_until(lambda: len(read(began).split()) > 1)
             (folder / "go").touch()
-            assert leader.wait(timeout=180) == 0, read(log)
+            assert leader.wait(timeout=600) == 0, read(log)
         finally:
             leader.terminate()
     wait_until(lambda: not jobs(slurm))
@@ -178,7 +178,7 @@ def test_workers_run_out_of_time_and_their_steps_go_on_from_the_checkpoint(
     assert report["failures"] == [] and report["made"] == 10
     assert report["text"].startswith("0 1 2 3 4 5 ") and report["text"].endswith("went end")
     assert "survived" in report["text"] and attempts(folder, "killed") == 2
-    assert report["workers"] in (1, 2)
+    assert report["workers"] in (1, 2) and report["losses_allowed"] > 1000
     first, second, *_ = map(int, read(began).split())
     assert first == 0 < second
     assert not list(folder.glob(".stilts-artifact.*"))
