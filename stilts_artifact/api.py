@@ -43,6 +43,7 @@ def reproduce(
     mirrors: Sequence[str] = (),
     workers: int | None = None,
     scheduler: str | None = None,
+    keep_models: Literal["all", "encoders", "none"] | None = None,
 ) -> Outcome:
     """Measure an experiment, judge it, and write its results file.
 
@@ -67,6 +68,8 @@ def reproduce(
         mirrors: base URLs that are tried first.
         workers: processes on this machine.
         scheduler: address of a Dask cluster to run on instead.
+        keep_models: trained models that stay in the store once nothing needs them; by default what
+            the scale says.
 
     Returns:
         The results as written, the verdict on what was asked for, and why cells have no value.
@@ -88,6 +91,7 @@ def reproduce(
         mirrors=tuple(mirrors),
         workers=workers,
         scheduler=scheduler,
+        keep_models=keep_models,
     )
     own = None if own_data is None else Path(own_data)
     choices = Choices(scale, tuple(only), encoder, prefix, tuple(languages), own)

@@ -516,7 +516,33 @@ def remove_orphans(
 
 def orphaned_names(parent: Path) -> list[str]:
     """Names of which a dead writer may have left a folder; a quick look that takes no lock."""
-    return sorted({path.name.rsplit(".", 2)[0] for path in _unfinished(parent, "*", _PART)})
+    left = [path for suffix in (_PART, _GONE) for path in _unfinished(parent, "*", suffix)]
+    return sorted({path.name.rsplit(".", 2)[0] for path in left})
+
+
+def discard_folder(path: Path, parent: Path) -> bool:
+    """Remove a published folder: out of sight by one rename, then file by file.
+
+    Killed in between, it leaves what :func:`remove_orphans` of ``parent`` removes.
+
+    Args:
+        parent: folder on the same file system, where nobody looks for what is published.
+
+    Returns:
+        Whether it was there.
+
+    Raises:
+        OSError: it may not be removed.
+    """
+    parent.mkdir(parents=True, exist_ok=True)
+    gone = parent / f"{path.name}.{uuid.uuid4().hex}{_GONE}"
+    try:
+        path.rename(gone)
+    except FileNotFoundError:
+        return False
+    _sync_names(path.parent)
+    shutil.rmtree(gone, ignore_errors=True)
+    return True
 
 
 def _create(folder: Path, name: str, make: Callable[[Path], int]) -> tuple[Path, int]:

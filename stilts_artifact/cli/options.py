@@ -11,7 +11,7 @@ from contextvars import ContextVar
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Annotated
+from typing import IO, TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -196,6 +196,15 @@ WorkersOption = Annotated[
         "--workers",
         help="Processes on this machine.",
         show_default="one for each core, or for each GPU",
+    ),
+]
+KeepModelsOption = Annotated[
+    Literal["all", "encoders", "none"] | None,
+    typer.Option(
+        "--keep-models",
+        help="Trained models that stay in the store once nothing needs them: all, those of rows "
+        "(phase ii), or none.",
+        show_default="what the scale says",
     ),
 ]
 SchedulerOption = Annotated[

@@ -43,6 +43,7 @@ def plan(
     languages: options.LanguagesOption = None,
     own_data: options.OwnDataOption = None,
     only: options.OnlyOption = None,
+    keep_models: options.KeepModelsOption = None,
     probe: Annotated[
         bool,
         typer.Option(
@@ -73,7 +74,11 @@ def plan(
     from stilts_artifact.pipeline.costs import probe as probe_machine
     from stilts_artifact.pipeline.store import Store
 
-    machine = Machine(options.store_folder(results, store), tuple(options.data_folders(data)))
+    machine = Machine(
+        options.store_folder(results, store),
+        tuple(options.data_folders(data)),
+        keep_models=keep_models,
+    )
     choices = Choices(
         scale,
         tuple(only or ()),
@@ -93,7 +98,7 @@ def plan(
     needed = [(one.session.library, sources_of(*what)) for one, what in asked]
     absent = {one.name: one for library, sources in needed for one in library.absent(sources)}
     steps = [step for _, what in asked for step in steps_of(*what)]
-    found = plan_cost(steps, Store(machine.store), costs, absent.values())
+    found = plan_cost(steps, Store(machine.store), costs, absent.values(), first.keep_models)
     # A calibration is the scale's own, and only the session knows which.
     experiment = first.experiment
     name, title = ("studies", "Studies") if len(parts) > 1 else (experiment.name, experiment.title)
@@ -151,7 +156,13 @@ def _show(found: Plan, title: str, stamp: str, absent: list[Source]) -> None:
     unsized = [source.name for source in absent if source.urls and source.bytes is None]
     downloads = " and ".join([readable_size(found.download_bytes), *unsized])
     note = " (of unpublished size)" if unsized else ""
-    console.print(f"downloads: {downloads}{note}; disk: {readable_size(found.disk_bytes)}")
+    console.print(f"downloads: {downloads}{note}")
+    peaks = ", ".join(
+        f"{readable_size(size)} with {workers}" for workers, size in found.disk.items()
+    )
+    console.print(f"disk at its peak: {peaks} {what}s")
+    end = readable_size(found.end_disk_bytes)
+    console.print(f"disk at the end: {end}, with --keep-models {found.keep_models}")
     basis = "scaled to this machine by a probe" if found.probed else f"for {found.machine}"
     console.print(f"times {basis}{', partly estimated' if found.estimated else ', measured'}")
     unobtainable = [source.name for source in absent if not source.urls]

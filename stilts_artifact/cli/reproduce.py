@@ -37,6 +37,7 @@ def reproduce(
     ] = False,
     workers: options.WorkersOption = None,
     scheduler: options.SchedulerOption = None,
+    keep_models: options.KeepModelsOption = None,
     results: options.ResultsOption = Path("results"),
     store: options.StoreOption = None,
     data: options.DataOption = None,
@@ -60,6 +61,7 @@ def reproduce(
         tuple(mirror or ()),
         workers,
         scheduler,
+        keep_models,
     )
     choices = Choices(scale, tuple(only or ()), encoder, prefix, options.codes(languages), own_data)
     code = run_experiment(experiment, choices, machine, results, dry_run=dry_run, as_json=as_json)

@@ -42,6 +42,7 @@ def study(
     ] = False,
     workers: options.WorkersOption = None,
     scheduler: options.SchedulerOption = None,
+    keep_models: options.KeepModelsOption = None,
     results: options.ResultsOption = Path("results"),
     store: options.StoreOption = None,
     data: options.DataOption = None,
@@ -67,6 +68,7 @@ def study(
         tuple(mirror or ()),
         workers,
         scheduler,
+        keep_models,
     )
     if asks_family:
         if scale != "auto" or prefix or own_data or as_json:

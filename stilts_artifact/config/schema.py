@@ -273,6 +273,8 @@ class Scale(Section):
         smaller: a smaller encoder, for the rows of studies that ask what size does; ``None`` where
             the scale has none.
         single_files: whether splits of which some files are known one by one are of these alone.
+        keep_models: which trained models stay in the store once nothing needs them, if nobody asks
+            for others; no influence on any result.
     """
 
     name: ScaleName
@@ -305,6 +307,7 @@ class Scale(Section):
     own_data: Names = ()
     single_files: bool = False
     smaller: EncoderChoice | None = None
+    keep_models: Literal["all", "encoders", "none"] = "none"
 
     @property
     def stamp(self) -> str:

@@ -24,7 +24,7 @@ from stilts_artifact.pipeline.costs import Costs
 from stilts_artifact.pipeline.explain import Reason, reasons
 from stilts_artifact.pipeline.kinds import KINDS
 from stilts_artifact.pipeline.plan import Plan, make_plan
-from stilts_artifact.pipeline.step import Graph, Step
+from stilts_artifact.pipeline.step import Graph, KeepModels, Step
 from stilts_artifact.pipeline.store import Store
 
 NOT_HERE_YET = "not here yet"
@@ -131,17 +131,24 @@ def steps_of(builder: StepBuilder, experiment: Experiment, wanted: Wanted) -> li
     return [step for one in requests(builder, experiment, wanted) for step in one.steps]
 
 
-def plan(steps: Sequence[Step], store: Store, costs: Costs, absent: Iterable[Source]) -> Plan:
+def plan(
+    steps: Sequence[Step],
+    store: Store,
+    costs: Costs,
+    absent: Iterable[Source],
+    keep_models: KeepModels,
+) -> Plan:
     """The cost of what is missing of some steps; what several experiments share counts once.
 
     Args:
         absent: sources that are still to be brought.
+        keep_models: which trained models a run keeps.
 
     Raises:
         ConfigError: a kind of step, or a task, without costs.
     """
     downloads = sum(source.bytes or 0 for source in absent if source.urls)
-    return make_plan(Graph(steps, KINDS), store, costs, downloads)
+    return make_plan(Graph(steps, KINDS), store, costs, downloads, keep_models)
 
 
 def sources_of(builder: StepBuilder, experiment: Experiment, wanted: Wanted) -> list[Source]:

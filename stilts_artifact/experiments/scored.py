@@ -244,9 +244,9 @@ class Scored:
             return Executed({}, {}, asked.impossible, asked.absent, {}, list(lost.values()))
         trained = {key: list(_trained(step)) for key, step in asked.predictions.items()}
         reports = {step for steps in trained.values() for step in steps}
-        # Training runs are targets, too: their reports name the runs that collapsed, even where the
-        # predictions are done and need them no more.
-        graph = Graph([*asked.steps, *reports], KINDS)
+        # The reports of training runs name those that collapsed, even where the predictions are
+        # done, and the models themselves dropped.
+        graph = Graph(asked.steps, KINDS, reports)
         context = self.session.context(encoders, trains=bool(reports))
         with self.session.display.steps(label) as watch:
             report = run(graph, context, self.session.options(), watch)
@@ -564,9 +564,10 @@ def _reasons(report: RunReport) -> dict[str, str]:
 
 def _flag(store: Store, address: str) -> Flag | None:
     # A training run that failed has no report; its cells have a reason instead of a flag.
-    if not store.has(address):
+    if not store.has_report(address):
         return None
-    return next(map(Flag, _read_report(store.read(address))["flags"]), None)
+    report = parse_json(store.report(address), f"the report of {address}")
+    return next(map(Flag, report["flags"]), None)
 
 
 @lru_cache(maxsize=1 << 12)  # a run is behind every cell of its row and task

@@ -25,6 +25,7 @@ from stilts_artifact.pipeline.cluster import default_workers
 from stilts_artifact.pipeline.executor import Options
 from stilts_artifact.pipeline.job import Context, Device
 from stilts_artifact.pipeline.progress import Snapshot, Watch
+from stilts_artifact.pipeline.step import KeepModels
 
 if TYPE_CHECKING:
     from stilts_artifact.checking.results import RowRecord
@@ -43,6 +44,7 @@ class Machine:
         offline: open no connection.
         mirrors: base URLs that are tried before the sources' own.
         workers, scheduler: see :class:`stilts_artifact.pipeline.executor.Options`.
+        keep_models: the same; ``None`` for what the scale says.
     """
 
     store: Path
@@ -51,6 +53,7 @@ class Machine:
     mirrors: tuple[str, ...] = ()
     workers: int | None = None
     scheduler: str | None = None
+    keep_models: KeepModels | None = None
 
 
 def _unwatched(_: Snapshot) -> None:
@@ -116,6 +119,11 @@ class Session:
         """Of every trained run, of which the median is reported."""
         return self.scale.seeds if self.experiment.seeds is None else self.experiment.seeds
 
+    @property
+    def keep_models(self) -> KeepModels:
+        """Which trained models stay in the store once nothing needs them."""
+        return self.machine.keep_models or self.scale.keep_models
+
     def obtain(self, sources: Sequence[Source]) -> list[ArtifactError]:
         """Fetch what is not here.
 
@@ -152,7 +160,7 @@ class Session:
         workers = self.machine.workers
         if workers is None and self.scale.threads > 1 and self.device(trains=False) == "cpu":
             workers = max(1, default_workers() // self.scale.threads)
-        return Options(workers, self.machine.scheduler)
+        return Options(workers, self.machine.scheduler, keep_models=self.keep_models)
 
     def context(self, encoders: Mapping[str, Path], *, trains: bool) -> Context:
         """Where steps run.

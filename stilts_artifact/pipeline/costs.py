@@ -37,6 +37,7 @@ class Speed:
         tokens_per_second: for what it reads; ``None`` if that is in ``seconds``.
         bytes: its result takes, whatever it works on.
         bytes_per_token: for what it reads.
+        work_bytes: it has while it runs, before its result: two checkpoints, of a training run.
         basis: ``measured``, or what it was estimated from.
     """
 
@@ -45,6 +46,7 @@ class Speed:
     tokens_per_second: float | None = None
     bytes: float = 0.0
     bytes_per_token: float = 0.0
+    work_bytes: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +113,14 @@ class Costs:
         """Expected size of a step's result."""
         speed = self.speed(step.kind)
         return speed.bytes + speed.bytes_per_token * self.tokens(step, graph)
+
+    def work_bytes(self, step: KeyedStep) -> float:
+        """Expected size of what a step has while it runs, before it writes its result."""
+        kind = step.kind
+        if kind == "intermediate" and IntermediateParams.of(step.params).mlm is None:
+            # Only with text is all of the vocabulary trained, and in the checkpoints.
+            kind = "target"
+        return self.speed(kind).work_bytes
 
     def tokens(self, step: KeyedStep, graph: Graph) -> float:
         """Tokens that a step works on, each time it sees them; 0 for a kind that reads none."""

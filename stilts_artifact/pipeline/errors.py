@@ -78,11 +78,15 @@ class Outcome:
         seconds: it took, 0 if the result was there already.
         fault: why it failed, or ``None``.
         ends_run: the fault is the machine's, and every other step would meet it too.
+        gone: addresses of inputs that another run has dropped; made again, the step may run.
+        remark: what is to be said of the result.
     """
 
     seconds: float
     fault: Fault | None = None
     ends_run: bool = False
+    gone: tuple[str, ...] = ()
+    remark: str | None = None
 
 
 def fault_of(error: BaseException, label: str, root: Path, written: int, log: str = "") -> Fault:
@@ -230,6 +234,7 @@ class RunReport:
         found: steps that did not have to run.
         made: steps that ran, in the order in which they finished.
         seconds: of the whole run.
+        remarks: what is to be said of results beside that they are there.
     """
 
     found: tuple[KeyedStep, ...]
@@ -237,6 +242,7 @@ class RunReport:
     failures: tuple[Failure, ...]
     skipped: tuple[Skipped, ...]
     seconds: float
+    remarks: tuple[str, ...] = ()
 
     def check(self, resume: str) -> None:
         """Refuse to go on if anything failed.

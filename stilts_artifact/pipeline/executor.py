@@ -11,8 +11,9 @@ from __future__ import annotations
 import queue
 import time
 import uuid
+from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -30,14 +31,17 @@ from stilts_artifact.pipeline.errors import (
 from stilts_artifact.pipeline.job import Context
 from stilts_artifact.pipeline.process import run_isolated
 from stilts_artifact.pipeline.progress import Clock, Snapshot, Watch
-from stilts_artifact.pipeline.scheduler import Scheduler, missing
-from stilts_artifact.pipeline.step import Graph, KeyedStep
+from stilts_artifact.pipeline.runs import Ask, Runs
+from stilts_artifact.pipeline.scheduler import Scheduler, missing, unmade
+from stilts_artifact.pipeline.step import Graph, KeepModels, KeyedStep
 from stilts_artifact.pipeline.store import Store
 
 if TYPE_CHECKING:
     from distributed import Client
 
 _TICK_SECONDS = 0.5
+# How often a step has its inputs made again that other runs drop, before that is a fault.
+_REMAKES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,7 @@ class Options:
         scheduler: address of a Dask scheduler to use instead of this machine.
         hints: expected seconds by kind, for the order of steps and the time left before any was
             measured.
+        keep_models: which trained models are not dropped once nothing needs them.
 
     Raises:
         ConfigError: fewer than one worker, or workers for a cluster that has its own.
@@ -57,6 +62,7 @@ class Options:
     workers: int | None = None
     scheduler: str | None = None
     hints: Mapping[str, float] = field(default_factory=dict)
+    keep_models: KeepModels = "all"
 
     def __post_init__(self) -> None:
         if self.workers is not None and self.workers < 1:
@@ -86,18 +92,30 @@ def run(graph: Graph, context: Context, options: Options, watch: Watch) -> RunRe
     store = Store(context.root)
     wanted = missing(graph, store)
     found = tuple(step for address, step in graph.steps.items() if address not in set(wanted))
+    ask, runs = Ask.of(graph, options.keep_models), Runs(store)
     if not wanted:
+        # Of a store that may not be written, results are read all the same.
+        with suppress(OSError):
+            if runs.dead:
+                store.clean()
+                runs.settle(graph.kinds, ask)
         return RunReport(found, (), (), (), time.monotonic() - began)
     store.clean()
-    with _client(context, options) as client:
-        current = _Run(graph, wanted, context, options, client)
-        current.loop(watch)
+    with runs.entered(ask):
+        runs.settle(graph.kinds, ask)
+        # Again: before it was entered, another run may have dropped what this one found.
+        wanted = missing(graph, store)
+        with _client(context, options) as client:
+            current = _Run(graph, wanted, context, options, client, runs)
+            current.loop(watch)
+    runs.settle(graph.kinds, None)
     return RunReport(
         found,
         tuple(current.made),
         tuple(current.failures),
         tuple(current.skipped),
         time.monotonic() - began,
+        tuple(current.remarks),
     )
 
 
@@ -115,18 +133,33 @@ class _Run:
     """The state of one run."""
 
     def __init__(
-        self, graph: Graph, wanted: list[str], context: Context, options: Options, client: Client
+        self,
+        graph: Graph,
+        wanted: list[str],
+        context: Context,
+        options: Options,
+        client: Client,
+        runs: Runs,
     ) -> None:
         self.made: list[KeyedStep] = []
+        self.remarks: list[str] = []
         self.failures: list[Failure] = []
         self.skipped: list[Skipped] = []
         self._graph, self._context, self._options, self._client = graph, context, options, client
         self._clock = Clock(options.hints)
         # Without hints all steps count alike: then the longest chain is the one of most steps.
         self._scheduler = Scheduler(
-            graph, wanted, lambda step: self._clock.seconds(step.kind) or 1.0, self._needs_gpu
+            graph,
+            wanted,
+            lambda step: self._clock.seconds(step.kind) or 1.0,
+            self._needs_gpu,
+            options.keep_models,
         )
-        self._found = len(graph.steps) - len(wanted)
+        self._store = Store(context.root)
+        self._runs = runs
+        self._undropped: list[str] = []
+        self._made: set[str] = set()
+        self._remade: Counter[str] = Counter()
         self._running: dict[str, tuple[Any, KeyedStep, float]] = {}
         self._ended: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._slots = _Slots(client)
@@ -141,6 +174,9 @@ class _Run:
                 watch(self._snapshot())
                 self._wait()
             watch(self._snapshot())
+            # Another run may have read them until now.
+            for address in self._undropped:
+                self._drop(address)
         finally:
             # A cluster may outlive this run: it must not start what nobody waits for any more.
             for future, _, _ in self._running.values():
@@ -153,7 +189,11 @@ class _Run:
         self._slots.refresh()
         on_gpu = sum(self._needs_gpu(step) for _, step, _ in self._running.values())
         while len(self._running) < self._slots.threads:
-            step = self._scheduler.take(gpu_free=on_gpu < self._slots.gpus)
+            step = self._scheduler.take(
+                gpu_free=on_gpu < self._slots.gpus,
+                workers=self._slots.threads,
+                idle=not self._running,
+            )
             if step is None:
                 return
             gpu = self._needs_gpu(step)
@@ -186,14 +226,29 @@ class _Run:
             self._fail(outcome)
         elif outcome.fault is not None and outcome.ends_run:
             raise outcome.fault.error()
+        elif outcome.gone and self._remade[step.address] < _REMAKES:
+            self._remake(step, outcome.gone)
         elif outcome.fault is not None:
             self._fail(failure_of(step, outcome.fault, self._context.root))
         else:
             self.made.append(step)
-            self._scheduler.finish(step.address)
+            self._made.add(step.address)
+            self.remarks += [outcome.remark] if outcome.remark else []
+            freed = self._scheduler.finish(step.address)
+            self._undropped += [address for address in freed if not self._drop(address)]
             # 0 means that it was there already, which says nothing of how long such a step takes.
             if outcome.seconds > 0:
                 self._clock.add(step.kind, outcome.seconds)
+
+    def _drop(self, address: str) -> bool:
+        why = f"nothing needed it any more, and --keep-models was {self._options.keep_models}"
+        return self._runs.drop(address, why, own=address in self._made)
+
+    def _remake(self, step: KeyedStep, gone: tuple[str, ...]) -> None:
+        """Another run has dropped what a step reads: it waits until that is made again."""
+        self._remade[step.address] += 1
+        inputs = {address: one.inputs.values() for address, one in self._graph.steps.items()}
+        self._scheduler.reopen(step.address, unmade(gone, (), inputs, self._store))
 
     def _fail(self, failure: Failure) -> None:
         self.failures.append(failure)
@@ -224,14 +279,16 @@ class _Run:
         now = time.monotonic()
         left = [(step.kind, now - began) for _, step, began in self._running.values()]
         left += [(self._graph.steps[address].kind, 0.0) for address in self._scheduler.waiting]
+        total, failed = len(self._graph.steps), len(self.failures) + len(self.skipped)
         return Snapshot(
-            total=len(self._graph.steps),
-            done=self._found + len(self.made),
+            total=total,
+            done=total - len(left) - failed,
             running=tuple(step.label for _, step, _ in self._running.values()),
-            failed=len(self.failures) + len(self.skipped),
+            failed=failed,
             workers=self._slots.threads,
             seconds_left=self._clock.left(left, self._slots.threads),
             note=self._note(),
+            remarks=tuple(self.remarks),
         )
 
     def _note(self) -> str:

@@ -28,7 +28,8 @@ class Reason:
 def reasons(graph: Graph, store: Store) -> list[Reason]:
     """What a run would do about every step, in graph order, inputs before their users.
 
-    Example of the words: ``done``; ``not needed: all that rests on it is done``; ``never run``;
+    Example of the words: ``done``; ``done, and dropped: nothing that is left needs it``;
+    ``not needed: all that rests on it is done``; ``never run``;
     ``never run with these parameters; differs from a finished one in seed: 1 -> 2``;
     ``input encoder would run``; ``input data changed``; ``code of target changed: version 1 -> 2``.
     """
@@ -43,6 +44,8 @@ def reasons(graph: Graph, store: Store) -> list[Reason]:
             found.append(Reason(step, True, _why(step, wanted, history[step.kind])))
         elif store.has(address):
             found.append(Reason(step, False, "done"))
+        elif store.has_report(address):
+            found.append(Reason(step, False, "done, and dropped: nothing that is left needs it"))
         else:
             found.append(Reason(step, False, "not needed: all that rests on it is done"))
     return found

@@ -9,15 +9,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
+from typing import Literal
 
 from stilts_artifact.pipeline.job import Context, Device
 from stilts_artifact.pipeline.step import Kinds, KindSpec
 from stilts_artifact.pipeline.tasks import DATA, encoder_folder
 
 
-def _kind(function: str, version: int = 1, *, gpu: bool = False) -> KindSpec:
+def _kind(
+    function: str,
+    version: int = 1,
+    *,
+    gpu: bool = False,
+    model: Literal["encoder", "target"] | None = None,
+) -> KindSpec:
     # By name: whoever plans imports none of the modules that do the work.
-    return KindSpec(version, f"{__package__}.tasks.{function}", needs_gpu=gpu)
+    return KindSpec(version, f"{__package__}.tasks.{function}", gpu, model)
 
 
 KINDS: Kinds = MappingProxyType(
@@ -26,8 +33,8 @@ KINDS: Kinds = MappingProxyType(
         "prepare": _kind("prepare:prepare_step", 3),
         "text": _kind("prepare:text_step", 2),
         "labels": _kind("prepare:labels_step"),
-        "intermediate": _kind("train:intermediate_step", gpu=True),
-        "target": _kind("train:target_step", gpu=True),
+        "intermediate": _kind("train:intermediate_step", gpu=True, model="encoder"),
+        "target": _kind("train:target_step", gpu=True, model="target"),
         "predict": _kind("predict:predict_step", 2, gpu=True),
         "probabilities": _kind("predict:probabilities_step", gpu=True),
         "retrieve": _kind("predict:retrieve_step", 3, gpu=True),

@@ -5,11 +5,12 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from stilts_artifact.pipeline.costs import Costs
 from stilts_artifact.pipeline.job import Device
 from stilts_artifact.pipeline.scheduler import Scheduler, missing
-from stilts_artifact.pipeline.step import Graph, KeyedStep
+from stilts_artifact.pipeline.step import Graph, KeepModels, KeyedStep
 from stilts_artifact.pipeline.store import Store
 
 WORKERS = (1, 2, 4, 8)
@@ -47,7 +48,11 @@ class Plan:
         gpu_seconds: GPUs are busy together; 0 on CPUs.
         wall: number of workers -> seconds until the last step ends.
         download_bytes: still to be fetched.
-        disk_bytes: the results still to be made take.
+        keep_models: which trained models stay.
+        disk: number of workers -> bytes that the results still to be made take at the worst moment,
+            with what the steps of that moment have unfinished.
+        peak_disk_bytes: the largest of them.
+        end_disk_bytes: that stay when all is made.
     """
 
     kinds: tuple[KindPlan, ...]
@@ -57,7 +62,10 @@ class Plan:
     gpu_seconds: float
     wall: Mapping[int, float]
     download_bytes: int
-    disk_bytes: int
+    keep_models: KeepModels
+    disk: Mapping[int, int]
+    peak_disk_bytes: int
+    end_disk_bytes: int
 
     @property
     def estimated(self) -> bool:
@@ -65,11 +73,18 @@ class Plan:
         return any(not kind.basis.startswith("measured") for kind in self.kinds if kind.to_run)
 
 
-def make_plan(graph: Graph, store: Store, costs: Costs, download_bytes: int = 0) -> Plan:
+def make_plan(
+    graph: Graph,
+    store: Store,
+    costs: Costs,
+    download_bytes: int = 0,
+    keep_models: KeepModels = "all",
+) -> Plan:
     """The cost of what is missing of a graph.
 
     Args:
         download_bytes: of the sources still missing, which the caller knows.
+        keep_models: which trained models are not dropped.
 
     Raises:
         ConfigError: a kind of step without costs.
@@ -88,43 +103,81 @@ def make_plan(graph: Graph, store: Store, costs: Costs, download_bytes: int = 0)
         total = sum(seconds[step.address] for step in running)
         size = sum(costs.bytes(step, graph) for step in running)
         kinds.append(KindPlan(kind, len(steps), len(running), total, size, costs.speed(kind).basis))
+    need = Need(
+        seconds.__getitem__,
+        on_gpu.__getitem__,
+        {address: costs.bytes(graph.steps[address], graph) for address in wanted}.__getitem__,
+        lambda address: costs.work_bytes(graph.steps[address]),
+    )
+    runs = {workers: simulate(graph, wanted, workers, need, keep_models) for workers in WORKERS}
     return Plan(
         kinds=tuple(kinds),
         device=costs.device,
         machine=costs.machine,
         probed=costs.probed,
         gpu_seconds=sum(seconds[address] for address in wanted if on_gpu[address]),
-        wall={
-            workers: wall_seconds(graph, wanted, workers, seconds.__getitem__, on_gpu.__getitem__)
-            for workers in WORKERS
-        },
+        wall={workers: run.seconds for workers, run in runs.items()},
         download_bytes=download_bytes,
-        disk_bytes=round(sum(kind.bytes for kind in kinds)),
+        keep_models=keep_models,
+        disk={workers: round(run.peak) for workers, run in runs.items()},
+        peak_disk_bytes=round(max(run.peak for run in runs.values())),
+        end_disk_bytes=round(max(run.end for run in runs.values())),
     )
 
 
-def wall_seconds(
-    graph: Graph,
-    wanted: list[str],
-    workers: int,
-    seconds: Callable[[str], float],
-    needs_gpu: Callable[[str], bool],
-) -> float:
-    """Seconds until the last step ends: the engine's own scheduler, with a clock that jumps.
+class Need(NamedTuple):
+    """What each step takes, by address.
+
+    Args:
+        seconds: it runs for.
+        gpu: whether it needs one.
+        bytes: of its result.
+        work: bytes that it has while it runs; they are gone before its result is written.
+    """
+
+    seconds: Callable[[str], float]
+    gpu: Callable[[str], bool]
+    bytes: Callable[[str], float]
+    work: Callable[[str], float]
+
+
+class Simulated(NamedTuple):
+    """A run that was only simulated: its seconds, and bytes at the worst moment and at the end."""
+
+    seconds: float
+    peak: float
+    end: float
+
+
+def simulate(
+    graph: Graph, wanted: list[str], workers: int, need: Need, keep: KeepModels = "all"
+) -> Simulated:
+    """A run by the engine's own scheduler, with a clock that jumps.
 
     Every worker takes any step: where GPUs are used, each worker has one.
     """
     scheduler = Scheduler(
-        graph, wanted, lambda step: seconds(step.address), lambda step: needs_gpu(step.address)
+        graph,
+        wanted,
+        lambda step: need.seconds(step.address),
+        lambda step: need.gpu(step.address),
+        keep,
     )
-    now, running = 0.0, list[tuple[float, str]]()
+    made = set(wanted)
+    now, held, peak, running = 0.0, 0.0, 0.0, list[tuple[float, str]]()
     while True:
-        while len(running) < workers and (step := scheduler.take(gpu_free=True)) is not None:
-            heapq.heappush(running, (now + seconds(step.address), step.address))
+        while len(running) < workers:
+            step = scheduler.take(gpu_free=True, workers=workers, idle=not running)
+            if step is None:
+                break
+            heapq.heappush(running, (now + need.seconds(step.address), step.address))
+            held += max(need.bytes(step.address), need.work(step.address))
+            peak = max(peak, held)
         if not running:
-            return now
+            return Simulated(now, peak, held)
         now, address = heapq.heappop(running)
-        scheduler.finish(address)
+        held -= max(need.work(address) - need.bytes(address), 0.0)
+        held -= sum(need.bytes(model) for model in scheduler.finish(address) if model in made)
 
 
 def _spec_gpu(graph: Graph, step: KeyedStep) -> bool:

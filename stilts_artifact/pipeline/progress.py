@@ -28,6 +28,7 @@ class Snapshot:
         workers: processes that can take steps.
         seconds_left: estimate; ``None`` while there is nothing to base it on.
         note: what the run waits for, if it does.
+        remarks: all that is to be said of results so far.
     """
 
     total: int
@@ -37,6 +38,7 @@ class Snapshot:
     workers: int
     seconds_left: float | None
     note: str = ""
+    remarks: tuple[str, ...] = ()
 
 
 Watch = Callable[[Snapshot], None]
@@ -121,7 +123,13 @@ def step_progress(label: str, *, verbose: bool = False) -> Iterator[Watch]:
         bar = bars.add_task(label, total=None)
         current = bars.add_task("", total=None, visible=False)
 
+        told = 0
+
         def update(state: Snapshot) -> None:
+            nonlocal told
+            for remark in state.remarks[told:]:
+                bars.console.print(visible(remark), markup=False)
+            told = len(state.remarks)
             bars.update(
                 bar,
                 total=state.total,
@@ -136,10 +144,13 @@ def step_progress(label: str, *, verbose: bool = False) -> Iterator[Watch]:
 
 
 def _lines(label: str, verbose: bool) -> Watch:
-    last, done, failed = 0.0, 0, 0
+    last, done, failed, told = 0.0, 0, 0, 0
 
     def line(state: Snapshot) -> None:
-        nonlocal last, done, failed
+        nonlocal last, done, failed, told
+        for remark in state.remarks[told:]:
+            sys.stderr.write(f"{visible(remark)}\n")
+        told = len(state.remarks)
         now = time.monotonic()
         finished = state.done + state.failed == state.total
         ended = verbose and state.done > done

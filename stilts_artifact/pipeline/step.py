@@ -13,12 +13,20 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 from stilts_artifact.errors import ConfigError, unknown_name
 
 _NAME = "lower-case letters, digits, '_' and '-', for it names a folder"
 _ALLOWED = frozenset("abcdefghijklmnopqrstuvwxyz0123456789_-")
+
+
+KeepModels = Literal["all", "encoders", "none"]
+"""Which trained models a run keeps: all, those that others are trained from, or none of them."""
+_DROPPING: Mapping[str, tuple[KeepModels, ...]] = {
+    "encoder": ("none",),
+    "target": ("encoders", "none"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +38,19 @@ class KindSpec:
         target: ``package.module:function``; imported in the worker only. The function takes one
             ``Job``.
         needs_gpu: run it only where a GPU is, if the run uses GPUs at all.
+        model: the result is a trained model, a means to the results that are asked for: an
+            ``encoder`` that others are trained from, or a fine-tuned ``target``. Large, and dropped
+            once no step needs it, unless it is to be kept.
     """
 
     version: int
     target: str
     needs_gpu: bool = False
+    model: Literal["encoder", "target"] | None = None
+
+    def is_dropped(self, keep: KeepModels) -> bool:
+        """Whether a run that keeps these models drops such a result once nothing needs it."""
+        return self.model is not None and keep in _DROPPING[self.model]
 
 
 Kinds = Mapping[str, KindSpec]
@@ -133,18 +149,27 @@ class KeyedStep:
 class Graph:
     """The targets and every step they rest on, each once, inputs before their users.
 
+    Args:
+        targets: whose results are wanted.
+        reported: further steps, which must have been made, but of which only what they reported is
+            wanted: models, say, that may have been dropped since.
+
     Raises:
         ConfigError: a step of an unknown kind.
     """
 
-    def __init__(self, targets: Iterable[Step], kinds: Kinds) -> None:
+    def __init__(
+        self, targets: Iterable[Step], kinds: Kinds, reported: Iterable[Step] = ()
+    ) -> None:
         self.kinds = kinds
         self._keyed: dict[Step, KeyedStep] = {}
-        wanted = list(targets)
-        for step in wanted:
+        wanted, also = list(targets), list(reported)
+        for step in [*wanted, *also]:
             self._add(step)
         self.targets: tuple[str, ...] = tuple(dict.fromkeys(self.address(step) for step in wanted))
         """Addresses of the targets, in their order."""
+        self.reported: tuple[str, ...] = tuple(dict.fromkeys(self.address(step) for step in also))
+        """Addresses of the steps of which only the report is wanted."""
         self.steps: Mapping[str, KeyedStep] = MappingProxyType(
             {keyed.address: keyed for keyed in self._keyed.values()}
         )

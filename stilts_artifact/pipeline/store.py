@@ -3,6 +3,9 @@
 A result is there or it is not; existence is completion, and nothing else is. Work in progress lies
 under ``work/`` on the same file system. What is read is verified against its manifest: hashed at
 its first use in a process, and again whenever the file has changed since.
+
+A result that was dropped to save room leaves a record under ``dropped/<kind>/<key>.json``: its
+manifest, what it reported, when and why. Made again, it is held against that manifest.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +31,10 @@ from stilts_artifact.files import (
     FileManifest,
     FileSum,
     LockedFolder,
+    compare,
+    discard_folder,
     disk_errors,
+    hash_bytes,
     hash_file,
     move_into_place,
     orphaned_names,
@@ -37,14 +43,19 @@ from stilts_artifact.files import (
     size_below,
     sync,
     sync_below,
+    write_file,
 )
 from stilts_artifact.pipeline.step import KeyedStep
+from stilts_artifact.pipeline.tasks import REPORT
 
 FORMAT = 1
+UNLIKE_FIRST = "unlike_first"
+"""In what a manifest says of the making: the file in which it differs from that before a drop."""
 _FILES = "files"
 _RESULT = "result"
 _CHECKPOINTS = "checkpoints"
 _LOG = "log.txt"
+_DROPPED = "dropped"
 _INSTEAD = "another --store"
 _LATE_SECONDS = 15.0
 _AGAIN = "run the same command again: the step is made anew"
@@ -90,16 +101,37 @@ class ResultManifest:
         }
         return cls(step, files, made)
 
+    @property
+    def size(self) -> int:
+        """Bytes of all files together."""
+        return sum(sums.bytes for sums in self.files.files.values())
+
+    def to_json(self) -> dict[str, Any]:
+        """The document ``manifest.json``."""
+        return {
+            "format": FORMAT,
+            "step": asdict(self.step),
+            "files": self.files.to_json(),
+            "made": dict(self.made),
+        }
+
     def dump(self) -> bytes:
         """The bytes of ``manifest.json``."""
-        return dump_json(
-            {
-                "format": FORMAT,
-                "step": asdict(self.step),
-                "files": self.files.to_json(),
-                "made": dict(self.made),
-            }
-        )
+        return dump_json(self.to_json())
+
+    @classmethod
+    def from_json(cls, content: Any) -> ResultManifest:
+        """The opposite of :meth:`to_json`.
+
+        Raises:
+            KeyError, TypeError, ValueError: it has another form.
+        """
+        if content["format"] != FORMAT:
+            raise ValueError("another format")
+        step, made = KeyedStep(**content["step"]), content["made"]
+        if not _is_typed(step) or not isinstance(made, dict):
+            raise TypeError("another type than a manifest has")
+        return cls(step, FileManifest.from_json(content["files"]), made)
 
     @classmethod
     def load(cls, path: Path) -> ResultManifest:
@@ -109,13 +141,7 @@ class ResultManifest:
             IntegrityError: it is absent or does not have its form.
         """
         try:
-            content = parse_json(read_document(path), str(path))
-            if content["format"] != FORMAT:
-                raise ValueError
-            step, made = KeyedStep(**content["step"]), content["made"]
-            if not _is_typed(step) or not isinstance(made, dict):
-                raise TypeError
-            return cls(step, FileManifest.from_json(content["files"]), made)
+            return cls.from_json(parse_json(read_document(path), str(path)))
         except (DataError, KeyError, TypeError, ValueError, AttributeError) as error:
             expected = f"a manifest of format {FORMAT}"
             raise IntegrityError(
@@ -132,6 +158,59 @@ def _is_typed(step: KeyedStep) -> bool:
         and type(step.version) is int
         and isinstance(step.params, dict)
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """What is left of a result that was dropped.
+
+    Attributes:
+        first: its manifest. Made again and dropped again, it keeps that of the first making.
+        report: the bytes of what it reported; ``None`` of a result without a report.
+        why, when: it was dropped.
+    """
+
+    first: ResultManifest
+    report: bytes | None
+    why: str
+    when: str
+
+    def dump(self) -> bytes:
+        """The bytes of the record."""
+        report = None if self.report is None else self.report.decode()
+        return dump_json(
+            {
+                "format": FORMAT,
+                "dropped": {"why": self.why, "when": self.when, "bytes": self.first.size},
+                "manifest": self.first.to_json(),
+                "report": report,
+            }
+        )
+
+    @classmethod
+    def load(cls, path: Path) -> Dropped:
+        """Read a record.
+
+        Raises:
+            IntegrityError: it does not have its form, or its report is not the manifest's.
+        """
+        try:
+            content = parse_json(read_document(path), str(path))
+            first, report = ResultManifest.from_json(content["manifest"]), content["report"]
+            own = content["dropped"]
+            if first.step.address != f"{path.parent.name}/{path.stem}":
+                raise ValueError("another's record")
+            found = cls(first, None if report is None else report.encode(), own["why"], own["when"])
+        except (DataError, KeyError, TypeError, ValueError, AttributeError) as error:
+            raise IntegrityError(
+                "the record of a dropped result is damaged",
+                where=str(path),
+                expected=f"a record of format {FORMAT}",
+                fix="remove it, and the result is made again where it is needed",
+            ) from error
+        if found.report is not None:
+            compare(path, hash_bytes(found.report), first.files.files[REPORT])
+        return found
 
 
 class Store:
@@ -194,13 +273,74 @@ class Store:
             raise ResourceError(what, where=str(folder), got=error.strerror, fix=fix) from error
         return folder / _FILES
 
+    def has_report(self, address: str) -> bool:
+        """Whether a step was made, its result be here or dropped."""
+        return self.has(address) or self._record(address).is_file()
+
+    def report(self, address: str) -> bytes:
+        """What a step reported, verified; its result may have been dropped.
+
+        Raises:
+            IntegrityError: it was never made, has no report, or what is here was altered.
+            ResourceError: it cannot be read.
+        """
+        if self.has(address):
+            path = self.path(address) / _FILES / REPORT
+            try:
+                data = read_document(path)
+                compare(path, hash_bytes(data), self.manifest(address).files.files[REPORT])
+                return data
+            except (DataError, IntegrityError, KeyError):
+                # It may have been dropped in this moment; what is damaged is told and put aside.
+                if self.has(address):
+                    return read_document(self.read(address) / REPORT)
+        record = self.dropped(address)
+        if record is None or record.report is None:
+            raise IntegrityError("no report of a step", where=str(self._record(address)))
+        return record.report
+
+    def dropped(self, address: str) -> Dropped | None:
+        """The record of a result that was dropped, be it here again or not.
+
+        Raises:
+            IntegrityError: the record is damaged.
+        """
+        path = self._record(address)
+        return Dropped.load(path) if path.is_file() else None
+
+    def drop(self, address: str, why: str) -> int:
+        """Give up a result for the room it takes, and leave a record of it.
+
+        The record comes first: killed at any instant, the result is here, or its record is.
+
+        Returns:
+            Bytes that became free; 0 if it was not here.
+
+        Raises:
+            IntegrityError: what would be recorded of it is not sound.
+            ResourceError: the disk is full or refuses.
+        """
+        if not self.has(address):
+            return 0
+        path = self._record(address)
+        with disk_errors(path, instead=_INSTEAD):
+            manifest = self.manifest(address)
+            if not path.is_file():
+                has_report = REPORT in manifest.files.files
+                report = self.report(address) if has_report else None
+                when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+                path.parent.mkdir(parents=True, exist_ok=True)
+                write_file(path, Dropped(manifest, report, why, when).dump())
+            return manifest.size if discard_folder(self.path(address), self.work) else 0
+
     def await_published(self, address: str) -> None:
         """Wait until this machine, too, sees a result that another one has published.
 
         A network file system may show a folder's new content seconds late; listing it asks again.
+        One that was dropped is not waited for.
         """
         end = time.monotonic() + _LATE_SECONDS
-        while not self.has(address) and time.monotonic() < end:
+        while not self.has_report(address) and time.monotonic() < end:
             with contextlib.suppress(OSError):
                 list(self.path(address).parent.iterdir())
             time.sleep(0.1)
@@ -232,6 +372,15 @@ class Store:
                 else:
                     remove_orphans(self.work, key, spare=_has_checkpoints)
 
+    def unlike_first(self, manifest: ResultManifest) -> str | None:
+        """The first file in which a result differs from its first making, which was dropped."""
+        # A damaged record is told by whoever reads it; what was made anew is not lost for it.
+        with contextlib.suppress(IntegrityError):
+            record = self.dropped(manifest.step.address)
+            if record is not None:
+                return next(iter(_different(manifest, record.first)), None)
+        return None
+
     def publish(self, result: Path, manifest: ResultManifest) -> None:
         """Move a complete result to its place, or compare it with the one already there.
 
@@ -251,11 +400,10 @@ class Store:
             self._compare(result, manifest, self.manifest(address))
 
     def _compare(self, result: Path, own: ResultManifest, other: ResultManifest) -> None:
-        ours, theirs = own.files.files, other.files.files
-        names = sorted(ours.keys() | theirs.keys())
-        different = [name for name in names if ours.get(name) != theirs.get(name)]
+        different = _different(own, other)
         if not different:
             return
+        ours, theirs = own.files.files, other.files.files
         aside = self._put_aside(result, own.step.address)
         raise IntegrityError(
             f"two runs of the same step made different files: {own.step.label}",
@@ -283,6 +431,9 @@ class Store:
             known = (stamp, hash_file(path))
             self._hashed[path] = known
         return known[1]
+
+    def _record(self, address: str) -> Path:
+        return self.root / _DROPPED / f"{address}.json"
 
     def _put_aside(self, folder: Path, address: str) -> Path:
         aside = self.root / "aside" / f"{address.replace('/', '-')}-{uuid.uuid4().hex[:8]}"
@@ -314,12 +465,19 @@ class Draft:
         self.out.mkdir(parents=True)
         self.work.mkdir(exist_ok=True)
 
-    def publish(self, seconds: float) -> None:
+    def publish(self, seconds: float, *, exact: bool = True) -> str | None:
         """Make ``out`` the step's result; afterwards its checkpoints are gone.
+
+        Args:
+            exact: whether the step promises the same bytes each time. A GPU does not: there a
+                result that was dropped and comes out differently is published, and said to.
+
+        Returns:
+            What is to be said of it, if anything.
 
         Raises:
             IntegrityError: nothing was written, or something other than plain files, or another
-                process published different bytes.
+                process published different bytes, or the result was dropped and had others.
             ResourceError: the disk is full or refuses; nothing is published.
         """
         with disk_errors(self.out, self.written(), _INSTEAD):
@@ -333,6 +491,11 @@ class Draft:
                     what, where=self._step.kind, expected="at least one file in its folder"
                 )
             manifest = ResultManifest.of(self._step, files, seconds)
+            differs = self._store.unlike_first(manifest)
+            if differs is not None:
+                if exact:
+                    raise _unlike(self._step, differs)
+                manifest = replace(manifest, made={**manifest.made, UNLIKE_FIRST: differs})
             path = self._result / MANIFEST
             path.write_bytes(manifest.dump())
             sync(path)
@@ -341,6 +504,10 @@ class Draft:
         self._owned.remove()
         # What killed attempts at this step left serves nobody now that the result is there.
         remove_orphans(self._store.work, self._step.key)
+        if differs is None:
+            return None
+        what = f"made again, and not as before it was dropped ({differs})"
+        return f"{what}: {self._step.label}"
 
     def written(self) -> int:
         """Bytes in ``out`` and the checkpoints so far."""
@@ -354,6 +521,22 @@ class Draft:
             if not _has_checkpoints(self._owned.path):
                 self._owned.remove()
         self._owned.release()
+
+
+def _different(one: ResultManifest, other: ResultManifest) -> list[str]:
+    """Names of the files in which two results differ."""
+    ours, theirs = one.files.files, other.files.files
+    names = sorted(ours.keys() | theirs.keys())
+    return [name for name in names if ours.get(name) != theirs.get(name)]
+
+
+def _unlike(step: KeyedStep, name: str) -> IntegrityError:
+    return IntegrityError(
+        f"made again, a result is not as it was before it was dropped: {step.label}",
+        where=name,
+        expected="the bytes of the first making, on which other results rest",
+        fix="report it: a step must not depend on anything outside its key",
+    )
 
 
 def _has_checkpoints(draft: Path) -> bool:

@@ -14,12 +14,13 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import IO
 
 from stilts_artifact.errors import ArtifactError
-from stilts_artifact.pipeline.errors import Fault, Outcome, fault_of
+from stilts_artifact.pipeline.errors import Outcome, fault_of
 from stilts_artifact.pipeline.job import Context, Job
 from stilts_artifact.pipeline.step import KeyedStep, KindSpec
 from stilts_artifact.pipeline.store import Draft, Store
@@ -80,14 +81,21 @@ def work(step: KeyedStep, spec: KindSpec, context: Context) -> Outcome:
     began = time.monotonic()
     try:
         with store.draft(step) as draft:
-            fault = _attempt(step, spec, context, draft)
+            outcome = _attempt(step, spec, context, draft)
     # Of the draft itself: what the step raises has become its fault already.
     except (ArtifactError, OSError) as error:
-        fault = fault_of(error, step.label, context.root, 0)
-    return Outcome(time.monotonic() - began, fault)
+        outcome = Outcome(0.0, fault_of(error, step.label, context.root, 0))
+    gone: tuple[str, ...] = ()
+    if outcome.fault is not None:
+        # Dropped by another run, while this step waited or read: no fault of its own.
+        inputs = sorted(set(step.inputs.values()))
+        gone = tuple(one for one in inputs if not store.has(one) and store.has_report(one))
+    return replace(outcome, seconds=time.monotonic() - began, gone=gone)
 
 
-def _attempt(step: KeyedStep, spec: KindSpec, context: Context, draft: Draft) -> Fault | None:
+def _attempt(step: KeyedStep, spec: KindSpec, context: Context, draft: Draft) -> Outcome:
+    # A GPU adds up in an order of its own each time.
+    exact = not (spec.needs_gpu and context.device == "cuda")
     began = time.monotonic()
     try:
         with _output_to(draft.log):
@@ -97,11 +105,11 @@ def _attempt(step: KeyedStep, spec: KindSpec, context: Context, draft: Draft) ->
                 name: _input(_store(context.root), address) for name, address in step.inputs.items()
             }
             function(Job(step.params, inputs, draft.out, draft.work, context))
-        draft.publish(time.monotonic() - began)
+        return Outcome(0.0, remark=draft.publish(time.monotonic() - began, exact=exact))
     except (Exception, SystemExit) as error:  # noqa: BLE001
         # Whatever it is, the person who started the run must see it.
-        return fault_of(error, step.label, context.root, draft.written(), _tail(draft.log))
-    return None
+        fault = fault_of(error, step.label, context.root, draft.written(), _tail(draft.log))
+        return Outcome(0.0, fault)
 
 
 def _input(store: Store, address: str) -> Path:

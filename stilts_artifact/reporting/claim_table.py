@@ -102,7 +102,7 @@ def _line(claim: Claim) -> tuple[str, ...]:
         escape(claim.title),
         f"`{command}`",
         hours,
-        readable_size(plan.disk_bytes),
+        readable_size(plan.disk[1]),
         wall,
         verdict,
     )
@@ -172,7 +172,8 @@ def plan_of(command: Command) -> Plan:
     sources = sources_of(builder, command.experiment, wanted)
     with tempfile.TemporaryDirectory() as empty:
         store, costs = Store(Path(empty)), load_costs(SCALE)
-        return plan(steps_of(builder, command.experiment, wanted), store, costs, sources)
+        steps = steps_of(builder, command.experiment, wanted)
+        return plan(steps, store, costs, sources, scale.keep_models)
 
 
 def _unsupported(claims: Sequence[Claim]) -> list[str]:

@@ -1,7 +1,8 @@
 """Checkpoints of a run: tensors in safetensors, the rest in JSON, published by one rename.
 
-The two newest are kept. A run resumes from the newest that is sound; one that is not is set aside
-by name, and the one before it serves. No pickle is ever written or read.
+The two newest are kept; while one is written, only the one before it. A run resumes from the newest
+that is sound; one that is not is set aside by name, and the one before it serves. No pickle is ever
+written or read.
 """
 
 from __future__ import annotations
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 STATE = "state.json"
 FORMAT = 2
-_KEPT = 2
 _PREFIX = "step-"
 _MODEL = "model"
 _MOMENTS = ("exp_avg", "exp_avg_sq", "step")
@@ -62,7 +62,9 @@ class Checkpoint:
 
 
 def save(folder: Path, checkpoint: Checkpoint, tensors: State) -> Path:
-    """Publish a checkpoint under ``folder`` and drop all but the newest two.
+    """Publish a checkpoint under ``folder`` beside the one before it.
+
+    Older ones make room first: with the moments, each is three times as large as the model.
 
     Raises:
         ResourceError: the disk is full or the folder cannot be written; earlier checkpoints stay.
@@ -77,6 +79,8 @@ def save(folder: Path, checkpoint: Checkpoint, tensors: State) -> Path:
         "step": checkpoint.step,
         "facts": checkpoint.facts,
     }
+    for old in _complete(folder)[1:]:
+        shutil.rmtree(old, ignore_errors=True)
     with publish_folder(target) as made:
         try:
             save_file(tensors, made / WEIGHTS)
@@ -90,8 +94,6 @@ def save(folder: Path, checkpoint: Checkpoint, tensors: State) -> Path:
                 got=str(error),
                 fix=f"free {size:,} bytes there",
             ) from error
-    for old in _complete(folder)[_KEPT:]:
-        shutil.rmtree(old, ignore_errors=True)
     return target
 
 

@@ -17,7 +17,7 @@ from stilts_artifact.model.hub import PhaseOne
 from stilts_artifact.pipeline.costs import Costs, Extent, Probe, Speed, load_costs, probe
 from stilts_artifact.pipeline.explain import reasons
 from stilts_artifact.pipeline.kinds import KINDS as REAL_KINDS
-from stilts_artifact.pipeline.plan import make_plan, wall_seconds
+from stilts_artifact.pipeline.plan import Need, make_plan, simulate
 from stilts_artifact.pipeline.step import Graph, Kinds, KindSpec, Step
 from stilts_artifact.pipeline.store import Store
 from stilts_artifact.pipeline.tasks.params import Schedule, TargetParams
@@ -106,7 +106,7 @@ def test_plan_counts_what_is_missing(store: Store) -> None:
         ("train", 8, 7, 70),
     ]
     assert plan.wall == {1: 70, 2: 40, 4: 20, 8: 10}
-    assert (plan.gpu_seconds, plan.disk_bytes, plan.download_bytes) == (70, 700, 7)
+    assert (plan.gpu_seconds, plan.end_disk_bytes, plan.download_bytes) == (70, 700, 7)
     assert not plan.estimated
 
 
@@ -116,9 +116,8 @@ def test_wall_time_follows_the_longest_chain(store: Store) -> None:
         chain = Step("data", {"task": name}, {"before": chain})
     graph = Graph([*(data(str(number)) for number in range(4)), chain], KINDS)
     wanted = list(graph.steps)
-    assert [
-        wall_seconds(graph, wanted, count, lambda _: 1, lambda _: False) for count in (1, 2, 8)
-    ] == [8, 4, 4]
+    need = Need(lambda _: 1, lambda _: False, lambda _: 0, lambda _: 0)
+    assert [simulate(graph, wanted, count, need).seconds for count in (1, 2, 8)] == [8, 4, 4]
 
 
 def test_costs_of_what_a_step_reads() -> None:

@@ -1,0 +1,196 @@
+"""Which runs are at work on a store, or were ended before they were done, and what they need.
+
+    runs/run.<unique>.part     what a run makes of what; locked as long as the run lives
+
+A run that ends with all it was to make removes its file. One that was killed, interrupted or that
+failed leaves it: what it still needs is spared by whoever makes room, until a run has made that.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+
+from stilts_artifact.documents import dump_json, parse_json, read_document
+from stilts_artifact.errors import ArtifactError, DataError, ResourceError
+from stilts_artifact.files import LockedFile, orphaned_files, remove_file
+from stilts_artifact.pipeline.scheduler import unmade
+from stilts_artifact.pipeline.step import Graph, KeepModels, Kinds
+from stilts_artifact.pipeline.store import Store
+
+FORMAT = 1
+RUNS = "runs"
+_NAME = "run"
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What a run is to make.
+
+    Attributes:
+        targets, reported: see :class:`stilts_artifact.pipeline.step.Graph`.
+        inputs: address of each step -> addresses of what it reads.
+        keep: which models the run keeps.
+    """
+
+    targets: tuple[str, ...]
+    reported: tuple[str, ...]
+    inputs: Mapping[str, tuple[str, ...]]
+    keep: KeepModels
+
+    @classmethod
+    def of(cls, graph: Graph, keep: KeepModels) -> Ask:
+        """What a run of a graph is to make."""
+        steps = graph.steps.items()
+        inputs = {address: tuple(sorted(set(step.inputs.values()))) for address, step in steps}
+        return cls(graph.targets, graph.reported, inputs, keep)
+
+    def dump(self) -> bytes:
+        """As a document."""
+        return dump_json({"format": FORMAT, **asdict(self)})
+
+    @classmethod
+    def load(cls, path: Path) -> Ask | None:
+        """What a run's file says; ``None`` if it cannot be told, as while it is being written."""
+        try:
+            content = parse_json(read_document(path), str(path))
+            if content.pop("format") != FORMAT:
+                return None
+            inputs = {address: tuple(read) for address, read in content.pop("inputs").items()}
+            targets, reported = tuple(content["targets"]), tuple(content["reported"])
+            return cls(targets, reported, inputs, content["keep"])
+        except (DataError, KeyError, TypeError, AttributeError):
+            return None
+
+    @cached_property
+    def _readers(self) -> frozenset[str]:
+        return frozenset(address for read in self.inputs.values() for address in read)
+
+    def unmade(self, store: Store) -> set[str]:
+        """Addresses of what is still to be made."""
+        return unmade(self.targets, self.reported, self.inputs, store)
+
+    def reads(self, address: str, store: Store) -> bool:
+        """Whether a step that is still to be made reads this result."""
+        if address not in self._readers:
+            return False
+        return any(address in self.inputs[step] for step in self.unmade(store))
+
+    def models(self, kinds: Kinds) -> list[str]:
+        """Addresses of the models that the run does not keep."""
+        found = []
+        for address in self.inputs:
+            spec = kinds.get(address.partition("/")[0])
+            if spec is not None and spec.is_dropped(self.keep):
+                found.append(address)
+        return found
+
+
+class Runs:
+    """The runs of a store, this process's own among them once it has entered."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._folder = store.root / RUNS
+        self._own: LockedFile | None = None
+        self._known: dict[Path, Ask] = {}
+
+    @contextlib.contextmanager
+    def entered(self, ask: Ask) -> Iterator[None]:
+        """Say for as long as the block lasts, and until it was made, what is to be made.
+
+        Raises:
+            ResourceError: the disk is full or refuses.
+        """
+        try:
+            self._own = LockedFile(self._folder, _NAME)
+            self._own.write(ask.dump())
+        except OSError as error:
+            raise ResourceError(
+                "a run cannot be entered into the store",
+                where=str(self._folder),
+                got=error.strerror or os.strerror(error.errno or 0),
+                fix="free some room there, or choose another --store",
+            ) from error
+        try:
+            yield
+        finally:
+            # All that is done needs no file; what is left of it is left to the next run.
+            done = not ask.unmade(self._store)
+            self._own.remove() if done else self._own.release()
+
+    @property
+    def dead(self) -> dict[Path, Ask]:
+        """The files of runs that ended before they were done, as far as locks tell."""
+        found = {}
+        for path in orphaned_files(self._folder, _NAME):
+            ask = self._ask(path)
+            if ask is None:
+                # Killed before it had said anything.
+                remove_file(path)
+            else:
+                found[path] = ask
+        return found
+
+    def live(self) -> dict[Path, Ask | None]:
+        """The files of the other runs that live; ``None`` of one that cannot be read yet."""
+        own = None if self._own is None else self._own.path
+        with contextlib.suppress(OSError):
+            every = sorted(self._folder.glob(f"{_NAME}.*.part"))
+            dead = self.dead
+            return {path: self._ask(path) for path in every if path != own and path not in dead}
+        return {}
+
+    def is_read(self, address: str, asks: Mapping[Path, Ask | None]) -> bool:
+        """Whether one of these runs has yet to read a result, or might."""
+        return any(ask is None or ask.reads(address, self._store) for ask in asks.values())
+
+    def drop(self, address: str, why: str, *, own: bool) -> bool:
+        """Drop a model unless another run may read it; whether it was dropped.
+
+        Args:
+            own: it was made by this run. What was here before is spared for dead runs, too: one
+                that resumes should find it.
+        """
+        others = self.live() if own else {**self.live(), **self.dead}
+        if self.is_read(address, others):
+            return False
+        # What cannot be dropped now can be later.
+        with contextlib.suppress(ArtifactError):
+            return self._store.drop(address, why) > 0
+        return False
+
+    def settle(self, kinds: Kinds, own: Ask | None) -> None:
+        """Drop what dead runs would have dropped, and forget those of which nothing is left to do.
+
+        Args:
+            own: what this process is about to make; it takes the place of dead runs of no more.
+        """
+        dead, live = self.dead, self.live()
+        for path, ask in dead.items():
+            like = own is not None and {*ask.targets} <= {*own.targets}
+            models = ask.models(kinds)
+            if own is not None and like:
+                models = [address for address in models if address in own.models(kinds)]
+            for address in filter(self._store.has, models):
+                read = self.is_read(address, {**dead, **live})
+                if read or (own is not None and own.reads(address, self._store)):
+                    continue
+                # What cannot be dropped now is tried again by the next run.
+                with contextlib.suppress(ArtifactError):
+                    self._store.drop(address, "a run that was ended had no more need of it")
+            if like or not ask.unmade(self._store):
+                remove_file(path)
+
+    def _ask(self, path: Path) -> Ask | None:
+        # What a run is to make never changes, and was written in one piece or not at all.
+        if path not in self._known:
+            ask = Ask.load(path)
+            if ask is None:
+                return None
+            self._known[path] = ask
+        return self._known[path]

@@ -1,0 +1,265 @@
+"""Trained models are dropped once nothing needs them, and whatever happens nothing else is."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from stilts_artifact.errors import IntegrityError
+from stilts_artifact.pipeline.plan import Need, simulate
+from stilts_artifact.pipeline.runs import Ask, Runs
+from stilts_artifact.pipeline.scheduler import missing
+from stilts_artifact.pipeline.step import Graph, KeepModels, Step
+from stilts_artifact.pipeline.store import Store
+from tests.faults.retention_model import (
+    KINDS,
+    InlineClient,
+    go,
+    held,
+    killed_at,
+    models_of,
+    row,
+)
+
+
+def graph_of(*steps: Step) -> Graph:
+    return Graph(steps, KINDS, models_of(list(steps)))
+
+
+def client(workers: int = 2) -> InlineClient:
+    return InlineClient(workers, {})
+
+
+def texts(root: Path, steps: list[Step], graph: Graph) -> list[str]:
+    store = Store(root)
+    return [(store.read(graph.address(step)) / "text").read_text() for step in steps]
+
+
+@pytest.mark.parametrize(
+    ("keep", "left"), [("all", {"encoder", "target"}), ("encoders", {"encoder"}), ("none", set())]
+)
+def test_models_that_are_not_kept_are_dropped_and_a_second_run_makes_nothing(
+    root: Path, keep: KeepModels, left: set[str]
+) -> None:
+    steps = [*row("a "), *row("b ")]
+    graph, store = graph_of(*steps), Store(root)
+    assert len(go(graph, root, client(), keep).made) == len(graph.steps)
+    assert {step.kind for step in held(store, graph)} == left
+    assert texts(root, steps, graph)[0] == "0 0 data a  0 predicted"
+    again = go(graph, root, client(), keep)
+    assert (again.made, len(again.found)) == ((), len(graph.steps))
+    assert sorted(path.name for path in root.iterdir() if any(path.iterdir())) == (
+        ["store"] if keep == "all" else ["dropped", "store"]
+    )
+
+
+def test_a_model_that_is_needed_again_is_made_again_with_the_same_bytes(root: Path) -> None:
+    first = row("a ")
+    go(graph_of(*first), root, client())
+    store, target = Store(root), models_of(first)[0]
+    address = graph_of(*first).address(target)
+    record = store.dropped(address)
+    assert record is not None and record.first.size == len("0 data a  0 ")
+    assert "--keep-models was none" in record.why
+    more = Step("predict", {"text": "more"}, {"model": target})
+    graph = graph_of(*first, more)
+    made = [step.kind for step in go(graph, root, client(), "all").made]
+    assert made == ["encoder", "target", "predict"], "the data were here"
+    assert store.manifest(address).files == record.first.files
+
+
+def test_a_model_that_is_made_again_otherwise_is_refused(root: Path) -> None:
+    first = row("a ")
+    graph, store = graph_of(*first), Store(root)
+    go(graph, root, client())
+    target = graph.keyed(models_of(first)[0])
+    with store.draft(target) as draft:
+        (draft.out / "text").write_text("other")
+        with pytest.raises(IntegrityError, match="not as it was before it was dropped"):
+            draft.publish(1.0)
+    assert not store.has(target.address)
+    # A GPU does not promise the same bytes: what it made is taken, and said to be another.
+    with store.draft(target) as draft:
+        (draft.out / "text").write_text("other")
+        said = draft.publish(1.0, exact=False)
+    assert said is not None and said.startswith("made again, and not as before")
+    assert store.manifest(target.address).made["unlike_first"] == "text"
+
+
+def test_a_failed_prediction_keeps_the_models_that_it_read(root: Path) -> None:
+    good, bad = row("a ")
+    target = bad.inputs["model"]
+    bad = Step("predict", {"text": "", "seconds": "none"}, {"model": target})
+    graph = graph_of(good, bad)
+    report = go(graph, root, client())
+    assert [failure.step for failure in report.failures] == [graph.keyed(bad)]
+    assert held(Store(root), graph) == [
+        step for step in graph.steps.values() if step.address == graph.address(target)
+    ]
+
+
+def test_what_another_run_has_yet_to_read_stays_until_it_has(root: Path) -> None:
+    mine, theirs = row("a "), row("a ", 3)
+    graph, other, store = graph_of(*mine), graph_of(*theirs), Store(root)
+    encoder = graph.address(models_of(mine)[-1])
+    with pytest.raises(ZeroDivisionError), Runs(Store(root)).entered(Ask.of(other, "none")):
+        go(graph, root, client())
+        assert [step.address for step in held(store, graph)] == [encoder]
+        raise ZeroDivisionError
+    # It has ended, but not done what it was to do: what was here then is spared still.
+    go(graph_of(*mine, Step("predict", {}, {"model": models_of(mine)[-1]})), root, client())
+    assert [step.address for step in held(store, graph)] == [encoder]
+    made = [step.kind for step in go(other, root, client()).made]
+    assert made == ["data", "target", "predict"]
+    assert held(store, other) == []
+    assert not list((root / "runs").iterdir())
+
+
+def test_a_model_that_is_dropped_under_its_reader_is_made_again(root: Path) -> None:
+    steps = row("a ")
+    graph, store = graph_of(*steps), Store(root)
+    encoder = graph.address(models_of(steps)[-1])
+
+    def drop() -> None:
+        # A run on another machine, of which this one's locks know nothing.
+        if store.has(encoder) and not store.dropped(encoder):
+            store.drop(encoder, "for this test")
+
+    report = go(graph, root, InlineClient(1, {}, drop))
+    assert report.failures == () and missing(graph, store) == []
+    assert [step.kind for step in report.made].count("encoder") == 2
+
+
+def test_a_model_that_is_dropped_again_and_again_is_a_failure_in_the_end(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stilts_artifact.pipeline.store._LATE_SECONDS", 0.0)
+    steps = row("a ", 1)
+    graph, store = graph_of(*steps), Store(root)
+    encoder = graph.address(models_of(steps)[-1])
+    report = go(graph, root, InlineClient(1, {}, lambda: bool(store.drop(encoder, "again"))))
+    assert [failure.step.kind for failure in report.failures] == ["target"]
+    assert len(report.made) > len(graph.steps)
+
+
+def test_killed_at_every_moment_a_run_with_drops_ends_as_if_it_had_not_been(
+    tmp_path: Path,
+) -> None:
+    """Each change of the disk in turn; what is killed leaves nothing half there."""
+    steps = row("a ", 1)
+    graph, moment = graph_of(*steps), 0
+    while True:
+        moment += 1
+        root = tmp_path / str(moment)
+        if not killed_at(moment, lambda root=root: go(graph, root, client())):  # type: ignore[misc]
+            break
+        for address in graph.steps:
+            if Store(root).has(address):
+                Store(root).read(address)
+        go(graph, root, client())
+        assert texts(root, steps, graph) == ["0 0 data a  0 predicted"]
+        assert held(Store(root), graph) == []
+        assert left_over(root) == []
+        shutil.rmtree(root)
+    assert moment > 40, "the kills did not reach the drops"
+
+
+def left_over(root: Path) -> list[str]:
+    """What is neither a result nor a record."""
+    found = [*(root / "work").iterdir(), *(root / "runs").iterdir()]
+    found += [path for path in (root / "dropped").rglob("*") if path.name.startswith(".")]
+    return sorted(str(path.relative_to(root)) for path in found)
+
+
+@st.composite
+def graphs(draw: st.DrawFn) -> tuple[list[Step], Graph]:
+    """Any graph of a few data, models and predictions; wanted are some that are no models."""
+    made: list[Step] = []
+    for number in range(draw(st.integers(3, 9))):
+        kind = draw(st.sampled_from(sorted(KINDS)))
+        inputs = draw(st.lists(st.sampled_from(made), max_size=3)) if made else []
+        own = {str(index): step for index, step in enumerate(inputs)}
+        made.append(Step(kind, {"text": f"{number} "}, own))
+    plain = [step for step in made if KINDS[step.kind].model is None]
+    wanted = draw(st.lists(st.sampled_from(plain), min_size=1)) if plain else []
+    reported = [step for step in made if KINDS[step.kind].model is not None]
+    chosen = draw(st.lists(st.sampled_from(reported))) if reported else []
+    return wanted, Graph(wanted, KINDS, chosen)
+
+
+def expected(step: Step) -> str:
+    return "".join(expected(other) for _, other in sorted(step.inputs.items())) + str(
+        step.params["text"]
+    )
+
+
+QUIET = settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+
+
+@QUIET
+@given(
+    graphs(),
+    graphs(),
+    st.lists(st.tuples(st.booleans(), st.integers(1, 60)), max_size=4),
+    st.integers(1, 3),
+    st.sampled_from(["none", "encoders"]),
+)
+def test_whatever_is_killed_nothing_that_is_wanted_is_lost(
+    first: tuple[list[Step], Graph],
+    second: tuple[list[Step], Graph],
+    kills: list[tuple[bool, int]],
+    workers: int,
+    keep: KeepModels,
+) -> None:
+    """Two commands on one store, killed at any moments, the second with models of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        root, store = Path(folder), Store(Path(folder))
+        go(first[1], root, client(workers), keep)
+        done = texts(root, *first)
+        for of_first, moment in kills:
+            graph = (first if of_first else second)[1]
+            killed_at(moment, lambda graph=graph: go(graph, root, client(workers), keep))  # type: ignore[misc]
+            assert texts(root, *first) == done == [expected(step) for step in first[0]]
+        go(second[1], root, client(workers), keep)
+        for steps, graph in (first, second):
+            assert texts(root, steps, graph) == [expected(step) for step in steps]
+            assert missing(graph, store) == []
+            for address in graph.reported:
+                assert store.has_report(address)
+            dropped = {"target"} if keep == "encoders" else {"target", "encoder"}
+            assert not {step.kind for step in held(store, graph)} & dropped
+        assert not list(root.glob("runs/*"))
+
+
+@QUIET
+@given(graphs(), st.integers(1, 3), st.data())
+def test_no_run_holds_more_than_was_simulated(
+    chosen: tuple[list[Step], Graph], workers: int, data: st.DataObject
+) -> None:
+    graph = chosen[1]
+    times = {address: data.draw(st.sampled_from([0.5, 1.0, 3.0])) for address in graph.steps}
+    sizes = {
+        address: float(KINDS[step.kind].model is not None) for address, step in graph.steps.items()
+    }
+    need = Need(lambda _: 1.0, lambda _: False, sizes.__getitem__, lambda _: 0.0)
+    with tempfile.TemporaryDirectory() as folder:
+        root, store = Path(folder), Store(Path(folder))
+        most = 0
+
+        def watch() -> None:
+            nonlocal most
+            most = max(most, len(held(store, graph)))
+
+        go(graph, root, InlineClient(workers, times, watch))
+        wanted = list(graph.steps)
+    timed = need._replace(seconds=times.__getitem__)
+    assert most <= simulate(graph, wanted, workers, timed, "none").peak
