@@ -218,7 +218,7 @@ class Scheduler:
 
         def longest_first(addresses: Iterable[str]) -> list[str]:
             own = (address for address in addresses if address in chain)
-            return sorted(own, key=lambda address: -chain[address])
+            return sorted(own, key=lambda address: (-chain[address], self._position[address]))
 
         # Models that are here already come first: the sooner they are used, the sooner they go.
         here = [address for address in self._steps if self._sort(address) and address not in chain]

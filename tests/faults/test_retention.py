@@ -147,6 +147,7 @@ def test_a_model_that_is_dropped_again_and_again_is_a_failure_in_the_end(
     assert len(report.made) > len(graph.steps)
 
 
+@pytest.mark.slow
 def test_killed_at_every_moment_a_run_with_drops_ends_as_if_it_had_not_been(
     tmp_path: Path,
 ) -> None:
@@ -205,6 +206,7 @@ QUIET = settings(
 )
 
 
+@pytest.mark.slow
 @QUIET
 @given(
     graphs(),

@@ -181,6 +181,17 @@ def test_every_scale_has_costs_for_every_step_of_every_experiment(name: str, sto
     assert (plan.gpu_seconds > 0) == (costs.device == "cuda")
 
 
+def test_table_2_at_paper_scale_fits_on_a_disk_of_150_gb(store: Store) -> None:
+    scale, costs = load_scale("paper"), load_costs("paper")
+    graph = Graph(steps_at("paper", EXPERIMENTS["table2"]), REAL_KINDS)
+    plan = make_plan(graph, store, costs, keep_models=scale.keep_models)
+    assert plan.peak_disk_bytes == max(plan.disk.values()) < 150e9, "on up to eight GPUs"
+    assert plan.end_disk_bytes < 10e9
+    whole = make_plan(graph, store, costs, keep_models="all")
+    assert whole.end_disk_bytes == round(sum(kind.bytes for kind in whole.kinds)) > 1e12
+    assert whole.wall[8] == pytest.approx(plan.wall[8], rel=0.02), "dropping costs no time"
+
+
 @pytest.mark.parametrize("name", SCALES)
 def test_only_the_mini_scale_was_measured(name: str, store: Store) -> None:
     graph = Graph(steps_at(name, EXPERIMENTS["table2"]), REAL_KINDS)

@@ -1,4 +1,4 @@
-"""The longest chain first, GPUs not oversubscribed, a failure blocks what rests on it."""
+"""Depth first, then the longest chain; GPUs not oversubscribed; what a failure blocks."""
 
 from __future__ import annotations
 
@@ -38,6 +38,50 @@ def test_start_of_the_longest_chain_comes_first() -> None:
     plan.finish(graph.address(long))
     assert names(take_all(plan)) == ["middle"]
     assert len(plan.waiting) == 2
+
+
+MODELS = {"cpu": KINDS["cpu"], "encoder": KindSpec(1, "a:b", model="encoder")}
+
+
+def test_what_a_model_was_made_for_comes_before_the_next_model() -> None:
+    models = [step(name, kind="encoder") for name in "abc"]
+    users = [step(f"{number} of {m.params['name']}", m) for m in models for number in (1, 2)]
+    graph = Graph(users, MODELS)
+    plan = Scheduler(graph, graph.steps, lambda step: 1.0, lambda step: False, "none")
+    order, freed = [], []
+    while own := plan.take(gpu_free=True):
+        order.append(own.params["name"])
+        freed.append([graph.steps[one].params["name"] for one in plan.finish(own.address)])
+    assert order == ["a", "1 of a", "2 of a", "b", "1 of b", "2 of b", "c", "1 of c", "2 of c"]
+    assert freed == [[], [], ["a"], [], [], ["b"], [], [], ["c"]]
+
+
+def test_no_more_models_are_open_than_there_are_workers_unless_nothing_else_can_be_done() -> None:
+    models = [step(name, kind="encoder") for name in "abc"]
+    graph = Graph([step("all", *models), step("one", models[0])], MODELS)
+    plan = Scheduler(graph, graph.steps, lambda step: 1.0, lambda step: False, "none")
+    taken = [plan.take(gpu_free=True, workers=2, idle=False) for _ in range(3)]
+    assert [one and one.params["name"] for one in taken] == ["a", "b", None]
+    for model in models[:2]:
+        assert plan.finish(graph.address(model)) == []
+    reader = plan.take(gpu_free=True, workers=2, idle=False)
+    assert reader is not None and reader.params["name"] == "one", "what reads a model may start"
+    assert plan.take(gpu_free=True, workers=2, idle=False) is None
+    last = plan.take(gpu_free=True, workers=2, idle=True)
+    assert last is not None and last.params["name"] == "c"
+
+
+def test_a_step_whose_input_is_gone_waits_until_it_is_made_again() -> None:
+    model = step("model", kind="encoder")
+    user = step("user", model)
+    graph = Graph([user], MODELS)
+    plan = Scheduler(graph, [graph.address(user)], lambda step: 1.0, lambda step: False, "none")
+    assert names(take_all(plan)) == ["user"]
+    plan.reopen(graph.address(user), {graph.address(model)})
+    assert names(take_all(plan)) == ["model"]
+    assert plan.finish(graph.address(model)) == []
+    assert names(take_all(plan)) == ["user"]
+    assert plan.finish(graph.address(user)) == [graph.address(model)]
 
 
 def test_a_step_starts_once_all_its_inputs_are_there() -> None:
