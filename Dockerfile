@@ -45,11 +45,16 @@ CMD ["--help"]
 ARG VARIANT=gpu
 ARG VERSION=unknown
 ARG REVISION=unknown
+ARG CREATED=unknown
+ARG BASE
 ARG LOCK_SHA256=unknown
+# The base's name ends in its digest. There is no label "source": where this project will be published is not known.
 LABEL org.opencontainers.image.title="stilts-artifact" \
       org.opencontainers.image.description="Reproduces and checks the tables of arXiv 2005.13013v2 (X-STILTs)" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="$VERSION" \
       org.opencontainers.image.revision="$REVISION" \
+      org.opencontainers.image.created="$CREATED" \
+      org.opencontainers.image.base.name="$BASE" \
       stilts-artifact.variant="$VARIANT" \
       stilts-artifact.lock.sha256="$LOCK_SHA256"

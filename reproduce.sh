@@ -138,6 +138,7 @@ build_image() {
     --build-arg "VARIANT=$variant" \
     --build-arg "VERSION=$(sed -n 's/^__version__ = "\(.*\)"/\1/p' "$repo/stilts_artifact/__init__.py")" \
     --build-arg "REVISION=$(git -C "$repo" describe --always --dirty --abbrev=40 2>/dev/null || echo unknown)" \
+    --build-arg "CREATED=$(git -C "$repo" log -1 --format=%cI 2>/dev/null || echo unknown)" \
     --build-arg "LOCK_SHA256=$(sha256 <"$repo/locks/$variant.txt")" \
     "$repo" >/dev/null
 }

@@ -26,11 +26,15 @@ def build(
     network: Annotated[
         str, typer.Option("--network", help="Network of the build; none if wheelhouse/ is full.")
     ] = "default",
+    results: options.ResultsOption = Path("results"),
 ) -> None:
-    """Build the image from this clone."""
+    """Build the image from this clone; results/image gets its bill of materials and provenance."""
     from stilts_artifact import container
 
-    container.build(variant=variant, base=base, tag=tag, network=network)
+    beside = results / "image"
+    written = container.build(variant=variant, base=base, tag=tag, network=network, beside=beside)
+    for path in written:
+        typer.echo(f"written: {path}")
     options.say(f"verdict: image {tag} built; exit 0")
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
 from stilts_artifact import __version__
 from stilts_artifact.container.engine import buildkit_environment, connect, find_builder
+from stilts_artifact.container.provenance import write_beside
 from stilts_artifact.errors import ResourceError, unknown_name
 
 VARIANTS = ("cpu", "gpu")
@@ -22,7 +24,8 @@ def build(
     base: str | None = None,
     tag: str = DEFAULT_TAG,
     network: str = "default",
-) -> None:
+    beside: Path = Path("results/image"),
+) -> tuple[Path, Path]:
     """Build the image, with docker's own messages on standard error.
 
     Args:
@@ -31,6 +34,10 @@ def build(
         tag: name of the image.
         network: of the build steps: ``"default"``, ``"host"``, or ``"none"`` when wheelhouse/ holds
             every wheel.
+        beside: folder for the bill of materials and the provenance of what was built.
+
+    Returns:
+        Paths of these two.
 
     Raises:
         ConfigError: there is no such variant.
@@ -46,9 +53,10 @@ def build(
             fix="clone the repository and run ./reproduce.sh container build there",
         )
     # So that a missing engine is told in this package's words, and before anything is read.
-    connect().close()
+    engine = connect()
     command = [find_builder(), "build", "--network", network, "--tag", tag]
-    for name, value in build_arguments(CLONE, variant, base).items():
+    arguments = build_arguments(CLONE, variant, base)
+    for name, value in arguments.items():
         command += ["--build-arg", f"{name}={value}"]
     command.append(str(CLONE))
     code = subprocess.run(command, env=buildkit_environment(), check=False).returncode  # noqa: S603
@@ -59,6 +67,11 @@ def build(
             got=f"docker build ended with {code}",
             fix="read docker's messages above",
         )
+    built = str(engine.images.get(tag).id)
+    engine.close()
+    lock = (CLONE / "locks" / f"{variant}.txt").read_text("utf-8")
+    used = {"BASE": _base(CLONE), **arguments}
+    return write_beside(beside, built, tag, used, lock)
 
 
 def build_arguments(clone: Path, variant: str, base: str | None) -> Mapping[str, str]:
@@ -66,24 +79,35 @@ def build_arguments(clone: Path, variant: str, base: str | None) -> Mapping[str,
 
     Example:
         >>> sorted(build_arguments(CLONE, "cpu", None))
-        ['LOCK_SHA256', 'REVISION', 'VARIANT', 'VERSION']
+        ['CREATED', 'LOCK_SHA256', 'REVISION', 'VARIANT', 'VERSION']
     """
     lock = (clone / "locks" / f"{variant}.txt").read_bytes()
     arguments = {
         "VARIANT": variant,
         "VERSION": __version__,
-        "REVISION": _revision(clone),
+        "REVISION": _git(clone, "describe", "--always", "--dirty", "--abbrev=40"),
+        # When what it is built from was made: a second build has the same labels.
+        "CREATED": _git(clone, "log", "-1", "--format=%cI"),
         "LOCK_SHA256": hashlib.sha256(lock).hexdigest(),
     }
     return arguments if base is None else {**arguments, "BASE": base}
 
 
-def _revision(clone: Path) -> str:
-    """The commit of a clone, marked when the tree differs from it; "unknown" outside git."""
-    command = ["git", "-C", str(clone), "describe", "--always", "--dirty", "--abbrev=40"]
+def _base(clone: Path) -> str:
+    """The Dockerfile's own base image, with its digest."""
+    text = (clone / "Dockerfile").read_text("utf-8")
+    (base,) = re.findall(r"^ARG BASE=(\S+)$", text, flags=re.MULTILINE)
+    return str(base)
+
+
+def _git(clone: Path, *arguments: str) -> str:
+    """What git says of a clone; "unknown" outside git."""
     try:
         made = subprocess.run(  # noqa: S603
-            command, capture_output=True, text=True, check=True
+            ["git", "-C", str(clone), *arguments],  # noqa: S607
+            capture_output=True,
+            text=True,
+            check=True,
         )
         return made.stdout.strip()
     except (OSError, subprocess.CalledProcessError):

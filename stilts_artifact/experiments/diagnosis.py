@@ -129,9 +129,11 @@ def _gpu() -> Finding:
 
 
 def _engine() -> Finding:
-    import docker
-    from docker.errors import DockerException
-
+    try:
+        import docker
+        from docker.errors import DockerException
+    except ModuleNotFoundError:
+        return Finding("note", "container engine", "not looked for (extras: container, cpu, gpu)")
     try:
         client = docker.from_env(timeout=5)
         version = client.version()["Version"]

@@ -65,9 +65,20 @@ def network(repository: Path) -> str:
 
 
 @pytest.fixture(scope="session")
-def image(base: str, network: str) -> str:
-    """Tag of the image, built from this clone by ``stilts-artifact container build``'s function."""
-    container.build(variant="cpu", base=base, tag=TAG, network=network)
+def beside(base: str, network: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Builds the image from this clone, by ``stilts-artifact container build``'s function.
+
+    Returns:
+        The folder of its bill of materials and provenance.
+    """
+    folder = tmp_path_factory.mktemp("beside")
+    container.build(variant="cpu", base=base, tag=TAG, network=network, beside=folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def image(beside: Path) -> str:
+    """Tag of the image."""
     return TAG
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,14 +41,33 @@ def test_runs_the_command_as_a_numeric_user_that_is_not_root(config: dict[str, A
     assert config["WorkingDir"] == "/artifact"
 
 
-def test_labels_say_what_it_was_made_from(config: dict[str, Any], repository: Path) -> None:
+def test_labels_say_what_it_was_made_from(
+    config: dict[str, Any], repository: Path, base: str
+) -> None:
     labels = config["Labels"]
     assert labels["org.opencontainers.image.version"] == __version__
     assert labels["org.opencontainers.image.licenses"] == "Apache-2.0"
     assert labels["org.opencontainers.image.revision"]
+    assert re.match(r"\d{4}-\d\d-\d\dT", labels["org.opencontainers.image.created"])
+    assert labels["org.opencontainers.image.base.name"] == base
     lock = (repository / "locks" / "cpu.txt").read_bytes()
     assert labels["stilts-artifact.lock.sha256"] == hashlib.sha256(lock).hexdigest()
     assert labels["stilts-artifact.variant"] == "cpu"
+
+
+def test_its_bill_and_provenance_are_those_of_this_image(
+    engine: DockerClient, image: str, beside: Path
+) -> None:
+    provenance = json.loads((beside / "cpu.provenance.json").read_text())
+    (subject,) = provenance["subject"]
+    assert f"sha256:{subject['digest']['sha256']}" == engine.images.get(image).id
+    bill = json.loads((beside / "cpu.cdx.json").read_text())
+    listed = {f"{one['name']}=={one['version']}" for one in bill["components"]}
+    names = "import importlib.metadata as m; [print(d.name, d.version) for d in m.distributions()]"
+    for line in listing(engine, image, f'/opt/venv/bin/python -c "{names}"'):
+        name, version = line.split()
+        normal = re.sub(r"[-_.]+", "-", name).lower()
+        assert f"{normal}=={version}" in listed | {f"stilts-artifact=={__version__}"}
 
 
 def test_its_folders_are_those_the_runner_mounts(config: dict[str, Any]) -> None:

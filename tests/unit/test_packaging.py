@@ -76,7 +76,7 @@ def test_every_dependency_of_a_run_is_imported_by_the_package(
     repository: Path, project: dict[str, Any]
 ) -> None:
     extras = project["optional-dependencies"]
-    own = [line for name in ("run", "cpu", "gpu") for line in extras[name]]
+    own = [line for name in ("container", "run", "cpu", "gpu") for line in extras[name]]
     found = unused(
         declared([*project["dependencies"], *own]), modules_imported(repository / "stilts_artifact")
     )
