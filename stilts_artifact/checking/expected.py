@@ -64,6 +64,7 @@ class Strict(BaseModel):
 
 class _Column(Strict):
     tolerance: _Size
+    basis: VisibleText | None = None
     seed_sd: _Size | None = None
     reason: VisibleText | None = None
     examples: _Count | list[_Count] | None = None
@@ -87,6 +88,7 @@ class _Cell(Strict):
     reason: VisibleText | None = None
     n: _Count | None = None
     tolerance: _Size | None = None
+    basis: VisibleText | None = None
     signature: str | None = None
 
     @model_validator(mode="after")
@@ -95,6 +97,8 @@ class _Cell(Strict):
             self.source is not None
         ):
             raise ValueError("a cell has a value and its source, or value null and the reason")
+        if self.basis is not None and self.tolerance is None:
+            raise ValueError("a cell with a basis has a tolerance")
         return self
 
 
@@ -108,6 +112,16 @@ class _Document(Strict):
     sources: dict[str, str]
     reasons: dict[str, str]
     cells: list[_Cell]
+
+    @model_validator(mode="after")
+    def _tolerances_with_basis(self) -> _Document:
+        # What this program recorded of its own runs has the tolerances of checking/baseline.py.
+        if all(cell.signature is not None for cell in self.cells):
+            return self
+        for name, column in self.columns.items():
+            if column.tolerance > 0 and column.basis is None:
+                raise ValueError(f"column {name} has a tolerance without its basis")
+        return self
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +151,7 @@ class ExpectedTable:
         noise: column -> what is declared about chance; a column without holds no random number.
         scale: the only scale that the values hold for; ``None`` where the scale does not matter.
         encoder: repository of the only encoder that they are of; ``None`` where the scale says it.
+        bases: column, or cell with a tolerance of its own -> what the tolerance rests on.
     """
 
     experiment: str
@@ -147,10 +162,15 @@ class ExpectedTable:
     noise: Mapping[str, ColumnNoise] = field(default_factory=dict)
     scale: str | None = None
     encoder: str | None = None
+    bases: Mapping[str | CellKey, str] = field(default_factory=dict)
 
     def tolerance_of(self, cell: ExpectedCell) -> float:
         """The declared tolerance of a cell: its own, else its column's."""
         return self.tolerances[cell.key.column] if cell.tolerance is None else cell.tolerance
+
+    def basis_of(self, cell: ExpectedCell) -> str | None:
+        """What its tolerance rests on; ``None`` for counts, and for what was recorded here."""
+        return self.bases.get(cell.key, self.bases.get(cell.key.column))
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,8 +225,9 @@ def load_expected(path: Path) -> ExpectedTable:
         DataError: the file cannot be read or is not strict YAML; or the entered values cannot, or
             are gone although their sum is recorded.
         ConfigError: an unknown or missing key, a value without source, a null without reason, a
-            column without tolerance, a cell given twice, a signature that cannot be read; an
-            entered value that the table has no cell for, or another cell than when it was entered.
+            column without tolerance, a tolerance without its basis, a cell given twice, a signature
+            that cannot be read; an entered value that the table has no cell for, or another cell
+            than when it was entered.
         IntegrityError: either file is not the one that was summed.
     """
     table = load_shipped(path)
@@ -339,7 +360,17 @@ def load_shipped(path: Path) -> ExpectedTable:
         noise,
         document.scale,
         document.encoder,
+        _bases(document, where),
     )
+
+
+def _bases(document: _Document, where: str) -> dict[str | CellKey, str]:
+    named: dict[str | CellKey, str | None] = {
+        name: column.basis for name, column in document.columns.items()
+    }
+    named |= {CellKey(cell.row, cell.column, cell.language): cell.basis for cell in document.cells}
+    found = {key: look_up(document.reasons, name, f"{where}: {key}") for key, name in named.items()}
+    return {key: text for key, text in found.items() if text is not None}
 
 
 def _cells(document: _Document, where: str) -> dict[CellKey, ExpectedCell]:

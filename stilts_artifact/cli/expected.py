@@ -40,6 +40,28 @@ def template(table: options.TableOption, expected: _FileOption = None) -> None:
     options.say(count_filled(cells), sys.stderr)
 
 
+@app.command()
+def tolerances(table: options.TableOption, expected: _FileOption = None) -> None:
+    """Print what each tolerance is, and what it rests on."""
+    experiment = options.chosen_experiment(table)
+    from stilts_artifact.checking.expected import load_expected
+
+    found = load_expected(_file(expected, experiment))
+    # Columns first, then the cells that have one of their own; what rests on the same together.
+    named = {
+        name: (tolerance, found.bases.get(name)) for name, tolerance in found.tolerances.items()
+    }
+    named |= {
+        str(cell.key): (cell.tolerance, found.basis_of(cell))
+        for cell in found.cells.values()
+        if cell.tolerance is not None
+    }
+    for basis in dict.fromkeys(basis for _, basis in named.values()):
+        which = [f"{name} {own:g}" for name, (own, other) in named.items() if other == basis]
+        options.say(", ".join(which))
+        options.say(f"  {basis or 'counts, or recorded here'}")
+
+
 @app.command("set")
 def set_(
     table: options.TableOption,

@@ -57,9 +57,9 @@ experiment: table2
 benchmark: mini
 scale: mini
 citation: made up
-columns: {third: {tolerance: 1}}
+columns: {third: {tolerance: 1, basis: b}}
 sources: {here: made up}
-reasons: {}
+reasons: {b: the basis}
 cells:
 - {row: none, column: third, value: VALUE, decimals: 4, source: here}
 """
