@@ -29,7 +29,7 @@ _RESULTS = "/artifact/results"
 _SMALL_MEMORY = "8Gi"
 # The image's own (Dockerfile): another user would find nothing that it may write.
 _USER = 10001
-_PYTHON = ["python", "-P", "-m", "dask"]
+_PYTHON = ["python", "-s", "-P", "-m", "dask"]
 _IMAGE = re.compile(r"[a-z0-9][\w./:-]*@sha256:[0-9a-f]{64}")
 _RESOURCE_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 _MEMORY = re.compile(r"[1-9]\d*[KMGT]i?")

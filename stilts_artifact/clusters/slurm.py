@@ -128,8 +128,8 @@ worker_arguments=(--resources GPU=1)
 
 # ---- what runs
 
-# -P: no module is taken from the folder in which this is submitted.
-python=({_words([*interpreter, "-P"])})
+# No module is taken from the folder in which this is submitted (-P), or from your own site (-s).
+python=({_words([*interpreter, "-s", "-P"])})
 command=({_words(command)})
 """
     return head + _BODY.read_text(encoding="utf-8")

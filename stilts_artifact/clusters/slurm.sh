@@ -14,6 +14,7 @@ await() {
 
 # Back into Slurm's queue, under the same number: of an array, this one alone.
 queue_again() {
+  echo "time is up: back into the queue"
   scontrol requeue "${SLURM_ARRAY_JOB_ID+${SLURM_ARRAY_JOB_ID}_}${SLURM_ARRAY_TASK_ID-$SLURM_JOB_ID}"
 }
 

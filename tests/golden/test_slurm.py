@@ -121,7 +121,7 @@ def test_a_run_whose_leader_runs_out_of_time_goes_on(
     # What Slurm does before the walltime's end; the other test waits for that.
     ask(slurm, "scancel", "--batch", "--signal=USR1", leader)
     wait_until(lambda: waits_again(slurm, leader))
-    assert "the same command resumes" in read(log)
+    assert "verdict: interrupted, exit 130" in read(log)
     # Of the first attempt nothing is left: no worker, no key.
     wait_until(lambda: list(jobs(slurm)) == [leader])
     assert not list(folder.glob(".stilts-artifact.*"))

@@ -39,12 +39,13 @@ def test_shellcheck_finds_no_fault_in_the_script(tmp_path: Path) -> None:
 
 def test_every_word_of_the_run_reaches_it_as_it_was_given() -> None:
     assert array(script(), "command") == WORDS
-    assert array(script(), "python") == ["/my env/bin/python", "-P"]
+    assert array(script(), "python") == ["/my env/bin/python", "-s", "-P"]
 
 
 def test_an_image_runs_everything() -> None:
     python = array(script(image=Path("/images/my artifact.sif")), "python")
-    assert python == ["apptainer", "exec", "--nv", "/images/my artifact.sif", "python", "-P"]
+    image = "/images/my artifact.sif"
+    assert python == ["apptainer", "exec", "--nv", image, "python", "-s", "-P"]
 
 
 def test_slurm_reads_every_option_and_no_argument_becomes_a_line() -> None:
