@@ -157,12 +157,14 @@ mount() {
   local suffix=$1 path mounted
   for path in "${@:2}"; do
     path=$(absolute "$path")
+    if [ "$path" != / ]; then path=${path%/}; fi
     mounted="type=bind,\"source=$path\",\"target=$path\""
     case "${mounts[*]-}" in *"$mounted"*) ;; *) mounts+=(--mount "$mounted$suffix") ;; esac
   done
 }
 
-# mount_paths ARGUMENT...: the folders a command writes, made if need be, and whatever else of its arguments exists.
+# mount_paths ARGUMENT...: the folders a command writes, or writes a file into, made if need be, and whatever else of its
+# arguments exists.
 mount_paths() {
   local written=(results) read=() argument option=''
   for argument in "$@"; do
@@ -173,6 +175,10 @@ mount_paths() {
     case "$option" in
       --results) written[0]=$argument ;;
       --store) written[1]=$argument ;;
+      --out | --plot | --crate)
+        argument=$(absolute "$argument")
+        written+=("${argument%/*}/")
+        ;;
       --table | --scale | --mirror) ;;
       *) if [ -e "$argument" ]; then read+=("$argument"); fi ;;
     esac

@@ -210,6 +210,74 @@ def test_reproduce_sh_from_another_folder(
     assert [path.name for path in folder.iterdir()] == ["out put"]
 
 
+ENCODER = Path(container.__file__).parents[1] / "miniencoder"
+TEXTS = ["--src", "a.txt", "--trg", "b.txt", "--encoder", str(ENCODER)]
+MINE, SWEEP = ["mine", *TEXTS, "--threshold", "0"], ["sweep", *TEXTS]
+
+
+@pytest.mark.parametrize(
+    ("command", "written"),
+    [
+        (
+            ["report", "--results", "read only", "--out", "page.html", "--crate", "new/crate.zip"],
+            ["page.html", "new/crate.zip"],
+        ),
+        (
+            [
+                *MINE,
+                "--gold",
+                "gold.tsv",
+                "--layer",
+                "1",
+                "--out=pairs.tsv",
+                "--plot",
+                "new/plot.svg",
+            ],
+            ["pairs.tsv", "new/plot.svg"],
+        ),
+        (
+            [*SWEEP, "--layers", "0,1", "--out", "new/sweep.jsonl", "--plot", "plot.png"],
+            ["new/sweep.jsonl", "plot.png"],
+        ),
+    ],
+    ids=lambda value: value[0],
+)
+def test_reproduce_sh_in_docker_writes_what_the_command_writes(
+    image: str,
+    base: str,
+    network: str,
+    repository: Path,
+    tmp_path: Path,
+    local: Path,
+    command: list[str],
+    written: list[str],
+) -> None:
+    (tmp_path / "read only").mkdir()
+    shutil.copy(local, tmp_path / "read only")
+    texts = [f"sudi luzah gimow{number}." for number in range(12)]
+    for name in ("a.txt", "b.txt"):
+        (tmp_path / name).write_text("".join(f"{text}\n" for text in texts))
+    gold = "".join(f"{number}\t{number}\n" for number in range(12))
+    (tmp_path / "gold.tsv").write_text(gold)
+    done = subprocess.run(
+        [str(repository / "reproduce.sh"), *command],
+        cwd=tmp_path,
+        env={
+            **os.environ,
+            "STILTS_ARTIFACT_RUNNER": "docker",
+            "STILTS_ARTIFACT_BUILD": f"--network {network} --build-arg BASE={base}",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    for name in written:
+        assert (tmp_path / name).stat().st_size > 0
+        assert (tmp_path / name).stat().st_uid == os.getuid()
+
+
 TABLE2 = [
     "reproduce",
     "--table",

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import get_args, get_type_hints
 
 import pytest
 
@@ -188,6 +189,36 @@ def test_given_paths_are_mounted_and_only_results_and_store_can_be_written(
     ]
     assert inner(call.calls("run")[0])[3:] == arguments
     assert not (call.folder / "results").exists()
+
+
+@pytest.mark.parametrize("option", ["--out", "--plot", "--crate"])
+def test_a_file_that_is_written_can_be_written(call: Caller, tmp_path: Path, option: str) -> None:
+    call("report", option, "page", f"{option}={tmp_path}/new/page", "--data", "absent")
+    folders = [call.folder / "results", call.folder, tmp_path / "new"]
+    assert call.mounts() == [f'type=bind,"source={path}","target={path}"' for path in folders]
+    assert all(path.is_dir() for path in folders)
+
+
+def test_it_knows_every_option_that_names_a_file_or_folder_to_be_written() -> None:
+    """A new option that takes a path must be put where it belongs, here and in reproduce.sh."""
+    from stilts_artifact.cli.app import app
+
+    read = {"--src", "--trg", "--gold", "--csv", "--expected", "--labels", "--predictions"}
+    read |= {"--data", "--own-data", "--against", "--apptainer"}
+    written = {"--results", "--store", "--out", "--plot", "--crate"}
+    commands = [*app.registered_commands]
+    for group in app.registered_groups:
+        commands += group.typer_instance.registered_commands
+    found = set()
+    for command in commands:
+        for hint in get_type_hints(command.callback, include_extras=True).values():
+            kind, *told = get_args(hint) or [None]
+            if "Path" in str(kind):
+                # Without a default of its own, the first name stands in its place.
+                names = (told[0].default, *(told[0].param_decls or ()))
+                found |= {name for name in map(str, names) if name.startswith("--")}
+    assert found <= read | written, "reproduce.sh mounts what it does not know without write access"
+    assert written <= found
 
 
 def test_a_table_number_is_not_a_path(call: Caller) -> None:
