@@ -7,7 +7,7 @@ progress is shown and how generated files are made.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +19,7 @@ from stilts_artifact.data.progress import Progress as DownloadProgress
 from stilts_artifact.data.progress import Silent
 from stilts_artifact.domain.cells import Measurement
 from stilts_artifact.domain.tasks import Benchmark, Source, Task
-from stilts_artifact.errors import ArtifactError, ResourceError
+from stilts_artifact.errors import ArtifactError, ConfigError, ResourceError
 from stilts_artifact.model.manifest import WEIGHTS
 from stilts_artifact.pipeline.cluster import default_workers
 from stilts_artifact.pipeline.executor import Options
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from stilts_artifact.config.schema import Scale
     from stilts_artifact.experiments.kept import Kept
     from stilts_artifact.model.hub import PhaseOne
+    from stilts_artifact.pipeline.costs import Costs
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +161,15 @@ class Session:
         workers = self.machine.workers
         if workers is None and self.scale.threads > 1 and self.device(trains=False) == "cpu":
             workers = max(1, default_workers() // self.scale.threads)
-        return Options(workers, self.machine.scheduler, keep_models=self.keep_models)
+        return Options(workers, self.machine.scheduler, self._costs(), self.keep_models)
+
+    def _costs(self) -> Costs | None:
+        """What the plan says of steps at this scale; ``None`` of one that extends none it knows."""
+        from stilts_artifact.pipeline.costs import load_costs
+
+        with suppress(ConfigError):
+            return load_costs(self.scale.extends or self.scale.name, self.device(trains=False))
+        return None
 
     def context(self, encoders: Mapping[str, Path], *, trains: bool) -> Context:
         """Where steps run.

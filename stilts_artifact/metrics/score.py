@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -27,6 +28,7 @@ from stilts_artifact.metrics.bootstrap import (
 from stilts_artifact.metrics.ratios import Array
 
 OVERALL = "overall"
+_NAMED = 3  # of alike files, before the rest is only counted
 Files = Mapping[str, tuple[Path, Path]]
 """Language -> its prediction file and its label file."""
 
@@ -166,7 +168,12 @@ def score_folders(
         if task.role is Role.TARGET and not task.study
     }
     found = _find_files(predictions, labels, tasks)
-    counted = {name: _count(tasks[name], files, partial) for name, files in found.files.items()}
+    faults: list[DataError] = []
+    counted = {
+        name: _count(tasks[name], files, partial, faults) for name, files in found.files.items()
+    }
+    if faults:
+        raise _joined(faults)
     resampled = {
         name: _resample(tasks[name], one.samples, resamples, seed) for name, one in counted.items()
     }
@@ -191,23 +198,56 @@ def score_folders(
     )
 
 
-def _count(task: Task, files: Files, partial: bool) -> _Counted:
-    """Count a task's files."""
+def _count(task: Task, files: Files, partial: bool, faults: list[DataError]) -> _Counted:
+    """Count a task's files; those that cannot be are told to ``faults``."""
     form = form_of(task)
     samples: dict[str, Sample] = {}
     unanswered: dict[str, int] = {}
     for language, pair in files.items():
-        if partial:
-            samples[language], missing = form.count_partial(task, language, *pair)
-            unanswered |= {language: missing} if missing else {}
-        else:
-            samples[language] = form.count(task, language, *pair)
+        try:
+            if partial:
+                samples[language], missing = form.count_partial(task, language, *pair)
+                unanswered |= {language: missing} if missing else {}
+            else:
+                samples[language] = form.count(task, language, *pair)
+        except DataError as fault:
+            faults.append(fault)
     notes = tuple(
         f"{task.name}, {language}: {missing:,} of {len(samples[language].counts):,} questions have "
         "no answer and count 0"
         for language, missing in unanswered.items()
     )
     return _Counted(samples, unanswered, notes)
+
+
+def _joined(faults: list[DataError]) -> DataError:
+    """All that is wrong with a submission, a line for each kind of fault with its first places."""
+    first = faults[0]
+    if len(faults) == 1:
+        return first
+    places: defaultdict[str, list[str]] = defaultdict(list)
+    for fault in faults:
+        places[fault.what].append(fault.where or "somewhere")
+    kinds = [f"{what}: {_listed('file', where)}" for what, where in places.items()]
+    return DataError(
+        f"{len(faults)} files cannot be scored; the first is: {first.what}",
+        where=first.where,
+        got=f"{first.got or 'as said'}\n" + "\n".join(kinds),
+        expected=first.expected,
+        fix=first.fix,
+    )
+
+
+def _listed(noun: str, names: Sequence[str]) -> str:
+    """How many of something, and the first of them.
+
+    Example:
+        >>> _listed("file", ["a", "b", "c", "d", "e"])
+        '5 files, a, b, c and 2 more'
+    """
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    plural = "" if len(names) == 1 else "s"
+    return f"{len(names)} {noun}{plural}, {', '.join(names[:_NAMED])}{more}"
 
 
 def _resample(task: Task, samples: Mapping[str, Sample], resamples: int, seed: int) -> _Resampled:
@@ -288,11 +328,9 @@ def _find_files(predictions: Path, labels: Path, tasks: Mapping[str, Task]) -> _
         }
         if pairs:
             files[name] = pairs
-        notes += [
-            f"{name}, {language}: not scored, no {gold[language]}"
-            for language in predicted
-            if language not in pairs
-        ]
+        lost = [gold[language].name for language in predicted if language not in pairs]
+        if lost:
+            notes.append(f"{name}: not scored, {labels / name} lacks {_listed('file', lost)}")
         notes += _incomplete(task, pairs, predicted)
     if not files:
         raise DataError(

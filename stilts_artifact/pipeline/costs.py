@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from importlib import resources
@@ -126,13 +125,6 @@ class Costs:
         """Tokens that a step works on, each time it sees them; 0 for a kind that reads none."""
         count = _TOKENS.get(step.kind)
         return 0.0 if count is None else count(self, step, graph)
-
-    def hints(self, graph: Graph) -> dict[str, float]:
-        """Mean expected seconds of each kind of a graph."""
-        seconds: dict[str, list[float]] = defaultdict(list)
-        for step in graph.steps.values():
-            seconds[step.kind].append(self.seconds(step, graph))
-        return {kind: sum(values) / len(values) for kind, values in seconds.items()}
 
     def speed(self, kind: str) -> Speed:
         """What one kind of step costs.

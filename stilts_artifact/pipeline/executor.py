@@ -12,9 +12,9 @@ import queue
 import time
 import uuid
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from stilts_artifact.errors import ConfigError, ResourceError
@@ -30,7 +30,7 @@ from stilts_artifact.pipeline.errors import (
 )
 from stilts_artifact.pipeline.job import Context
 from stilts_artifact.pipeline.process import run_isolated
-from stilts_artifact.pipeline.progress import Clock, Snapshot, Watch
+from stilts_artifact.pipeline.progress import Pace, Slots, Snapshot, Watch
 from stilts_artifact.pipeline.runs import Ask, Runs
 from stilts_artifact.pipeline.scheduler import Scheduler, missing, unmade
 from stilts_artifact.pipeline.step import Graph, KeepModels, KeyedStep
@@ -38,6 +38,8 @@ from stilts_artifact.pipeline.store import Store
 
 if TYPE_CHECKING:
     from distributed import Client
+
+    from stilts_artifact.pipeline.costs import Costs
 
 _TICK_SECONDS = 0.5
 # How often a step has its inputs made again that other runs drop, before that is a fault.
@@ -51,8 +53,8 @@ class Options:
     Args:
         workers: processes on this machine; default one for each core, or one for each GPU.
         scheduler: address of a Dask scheduler to use instead of this machine.
-        hints: expected seconds by kind, for the order of steps and the time left before any was
-            measured.
+        costs: what steps are planned to take, for their order and the time left; without it, all
+            steps count alike.
         keep_models: which trained models are not dropped once nothing needs them.
 
     Raises:
@@ -61,7 +63,7 @@ class Options:
 
     workers: int | None = None
     scheduler: str | None = None
-    hints: Mapping[str, float] = field(default_factory=dict)
+    costs: Costs | None = None
     keep_models: KeepModels = "all"
 
     def __post_init__(self) -> None:
@@ -146,12 +148,14 @@ class _Run:
         self.failures: list[Failure] = []
         self.skipped: list[Skipped] = []
         self._graph, self._context, self._options, self._client = graph, context, options, client
-        self._clock = Clock(options.hints)
-        # Without hints all steps count alike: then the longest chain is the one of most steps.
+        # Of all steps: what was dropped may have to be made again.
+        planned = _planned(graph, options.costs)
+        on_gpu = {address for address, step in graph.steps.items() if self._needs_gpu(step)}
+        self._pace = Pace(graph, planned, wanted, on_gpu)
         self._scheduler = Scheduler(
             graph,
             wanted,
-            lambda step: self._clock.seconds(step.kind) or 1.0,
+            lambda step: planned[step.address],
             self._needs_gpu,
             options.keep_models,
         )
@@ -220,7 +224,7 @@ class _Run:
             return
 
     def _end(self, name: str) -> None:
-        future, step, _ = self._running.pop(name)
+        future, step, began = self._running.pop(name)
         outcome = self._outcome(future, step)
         if isinstance(outcome, Failure):
             self._fail(outcome)
@@ -238,7 +242,7 @@ class _Run:
             self._undropped += [address for address in freed if not self._drop(address)]
             # 0 means that it was there already, which says nothing of how long such a step takes.
             if outcome.seconds > 0:
-                self._clock.add(step.kind, outcome.seconds)
+                self._pace.finish(step.address, time.monotonic() - began)
 
     def _drop(self, address: str) -> bool:
         why = f"nothing needed it any more, and --keep-models was {self._options.keep_models}"
@@ -277,16 +281,17 @@ class _Run:
 
     def _snapshot(self) -> Snapshot:
         now = time.monotonic()
-        left = [(step.kind, now - began) for _, step, began in self._running.values()]
-        left += [(self._graph.steps[address].kind, 0.0) for address in self._scheduler.waiting]
+        elapsed = {step.address: now - began for _, step, began in self._running.values()}
+        waiting = self._scheduler.waiting
+        slots = Slots(self._slots.threads, self._slots.gpus)
         total, failed = len(self._graph.steps), len(self.failures) + len(self.skipped)
         return Snapshot(
             total=total,
-            done=total - len(left) - failed,
+            done=total - len(elapsed) - len(waiting) - failed,
             running=tuple(step.label for _, step, _ in self._running.values()),
             failed=failed,
             workers=self._slots.threads,
-            seconds_left=self._clock.left(left, self._slots.threads),
+            seconds_left=self._pace.left(elapsed, waiting, slots),
             note=self._note(),
             remarks=tuple(self.remarks),
         )
@@ -299,6 +304,14 @@ class _Run:
         if self._slots.gpus == 0 and self._scheduler.has_ready(gpu=True):
             return "waiting for a worker with the resource GPU=1"
         return ""
+
+
+def _planned(graph: Graph, costs: Costs | None) -> dict[str, float]:
+    """Seconds that each step is planned to take; 1 of each where no plan knows them all."""
+    if costs is not None:
+        with suppress(ConfigError):
+            return {address: costs.seconds(step, graph) for address, step in graph.steps.items()}
+    return dict.fromkeys(graph.steps, 1.0)
 
 
 class _Slots:

@@ -16,7 +16,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from stilts_artifact.benchmark.experiments import NONE, Experiment
+from stilts_artifact.benchmark.experiments import BEST, NONE, Experiment
+from stilts_artifact.benchmark.experiments import rows as rows_of
+from stilts_artifact.benchmark.titles import column_title
 from stilts_artifact.checking.results import CellRecord, ClaimRecord, Results, RowRecord
 from stilts_artifact.config.load import is_evidence
 from stilts_artifact.domain.cells import Finding, Premise, Verdict
@@ -104,7 +106,7 @@ def make_console(file: IO[str] | None = None) -> Console:
     )
 
 
-def new_table(title: str) -> Table:
+def new_table(title: str | None = None) -> Table:
     """An empty table in this package's style."""
     return Table(
         title=title,
@@ -208,6 +210,7 @@ def _show_score_table(results: Results, console: Console, verbose: bool) -> None
             gains = _grid(layout, columns, f"Gains over {layout.baseline.title}", _gain)
             console.print(gains, "", sep="\n")
     _show_legend(results, layout, console)
+    _show_chosen(results, console)
     _show_comparison(results, console, verbose)
     _show_gaps(results, console, verbose)
     _show_claims(results, console, verbose)
@@ -281,6 +284,21 @@ def _show_legend(results: Results, layout: Layout, console: Console) -> None:
         console.print(Text(line), soft_wrap=True)
     for note in layout.gain_notes():
         console.print(Text(f"- {note}"), soft_wrap=True)
+
+
+def _show_chosen(results: Results, console: Console) -> None:
+    """The row that was chosen for each target, where rows are: which model its number is of."""
+    best = next((row for row in results.rows if row.row == BEST), None)
+    if best is None or not best.details:
+        return
+    titles = {row.name: row.title for row in rows_of(results.benchmark)}
+    console.print("\nBest for each target, chosen on development data", style="bold")
+    table = new_table()
+    for heading in ("target", "intermediate task"):
+        table.add_column(heading, overflow="fold")
+    for task, name in best.details.items():
+        table.add_row(column_title(task, results.benchmark).title, titles.get(name, name))
+    console.print(table)
 
 
 def _flag_meaning(cell: CellRecord) -> str:

@@ -273,7 +273,7 @@ def test_partial_folders_are_scored_and_the_gaps_are_named(folders: Folders) -> 
         "ignored xnlli, not a task (did you mean xnli?)",
         "xnli: ignored log.txt, not named test-{language}.tsv",
         "xnli: average over 1 of 3 languages only; no predictions for en, zh",
-        f"pawsx, zh: not scored, no {folders.labels / 'pawsx' / 'test-zh.tsv'}",
+        f"pawsx: not scored, {folders.labels / 'pawsx'} lacks 1 file, test-zh.tsv",
         "pawsx: average over 1 of 3 languages only; no predictions for en",
     )
 
@@ -342,7 +342,24 @@ def test_nothing_to_score(folders: Folders) -> None:
     shutil.rmtree(folders.labels / "xnli")
     fault = folders.fault()
     assert fault.what == "nothing to score"
-    assert "xnli, de: not scored" in str(fault)
+    assert f"xnli: not scored, {folders.labels / 'xnli'} lacks 1 file, test-de.tsv" in str(fault)
+
+
+def test_files_that_cannot_be_scored_are_named_by_kind_and_counted(folders: Folders) -> None:
+    """Labels of another data set: every file is wrong, and a line says so for each kind."""
+    for language in ("de", "en", "zh"):
+        folders.put("pawsx", language, "0\n1\n", "0\n")
+        folders.put("xnli", language, "neutral\n", "neutral\nneutral\n")
+    folders.put("mlqa", "de", '{"z": "b"}', squad({"q": ["a"]}))
+    fault = folders.fault()
+    assert fault.what == "7 files cannot be scored; the first is: length mismatch"
+    lines = (fault.got or "").splitlines()
+    assert len(lines) == 3
+    assert lines[1].startswith(f"length mismatch: 6 files, {folders.predictions}/xnli/test-de.tsv:")
+    assert lines[1].endswith(" and 3 more")
+    assert lines[2].startswith("missing id: 1 file, ") or lines[2].startswith(
+        "unknown id: 1 file, "
+    )
 
 
 def test_unknown_language(folders: Folders) -> None:

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from stilts_artifact.pipeline.progress import Clock, Snapshot, describe, step_progress
+from stilts_artifact.pipeline.progress import Snapshot, describe, step_progress
 
 
 def state(
@@ -29,18 +29,6 @@ def test_line_of_a_run() -> None:
     )
     assert describe(state(4, left=None)).endswith("time left not known yet")
     assert describe(state(4, note="waiting for a worker")).endswith("waiting for a worker")
-
-
-def test_time_left_is_measured_first_then_hinted_then_the_mean() -> None:
-    clock = Clock({"train": 100.0})
-    assert clock.left([("predict", 0)], 1) is None
-    assert clock.left([("train", 0), ("train", 30.0)], 2) == 85
-    clock.add("train", 10)
-    clock.add("train", 20)
-    assert clock.seconds("train") == 15
-    assert clock.seconds("predict") == 15
-    assert clock.left([("train", 100.0)], 1) == 0
-    assert clock.left([("train", 0)], 0) == 15
 
 
 def test_lines_in_a_log_are_few(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,3 +63,14 @@ def test_bar_on_a_terminal_shows_labels_as_they_are(monkeypatch: pytest.MonkeyPa
     shown = stream.getvalue()
     assert "4 of 10 steps done" in shown
     assert "train [bold]x; b; c; 1 more" in shown
+
+
+def test_verbose_is_a_line_for_each_step_with_what_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = Terminal()
+    monkeypatch.setattr(sys, "stderr", stream)
+    with step_progress("table 2", verbose=True) as watch:
+        for done in (0, 0, 1, 2, 2, 3):
+            watch(state(done, running=("train\x1b x",)))
+    lines = stream.getvalue().splitlines()
+    assert [line.split(" of ")[0] for line in lines[-3:]] == [f"table 2: {n}" for n in (1, 2, 3)]
+    assert "; train" in lines[-1] and "\x1b" not in lines[-1]

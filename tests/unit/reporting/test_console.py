@@ -397,3 +397,18 @@ def test_what_is_not_comparable_has_no_difference(results: Results) -> None:
 def test_table_3_has_its_averages_in_a_block_of_their_own() -> None:
     rows = numbers(shown(table3()), "Best for each target")
     assert [len(row) for row in rows] == [9, 9, 5, 5]
+
+
+def test_table_3_names_the_chosen_task_of_every_target() -> None:
+    """By its title, whichever of its names the file has."""
+    results = table3()
+    named = {"XNLI": "xnli", "Tatoeba": "tatoeba"}
+    best = results.rows[1].model_copy(
+        update={"details": {**results.rows[1].details, "xnli": "hellaswag"}}
+    )
+    text = shown(results.model_copy(update={"rows": [results.rows[0], best]}))
+    chosen = text[text.index("Best for each target, chosen") : text.index("Measured and")]
+    assert set(named) <= set(re.findall(r"^(\w+)", chosen, flags=re.MULTILINE))
+    assert re.search(r"^XNLI +HellaSwag *$", chosen, flags=re.MULTILINE)
+    assert re.search(r"^Tatoeba +MNLI *$", chosen, flags=re.MULTILINE)
+    assert len(chosen.strip().splitlines()) == 2 + len(best.details)
