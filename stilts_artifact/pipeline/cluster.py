@@ -241,20 +241,26 @@ def default_workers() -> int:
 def visible_gpus() -> list[str]:
     """The GPUs this process may use, as ``CUDA_VISIBLE_DEVICES`` names them.
 
+    Of GPUs that are cut in slices (MIG), the slices that it names.
+
     Raises:
         ResourceError: none.
     """
     import torch
 
+    # No context of CUDA's is made here, which would take its share of the first GPU's memory.
     count = torch.cuda.device_count()
     if count == 0:
         fix = "use --scale mini, or a machine with an NVIDIA GPU and its driver"
         raise ResourceError(
             "no CUDA GPU on this machine", got="0 GPUs", expected="at least one", fix=fix
         )
-    named = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
+    named = [name.strip() for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")]
+    if named[0].startswith("MIG-"):
+        # CUDA shows a process one slice at most: each worker is to have its own.
+        return [name for name in named if name.startswith("MIG-")]
     # CUDA stops counting at the first name that it does not know: the names after it are cut off.
-    return named[:count] if len(named) >= count else [str(index) for index in range(count)]
+    return named[:count] if named != [""] else [str(index) for index in range(count)]
 
 
 @contextmanager

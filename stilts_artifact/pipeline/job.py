@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
+
+from stilts_artifact.errors import ResourceError
 
 Device = Literal["cpu", "cuda"]
 
@@ -45,3 +49,26 @@ class Job:
     out: Path
     work: Path
     context: Context
+
+    def require_device(self) -> None:
+        """Refuse to compute on a CPU what the run sends to GPUs: nobody would notice for weeks.
+
+        Raises:
+            ResourceError: this worker was said to have a GPU, and none answers in it.
+        """
+        if self.context.device == "cpu":
+            return
+        import torch
+
+        if not torch.cuda.is_available():
+            visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+            raise ResourceError(
+                "no GPU answers in this worker",
+                where=socket.gethostname(),
+                got="no CUDA_VISIBLE_DEVICES"
+                if visible is None
+                else f"CUDA_VISIBLE_DEVICES={visible}",
+                expected="one GPU that torch can use",
+                fix="`nvidia-smi` and `stilts-artifact doctor` there say what it has; give the "
+                "resource GPU=1 only to workers with one",
+            )

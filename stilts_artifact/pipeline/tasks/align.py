@@ -128,6 +128,7 @@ def align_step(job: Job) -> None:
     """NTREX-128."""
     from stilts_artifact.training.determinism import fixed_arithmetic
 
+    job.require_device()
     params = AlignParams.of(job.params)
     benchmark, library = open_data(job, params)
     with fixed_arithmetic(params.options.threads):

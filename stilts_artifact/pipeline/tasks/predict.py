@@ -109,6 +109,7 @@ def predict_step(job: Job) -> None:
     """Phase (iii): predictions in every language."""
     from stilts_artifact.training.determinism import fixed_arithmetic
 
+    job.require_device()
     params = PredictParams.of(job.params)
     with fixed_arithmetic(params.threads):
         predict(
@@ -160,6 +161,7 @@ def probabilities_step(job: Job) -> None:
     """Phase (iii): probabilities in every language, and of development data."""
     from stilts_artifact.training.determinism import fixed_arithmetic
 
+    job.require_device()
     params = ProbabilitiesParams.of(job.params)
     data = {params.split: job.inputs["data"]}
     if "dev" in job.inputs:
@@ -247,6 +249,7 @@ def retrieve_step(job: Job) -> None:
     """BUCC or Tatoeba."""
     from stilts_artifact.training.determinism import fixed_arithmetic
 
+    job.require_device()
     params = RetrieveParams.of(job.params)
     benchmark, library = open_data(job, params)
     with fixed_arithmetic(params.options.threads):

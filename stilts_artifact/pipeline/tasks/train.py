@@ -124,6 +124,7 @@ def intermediate(
 
 def intermediate_step(job: Job) -> None:
     """Phase (ii): training on the data of one language, judged on those of the source language."""
+    job.require_device()
     params = IntermediateParams.of(job.params)
     tasks: dict[str, TaskData | TextData] = {
         name: TaskData(
@@ -192,6 +193,7 @@ def target(
 
 def target_step(job: Job) -> None:
     """Phase (iii): fine-tuning."""
+    job.require_device()
     params = TargetParams.of(job.params)
     schedule = params.schedule
     target(
