@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 
 _WEIGHTS = "model.safetensors"
 # XLM-R base and large have one tokenizer.
@@ -96,6 +97,36 @@ PINNED: Mapping[str, Pinned] = MappingProxyType(
 )
 
 
+def _xlm_roberta(layers: int, hidden: int, heads: int) -> dict[str, Any]:
+    return {
+        "architectures": ["XLMRobertaForMaskedLM"],
+        "attention_probs_dropout_prob": 0.1,
+        "bos_token_id": 0,
+        "eos_token_id": 2,
+        "hidden_act": "gelu",
+        "hidden_dropout_prob": 0.1,
+        "hidden_size": hidden,
+        "initializer_range": 0.02,
+        "intermediate_size": 4 * hidden,
+        "layer_norm_eps": 1e-05,
+        "max_position_embeddings": 514,
+        "model_type": "xlm-roberta",
+        "num_attention_heads": heads,
+        "num_hidden_layers": layers,
+        "pad_token_id": 1,
+        "type_vocab_size": 1,
+        "vocab_size": 250_002,
+    }
+
+
+ARCHITECTURES: Mapping[str, Mapping[str, Any]] = MappingProxyType(
+    {
+        "xlm-roberta-large": _xlm_roberta(24, 1024, 16),
+        "xlm-roberta-base": _xlm_roberta(12, 768, 12),
+        "mminilmv2-l12": _xlm_roberta(12, 384, 12),
+    }
+)
+"""What the configuration of each of :data:`PINNED` says of its shape."""
 SIZES: Mapping[str, int] = MappingProxyType(
     {
         PINNED["xlm-roberta-large"].files["config.json"]: 616,

@@ -209,7 +209,9 @@ def _replaced(
     parts = dict(task.parts)
     for place, own in chosen.items():
         key = (place.split, place.language)
-        if place.task == task.name or (key in parts and _owner(task, key, benchmark) == place.task):
+        if place.task == task.name or (
+            key in task.parts and _owner(task, key, benchmark) == place.task
+        ):
             parts[key] = own
     own_splits = {
         place.split

@@ -35,6 +35,13 @@ def reproduce(
             "--dry-run", help="Tables 2 and 3: list the steps that would run, and why; run nothing."
         ),
     ] = False,
+    rehearse: Annotated[
+        bool,
+        typer.Option(
+            "--rehearse",
+            help="Try all of it with random weights and made-up text, and say what it will need.",
+        ),
+    ] = False,
     workers: options.WorkersOption = None,
     scheduler: options.SchedulerOption = None,
     keep_models: options.KeepModelsOption = None,
@@ -47,10 +54,15 @@ def reproduce(
 ) -> None:
     """Measure a table of the paper, compare it with what was reported, and give a verdict."""
     experiment = options.chosen_experiment(table, calibration)
-    if experiment.is_counted and (only or dry_run or workers or scheduler or encoder or prefix):
+    trained = (only, dry_run, rehearse, workers, scheduler, encoder, prefix)
+    if experiment.is_counted and any(trained):
         what = f"{experiment.title} is counted, not trained"
-        expected = "none of --only, --dry-run, --workers, --scheduler, --encoder, --prefix"
+        expected = (
+            "none of --only, --dry-run, --rehearse, --workers, --scheduler, --encoder, --prefix"
+        )
         raise ConfigError(what, expected=expected)
+    if dry_run and rehearse:
+        raise ConfigError("--dry-run and --rehearse exclude each other", fix="name one of them")
     from stilts_artifact.experiments.session import Machine
     from stilts_artifact.experiments.setup import Choices
 
@@ -64,6 +76,10 @@ def reproduce(
         keep_models,
     )
     choices = Choices(scale, tuple(only or ()), encoder, prefix, options.codes(languages), own_data)
+    if rehearse:
+        from stilts_artifact.cli.rehearsal import run_rehearsal
+
+        raise typer.Exit(run_rehearsal(experiment, choices, machine, results, as_json=as_json))
     code = run_experiment(experiment, choices, machine, results, dry_run=dry_run, as_json=as_json)
     raise typer.Exit(code)
 

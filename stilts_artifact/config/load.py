@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from stilts_artifact.domain.tasks import Benchmark
 
 _SUFFIX = ".yaml"
+_LONGEST = 30  # of a name that a word is put behind
 
 
 def _shipped() -> tuple[str, ...]:
@@ -51,7 +52,10 @@ def load_scale(name: str) -> Scale:
         DataError: the file cannot be read, or is not YAML.
     """
     if name.endswith((_SUFFIX, ".yml")):
-        return as_own(_parse(read_document(Path(name)), name), name)
+        own = as_own(_parse(read_document(Path(name)), name), name)
+        if is_rehearsal(own.name):
+            raise ConfigError("a name that rehearsals have", where=name, got=own.name)
+        return own
     if name not in SCALES:
         known = ("auto", *SCALES)
         error = unknown_name("scale", name, known)
@@ -86,7 +90,8 @@ def as_own(scale: Scale, where: str) -> Scale:
             got=scale.name,
             fix="choose another name",
         )
-    return scale.model_copy(update={"expected": (), "evidence": False, "meaning": OWN})
+    meaning = REHEARSED if is_rehearsal(scale.name) else OWN
+    return scale.model_copy(update={"expected": (), "evidence": False, "meaning": meaning})
 
 
 def varied(scale: Scale, **choices: object) -> Scale:
@@ -109,6 +114,39 @@ def is_evidence(name: str) -> bool:
 
 OWN = "own choices, not evidence about the paper"
 """What a scale means that does not ship as it is."""
+_REHEARSAL = "-rehearsal"
+REHEARSED = "a rehearsal: random weights and generated text, whose scores mean nothing"
+"""What a scale means that the machinery of another one is tried with."""
+
+
+def rehearsal_name(name: str) -> str:
+    """Name of the scale that another one is rehearsed at; it is in every signature.
+
+    Example:
+        >>> rehearsal_name("paper"), is_rehearsal("paper-rehearsal")
+        ('paper-rehearsal', True)
+    """
+    return name[:_LONGEST] + _REHEARSAL
+
+
+def is_rehearsal(name: str) -> bool:
+    """Whether results at the scale of this name are a rehearsal's."""
+    return name.endswith(_REHEARSAL)
+
+
+def refuse_rehearsal(name: str, where: str) -> None:
+    """Refuse to take results of a rehearsal for results.
+
+    Raises:
+        ConfigError: they are at such a scale.
+    """
+    if is_rehearsal(name):
+        raise ConfigError(
+            "results of a rehearsal: random weights and generated text, nothing to judge",
+            where=where,
+            got=f"scale {name}",
+            fix="run the same command without --rehearse",
+        )
 
 
 def definition(scale: Scale) -> dict[str, Any] | None:

@@ -220,6 +220,25 @@ def export_state(
     return {name: tensor.detach().to("cpu", dtype).contiguous() for name, tensor in state.items()}
 
 
+def initial_state(folder: Path, *, seed: int) -> State:
+    """First weights of the architecture in a folder, as if nothing had trained them.
+
+    With a pooler, and with the language head of a class whose names for it are known.
+
+    Raises:
+        IntegrityError: as :func:`read_config`, or a class that cannot be made of it.
+    """
+    import torch
+
+    from stilts_artifact.model.heads import MaskedLanguageHead
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = _new_model(read_config(folder), folder)
+        known = model.base_model_prefix in _HEADS
+        return export_state(model, MaskedLanguageHead(model) if known else None)
+
+
 def scaled_initial_range(hidden: int) -> float:
     """Standard deviation of initial weights that keeps a small XLM-R's activations at usual size.
 

@@ -21,6 +21,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from stilts_artifact import __version__
@@ -61,6 +62,8 @@ _LATE_SECONDS = 15.0
 _AGAIN = "run the same command again: the step is made anew"
 _LIBRARIES = ("torch", "transformers", "tokenizers", "datasets", "numpy", "faiss", "safetensors")
 
+_UNMEASURED: Mapping[str, int] = MappingProxyType({})
+
 _Stamp = tuple[int, int, int, int]
 
 
@@ -71,7 +74,7 @@ class ResultManifest:
     Attributes:
         step: that made it.
         files: the sums of its files.
-        made: host, time, seconds and versions; never compared.
+        made: host, time, seconds, what it used and versions; never compared.
     """
 
     step: KeyedStep
@@ -79,11 +82,14 @@ class ResultManifest:
     made: Mapping[str, Any]
 
     @classmethod
-    def of(cls, step: KeyedStep, files: FileManifest, seconds: float) -> ResultManifest:
+    def of(
+        cls, step: KeyedStep, files: FileManifest, seconds: float, used: Mapping[str, int]
+    ) -> ResultManifest:
         """The manifest of what this process just made.
 
         Args:
             seconds: it took.
+            used: see :meth:`stilts_artifact.pipeline.meter.Meter.used`.
         """
         # A library that this process has not loaded had no part in the result.
         loaded = {
@@ -97,6 +103,7 @@ class ResultManifest:
             "host": socket.gethostname(),
             "finished": finished,
             "seconds": round(seconds, 3),
+            "used": dict(used),
             "versions": versions,
         }
         return cls(step, files, made)
@@ -465,10 +472,14 @@ class Draft:
         self.out.mkdir(parents=True)
         self.work.mkdir(exist_ok=True)
 
-    def publish(self, seconds: float, *, exact: bool = True) -> str | None:
+    def publish(
+        self, seconds: float, used: Mapping[str, int] = _UNMEASURED, *, exact: bool = True
+    ) -> str | None:
         """Make ``out`` the step's result; afterwards its checkpoints are gone.
 
         Args:
+            seconds: it took.
+            used: see :meth:`stilts_artifact.pipeline.meter.Meter.used`.
             exact: whether the step promises the same bytes each time. A GPU does not: there a
                 result that was dropped and comes out differently is published, and said to.
 
@@ -490,7 +501,7 @@ class Draft:
                 raise IntegrityError(
                     what, where=self._step.kind, expected="at least one file in its folder"
                 )
-            manifest = ResultManifest.of(self._step, files, seconds)
+            manifest = ResultManifest.of(self._step, files, seconds, used)
             differs = self._store.unlike_first(manifest)
             if differs is not None:
                 if exact:

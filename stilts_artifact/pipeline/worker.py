@@ -22,6 +22,7 @@ from typing import IO
 from stilts_artifact.errors import ArtifactError
 from stilts_artifact.pipeline.errors import Outcome, fault_of
 from stilts_artifact.pipeline.job import Context, Job
+from stilts_artifact.pipeline.meter import Meter
 from stilts_artifact.pipeline.step import KeyedStep, KindSpec
 from stilts_artifact.pipeline.store import Draft, Store
 
@@ -104,8 +105,10 @@ def _attempt(step: KeyedStep, spec: KindSpec, context: Context, draft: Draft) ->
             inputs = {
                 name: _input(_store(context.root), address) for name, address in step.inputs.items()
             }
+            meter = Meter()
             function(Job(step.params, inputs, draft.out, draft.work, context))
-        return Outcome(0.0, remark=draft.publish(time.monotonic() - began, exact=exact))
+        remark = draft.publish(time.monotonic() - began, meter.used(), exact=exact)
+        return Outcome(0.0, remark=remark)
     except (Exception, SystemExit) as error:  # noqa: BLE001
         # Whatever it is, the person who started the run must see it.
         fault = fault_of(error, step.label, context.root, draft.written(), _tail(draft.log))
