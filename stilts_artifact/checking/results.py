@@ -26,7 +26,13 @@ from stilts_artifact.benchmark.experiments import (
     row_named,
 )
 from stilts_artifact.checking.expected import ExperimentName, VisibleText
-from stilts_artifact.config.load import SCALES, benchmark_of, load_scale, parse_definition
+from stilts_artifact.config.load import (
+    SCALES,
+    benchmark_of,
+    load_scale,
+    parse_definition,
+    refuse_rehearsal,
+)
 from stilts_artifact.config.schema import SCALE_NAME, Scale, ScaleName
 from stilts_artifact.documents import dump_json, parse_json, read_document
 from stilts_artifact.domain.cells import CellKey, Finding, Flag, Measurement, Verdict
@@ -374,7 +380,7 @@ def load_results(path: Path) -> Results:
         DataError: the file cannot be read or is not strict JSON.
         ConfigError: an unknown or missing key or a value of the wrong type; a row, cell or seed
             that the experiment does not have, or has once only; a cell whose signature cannot be
-            read, or is of another scale than the file.
+            read, or is of another scale than the file; results of a rehearsal, which are none.
         IntegrityError: the results of another run than the file's name says.
     """
     results, _ = as_defined(parse_results(read_document(path), path))
@@ -437,6 +443,7 @@ def parse_results(data: bytes, path: Path) -> Results:
             expected=f"that in {results.run_name}.json, and here what the name says",
             fix=f"stilts-artifact {results.defined.command} --results {path.parent}",
         )
+    refuse_rehearsal(results.scale, where)
     _check_places(results, where)
     for cell in results.cells:
         _check_signature(cell, results, where)

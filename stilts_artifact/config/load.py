@@ -115,7 +115,7 @@ def is_evidence(name: str) -> bool:
 OWN = "own choices, not evidence about the paper"
 """What a scale means that does not ship as it is."""
 _REHEARSAL = "-rehearsal"
-REHEARSED = "a rehearsal: random weights and generated text, whose scores mean nothing"
+REHEARSED = "random weights and generated text, whose scores mean nothing"
 """What a scale means that the machinery of another one is tried with."""
 
 

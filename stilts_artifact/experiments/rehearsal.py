@@ -47,7 +47,7 @@ from stilts_artifact.pipeline.store import Store
 
 FOLDER = "rehearsal"
 """In the folders of results and of the store."""
-_OPERATIONS = 2e12
+_OPERATIONS = 5e11
 """Most of an optimiser step on a CPU, whose cores do some 1e11 a second."""
 _LARGE = 560_000_000  # weights of XLM-R large, whose memory is known
 _LOOK_SECONDS = 2.0

@@ -30,11 +30,11 @@ from stilts_artifact.model.manifest import CONFIG, TOKENIZER, WEIGHTS, deciding_
 
 NAME = "random weights as"
 """How the name of every encoder begins that was made here."""
-EVALUATED = 4
+EVALUATED = 2
 """Examples of each language that are predicted."""
 PAIRS = 8
 """Sentences to be searched for in each language."""
-CORPUS = 64
+CORPUS = 32
 """Sentences of each side of the corpora that are mined."""
 SUPERTAGS = 1363
 """Labels of CCG (jiant, tasks/lib/ccg.py at daa5a25)."""

@@ -188,3 +188,13 @@ def test_what_is_no_name_is_refused(names: list[str], parts: list[str]) -> None:
         own(*names)
     for part in parts:
         assert part in str(caught.value)
+
+
+def test_two_targets_may_both_get_a_split_that_only_one_of_them_has() -> None:
+    """POS has no development data of Thai upstream, XNLI has."""
+    assert (Split.DEV, "th") not in XTREME.tasks["udpos"].parts
+    found = own("udpos.dev-th.tsv", "xnli.dev-th.tsv").tasks
+    for name in ("udpos", "xnli"):
+        assert [part.source for part in found[name].parts[Split.DEV, "th"]] == [
+            f"{name}.dev-th.tsv"
+        ]

@@ -1,0 +1,228 @@
+"""A rehearsal: what of a scale it keeps and what it cuts, and that nobody takes it for results."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from stilts_artifact.benchmark.experiments import EXPERIMENTS
+from stilts_artifact.benchmark.lengths import example_tokens
+from stilts_artifact.cli import rehearsal as command
+from stilts_artifact.config.load import (
+    definition,
+    is_evidence,
+    load_scale,
+    parse_definition,
+    rehearsal_name,
+)
+from stilts_artifact.config.schema import SCALE_NAME, Scale
+from stilts_artifact.data.fetch import Stock
+from stilts_artifact.domain.cells import CellKey
+from stilts_artifact.errors import ConfigError, ExitCode, ResourceError
+from stilts_artifact.experiments import rehearsal
+from stilts_artifact.experiments.rehearsal import Offer, Rehearsal, Use
+from stilts_artifact.experiments.session import Machine, Session
+from stilts_artifact.experiments.setup import Choices, open_session
+from stilts_artifact.model.hub import PhaseOne
+from stilts_artifact.training.schedule import Share
+from tests.conftest import Run
+
+TABLE2 = EXPERIMENTS["table2"]
+ENCODER = PhaseOne("random weights as FacebookAI/xlm-roberta-large", "0" * 64, {})
+LAYERS = 302_000_000  # weights of XLM-R large outside its embeddings
+
+
+@pytest.fixture(scope="module")
+def session(tmp_path_factory: pytest.TempPathFactory) -> Session:
+    place = tmp_path_factory.mktemp("paper")
+    return open_session(TABLE2, Choices("paper"), Machine(place / ".store"), place)
+
+
+def test_every_training_run_takes_two_steps_and_keeps_its_batch_on_a_gpu(session: Session) -> None:
+    scale = rehearsal._reduced(session, ENCODER, 0)
+    for section in ("intermediate", "targets"):
+        for name, numbers in getattr(scale, section).items():
+            own = getattr(session.scale, section)[name]
+            share = Share(
+                name, numbers.train_rows, numbers.epochs, numbers.batch, scale.mixture.cap
+            )
+            assert share.steps == 2
+            assert (numbers.batch, numbers.max_length) == (own.batch, own.max_length)
+    assert (scale.checkpoint_every, scale.training.evaluate_every) == (1, 1)
+    assert scale.retrieval == session.scale.retrieval and scale.dtype == "bfloat16"
+    # A paragraph of each of forty languages.
+    assert Share("mlm", 40, 1, scale.mlm.batch, scale.mixture.cap_with_mlm).steps == 2
+
+
+def test_a_cpu_has_batches_that_it_can_do_and_they_are_said(session: Session) -> None:
+    scale = rehearsal._reduced(session, ENCODER, LAYERS)
+    tasks = session.benchmark.tasks
+    for name, numbers in {**scale.intermediate, **scale.targets}.items():
+        tokens = example_tokens(name, tasks[name].form, numbers.max_length) * numbers.batch
+        assert numbers.batch == 1 or 6 * LAYERS * tokens <= 5e11
+        assert Share(name, numbers.train_rows or 0, 1, numbers.batch).steps == 2
+    said = rehearsal._smaller(session.scale, scale)
+    assert said["xnli"] == (scale.targets["xnli"].batch, 32) and 1 < said["xnli"][0] < 32
+    small = rehearsal._reduced(session, ENCODER, 1000)
+    assert rehearsal._smaller(session.scale, small) == {"mlm": (20, 24)}  # half of 40 languages
+
+
+def test_a_rehearsal_is_called_one_and_is_evidence_of_nothing(session: Session) -> None:
+    scale = rehearsal._reduced(session, ENCODER, 0)
+    assert (scale.name, scale.extends, scale.expected) == ("paper-rehearsal", "paper", ())
+    assert not scale.evidence and not is_evidence(scale.name)
+    assert scale.stamp == (
+        "paper-rehearsal: random weights and generated text, whose scores mean nothing"
+    )
+    # Whatever a file says of its worth.
+    kept = definition(scale)
+    assert kept is not None
+    forged = {**kept, "meaning": "evidence about the paper", "evidence": True}
+    again = parse_definition(json.dumps(forged), "results.json")
+    assert (again.meaning, again.evidence, again.expected) == (scale.meaning, False, ())
+    longest = "a" * 40
+    assert Scale.model_validate({**kept, "name": rehearsal_name(longest)}).name != longest
+    assert SCALE_NAME.endswith("{0,39}$") and len(rehearsal_name(longest)) == 40
+
+
+def test_a_scale_of_ones_own_may_not_be_called_a_rehearsal(tmp_path: Path) -> None:
+    own = tmp_path / "own.yaml"
+    own.write_text("{name: my-rehearsal, extends: mini}")
+    with pytest.raises(ConfigError, match="a name that rehearsals have"):
+        load_scale(str(own))
+
+
+def test_own_data_are_not_rehearsed(tmp_path: Path) -> None:
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "xnli.dev-qaa.tsv").write_text("a\tb\tneutral\n")
+    choices = Choices("mini", own_data=tmp_path / "own")
+    opened = open_session(TABLE2, choices, Machine(tmp_path / "store"), tmp_path)
+    with pytest.raises(ConfigError, match="leave --own-data out"):
+        rehearsal.rehearse(opened)
+
+
+def rehearsed(**changes: Any) -> Rehearsal:
+    results = SimpleNamespace(experiment="table2", scale="mini-rehearsal")
+    outcome = SimpleNamespace(results=results, errors=changes.pop("errors", []))
+    fields: dict[str, Any] = {
+        "outcome": outcome,
+        "failed": (),
+        "uses": (Use("target", 6, 30.0, 90.0, 12 << 30, 0, 40_000_000_000, 13_000_000_000),),
+        "smaller": {"xnli": (6, 32)},
+        "device": "cpu",
+        "seconds": 500.0,
+        "disk": 20_000_000_000,
+        "weights": 560_000_000,
+        "plan": None,
+        "stock": Stock(69, (), ()),
+        "offers": (Offer((), 24 << 30, 50_000_000_000),),
+    }
+    return Rehearsal(**(fields | changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "said"),
+    [
+        ({}, ExitCode.REPRODUCED, "the machinery works; exit 0"),
+        ({"failed": ("mnli xnli: failed",)}, ExitCode.INCOMPLETE, "fails at 1 cells; exit 6"),
+        (
+            {"failed": ("mnli xnli: failed",), "errors": [ResourceError("out of memory")]},
+            ExitCode.RESOURCE,
+            "fails at 1 cells; exit 5",
+        ),
+    ],
+)
+def test_the_exit_code_says_whether_the_machinery_works(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    changes: dict[str, Any],
+    code: ExitCode,
+    said: str,
+) -> None:
+    monkeypatch.setattr(rehearsal, "rehearse", lambda _: rehearsed(**changes))
+    machine = Machine(tmp_path / "store")
+    ended = command.run_rehearsal(TABLE2, Choices("mini"), machine, tmp_path, as_json=False)
+    shown = capsys.readouterr().out
+    assert ended == code and said in shown
+    assert "xnli 6 of 32" in shown
+
+
+def test_what_is_needed_is_held_against_every_machine() -> None:
+    machines = (Offer((80 << 30, 80 << 30), 64 << 30, 1000), Offer((80 << 30,), 8 << 30, 2000))
+    found = rehearsed(offers=machines)
+    needs = {
+        what: (needed, here, enough) for what, needed, here, enough in command._needs(found, "gpu")
+    }
+    assert needs["GPU memory"] == ("25.8 GB", "3 of 85.9 GB", "yes")
+    # The one with the least: any worker may get the largest step.
+    assert needs["memory of a worker, as here"] == ("12.9 GB", "8.59 GB", "no")
+    alone = dict((row[0], row) for row in command._needs(rehearsed(), "gpu"))
+    assert alone["GPU memory"][2:] == ("no GPU", "no")
+    assert "GPU memory" not in dict((row[0], row) for row in command._needs(rehearsed(), "any"))
+    # Measured is better than estimated.
+    measured = Use("target", 1, 1.0, 1.0, 1, 31 << 30, 1, 1)
+    assert rehearsed(uses=(measured,)).gpu_memory == 31 << 30
+
+
+def test_cells_without_a_value_are_failures_if_they_were_asked_for(session: Session) -> None:
+    cells = [
+        SimpleNamespace(
+            key=CellKey(row, "xnli"), row=row, column="xnli", value=value, reason="failed: why"
+        )
+        for row, value in (("none", 50.0), ("mnli", None), ("qqp", None))
+    ]
+    outcome: Any = SimpleNamespace(results=SimpleNamespace(cells=cells))
+    asked: Any = SimpleNamespace(
+        benchmark=session.benchmark, experiment=session.experiment, only=("none,xnli", "mnli,xnli")
+    )
+    assert rehearsal._failed(outcome, asked) == ("mnli/xnli: failed: why",)
+
+
+@pytest.mark.slow
+def test_a_row_is_rehearsed_through_the_whole_of_a_run_and_nothing_takes_it_for_results(
+    artifact: Run, tmp_path: Path
+) -> None:
+    own = tmp_path / "own.yaml"
+    own.write_text("{name: tiny, extends: mini}")
+    ask = ("reproduce", "--table", "2", "--scale", own, "--only", "multi+mlm", "--offline")
+    ran = artifact(*ask, "--rehearse", "--json", "--results", tmp_path / "results")
+    assert ran.returncode == 0, ran.stderr
+    assert "verdict: rehearsal of Table 2: the machinery works; exit 0" in ran.stderr
+    said = json.loads(ran.stdout)
+    uses = {use["kind"]: use for use in said["uses"]}
+    # Nine tasks and text together, then six targets, for nine columns.
+    steps = {kind: use["steps"] for kind, use in uses.items()}
+    assert (steps["intermediate"], steps["target"], steps["predict"]) == (1, 6, 7)
+    assert (steps["encoder"], steps["text"], steps["retrieve"], steps["labels"]) == (1, 1, 2, 9)
+    for use in uses.values():
+        assert use["memory"] > 10 << 20 and use["seconds"] > 0 and use["kept"] > 0
+    if Path("/proc/self/io").is_file():
+        # A checkpoint holds the weights, the best ones and two moments of each: the result, one.
+        assert uses["target"]["written"] > 3 * uses["target"]["kept"]
+    assert said["peak_disk_bytes"] > uses["target"]["kept"]
+    assert said["plan"]["disk_bytes"] > 0 and said["failed"] == []
+    # It leaves nothing that is in the way of the real run, and nothing beside its own folder.
+    assert [path.name for path in (tmp_path / "results").glob("[!.]*")] == ["rehearsal"]
+    assert not (tmp_path / "results" / ".store" / "rehearsal" / "table2").exists()
+    place = tmp_path / "results" / "rehearsal"
+    file = place / "table2.tiny-rehearsal.json"
+    document = json.loads(file.read_text())
+    values = [cell for cell in document["cells"] if cell["value"] is not None]
+    assert len(values) > 40
+    for cell in values:
+        assert "|scale:tiny-rehearsal|" in cell["signature"]
+        assert "enc:random weights as mini|" in cell["signature"]
+        assert (cell["verdict"], cell["expected"]) == ("NOT_CHECKABLE", None)
+    for asked in (("check",), ("report",), ("compare", "--table", "2", "none", "multi+mlm")):
+        refused = artifact(*asked, "--results", place)
+        assert refused.returncode == ExitCode.USAGE, refused.stdout
+        assert "results of a rehearsal" in refused.stderr
+    # Nor under another name.
+    file.rename(place / "table2.mini.json")
+    recorded = artifact("record", "--table", "2", "--scale", "mini", "--results", place)
+    assert recorded.returncode in (ExitCode.USAGE, ExitCode.INTEGRITY)

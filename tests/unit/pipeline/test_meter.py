@@ -1,0 +1,56 @@
+"""What a step used: its own peak and its own writes, not those of steps before it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from stilts_artifact.pipeline.meter import Meter
+
+SIZE = 64 << 20
+
+
+def _resets_peaks() -> bool:
+    try:
+        Path("/proc/self/clear_refs").write_text("5")
+    except OSError:
+        return False
+    return True
+
+
+@pytest.mark.skipif(not _resets_peaks(), reason="this system does not reset the peak of a process")
+def test_the_peak_is_that_of_the_step_and_not_of_the_one_before() -> None:
+    # In a process of its own, whose memory nothing else in this one moves.
+    program = f"""
+from stilts_artifact.pipeline.meter import Meter
+first = Meter()
+held = bytearray({SIZE})
+held[::4096] = b"x" * len(held[::4096])
+del held
+most = first.used()["memory"]
+second = Meter()
+print(most, second.used()["memory"])
+"""
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    most, after = map(int, ran.stdout.split())
+    assert most - after > SIZE * 0.9
+    assert after > 1 << 20
+
+
+@pytest.mark.skipif(not Path("/proc/self/io").is_file(), reason="this system does not count writes")
+def test_writes_are_counted_even_of_files_that_are_gone(tmp_path: Path) -> None:
+    meter = Meter()
+    before = meter.used()["written"]
+    with (tmp_path / "checkpoint").open("wb") as file:
+        file.write(b"x" * (8 << 20))
+        os.fsync(file.fileno())
+    (tmp_path / "checkpoint").unlink()
+    assert 8 << 20 <= meter.used()["written"] - before < 16 << 20
+
+
+def test_no_gpu_is_spoken_of_where_none_computes() -> None:
+    assert "gpu_memory" not in Meter().used()
