@@ -29,7 +29,7 @@ def publish(store: Store, made: KeyedStep, files: Mapping[str, str]) -> Path:
             path = draft.out / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
-        draft.publish(1.5)
+        draft.publish(1.5, {"memory": 7})
     return store.path(made.address)
 
 
@@ -58,7 +58,8 @@ def test_the_manifest_says_what_was_made_of_what(store: Store) -> None:
     sha256 = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     assert manifest.files == FileManifest({"text": FileSum(3, sha256)})
     assert manifest.made["seconds"] == 1.5
-    assert set(manifest.made) == {"host", "finished", "seconds", "versions"}
+    assert manifest.made["used"] == {"memory": 7}
+    assert set(manifest.made) == {"host", "finished", "seconds", "used", "versions"}
     assert store.manifests("make") == [manifest]
 
 
