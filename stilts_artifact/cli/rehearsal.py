@@ -64,7 +64,7 @@ def _show_uses(found: Rehearsal, console: Console) -> None:
     on = "GPU" if found.device == "cuda" else "CPU"
     table = new_table(f"What each kind of step took here, on a {on}")
     table.add_column("kind")
-    for name in ("steps", "longest", "together", "memory", "GPU memory", "written", "kept"):
+    for name in ("steps", "longest", "together", "memory", "GPU memory", "written", "results"):
         table.add_column(name, justify="right")
     for use in found.uses:
         table.add_row(
@@ -75,7 +75,7 @@ def _show_uses(found: Rehearsal, console: Console) -> None:
             readable_size(use.memory) if use.memory else "-",
             readable_size(use.gpu_memory) if use.gpu_memory else "-",
             readable_size(use.written) if use.written else "-",
-            readable_size(use.kept),
+            readable_size(use.results),
         )
     console.print(table)
     console.print(
@@ -111,9 +111,12 @@ def _needs(found: Rehearsal, device: str) -> Iterator[tuple[str, str, str, str]]
     needed, here = readable_size(found.memory), readable_size(memory)
     yield "memory of a worker, as here", needed, here, _enough(memory >= found.memory)
     if plan is not None:
-        free, disk = min(one.disk for one in offers), plan.disk_bytes + plan.download_bytes
+        # As many workers as there are GPUs; where there are none, the first number that is planned.
+        number = max(1, sum(len(one.gpus) for one in offers))
+        known = [workers for workers in plan.disk if workers >= number] or [max(plan.disk)]
+        free, disk = min(one.disk for one in offers), plan.disk[min(known)] + plan.download_bytes
         enough = _enough(free >= disk)
-        yield "disk, by plan", readable_size(disk), f"{readable_size(free)} free", enough
+        yield "disk at its peak", readable_size(disk), f"{readable_size(free)} free", enough
         what = "GPU" if plan.device == "cuda" else "CPU worker"
         for workers, seconds in plan.wall.items():
             yield f"time with {workers} {what}{'s' * (workers > 1)}", readable_time(seconds), "", ""
@@ -131,6 +134,7 @@ def _as_json(found: Rehearsal) -> dict[str, object]:
         "scale": found.outcome.results.scale,
         "device": found.device,
         "seconds": round(found.seconds, 3),
+        "weights": found.weights,
         "peak_disk_bytes": found.disk,
         "uses": [asdict(use) for use in found.uses],
         "smaller_batches": found.smaller,

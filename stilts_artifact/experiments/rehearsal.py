@@ -61,7 +61,7 @@ class Use:
         seconds: of the longest, ``total`` of all.
         memory, gpu_memory: bytes at the peak of the one that held most; 0 where nobody measured.
         written: bytes, by all together, checkpoints included.
-        kept: bytes of their results.
+        results: bytes of their results, those that were dropped included.
     """
 
     kind: str
@@ -71,7 +71,7 @@ class Use:
     memory: int
     gpu_memory: int
     written: int
-    kept: int
+    results: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,7 +292,7 @@ def _uses(store: Store) -> tuple[Use, ...]:
     """By the manifests of what was made."""
     found = []
     for kind in KINDS:
-        made = store.manifests(kind)
+        made = store.made(kind)
         used = [one.made.get("used", {}) for one in made]
         seconds = [float(one.made["seconds"]) for one in made]
         if made:
@@ -305,7 +305,7 @@ def _uses(store: Store) -> tuple[Use, ...]:
                     memory=max(one.get("memory", 0) for one in used),
                     gpu_memory=max(one.get("gpu_memory", 0) for one in used),
                     written=sum(one.get("written", 0) for one in used),
-                    kept=sum(sums.bytes for one in made for sums in one.files.files.values()),
+                    results=sum(one.size for one in made),
                 )
             )
     return tuple(found)
@@ -334,7 +334,8 @@ def _plan(session: Session) -> Plan | None:
     except ConfigError:
         return None
     absent = session.library.absent(sources_of(*asked))
-    return plan(steps_of(*asked), Store(session.machine.store), costs, absent)
+    store, kept = Store(session.machine.store), session.keep_models
+    return plan(steps_of(*asked), store, costs, absent, kept)
 
 
 def _offers(session: Session) -> tuple[Offer, ...]:

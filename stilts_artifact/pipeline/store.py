@@ -252,6 +252,15 @@ class Store:
                 found.append(ResultManifest.load(path))
         return found
 
+    def made(self, kind: str) -> list[ResultManifest]:
+        """Every sound manifest of a kind, and of what was dropped that of its first making."""
+        found = {manifest.step.address: manifest for manifest in self.manifests(kind)}
+        for path in sorted((self.root / _DROPPED / kind).glob("*.json")):
+            with contextlib.suppress(IntegrityError):
+                first = Dropped.load(path).first
+                found.setdefault(first.step.address, first)
+        return [found[address] for address in sorted(found)]
+
     def read(self, address: str) -> Path:
         """The folder of a result, every file of it verified.
 
