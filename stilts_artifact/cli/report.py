@@ -35,6 +35,10 @@ def report(
             "--crate", metavar="FILE.zip", help="Also pack everything as a research object."
         ),
     ] = None,
+    against: Annotated[
+        Path | None,
+        typer.Option("--against", metavar="DIR", help="Set another results folder beside it."),
+    ] = None,
     labels: Annotated[
         bool,
         typer.Option(
@@ -43,7 +47,10 @@ def report(
         ),
     ] = False,
 ) -> None:
-    """Judge the results in a folder again, and write one self-contained page about them."""
+    """Judge the results in a folder again, and write one self-contained page about them.
+
+    Beside it, in a folder of its name, each table as CSV and LaTeX.
+    """
     path = out if out is not None else results / "report.html"
     if path.suffix not in (".html", ".md"):
         raise ConfigError(
@@ -57,23 +64,29 @@ def report(
     require_output(path, (), "--out")
     if crate is not None:
         require_output(crate, (), "--crate")
-    from stilts_artifact.checking.claims import claims_path, load_claims
     from stilts_artifact.checking.judge import exit_code
     from stilts_artifact.files import write_file
+    from stilts_artifact.reporting.against import side_by_side
     from stilts_artifact.reporting.comparison import verdict_line
     from stilts_artifact.reporting.markdown import render_markdown
-    from stilts_artifact.reporting.page import render_page
+    from stilts_artifact.reporting.page import report_files
     from stilts_artifact.reporting.runs import load_runs
 
     runs = load_runs(results, scale)
-    # The crate holds this page, also where --out asks for Markdown.
-    page = render_page(runs, load_claims(claims_path())).encode()
-    write_file(path, page if path.suffix == ".html" else render_markdown(runs).encode())
-    options.say(f"report: {path}")
+    pairs = [] if against is None else side_by_side(runs, load_runs(against, scale))
+    if path.suffix == ".md":
+        write_file(path, render_markdown(runs).encode())
+        options.say(f"report: {path}")
+    else:
+        made = report_files(runs, path.name, pairs)
+        # The page last: where it is, so is what it links to.
+        for name in reversed(made):
+            write_file(path.parent / name, made[name])
+        options.say(f"report: {path}; tables in {path.stem}-tables")
     if crate is not None:
         from stilts_artifact.reporting.crate import write_crate
 
-        left_out = write_crate(crate, results, runs, page, labels=labels)
+        left_out = write_crate(crate, results, runs, labels=labels)
         options.say(f"crate: {crate}" + (f"; {left_out} label files left out" if left_out else ""))
     code = exit_code([run.results.verdict for run in runs])
     options.say(f"verdict: {verdict_line([run.results for run in runs])}; exit {code:d}")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,7 @@ from stilts_artifact.checking.sums import expected_root
 from stilts_artifact.errors import ConfigError
 from stilts_artifact.files import files_below
 from stilts_artifact.reporting.packing import MANIFEST, Member, pack
+from stilts_artifact.reporting.page import PAGE, report_files
 from stilts_artifact.reporting.runs import Run
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
 RESULTS = "results"
 EXPECTED = "expected_results"
-PAGE = "report.html"
 WORKFLOW = "workflow.sh"
 README = "README.md"
 METADATA = "ro-crate-metadata.json"
@@ -60,9 +60,7 @@ _HOMES = {
 _LICENCE = "https://www.apache.org/licenses/LICENSE-2.0"
 
 
-def write_crate(
-    path: Path, folder: Path, runs: Sequence[Run], page: bytes, *, labels: bool = False
-) -> int:
+def write_crate(path: Path, folder: Path, runs: Sequence[Run], *, labels: bool = False) -> int:
     """Pack the runs of a results folder.
 
     Label files of real data hold what others published under their own terms. They are left out
@@ -70,7 +68,6 @@ def write_crate(
 
     Args:
         folder: where the results files lie.
-        page: the report on these runs.
         labels: pack label files of others, too.
 
     Returns:
@@ -80,10 +77,11 @@ def write_crate(
         IntegrityError: a file is not the one that the results rest on.
         ResourceError: the crate cannot be written.
     """
+    report = report_files(runs)
     listed = [(run, record) for run in runs for record in run.results.files]
     packed = [one for one in listed if labels or not is_third_party(*one)]
     members = [
-        Member(PAGE, page),
+        *(Member(name, data) for name, data in report.items()),
         Member(README, readme(runs)),
         Member(WORKFLOW, workflow(runs)),
         *(Member(f"{RESULTS}/{run.file}", folder / run.file, run.sha256) for run in runs),
@@ -93,7 +91,7 @@ def write_crate(
         ),
         *(Member(name, file) for name, file in expected_files()),
     ]
-    pack(path, [*members, Member(METADATA, metadata(runs, packing_day()))])
+    pack(path, [*members, Member(METADATA, metadata(runs, packing_day(), report))])
     return len(listed) - len(packed)
 
 
@@ -167,7 +165,8 @@ def readme(runs: Sequence[Run]) -> bytes:
 
 {_ABOUT}
 
-- `{PAGE}` shows what was measured, what was reported, and the verdicts.
+- `{PAGE}` shows what was measured, what was reported, and the verdicts; beside it lie its tables as
+  CSV and LaTeX.
 - `{RESULTS}/` has the results files and, beside each, the predictions that its scores come from.
 - `{EXPECTED}/` has the values that these were held against.
 - `{WORKFLOW}` has the commands that were run.
@@ -190,11 +189,12 @@ def expected_files() -> Iterator[tuple[str, Path]]:
             yield f"{EXPECTED}/{path.relative_to(root).as_posix()}", path
 
 
-def metadata(runs: Sequence[Run], date: str) -> bytes:
+def metadata(runs: Sequence[Run], date: str, report: Iterable[str] = (PAGE,)) -> bytes:
     """``ro-crate-metadata.json``.
 
     Args:
         date: on which the crate is packed, ``YYYY-MM-DD``.
+        report: the page, and the tables beside it.
     """
     from rocrate.rocrate import ROCrate
 
@@ -220,6 +220,9 @@ def metadata(runs: Sequence[Run], date: str) -> bytes:
     ]
     script = _add_workflow(crate, runs)
     page = _add_file(crate, PAGE, "Report", "text/html")
+    for name in (one for one in report if one != PAGE):
+        encoding = "text/csv" if name.endswith(".csv") else "application/x-tex"
+        _add_file(crate, name, f"Table of the report: {Path(name).stem}", encoding)
     _add_file(crate, MANIFEST, "Hashes of all files", "text/plain")
     _add_file(crate, README, "What is in this crate", "text/markdown")["about"] = crate.root_dataset
     crate.add_dataset(dest_path=f"{EXPECTED}/", properties={"name": "Expected values and claims"})

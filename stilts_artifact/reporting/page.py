@@ -6,12 +6,13 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
+from pathlib import PurePosixPath
 from typing import Any
 
 import jinja2
 
 from stilts_artifact import __version__
-from stilts_artifact.checking.claims import Claim, Claims
+from stilts_artifact.checking.claims import Claim, Claims, claims_path, load_claims
 from stilts_artifact.checking.judge import exit_code, headline
 from stilts_artifact.checking.recheck import CONSISTENT, TRUST
 from stilts_artifact.checking.results import CellRecord, ClaimRecord, Results
@@ -20,9 +21,11 @@ from stilts_artifact.domain.cells import CellKey, Verdict
 from stilts_artifact.domain.units import readable_size
 from stilts_artifact.metrics.bootstrap import RESAMPLES
 from stilts_artifact.reporting import comparison, figures, findings, svg
+from stilts_artifact.reporting.against import SideBySide
 from stilts_artifact.reporting.answers import answers, expected_word
 from stilts_artifact.reporting.calibration_figures import arms_of, calibration_figures
 from stilts_artifact.reporting.differences import known_differences
+from stilts_artifact.reporting.exports import export
 from stilts_artifact.reporting.layer_figures import layer_figures, load_layers
 from stilts_artifact.reporting.layout import (
     GROUP_TITLES,
@@ -51,15 +54,23 @@ VERDICT_WORDS: Mapping[StrEnum, tuple[str, str]] = {
 }
 """Sign and words of each verdict and finding; never told by colour alone."""
 
+PAGE = "report.html"
 _LISTED = 400  # lines of a list on the page; the results file has all
 
 
-def render_page(runs: Sequence[Run], claims: Claims | None = None) -> str:
+def render_page(
+    runs: Sequence[Run],
+    claims: Claims | None = None,
+    files: Sequence[str] = (),
+    pairs: Sequence[SideBySide] = (),
+) -> str:
     """The report of some runs: the same runs give the same text, wherever and whenever it is made.
 
     Args:
         runs: in the order of their tables; at least one.
         claims: what the claims' records refer to by their id: statements, sources and readings.
+        files: tables that lie beside the page, as paths from it.
+        pairs: the runs that have another beside them.
     """
     environment = _environment()
     template = environment.get_template("report.html.j2")
@@ -68,7 +79,8 @@ def render_page(runs: Sequence[Run], claims: Claims | None = None) -> str:
         named=_named(every),
         answers=answers(every),
         runs=runs,
-        tables=[_table(run) for run in runs],
+        tables=[_table(run, files) for run in runs],
+        pairs=[(pair, _grid(pair)) for pair in pairs],
         verdict=headline(every),
         code=exit_code(results.verdict for results in every),
         evidence=all(results.run_scale.evidence for results in every),
@@ -97,6 +109,20 @@ def _named(runs: Sequence[Results]) -> str:
 _NOTHING: Mapping[str, Claim] = {}
 
 
+def report_files(
+    runs: Sequence[Run], name: str = PAGE, pairs: Sequence[SideBySide] = ()
+) -> dict[str, bytes]:
+    """The page under its name, and the tables that lie beside it, which it links to.
+
+    Args:
+        runs, pairs: as in :func:`render_page`.
+    """
+    folder = f"{PurePosixPath(name).stem}-tables"
+    tables = {f"{folder}/{file}": data for file, data in export(runs).items()}
+    page = render_page(runs, load_claims(claims_path()), list(tables), pairs)
+    return {name: page.encode(), **tables}
+
+
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("stilts_artifact.reporting"),
@@ -106,6 +132,7 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.globals["key"] = CellKey
     environment.filters |= {
         "points": lambda value: _typographic(comparison.points(value)),
         "signed": lambda value: _typographic(comparison.signed(value)),
@@ -146,7 +173,20 @@ def signs(text: str) -> str:
     return re.sub(r"(?<![\w.])-(?=[\d.])", "−", text)
 
 
-def _table(run: Run) -> dict[str, Any]:
+def _grid(pair: SideBySide) -> tuple[Layout, list[Column]] | None:
+    """Layout and columns of a table of scores in which both runs have a mean."""
+    if pair.here.results.defined.is_counted:
+        return None
+    layout, twins = arrange(pair.here.results), pair.by_key
+    columns = [
+        column
+        for column in layout.with_role("score", "average")
+        if any(CellKey(row.row, column.name) in twins for row in layout.rows)
+    ]
+    return (layout, columns) if columns else None
+
+
+def _table(run: Run, files: Sequence[str]) -> dict[str, Any]:
     """What the template needs of one table."""
     results = run.results
     titles = titles_of(results)
@@ -168,6 +208,7 @@ def _table(run: Run) -> dict[str, Any]:
         "gaps": [gap for gap in gaps if gap.verdict is not Verdict.NOT_RUN][:_LISTED],
         "not_run": [gap for gap in gaps if gap.verdict is Verdict.NOT_RUN][:_LISTED],
         "flags": [(cell, titles.of(cell.key)) for cell in flagged(results.cells)],
+        "files": [name for name in files if PurePosixPath(name).stem == results.run_name],
         "bytes": sum(file.bytes for file in results.files),
     }
     if results.defined.is_counted:

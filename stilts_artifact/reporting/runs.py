@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from stilts_artifact.checking.intervals import Intervals, bootstrap_cells
@@ -36,7 +36,7 @@ class Run:
 
 
 def load_runs(folder: Path, scale: str | None = None) -> list[Run]:
-    """Every results file of a folder, in the order of experiments and scales, with intervals.
+    """Every results file of a folder, in the order of experiments and scales.
 
     Args:
         scale: only this one.
@@ -45,19 +45,20 @@ def load_runs(folder: Path, scale: str | None = None) -> list[Run]:
         MissingDataError: there is none.
         ArtifactError: as :func:`stilts_artifact.checking.recheck.recheck`.
     """
-    return [_with_intervals(run_of(recheck(path))) for path in results_files(folder, scale=scale)]
-
-
-def _with_intervals(run: Run) -> Run:
-    return replace(run, intervals=bootstrap_cells(run.results, run.folder))
+    return [run_of(recheck(path)) for path in results_files(folder, scale=scale)]
 
 
 def run_of(judged: Recheck) -> Run:
-    """A run as reports show it, without intervals."""
+    """A run as reports show it.
+
+    Raises:
+        IntegrityError, DataError: as :func:`stilts_artifact.checking.intervals.bootstrap_cells`.
+    """
     return Run(
         results=judged.results,
         file=judged.path.name,
         sha256=judged.sha256,
+        intervals=bootstrap_cells(judged.results, judged.folder),
         notes=(*judged.notes, *_disagreements(judged)),
         folder=judged.folder,
     )

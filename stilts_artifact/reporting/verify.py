@@ -14,15 +14,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from stilts_artifact.checking.claims import claims_path, load_claims
 from stilts_artifact.checking.recheck import CONSISTENT, TRUST, recheck
 from stilts_artifact.checking.results import Results, load_results, results_files
 from stilts_artifact.domain.cells import Verdict
 from stilts_artifact.errors import DataError, IntegrityError, MissingDataError
 from stilts_artifact.files import describe_sums, disk_errors
-from stilts_artifact.reporting.crate import EXPECTED, PAGE, RESULTS, expected_files, is_label
+from stilts_artifact.reporting.crate import EXPECTED, RESULTS, expected_files, is_label
 from stilts_artifact.reporting.packing import is_plain, unpack
-from stilts_artifact.reporting.page import render_page
+from stilts_artifact.reporting.page import report_files
 from stilts_artifact.reporting.runs import Run, run_of
 
 
@@ -196,15 +195,15 @@ def _other_standards(sums: Mapping[str, str]) -> list[str]:
 
 
 def _other_page(folder: Path, tables: tuple[VerifiedTable, ...]) -> list[str]:
-    """Whether the page in the crate is the one that its files give."""
-    page = folder / PAGE
-    runs = [table.run for table in tables if table.run is not None]
-    if (
-        page.is_file()
-        and page.read_bytes() == render_page(runs, load_claims(claims_path())).encode()
-    ):
-        return []
+    """Whether the page in the crate, and its tables, are those that its files give."""
+    made = report_files([table.run for table in tables if table.run is not None])
+    other = [
+        name
+        for name, data in made.items()
+        if not (folder / name).is_file() or (folder / name).read_bytes() != data
+    ]
     return [
-        f"{PAGE} in the crate is not the page that its files give here: "
+        f"{name} in the crate is not the one that its files give here: "
         "made by another version, or edited"
+        for name in other[:1]
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import zipfile
@@ -34,7 +35,25 @@ def test_a_page_and_a_crate_are_written(
     results, answer = made
     assert answer.returncode == 0, answer.stderr
     assert answer.stdout.splitlines()[-1] == "verdict: Table 1 (mini) REPRODUCED; exit 0"
-    assert (results / "report.html").read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+    page = (results / "report.html").read_text(encoding="utf-8")
+    assert page.startswith("<!DOCTYPE html>")
+    linked = re.findall(r'href="(report-tables/[^"]+)"', page)
+    assert sorted(linked) == ["report-tables/table1.mini.csv", "report-tables/table1.mini.tex"]
+    assert all((results / name).stat().st_size for name in linked)
+    with zipfile.ZipFile(results / "crate.zip") as crate:
+        assert set(linked) <= set(crate.namelist())
+
+
+def test_another_run_stands_beside_it(
+    artifact: Run, made: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    shutil.copy2(made[0] / "table1.mini.json", other)
+    out = tmp_path / "page.html"
+    answer = artifact("report", "--results", made[0], "--against", other, "--out", out)
+    assert answer.returncode == 0, answer.stderr
+    assert "153 cells in both, 153 of them equal" in out.read_text(encoding="utf-8")
 
 
 def test_the_crate_is_verified_from_elsewhere(

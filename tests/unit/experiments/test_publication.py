@@ -100,8 +100,8 @@ def test_reports_and_crates_find_the_files_of_results_that_were_cut_short(
     assert len(hidden) == 1
     runs = load_runs(results)
     assert runs[0].results.asked == [["mnli"]]
-    assert runs[0].examples
-    write_crate(tmp_path / "crate.zip", results, runs, b"")
+    assert runs[0].intervals.scores
+    write_crate(tmp_path / "crate.zip", results, runs)
     assert verify_crate(tmp_path / "crate.zip").tables[0].results.asked == [["mnli"]]
     assert hidden[0] in names(results), "who only reads changes nothing"
     versions["none"].publish(results)

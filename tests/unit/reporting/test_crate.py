@@ -21,7 +21,6 @@ from stilts_artifact.errors import ConfigError, DataError, IntegrityError
 from stilts_artifact.reporting import crate as crates
 from stilts_artifact.reporting.crate import RESULTS, metadata, write_crate
 from stilts_artifact.reporting.packing import MANIFEST, Member, pack, unpack
-from stilts_artifact.reporting.page import render_page
 from stilts_artifact.reporting.runs import Run, load_runs
 from stilts_artifact.reporting.verify import verify_crate
 from tests.unit.reporting.synthetic import calibration, table1, table2
@@ -32,12 +31,7 @@ Passing = Callable[[str], Path]
 
 
 def packed(folder: Path, path: Path, *, labels: bool = False) -> int:
-    from stilts_artifact.checking.claims import claims_path, load_claims
-
-    runs = load_runs(folder)
-    return write_crate(
-        path, folder, runs, render_page(runs, load_claims(claims_path())).encode(), labels=labels
-    )
+    return write_crate(path, folder, load_runs(folder), labels=labels)
 
 
 def repack(crate: Path, change: Callable[[Path], None]) -> Path:
@@ -153,12 +147,13 @@ def test_a_crate_without_results_is_named_and_not_where_it_was_unpacked(crate: P
     assert caught.value.where == str(crate)
 
 
-def test_an_edited_page_is_noticed(crate: Path) -> None:
+@pytest.mark.parametrize("name", ["report.html", "report-tables/table2.mini.csv"])
+def test_an_edited_page_or_table_is_noticed(crate: Path, name: str) -> None:
     found = verify_crate(
-        repack(crate, lambda folder: (folder / "report.html").write_text("<p>All is well."))
+        repack(crate, lambda folder: (folder / name).write_text("<p>All is well."))
     )
     assert found.tables[0].results.verdict is Verdict.REPRODUCED
-    assert ["report.html" in note for note in found.notes] == [True]
+    assert [name in note for note in found.notes] == [True]
 
 
 def test_a_crate_cannot_bring_its_own_expected_values(crate: Path) -> None:
