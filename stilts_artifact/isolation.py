@@ -14,7 +14,6 @@ import json
 import os
 import pkgutil
 import shlex
-import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -146,8 +145,11 @@ def _called() -> list[str]:
     script = Path(sys.argv[0])
     if script.name == "__main__.py":
         return [sys.executable, "-m", "stilts_artifact"]
-    # The kernel gives a script's whole path, also where its name is enough.
-    return [script.name if shutil.which(script.name) == str(script) else str(script)]
+    # The kernel gives a script's whole path, also where its name is enough. (Not shutil.which: its
+    # module takes longer to load than all that is done here.)
+    places = (Path(folder, script.name) for folder in os.get_exec_path())
+    first = next((place for place in places if os.access(place, os.X_OK)), None)
+    return [script.name if first == script else str(script)]
 
 
 def _start(target: str, paths: Sequence[str], arguments: list[str]) -> None:

@@ -89,22 +89,61 @@ def reproduce(session: Session) -> Outcome:
         measured = measure(session)
         results = _judge(measured, session, expected, claims)
         write_file(path, dump_results(results))
-    else:
+        return Outcome(results, verdict_asked_for(results, session), measured.errors)
+
+    def make(session: Session, folder: Path) -> tuple[Results, list[ArtifactError]]:
+        measured = measure(session, folder)
+        files = _list_files(folder, session.folder.name)
+        results = _judge(measured, session, expected, claims, files)
+        if experiment.study is not None:
+            results = _analysed(results, folder)
+        elif experiment.name == FAMILY:
+            finding, _ = family_answers(results, folder)
+            results = results.model_copy(update={"verdict": finding})
+        return results, measured.errors
+
+    results, errors = publish(session, path, make)
+    return Outcome(results, verdict_asked_for(results, session), errors)
+
+
+def publish(
+    session: Session,
+    path: Path,
+    make: Callable[[Session, Path], tuple[Results, list[ArtifactError]]],
+) -> tuple[Results, list[ArtifactError]]:
+    """Publish what a run measured with the cells that it keeps of earlier ones.
+
+    Of two runs at once with different ``--only``, the later to end keeps the earlier one's cells:
+    it gathers its own again, whose steps are done, beside what is there by then.
+
+    Args:
+        path: of the results file.
+        make: measures into a folder, where what is kept lies already.
+
+    Raises:
+        ConfigError, DataError, IntegrityError: what is there cannot be kept, as
+            :func:`stilts_artifact.experiments.kept.find_kept` has it.
+        ResourceError: the disk is full or the folder cannot be written.
+    """
+    while True:
+        before = _content(path)
         session = replace(session, kept=find_kept(session, environment()))
         with publish_together(path, session.folder) as publication:
             if session.kept is not None:
                 # Now: while this run goes on, another may replace what is there.
                 session.kept.add_to(publication.made)
-            measured = measure(session, publication.made)
-            files = _list_files(publication.made, session.folder.name)
-            results = _judge(measured, session, expected, claims, files)
-            if experiment.study is not None:
-                results = _analysed(results, publication.made)
-            elif experiment.name == FAMILY:
-                finding, _ = family_answers(results, publication.made)
-                results = results.model_copy(update={"verdict": finding})
+            results, errors = make(session, publication.made)
+            if session.only and _content(path) != before:
+                continue
             publication.commit(dump_results(results))
-    return Outcome(results, verdict_asked_for(results, session), measured.errors)
+            return results, errors
+
+
+def _content(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
 
 
 def _analysed(results: Results, folder: Path) -> Results:

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import IO, TYPE_CHECKING, Literal
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
@@ -106,16 +106,22 @@ def make_console(file: IO[str] | None = None) -> Console:
     )
 
 
+class _Titled(Table):
+    """A table below its title, which may be wider than the table."""
+
+    heading: str | None = None
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        if self.heading is not None:
+            yield Text(self.heading, style="bold")
+        yield from super().__rich_console__(console, options)
+
+
 def new_table(title: str | None = None) -> Table:
     """An empty table in this package's style."""
-    return Table(
-        title=title,
-        title_justify="left",
-        title_style="bold",
-        header_style="bold",
-        box=None,
-        pad_edge=False,
-    )
+    table = _Titled(header_style="bold", box=None, pad_edge=False)
+    table.heading = title
+    return table
 
 
 def show_table(results: Results, console: Console, *, verbose: bool = False) -> None:

@@ -26,6 +26,7 @@ from stilts_artifact.domain.cells import CellKey, Flag, Measurement, Verdict
 from stilts_artifact.domain.signature import Signature
 from stilts_artifact.domain.tasks import Split
 from stilts_artifact.errors import ArtifactError, ConfigError, DataError, IntegrityError
+from stilts_artifact.experiments import outcome
 from stilts_artifact.experiments.kept import Kept, find_kept
 from stilts_artifact.experiments.scored import (
     Executed,
@@ -228,6 +229,38 @@ def test_what_is_kept_is_safe_from_a_run_that_replaces_it_meanwhile(
     shutil.rmtree(kept.folder)
     cells = earlier.measure(kept, tmp_path / "made")
     assert cells[CellKey("none", "average")].value is not None
+
+
+def test_of_two_runs_at_once_the_later_keeps_the_cells_of_the_other(
+    earlier: Earlier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither was there when the other began, so neither could have kept it from the start."""
+    monkeypatch.setattr(outcome, "environment", lambda: ENVIRONMENT)
+    other = tmp_path / "other"
+    earlier.session.results.rename(other)
+    seen: list[Kept | None] = []
+
+    def make(session: Session, folder: Path) -> tuple[Results, list[ArtifactError]]:
+        seen.append(session.kept)
+        if not earlier.path.exists():
+            # The other run ends while this one measures.
+            shutil.copytree(other, earlier.session.results, dirs_exist_ok=True)
+        for kind in ("labels", "predictions/none/seed-0"):
+            target = folder / kind / NOW
+            if not target.exists():
+                shutil.copytree(earlier.folder / kind / NOW, target)
+        asked = [list(session.only)]
+        if session.kept is not None:
+            asked = session.kept.asked(SMALL, session.only)
+        return earlier.whole.model_copy(update={"asked": asked}), []
+
+    results, _ = outcome.publish(earlier.now(f"none,{NOW}"), earlier.path, make)
+    assert [kept is None for kept in seen] == [True, False]
+    assert results.asked == [list(BEFORE), [f"none,{NOW}"]]
+    published = plain_files(earlier.session.results / "table2.mini")
+    found = {name.split("/")[-2] for name in published if name.startswith("predictions/")}
+    assert found == set(EVERY)
+    assert load_results(earlier.path).asked == results.asked
 
 
 @pytest.mark.parametrize("kind", ["probabilities", "scores"])
