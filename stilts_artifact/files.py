@@ -41,6 +41,9 @@ MAX_FOLDERS = 32
 
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _NO_RIGHT = {errno.EROFS, errno.EACCES, errno.EPERM}
+_NOT_OFFERED = {errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EBADF}
+# What a network file system says of a rename whose first answer was lost: done, it finds nothing.
+_ANSWER_LOST = {errno.ENOENT, errno.ESTALE}
 _SOME_ROOM = 1 << 20  # bytes that an error names where only names were to be written
 _PIECE = 1 << 20  # bytes read at a time
 _ATTEMPTS = 100
@@ -333,7 +336,7 @@ def disk_errors(
 
 
 def sync(path: Path) -> None:
-    """Have the disk hold a file's bytes or a folder's names.
+    """Have the disk hold a file's bytes, or a folder's names where the file system offers that.
 
     Raises:
         OSError: the disk refuses.
@@ -341,6 +344,10 @@ def sync(path: Path) -> None:
     file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(file)
+    except OSError as error:
+        # Some network file systems know of no such thing; what they lose is found by its reader.
+        if error.errno not in _NOT_OFFERED or not stat.S_ISDIR(os.fstat(file).st_mode):
+            raise
     finally:
         os.close(file)
 
@@ -361,7 +368,7 @@ def sync_below(folder: Path) -> None:
 
 def _sync_names(folder: Path) -> None:
     """Have the disk hold a rename, if it can; what it loses is made again."""
-    with contextlib.suppress(OSError):  # Some network file systems refuse to sync a folder.
+    with contextlib.suppress(OSError):
         sync(folder)
 
 
@@ -413,9 +420,12 @@ class LockedFile:
         os.fsync(self.file)
         try:
             self.path.replace(target)
-        except FileNotFoundError:
-            # A process that took this one for dead has removed the file or taken it over.
-            return False
+        except OSError as error:
+            if not _was_renamed(os.fstat(self.file), target, error):
+                if not isinstance(error, FileNotFoundError):
+                    raise
+                # A process that took this one for dead has removed the file or taken it over.
+                return False
         _sync_names(target.parent)
         return True
 
@@ -484,6 +494,8 @@ class LockedFolder:
         # The lock goes last: without it, another process could take over what is being removed.
         _remove_folder(self.path)
         self.release()
+        # NFS keeps a file that is open, under another name, and its folder with it: until now.
+        shutil.rmtree(self.path.with_suffix(_GONE), ignore_errors=True)
 
 
 def remove_orphans(
@@ -802,15 +814,27 @@ def move_into_place(made: Path, target: Path) -> bool:
     Raises:
         OSError: the disk is full or refuses.
     """
+    before = made.stat()
     try:
-        # No look beforehand, after which another process could come: the rename itself refuses a
-        # folder that holds something.
+        # No look at the target beforehand, after which another process could come: the rename
+        # itself refuses a folder that holds something.
         made.rename(target)
     except OSError as error:
+        if _was_renamed(before, target, error):
+            return True
         if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
             raise
         return False
     return True
+
+
+def _was_renamed(before: os.stat_result, target: Path, error: OSError) -> bool:
+    """Whether a rename that failed was done: whose answer is lost is asked for once more."""
+    if error.errno not in _ANSWER_LOST:
+        return False
+    with contextlib.suppress(OSError):
+        return os.path.samestat(before, target.stat())
+    return False
 
 
 def _put(made: Path, target: Path, aside: Path) -> None:

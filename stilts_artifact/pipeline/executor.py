@@ -110,6 +110,9 @@ def run(graph: Graph, context: Context, options: Options, watch: Watch) -> RunRe
         with _client(context, options) as client:
             current = _Run(graph, wanted, context, options, client, runs)
             current.loop(watch)
+    for step in current.made:
+        # Whoever asked for the run reads them next, perhaps not where they were made.
+        store.await_published(step.address)
     runs.settle(graph.kinds, None)
     return RunReport(
         found,

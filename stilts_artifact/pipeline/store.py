@@ -11,6 +11,7 @@ manifest, what it reported, when and why. Made again, it is held against that ma
 from __future__ import annotations
 
 import contextlib
+import errno
 import platform
 import shutil
 import socket
@@ -58,7 +59,9 @@ _CHECKPOINTS = "checkpoints"
 _LOG = "log.txt"
 _DROPPED = "dropped"
 _INSTEAD = "another --store"
-_LATE_SECONDS = 15.0
+# For so long at most (60 s unless it is mounted otherwise), NFS says of a name that it is not there
+# because it was not when this machine last looked.
+_LATE_SECONDS = 90.0
 _AGAIN = "run the same command again: the step is made anew"
 _LIBRARIES = ("torch", "transformers", "tokenizers", "datasets", "numpy", "faiss", "safetensors")
 
@@ -234,7 +237,13 @@ class Store:
 
     def has(self, address: str) -> bool:
         """Whether a result was published. Says nothing about its bytes: :meth:`read` does."""
-        return (self.path(address) / MANIFEST).is_file()
+        try:
+            return (self.path(address) / MANIFEST).is_file()
+        except OSError as error:
+            # What a network file system says of a folder that another machine has just moved away.
+            if error.errno != errno.ESTALE:
+                raise
+            return False
 
     def manifest(self, address: str) -> ResultManifest:
         """The manifest of a published result, the files not looked at.
@@ -352,8 +361,8 @@ class Store:
     def await_published(self, address: str) -> None:
         """Wait until this machine, too, sees a result that another one has published.
 
-        A network file system may show a folder's new content seconds late; listing it asks again.
-        One that was dropped is not waited for.
+        A network file system may show a folder's new content late; some ask again when it is
+        listed. One that was dropped is not waited for.
         """
         end = time.monotonic() + _LATE_SECONDS
         while not self.has_report(address) and time.monotonic() < end:
