@@ -85,10 +85,10 @@ def _run(
     with training_progress(f"pre-training {encoder.name}") as progress:
         pretrained(encoder, machine, progress)
     session = family_session(encoder, choices, machine, results, options.display())
-    options.say(f"scale: {session.scale.stamp}; encoder: {session.describe_encoder()}")
+    options.note(f"scale: {session.scale.stamp}; encoder: {session.describe_encoder()}")
     outcome = reproduce(session)
     path = results_path(results, outcome.results.experiment, outcome.results.scale)
-    options.say(f"results: {path}")
+    options.note(f"results: {path}")
     return family_answers(outcome.results, session.folder)[1], outcome.errors
 
 

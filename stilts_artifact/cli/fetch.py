@@ -55,7 +55,7 @@ def fetch(
     stream = options.message_stream(as_json)
     listed = of_tasks if task else sources
     total = readable_size(sum(source.bytes or 0 for source in listed))
-    options.say(f"{len(listed)} files, {total} as far as sizes are known, for {scale}", stream)
+    options.note(f"{len(listed)} files, {total} as far as sizes are known, for {scale}", stream)
     with download_progress() as progress:
         report = fetch_sources(
             of_tasks,

@@ -199,10 +199,10 @@ def mine(
 def _show(run: Mapping[str, Any], settings: str) -> None:
     """A run in words."""
     sizes, cut, gold = run["sentences"], run["cut"], run["gold"]
-    options.say(f"{sizes['source']:,} x {sizes['target']:,} sentences; {settings}")
+    options.note(f"{sizes['source']:,} x {sizes['target']:,} sentences; {settings}")
     if repeated := run["repeated"]:
         policy = run["mining"]["duplicates"]
-        options.say(f"{repeated:,} sentences occur more than once; duplicates: {policy}")
+        options.note(f"{repeated:,} sentences occur more than once; duplicates: {policy}")
     if cut is not None:
         numbers = " and ".join(f"{cut[side]:,} of {sizes[side]:,} {side}" for side in sizes)
         options.say(f"{numbers} sentences were cut to {run['encoder']['max_length']} tokens")

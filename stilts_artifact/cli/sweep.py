@@ -125,7 +125,7 @@ def sweep(
     stream = options.message_stream(as_json)
     found = open_encoder(encoder, options.store_folder(results, store))
     wanted = parse_layers(layers or f"1-{LAST}", found.depth)
-    options.say(f"{len(wanted)} of the {found.depth} layers of {found.name}", stream)
+    options.note(f"{len(wanted)} of the {found.depth} layers of {found.name}", stream)
     views = [
         # The first token is itself a special one, so --no-specials is about the mean only.
         View(layer, kind, specials or kind == "cls")

@@ -164,8 +164,9 @@ def _show_counts(results: Results, console: Console, verbose: bool) -> None:
     marks = Counter(verdicts.values())
     rows = ", ".join(f"{marks[verdict]} {_MARKS[verdict]}" for verdict in _MARKS if marks[verdict])
     console.print(f"rows: {rows}", soft_wrap=True)
-    stand = f"{len(cells)} numbers of {len(results.cells)} cells, one for each language"
-    console.print(f"{stand}; {cell_counts(results)}", soft_wrap=True)
+    stand = f"{len(cells)} numbers stand for {len(results.cells)} cells, one for each language"
+    counts = cell_counts(results).removeprefix("cells: ")
+    console.print(f"{stand}: {counts}", soft_wrap=True)
 
 
 def _is_failing(line: Comparison) -> bool:

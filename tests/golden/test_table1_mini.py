@@ -54,6 +54,17 @@ def test_the_output_says_scale_first_and_verdict_last(mini_run: MiniRun) -> None
     assert len(lines) < 30
 
 
+def test_the_readme_shows_what_is_seen(mini_run: MiniRun, repository: Path) -> None:
+    readme = (repository / "README.md").read_text(encoding="utf-8")
+    shown = readme[readme.index("```text\n") :].split("```")[1].splitlines()
+    table = shown[shown.index("Table 1, measured (mini: not evidence about the paper)") : -1]
+    seen = [line.rstrip() for line in mini_run[1].stdout.splitlines()]
+    due = [line for line in table if line != "..." and not line.startswith("results: ")]
+    assert len(due) >= 9
+    assert [line for line in due if line not in seen] == []
+    assert shown[-1] == seen[-1]
+
+
 @pytest.mark.slow
 def test_a_second_run_writes_the_identical_file(
     mini_run: MiniRun, artifact: Run, tmp_path: Path

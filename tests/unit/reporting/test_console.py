@@ -120,7 +120,7 @@ def test_counts_add_up_to_what_is_shown() -> None:
     table = text[: text.index("Measured and")].splitlines()[2:]
     numbers = sum(word != "-" for line in table if line for word in line.split()[1:5])
     counts = re.search(
-        r"^(\d+) numbers of (\d+) cells, .*?; cells: (.*)$", text, flags=re.MULTILINE
+        r"^(\d+) numbers stand for (\d+) cells, .*?: (.*)$", text, flags=re.MULTILINE
     )
     assert counts is not None
     assert int(counts[1]) == len({(cell.row, cell.column) for cell in results.cells})
@@ -147,7 +147,7 @@ def test_a_table_that_holds_has_18_lines_of_rows_and_two_of_counts() -> None:
         assert len(rows) == 18 and all(re.search(r" ok( |$)", line) for line in rows)
         assert blank == "" and marks == "rows: 18 ok"
         assert summed.endswith(
-            f"of {len(cells)} cells, one for each language; cells: {len(cells)} REPRODUCED"
+            f"for {len(cells)} cells, one for each language: {len(cells)} REPRODUCED"
         )
 
 
