@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stilts_artifact.cli import options
-from stilts_artifact.errors import not_installed
 
 if TYPE_CHECKING:
     from stilts_artifact.domain.tasks import Source
     from stilts_artifact.pipeline.plan import Plan
+    from stilts_artifact.pipeline.rates import ProbeRecord
 
 
 def plan(
@@ -47,9 +48,11 @@ def plan(
     probe: Annotated[
         bool,
         typer.Option(
-            "--probe/--no-probe", help="Measure this machine for half a second and scale the times."
+            "--probe",
+            help="First measure this machine with an encoder of the scale's size, for minutes; "
+            "later plans on it with the same --store find the times.",
         ),
-    ] = True,
+    ] = False,
     results: options.ResultsOption = Path("results"),
     store: options.StoreOption = None,
     data: options.DataOption = None,
@@ -65,13 +68,17 @@ def plan(
         if (table, calibration, study) == (None, False, "all")
         else (options.chosen_experiment(table, calibration, study, scored=True),)
     )
+    from stilts_artifact.experiments.planning import (
+        costs_of,
+        known_probe,
+        probe_machine,
+        sources_of,
+        steps_of,
+    )
     from stilts_artifact.experiments.planning import plan as plan_cost
-    from stilts_artifact.experiments.planning import sources_of, steps_of
     from stilts_artifact.experiments.scored import Scored
     from stilts_artifact.experiments.session import Machine
     from stilts_artifact.experiments.setup import Choices, open_session
-    from stilts_artifact.pipeline.costs import load_costs
-    from stilts_artifact.pipeline.costs import probe as probe_machine
     from stilts_artifact.pipeline.store import Store
 
     machine = Machine(
@@ -89,11 +96,8 @@ def plan(
     )
     parts = [Scored.open(open_session(one, choices, machine, results)) for one in chosen]
     first = parts[0].session
-    gpu = probe and _gpu_answers()
-    costs = load_costs(first.scale.extends or first.scale.name, "cuda" if gpu else "cpu")
-    # Where no GPU answers, a plan for GPUs keeps the times of the table's own machine.
-    if probe and (gpu or costs.device == "cpu"):
-        costs = costs.at(probe_machine(costs.device))
+    measured = probe_machine(first, _note) if probe else known_probe(first)
+    costs = costs_of(first, measured)
     asked = [(one, (one.builder, one.session.experiment, one.wanted)) for one in parts]
     needed = [(one.session.library, sources_of(*what)) for one, what in asked]
     absent = {one.name: one for library, sources in needed for one in library.absent(sources)}
@@ -107,18 +111,49 @@ def plan(
             "experiment": name,
             "scale": first.scale.name,
             **asdict(found),
+            "measured": None if measured is None else measured.to_json(),
         }
         options.say_json(content)
         return
+    if probe and measured is not None:
+        _show_probe(measured)
     _show(found, title, first.scale.stamp, list(absent.values()))
+    if first.scale.device == "gpu" and found.device == "cpu":
+        options.say("this scale trains on GPUs alone: a run would refuse this machine")
 
 
-def _gpu_answers() -> bool:
-    try:
-        import torch
-    except ModuleNotFoundError as error:
-        raise not_installed("a plan without --no-probe", ["torch"]) from error
-    return torch.cuda.is_available()
+def _note(text: str) -> None:
+    options.say(f"probe: {text}", sys.stderr)
+
+
+def _show_probe(record: ProbeRecord) -> None:
+    from stilts_artifact.domain.units import readable_size
+    from stilts_artifact.reporting.console import make_console, new_table
+
+    console = make_console()
+    table = new_table(f"Probe: {record.encoder} on {record.machine}, {record.dtype}")
+    for name, justify in (("pass", "left"), ("rows x tokens", "right")):
+        table.add_column(name, justify=justify, overflow="fold")  # type: ignore[arg-type]
+    for name in ("seconds", "examples/s", "memory"):
+        table.add_column(name, justify="right", overflow="fold")
+    for own in record.passes:
+        memory = "-" if own.memory is None else readable_size(own.memory)
+        table.add_row(
+            f"{own.kind}, {own.mode}",
+            f"{own.rows:,} x {own.width:,}",
+            f"{own.seconds:.3g}",
+            f"{own.examples_per_second:,.3g}",
+            memory,
+        )
+    console.print(table)
+    speeds = record.speeds
+    console.print(
+        f"matrix products: {speeds['float32'] / 1e9:,.0f} GFLOP/s in float32, "
+        f"{speeds['bfloat16'] / 1e9:,.0f} in bfloat16; "
+        f"disk: {readable_size(speeds['write'])}/s written, {readable_size(speeds['read'])}/s read"
+    )
+    for text in record.left_out:
+        console.print(f"not measured: {text}")
 
 
 def _show(found: Plan, title: str, stamp: str, absent: list[Source]) -> None:
@@ -147,9 +182,12 @@ def _show(found: Plan, title: str, stamp: str, absent: list[Source]) -> None:
         )
     console.print(steps)
     what = "GPU" if found.device == "cuda" else "CPU worker"
+    each = f" of {found.threads} threads" if found.threads > 1 else ""
     for workers, seconds in found.wall.items():
+        least, most = seconds / found.uncertain, seconds * found.uncertain
         console.print(
-            f"wall time with {workers} {what}{'s' if workers > 1 else ''}: {readable_time(seconds)}"
+            f"wall time with {workers} {what}{'s' if workers > 1 else ''}{each}: "
+            f"{readable_time(seconds)} ({readable_time(least)} to {readable_time(most)})"
         )
     if found.device == "cuda":
         console.print(f"GPU-hours: {found.gpu_seconds / 3600:,.1f}")
@@ -163,11 +201,27 @@ def _show(found: Plan, title: str, stamp: str, absent: list[Source]) -> None:
     console.print(f"disk at its peak: {peaks} {what}s")
     end = readable_size(found.end_disk_bytes)
     console.print(f"disk at the end: {end}, with --keep-models {found.keep_models}")
-    basis = "scaled to this machine by a probe" if found.probed else f"for {found.machine}"
-    console.print(f"times {basis}{', partly estimated' if found.estimated else ', measured'}")
+    console.print(_certainty(found))
     unobtainable = [source.name for source in absent if not source.urls]
     if unobtainable:
         more = f" and {len(unobtainable) - 3} more" if len(unobtainable) > 3 else ""
         console.print(
             f"not on this machine, and to be brought by hand: {', '.join(unobtainable[:3])}{more}"
         )
+
+
+def _certainty(found: Plan) -> str:
+    """Whose times these are, and how sure."""
+    if found.probe is not None:
+        return (
+            f"times measured on this machine, {found.probe.date}, load {found.probe.load:.1f}: "
+            f"right within a factor of {found.uncertain:g} while it does nothing else"
+        )
+    how = {
+        "tabled": "those of another machine",
+        "guessed": "guessed by counted operations",
+    }[found.basis]
+    return (
+        f"times {how}, {found.machine}: right within a factor of {found.uncertain:g}; "
+        "--probe measures this machine"
+    )

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from stilts_artifact.benchmark.asked import Wanted
 from stilts_artifact.benchmark.experiments import Experiment, stages
 from stilts_artifact.domain.tasks import Part, Source
-from stilts_artifact.errors import ArtifactError
+from stilts_artifact.errors import ArtifactError, ConfigError, not_installed
 from stilts_artifact.experiments import table1
 from stilts_artifact.experiments.scored import (
     Request,
@@ -18,15 +18,19 @@ from stilts_artifact.experiments.scored import (
     request,
 )
 from stilts_artifact.experiments.session import Session
-from stilts_artifact.experiments.setup import require_packages
+from stilts_artifact.experiments.setup import missing_packages, require_packages
 from stilts_artifact.experiments.steps import StepBuilder
-from stilts_artifact.pipeline.costs import Costs
+from stilts_artifact.pipeline.costs import Costs, architecture_of, config_of, load_costs
 from stilts_artifact.pipeline.explain import Reason, reasons
+from stilts_artifact.pipeline.job import Device
 from stilts_artifact.pipeline.kinds import KINDS
 from stilts_artifact.pipeline.plan import Plan, make_plan
+from stilts_artifact.pipeline.rates import Identity, ProbeRecord, find_probe, gpu_names
 from stilts_artifact.pipeline.step import Graph, KeepModels, Step
 from stilts_artifact.pipeline.store import Store
 
+_PROBES = "probes"
+"""Folder of a store with what was measured of machines."""
 NOT_HERE_YET = "not here yet"
 """Stands for the hash of a source that a plan takes for granted."""
 
@@ -149,6 +153,67 @@ def plan(
     """
     downloads = sum(source.bytes or 0 for source in absent if source.urls)
     return make_plan(Graph(steps, KINDS), store, costs, downloads, keep_models)
+
+
+def costs_of(session: Session, probe: ProbeRecord | None) -> Costs:
+    """The costs of a session's scale and encoder: of a probe, or else of what a run would use.
+
+    Raises:
+        ConfigError: the table has no such scale.
+    """
+    device = planned_device(session) if probe is None else probe.device
+    return load_costs(session.scale, session.encoder, device, probe)
+
+
+def planned_device(session: Session) -> Device:
+    """What a run would use; nothing is loaded to find that out."""
+    if session.scale.device == "any":
+        return "cuda" if gpu_names() else "cpu"
+    return "cuda" if session.scale.device == "gpu" else "cpu"
+
+
+def known_probe(session: Session) -> ProbeRecord | None:
+    """What an earlier probe found of this machine, the session's encoder and its threads."""
+    architecture, device = architecture_of(session.encoder), planned_device(session)
+    if architecture is None or (device == "cuda" and not gpu_names()):
+        return None
+    threads = session.scale.threads if device == "cpu" else 1
+    folder = session.machine.store / _PROBES
+    return find_probe(folder, Identity.here(), device, threads, architecture)
+
+
+def probe_machine(session: Session, note: Callable[[str], None]) -> ProbeRecord:
+    """Measure this machine for a session's scale and encoder, and keep what was found.
+
+    Args:
+        note: is told what is being measured.
+
+    Raises:
+        ConfigError: nothing is known of the encoder's sizes.
+        ResourceError: a package is missing, or memory or disk.
+    """
+    if missing := missing_packages():
+        raise not_installed("a probe of this machine", missing)
+    config, architecture = config_of(session.encoder), architecture_of(session.encoder)
+    if config is None or architecture is None:
+        raise ConfigError(
+            "a probe needs the sizes of the encoder",
+            got=session.encoder.label,
+            expected="one that is pinned here, or a folder with a config.json like BERT's",
+            fix="download it, and name its folder with --encoder",
+        )
+    import torch
+
+    from stilts_artifact.pipeline.probe import Subject, probe, shapes_of
+
+    scale = session.scale
+    device: Device = "cuda" if scale.device != "cpu" and torch.cuda.is_available() else "cpu"
+    shapes = shapes_of(scale, load_costs(scale, session.encoder, device))
+    threads = scale.threads if device == "cpu" else 1
+    subject = Subject(config, session.encoder.label, architecture, scale, shapes, device, threads)
+    found = probe(subject, session.machine.store, note=note)
+    found.save(session.machine.store / _PROBES)
+    return found
 
 
 def sources_of(builder: StepBuilder, experiment: Experiment, wanted: Wanted) -> list[Source]:

@@ -330,7 +330,7 @@ def _plan(session: Session) -> Plan | None:
     asked = scored.builder, session.experiment, scored.wanted
     device: Device = "cpu" if session.scale.device == "cpu" else "cuda"
     try:
-        costs = load_costs(session.scale.extends or session.scale.name, device)
+        costs = load_costs(session.scale, session.encoder, device)
     except ConfigError:
         return None
     absent = session.library.absent(sources_of(*asked))

@@ -168,7 +168,7 @@ class Session:
         from stilts_artifact.pipeline.costs import load_costs
 
         with suppress(ConfigError):
-            return load_costs(self.scale.extends or self.scale.name, self.device(trains=False))
+            return load_costs(self.scale, self.encoder, self.device(trains=False))
         return None
 
     def context(self, encoders: Mapping[str, Path], *, trains: bool) -> Context:

@@ -234,9 +234,18 @@ def initial_state(folder: Path, *, seed: int) -> State:
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = _new_model(read_config(folder), folder)
+        model = untrained(folder)
         known = model.base_model_prefix in _HEADS
         return export_state(model, MaskedLanguageHead(model) if known else None)
+
+
+def untrained(folder: Path) -> EncoderModel:
+    """The architecture in a folder with random weights, pooler included.
+
+    Raises:
+        IntegrityError: as :func:`read_config`, or a class that cannot be made of it.
+    """
+    return _new_model(read_config(folder), folder)
 
 
 def scaled_initial_range(hidden: int) -> float:

@@ -1,17 +1,36 @@
-"""What steps cost: a shipped table of speeds, and a probe of this machine's speed against it."""
+"""What steps cost: rates of an encoder on a machine, and a shipped table for all else."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from importlib import resources
-from typing import Any
+from typing import Any, NamedTuple
 
-from stilts_artifact.documents import parse_yaml
-from stilts_artifact.domain.tasks import Split
-from stilts_artifact.errors import unknown_name
+from stilts_artifact.benchmark.encoders import ARCHITECTURES, pinned_as
+from stilts_artifact.benchmark.tasks import ROWS
+from stilts_artifact.config.schema import Scale
+from stilts_artifact.documents import parse_json, parse_yaml, read_document
+from stilts_artifact.domain.tasks import Split, TaskForm
+from stilts_artifact.errors import ArtifactError, unknown_name
+from stilts_artifact.model.hub import PhaseOne
+from stilts_artifact.model.manifest import CONFIG
 from stilts_artifact.pipeline.job import Device
+from stilts_artifact.pipeline.rates import (
+    FORMS,
+    PREDICTED,
+    SENTENCES,
+    TEXT,
+    TRAINED,
+    UNCERTAIN,
+    Architecture,
+    Basis,
+    ProbeRecord,
+    Rates,
+    guess,
+    speedup,
+)
 from stilts_artifact.pipeline.step import Graph, KeyedStep
 from stilts_artifact.pipeline.tasks.params import (
     AlignParams,
@@ -23,26 +42,28 @@ from stilts_artifact.pipeline.tasks.params import (
     TextParams,
 )
 
-_PROBE_SECONDS = 0.5
 _FILE = "throughput.yaml"
+_FORMS = {row.name: row.form for row in ROWS}
 
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """What one kind of step costs.
+    """What one kind of step costs beside the work of the model.
 
     Attributes:
         seconds: whatever it works on.
         tokens_per_second: for what it reads; ``None`` if that is in ``seconds``.
+        language_seconds: for each language of its data.
+        example_milliseconds: for each example that is decoded, or searched for.
         bytes: its result takes, whatever it works on.
         bytes_per_token: for what it reads.
         work_bytes: it has while it runs, before its result: two checkpoints, of a training run.
-        basis: ``measured``, or what it was estimated from.
     """
 
-    basis: str
     seconds: float = 0.0
     tokens_per_second: float | None = None
+    language_seconds: float = 0.0
+    example_milliseconds: float = 0.0
     bytes: float = 0.0
     bytes_per_token: float = 0.0
     work_bytes: float = 0.0
@@ -53,48 +74,77 @@ class Extent:
     """Examples of a task's training split, of one language of another; tokens of an example.
 
     Attributes:
+        tokens: of all inputs that an example has.
         dev: of one language of the development split, where that is much smaller than the test.
+        inputs: of an example: the choices of a question, the two sides of a pair of sentences.
     """
 
     train: int
     rows: int
-    tokens: int
+    tokens: float
     dev: int | None = None
+    inputs: int = 1
+
+    @property
+    def width(self) -> float:
+        """Tokens of one input."""
+        return self.tokens / self.inputs
 
 
-@dataclass(frozen=True, slots=True)
-class Probe:
-    """How fast one worker of this machine multiplies matrices, in operations per second."""
+class _Work(NamedTuple):
+    """What an optimiser step, or all that is predicted, is made of."""
 
-    device: Device
-    flops: float
+    examples: float
+    tokens: float
+    width: float
+
+
+_PADDING = {"pair": 2.0, "choice": 1.4, "tagging": 2.7, "span": 1.6, TEXT: 1.6}
+"""Padded tokens for each token of a step whose examples come in random order, as one micro-batch:
+so a GPU takes them. Drawn from the length distributions of the paper's tasks, 200 steps of each:
+pairs 1.9 to 2.3, choices 1.2 to 1.5, sentences to tag 2.65 to 2.8, spans 1.6."""
 
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """The costs of one scale.
+    """The costs of one scale on one kind of worker.
 
     Attributes:
-        device: what the table's speeds stand for.
-        flops: matrix speed of that machine, one worker.
-        machine: the same in words.
-        faster: how much faster than that the machine in question is.
-        probed: whether ``faster`` was measured.
+        device: of a worker.
+        machine: in words, whose times these are.
+        rates: of the scale's encoder, on as many threads as a worker has.
+        basis: how the rates are known.
+        faster: how much faster than the table's machine the worker is at all other work.
+        probe: that the rates are of, if they were measured here.
+        imports: seconds until a worker's process has imported what it needs.
+        checkpoint_every: optimiser steps between checkpoints; ``None`` for never.
+        layer: share of the encoder's layers that sentences go through.
+        hidden: dimensions of a sentence's vector.
+        threads: of a worker.
     """
 
     device: Device
-    flops: float
     machine: str
     kinds: Mapping[str, Speed]
     tasks: Mapping[str, Extent]
+    rates: Rates
+    basis: Basis
     faster: float = 1.0
-    probed: bool = False
+    probe: ProbeRecord | None = None
+    imports: float = 0.0
+    checkpoint_every: int | None = None
+    layer: float = 1.0
+    hidden: int = 1024
+    threads: int = 1
 
-    def at(self, probe: Probe) -> Costs:
-        """The same for the machine that was probed; unchanged if its device is not the table's."""
-        if probe.device != self.device:
-            return self
-        return replace(self, faster=probe.flops / self.flops, probed=True)
+    @property
+    def uncertain(self) -> float:
+        """The factor, both ways, by which times may be wrong."""
+        return UNCERTAIN[self.basis]
+
+    def basis_of(self, kind: str) -> str:
+        """How the time of a kind of step is known."""
+        return self.basis if kind in _MODEL else "tabled"
 
     def seconds(self, step: KeyedStep, graph: Graph) -> float:
         """Expected seconds of a step on one worker.
@@ -103,10 +153,15 @@ class Costs:
             ConfigError: the table does not know its kind.
         """
         speed = self.speed(step.kind)
-        reading = (
-            self.tokens(step, graph) / speed.tokens_per_second if speed.tokens_per_second else 0.0
-        )
-        return (speed.seconds + reading) / self.faster
+        seconds = speed.seconds
+        if speed.tokens_per_second:
+            seconds += self.tokens(step, graph) / speed.tokens_per_second
+        if speed.language_seconds or speed.example_milliseconds:
+            for work, languages in _data(self, step, graph):
+                seconds += languages * speed.language_seconds
+                seconds += work.examples * speed.example_milliseconds / 1000
+        model = _MODEL.get(step.kind)
+        return seconds / self.faster + (0.0 if model is None else model(self, step, graph))
 
     def bytes(self, step: KeyedStep, graph: Graph) -> float:
         """Expected size of a step's result."""
@@ -122,9 +177,13 @@ class Costs:
         return self.speed(kind).work_bytes
 
     def tokens(self, step: KeyedStep, graph: Graph) -> float:
-        """Tokens that a step works on, each time it sees them; 0 for a kind that reads none."""
-        count = _TOKENS.get(step.kind)
-        return 0.0 if count is None else count(self, step, graph)
+        """Tokens that a step reads, each once; 0 for a kind that reads none."""
+        read = sum(work.tokens for work, _ in _data(self, step, graph))
+        if step.kind != "align":
+            return read
+        # One side of the pairs of every language, and the source language once.
+        languages = len(AlignParams.of(step.params).languages)
+        return read / 2 * (languages + 1) / languages
 
     def speed(self, kind: str) -> Speed:
         """What one kind of step costs.
@@ -146,130 +205,276 @@ class Costs:
             raise unknown_name(f"task in {_FILE}", task, self.tasks)
         return self.tasks[task]
 
+    def step_seconds(self, kind: str, batch: float, extent: Extent, pool: int) -> float:
+        """One optimiser step on so many examples, the update of the weights left out.
 
-def load_costs(scale: str, device: Device | None = None) -> Costs:
-    """The shipped table for one scale.
+        Args:
+            pool: batches whose examples are sorted by length together.
+        """
+        tokens = batch * extent.tokens
+        # Simulated with the cuts of training.batches: like lengths lie together, or a CPU cuts them
+        # into a few batches of like length, or a GPU pads all to the longest.
+        if pool > 1:
+            padding, cuts = 1.05, 0.7
+        elif self.device == "cpu":
+            padding, cuts = 1.2, min(2.5, batch / 3)
+        else:
+            padding, cuts = _PADDING[kind], 0.7
+        tokens *= padding
+        batches = max(1.1, cuts + tokens / TRAINED[self.device])
+        return self.rates.train[kind].seconds(tokens, extent.width, batches)
+
+    def reading_seconds(self, kind: str, tokens: float, width: float) -> float:
+        """A pass over data that nothing is trained on: batches are of like length."""
+        tokens *= 1.05
+        batches = max(1.0, tokens / PREDICTED[self.device])
+        return self.rates.predict[kind].seconds(tokens, width, batches)
+
+
+def config_of(encoder: PhaseOne) -> Mapping[str, Any] | None:
+    """An encoder's configuration: of its folder, or as it is known; ``None`` if neither.
+
+    A run says what is wrong with one that cannot be read; a plan is of the usual sizes then.
+    """
+    config = ARCHITECTURES.get(pinned_as(encoder.name, encoder.revision) or "")
+    if encoder.folder is not None:
+        path, config = encoder.folder / CONFIG, None
+        with suppress(ArtifactError):
+            config = parse_json(read_document(path), str(path))
+    if not isinstance(config, Mapping) or encoder.layers is None:
+        return config if isinstance(config, Mapping) else None
+    return {**config, "num_hidden_layers": encoder.layers}
+
+
+def architecture_of(encoder: PhaseOne) -> Architecture | None:
+    """The sizes of an encoder, as far as they are known."""
+    config = config_of(encoder)
+    return None if config is None else Architecture.of(config)
+
+
+def load_costs(
+    scale: Scale,
+    encoder: PhaseOne | None = None,
+    device: Device | None = None,
+    probe: ProbeRecord | None = None,
+) -> Costs:
+    """The costs of a scale: by a probe of this machine, by the shipped table, or by a guess.
 
     Args:
-        device: that is meant; where there is no table for it, the scale's first is taken.
+        encoder: that is taken; by default the scale's.
+        device: that is meant; where the table has nothing of it, the scale's first is taken.
+        probe: of the machine and the encoder that are meant.
 
     Raises:
         ConfigError: the table has no such scale.
     """
-    data = resources.files(__package__).joinpath(_FILE).read_bytes()
-    content = parse_yaml(data, _FILE)
-    if scale not in content["scales"]:
-        error = unknown_name("scale", scale, content["scales"])
+    content = parse_yaml(resources.files(__package__).joinpath(_FILE).read_bytes(), _FILE)
+    name = scale.extends or scale.name
+    if name not in content["scales"]:
+        error = unknown_name("scale", name, content["scales"])
         error.fix = "let a scale of your own extend one of these: it is then taken to be as fast"
         raise error
-    tables = content["scales"][scale]
+    tables = content["scales"][name]
     own: Device = next(iter(tables)) if device is None or device not in tables else device
-    chosen = tables[own]
-    kinds = {kind: Speed(**fields) for kind, fields in chosen["kinds"].items()}
-    tasks = {task: Extent(**fields) for task, fields in content["tasks"].items()}
-    return Costs(own, chosen["flops"], chosen["machine"], kinds, tasks)
+    table = tables[own]
+    usual = architecture_of(PhaseOne.of(scale.encoder))
+    architecture = (encoder and architecture_of(encoder)) or usual or _ANY
+    threads = scale.threads if own == "cpu" else 1
+    basis: Basis = "guessed"
+    rates, machine = guess(architecture, own, threads), content["machines"][own]
+    if probe is not None:
+        own, basis, rates, machine = probe.device, "probed", probe.rates, str(probe.machine)
+    elif "rates" in table and architecture == usual:
+        basis, rates = "tabled", Rates.read(table["rates"]).times(1 / speedup(threads))
+    return Costs(
+        device=own,
+        machine=machine,
+        kinds={kind: Speed(**fields) for kind, fields in table["kinds"].items()},
+        tasks={
+            task: Extent(**fields)
+            for task, fields in (content["tasks"] | content["sizes"].get(name, {})).items()
+        },
+        rates=rates,
+        basis=basis,
+        faster=1.0 if probe is None else _faster(probe.speeds["thread"] / content["flops"]),
+        probe=probe,
+        imports=content["imports"] if probe is None else probe.imports,
+        checkpoint_every=scale.checkpoint_every,
+        layer=min(1.0, scale.retrieval.layer / architecture.layers),
+        hidden=architecture.hidden,
+        threads=threads,
+    )
 
 
-def probe(device: Device) -> Probe:
-    """Multiply matrices for half a second: one CPU thread in float32, or the GPU in bfloat16."""
-    import torch
-
-    gpu = device == "cuda"
-    size = 8192 if gpu else 768
-    threads = torch.get_num_threads()
-    # As a worker computes: the figure stands for one of them.
-    torch.set_num_threads(1)
-    try:
-        matrix = torch.randn(
-            size, size, device=device, dtype=torch.bfloat16 if gpu else torch.float32
-        )
-        # The best round: the others were slowed by a first use, or by what else the machine does.
-        best = min(_timed(matrix, gpu) for _ in _while(_PROBE_SECONDS))
-    finally:
-        torch.set_num_threads(threads)
-    return Probe(device, 2 * size**3 / best)
+_ANY = Architecture(layers=24, hidden=1024, inner=4096, vocabulary=250_002)
+"""Taken for an encoder that nobody has seen yet: XLM-R large."""
 
 
-def _while(seconds: float) -> Any:
-    """At least three rounds, then until time is up."""
-    end, count = time.monotonic() + seconds, 0
-    while count < 3 or time.monotonic() < end:
-        yield count
-        count += 1
+def _faster(ratio: float) -> float:
+    """Of one thread at reading and parsing, by how much faster it multiplies matrices: units for
+    matrices alone, which newer processors have, make nothing else faster."""
+    return min(2.0, max(0.5, ratio))
 
 
-def _timed(matrix: Any, gpu: bool) -> float:
-    import torch
-
-    began = time.perf_counter()
-    torch.mm(matrix, matrix)
-    if gpu:
-        # Until here the product may only be queued.
-        torch.cuda.synchronize()
-    return time.perf_counter() - began
-
-
-def _split(costs: Costs, params: SplitParams) -> float:
-    """Tokens of prepared or raw data, every language once."""
+def _rows(costs: Costs, params: SplitParams) -> float:
+    """Examples of one language of a split."""
     extent = costs.extent(params.task)
     rows = extent.train if params.split is Split.TRAIN else extent.rows
     if params.split is Split.DEV and extent.dev is not None:
         rows = extent.dev
-    if params.rows is not None:
-        rows = min(rows, params.rows)
-    return float(rows * extent.tokens * len(params.languages))
+    return rows if params.rows is None else min(rows, params.rows)
 
 
-def _prepared(costs: Costs, step: KeyedStep, graph: Graph) -> float:
-    return _split(costs, PrepareParams.of(step.params))
+def _work(costs: Costs, params: SplitParams) -> _Work:
+    """A split in all its languages."""
+    extent = costs.extent(params.task)
+    tokens, examples = extent.tokens, _rows(costs, params) * len(params.languages)
+    if isinstance(params, PrepareParams):
+        # What is longer is cut off, or cut into several inputs.
+        tokens = min(tokens, params.max_length * extent.inputs)
+    return _Work(examples, examples * tokens, tokens / extent.inputs)
 
 
-def _trained(costs: Costs, step: KeyedStep, graph: Graph) -> float:
-    data = graph.steps[step.inputs["train"]]
-    return TargetParams.of(step.params).schedule.epochs * _prepared(costs, data, graph)
+def _read(graph: Graph, step: KeyedStep, *names: str) -> Iterator[PrepareParams]:
+    """Prepared data among the inputs of a step."""
+    for name in names:
+        if name in step.inputs:
+            yield PrepareParams.of(graph.steps[step.inputs[name]].params)
 
 
-def _mixed(costs: Costs, step: KeyedStep, graph: Graph) -> float:
-    """Every task of a mixture, its rows capped; masked language modelling reads about its cap."""
-    params, total = IntermediateParams.of(step.params), 0.0
+def _data(costs: Costs, step: KeyedStep, graph: Graph) -> list[tuple[_Work, int]]:
+    """What a step reads, and in how many languages."""
+    kind, params = step.kind, step.params
+    found: list[SplitParams] = []
+    if kind == "prepare":
+        found = [PrepareParams.of(params)]
+    elif kind in ("predict", "probabilities"):
+        found = list(_read(graph, step, "data", "dev"))
+    elif kind == "retrieve":
+        found = [RetrieveParams.of(params)]
+    elif kind == "align":
+        found = [AlignParams.of(params)]
+    return [(_work(costs, own), len(own.languages)) for own in found]
+
+
+def _kind_of(task: str) -> str:
+    return FORMS[_FORMS[task]]
+
+
+def _judged(costs: Costs, rows: int, data: PrepareParams) -> float:
+    """One evaluation on the first development rows."""
+    extent = costs.extent(data.task)
+    tokens = min(rows, _rows(costs, data)) * extent.tokens
+    return costs.reading_seconds(_kind_of(data.task), tokens, extent.width)
+
+
+def _trained(
+    costs: Costs, steps: float, seconds: float, judged: float, every: int, *, whole: bool
+) -> float:
+    """A training run: its steps, evaluations and checkpoints, from loading to saving.
+
+    Args:
+        seconds: of a step without the update of the weights.
+        judged: of one evaluation, each ``every`` steps and at the end.
+        whole: whether all embeddings are trained.
+    """
+    rates = costs.rates
+    seconds += rates.whole_update if whole else rates.update + rates.decay
+    evaluations = steps // every + 1
+    saved = 0.0 if costs.checkpoint_every is None else steps // costs.checkpoint_every
+    # A checkpoint has the weights and their two moments.
+    return steps * seconds + evaluations * judged + rates.load + (1 + 3 * saved) * rates.save
+
+
+def _target(costs: Costs, step: KeyedStep, graph: Graph) -> float:
+    params = TargetParams.of(step.params)
+    (data,) = _read(graph, step, "train")
+    schedule, training = params.schedule, params.training
+    steps = schedule.epochs * -(-_rows(costs, data) // schedule.batch)
+    extent = costs.extent(data.task)
+    seconds = costs.step_seconds(_kind_of(data.task), schedule.batch, extent, training.length_pool)
+    judged = sum(
+        _judged(costs, training.development_rows, own) for own in _read(graph, step, "dev")
+    )
+    return _trained(costs, steps, seconds, judged, training.evaluate_every, whole=False)
+
+
+def _intermediate(costs: Costs, step: KeyedStep, graph: Graph) -> float:
+    """A mixture: as many steps as its tasks' epochs need, drawn by their capped sizes."""
+    params = IntermediateParams.of(step.params)
+    training, pool = params.training, params.training.length_pool
+    parts, judged = [], 0.0
     for task, how in params.tasks.items():
-        tokens = _prepared(costs, graph.steps[step.inputs[f"train:{task}"]], graph)
-        if how.cap is not None:
-            tokens = min(tokens, how.cap * costs.extent(task).tokens)
-        total += how.epochs * tokens
+        (data,) = _read(graph, step, f"train:{task}")
+        rows = min(_rows(costs, data), how.cap or float("inf"))
+        steps = how.epochs * -(-rows // how.batch)
+        own = costs.step_seconds(_kind_of(task), how.batch, costs.extent(task), pool)
+        parts.append((rows, steps, own))
+        for held_out in _read(graph, step, f"dev:{task}"):
+            judged += _judged(costs, training.development_rows, held_out)
     if params.mlm is not None:
-        text = TextParams.of(graph.steps[step.inputs["text"]].params)
-        rows = (text.rows or 0) * len(text.languages)
-        if params.mlm.matched is None:
-            total += params.mlm.epochs * min(rows, params.mlm.cap or rows) * text.max_length
-        else:
-            matched = graph.steps[step.inputs["matched"]]
-            total += params.mlm.matched.epochs * _prepared(costs, matched, graph)
-    return total
+        parts.append(_text(costs, step, graph, params))
+    rows = sum(part[0] for part in parts)
+    mean = sum(part[0] * part[2] for part in parts) / rows
+    steps = sum(part[1] for part in parts)
+    whole = params.mlm is not None
+    return _trained(costs, steps, mean, judged, training.evaluate_every, whole=whole)
+
+
+def _text(
+    costs: Costs, step: KeyedStep, graph: Graph, params: IntermediateParams
+) -> tuple[float, float, float]:
+    """Rows that count, steps, and seconds of a step of masked language modelling."""
+    how, text = params.mlm, TextParams.of(graph.steps[step.inputs["text"]].params)
+    if how is None:
+        raise TypeError("a run without text")
+    known, pool = costs.extent(TEXT), params.training.length_pool
+    extent = replace(known, tokens=min(known.tokens, text.max_length))
+    rows = float((text.rows or known.rows) * len(text.languages))
+    rows = min(rows, how.cap or rows)
+    batch, steps = float(how.batch), float(how.epochs * -(-rows // how.batch))
+    if how.matched is not None:
+        (data,) = _read(graph, step, "matched")
+        matched = _work(costs, data)
+        steps = how.matched.epochs * -(-matched.examples // how.matched.batch)
+        batch = how.matched.epochs * matched.tokens / steps / extent.tokens
+    return rows, steps, costs.step_seconds(TEXT, batch, extent, pool)
 
 
 def _predicted(costs: Costs, step: KeyedStep, graph: Graph) -> float:
-    data = [graph.steps[step.inputs[name]] for name in ("data", "dev") if name in step.inputs]
-    return sum(_prepared(costs, own, graph) for own in data)
+    seconds = costs.rates.load
+    for data in _read(graph, step, "data", "dev"):
+        work = _work(costs, data)
+        read = costs.reading_seconds(_kind_of(data.task), work.tokens, work.width)
+        # Probabilities are computed in float32 whatever the scale computes in.
+        full = step.kind == "probabilities" and costs.device == "cuda"
+        seconds += read * (_FLOAT32 if full else 1)
+    return seconds
+
+
+_FLOAT32 = 12
+"""Times as long as bfloat16 on a GPU that was not made for float32: an H200's peaks are 67 and 790
+TFLOP/s."""
 
 
 def _retrieved(costs: Costs, step: KeyedStep, graph: Graph) -> float:
-    return _split(costs, RetrieveParams.of(step.params))
-
-
-def _aligned(costs: Costs, step: KeyedStep, graph: Graph) -> float:
-    """One side of the pairs of every language, and the source language once."""
-    params = AlignParams.of(step.params)
+    params = RetrieveParams.of(step.params)
     languages = len(params.languages)
-    return _split(costs, params) / 2 * (languages + 1) / languages
+    work = _work(costs, params)
+    seconds = costs.reading_seconds(SENTENCES, work.tokens, work.width) * costs.layer
+    sides = work.examples / languages
+    sides *= 1 if _FORMS[params.task] is TaskForm.SEARCH else 0.5
+    # Every vector of one side is multiplied with every one of the other; twice, as a rule of the
+    # search itself: the best of each row, and of each column.
+    products = 2 * 2 * sides**2 * costs.hidden * languages / costs.rates.flops
+    return costs.rates.load + seconds + products
 
 
-_TOKENS: Mapping[str, Callable[[Costs, KeyedStep, Graph], float]] = {
-    "prepare": _prepared,
-    "target": _trained,
-    "intermediate": _mixed,
+_MODEL: Mapping[str, Callable[[Costs, KeyedStep, Graph], float]] = {
+    "target": _target,
+    "intermediate": _intermediate,
     "predict": _predicted,
     "probabilities": _predicted,
     "retrieve": _retrieved,
-    "align": _aligned,
 }
+"""The work of the model, by kind of step."""

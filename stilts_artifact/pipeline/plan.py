@@ -25,7 +25,7 @@ class KindPlan:
         to_run: of them.
         seconds: of those to run together, on one worker.
         bytes: that their results take.
-        basis: how the two are known.
+        basis: how the time is known: ``probed`` here, ``tabled`` elsewhere, or ``guessed``.
     """
 
     kind: str
@@ -37,6 +37,14 @@ class KindPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class ProbedOn:
+    """When a machine was probed, and how many processes wanted a core just before."""
+
+    date: str
+    load: float
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """The cost of a run.
 
@@ -44,9 +52,14 @@ class Plan:
         kinds: in the order in which the graph first needs them.
         device: what a worker is: a CPU core or a GPU.
         machine: whose speed the times stand for.
-        probed: whether they were scaled to this machine's speed.
+        threads: of a worker on a CPU.
+        basis: how times of what computes with the model are known: ``probed`` on this machine,
+            ``tabled`` of another one, or ``guessed`` by counted operations.
+        uncertain: factor, both ways, by which times may be wrong.
+        probe: its date, and the load of the machine before it; ``None`` without one.
         gpu_seconds: GPUs are busy together; 0 on CPUs.
-        wall: number of workers -> seconds until the last step ends.
+        wall: number of workers -> seconds until the last step ends, of a machine that does nothing
+            else.
         download_bytes: still to be fetched.
         keep_models: which trained models stay.
         disk: number of workers -> bytes that the results still to be made take at the worst moment,
@@ -58,7 +71,10 @@ class Plan:
     kinds: tuple[KindPlan, ...]
     device: Device
     machine: str
-    probed: bool
+    threads: int
+    basis: str
+    uncertain: float
+    probe: ProbedOn | None
     gpu_seconds: float
     wall: Mapping[int, float]
     download_bytes: int
@@ -66,11 +82,6 @@ class Plan:
     disk: Mapping[int, int]
     peak_disk_bytes: int
     end_disk_bytes: int
-
-    @property
-    def estimated(self) -> bool:
-        """Whether any of it rests on a number that was not measured."""
-        return any(not kind.basis.startswith("measured") for kind in self.kinds if kind.to_run)
 
 
 def make_plan(
@@ -102,7 +113,7 @@ def make_plan(
         running = [step for step in steps if step.address in chosen]
         total = sum(seconds[step.address] for step in running)
         size = sum(costs.bytes(step, graph) for step in running)
-        kinds.append(KindPlan(kind, len(steps), len(running), total, size, costs.speed(kind).basis))
+        kinds.append(KindPlan(kind, len(steps), len(running), total, size, costs.basis_of(kind)))
     need = Need(
         seconds.__getitem__,
         on_gpu.__getitem__,
@@ -110,13 +121,18 @@ def make_plan(
         lambda address: costs.work_bytes(graph.steps[address]),
     )
     runs = {workers: simulate(graph, wanted, workers, need, keep_models) for workers in WORKERS}
+    imports = costs.imports if wanted else 0.0
     return Plan(
         kinds=tuple(kinds),
         device=costs.device,
         machine=costs.machine,
-        probed=costs.probed,
+        threads=costs.threads,
+        basis=costs.basis,
+        uncertain=costs.uncertain,
+        probe=None if costs.probe is None else ProbedOn(costs.probe.date, costs.probe.load),
         gpu_seconds=sum(seconds[address] for address in wanted if on_gpu[address]),
-        wall={workers: run.seconds for workers, run in runs.items()},
+        # Every worker's process imports what it needs before its first step.
+        wall={workers: run.seconds + imports for workers, run in runs.items()},
         download_bytes=download_bytes,
         keep_models=keep_models,
         disk={workers: round(run.peak) for workers, run in runs.items()},

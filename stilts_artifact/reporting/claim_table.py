@@ -171,7 +171,7 @@ def plan_of(command: Command) -> Plan:
     wanted = wanted_cells(benchmark, command.experiment, command.only)
     sources = sources_of(builder, command.experiment, wanted)
     with tempfile.TemporaryDirectory() as empty:
-        store, costs = Store(Path(empty)), load_costs(SCALE)
+        store, costs = Store(Path(empty)), load_costs(scale)
         steps = steps_of(builder, command.experiment, wanted)
         return plan(steps, store, costs, sources, scale.keep_models)
 

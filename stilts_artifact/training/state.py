@@ -240,6 +240,7 @@ class TrainingState:
     ) -> None:
         self.tasks = tuple(tasks)
         self.config = config
+        self._trained_on = device
         self._whole = use_rows(encoder, _token_ids(tasks)) if _reads_rows_only(tasks) else None
         lengths = tuple(task.rows.lengths for task in tasks)
         self.schedule = Schedule(
@@ -310,6 +311,7 @@ class TrainingState:
             self.model.encoder,
             self._whole,
             [1 - self.learning_rate(step) * decay for step in steps],
+            self._trained_on,
         )
         self._whole = None
 

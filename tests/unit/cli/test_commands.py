@@ -196,21 +196,29 @@ def test_an_interrupt_exits_130(tmp_path: Path) -> None:
     assert "Traceback" not in errors and "verdict: interrupted" in errors
 
 
-def test_a_plan_without_torch_says_so_and_not_a_traceback(
+def test_a_plan_needs_no_torch_and_a_probe_says_that_it_does(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    def answer(*options: str) -> int:
+        command = ["stilts-artifact", "plan", "--table", "2", "--scale", "mini", "--store"]
+        monkeypatch.setattr(sys, "argv", [*command, str(tmp_path), "--only", "none", *options])
+        with pytest.raises(SystemExit) as caught:
+            main()
+        return int(caught.value.code or 0)
+
     monkeypatch.setitem(sys.modules, "torch", None)
-    command = ["stilts-artifact", "plan", "--table", "2", "--scale", "mini", "--store"]
-    monkeypatch.setattr(sys, "argv", [*command, str(tmp_path)])
-    with pytest.raises(SystemExit) as caught:
-        main()
-    assert caught.value.code == 5
-    assert "a plan without --no-probe needs packages" in capsys.readouterr().err
+    assert answer() == 0
+    said = capsys.readouterr().out
+    assert "--probe measures this machine" in " ".join(said.split())
+    assert "right within a factor of 2" in " ".join(said.split())
+    assert " 0.0" not in said
+    assert answer("--probe") == 5
+    assert "a probe of this machine needs packages" in capsys.readouterr().err
 
 
 def test_a_plan_of_all_studies_counts_once_what_they_share(artifact: Run, tmp_path: Path) -> None:
     def targets(study: str) -> int:
-        options = ("--scale", "mini", "--no-probe", "--results", tmp_path, "--json")
+        options = ("--scale", "mini", "--results", tmp_path, "--json")
         found = artifact("plan", "--study", study, *options)
         assert found.returncode == 0, found.stderr
         return {kind["kind"]: kind["steps"] for kind in json.loads(found.stdout)["kinds"]}["target"]

@@ -207,7 +207,7 @@ def test_what_cannot_be_listed_is_a_usage_error(
 def test_a_plan_names_all_studies_where_there_is_no_such_one(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    code, _, err = answer(capsys, "plan", "--study", "alll", "--no-probe")
+    code, _, err = answer(capsys, "plan", "--study", "alll")
     assert code == 2 and "did you mean 'all'?" in err
 
 

@@ -93,7 +93,7 @@ def test_a_plan_and_a_dry_run_of_a_zero_shot_calibration_need_no_encoder(
     artifact: Run, tmp_path: Path
 ) -> None:
     found = artifact(
-        *("plan", "--calibration", "--scale", "small", "--no-probe", "--results", tmp_path),
+        *("plan", "--calibration", "--scale", "small", "--results", tmp_path),
         "--json",
     )
     assert found.returncode == 0, found.stderr

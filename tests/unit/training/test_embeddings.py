@@ -13,8 +13,8 @@ from safetensors.torch import load_file
 from stilts_artifact.domain.tasks import TaskForm
 from stilts_artifact.model.manifest import WEIGHTS
 from stilts_artifact.pretraining.batches import PAD
-from stilts_artifact.training import state
-from stilts_artifact.training.embeddings import UsedEmbeddings, use_rows
+from stilts_artifact.training import embeddings, state
+from stilts_artifact.training.embeddings import UsedEmbeddings, put_back, use_rows
 from tests.recorder import Killed, Recorder
 from tests.unit.training.helpers import (
     VOCABULARY,
@@ -125,3 +125,20 @@ def test_a_token_that_was_not_foreseen_is_an_error_and_not_another_word() -> Non
     assert isinstance(encoder.embeddings.word_embeddings, UsedEmbeddings)
     with pytest.raises(IndexError):
         encoder(input_ids=torch.tensor([[0, 6, 2]]))
+
+
+def test_what_decays_on_another_device_comes_back_from_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def decayed(**how: Any) -> torch.Tensor:
+        encoder = tiny_encoder()
+        whole = use_rows(encoder, [np.array([0, 5, 2])])
+        put_back(encoder, whole, [0.9, 0.8, 0.7], **how)
+        found: torch.Tensor = encoder.embeddings.word_embeddings.weight.detach().clone()
+        return found
+
+    here = decayed()
+    # A GPU's copy is none of the weights themselves.
+    monkeypatch.setattr(torch.Tensor, "to", lambda tensor, *_: tensor.clone())
+    monkeypatch.setitem(embeddings._BLOCKS, "cuda", 7)
+    assert torch.equal(decayed(device="cuda"), here)
