@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 # None of it enters a number. Whoever needs another one (for a module of CUDA's, say) finds the list
-# in the README.
+# in docs/scales-and-costs.md.
 _KEPT = frozenset(
     [
         # Where things are.

@@ -1,8 +1,7 @@
-"""The README's claims: the command that tests each, what that costs, and the verdict to expect.
+"""The claims in docs/reviewers.md: what tests each, what that costs, and the verdict to expect.
 
-    python -m stilts_artifact.reporting.claim_table README.md            # write the section anew
-    python -m stilts_artifact.reporting.claim_table README.md --check    # fail if it is not up to
-    date
+    python -m stilts_artifact.reporting.claim_table docs/reviewers.md            # write it anew
+    python -m stilts_artifact.reporting.claim_table docs/reviewers.md --check    # is it up to date?
 
 The claims come from ``expected_results/claims.yaml``, the costs from the plan of exactly the
 command that is shown.
@@ -42,7 +41,7 @@ if TYPE_CHECKING:
 
 SCALE = "paper"
 BEGIN, END = "<!-- claims -->", "<!-- /claims -->"
-REGENERATE = "python -m stilts_artifact.reporting.claim_table README.md"
+REGENERATE = "python -m stilts_artifact.reporting.claim_table docs/reviewers.md"
 
 _FEW = 3  # rows or columns that a command names one by one
 _INTRODUCTION = """\
@@ -81,7 +80,7 @@ class Command:
 
 
 def claims_section() -> str:
-    """The README's section on claims, between its markers."""
+    """The section on claims, between its markers."""
     claims = load_claims(claims_path()).claims
     machine = plan_of(Command(EXPERIMENTS["table2"], ())).machine
     headings = ("claim", "command", "GPU-hours", "disk", "time", "expected verdict")
@@ -201,8 +200,8 @@ def _badges() -> str:
     )
 
 
-def replace_section(readme: str, section: str) -> str:
-    """A README with the section between its markers replaced.
+def replace_section(page: str, section: str) -> str:
+    """A page with the section between its markers replaced.
 
     Raises:
         ConfigError: it does not have the two markers.
@@ -212,12 +211,14 @@ def replace_section(readme: str, section: str) -> str:
         'a\\n<!-- claims -->\\n\\nnew\\n\\n<!-- /claims -->\\nb'
     """
     pattern = re.compile(f"{re.escape(BEGIN)}.*?{re.escape(END)}", flags=re.DOTALL)
-    if len(pattern.findall(readme)) != 1:
+    if len(pattern.findall(page)) != 1:
         raise ConfigError(
-            "no place for the claims", where="README.md", expected=f"{BEGIN} and {END}, once"
+            "no place for the claims",
+            where="docs/reviewers.md",
+            expected=f"{BEGIN} and {END}, once",
         )
     # A function: in a text, the backslashes of escaped Markdown would be read as escapes of re.
-    return pattern.sub(lambda _: f"{BEGIN}\n\n{section}\n\n{END}", readme)
+    return pattern.sub(lambda _: f"{BEGIN}\n\n{section}\n\n{END}", page)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -227,7 +228,9 @@ def main(arguments: Sequence[str]) -> int:
     check = "--check" in arguments
     paths = [Path(argument) for argument in arguments if argument != "--check"]
     if len(paths) != 1:
-        raise ConfigError("which file?", got=" ".join(arguments), expected="README.md [--check]")
+        raise ConfigError(
+            "which file?", got=" ".join(arguments), expected="docs/reviewers.md [--check]"
+        )
     old = paths[0].read_text(encoding="utf-8")
     new = replace_section(old, claims_section())
     if check and new != old:

@@ -1,4 +1,4 @@
-"""The README's section on claims is the one that the claims and the plan give today."""
+"""The section on claims of docs/reviewers.md is the one that the claims and the plan give today."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from stilts_artifact.reporting import claim_table
 from stilts_artifact.reporting.claim_table import BEGIN, END, Command, command_of, main, plan_of
 
 TABLE2 = EXPERIMENTS["table2"]
-README = Path(__file__).resolve().parents[2] / "README.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "reviewers.md"
 
 
-def test_the_readme_is_up_to_date() -> None:
-    assert main([str(README), "--check"]) == 0
+def test_the_page_is_up_to_date() -> None:
+    assert main([str(PAGE), "--check"]) == 0
 
 
-def test_a_readme_that_is_not_is_refused_and_mended(tmp_path: Path) -> None:
-    copy = tmp_path / "README.md"
-    text = README.read_text(encoding="utf-8")
+def test_a_page_that_is_not_is_refused_and_mended(tmp_path: Path) -> None:
+    copy = tmp_path / "page.md"
+    text = PAGE.read_text(encoding="utf-8")
     copy.write_text(
         text.replace("SQuAD gains 8.2 points", "SQuAD gains 9.2 points"), encoding="utf-8"
     )
@@ -32,10 +32,10 @@ def test_a_readme_that_is_not_is_refused_and_mended(tmp_path: Path) -> None:
     assert copy.read_text(encoding="utf-8") == text
 
 
-def test_a_readme_without_a_place_for_it_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "README.md").write_text(f"{END} {BEGIN}", encoding="utf-8")
+def test_a_page_without_a_place_for_it_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "page.md").write_text(f"{END} {BEGIN}", encoding="utf-8")
     with pytest.raises(ConfigError, match="no place"):
-        main([str(tmp_path / "README.md")])
+        main([str(tmp_path / "page.md")])
 
 
 def test_each_claim_has_the_shortest_command_that_decides_it() -> None:

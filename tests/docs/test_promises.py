@@ -1,4 +1,4 @@
-"""Every promise of the README names a test, and that test is there."""
+"""Every promise of docs/reviewers.md names a test, and that test is there."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def promises() -> list[tuple[str, str, str]]:
     """Each promise with the file and the name of its test."""
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "reviewers.md").read_text(encoding="utf-8")
     section = text.partition("## Promises\n")[2].partition("\n## ")[0]
     items = re.split(r"^[0-9]+\. ", section, flags=re.MULTILINE)[1:]
     found = []

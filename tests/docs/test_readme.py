@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -33,7 +34,7 @@ def artifact_commands() -> list[list[str]]:
     for line in [line for page in PAGES for line in shell_lines(page)]:
         words = shlex.split(line)
         if words[0] == "./reproduce.sh" and words[1] != "test":
-            found.append(["reproduce", *words[1:]])
+            found.append([*(["reproduce"] if words[1].startswith("-") else []), *words[1:]])
         elif "stilts-artifact" in words:
             found.append(words[words.index("stilts-artifact") + 1 :])
     return found
@@ -48,6 +49,34 @@ def test_every_command_and_option_exists(arguments: list[str]) -> None:
     answer = CliRunner().invoke(app, [*arguments, "--help"])
     assert answer.exit_code == 0, answer.output
     assert "Usage: " in answer.output
+
+
+def pasted() -> list[tuple[str, str]]:
+    """Each command of ours on a page, as a line that asks for its help instead."""
+    return [
+        (page.name, re.sub(r"[<>] *\S+|&&.*", "", line).rstrip() + " --help")
+        for page in PAGES
+        for line in shell_lines(page)
+        if line.split()[0] in ("./reproduce.sh", "stilts-artifact") and " test" not in line
+    ]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("page", "line"), pasted())
+def test_a_pasted_command_runs_in_a_plain_shell(page: str, line: str) -> None:
+    """A shell that knows nothing but what README and docs/install.md have it do first."""
+    (path,) = [one for one in shell_lines() if one.startswith("export PATH=")]
+    assert path in shell_lines(README.parent / "docs" / "install.md")
+    answer = subprocess.run(
+        ["bash", "--noprofile", "--norc", "-c", f"{path}\n{line}"],
+        cwd=README.parent,
+        env={"PATH": "/usr/bin:/bin", "HOME": "/tmp", "STILTS_ARTIFACT_RUNNER": "local"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert answer.returncode == 0, f"{page}: {answer.stderr}"
+    assert "Usage: " in answer.stdout
 
 
 def test_the_table_of_commands_is_that_of_the_program() -> None:
@@ -80,8 +109,8 @@ def test_every_page_is_listed() -> None:
         assert page.name == "README.md" or f"]({page.name})" in listed, page.name
 
 
-def test_linked_files_exist() -> None:
-    for name in re.findall(
-        r"`((?:locks|expected_results|\.ci)/[\w./]+)`", README.read_text(encoding="utf-8")
-    ):
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_named_files_exist(page: Path) -> None:
+    files = r"`((?:locks|expected_results|stilts_artifact|benchmarks|\.ci)/[a-z\d_./-]+)`"
+    for name in re.findall(files, page.read_text(encoding="utf-8")):
         assert (README.parent / name).exists(), name

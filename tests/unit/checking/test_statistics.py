@@ -370,7 +370,7 @@ def test_of_true_tables_at_most_one_in_twenty_has_a_false_alarm_rounding_include
 
 
 def test_what_independence_costs_where_it_does_not_hold_is_what_is_said() -> None:
-    """The numbers in the module's docstring and in the README, and a simulation of the first."""
+    """The numbers in the module's docstring and docs/verdicts.md, and a simulation of the first."""
     from scipy.special import ndtr
 
     sampling = 0.8
