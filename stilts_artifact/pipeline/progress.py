@@ -178,23 +178,22 @@ def _weighted_median(values: Iterable[tuple[float, float]]) -> float:
 
 
 def describe(state: Snapshot) -> str:
-    """One line: ``412 of 700 steps done, 2 running, 286 to go, about 3 min 20 s left``."""
+    """One line: ``412 of 700 steps done, about 3 min 20 s left, 2 running, 286 to go``."""
+    return ", ".join([f"{state.done} of {state.total} steps done", *_to_come(state)])
+
+
+def _to_come(state: Snapshot) -> list[str]:
+    """What is known of the steps that are not done: first what people wait for."""
     if state.done == state.total:
-        return f"{state.done} of {state.total} steps done"
-    waiting = state.total - state.done - state.failed - len(state.running)
-    parts = [
-        f"{state.done} of {state.total} steps done",
-        f"{len(state.running)} running",
-        f"{waiting} to go",
-    ]
-    parts += [f"{state.failed} failed or blocked"] if state.failed else []
+        return []
     left = (
         "time left not known yet"
         if state.seconds_left is None
         else f"about {readable_time(state.seconds_left)} left"
     )
-    parts.append(state.note or left)
-    return ", ".join(parts)
+    waiting = state.total - state.done - state.failed - len(state.running)
+    parts = [state.note or left, f"{len(state.running)} running", f"{waiting} to go"]
+    return parts + ([f"{state.failed} failed or blocked"] if state.failed else [])
 
 
 @contextmanager
@@ -210,31 +209,38 @@ def step_progress(label: str, *, verbose: bool = False) -> Iterator[Watch]:
     if verbose or not sys.stderr.isatty():
         yield _lines(label, verbose)
         return
-    from rich.console import Console
+    from rich.console import Console, Group
+    from rich.live import Live
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.text import Text
 
     # Labels come from parameters: rich must not read "[...]" in them as markup.
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(file=sys.stderr), transient=True) as bars:
-        bar = bars.add_task(label, total=None)
-        current = bars.add_task("", total=None, visible=False)
+    bars = Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TextColumn("{task.completed:.0f} of {task.total:.0f} steps done"),
+        TimeElapsedColumn(),
+    )
+    bar = bars.add_task(label, total=0)
+    told, below = 0, [""]
 
-        told = 0
+    def view() -> Group:
+        # Lines of their own: beside a bar, 80 columns would cut what people wait for.
+        lines = [Text(f"  {line}", no_wrap=True, overflow="ellipsis") for line in below if line]
+        return Group(bars, *lines)
+
+    console = Console(file=sys.stderr)
+    with Live(get_renderable=view, console=console, transient=True, refresh_per_second=4):
 
         def update(state: Snapshot) -> None:
             nonlocal told
             for remark in state.remarks[told:]:
-                bars.console.print(visible(remark), markup=False)
+                console.print(visible(remark), markup=False)
             told = len(state.remarks)
-            bars.update(
-                bar,
-                total=state.total,
-                completed=state.done,
-                description=f"{label}: {describe(state)}",
-            )
+            bars.update(bar, total=state.total, completed=state.done)
             more = len(state.running) - _SHOWN
             text = "; ".join(state.running[:_SHOWN]) + (f"; {more} more" if more > 0 else "")
-            bars.update(current, description=f"  {visible(text)}", visible=bool(text))
+            below[:] = [", ".join(_to_come(state)), visible(text)]
 
         yield update
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import sys
 
 import pytest
@@ -25,10 +26,11 @@ def state(
 def test_line_of_a_run() -> None:
     line = describe(state(4, failed=2, running=("a", "b")))
     assert (
-        line == "4 of 10 steps done, 2 running, 2 to go, 2 failed or blocked, about 1 min 15 s left"
+        line == "4 of 10 steps done, about 1 min 15 s left, 2 running, 2 to go, 2 failed or blocked"
     )
-    assert describe(state(4, left=None)).endswith("time left not known yet")
-    assert describe(state(4, note="waiting for a worker")).endswith("waiting for a worker")
+    assert ", time left not known yet, " in describe(state(4, left=None))
+    assert ", waiting for a worker, " in describe(state(4, note="waiting for a worker"))
+    assert describe(state(10, left=0.0)) == "10 of 10 steps done"
 
 
 def test_lines_in_a_log_are_few(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -74,3 +76,21 @@ def test_verbose_is_a_line_for_each_step_with_what_runs(monkeypatch: pytest.Monk
     lines = stream.getvalue().splitlines()
     assert [line.split(" of ")[0] for line in lines[-3:]] == [f"table 2: {n}" for n in (1, 2, 3)]
     assert "; train" in lines[-1] and "\x1b" not in lines[-1]
+
+
+@pytest.mark.parametrize("columns", ["80", "200"])
+def test_a_terminal_of_any_width_shows_the_time_left(
+    columns: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream = Terminal()
+    monkeypatch.setattr(sys, "stderr", stream)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", columns)
+    with step_progress("Table 3, selection on development data") as watch:
+        watch(state(4, failed=1, running=("target " * 20,), left=12_345.0))
+    lines = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", stream.getvalue()).replace("\r", "\n").split("\n")
+    assert "  about 3 h 25 min left, 1 running, 4 to go, 1 failed or blocked" in map(
+        str.rstrip, lines
+    )
+    assert any("4 of 10 steps done" in line and "Table 3" in line for line in lines)
+    assert max(map(len, lines)) <= int(columns)
