@@ -25,6 +25,7 @@ from stilts_artifact.cli import (
     reproduce,
     schema,
     score,
+    store,
     study,
     sweep,
     verify,
@@ -83,4 +84,5 @@ app.command()(ls.ls)
 app.command()(schema.schema)
 app.add_typer(expected.app, name="expected")
 app.add_typer(container.app, name="container")
+app.add_typer(store.app, name="store")
 app.add_typer(cluster.app, name="cluster")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pkgutil
 import platform
 from collections.abc import Callable, Sequence
@@ -39,6 +40,9 @@ from stilts_artifact.experiments.session import Measured, Session
 from stilts_artifact.experiments.setup import require_packages
 from stilts_artifact.files import FileManifest, plain_files, publish_together, write_file
 from stilts_artifact.metrics.tables import table_columns
+from stilts_artifact.pipeline.runs import Runs
+from stilts_artifact.pipeline.store import Store
+from stilts_artifact.pipeline.upkeep import hold
 
 # Packages that a number may depend on.
 _PACKAGES = (
@@ -91,8 +95,13 @@ def reproduce(session: Session) -> Outcome:
         write_file(path, dump_results(results))
         return Outcome(results, verdict_asked_for(results, session), measured.errors)
 
+    store, steps = Store(session.machine.store), set[str]()
+
     def make(session: Session, folder: Path) -> tuple[Results, list[ArtifactError]]:
         measured = measure(session, folder)
+        # Before it is published, and beside what the results rest on that it replaces.
+        steps.update(measured.steps)
+        _hold(store, path, steps, add=True)
         files = _list_files(folder, session.folder.name)
         results = _judge(measured, session, expected, claims, files)
         if experiment.study is not None:
@@ -102,7 +111,9 @@ def reproduce(session: Session) -> Outcome:
             results = results.model_copy(update={"verdict": finding})
         return results, measured.errors
 
-    results, errors = publish(session, path, make)
+    with Runs(store).session():
+        results, errors = publish(session, path, make)
+        _hold(store, path, steps, add=bool(session.only))
     return Outcome(results, verdict_asked_for(results, session), errors)
 
 
@@ -144,6 +155,12 @@ def _content(path: Path) -> bytes | None:
         return path.read_bytes()
     except FileNotFoundError:
         return None
+
+
+def _hold(store: Store, path: Path, steps: set[str], *, add: bool) -> None:
+    """Have the store keep what a results file rests on, if it may be written."""
+    if os.access(store.root, os.W_OK):
+        hold(store, path, steps, add=add)
 
 
 def _analysed(results: Results, folder: Path) -> Results:

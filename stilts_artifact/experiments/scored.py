@@ -122,6 +122,7 @@ class Executed:
         absent: (task, language) without evaluation data, and why.
         flags: runs that collapsed, or that rest on one that did.
         errors: what broke on the way.
+        steps: addresses in the store of predictions and labels.
     """
 
     predictions: Mapping[RunKey, Path]
@@ -130,6 +131,7 @@ class Executed:
     absent: Mapping[tuple[str, str], str]
     flags: Mapping[RunKey, Flag]
     errors: list[ArtifactError]
+    steps: frozenset[str] = frozenset()
 
 
 def request(
@@ -273,7 +275,8 @@ class Scored:
             if step in flagged
         }
         errors = [*lost.values(), *_failures(report)]
-        return Executed(predictions, labels, failed, asked.absent, flags, errors)
+        steps = frozenset(graph.targets)
+        return Executed(predictions, labels, failed, asked.absent, flags, errors, steps)
 
     def bring_encoders(
         self, asked: Request
@@ -316,7 +319,7 @@ class Scored:
             self.session.kept.add_to(folder)
         cells = _Cells(self.session, self.builder, executed, folder)
         found = cells.measure([row.row for row in rows])
-        return Measured(list(rows), found, [], [*errors, *executed.errors])
+        return Measured(list(rows), found, [], [*errors, *executed.errors], executed.steps)
 
     def inputs(
         self, executed: Sequence[Executed], experiments: Sequence[Experiment]

@@ -240,9 +240,11 @@ class Measured:
         rows: what each row says beside its numbers.
         inputs: verified files that the cells rest on.
         errors: why cells have no value, as far as something broke.
+        steps: addresses in the store of what the cells rest on.
     """
 
     rows: list[RowRecord]
     cells: list[Measurement]
     inputs: list[InputRecord]
     errors: list[ArtifactError]
+    steps: frozenset[str] = frozenset()

@@ -62,7 +62,11 @@ def measure(session: Session, folder: Path) -> Measured:
         chosen |= {task: name for task, name in details.items() if (BEST, task) in places}
     rows = row_records(experiment, session.benchmark, choices=chosen)
     measured = scored.measure(executed, rows, [*absent, *selection.errors], folder)
-    return replace(measured, inputs=scored.inputs([selection, executed], [selecting, experiment]))
+    return replace(
+        measured,
+        inputs=scored.inputs([selection, executed], [selecting, experiment]),
+        steps=selection.steps | executed.steps,
+    )
 
 
 def _best(

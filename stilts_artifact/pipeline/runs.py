@@ -1,6 +1,7 @@
 """Which runs are at work on a store, or were ended before they were done, and what they need.
 
-    runs/run.<unique>.part     what a run makes of what; locked as long as the run lives
+    runs/run.<unique>.part        what a run makes of what; locked as long as the run lives
+    runs/session.<unique>.part    empty: somebody makes results of what lies here
 
 A run that ends with all it was to make removes its file. One that was killed, interrupted or that
 failed leaves it: what it still needs is spared by whoever makes room, until a run has made that.
@@ -24,7 +25,7 @@ from stilts_artifact.pipeline.store import Store
 
 FORMAT = 1
 RUNS = "runs"
-_NAME = "run"
+_NAME, _SESSION = "run", "session"
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ class Runs:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._folder = store.root / RUNS
+        self.folder = store.root / RUNS
         self._own: LockedFile | None = None
         self._known: dict[Path, Ask] = {}
 
@@ -107,12 +108,12 @@ class Runs:
             ResourceError: the disk is full or refuses.
         """
         try:
-            self._own = LockedFile(self._folder, _NAME)
+            self._own = LockedFile(self.folder, _NAME)
             self._own.write(ask.dump())
         except OSError as error:
             raise ResourceError(
                 "a run cannot be entered into the store",
-                where=str(self._folder),
+                where=str(self.folder),
                 got=error.strerror or os.strerror(error.errno or 0),
                 fix="free some room there, or choose another --store",
             ) from error
@@ -127,7 +128,7 @@ class Runs:
     def dead(self) -> dict[Path, Ask]:
         """The files of runs that ended before they were done, as far as locks tell."""
         found = {}
-        for path in orphaned_files(self._folder, _NAME):
+        for path in orphaned_files(self.folder, _NAME):
             ask = self._ask(path)
             if ask is None:
                 # Killed before it had said anything.
@@ -140,10 +141,51 @@ class Runs:
         """The files of the other runs that live; ``None`` of one that cannot be read yet."""
         own = None if self._own is None else self._own.path
         with contextlib.suppress(OSError):
-            every = sorted(self._folder.glob(f"{_NAME}.*.part"))
+            every = sorted(self.folder.glob(f"{_NAME}.*.part"))
             dead = self.dead
             return {path: self._ask(path) for path in every if path != own and path not in dead}
         return {}
+
+    @contextlib.contextmanager
+    def session(self) -> Iterator[None]:
+        """While the block lasts, nothing is pruned: of what is read in it results are published."""
+        marker = None
+        # Of a store that may not be written, results are published all the same.
+        with contextlib.suppress(OSError):
+            for path in orphaned_files(self.folder, _SESSION):
+                remove_file(path)
+            marker = LockedFile(self.folder, _SESSION)
+        try:
+            yield
+        finally:
+            if marker is not None:
+                marker.remove()
+
+    def at_work(self) -> bool:
+        """Whether any run or session of another process lives."""
+        dead = orphaned_files(self.folder, _SESSION)
+        living = [path for path in self.folder.glob(f"{_SESSION}.*.part") if path not in dead]
+        return bool(living or self.live())
+
+    def unmade(self) -> set[str]:
+        """Addresses of what runs that are not done have yet to make."""
+        return {address for ask in self._unfinished() for address in ask.unmade(self._store)}
+
+    def needed(self) -> set[str]:
+        """Addresses of what runs that are not done are to make, and of what they have yet to read.
+
+        Of models that are only reported the record will do.
+        """
+        found: set[str] = set()
+        for ask in self._unfinished():
+            left = ask.unmade(self._store)
+            found |= set(ask.targets)
+            found |= {address for step in left for address in ask.inputs[step]}
+        return found
+
+    def _unfinished(self) -> list[Ask]:
+        every = [*self.dead.values(), *self.live().values()]
+        return [ask for ask in every if ask is not None and ask.unmade(self._store)]
 
     def is_read(self, address: str, asks: Mapping[Path, Ask | None]) -> bool:
         """Whether one of these runs has yet to read a result, or might."""

@@ -210,6 +210,8 @@ class Dropped:
             own = content["dropped"]
             if first.step.address != f"{path.parent.name}/{path.stem}":
                 raise ValueError("another's record")
+            if (report is None) is (REPORT in first.files.files):
+                raise ValueError("a report where there was none, or none")
             found = cls(first, None if report is None else report.encode(), own["why"], own["when"])
         except (DataError, KeyError, TypeError, ValueError, AttributeError) as error:
             raise IntegrityError(
@@ -297,6 +299,20 @@ class Store:
             what = "a result of the store cannot be read"
             raise ResourceError(what, where=str(folder), got=error.strerror, fix=fix) from error
         return folder / _FILES
+
+    def check(self, address: str) -> None:
+        """See whether a result is sound, every file of it; changes nothing.
+
+        Raises:
+            IntegrityError: a file is missing, surplus or altered, or the manifest is.
+            ResourceError: it cannot be read.
+        """
+        folder = self.path(address)
+        try:
+            self._verify(folder, self.manifest(address))
+        except OSError as error:
+            what = "a result of the store cannot be read"
+            raise ResourceError(what, where=str(folder), got=error.strerror) from error
 
     def has_report(self, address: str) -> bool:
         """Whether a step was made, its result be here or dropped."""

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from stilts_artifact.errors import IntegrityError
+from stilts_artifact.errors import IntegrityError, ResourceError
 from stilts_artifact.pipeline.plan import Need, simulate
 from stilts_artifact.pipeline.runs import Ask, Runs
 from stilts_artifact.pipeline.scheduler import missing
 from stilts_artifact.pipeline.step import Graph, KeepModels, Step
 from stilts_artifact.pipeline.store import Store
+from stilts_artifact.pipeline.upkeep import damaged, hold, prune, results, take_stock
 from tests.faults.retention_model import (
     KINDS,
     InlineClient,
@@ -177,6 +180,63 @@ def left_over(root: Path) -> list[str]:
     return sorted(str(path.relative_to(root)) for path in found)
 
 
+def test_what_published_results_and_ended_runs_need_stays_and_all_else_goes(root: Path) -> None:
+    mine, theirs, third = row("a "), row("b "), row("c ")
+    store = Store(root)
+    for steps in (mine, theirs, third):
+        go(graph_of(*steps), root, client(), "all")
+    hold(
+        store,
+        root.parent / "table2.mini.json",
+        [graph_of(*mine).address(one) for one in mine],
+        add=False,
+    )
+    ended = Step("predict", {"text": "late"}, {"model": models_of(theirs)[0]})
+    with pytest.raises(ZeroDivisionError), Runs(store).entered(Ask.of(graph_of(ended), "none")):
+        with pytest.raises(ResourceError, match="a run is at work"):
+            prune(Store(root), KINDS)
+        raise ZeroDivisionError
+    before = results(store)
+    assert len(prune(store, KINDS, dry_run=True).results) == len(before) - 3
+    assert results(store) == before, "a dry run removes nothing"
+    # What was published before there were entries is known by its files.
+    sums = store.manifest(graph_of(*third).address(third[0])).files.files["text"].sha256
+    gone = prune(store, KINDS, [sums])
+    target = graph_of(*theirs).address(models_of(theirs)[0])
+    kept = [graph_of(one).address(one) for one in (*mine, third[0])]
+    assert sorted(results(store)) == sorted([*kept, target])
+    assert gone.results.keys() == set(before) - set(results(store))
+    stock = {kind.kind: kind for kind in take_stock(store).kinds}
+    assert (stock["predict"].results, stock["predict"].dropped) == (3, 3)
+    assert stock["predict"].published == sum(store.manifest(address).size for address in kept[:2])
+    assert stock["target"].unfinished == stock["target"].bytes > 0
+    assert [step.kind for step in go(graph_of(ended), root, client()).made] == ["predict"]
+    assert list(root.glob("runs/*")) == []
+
+
+def test_nothing_is_pruned_while_results_are_made_of_what_lies_there(root: Path) -> None:
+    steps = row("a ")
+    go(graph_of(*steps), root, client())
+    with Runs(Store(root)).session(), pytest.raises(ResourceError, match="a run is at work"):
+        prune(Store(root), KINDS)
+    assert prune(Store(root), KINDS).results
+
+
+def test_what_is_damaged_is_named_and_left_where_it_is(root: Path) -> None:
+    steps = row("a ")
+    graph, store = graph_of(*steps), Store(root)
+    go(graph, root, client())
+    addresses = [graph.address(step) for step in steps]
+    (store.path(addresses[0]) / "files" / "text").write_text("other")
+    (store.path(addresses[1]) / "manifest.json").unlink()
+    record = next((root / "dropped" / "target").iterdir())
+    record.write_text(json.dumps(json.loads(record.read_text()) | {"report": "else"}))
+    before = sorted(root.rglob("*"))
+    faults = {address: error for address, error in damaged(Store(root)) if error is not None}
+    assert set(faults) == {*addresses, f"target/{record.stem}"}
+    assert sorted(root.rglob("*")) == before
+
+
 @st.composite
 def graphs(draw: st.DrawFn) -> tuple[list[Step], Graph]:
     """Any graph of a few data, models and predictions; wanted are some that are no models."""
@@ -199,6 +259,7 @@ def expected(step: Step) -> str:
     )
 
 
+ACTS = st.sampled_from(["first", "second", "prune"])
 QUIET = settings(
     max_examples=60,
     deadline=None,
@@ -211,26 +272,35 @@ QUIET = settings(
 @given(
     graphs(),
     graphs(),
-    st.lists(st.tuples(st.booleans(), st.integers(1, 60)), max_size=4),
+    st.lists(st.tuples(ACTS, st.integers(1, 60)), max_size=4),
     st.integers(1, 3),
     st.sampled_from(["none", "encoders"]),
 )
 def test_whatever_is_killed_nothing_that_is_wanted_is_lost(
     first: tuple[list[Step], Graph],
     second: tuple[list[Step], Graph],
-    kills: list[tuple[bool, int]],
+    kills: list[tuple[str, int]],
     workers: int,
     keep: KeepModels,
 ) -> None:
-    """Two commands on one store, killed at any moments, the second with models of its own."""
+    """Two commands on one store and prunes between them, all killed at any moments.
+
+    The results of the first are published: nothing that they rest on goes, and to repeat it is to
+    run nothing.
+    """
     with tempfile.TemporaryDirectory() as folder:
         root, store = Path(folder), Store(Path(folder))
-        go(first[1], root, client(workers), keep)
-        done = texts(root, *first)
-        for of_first, moment in kills:
-            graph = (first if of_first else second)[1]
-            killed_at(moment, lambda graph=graph: go(graph, root, client(workers), keep))  # type: ignore[misc]
-            assert texts(root, *first) == done == [expected(step) for step in first[0]]
+        acts: dict[str, Callable[[], object]] = {
+            "first": lambda: go(first[1], root, client(workers), keep),
+            "second": lambda: go(second[1], root, client(workers), keep),
+            "prune": lambda: prune(Store(root), KINDS),
+        }
+        acts["first"]()
+        hold(store, root / "results.json", first[1].targets, add=False)
+        for name, moment in kills:
+            killed_at(moment, acts[name])
+            assert texts(root, *first) == [expected(step) for step in first[0]]
+            assert missing(first[1], store) == []
         go(second[1], root, client(workers), keep)
         for steps, graph in (first, second):
             assert texts(root, steps, graph) == [expected(step) for step in steps]
@@ -239,7 +309,11 @@ def test_whatever_is_killed_nothing_that_is_wanted_is_lost(
                 assert store.has_report(address)
             dropped = {"target"} if keep == "encoders" else {"target", "encoder"}
             assert not {step.kind for step in held(store, graph)} & dropped
-        assert not list(root.glob("runs/*"))
+        assert list(root.glob("runs/*")) == []
+        prune(store, KINDS)
+        assert set(results(store)) == set(first[1].targets)
+        assert go(first[1], root, client(workers), keep).made == ()
+        assert [error for _, error in damaged(store) if error] == left_over(root) == []
 
 
 @QUIET

@@ -365,3 +365,49 @@ def test_all_is_on_the_disk_before_the_rename_and_the_rename_after(
         monkeypatch.setattr(os, "rename", note_rename)
         draft.publish(1)
     assert done[:7] == ["text", "deep", "files", "manifest.json", "result", "rename result", "make"]
+
+
+MODEL = {"report.json": '{"flags": ["é"]}', "encoder/weights": "many bytes"}
+
+
+def test_what_is_dropped_leaves_its_sums_and_what_it_reported(store: Store) -> None:
+    made = keyed()
+    publish(store, made, MODEL)
+    manifest, report = store.manifest(made.address), store.report(made.address)
+    assert (
+        store.drop(made.address, "for room")
+        == manifest.size
+        == sum(len(text.encode()) for text in MODEL.values())
+    )
+    assert (store.has(made.address), store.has_report(made.address)) == (False, True)
+    assert everything(store.root) == [f"dropped/{made.address}.json"]
+    record = store.dropped(made.address)
+    assert record is not None and record.first == manifest and record.why == "for room"
+    assert store.report(made.address) == report == MODEL["report.json"].encode()
+    assert store.drop(made.address, "again") == 0
+    publish(store, made, MODEL)
+    store.drop(made.address, "for other reasons")
+    assert store.dropped(made.address) == record, "the record is of the first making"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [("é", "e"), ('"why"', '"when"'), ("{", "")],
+)
+def test_a_damaged_record_is_refused(store: Store, change: tuple[str, str]) -> None:
+    made = keyed()
+    publish(store, made, MODEL)
+    store.drop(made.address, "for room")
+    path = store.root / "dropped" / f"{made.address}.json"
+    changed = path.read_text().replace(*change)
+    path.write_text(changed if changed != path.read_text() else "{}")
+    with pytest.raises(IntegrityError):
+        store.report(made.address)
+
+
+def test_an_altered_report_is_told_and_the_result_put_aside(store: Store) -> None:
+    made = keyed()
+    (publish(store, made, MODEL) / "files" / "report.json").write_text("{}")
+    with pytest.raises(IntegrityError, match="the result now lies in"):
+        store.report(made.address)
+    assert not store.has_report(made.address)
