@@ -64,16 +64,19 @@ def verify(
     as_json: options.JsonOption = False,
 ) -> None:
     """Hold every file of every result against its manifest; nothing is changed."""
-    from stilts_artifact.pipeline.store import Store
+    from stilts_artifact.pipeline.store import UNLIKE_FIRST, Store
     from stilts_artifact.pipeline.upkeep import damaged
 
-    seen, faults = 0, {}
-    for address, error in damaged(Store(options.store_folder(results, store))):
-        seen += error is None
+    own = Store(options.store_folder(results, store))
+    seen, faults, stream = 0, {}, options.message_stream(as_json)
+    for address, error in damaged(own):
         if error is not None:
             faults[address] = error
+            continue
+        seen += 1
+        if (file := own.manifest(address).made.get(UNLIKE_FIRST)) is not None:
+            options.say(f"made again, and not as before it was dropped ({file}): {address}", stream)
     code = ExitCode.INTEGRITY if faults else ExitCode.REPRODUCED
-    stream = options.message_stream(as_json)
     if as_json:
         options.say_json({address: str(error) for address, error in faults.items()})
     for address, error in faults.items():

@@ -413,14 +413,25 @@ class Store:
                 else:
                     remove_orphans(self.work, key, spare=_has_checkpoints)
 
-    def unlike_first(self, manifest: ResultManifest) -> str | None:
-        """The first file in which a result differs from its first making, which was dropped."""
+    def unlike_first(self, manifest: ResultManifest, *, exact: bool) -> str | None:
+        """The first file in which a result differs from its first making, which was dropped.
+
+        Args:
+            exact: whether the same machine with the same versions promises the same bytes.
+
+        Raises:
+            IntegrityError: it differs in more than what it reports, and should not.
+        """
+        record = None
         # A damaged record is told by whoever reads it; what was made anew is not lost for it.
         with contextlib.suppress(IntegrityError):
             record = self.dropped(manifest.step.address)
-            if record is not None:
-                return next(iter(_different(manifest, record.first)), None)
-        return None
+        different = [] if record is None else _different(manifest, record.first)
+        if record is None or not different:
+            return None
+        if exact and _made_alike(record.first, manifest) and different != [REPORT]:
+            raise _unlike(manifest.step, different[0])
+        return different[0]
 
     def publish(self, result: Path, manifest: ResultManifest) -> None:
         """Move a complete result to its place, or compare it with the one already there.
@@ -514,8 +525,9 @@ class Draft:
         Args:
             seconds: it took.
             used: see :meth:`stilts_artifact.pipeline.meter.Meter.used`.
-            exact: whether the step promises the same bytes each time. A GPU does not: there a
-                result that was dropped and comes out differently is published, and said to.
+            exact: whether the step promises the same bytes each time. A GPU does not, nor do
+                another machine or other versions: there a result that was dropped and comes out
+                differently is published, and said to.
 
         Returns:
             What is to be said of it, if anything.
@@ -536,10 +548,8 @@ class Draft:
                     what, where=self._step.kind, expected="at least one file in its folder"
                 )
             manifest = ResultManifest.of(self._step, files, seconds, used)
-            differs = self._store.unlike_first(manifest)
+            differs = self._store.unlike_first(manifest, exact=exact)
             if differs is not None:
-                if exact:
-                    raise _unlike(self._step, differs)
                 manifest = replace(manifest, made={**manifest.made, UNLIKE_FIRST: differs})
             path = self._result / MANIFEST
             path.write_bytes(manifest.dump())
@@ -573,6 +583,13 @@ def _different(one: ResultManifest, other: ResultManifest) -> list[str]:
     ours, theirs = one.files.files, other.files.files
     names = sorted(ours.keys() | theirs.keys())
     return [name for name in names if ours.get(name) != theirs.get(name)]
+
+
+def _made_alike(one: ResultManifest, other: ResultManifest) -> bool:
+    """Whether two results were made on one machine with the same versions of what both loaded."""
+    ours, theirs = one.made.get("versions", {}), other.made.get("versions", {})
+    same = all(ours[name] == theirs[name] for name in ours.keys() & theirs.keys())
+    return same and one.made.get("host") == other.made.get("host")
 
 
 def _unlike(step: KeyedStep, name: str) -> IntegrityError:

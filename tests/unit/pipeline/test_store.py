@@ -411,3 +411,15 @@ def test_an_altered_report_is_told_and_the_result_put_aside(store: Store) -> Non
     with pytest.raises(IntegrityError, match="the result now lies in"):
         store.report(made.address)
     assert not store.has_report(made.address)
+
+
+def test_a_report_in_other_words_is_told_and_is_no_fault(store: Store) -> None:
+    made = keyed()
+    publish(store, made, MODEL)
+    store.drop(made.address, "for room")
+    with store.draft(made) as draft:
+        (draft.out / "encoder").mkdir()
+        (draft.out / "encoder" / "weights").write_text(MODEL["encoder/weights"])
+        (draft.out / "report.json").write_text("{}")
+        said = draft.publish(1.0)
+    assert said is not None and "(report.json)" in said and store.has(made.address)
