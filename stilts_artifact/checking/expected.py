@@ -134,7 +134,8 @@ class ColumnNoise:
         reason: why that much.
         examples: test examples behind the mean over languages: of each language, where each has its
             own; of one, where they are translations of each other, and of the smallest, where they
-            share some. None: sampling error unknown, taken as 0.
+            share some. None: sampling error unknown, taken as 0. Of F1 and exact match only where
+            the predictions are not at hand.
     """
 
     seed_sd: float

@@ -8,17 +8,17 @@ resampled is the table's own, the median over seeds; what other seeds would chan
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from stilts_artifact.benchmark.experiments import NONE
+from stilts_artifact.benchmark.experiments import NONE, Experiment
 from stilts_artifact.checking.recompute import VerifiedFiles
 from stilts_artifact.checking.results import Results
 from stilts_artifact.domain.cells import CellKey
-from stilts_artifact.domain.tasks import Task
+from stilts_artifact.domain.tasks import Benchmark, Task
 from stilts_artifact.forms import form_of
 from stilts_artifact.metrics.averages import over_languages, task_score
 from stilts_artifact.metrics.bootstrap import RESAMPLES, Estimate, Sample, estimate, resample_task
@@ -55,10 +55,11 @@ def bootstrap_cells(results: Results, folder: Path) -> Intervals:
     """
     if results.defined.is_counted or not results.seeds:
         return Intervals()
-    files = VerifiedFiles(folder, results.run_name, results.files)
+    verified = VerifiedFiles(folder, results.run_name, results.files)
+    files = _Files(results.defined, folder, results.seeds, verified.read)
     scores: dict[CellKey, Estimate] = {}
     gains: dict[CellKey, Estimate] = {}
-    for column, language, points in _all_points(results, folder, files):
+    for column, language, points in _all_points(results, files):
         base = points.get(NONE)
         for row, own in points.items():
             key = CellKey(row, column, language)
@@ -68,9 +69,7 @@ def bootstrap_cells(results: Results, folder: Path) -> Intervals:
     return Intervals(scores, gains)
 
 
-def _all_points(
-    results: Results, folder: Path, files: VerifiedFiles
-) -> Iterator[tuple[str, str | None, _Points]]:
+def _all_points(results: Results, files: _Files) -> Iterator[tuple[str, str | None, _Points]]:
     """Column, language (or the mean over them) and the points of its rows; averages at the end."""
     columns = table_columns(results.benchmark, results.defined)
     means: dict[str, _Points] = {}
@@ -78,7 +77,7 @@ def _all_points(
         rows, languages = _measured(results, task)
         if not languages:
             continue
-        found = _task_points(results, task, rows, languages, folder, files)
+        found = _task_points(files, task, rows, languages)
         mean = over_languages(found)
         means[task.name] = _by_row(mean["score"], rows)
         for column in columns:
@@ -119,29 +118,110 @@ def _measured(results: Results, task: Task) -> tuple[list[str], list[str]]:
 
 
 def _task_points(
-    results: Results,
-    task: Task,
-    rows: Sequence[str],
-    languages: Sequence[str],
-    folder: Path,
-    files: VerifiedFiles,
+    run: _Files, task: Task, rows: Sequence[str], languages: Sequence[str]
 ) -> dict[str, dict[str, Array]]:
     """Language -> metric, ``score`` among them -> points [1 + resamples, rows, seeds]."""
-    form, split = form_of(task), results.defined.scored_split(task)
+    form = form_of(task)
     samples: dict[str, Sample] = {}
     for language in languages:
-        gold = form.file(folder / "labels", task, language, split)
-        runs = [
-            form.file(folder / "predictions" / row / f"seed-{seed}", task, language, split)
-            for row in rows
-            for seed in results.seeds
-        ]
-        samples[language] = form.count_together(task, language, runs, gold)
+        gold = run.labels(task, language)
+        files = [run.predictions(row, seed, task, language) for row in rows for seed in run.seeds]
+        samples[language] = form.count_together(task, language, files, gold)
         # After counting, which opens them: what was counted is what was verified before.
-        for path in (gold, *runs):
-            files.read(path)
+        if run.read is not None:
+            for path in (gold, *files):
+                run.read(path)
     points = {}
     for language, sums in resample_task(samples, task=task.name).items():
-        metrics = form.points(sums.reshape(1 + RESAMPLES, len(rows), len(results.seeds), -1))
+        metrics = form.points(sums.reshape(1 + RESAMPLES, len(rows), len(run.seeds), -1))
         points[language] = {**metrics, "score": task_score(metrics)}
     return points
+
+
+@dataclass(frozen=True, slots=True)
+class _Files:
+    """The prediction and label files of a run.
+
+    Args:
+        read: verifies a file.
+    """
+
+    experiment: Experiment
+    folder: Path
+    seeds: Sequence[int]
+    read: Callable[[Path], bytes] | None
+
+    def labels(self, task: Task, language: str) -> Path:
+        split = self.experiment.scored_split(task)
+        return form_of(task).file(self.folder / "labels", task, language, split)
+
+    def predictions(self, row: str, seed: int, task: Task, language: str) -> Path:
+        folder = self.folder / "predictions" / row / f"seed-{seed}"
+        return form_of(task).file(folder, task, language, self.experiment.scored_split(task))
+
+
+class SampledErrors:
+    """Sampling errors of a run's F1 and exact-match scores: what judging takes for chance in them.
+
+    Of a share of right answers the binomial formula is exact and needs no predictions; of F1 it is
+    a bound at best (:func:`stilts_artifact.checking.statistics.binomial_error`). A row's errors on
+    a task are computed when one is first asked for: judging asks for few.
+
+    Args:
+        seeds: of the run.
+        folder: of its predictions and labels.
+        read: verifies a file, where a caller has its hash.
+    """
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        benchmark: Benchmark,
+        seeds: Sequence[int],
+        folder: Path,
+        read: Callable[[Path], bytes] | None = None,
+    ) -> None:
+        self._files = _Files(experiment, folder, seeds, read)
+        self._columns = {
+            column.name: column
+            for column in table_columns(benchmark, experiment)
+            if not column.is_average and form_of(column.tasks[0]).score_label != "accuracy"
+        }
+        self._known: dict[tuple[str, str], Mapping[CellKey, float]] = {}
+
+    def __call__(self, key: CellKey) -> float | None:
+        """Standard error in points; ``None`` of an accuracy or an average, or without predictions.
+
+        Raises:
+            DataError: predictions that cannot be scored.
+            IntegrityError: a file is not the one that it should be.
+        """
+        if key.column not in self._columns:
+            return None
+        place = key.row, self._columns[key.column].tasks[0].name
+        if place not in self._known:
+            self._known[place] = self._errors(key.row, self._columns[key.column].tasks[0])
+        return self._known[place].get(key)
+
+    def _errors(self, row: str, task: Task) -> Mapping[CellKey, float]:
+        files = self._files
+        every = task.languages_of(files.experiment.scored_split(task))
+        # As a mean is taken: over the languages that have labels.
+        languages = [code for code in every if files.labels(task, code).is_file()]
+        needed = [
+            files.predictions(row, seed, task, code) for seed in files.seeds for code in languages
+        ]
+        if not needed or not all(path.is_file() for path in needed):
+            return {}
+        points = _task_points(files, task, [row], languages)
+        values: dict[str | None, Mapping[str, Array]] = {None: over_languages(points)}
+        for code, own in points.items():
+            values[code] = own
+        return {
+            CellKey(row, column.name, code): estimate(
+                np.median(values[code][column.metric][:, 0], axis=1)
+            ).standard_error
+            for column in self._columns.values()
+            if column.tasks[0] == task
+            for code in values
+        }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 
 from stilts_artifact.benchmark.encoders import pin_of
@@ -37,8 +37,26 @@ SpreadKey = tuple[str, str | None, Signature]
 Spreads = Mapping[SpreadKey, Spread]
 
 
-def judge_table(measured: Iterable[Measurement], expected: ExpectedTable) -> list[CellRecord]:
+Sampling = Callable[[CellKey], float | None]
+"""Standard error that the sampling of the test set gives a measured cell, where that is known."""
+
+
+def unknown_sampling(_: CellKey) -> None:
+    """Of no cell: nothing but what the expected values declare is known."""
+    return None
+
+
+def judge_table(
+    measured: Iterable[Measurement],
+    expected: ExpectedTable,
+    sampling: Sampling = unknown_sampling,
+) -> list[CellRecord]:
     """A verdict for every cell that was measured or is expected, in the order measured.
+
+    Args:
+        sampling: asked for cells that chance has a part in
+            (:class:`stilts_artifact.checking.intervals.SampledErrors`); where it knows nothing, the
+            declared numbers of examples bound the error.
 
     Raises:
         ConfigError: a cell was measured twice, or has a signature that cannot be read.
@@ -54,9 +72,8 @@ def judge_table(measured: Iterable[Measurement], expected: ExpectedTable) -> lis
         if key not in by_key
     ]
     cells = [*by_key.values(), *absent]
-    judge = _Judge(
-        expected, column_spreads(cells), sum(_has_both(cell, expected) for cell in cells)
-    )
+    compared = sum(_has_both(cell, expected) for cell in cells)
+    judge = _Judge(expected, column_spreads(cells), compared, sampling)
     return [judge.judge(cell) for cell in cells]
 
 
@@ -95,10 +112,13 @@ class _Judge:
         compared: number of cells that have both a measured and an expected value.
     """
 
-    def __init__(self, table: ExpectedTable, spreads: Spreads, compared: int) -> None:
+    def __init__(
+        self, table: ExpectedTable, spreads: Spreads, compared: int, sampling: Sampling
+    ) -> None:
         self.table = table
         self.spreads = spreads
         self.compared = compared
+        self.sampling = sampling
 
     def judge(self, cell: Measurement) -> CellRecord:
         expected = self.table.cells.get(cell.key)
@@ -172,9 +192,11 @@ class _Judge:
         if Signature.parse(cell.signature).seeds is None:
             return NO_NOISE
         spread = self.spreads.get(spread_key(cell), Spread(declared.seed_sd))
-        sampling = max(
-            _sampling_error(cell, value, declared) for value in (cell.value, expected.value)
-        )
+        sampling = self.sampling(cell.key)
+        if sampling is None:
+            sampling = max(
+                _sampling_error(cell, value, declared) for value in (cell.value, expected.value)
+            )
         return difference_noise(spread, len(cell.seeds or (0,)), expected.n, sampling)
 
     def _rounding(self, expected: ExpectedCell) -> float:

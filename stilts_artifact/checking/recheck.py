@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,13 @@ from stilts_artifact.benchmark.experiments import FAMILY
 from stilts_artifact.checking.claims import claims_path, decisive, judge_claims, load_claims
 from stilts_artifact.checking.expected import ExpectedTable, expected_cells, load_expected
 from stilts_artifact.checking.foundation import Fault, unfounded, weaken_cells, weaken_claims
-from stilts_artifact.checking.judge import joint_verdict, judge_table
+from stilts_artifact.checking.intervals import SampledErrors
+from stilts_artifact.checking.judge import (
+    Sampling,
+    joint_verdict,
+    judge_table,
+    unknown_sampling,
+)
 from stilts_artifact.checking.labels import load_labels
 from stilts_artifact.checking.recompute import (
     Recomputation,
@@ -141,7 +148,16 @@ def _recheck(path: Path, data: bytes, folder: Path, expected_file: Path | None) 
         judged = weaken_cells(measured, faults)
     else:
         found = recompute(stored, folder, benchmark, pins)
-        judged = judge_recomputed(stored, found, expected, faults)
+
+        @cache
+        def listed() -> VerifiedFiles:
+            # Not at once: it lists the whole folder again, and few runs have a cell to ask about.
+            return VerifiedFiles(folder, stored.run_name, stored.files)
+
+        sampling = SampledErrors(
+            stored.defined, benchmark, stored.seeds, folder, lambda path: listed().read(path)
+        )
+        judged = judge_recomputed(stored, found, expected, faults, sampling)
     results = _with_verdicts(stored, judged, faults)
     differing = disagreements(stored, results)
     if stored.defined.study is not None:
@@ -206,6 +222,7 @@ def judge_recomputed(
     found: Recomputation,
     expected: ExpectedTable,
     faults: Mapping[CellKey, Fault] = _NOTHING,
+    sampling: Sampling = unknown_sampling,
 ) -> list[CellRecord]:
     """Judge what the predictions give.
 
@@ -214,6 +231,7 @@ def judge_recomputed(
     Args:
         faults: cells without foundation, as
             :func:`stilts_artifact.checking.foundation.unfounded` has them.
+        sampling: as in :func:`stilts_artifact.checking.judge.judge_table`.
 
     Raises:
         ConfigError: a cell stands in the file twice.
@@ -223,7 +241,8 @@ def judge_recomputed(
         for cell in stored.cells
         if (text := difference(cell, found.values[cell.key]))
     }
-    judged = weaken_cells(judge_table(_measurements(stored, found), expected), faults)
+    measured = judge_table(_measurements(stored, found), expected, sampling)
+    judged = weaken_cells(measured, faults)
     return [_spoil(cell, altered, found.misfits) for cell in judged]
 
 

@@ -28,8 +28,10 @@ What the rates rest on, and what it costs where it does not hold:
   tolerances would pass in 12.2 % instead of 5 %, where sampling is all there is of chance; and of
   tables with 120 independent cells that are all truly a whole tolerance off, every other one would
   have a false alarm instead of one in forty.
-- Where a column declares no test examples, sampling counts as nothing: the rates are then of
-  differences on these very examples, not on others like them.
+- Sampling errors of F1 and exact match are those of the bootstrap over the measured predictions,
+  and count as known. Where they are unknown, and of averages over tasks, a column that declares no
+  test examples counts sampling as nothing: the rates are then of differences on these very
+  examples, not on others like them.
 
 Everything is in points (0-100). scipy is imported where it is used: Table 1 is counted, and needs
 none of it.
@@ -243,7 +245,9 @@ def binomial_error(points: float, examples: int) -> float:
 
     Exact for accuracies; an upper bound for a mean of F1 over questions, as no variable between 0
     and 1 with the mean ``p`` has a variance above ``p (1 - p)`` (Bhatia and Davis, Amer. Math.
-    Monthly 107:353-357, 2000); an approximation for F1 over chunks or pairs.
+    Monthly 107:353-357, 2000); an approximation for F1 over chunks or pairs. Of these the error is
+    computed from predictions where they are there
+    (:class:`stilts_artifact.checking.intervals.SampledErrors`).
 
     Raises:
         ConfigError: no examples.

@@ -22,7 +22,13 @@ from stilts_artifact.checking.claims import (
 )
 from stilts_artifact.checking.expected import ExpectedTable, expected_cells
 from stilts_artifact.checking.foundation import unfounded, weaken_cells, weaken_claims
-from stilts_artifact.checking.judge import joint_verdict, judge_table
+from stilts_artifact.checking.intervals import SampledErrors
+from stilts_artifact.checking.judge import (
+    Sampling,
+    joint_verdict,
+    judge_table,
+    unknown_sampling,
+)
 from stilts_artifact.checking.labels import load_labels
 from stilts_artifact.checking.results import (
     FileRecord,
@@ -103,7 +109,8 @@ def reproduce(session: Session) -> Outcome:
         steps.update(measured.steps)
         _hold(store, path, steps, add=True)
         files = _list_files(folder, session.folder.name)
-        results = _judge(measured, session, expected, claims, files)
+        sampling = SampledErrors(experiment, session.benchmark, session.seeds, folder)
+        results = _judge(measured, session, expected, claims, files, sampling)
         if experiment.study is not None:
             results = _analysed(results, folder)
         elif experiment.name == FAMILY:
@@ -188,9 +195,10 @@ def _judge(
     expected: ExpectedTable,
     claims: Claims,
     files: Sequence[FileRecord] = (),
+    sampling: Sampling = unknown_sampling,
 ) -> Results:
     scale, experiment = session.scale, session.experiment
-    judged = judge_table(measured.cells, expected)
+    judged = judge_table(measured.cells, expected, sampling)
     results = Results(
         experiment=experiment.name,
         scale=scale.name,

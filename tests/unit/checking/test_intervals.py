@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from stilts_artifact.checking.compare import compare_rows
-from stilts_artifact.checking.intervals import bootstrap_cells
+from stilts_artifact.checking.intervals import SampledErrors, bootstrap_cells
 from stilts_artifact.checking.recheck import recheck
 from stilts_artifact.checking.results import load_results
 from stilts_artifact.domain.cells import CellKey
 from stilts_artifact.errors import IntegrityError
+from stilts_artifact.forms import form_of
 from tests.unit.checking.small import ROWS, SmallSet
 
 only_table2 = pytest.mark.parametrize("small", ["table2"], indirect=True)
@@ -94,3 +97,76 @@ def test_a_file_that_was_touched_is_refused(small: SmallSet) -> None:
     path.write_bytes(path.read_bytes() + b"\n")
     with pytest.raises(IntegrityError):
         bootstrap_cells(results, small.run)
+
+
+def sampled(small: SmallSet) -> SampledErrors:
+    results = load_results(small.results_file)
+    return SampledErrors(results.defined, results.benchmark, results.seeds, small.run)
+
+
+def test_f1_and_exact_match_have_the_errors_of_their_cells(small: SmallSet) -> None:
+    results = load_results(small.results_file)
+    errors, due = sampled(small), bootstrap_cells(results, small.run).scores
+    asked = {"udpos", "panx", "bucc2018"}
+    asked |= {
+        f"{task}{part}" for task in ("xquad", "mlqa", "tydiqa") for part in ("", "_f1", "_em")
+    }
+    for key, estimate in due.items():
+        error = errors(key)
+        if key.column in asked:
+            # Each row draws by itself, and so other examples than all rows together.
+            assert error == pytest.approx(estimate.standard_error, rel=0.2)
+        else:
+            assert error is None  # an accuracy or an average
+
+
+@only_table2
+def test_an_error_of_f1_is_that_of_its_linear_part(small: SmallSet) -> None:
+    """The delta method: of ``F1 = 2 c / (p + g)`` the part of a sentence is its derivative.
+
+    Source: Efron and Tibshirani, An Introduction to the Bootstrap (1993), section 11.6: the
+    infinitesimal jackknife is the limit of the bootstrap for smooth functions of means.
+    """
+    results = load_results(small.results_file)
+    task = results.benchmark.tasks["udpos"]
+    form, split = form_of(task), results.defined.scored_split(task)
+    errors = sampled(small)
+    by_language = []
+    for language in task.languages_of(split):
+        gold = form.file(small.run / "labels", task, language, split)
+        predicted = form.file(small.run / "predictions/none/seed-0", task, language, split)
+        correct, made, true = form.count(task, language, predicted, gold).counts.T
+        whole = (made + true).sum()
+        f1 = 2 * correct.sum() / whole
+        parts = 100 * (2 * correct - f1 * (made + true)) / whole
+        by_language.append(np.sqrt((parts**2).sum()))
+        own = errors(CellKey("none", "udpos", language))
+        assert own == pytest.approx(by_language[-1], rel=0.15)
+    # The languages of POS have sentences of their own, so their errors are independent.
+    mean = np.sqrt(np.square(by_language).sum()) / len(by_language)
+    assert errors(CellKey("none", "udpos")) == pytest.approx(mean, rel=0.15)
+
+
+@only_table2
+def test_without_predictions_there_is_no_error(small: SmallSet) -> None:
+    for path in sorted((small.run / "predictions/mnli").rglob("udpos/*.tsv"))[:1]:
+        path.unlink()
+    errors = sampled(small)
+    assert errors(CellKey("mnli", "udpos")) is None
+    assert errors(CellKey("none", "udpos")) is not None
+
+
+@only_table2
+def test_a_verdict_on_f1_takes_its_error(small: SmallSet, tmp_path: Path) -> None:
+    expected = tmp_path / "expected.yaml"
+    expected.write_text(
+        "experiment: table2\nbenchmark: mini\ncitation: made up\n"
+        "columns: {udpos: {tolerance: 1.0, basis: assumed, seed_sd: 0.0, reason: assumed}}\n"
+        "sources: {a: made up}\nreasons: {assumed: made up}\n"
+        "cells: [{row: none, column: udpos, value: 50.0, decimals: 1, n: 1, source: a}]\n"
+    )
+    judged = recheck(small.results_file, expected)
+    [cell] = [cell for cell in judged.results.cells if cell.expected is not None]
+    error = sampled(small)(cell.key)
+    assert error is not None
+    assert cell.limit == pytest.approx(1.05 + 1.959964 * error)

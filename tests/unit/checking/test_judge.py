@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -122,6 +123,35 @@ def judge_score(value: float, expected: ExpectedTable, **measured: object) -> Ce
     cell = Measurement(SCORE, value, None, **({"signature": signed()} | measured))  # type: ignore[arg-type]
     [judgement] = judge_table([cell], expected)
     return judgement
+
+
+def test_a_sampling_error_that_is_known_takes_the_place_of_the_bound() -> None:
+    """3.0 + 0.05 + 1.96 sqrt(0.5^2 (1 + 0.4487) + 1.2^2), and with no declared examples, too."""
+    cell = Measurement(SCORE, 81.0, None, signed(seeds=(1,)))
+    limits = []
+    for noise in (NOISE, SEEDS_ALONE):
+        [known] = judge_table([cell], expected_score(noise), lambda key: 1.2)
+        assert known.limit == pytest.approx(3.05 + 1.96 * math.hypot(0.5 * 1.2036, 1.2), abs=0.02)
+        [unknown] = judge_table([cell], expected_score(noise), lambda key: None)
+        assert (
+            unknown.limit
+            == judge_score(81.0, expected_score(noise), signature=cell.signature).limit
+        )
+        limits.append(unknown.limit)
+    assert limits[0] != limits[1]
+
+
+def test_nothing_is_sampled_where_chance_has_no_part() -> None:
+    def never(key: CellKey) -> float:
+        raise AssertionError(key)
+
+    cell = Measurement(SCORE, 80.0, None, signed())
+    [met] = judge_table([cell], expected_score(signature=signed()), never)
+    assert met.verdict is Verdict.REPRODUCED
+    [untrained] = judge_table(
+        [Measurement(SCORE, 80.0, None, signed(seeds=None))], expected_score(), never
+    )
+    assert untrained.verdict is Verdict.REPRODUCED
 
 
 def test_a_band_is_widened_by_rounding_seeds_and_sampling() -> None:
