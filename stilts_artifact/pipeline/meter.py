@@ -1,8 +1,10 @@
-"""What a step used of its machine: the most memory it held, and what it wrote."""
+"""What a step used of its machine, at its peak and on disks; and giving memory back after it."""
 
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import gc
 import re
 import resource
 import sys
@@ -11,6 +13,23 @@ from typing import Any
 
 _PROCESS = Path("/proc/self")
 _FORGET_PEAK = "5"  # proc(5): clear_refs resets the peak of the resident set
+_MUCH = 2 << 30
+
+
+def release(much: int = _MUCH) -> None:
+    """Give memory back to the system that nothing needs, where this process holds much.
+
+    What a step left in reference cycles (as frames of a first import are), and what the C library
+    keeps of freed tensors that were too small for pages of their own: of XLM-R large 7 GB, for
+    which the step of another process may be waiting.
+    """
+    if _number("status", "VmRSS") * 1024 <= much:
+        return
+    gc.collect()
+    # Of glibc alone.
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
 
 
 class Meter:

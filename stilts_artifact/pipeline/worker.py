@@ -22,7 +22,7 @@ from typing import IO
 from stilts_artifact.errors import ArtifactError
 from stilts_artifact.pipeline.errors import Outcome, fault_of
 from stilts_artifact.pipeline.job import Context, Job
-from stilts_artifact.pipeline.meter import Meter
+from stilts_artifact.pipeline.meter import Meter, release
 from stilts_artifact.pipeline.step import KeyedStep, KindSpec
 from stilts_artifact.pipeline.store import Draft, Store
 
@@ -49,6 +49,7 @@ def serve() -> None:
     while True:
         pickle.dump(answer, answers)
         answers.flush()
+        release()
         answer = work(*orders.get())
 
 

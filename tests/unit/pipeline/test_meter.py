@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -39,6 +40,31 @@ print(most, second.used()["memory"])
     most, after = map(int, ran.stdout.split())
     assert most - after > SIZE * 0.9
     assert after > 1 << 20
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library's memory")
+@pytest.mark.parametrize("much", [0, 1 << 40])
+def test_what_nothing_needs_is_given_back_where_it_is_much(much: int) -> None:
+    program = f"""
+import re
+from pathlib import Path
+from stilts_artifact.pipeline.meter import release
+
+def held():
+    return 1024 * int(re.search("VmRSS:\\\\s+(\\\\d+)", Path("/proc/self/status").read_text())[1])
+
+del (large := [bytearray(30 << 20)])[:]  # from then on glibc takes what is smaller from its heap
+cycle = [bytearray(1 << 20) for _ in range({SIZE} >> 20)]
+cycle.append(cycle)
+first = held()
+last = bytearray(100 << 10)  # behind them: the heap does not shrink by itself
+del cycle
+release({much})
+print(first - held())
+"""
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    given = int(ran.stdout)
+    assert given > SIZE * 0.8 if much == 0 else given < SIZE * 0.2
 
 
 @pytest.mark.skipif(not Path("/proc/self/io").is_file(), reason="this system does not count writes")
