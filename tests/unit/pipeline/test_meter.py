@@ -54,10 +54,12 @@ def held():
     return 1024 * int(re.search("VmRSS:\\\\s+(\\\\d+)", Path("/proc/self/status").read_text())[1])
 
 del (large := [bytearray(30 << 20)])[:]  # from then on glibc takes what is smaller from its heap
-cycle = [bytearray(1 << 20) for _ in range({SIZE} >> 20)]
+cycle, kept = [], []
+for _ in range({SIZE} >> 20):
+    cycle.append(bytearray(1 << 20))
+    kept.append(bytearray(100 << 10))  # between them: the heap does not shrink by itself
 cycle.append(cycle)
 first = held()
-last = bytearray(100 << 10)  # behind them: the heap does not shrink by itself
 del cycle
 release({much})
 print(first - held())
