@@ -119,7 +119,9 @@ def _needs(found: Rehearsal, device: str) -> Iterator[tuple[str, str, str, str]]
         yield "disk at its peak", readable_size(disk), f"{readable_size(free)} free", enough
         what = "GPU" if plan.device == "cuda" else "CPU worker"
         for workers, seconds in plan.wall.items():
-            yield f"time with {workers} {what}{'s' * (workers > 1)}", readable_time(seconds), "", ""
+            least, most = seconds / plan.uncertain, seconds * plan.uncertain
+            between = f"{readable_time(least)} to {readable_time(most)}"
+            yield f"time with {workers} {what}{'s' * (workers > 1)}", between, "", ""
     stock = found.stock
     yield "files", f"{stock.downloadable:,}", f"{stock.here:,}", _enough(not stock.absent)
 

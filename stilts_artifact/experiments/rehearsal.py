@@ -28,7 +28,13 @@ from stilts_artifact.documents import parse_json, read_document
 from stilts_artifact.domain.tasks import TaskForm
 from stilts_artifact.errors import ConfigError
 from stilts_artifact.experiments.outcome import Outcome, reproduce
-from stilts_artifact.experiments.planning import plan, sources_of, steps_of
+from stilts_artifact.experiments.planning import (
+    costs_of,
+    known_probe,
+    plan,
+    sources_of,
+    steps_of,
+)
 from stilts_artifact.experiments.scored import Scored
 from stilts_artifact.experiments.session import Session
 from stilts_artifact.experiments.setup import MEMORY, open_library, require_packages, scale_files
@@ -38,7 +44,6 @@ from stilts_artifact.metrics.tables import table_columns
 from stilts_artifact.model.hub import PhaseOne
 from stilts_artifact.model.manifest import CONFIG
 from stilts_artifact.pipeline.cluster import default_workers, remote_client
-from stilts_artifact.pipeline.costs import load_costs
 from stilts_artifact.pipeline.job import Device
 from stilts_artifact.pipeline.kinds import KINDS
 from stilts_artifact.pipeline.plan import Plan
@@ -328,9 +333,8 @@ def _plan(session: Session) -> Plan | None:
     """What the real run costs."""
     scored = Scored.open(session)
     asked = scored.builder, session.experiment, scored.wanted
-    device: Device = "cpu" if session.scale.device == "cpu" else "cuda"
     try:
-        costs = load_costs(session.scale, session.encoder, device)
+        costs = costs_of(session, known_probe(session))
     except ConfigError:
         return None
     absent = session.library.absent(sources_of(*asked))

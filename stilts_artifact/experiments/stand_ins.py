@@ -17,16 +17,16 @@ from typing import Any
 
 import numpy as np
 
-from stilts_artifact.benchmark.encoders import ARCHITECTURES, pinned_as
 from stilts_artifact.benchmark.lengths import CHOICES, LENGTHS, PIECES, drawn
 from stilts_artifact.benchmark.own_data import TEXT, Place, known_names
 from stilts_artifact.config.schema import Scale
-from stilts_artifact.documents import dump_json, parse_json, read_document
+from stilts_artifact.documents import dump_json
 from stilts_artifact.domain.tasks import Benchmark, Part, Split, Task, TaskForm
 from stilts_artifact.errors import ConfigError
 from stilts_artifact.files import publish_folder, write_file
 from stilts_artifact.model.hub import PhaseOne
 from stilts_artifact.model.manifest import CONFIG, TOKENIZER, WEIGHTS, deciding_files, read_manifest
+from stilts_artifact.pipeline.costs import config_of
 
 NAME = "random weights as"
 """How the name of every encoder begins that was made here."""
@@ -117,29 +117,19 @@ def make_encoder(encoder: PhaseOne, folder: Path) -> PhaseOne:
     from stilts_artifact.pipeline.tasks.train import write_weights
 
     if not folder.is_dir():
-        config = _architecture(encoder)
+        config = config_of(encoder)
+        if config is None:
+            raise ConfigError(
+                "the architecture of this encoder is not known",
+                where=encoder.label,
+                fix="download it, and name its folder with --encoder",
+            )
         with publish_folder(folder) as made:
-            write_file(made / CONFIG, dump_json(config))
+            write_file(made / CONFIG, dump_json(dict(config)))
             write_file(made / TOKENIZER, Pieces(config["vocab_size"]).tokenizer())
             write_weights(made, initial_state(made, seed=1))
     files = deciding_files(read_manifest(folder))
     return PhaseOne(f"{NAME} {encoder.name}", files[WEIGHTS], files, folder)
-
-
-def _architecture(encoder: PhaseOne) -> dict[str, Any]:
-    """The ``config.json`` of an encoder, its own or as it is known without a download."""
-    if encoder.folder is not None:
-        path = encoder.folder / CONFIG
-        content: dict[str, Any] = parse_json(read_document(path), str(path))
-        return content
-    key = pinned_as(encoder.name, encoder.revision)
-    if key is None:
-        raise ConfigError(
-            "the architecture of this encoder is not known",
-            where=encoder.label,
-            fix="download it, and name its folder with --encoder",
-        )
-    return dict(ARCHITECTURES[key])
 
 
 def weights_of(folder: Path) -> tuple[int, int]:
