@@ -277,6 +277,7 @@ case "$runner" in
     case "$1" in
       container) why="it drives Docker itself" ;;
       expected | record) why="it writes into this clone" ;;
+      cluster) why="it names this environment to other machines" ;;
       *) if find_docker; then why="an engine answers"; fi ;;
     esac
     ;;

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from stilts_artifact.cli import options
+from stilts_artifact.cli.ending import typed
 from stilts_artifact.errors import ConfigError
 
 app = typer.Typer(
@@ -64,7 +65,7 @@ def slurm(
 
     _require_run(context, command)
     jobs = SlurmJobs(gpus, walltime, memory, partition, account, apptainer)
-    sys.stdout.write(slurm_script(command, jobs, _command_line(), sys.executable))
+    sys.stdout.write(slurm_script(command, jobs, typed(sys.argv[1:]), sys.executable))
     where = apptainer or Path(sys.prefix)
     for line in (
         "submit:  sbatch FILE, in the folder where you would run the command; all nodes must see",
@@ -103,7 +104,7 @@ def kubernetes(
 
     _require_run(context, command)
     sys.stdout.write(
-        kubernetes_manifest(command, Pods(gpus, image, claim, memory), _command_line())
+        kubernetes_manifest(command, Pods(gpus, image, claim, memory), typed(sys.argv[1:]))
     )
     for line in (
         "needs:   dask-kubernetes' operator, NVIDIA's device plugin, Kubernetes 1.31 or newer,",
@@ -145,11 +146,6 @@ def _require_run(context: typer.Context, command: list[str]) -> None:
         experiment = options.chosen_experiment(found.params["table"], found.params["calibration"])
         if experiment.is_counted:
             raise ConfigError(f"{experiment.title} is counted, not trained: it needs no cluster")
-
-
-def _command_line() -> str:
-    """This command as it was given."""
-    return shlex.join(["stilts-artifact", *sys.argv[1:]])
 
 
 def _plan_line(command: list[str]) -> str:

@@ -53,7 +53,7 @@ def run(arguments: Sequence[str], *, debug: bool) -> int:
         # Once more would only interrupt what is being put away.
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM):
             signal.signal(number, signal.SIG_IGN)
-        _say(f"verdict: interrupted, exit 130; to resume: {_typed(arguments)}\n")
+        _say(f"verdict: interrupted, exit 130; to resume: {typed(arguments)}\n")
         return ExitCode.INTERRUPTED
     # Also what no module of ours foresees: it must not end as Python ends it, with 1.
     except Exception as error:  # noqa: BLE001
@@ -171,7 +171,7 @@ def _call(arguments: Sequence[str]) -> int:
     return code if isinstance(code, int) else ExitCode.REPRODUCED
 
 
-def _typed(arguments: Sequence[str]) -> str:
+def typed(arguments: Sequence[str]) -> str:
     """The command line as it can be pasted into a shell, in the words of whoever typed it."""
     return visible(os.environ.get(TYPED) or shlex.join([_PROGRAM, *arguments]))
 

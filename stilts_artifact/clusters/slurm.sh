@@ -18,6 +18,15 @@ queue_again() {
   scontrol requeue "${SLURM_ARRAY_JOB_ID+${SLURM_ARRAY_JOB_ID}_}${SLURM_ARRAY_TASK_ID-$SLURM_JOB_ID}"
 }
 
+# The command that submits this script again.
+how_submitted() {
+  local file=''
+  if [ -n "${SLURM_JOB_ID-}" ]; then
+    file=$(scontrol show job "$SLURM_JOB_ID" | sed -n 's/^ *Command=//p')
+  fi
+  if [ -n "$file" ]; then printf 'sbatch %q' "$file"; else printf 'bash %q' "$0"; fi
+}
+
 # The certificate of this run: Dask lets everyone who has it, and nobody else, run code as you.
 make_certificate() {
   openssl req -x509 -newkey rsa:3072 -nodes -days 365 -subj /CN=dask -keyout "$folder/key.pem" \
@@ -37,7 +46,7 @@ configure_dask() {
   # fault of a step; one that kills its own process is found by the engine.
   export DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES=1000000
   export DASK_LOGGING__DISTRIBUTED=warning
-  # No web pages: they would be open to everyone on the network.
+  # No web pages, and their servers on this node alone: others would be open to everyone on the network.
   export DASK_DISTRIBUTED__SCHEDULER__HTTP__ROUTES='[]' DASK_DISTRIBUTED__WORKER__HTTP__ROUTES='[]'
 }
 
@@ -49,7 +58,7 @@ work() {
   trap 'kill -KILL "$child" 2>/dev/null || true' TERM
   trap 'time_is_up=yes; kill -KILL "$child" 2>/dev/null || true' USR1
   "${python[@]}" -m dask worker --scheduler-file "$folder/scheduler.json" --nthreads 1 --memory-limit 0 --no-nanny \
-    --no-dashboard --death-timeout 300 --local-directory "$scratch" "${worker_arguments[@]}" &
+    --no-dashboard --dashboard-address 127.0.0.1:0 --death-timeout 300 --local-directory "$scratch" "${worker_arguments[@]}" &
   child=$!
   await "$child"
   rm -rf "$scratch"
@@ -67,7 +76,8 @@ lead() {
   make_certificate
   configure_dask
   # Where nodes reach each other by a network of their own: add --interface ib0, say, here and to the worker above.
-  "${python[@]}" -m dask scheduler --scheduler-file "$folder/scheduler.json" --port 0 --no-dashboard &
+  "${python[@]}" -m dask scheduler --scheduler-file "$folder/scheduler.json" --port 0 --no-dashboard \
+    --dashboard-address 127.0.0.1:0 &
   scheduler=$!
   until address=$(sed -n 's/.*"address": "\([^"]*\)".*/\1/p' "$folder/scheduler.json" 2>/dev/null) && [ -n "$address" ]; do
     kill -0 "$scheduler" 2>/dev/null || { echo "error: the Dask scheduler ended" >&2 && exit 5; }
@@ -75,6 +85,8 @@ lead() {
   done
   array=$(sbatch --parsable --array="1-$workers" "${worker_options[@]}" "$folder/slurm.sh" work "$folder")
   echo "workers: job ${array%%;*}; scheduler: $address"
+  STILTS_ARTIFACT_COMMAND=$(how_submitted)
+  export STILTS_ARTIFACT_COMMAND # what the run says of how it is resumed
   trap 'kill -TERM "$child" 2>/dev/null || true' TERM INT
   # Outside of Slurm nobody sends it: there is no time that could be up.
   trap 'time_is_up=yes; kill -TERM "$child" 2>/dev/null || true' USR1

@@ -106,6 +106,11 @@ def start_soon(slurm: Mapping[str, str], job: str) -> None:
     ask(slurm, "scontrol", "update", f"JobId={job}", "StartTime=now+3")
 
 
+def quoted(path: Path) -> str:
+    """A path with a blank, as bash writes it."""
+    return str(path).replace(" ", "\\ ")
+
+
 def read(path: Path) -> str:
     return path.read_text(encoding="utf-8") if path.is_file() else ""
 
@@ -121,7 +126,7 @@ def test_a_run_whose_leader_runs_out_of_time_goes_on(
     # What Slurm does before the walltime's end; the other test waits for that.
     ask(slurm, "scancel", "--batch", "--signal=USR1", leader)
     wait_until(lambda: waits_again(slurm, leader))
-    assert "verdict: interrupted, exit 130" in read(log)
+    assert f"verdict: interrupted, exit 130; to resume: sbatch {quoted(script)}\n" in read(log)
     # Of the first attempt nothing is left: no worker, no key.
     wait_until(lambda: list(jobs(slurm)) == [leader])
     assert not list(folder.glob(".stilts-artifact.*"))
@@ -141,7 +146,7 @@ def test_workers_run_out_of_time_and_their_steps_go_on_from_the_checkpoint(
     text = script.read_text(encoding="utf-8")
     for old, new in (
         ("command=(reproduce --table 2)", "command=(root)"),
-        (" -m stilts_artifact ", " -m tests.golden.slurm_child "),
+        ('"${python[@]}" -m stilts_artifact', '"${python[@]}" -m tests.golden.slurm_child'),
     ):
         assert text.count(old) == 1
         text = text.replace(old, new)

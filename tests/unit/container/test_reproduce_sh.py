@@ -368,7 +368,7 @@ def test_two_runs_at_once_make_it_once(call: Caller, clone: Path) -> None:
     assert installs(call).count("install cpu") == 1
 
 
-@pytest.mark.parametrize("word", ["container", "expected", "record"])
+@pytest.mark.parametrize("word", ["container", "expected", "record", "cluster"])
 def test_some_commands_run_here_though_docker_answers(call: Caller, clone: Path, word: str) -> None:
     make_docker(call.bin / "docker")
     done = call(word)
