@@ -32,6 +32,10 @@ HEAT_STEPS = (0.5, 2.0, 5.0, 10.0, 20.0)
 """Gains, in points, at which a heat map's colour gets deeper."""
 
 
+_Pair = tuple[CellRecord | None, CellRecord | None]
+_Ends = tuple[float, float] | None
+
+
 @dataclass(frozen=True, slots=True)
 class Mark:
     """One score with its error bar.
@@ -210,9 +214,60 @@ def language_figures(layout: Layout, intervals: Intervals) -> list[Figure]:
     ends = [end for lines in pairs.values() for line in lines for end in _ends(*line[1:])]
     axis = _axis(ends)
     return [
-        _figure(layout, column, other.details.get(column.name, other.title), lines, axis)
+        _figure(
+            column,
+            (layout.baseline.title, other.details.get(column.name, other.title)),
+            [(code, layout.languages.get(code, code), pair, own) for code, pair, own in lines],
+            axis,
+        )
         for column, lines in pairs.items()
     ]
+
+
+def dumbbell_figures(layout: Layout, intervals: Intervals, expected: str) -> list[Figure]:
+    """Of a table with one row, as the calibration: each language's measured value and expected one.
+
+    Args:
+        expected: what expected values are called.
+    """
+    if len(layout.rows) != 1:
+        return []
+    row = layout.rows[0].row
+    cells = {
+        column: [
+            (code, cell)
+            for code in layout.languages_of(column.name)
+            if (cell := layout.cell(row, column.name, code)) is not None
+            and cell.value is not None
+            and cell.expected is not None
+        ]
+        for column in layout.with_role("score", "part")
+    }
+    pairs = {
+        column: [(code, _dumbbell(cell, intervals)) for code, cell in lines]
+        for column, lines in cells.items()
+        if lines
+    }
+    axis = _axis([end for lines in pairs.values() for _, line in lines for end in _ends(*line)])
+    return [
+        _figure(
+            column,
+            (expected, "measured"),
+            [(code, layout.languages.get(code, code), *line) for code, line in lines],
+            axis,
+        )
+        for column, lines in pairs.items()
+    ]
+
+
+def _dumbbell(
+    cell: CellRecord, intervals: Intervals
+) -> tuple[tuple[CellRecord, CellRecord], tuple[_Ends, _Ends]]:
+    """The expected value, as a cell with its limit for a bar, and the measured one."""
+    due = float(cell.expected or 0)
+    limit = None if cell.limit is None else (due - cell.limit, due + cell.limit)
+    expected = cell.model_copy(update={"value": due, "seeds": None})
+    return (expected, cell), (limit, _interval(cell, intervals))
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,10 +299,6 @@ class _Axis:
         return tuple((self.at(value), value) for value in range(first, int(self.high) + 1, step))
 
 
-_Pair = tuple[CellRecord | None, CellRecord | None]
-_Ends = tuple[float, float] | None
-
-
 def _pairs(
     layout: Layout, column: Column, row: str, intervals: Intervals
 ) -> list[tuple[str, _Pair, tuple[_Ends, _Ends]]]:
@@ -267,20 +318,19 @@ def _interval(cell: CellRecord | None, intervals: Intervals) -> _Ends:
 
 
 def _figure(
-    layout: Layout,
     column: Column,
-    title: str,
-    pairs: Sequence[tuple[str, _Pair, tuple[_Ends, _Ends]]],
+    titles: tuple[str, str],
+    pairs: Sequence[tuple[str, str, _Pair, tuple[_Ends, _Ends]]],
     axis: _Axis,
 ) -> Figure:
     lines = []
-    for number, (code, (base, other), ends) in enumerate(pairs):
+    for number, (code, name, (base, other), ends) in enumerate(pairs):
         y = _round(TOP + STEP * (number + 0.5))
         marks = axis.mark(base, ends[0], y, -BAR), axis.mark(other, ends[1], y, BAR)
-        lines.append(Line(code, layout.languages.get(code, code), y, *marks))
+        lines.append(Line(code, name, y, *marks))
     height = TOP + STEP * len(pairs) + BOTTOM
-    known = any(one is not None for _, _, ends in pairs for one in ends)
-    return Figure(column, layout.baseline.title, title, tuple(lines), axis.ticks(), height, known)
+    known = any(ends[1] is not None for *_, ends in pairs)
+    return Figure(column, *titles, tuple(lines), axis.ticks(), height, known)
 
 
 def _ends(pair: _Pair, intervals: tuple[_Ends, _Ends]) -> list[float]:

@@ -223,6 +223,7 @@ def _table(run: Run, files: Sequence[str]) -> dict[str, Any]:
             "empty": [column for column in columns if column not in shown],
             "seeds": describe_seeds(results),
             "gains": figures.gain_panels(layout, run.intervals),
+            "dumbbells": figures.dumbbell_figures(layout, run.intervals, expected_word(results)),
             "figures": figures.language_figures(layout, run.intervals),
             "group_titles": GROUP_TITLES,
         }

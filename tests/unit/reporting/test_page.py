@@ -29,7 +29,14 @@ from stilts_artifact.config.load import as_own, definition, load_scale
 from stilts_artifact.domain.cells import CellKey, Verdict
 from stilts_artifact.metrics.bootstrap import Estimate
 from stilts_artifact.reporting.differences import known_differences
-from stilts_artifact.reporting.figures import LEFT, RIGHT, WIDTH, gain_panels, language_figures
+from stilts_artifact.reporting.figures import (
+    LEFT,
+    RIGHT,
+    WIDTH,
+    dumbbell_figures,
+    gain_panels,
+    language_figures,
+)
 from stilts_artifact.reporting.layout import arrange
 from stilts_artifact.reporting.page import render_page
 from stilts_artifact.reporting.runs import Run
@@ -352,6 +359,33 @@ def test_where_rows_are_fewer_than_targets_each_row_has_a_panel() -> None:
     assert [gain.points for gain in panel.gains] == [
         layout.gain("best", column.name) for column in columns
     ]
+
+
+def test_the_calibration_is_drawn_beside_what_was_expected() -> None:
+    results = calibration()
+    cells = [
+        cell.model_copy(update={"expected": (cell.value or 0) - 5.0, "limit": 3.0})
+        if cell.language
+        else cell
+        for cell in results.cells
+    ]
+    results = results.model_copy(update={"cells": cells})
+    figures = dumbbell_figures(arrange(results), intervals(results), "recorded")
+    assert [figure.column.name for figure in figures] == ["bucc2018", "tatoeba"]
+    assert len({figure.ticks for figure in figures}) == 1
+    (x0, low), *_, (x1, high) = figures[0].ticks
+    per_point = (x1 - x0) / (high - low)
+    for figure in figures:
+        assert (figure.base, figure.other) == ("recorded", "measured")
+        for line in figure.lines:
+            base, other = line.base, line.other
+            assert base is not None and other is not None
+            assert base.low is not None and base.high is not None
+            assert (other.x - base.x) / per_point == pytest.approx(5.0, abs=0.05)
+            assert (base.high - base.low) / per_point == pytest.approx(6.0, abs=0.05)
+    assert dumbbell_figures(arrange(table2()), Intervals(), "recorded") == []
+    page = render_page([Run(results, "calibration.mini.json", "1" * 64, intervals(results))])
+    assert "Measured beside recorded, by language" in page
 
 
 def test_a_gain_without_predictions_has_no_interval_and_is_not_clear() -> None:
