@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import asdict
@@ -126,6 +127,7 @@ def mine(
         choose_engine,
         parse_memory,
         plan_blocks,
+        unused_gpu,
     )
     from stilts_artifact.retrieval.encode import Batching, Inspection, TransformerSentences, View
     from stilts_artifact.retrieval.gold import read_gold, score_pairs
@@ -141,6 +143,8 @@ def mine(
     from stilts_artifact.retrieval.transformer import load_transformer
 
     budget, backend = parse_memory(memory), backend_of(choose_engine(engine, both=True))
+    if engine == "auto" and (reason := unused_gpu()) is not None:
+        options.note(f"searching on the CPU: FAISS on the GPU does not serve: {reason}", sys.stderr)
     source, target = read_corpus("source", src, src_emb), read_corpus("target", trg, trg_emb)
     sides = {"source": source, "target": target}
     known = None if gold is None else read_gold(gold, (len(source), len(target)))

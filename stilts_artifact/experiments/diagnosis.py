@@ -49,6 +49,7 @@ def diagnose(results: Path, machine: Machine) -> list[Finding]:
         _writable("store", machine.store),
         _disk(machine.store),
         _gpu(),
+        *_faiss(),
         _engine(),
         *(_data(scale, machine) for scale in ("mini", "paper")),
     ]
@@ -126,6 +127,16 @@ def _gpu() -> Finding:
     except (subprocess.SubprocessError, OSError) as error:
         return Finding("note", "gpu", f"nvidia-smi fails: {error}")
     return Finding("ok", "gpu", "; ".join(answer.stdout.split("\n")).strip("; "))
+
+
+def _faiss() -> list[Finding]:
+    """The self-test of FAISS on a GPU, where it is installed for one."""
+    from stilts_artifact.retrieval.backends import gpu_answers, unused_gpu
+
+    reason = unused_gpu()
+    if reason is not None:
+        return [Finding("note", "faiss-gpu", f"{reason}: searches run on the CPU")]
+    return [Finding("ok", "faiss-gpu", gpu_answers().reason)] if gpu_answers().works else []
 
 
 def _engine() -> Finding:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from stilts_artifact.errors import ConfigError, ResourceError
+from stilts_artifact.experiments import diagnosis
 from stilts_artifact.retrieval import backends
 from stilts_artifact.retrieval.backends import GpuAnswer, parse_memory, plan_blocks, run_self_test
 
@@ -94,3 +97,62 @@ def test_memory_sizes(text: str, size: int) -> None:
 def test_what_is_no_memory_size_is_refused(text: str) -> None:
     with pytest.raises(ConfigError, match="memory size"):
         parse_memory(text)
+
+
+FAKE_FAISS = """
+import numpy as np
+METRIC_INNER_PRODUCT = 0
+def get_num_gpus():
+    return {gpus}
+class StandardGpuResources:
+    pass
+def knn_gpu(resources, queries, corpus, k, metric):
+    products = queries @ corpus.T
+    indices = np.argsort(-products, axis=1, kind="stable")[:, :k]
+    scores = np.take_along_axis(products, indices, axis=1)
+    {fault}
+    return scores, indices
+"""
+
+
+@pytest.mark.parametrize(
+    ("gpus", "fault", "said"),
+    [
+        (1, "", None),
+        (0, "", "FAISS sees no GPU"),
+        (1, "scores = scores.astype(np.float16).astype(np.float32)", "disagrees with NumPy"),
+        (1, "scores = scores * np.float32('nan')", "disagrees with NumPy"),
+        (1, "scores[17, 2] = np.nan", "disagrees with NumPy"),
+        (1, "scores, indices = scores[:, ::-1], indices[:, ::-1]", "disagrees with NumPy"),
+        (1, "indices = np.roll(indices, 1, axis=0)", "disagrees with NumPy"),
+        # The next best in place of the best, and the best one twice: true products, of no use.
+        (1, "indices = indices[:, [1, 1, 2, 3, 4]]; scores = scores[:, [1, 1, 2, 3, 4]]", "disagr"),
+        (1, "indices = indices[:, [0, 0, 1, 2, 3]]; scores = scores[:, [0, 0, 1, 2, 3]]", "disagr"),
+        (1, "indices = indices - len(corpus) * (indices == 7) - 1", "disagrees with NumPy"),
+        (1, "raise RuntimeError('CUDA error 209: no kernel image')", "no kernel image"),
+    ],
+)
+def test_a_gpu_that_answers_wrongly_does_not_serve(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gpus: int, fault: str, said: str | None
+) -> None:
+    """A FAISS of our own, which computes as it is told."""
+    (tmp_path / "faiss.py").write_text(FAKE_FAISS.format(gpus=gpus, fault=fault))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    answer = run_self_test(backends._SELF_TEST, 60)
+    assert answer.works is (said is None), answer
+    assert (said or "passed") in answer.reason
+
+
+def test_a_gpu_that_is_not_used_is_told_where_faiss_is_installed_for_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(backends, "gpu_answers", lambda: GpuAnswer(False, "driver too old"))
+    assert backends.unused_gpu() is None  # nobody expects one of faiss-cpu
+    assert diagnosis._faiss() == []
+    monkeypatch.setattr(backends.importlib.metadata, "distributions", lambda name: iter([name]))
+    assert backends.unused_gpu() == "driver too old"
+    (finding,) = diagnosis._faiss()
+    assert finding.level == "note" and finding.detail == "driver too old: searches run on the CPU"
+    monkeypatch.setattr(backends, "gpu_answers", lambda: GpuAnswer(True, "the self-test passed"))
+    assert backends.unused_gpu() is None
+    assert [found.level for found in diagnosis._faiss()] == ["ok"]
