@@ -50,6 +50,7 @@ def run_rehearsal(
     if errors or found.failed:
         code = errors[0].exit_code if errors else ExitCode.INCOMPLETE
         said = f"the machinery fails at {len(found.failed)} cells"
+        options.say(f"the same command goes on where it was: {machine.store / FOLDER}", stream)
     else:
         said = "the machinery works"
     where = f"its files, which are no results: {results / FOLDER}"

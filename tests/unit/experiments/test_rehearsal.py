@@ -149,6 +149,7 @@ def test_the_exit_code_says_whether_the_machinery_works(
     ended = command.run_rehearsal(TABLE2, Choices("mini"), machine, tmp_path, as_json=False)
     shown = capsys.readouterr().out
     assert ended == code and said in shown
+    assert ("goes on where it was" in shown) == (code != 0)
     assert "xnli 6 of 32" in shown
 
 
