@@ -124,7 +124,12 @@ def _needs(found: Rehearsal, device: str) -> Iterator[tuple[str, str, str, str]]
             between = f"{readable_time(least)} to {readable_time(most)}"
             yield f"time with {workers} {what}{'s' * (workers > 1)}", between, "", ""
     stock = found.stock
-    yield "files", f"{stock.downloadable:,}", f"{stock.here:,}", _enough(not stock.absent)
+    if stock.downloadable:
+        here = f"{stock.here:,}"
+        yield "files to download", f"{stock.downloadable:,}", here, _enough(not stock.absent)
+    if stock.by_hand:
+        # What they leave out is NOT_RUN, and no reason not to run.
+        yield "files to be brought by hand", f"{len(stock.by_hand):,} more", "", ""
 
 
 def _enough(is_enough: bool) -> str:

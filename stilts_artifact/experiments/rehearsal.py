@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from stilts_artifact.benchmark.asked import asked_places
 from stilts_artifact.benchmark.lengths import example_tokens
@@ -102,7 +103,7 @@ class Rehearsal:
         disk: bytes in the store at its peak.
         weights: of the encoder.
         plan: of the real run; ``None`` of a scale that nothing is known of.
-        stock: the real run's files, as far as they are here.
+        stock: the real run's files that are not generated, as far as they are here.
         offers: of this machine, or of each worker of the cluster.
     """
 
@@ -162,7 +163,7 @@ def rehearse(session: Session) -> Rehearsal:
         disk=max(sizes),
         weights=weights,
         plan=_plan(session),
-        stock=take_stock(*scale_files(session.scale, session.machine, session.experiment)),
+        stock=_stock(session),
         offers=_offers(session),
     )
     if not failed:
@@ -340,6 +341,17 @@ def _plan(session: Session) -> Plan | None:
     absent = session.library.absent(sources_of(*asked))
     store, kept = Store(session.machine.store), session.keep_models
     return plan(steps_of(*asked), store, costs, absent, kept)
+
+
+def _stock(session: Session) -> Stock:
+    """Of what has to be downloaded or brought; what is generated is made on its first use."""
+    sources, library = scale_files(session.scale, session.machine, session.experiment)
+    made = {
+        source.name
+        for source in sources
+        if any(urlsplit(url).scheme in session.openers for url in source.urls)
+    }
+    return take_stock([source for source in sources if source.name not in made], library)
 
 
 def _offers(session: Session) -> tuple[Offer, ...]:

@@ -184,6 +184,16 @@ def test_cells_without_a_value_are_failures_if_they_were_asked_for(session: Sess
     assert rehearsal._failed(outcome, asked) == ("mnli/xnli: failed: why",)
 
 
+def test_files_are_counted_that_somebody_has_to_bring(session: Session, tmp_path: Path) -> None:
+    generated = open_session(TABLE2, Choices("mini"), Machine(tmp_path / "store"), tmp_path)
+    assert rehearsal._stock(generated) == Stock(0, (), ())
+    stock = rehearsal._stock(session)
+    assert stock.absent and stock.by_hand and not stock.here
+    rows = {row[0]: row[1:] for row in command._needs(rehearsed(stock=stock), "gpu")}
+    assert rows["files to download"] == (f"{len(stock.absent)}", "0", "no")
+    assert rows["files to be brought by hand"][0] == f"{len(stock.by_hand)} more"
+
+
 @pytest.mark.slow
 def test_a_row_is_rehearsed_through_the_whole_of_a_run_and_nothing_takes_it_for_results(
     artifact: Run, tmp_path: Path
