@@ -28,6 +28,9 @@ TOP, STEP, BOTTOM = 8.0, 19.0, 22.0
 GAIN_STEP = 15.0  # of a row with one mark
 BAR = 5.0  # from a mark to its error bar: above for the one row, below for the other
 
+_DASHES = ("-", "--", ":", "-.")
+_INSIDE = 6  # entries of a legend that a plot has room for
+
 HEAT_STEPS = (0.5, 2.0, 5.0, 10.0, 20.0)
 """Gains, in points, at which a heat map's colour gets deeper."""
 
@@ -357,7 +360,7 @@ def _round(value: float) -> float:
 
 
 def draw_sweep(scores: SweepScores, path: Path, title: str) -> None:
-    """Draw one line for each pooling: mean over languages by layer.
+    """Draw points by layer: each pooling's mean over languages, and thin lines of the languages.
 
     Raises:
         ResourceError: matplotlib is not installed, or the file cannot be written.
@@ -365,9 +368,21 @@ def draw_sweep(scores: SweepScores, path: Path, title: str) -> None:
     """
     with _axes(path) as axes:
         means = scores.means
-        for pooling in dict.fromkeys(name for name, _ in means):
-            points = {layer: mean for (name, layer), mean in means.items() if name == pooling}
-            axes.plot(list(points), list(points.values()), marker="o", label=pooling)
+        for number, pooling in enumerate(dict.fromkeys(name for name, _ in means)):
+            layers = [layer for name, layer in means if name == pooling]
+            style = _DASHES[number % len(_DASHES)]
+            own = [means[pooling, layer] for layer in layers]
+            axes.plot(layers, own, marker="o", color="black", linestyle=style, label=pooling)
+            for place, (language, n) in enumerate(scores.n.items() if len(scores.n) > 1 else ()):
+                axes.plot(
+                    layers,
+                    [scores.points[pooling, layer][language] for layer in layers],
+                    color=f"C{place % 10}",
+                    linestyle=style,
+                    linewidth=0.8,
+                    # Every pooling has the same languages: the first line stands for all.
+                    label=f"{language} (n = {n:,})" if number == 0 else None,
+                )
         mean = "mean of " if len(scores.n) > 1 else ""
         axes.set(title=title, xlabel="layer (0: embeddings)", ylabel=f"{mean}{scores.measured}")
         axes.locator_params(axis="x", integer=True)
@@ -406,7 +421,14 @@ def _axes(path: Path) -> Iterator[Axes]:
         axes = drawing.subplots()
         yield axes
         axes.grid(alpha=0.3)
-        axes.legend()
+        entries = len(axes.get_legend_handles_labels()[1])
+        if entries <= _INSIDE:
+            axes.legend()
+        else:
+            # Beside the plot, in as many columns as keep it from being higher than that.
+            columns = 1 + (entries - 1) // 18
+            drawing.set_size_inches(7 + 1.3 * columns, 4)
+            drawing.legend(loc="outside right upper", fontsize=8, ncols=columns)
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             drawing.savefig(path)
