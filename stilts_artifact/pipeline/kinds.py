@@ -37,8 +37,8 @@ KINDS: Kinds = MappingProxyType(
         "target": _kind("train:target_step", gpu=True, model="target"),
         "predict": _kind("predict:predict_step", 2, gpu=True),
         "probabilities": _kind("predict:probabilities_step", gpu=True),
-        "retrieve": _kind("predict:retrieve_step", 3, gpu=True),
-        "align": _kind("align:align_step", gpu=True),
+        "retrieve": _kind("predict:retrieve_step", 4, gpu=True),
+        "align": _kind("align:align_step", 2, gpu=True),
     }
 )
 

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stilts_artifact.errors import ConfigError, DataError
-from stilts_artifact.retrieval.encode import Batching, View, embed, make_batches, padded
+from stilts_artifact.model.batching import padded
+from stilts_artifact.retrieval.encode import Batching, Fit, View, embed, fit_of, make_batches
 from stilts_artifact.retrieval.transformer import Transformer, load_transformer
 from tests.unit.retrieval.conftest import LAYERS
 
@@ -148,12 +149,35 @@ def test_progress_counts_every_sentence(encoder: Transformer, tmp_path: Path) ->
 def test_batches_hold_every_sentence_once_within_the_budget(
     lengths: list[int], tokens: int
 ) -> None:
-    batches = list(make_batches(np.array(lengths), tokens))
-    assert sorted(np.concatenate(batches).tolist()) == list(range(len(lengths)))
-    for batch in batches:
-        size = len(batch) * padded(max(lengths[place] for place in batch))
-        assert size <= tokens or len(batch) == 1
-        assert size % 8 == 0
+    for fit in (fit_of("cpu"), fit_of("cuda:0")):
+        batches = list(make_batches(np.array(lengths), tokens, fit))
+        assert sorted(np.concatenate(batches).tolist()) == list(range(len(lengths)))
+        widths = [padded(lengths[batch[0]], fit.multiple) for batch in batches]
+        assert widths == sorted(widths, reverse=True)
+        for batch, width in zip(batches, widths, strict=True):
+            assert width >= max(lengths[place] for place in batch)
+            assert len(batch) * width <= tokens or len(batch) == 1
+
+
+@given(st.lists(st.integers(1, 9), min_size=1, max_size=7), st.integers(1, 30), st.integers(0, 9))
+def test_no_other_runs_of_lengths_cost_less(lengths: list[int], tokens: int, overhead: int) -> None:
+    fit = Fit(tokens, overhead, 1)
+
+    def cheapest(order: list[int]) -> int:
+        """Of every way to cut the order where the length changes."""
+        if not order:
+            return 0
+        width = lengths[order[0]]
+        found = []
+        for end in range(1, len(order) + 1):
+            if end == len(order) or lengths[order[end]] != lengths[order[end - 1]]:
+                batches = -(-end // max(1, tokens // width))
+                found.append(end * width + batches * overhead + cheapest(order[end:]))
+        return min(found)
+
+    order = sorted(range(len(lengths)), key=lambda place: -lengths[place])
+    made = make_batches(np.array(lengths), tokens, fit)
+    assert sum(len(batch) * lengths[batch[0]] + overhead for batch in made) <= cheapest(order)
 
 
 def test_no_texts_are_refused(encoder: Transformer, tmp_path: Path) -> None:
