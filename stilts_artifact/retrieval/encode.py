@@ -228,12 +228,12 @@ def embed(
         view: np.lib.format.open_memmap(path, "w+", np.float32, shape)
         for view, path in partial.items()
     }
-    fit = fit_of(encoder.device)
+    fit, lengths = fit_of(encoder.device), tokens.lengths
     fitting = Fitting.of("embedding", torch.device(encoder.device), encoder.model.config)
 
     def size(batch: NDArray[np.int64]) -> int:
         # Its longest comes first.
-        return len(batch) * padded(int(tokens.lengths[batch[0]]), fit.multiple)
+        return len(batch) * padded(int(lengths[batch[0]]), fit.multiple)
 
     def compute(batch: NDArray[np.int64]) -> bool:
         for view, vectors in _forward(encoder, tokens, batch, list(outputs)).items():
@@ -242,7 +242,7 @@ def embed(
             advance(len(batch))
         return True
 
-    fitting.each(make_batches(tokens.lengths, fitting.within(batching.tokens), fit), size, compute)
+    fitting.each(make_batches(lengths, fitting.within(batching.tokens), fit), size, compute)
     for view, array in arrays.items():
         array.flush()
         partial[view].replace(outputs[view])
@@ -424,7 +424,7 @@ def _forward(
 ) -> dict[View, NDArray[np.float32]]:
     import torch
 
-    longest = int(tokens.lengths[batch[0]])  # the first of a batch is its longest
+    longest = int(tokens.starts[batch[0] + 1] - tokens.starts[batch[0]])  # the first of a batch
     width = padded(longest, fit_of(encoder.device).multiple)
     shape = (len(batch), width)
     ids = np.full(shape, encoder.tokenizer.pad_token_id, np.int64)
