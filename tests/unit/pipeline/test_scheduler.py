@@ -49,7 +49,7 @@ def test_what_a_model_was_made_for_comes_before_the_next_model() -> None:
     graph = Graph(users, MODELS)
     plan = Scheduler(graph, graph.steps, lambda step: 1.0, lambda step: False, "none")
     order, freed = [], []
-    while own := plan.take(gpu_free=True):
+    while own := plan.take(gpu_free=True, workers=3):
         order.append(own.params["name"])
         freed.append([graph.steps[one].params["name"] for one in plan.finish(own.address)])
     assert order == ["a", "1 of a", "2 of a", "b", "1 of b", "2 of b", "c", "1 of c", "2 of c"]
