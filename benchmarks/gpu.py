@@ -25,7 +25,6 @@ import torch
 from transformers import XLMRobertaConfig, XLMRobertaModel
 
 from stilts_artifact.config.load import load_scale
-from stilts_artifact.domain.tasks import TaskForm
 from stilts_artifact.model.hub import shipped_encoder
 from stilts_artifact.model.inference import computed_dtype
 from stilts_artifact.model.loading import load_encoder_tokenizer
@@ -38,9 +37,7 @@ from stilts_artifact.retrieval.encode import Batching, View, embed
 from stilts_artifact.retrieval.knn import Search
 from stilts_artifact.retrieval.mine import mine
 from stilts_artifact.retrieval.transformer import default_layer, wrap_transformer
-from stilts_artifact.training.batches import Fit, Ragged, Rows, micro_batches
-from stilts_artifact.training.numerics import compare_with_float32
-from stilts_artifact.training.state import MultiTaskModel, fresh_head
+from stilts_artifact.training.numerics import compare_forms
 
 # FacebookAI/xlm-roberta-large at c23d21b.
 LARGE: Mapping[str, Any] = {
@@ -65,7 +62,6 @@ TINY = {
     "intermediate_size": 64,
 }
 MASKED = 0.15
-TAGS = 17
 
 
 def architecture_of(sizes: Mapping[str, Any]) -> Architecture:
@@ -115,32 +111,11 @@ def show_rates(record: ProbeRecord) -> None:
         print(f"        {name}: {number:.2e}")
 
 
-def show_numerics(config: XLMRobertaConfig, device: Device) -> bool:
-    """bfloat16 against float32 for each form, on a few rows; whether all are within the bound."""
+def show_numerics(config: XLMRobertaConfig, device: Device) -> None:
+    """bfloat16 against float32 for each form, on a few rows."""
     torch.manual_seed(1)
-    encoder = XLMRobertaModel(config)
-    draw = np.random.default_rng(1)
-    lengths = draw.integers(8, 64, 12)
-    offsets = np.concatenate([[0], np.cumsum(lengths)])
-    inputs = Ragged(draw.integers(4, config.vocab_size, int(offsets[-1])), offsets)
-    tags = Ragged(draw.integers(TAGS, size=int(offsets[-1])), offsets)
-    rows = {
-        TaskForm.PAIR: Rows(inputs, draw.integers(3, size=12)),
-        TaskForm.CHOICE: Rows(inputs, draw.integers(4, size=3), choices=4),
-        TaskForm.TAGGING: Rows(inputs, tags),
-        TaskForm.SPAN: Rows(inputs, np.stack([lengths // 4, lengths // 2], axis=1)),
-    }
-    within = True
-    for form, own in rows.items():
-        labels = {TaskForm.PAIR: 3, TaskForm.CHOICE: 4, TaskForm.TAGGING: TAGS}.get(form, 2)
-        head = fresh_head(form, encoder, labels, 1, "head")
-        model = MultiTaskModel(encoder, {form.value: head}).to(device)
-        whole = Fit(1 << 20, overhead=1 << 20)
-        (batch,) = micro_batches(own, np.arange(len(own)), whole, LARGE["pad_token_id"])
-        found = compare_with_float32(model, form.value, batch)
-        within = within and found.within
+    for found in compare_forms(XLMRobertaModel(config), device):
         print(f"  {found}{'' if found.within else '  NOT WITHIN'}")
-    return within
 
 
 def sentences(tokenizer: Any, count: int) -> list[str]:

@@ -39,7 +39,10 @@ def run_rehearsal(
     console = make_console(stream)
     _show_uses(found, console)
     _show_needs(found, session.scale.device, console)
+    for difference in found.rounding:
+        console.print(f"bfloat16 against float32, {difference}")
     errors = [one for one in found.outcome.errors if not isinstance(one, MissingDataError)]
+    errors += [one for one in (own.error() for own in found.rounding) if one is not None]
     for error in errors:
         stream.write(f"error: {error}\n")
     for reason in found.failed[:_SHOWN]:
@@ -50,6 +53,8 @@ def run_rehearsal(
     if errors or found.failed:
         code = errors[0].exit_code if errors else ExitCode.INCOMPLETE
         said = f"the machinery fails at {len(found.failed)} cells"
+        if not found.failed:
+            said = "not all is as it should be, see above"
         options.say(f"the same command goes on where it was: {machine.store / FOLDER}", stream)
     else:
         said = "the machinery works"
@@ -149,5 +154,6 @@ def _as_json(found: Rehearsal) -> dict[str, object]:
         "needed": {"gpu_memory": found.gpu_memory, "memory": found.memory},
         "plan": None if found.plan is None else asdict(found.plan),
         "offers": [asdict(one) for one in found.offers],
+        "bfloat16": [asdict(one) for one in found.rounding],
         "failed": list(found.failed),
     }

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from stilts_artifact.benchmark.asked import asked_places
@@ -50,6 +51,9 @@ from stilts_artifact.pipeline.kinds import KINDS
 from stilts_artifact.pipeline.plan import Plan
 from stilts_artifact.pipeline.progress import Snapshot, Watch
 from stilts_artifact.pipeline.store import Store
+
+if TYPE_CHECKING:
+    from stilts_artifact.training.numerics import Difference
 
 FOLDER = "rehearsal"
 """In the folders of results and of the store."""
@@ -105,6 +109,7 @@ class Rehearsal:
         plan: of the real run; ``None`` of a scale that nothing is known of.
         stock: the real run's files that are not generated, as far as they are here.
         offers: of this machine, or of each worker of the cluster.
+        rounding: bfloat16 against float32 on this machine's GPU, where one trained with it.
     """
 
     outcome: Outcome
@@ -118,6 +123,7 @@ class Rehearsal:
     plan: Plan | None
     stock: Stock
     offers: tuple[Offer, ...]
+    rounding: tuple[Difference, ...] = ()
 
     @property
     def gpu_memory(self) -> int:
@@ -165,11 +171,22 @@ def rehearse(session: Session) -> Rehearsal:
         plan=_plan(session),
         stock=_stock(session),
         offers=_offers(session),
+        rounding=_rounding(root / "encoder", session, device),
     )
     if not failed:
         # It has shown what it was to show, and takes the room that the real run needs.
         shutil.rmtree(root, ignore_errors=True)
     return found
+
+
+def _rounding(folder: Path, session: Session, device: Device) -> tuple[Difference, ...]:
+    """Of the encoder in a folder; of a cluster's GPUs nothing is known here."""
+    if device == "cpu" or session.machine.scheduler or session.scale.dtype != "bfloat16":
+        return ()
+    from stilts_artifact.model.loading import load_encoder
+    from stilts_artifact.training.numerics import compare_forms
+
+    return tuple(compare_forms(load_encoder(folder, pooler_seed=1).model, device))
 
 
 def _session(session: Session, scale: Scale, encoder: PhaseOne, root: Path) -> Session:

@@ -25,23 +25,29 @@ scores' absolute derivatives, as the choices of an example all but cancel each o
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
+import numpy as np
 import torch
 from torch import nn
 
+from stilts_artifact.domain.tasks import TaskForm
 from stilts_artifact.errors import ResourceError
 from stilts_artifact.model.heads import MaskedLanguageHead
+from stilts_artifact.training.batches import Fit, MicroBatch, Ragged, Rows, micro_batches
+from stilts_artifact.training.state import MultiTaskModel, fresh_head
 
 if TYPE_CHECKING:
-    from stilts_artifact.training.batches import MicroBatch
-    from stilts_artifact.training.state import Head, MultiTaskModel
+    from stilts_artifact.model.loading import EncoderModel
+    from stilts_artifact.training.state import Head
 
 ROUNDOFF = 2.0**-8
 """Of bfloat16, which has 8 significant bits."""
 _PRODUCTS = 8
 _HEAD_PRODUCTS = 2
+_LABELS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,19 +98,44 @@ class Difference:
             f"loss {self.loss:.1e} of {self.loss_bound:.1e}"
         )
 
-    def check(self) -> None:
-        """Refuse a device that computes something else.
+    def error(self) -> ResourceError | None:
+        """What to say of a device that computes something else; ``None`` if all is within."""
+        if self.within:
+            return None
+        return ResourceError(
+            "bfloat16 gives other results here than rounding explains",
+            where=f"task {self.task}",
+            got=str(self),
+            fix="dtype: float32 in a scale of your own; and report the device and its driver",
+        )
 
-        Raises:
-            ResourceError: a bound is exceeded.
-        """
-        if not self.within:
-            raise ResourceError(
-                "bfloat16 gives other results here than rounding explains",
-                where=f"task {self.task}",
-                got=str(self),
-                fix="dtype: float32 in a scale of your own; and report the device and its driver",
-            )
+
+def compare_forms(encoder: EncoderModel, device: str) -> Iterator[Difference]:
+    """The same for each form, with a fresh head and a few rows of tokens drawn by chance.
+
+    The encoder is left on the device.
+    """
+    draw = np.random.default_rng(1)
+    lengths = draw.integers(8, 64, 12)
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    tokens = int(offsets[-1])
+    # Beyond the special tokens, which have the first ids.
+    inputs = Ragged(draw.integers(4, encoder.config.vocab_size, tokens), offsets)
+    tags = Ragged(draw.integers(_LABELS, size=tokens), offsets)
+    forms = {
+        TaskForm.PAIR: Rows(inputs, draw.integers(_LABELS, size=12)),
+        TaskForm.CHOICE: Rows(inputs, draw.integers(4, size=3), choices=4),
+        TaskForm.TAGGING: Rows(inputs, tags),
+        TaskForm.SPAN: Rows(inputs, np.stack([lengths // 4, lengths // 2], axis=1)),
+    }
+    padding = int(cast("int", encoder.config.pad_token_id))
+    for form, rows in forms.items():
+        labels = rows.choices if form is TaskForm.CHOICE else _LABELS
+        head = fresh_head(form, encoder, labels, 1, form.value)
+        model = MultiTaskModel(encoder, {form.value: head}).to(device)
+        whole = Fit(1 << 20, overhead=1 << 20)
+        (batch,) = micro_batches(rows, np.arange(len(rows)), whole, padding)
+        yield compare_with_float32(model, form.value, batch)
 
 
 def compare_with_float32(model: MultiTaskModel, task: str, batch: MicroBatch) -> Difference:

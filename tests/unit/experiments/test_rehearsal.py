@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -27,7 +28,9 @@ from stilts_artifact.experiments import rehearsal
 from stilts_artifact.experiments.rehearsal import Offer, Rehearsal, Use
 from stilts_artifact.experiments.session import Machine, Session
 from stilts_artifact.experiments.setup import Choices, open_session
-from stilts_artifact.model.hub import PhaseOne
+from stilts_artifact.model.hub import PhaseOne, shipped_encoder
+from stilts_artifact.training.determinism import fixed_arithmetic
+from stilts_artifact.training.numerics import Difference, compare_forms
 from stilts_artifact.training.schedule import Share
 from tests.conftest import Run
 
@@ -134,6 +137,16 @@ def rehearsed(**changes: Any) -> Rehearsal:
             ExitCode.RESOURCE,
             "fails at 1 cells; exit 5",
         ),
+        (
+            {"rounding": (Difference("tagging", 0.02, 0.03, 0.1, 0.2, layers=24),)},
+            ExitCode.REPRODUCED,
+            "bfloat16 against float32, tagging: scores 2.00% of at most 5.44%",
+        ),
+        (
+            {"rounding": (Difference("tagging", 0.02, 0.3, 0.1, 0.2, layers=24),)},
+            ExitCode.RESOURCE,
+            "not all is as it should be, see above; exit 5",
+        ),
     ],
 )
 def test_the_exit_code_says_whether_the_machinery_works(
@@ -151,6 +164,25 @@ def test_the_exit_code_says_whether_the_machinery_works(
     assert ended == code and said in shown
     assert ("goes on where it was" in shown) == (code != 0)
     assert "xnli 6 of 32" in shown
+
+
+def test_a_rehearsal_on_a_gpu_holds_bfloat16_against_float32_there(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def on_a_cpu(encoder: Any, device: str) -> Any:
+        asked.append(device)
+        with fixed_arithmetic(1):  # threads of a crowded machine wait for each other
+            return list(compare_forms(encoder, "cpu"))
+
+    monkeypatch.setattr("stilts_artifact.training.numerics.compare_forms", on_a_cpu)
+    found = rehearsal._rounding(shipped_encoder(), session, "cuda")
+    assert asked == ["cuda"]
+    assert len(found) == 4 and all(one.within for one in found), [str(one) for one in found]
+    assert rehearsal._rounding(shipped_encoder(), session, "cpu") == ()
+    far = replace(session, machine=replace(session.machine, scheduler="tls://login:8786"))
+    assert rehearsal._rounding(shipped_encoder(), far, "cuda") == ()
 
 
 def test_what_is_needed_is_held_against_every_machine() -> None:
