@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
 from stilts_artifact.errors import ConfigError, ExitCode, IntegrityError, ResourceError
-from stilts_artifact.pipeline.cluster import default_workers
+from stilts_artifact.pipeline.cluster import default_workers, visible_gpus
 from stilts_artifact.pipeline.errors import RunReport, StepError
 from stilts_artifact.pipeline.executor import Options, run
 from stilts_artifact.pipeline.job import Context
@@ -149,6 +150,15 @@ def test_each_worker_has_a_gpu_of_its_own(root: Path, monkeypatch: pytest.Monkey
     report = run(Graph(steps, KINDS), Context(root, device="cuda"), Options(), lambda state: None)
     assert len(report.made) == 4
     assert {text(root, step).split()[2] for step in steps} == {"3", "5"}
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA GPU")
+def test_each_worker_has_a_real_gpu_of_its_own(root: Path) -> None:
+    gpus = visible_gpus()
+    steps = [Step("process-on-gpu", {"text": str(n), "seconds": 2}) for n in range(2 * len(gpus))]
+    report = run(Graph(steps, KINDS), Context(root, device="cuda"), Options(), lambda state: None)
+    assert len(report.made) == len(steps)
+    assert {text(root, step).split()[2] for step in steps} == set(gpus)
 
 
 def test_no_gpu_is_said_at_once(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -148,3 +148,30 @@ def test_the_tensors_of_the_attempt_are_gone_before_the_cache_is_emptied(
     monkeypatch.setattr(torch.cuda, "empty_cache", lambda: alive.append(len(watched)))
     assert Fitting.of("work", gpu, CONFIG).attempt(2, 100, attempt) is None
     assert alive == [0]
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA GPU")
+def test_a_real_gpu_that_is_full_is_given_less_and_goes_on() -> None:
+    """A gibibyte for this process, and 300 MiB for an example."""
+    device, done = torch.device("cuda", 0), []
+
+    def work(batch: list[int]) -> bool:
+        held = torch.zeros(len(batch) * 300 << 20, dtype=torch.uint8, device=device)
+        done.extend(batch if int(held.sum()) == 0 else [])
+        return True
+
+    _, total = torch.cuda.mem_get_info(device)
+    torch.cuda.empty_cache()
+    torch.cuda.set_per_process_memory_fraction((1 << 30) / total, device)
+    memory._REMEMBERED.clear()
+    try:
+        fitting = Fitting.of("work", device, CONFIG)
+        fitting.each([[0, 1, 2, 3, 4, 5, 6, 7]], len, work)
+        assert done == list(range(8))
+        # Eight, then four did not fit.
+        assert Fitting.of("work", device, CONFIG).limit == fitting.limit == 2
+        with pytest.raises(ResourceError, match="not even one example"):
+            fitting.attempt(1, 1, lambda: torch.zeros(2 << 30, dtype=torch.uint8, device=device))
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0, device)
+        memory._REMEMBERED.clear()
