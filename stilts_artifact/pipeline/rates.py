@@ -248,6 +248,10 @@ _UPDATE_KERNELS = 40
 _UPDATE_BYTES = 40
 """Of each weight, in float32: clipping reads the gradient for its norm (4), then reads and writes
 it (8); AdamW reads gradient, weight and two moments (16) and writes the last three (12)."""
+_GRADIENT_BYTES = 24
+"""Of each weight that is trained, for each backward pass: its gradient is filled with zeros where
+an embedding, written, and added or moved into place; fitted to 85 ms on a core of an encoder 384
+wide, whose 29 million weights these are."""
 WORDS = 20_000
 """Of the vocabulary that a task's training data have: English ones have 15,000 to 30,000 pieces."""
 _HIDDEN_SHARE = 0.15
@@ -276,9 +280,11 @@ def guess(of: Architecture, device: Device, threads: int = 1) -> Rates:
         # tokens, at half the share, as they are small.
         2 * 4 * of.layers * of.hidden * product,
     )
-    both = forward.times(3)
-    scored = _HIDDEN_SHARE * 6 * of.embeddings * product
     words = min(WORDS, of.vocabulary) * of.hidden
+    gradients = _GRADIENT_BYTES * (of.body + words) / (own.bandwidth * cores)
+    both = forward.times(3)
+    both = replace(both, overhead=both.overhead + gradients)
+    scored = _HIDDEN_SHARE * 6 * of.embeddings * product
     per_weight = _UPDATE_BYTES / (own.bandwidth * cores)
     launches = _UPDATE_KERNELS * own.launch
     size = 4 * (of.body + of.embeddings)
