@@ -106,7 +106,8 @@ def shapes_of(scale: Scale, costs: Costs) -> list[Shape]:
             inputs_of = max(inputs)
             rows = round(sum(batches) / len(batches)) * inputs_of
             made.append(Shape(kind, rows, max(8, width), inputs_of))
-    return made
+    # What is cut off at a scale's longest input is the same twice.
+    return list(dict.fromkeys(made))
 
 
 def _trained_tasks(scale: Scale) -> Iterator[tuple[str, TaskForm]]:

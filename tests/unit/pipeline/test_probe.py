@@ -163,6 +163,7 @@ def test_shapes_are_those_of_the_scale(name: str) -> None:
     )
     assert all(8 <= shape.width <= max(longest, scale.retrieval.max_length) for shape in shapes)
     assert all(shape.rows % shape.inputs == 0 for shape in shapes)
+    assert len(set(shapes)) == len(shapes), "nothing is measured twice"
 
 
 def test_a_shape_within_a_number_of_tokens_keeps_whole_examples() -> None:
