@@ -12,6 +12,11 @@ other programs on the machine change less: the limit in it is at the peak of one
 
 ``--alone`` leaves out the textbook, which takes too long where there are many rows; ``SAMPLED`` of
 either side are then searched in float64 and compared.
+
+Measured on 2 cores of a Xeon with AMX (family 6, model 207) at load 12 to 15, in processors' time:
+30,000 x 30,000 x 1024 in one thread: float32 1.27 and 1.33 x limit, bfloat16 0.48 and 0.55; once
+200,000 x 200,000 x 768: 267 s, 0.61 x limit, 0.53 GiB beside the inputs. No sampled row differed.
+500,000 x 500,000 was not run.
 """
 
 from __future__ import annotations
