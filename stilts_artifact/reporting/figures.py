@@ -168,8 +168,8 @@ def gain_panels(layout: Layout, intervals: Intervals) -> list[GainPanel]:
     titled = [(row.row, row.title) for row in rows], [(one.name, one.title) for one in columns]
     by_row = len(rows) < len(columns)
     panels, lines = titled if by_row else titled[::-1]
-    # A letter of the drawing is 10.5 points high and, on average, half as wide.
-    left = min(16 + 5.4 * max(len(title) for _, title in lines), WIDTH / 2)
+    # A letter of the drawing is 10.5 points high; those of titles are up to two thirds as wide.
+    left = min(12 + 7.0 * max(len(title) for _, title in lines), WIDTH / 2)
     axis = _Axis(*_rounded(min(ends), max(ends)), left)
     names = tuple(
         (title, _round(TOP + GAIN_STEP * (number + 0.5))) for number, (_, title) in enumerate(lines)
