@@ -13,9 +13,14 @@ other programs on the machine change less: the limit in it is at the peak of one
 ``--alone`` leaves out the textbook, which takes too long where there are many rows; ``SAMPLED`` of
 either side are then searched in float64 and compared.
 
-Measured on 2 cores of a Xeon with AMX (family 6, model 207) at load 12 to 15, in processors' time:
-30,000 x 30,000 x 1024 in one thread: float32 1.27 and 1.33 x limit, bfloat16 0.48 and 0.55; once
-200,000 x 200,000 x 768: 267 s, 0.61 x limit, 0.53 GiB beside the inputs. No sampled row differed.
+Measured on 2 cores of a Xeon with AMX (family 6, model 207), no sampled row different.
+30,000 x 30,000 x 1024 on the idle machine with 2 threads: float32 1.84 and 1.91 x limit, bfloat16
+1.49 twice. What waits for work in BLAS and OpenMP spins, and takes the processors from the threads
+that look through the blocks: with OMP_WAIT_POLICY=passive OPENBLAS_THREAD_TIMEOUT=4 the searches
+took 11.2 s and 5.7 s, once, where a limit measured in another run was 5.7 s.
+In processors' time of one thread, at load 12 to 15: float32 1.27 and 1.33 x limit, bfloat16 0.48
+and 0.55. Once, in two threads at load 15: 200,000 x 200,000 x 768, 267 s of processor, 0.61 x
+limit, 0.53 GiB beside the inputs.
 500,000 x 500,000 was not run.
 """
 
