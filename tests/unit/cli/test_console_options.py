@@ -248,7 +248,9 @@ def test_a_shell_is_told_what_a_word_could_be(words: tuple[str, ...], answers: l
 
 def test_the_script_for_a_shell_calls_the_program(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "stilts_artifact", "--show-completion", "bash"],
+        # Asked from a shell, as typer looks for one among the processes above it; not replaced by
+        # the program, so that it is still there.
+        ["bash", "-c", '"$0" -m stilts_artifact --show-completion bash; exit $?', sys.executable],
         capture_output=True,
         text=True,
         env=os.environ | {"SHELL": "/bin/bash"},
