@@ -77,7 +77,7 @@ def mean_length(quantiles: tuple[int, ...]) -> float:
 
     Example:
         >>> round(mean_length(LENGTHS["tatoeba"][0]), 1)
-        10.0
+        9.9
     """
     return float(np.trapezoid(quantiles, QUANTILES))
 

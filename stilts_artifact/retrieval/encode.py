@@ -289,7 +289,7 @@ def make_batches(
     Example:
         >>> lengths = np.array([3, 40, 4, 39, 39])
         >>> [batch.tolist() for batch in make_batches(lengths, 100, Fit(100, 5, 1))]
-        [[1, 3], [4], [2, 0]]
+        [[1], [3, 4], [2, 0]]
     """
     # Stable: equal lengths in the order of the texts, so that batches, and with them the last bits
     # of every vector, are the same in each run.
