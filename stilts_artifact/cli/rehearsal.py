@@ -33,14 +33,15 @@ def run_rehearsal(
 
     session = open_session(experiment, choices, machine, results, display=options.display())
     stream = options.message_stream(as_json)
-    options.say(f"rehearsal of scale {session.scale.name} ({session.reason})", stream)
+    options.note(f"rehearsal of scale {session.scale.name} ({session.reason})", stream)
     options.require_writable(results)
     found = rehearse(session)
-    console = make_console(stream)
-    _show_uses(found, console)
-    _show_needs(found, session.scale.device, console)
-    for difference in found.rounding:
-        console.print(f"bfloat16 against float32, {difference}")
+    if options.detail() is not options.Detail.QUIET:
+        console = make_console(stream)
+        _show_uses(found, console)
+        _show_needs(found, session.scale.device, console)
+        for difference in found.rounding:
+            console.print(f"bfloat16 against float32, {difference}")
     errors = [one for one in found.outcome.errors if not isinstance(one, MissingDataError)]
     errors += [one for one in (own.error() for own in found.rounding) if one is not None]
     for error in errors:
@@ -55,11 +56,12 @@ def run_rehearsal(
         said = f"the machinery fails at {len(found.failed)} cells"
         if not found.failed:
             said = "not all is as it should be, see above"
-        options.say(f"the same command goes on where it was: {machine.store / FOLDER}", stream)
     else:
         said = "the machinery works"
-    where = f"its files, which are no results: {results / FOLDER}"
-    options.say(where, stream)
+    if found.failed:
+        # Else its store is gone.
+        options.note(f"the same command goes on where it was: {machine.store / FOLDER}", stream)
+    options.note(f"its files, which are no results: {results / FOLDER}", stream)
     options.say(f"verdict: rehearsal of {title}: {said}; exit {code:d}", stream)
     return code
 

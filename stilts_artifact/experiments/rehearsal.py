@@ -149,7 +149,7 @@ def rehearse(session: Session) -> Rehearsal:
     require_packages(session.experiment)
     began = time.monotonic()
     device = session.device(trains=False)
-    root = session.machine.store / FOLDER / session.experiment.name
+    root = _place(session)
     encoder = make_encoder(session.encoder, root / "encoder")
     weights, inner = weights_of(root / "encoder")
     scale = _reduced(session, encoder, inner if device == "cpu" else 0)
@@ -159,10 +159,16 @@ def rehearse(session: Session) -> Rehearsal:
     with _peak(rehearsed) as (watched, sizes):
         outcome = reproduce(watched)
     failed = _failed(outcome, rehearsed)
-    found = Rehearsal(
+    uses = _uses(Store(root))
+    rounding = _rounding(root / "encoder", session, device)
+    if not failed:
+        # It has shown what it was to show, and takes the room that the real run needs: before
+        # what is free is looked at.
+        shutil.rmtree(root, ignore_errors=True)
+    return Rehearsal(
         outcome=outcome,
         failed=failed,
-        uses=_uses(Store(root)),
+        uses=uses,
         smaller=_smaller(session.scale, scale),
         device=device,
         seconds=time.monotonic() - began,
@@ -171,12 +177,14 @@ def rehearse(session: Session) -> Rehearsal:
         plan=_plan(session),
         stock=_stock(session),
         offers=_offers(session),
-        rounding=_rounding(root / "encoder", session, device),
+        rounding=rounding,
     )
-    if not failed:
-        # It has shown what it was to show, and takes the room that the real run needs.
-        shutil.rmtree(root, ignore_errors=True)
-    return found
+
+
+def _place(session: Session) -> Path:
+    """The store of a rehearsal: what one left that failed is not another encoder's or scale's."""
+    name = f"{session.experiment.name}.{session.scale.name}.{session.encoder.revision[:12]}"
+    return session.machine.store / FOLDER / name
 
 
 def _rounding(folder: Path, session: Session, device: Device) -> tuple[Difference, ...]:

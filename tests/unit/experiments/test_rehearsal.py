@@ -12,6 +12,7 @@ import pytest
 
 from stilts_artifact.benchmark.experiments import EXPERIMENTS
 from stilts_artifact.benchmark.lengths import example_tokens
+from stilts_artifact.cli import options
 from stilts_artifact.cli import rehearsal as command
 from stilts_artifact.config.load import (
     definition,
@@ -162,8 +163,41 @@ def test_the_exit_code_says_whether_the_machinery_works(
     ended = command.run_rehearsal(TABLE2, Choices("mini"), machine, tmp_path, as_json=False)
     shown = capsys.readouterr().out
     assert ended == code and said in shown
-    assert ("goes on where it was" in shown) == (code != 0)
+    # Where no cell failed, the store is gone.
+    assert ("goes on where it was" in shown) == ("failed" in changes)
     assert "xnli 6 of 32" in shown
+
+
+def test_a_quiet_rehearsal_says_errors_and_the_verdict(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    found = rehearsed(failed=("mnli xnli: failed",), errors=[ResourceError("out of memory")])
+    monkeypatch.setattr(rehearsal, "rehearse", lambda _: found)
+    monkeypatch.setattr(options, "detail", lambda: options.Detail.QUIET)
+    machine = Machine(tmp_path / "store")
+    command.run_rehearsal(TABLE2, Choices("mini"), machine, tmp_path, as_json=False)
+    error, reason, verdict = capsys.readouterr().out.splitlines()
+    assert error == "error: out of memory" and reason == "no value: mnli xnli: failed"
+    assert verdict.startswith("verdict: rehearsal of Table 2: the machinery fails at 1 cells")
+
+
+def test_what_a_failed_rehearsal_left_is_not_taken_for_another_encoders(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The encoder there is taken as it is, and the steps' numbers are counted."""
+    roots: list[Path] = []
+
+    def stop(_: PhaseOne, folder: Path) -> PhaseOne:
+        roots.append(folder)
+        raise ResourceError("stop")
+
+    monkeypatch.setattr(rehearsal, "make_encoder", stop)
+    other_encoder = replace(session, encoder=replace(session.encoder, revision="1" * 40))
+    other_scale = replace(session, scale=session.scale.model_copy(update={"name": "own"}))
+    for one in (session, other_encoder, other_scale, session):
+        with pytest.raises(ResourceError, match="stop"):
+            rehearsal.rehearse(one)
+    assert len({*roots[:3]}) == 3 and roots[3] == roots[0]
 
 
 def test_a_rehearsal_on_a_gpu_holds_bfloat16_against_float32_there(
@@ -254,7 +288,7 @@ def test_a_row_is_rehearsed_through_the_whole_of_a_run_and_nothing_takes_it_for_
     assert said["plan"]["peak_disk_bytes"] > 0 and said["failed"] == []
     # It leaves nothing that is in the way of the real run, and nothing beside its own folder.
     assert [path.name for path in (tmp_path / "results").glob("[!.]*")] == ["rehearsal"]
-    assert not (tmp_path / "results" / ".store" / "rehearsal" / "table2").exists()
+    assert not list((tmp_path / "results" / ".store" / "rehearsal").iterdir())
     place = tmp_path / "results" / "rehearsal"
     file = place / "table2.tiny-rehearsal.json"
     document = json.loads(file.read_text())
