@@ -60,7 +60,8 @@ def run_rehearsal(
         said = "the machinery works"
     if found.failed:
         # Else its store is gone.
-        options.note(f"the same command goes on where it was: {machine.store / FOLDER}", stream)
+        left = machine.store / FOLDER
+        options.note(f"the same command goes on where it was; else remove {left}", stream)
     options.note(f"its files, which are no results: {results / FOLDER}", stream)
     options.say(f"verdict: rehearsal of {title}: {said}; exit {code:d}", stream)
     return code
