@@ -255,13 +255,21 @@ class _Run:
         """Another run has dropped what a step reads: it waits until that is made again."""
         self._remade[step.address] += 1
         inputs = {address: one.inputs.values() for address, one in self._graph.steps.items()}
-        self._scheduler.reopen(step.address, unmade(gone, (), inputs, self._store))
+        again = unmade(gone, (), inputs, self._store)
+        lost = next((one.step for one in self.failures if one.step.address in again), None)
+        if lost is None:
+            self._scheduler.reopen(step.address, again)
+        else:
+            # Tried already, for another of its readers: to wait for it would be to wait for ever.
+            self.skipped.append(Skipped(step, lost))
+            self._skip_users(step, lost)
 
     def _fail(self, failure: Failure) -> None:
         self.failures.append(failure)
-        self.skipped += [
-            Skipped(step, failure.step) for step in self._scheduler.fail(failure.step.address)
-        ]
+        self._skip_users(failure.step, failure.step)
+
+    def _skip_users(self, step: KeyedStep, because: KeyedStep) -> None:
+        self.skipped += [Skipped(user, because) for user in self._scheduler.fail(step.address)]
 
     def _outcome(self, future: Any, step: KeyedStep) -> Outcome | Failure:
         from distributed import KilledWorker

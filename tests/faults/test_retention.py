@@ -160,6 +160,29 @@ def test_a_model_that_is_dropped_again_and_again_is_a_failure_in_the_end(
     assert len(report.made) > len(graph.steps)
 
 
+def test_a_model_that_cannot_be_made_again_stops_all_that_read_it(root: Path) -> None:
+    """The second reader, too, which was ready while the first had it made again."""
+    steps = row("a ")
+    graph, store = graph_of(*steps), Store(root)
+    encoder = graph.keyed(models_of(steps)[-1])
+
+    def drop() -> None:
+        # By a run on another machine; what it recorded is not what is made here.
+        if store.has(encoder.address) and not store.dropped(encoder.address):
+            store.drop(encoder.address, "for this test")
+            path = root / "dropped" / f"{encoder.address}.json"
+            record = json.loads(path.read_text())
+            record["manifest"]["files"]["text"]["sha256"] = "0" * 64
+            path.write_text(json.dumps(record))
+
+    report = go(graph, root, InlineClient(1, {}, drop))
+    assert [failure.step for failure in report.failures] == [encoder]
+    assert sorted(skipped.step.kind for skipped in report.skipped) == [
+        *("predict", "predict", "target", "target")
+    ]
+    assert all(skipped.because == encoder for skipped in report.skipped)
+
+
 @pytest.mark.slow
 def test_killed_at_every_moment_a_run_with_drops_ends_as_if_it_had_not_been(
     tmp_path: Path,
