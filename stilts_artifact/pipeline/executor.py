@@ -113,7 +113,7 @@ def run(graph: Graph, context: Context, options: Options, watch: Watch) -> RunRe
     for step in current.made:
         # Whoever asked for the run reads them next, perhaps not where they were made.
         store.await_published(step.address)
-    runs.settle(graph.kinds, None)
+    runs.settle(graph.kinds, ask, over=True)
     return RunReport(
         found,
         tuple(current.made),

@@ -111,6 +111,9 @@ class Runs:
             self._own = LockedFile(self.folder, _NAME)
             self._own.write(ask.dump())
         except OSError as error:
+            # Half a file would count as a run that lives and may read anything.
+            if self._own is not None:
+                self._own.remove()
             raise ResourceError(
                 "a run cannot be entered into the store",
                 where=str(self.folder),
@@ -206,18 +209,18 @@ class Runs:
             return self._store.drop(address, why) > 0
         return False
 
-    def settle(self, kinds: Kinds, own: Ask | None) -> None:
+    def settle(self, kinds: Kinds, own: Ask | None, *, over: bool = False) -> None:
         """Drop what dead runs would have dropped, and forget those of which nothing is left to do.
 
         Args:
-            own: what this process is about to make; it takes the place of dead runs of no more.
+            own: what this process makes. What it keeps is kept.
+            over: it has ended; before, it takes the place of dead runs of no more.
         """
         dead, live = self.dead, self.live()
+        kept = set() if own is None else own.inputs.keys() - own.models(kinds)
         for path, ask in dead.items():
-            like = own is not None and {*ask.targets} <= {*own.targets}
-            models = ask.models(kinds)
-            if own is not None and like:
-                models = [address for address in models if address in own.models(kinds)]
+            like = own is not None and not over and {*ask.targets} <= {*own.targets}
+            models = [address for address in ask.models(kinds) if address not in kept]
             for address in filter(self._store.has, models):
                 read = self.is_read(address, {**dead, **live})
                 if read or (own is not None and own.reads(address, self._store)):

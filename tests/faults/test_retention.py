@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 import tempfile
@@ -13,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from stilts_artifact.errors import IntegrityError, ResourceError
+from stilts_artifact.files import LockedFile
 from stilts_artifact.pipeline.plan import Need, simulate
 from stilts_artifact.pipeline.runs import Ask, Runs
 from stilts_artifact.pipeline.scheduler import missing
@@ -131,6 +133,34 @@ def test_what_another_run_has_yet_to_read_stays_until_it_has(root: Path) -> None
     assert made == ["data", "target", "predict"]
     assert held(store, other) == []
     assert not list((root / "runs").iterdir())
+
+
+def test_a_dead_run_of_none_takes_no_model_from_one_that_keeps_all(root: Path) -> None:
+    mine, theirs = row("a "), [row("a ")[0], row("b ")[0]]
+    graph, store = graph_of(*mine), Store(root)
+    with (
+        pytest.raises(ZeroDivisionError),
+        Runs(Store(root)).entered(Ask.of(graph_of(*theirs), "none")),
+    ):
+        raise ZeroDivisionError
+    for _ in range(2):
+        # While it runs, and where all is there already.
+        go(graph, root, client(), "all")
+        models = {graph.address(model) for model in models_of(mine)}
+        assert {step.address for step in held(store, graph)} == models
+
+
+def test_a_run_that_cannot_be_entered_leaves_nothing_that_others_wait_for(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(file: LockedFile, data: bytes) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(LockedFile, "write", full)
+    runs = Runs(Store(root))
+    with pytest.raises(ResourceError, match="cannot be entered"):
+        runs.entered(Ask.of(graph_of(*row("a ")), "none")).__enter__()
+    assert Runs(Store(root)).live() == {} and not list((root / "runs").iterdir())
 
 
 def test_a_model_that_is_dropped_under_its_reader_is_made_again(root: Path) -> None:
