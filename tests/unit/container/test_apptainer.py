@@ -90,8 +90,8 @@ def test_it_runs_the_commands_of_the_dockerfile(
         "/tmp/locks/install.sh": "locks/install.sh",
         "$VARIANT": VARIANT,
         "/tmp/wheelhouse": "wheelhouse",
-        "/tmp/wheels": "/opt/wheels",
-        "/tmp/wheels/*.whl": "/opt/wheels/*.whl",
+        "/tmp/wheels": "/opt/built",
+        "/tmp/wheels/*.whl": "/opt/built/*.whl",
         "stilts-artifact": "/opt/venv/bin/stilts-artifact",
     }
     wanted = [
