@@ -13,10 +13,12 @@ import numpy as np
 import pytest
 
 from stilts_artifact.errors import ConfigError, DataError, ResourceError
-from stilts_artifact.retrieval.backends import parse_memory, plan_blocks
-from stilts_artifact.retrieval.exact import rounding_error
+from stilts_artifact.retrieval import knn
+from stilts_artifact.retrieval.backends import Blocks, parse_memory, plan_blocks
+from stilts_artifact.retrieval.exact import Errors, Side, rounding_error
 from stilts_artifact.retrieval.knn import Search, nearest, nearest_both
-from stilts_artifact.retrieval.vectors import norms, unit_rows
+from stilts_artifact.retrieval.products import Bfloat16Products, Float32Products
+from stilts_artifact.retrieval.vectors import in_threads, norms, thread_count, unit_rows
 
 
 def rows(n: int, d: int = 16, seed: int = 0) -> np.ndarray[Any, Any]:
@@ -118,6 +120,74 @@ def test_blocks_engines_and_directions_change_nothing() -> None:
                 np.array_equal(a.scores, b.scores) for a, b in zip(found, expected, strict=True)
             )
     assert np.array_equal(nearest(y, x, 5).indices, expected[1].indices)
+
+
+@pytest.mark.parametrize("first", ["float32", "bfloat16"])
+@pytest.mark.parametrize("blocks", [None, (64, 32), (7, 300)])
+def test_several_threads_find_what_one_finds(
+    first: Any, blocks: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x, y = rows(200), rows(300, seed=1)
+    expected = nearest_both(x, y, 5, Search("shared", first="float32"))
+    monkeypatch.setattr(knn, "_SMALL", 0)  # blocks of a test are looked through by one
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    found = nearest_both(x, y, 5, Search("shared", first=first, blocks=blocks))
+    for one, other in zip(found, expected, strict=True):
+        assert np.array_equal(one.indices, other.indices)
+        assert np.array_equal(one.scores, other.scores)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_what_fails_in_a_thread_is_raised_when_what_had_begun_has_ended(threads: int) -> None:
+    begun, ended = [], []
+
+    def work(part: int) -> None:
+        begun.append(part)
+        if part == 2:
+            raise DataError("the third")
+        ended.append(part)
+
+    with pytest.raises(DataError, match="the third"):
+        in_threads(work, range(100), threads)
+    assert {0, 1} <= set(ended) == set(begun) - {2}
+
+
+@pytest.mark.parametrize(
+    ("asked", "threads"), [("3", 3), ("", None), ("0", None), ("-2", None), ("2,1", None)]
+)
+def test_threads_are_those_that_were_asked_for_or_one_a_processor(
+    asked: str, threads: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    processors = thread_count()
+    assert processors >= 1
+    monkeypatch.setenv("OMP_NUM_THREADS", asked)
+    assert thread_count() == (threads or processors)
+
+
+@pytest.mark.parametrize("relative", [0.0, 2.0**-8])
+def test_doubt_is_what_two_errors_leave_open_and_no_more(relative: float) -> None:
+    kth = np.linspace(-2, 2, 401)
+    errors = Errors(np.full(len(kth), 1e-3), relative)
+    score = kth - errors.doubt(kth)
+    highest = score + relative * np.abs(score) + errors.absolute
+    lowest = kth - relative * np.abs(kth) - errors.absolute
+    assert (highest <= lowest + 1e-12).all()
+    far = kth > 0.1
+    assert (lowest - highest <= 0.02 * (kth - score) + 1e-12)[far].all(), "more than is left open"
+    assert np.isneginf(-np.inf - errors.doubt(np.full(len(kth), -np.inf))).all()
+
+
+@pytest.mark.parametrize("made", [Float32Products, Bfloat16Products])
+def test_keys_below_scores_stand_for_lower_ones(made: Any) -> None:
+    x = rows(4)
+    side = Side(x, norms(x, "x"))
+    products = made((side, side), Blocks(4, 4, 0))
+    # What either type holds, and what it does not.
+    scores = np.concatenate([2.0 ** np.arange(-20, 2), np.random.default_rng(0).random(500) + 1e-3])
+    below = products.scores(products.keys_below(scores)).astype(np.float64)
+    assert (below < scores).all()
+    assert (below > scores * (1 - 2.0**-6)).all()
 
 
 def test_ties_go_to_the_smaller_index_whatever_their_number() -> None:
