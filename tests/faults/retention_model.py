@@ -80,13 +80,14 @@ def go(
     root: Path,
     client: InlineClient,
     keep: KeepModels = "none",
+    costs: Any = None,
 ) -> RunReport:
-    """Run a graph in this process."""
+    """Run a graph in this process; with costs, what is planned decides the order."""
     with pytest.MonkeyPatch.context() as patch:
         queues = SimpleNamespace(SimpleQueue=lambda: client, Empty=queue.Empty)
         patch.setattr(executor, "queue", queues)
         patch.setattr(executor, "_client", lambda *_: contextlib.nullcontext(client))
-        return run(graph, Context(root), Options(keep_models=keep), lambda state: None)
+        return run(graph, Context(root), Options(keep_models=keep, costs=costs), lambda state: None)
 
 
 def killed_at(change: int, act: Callable[[], object]) -> bool:

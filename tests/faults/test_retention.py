@@ -8,6 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -389,7 +390,9 @@ def test_no_run_holds_more_than_was_simulated(
     sizes = {
         address: float(KINDS[step.kind].model is not None) for address, step in graph.steps.items()
     }
-    need = Need(lambda _: 1.0, lambda _: False, sizes.__getitem__, lambda _: 0.0)
+    need = Need(times.__getitem__, lambda _: False, sizes.__getitem__, lambda _: 0.0)
+    # As planned: what a run starts next follows from the plan's seconds, too.
+    costs = SimpleNamespace(seconds=lambda step, graph: times[step.address])
     with tempfile.TemporaryDirectory() as folder:
         root, store = Path(folder), Store(Path(folder))
         most = 0
@@ -398,7 +401,6 @@ def test_no_run_holds_more_than_was_simulated(
             nonlocal most
             most = max(most, len(held(store, graph)))
 
-        go(graph, root, InlineClient(workers, times, watch))
+        go(graph, root, InlineClient(workers, times, watch), costs=costs)
         wanted = list(graph.steps)
-    timed = need._replace(seconds=times.__getitem__)
-    assert most <= simulate(graph, wanted, workers, timed, "none").peak
+    assert most <= simulate(graph, wanted, workers, need, "none").peak
