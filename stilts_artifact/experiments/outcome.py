@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import pkgutil
 import platform
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections import defaultdict
+from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
 
@@ -38,16 +40,24 @@ from stilts_artifact.checking.results import (
     results_path,
 )
 from stilts_artifact.checking.studies import analyse_results, family_answers
+from stilts_artifact.checking.usage import StepUsage, Usage, usage_path
 from stilts_artifact.config.load import definition
 from stilts_artifact.domain.cells import Finding, Verdict
-from stilts_artifact.errors import ArtifactError
+from stilts_artifact.errors import ArtifactError, IntegrityError
 from stilts_artifact.experiments.kept import find_kept
 from stilts_artifact.experiments.session import Measured, Session
 from stilts_artifact.experiments.setup import require_packages
-from stilts_artifact.files import FileManifest, plain_files, publish_together, write_file
+from stilts_artifact.files import (
+    FileManifest,
+    hash_bytes,
+    plain_files,
+    publish_together,
+    write_file,
+)
 from stilts_artifact.metrics.tables import table_columns
+from stilts_artifact.pipeline.kinds import KINDS
 from stilts_artifact.pipeline.runs import Runs
-from stilts_artifact.pipeline.store import Store
+from stilts_artifact.pipeline.store import ResultManifest, Store
 from stilts_artifact.pipeline.upkeep import hold
 
 # Packages that a number may depend on.
@@ -101,10 +111,11 @@ def reproduce(session: Session) -> Outcome:
         write_file(path, dump_results(results))
         return Outcome(results, verdict_asked_for(results, session), measured.errors)
 
-    store, steps = Store(session.machine.store), set[str]()
+    store, steps, took = Store(session.machine.store), set[str](), Took()
 
     def make(session: Session, folder: Path) -> tuple[Results, list[ArtifactError]]:
         measured = measure(session, folder)
+        took.add(measured, session)
         # Before it is published, and beside what the results rest on that it replaces.
         steps.update(measured.steps)
         _hold(store, path, steps, add=True)
@@ -120,7 +131,8 @@ def reproduce(session: Session) -> Outcome:
 
     with Runs(store).session():
         results, errors = publish(session, path, make)
-        _hold(store, path, steps, add=bool(session.only))
+        every = _hold(store, path, steps, add=bool(session.only))
+    write_file(usage_path(path), took.usage(store, every, dump_results(results)).dump())
     return Outcome(results, verdict_asked_for(results, session), errors)
 
 
@@ -164,10 +176,92 @@ def _content(path: Path) -> bytes | None:
         return None
 
 
-def _hold(store: Store, path: Path, steps: set[str], *, add: bool) -> None:
-    """Have the store keep what a results file rests on, if it may be written."""
-    if os.access(store.root, os.W_OK):
-        hold(store, path, steps, add=add)
+def _hold(store: Store, path: Path, steps: set[str], *, add: bool) -> set[str]:
+    """Have the store keep what a results file rests on, if it may be written; what that is."""
+    return hold(store, path, steps, add=add) if os.access(store.root, os.W_OK) else steps
+
+
+@dataclass
+class Took:
+    """What a run took; it may measure twice, the second time of what is made by then.
+
+    Args:
+        made: addresses of the steps that it made.
+        seconds: of it all.
+        kept: whether cells of an earlier run stand beside its own.
+    """
+
+    made: set[str] = field(default_factory=set)
+    seconds: float = 0.0
+    kept: bool = False
+
+    def add(self, measured: Measured, session: Session) -> None:
+        """What was measured, and made for it."""
+        self.made |= measured.made
+        self.seconds += measured.seconds
+        self.kept = session.kept is not None
+
+    def usage(self, store: Store, addresses: Collection[str], results: bytes) -> Usage:
+        """Of every step below some, by the manifests of their making."""
+        known, unknown, waiting = dict[str, ResultManifest](), set[str](), list(addresses)
+        while waiting:
+            address = waiting.pop()
+            if address in known or address in unknown:
+                continue
+            manifest = _manifest(store, address)
+            if manifest is None:
+                unknown.add(address)
+            else:
+                known[address] = manifest
+                waiting += manifest.step.inputs.values()
+        alike: defaultdict[tuple[str, str, str], list[ResultManifest]] = defaultdict(list)
+        for address, manifest in known.items():
+            run = "this" if address in self.made else "earlier"
+            machine = str(manifest.made.get("machine", ""))
+            alike[manifest.step.kind, machine, run].append(manifest)
+        order = {kind: at for at, kind in enumerate(KINDS)}
+        return Usage(
+            results=hash_bytes(results).sha256,
+            seconds=round(self.seconds, 1),
+            unknown=len(unknown),
+            kept=self.kept,
+            steps=[
+                _usage(*key, alike[key])
+                for key in sorted(alike, key=lambda key: (order.get(key[0], len(order)), key))
+            ],
+        )
+
+
+def _manifest(store: Store, address: str) -> ResultManifest | None:
+    """How a step was made last, as far as the store knows; another run may drop it meanwhile."""
+    with suppress(IntegrityError):
+        if store.has(address):
+            return store.manifest(address)
+    with suppress(IntegrityError):
+        if (record := store.dropped(address)) is not None:
+            return record.first
+    return None
+
+
+def _usage(kind: str, machine: str, run: str, manifests: Sequence[ResultManifest]) -> StepUsage:
+    used = [manifest.made.get("used", {}) for manifest in manifests]
+    seconds = [float(manifest.made.get("seconds", 0)) for manifest in manifests]
+    noted = all("cpu_ms" in one for one in used)
+    # A worker speaks of a GPU from its first step on one, whatever it does later.
+    needs_gpu = kind in KINDS and KINDS[kind].needs_gpu
+    on_gpu = [needs_gpu and "gpu_memory" in one for one in used]
+    return StepUsage(
+        kind=kind,
+        machine=machine or None,
+        run="this" if run == "this" else "earlier",
+        steps=len(manifests),
+        seconds=round(sum(seconds), 1),
+        cpu_seconds=round(sum(one["cpu_ms"] for one in used) / 1000, 1) if noted else None,
+        gpu_seconds=round(sum(time for time, gpu in zip(seconds, on_gpu, strict=True) if gpu), 1),
+        memory=max(one.get("memory", 0) for one in used),
+        gpu_memory=max(one.get("gpu_memory", 0) for one in used),
+        written=sum(one.get("written", 0) for one in used),
+    )
 
 
 def _analysed(results: Results, folder: Path) -> Results:

@@ -123,6 +123,8 @@ class Executed:
         flags: runs that collapsed, or that rest on one that did.
         errors: what broke on the way.
         steps: addresses in the store of predictions and labels.
+        made: addresses of all steps that this run made.
+        seconds: that it took.
     """
 
     predictions: Mapping[RunKey, Path]
@@ -132,6 +134,8 @@ class Executed:
     flags: Mapping[RunKey, Flag]
     errors: list[ArtifactError]
     steps: frozenset[str] = frozenset()
+    made: frozenset[str] = frozenset()
+    seconds: float = 0.0
 
 
 def request(
@@ -276,7 +280,10 @@ class Scored:
         }
         errors = [*lost.values(), *_failures(report)]
         steps = frozenset(graph.targets)
-        return Executed(predictions, labels, failed, asked.absent, flags, errors, steps)
+        made = frozenset(step.address for step in report.made)
+        return Executed(
+            predictions, labels, failed, asked.absent, flags, errors, steps, made, report.seconds
+        )
 
     def bring_encoders(
         self, asked: Request
@@ -319,7 +326,15 @@ class Scored:
             self.session.kept.add_to(folder)
         cells = _Cells(self.session, self.builder, executed, folder)
         found = cells.measure([row.row for row in rows])
-        return Measured(list(rows), found, [], [*errors, *executed.errors], executed.steps)
+        return Measured(
+            list(rows),
+            found,
+            [],
+            [*errors, *executed.errors],
+            executed.steps,
+            executed.made,
+            executed.seconds,
+        )
 
     def inputs(
         self, executed: Sequence[Executed], experiments: Sequence[Experiment]

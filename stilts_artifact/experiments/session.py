@@ -241,6 +241,8 @@ class Measured:
         inputs: verified files that the cells rest on.
         errors: why cells have no value, as far as something broke.
         steps: addresses in the store of what the cells rest on.
+        made: of all steps that this run made.
+        seconds: from the start of its steps to the end of the last.
     """
 
     rows: list[RowRecord]
@@ -248,3 +250,5 @@ class Measured:
     inputs: list[InputRecord]
     errors: list[ArtifactError]
     steps: frozenset[str] = frozenset()
+    made: frozenset[str] = frozenset()
+    seconds: float = 0.0

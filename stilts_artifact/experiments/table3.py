@@ -66,6 +66,8 @@ def measure(session: Session, folder: Path) -> Measured:
         measured,
         inputs=scored.inputs([selection, executed], [selecting, experiment]),
         steps=selection.steps | executed.steps,
+        made=selection.made | executed.made,
+        seconds=selection.seconds + executed.seconds,
     )
 
 

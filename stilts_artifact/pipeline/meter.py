@@ -1,4 +1,4 @@
-"""What a step used of its machine, at its peak and on disks; and giving memory back after it."""
+"""What a step used of its machine: processors, memory at its peak, disks; and giving it back."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import gc
 import re
 import resource
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -45,11 +46,14 @@ class Meter:
         if (torch := _gpu()) is not None:
             torch.cuda.reset_peak_memory_stats()
         self._written = _written()
+        self._cpu = time.process_time()
 
     def used(self) -> dict[str, int]:
         """Bytes by name: ``memory`` at its peak, ``gpu_memory`` that torch held of a GPU at its
-        peak, ``written`` to disks, checkpoints that are gone again included."""
+        peak, ``written`` to disks, checkpoints that are gone again included. And ``cpu_ms``:
+        milliseconds of processors, all threads together."""
         found = {"memory": _number("status", "VmHWM") * 1024}
+        found["cpu_ms"] = round(1000 * (time.process_time() - self._cpu))
         if not found["memory"]:
             found["memory"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
         if (torch := _gpu()) is not None:

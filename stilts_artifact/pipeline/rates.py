@@ -11,14 +11,17 @@ from __future__ import annotations
 import os
 import platform
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
 
 from stilts_artifact.documents import dump_json, parse_json, read_document
 from stilts_artifact.domain.tasks import TaskForm
+from stilts_artifact.domain.units import readable_size
 from stilts_artifact.errors import ArtifactError
 from stilts_artifact.files import hash_bytes, write_file
 from stilts_artifact.pipeline.job import Device
@@ -332,6 +335,19 @@ class Identity:
     def __str__(self) -> str:
         said = f"{self.processor}, {self.cores} cores"
         return ", ".join([said, *self.gpus])
+
+
+@cache
+def machine_name() -> str:
+    """This machine for whoever reads of a run: processor, cores, memory and GPUs, not its host.
+
+    Such as ``AMD EPYC 9554, 16 cores, 135 GB of memory, 2 x NVIDIA H100 80GB HBM3``.
+    """
+    found = Identity.here()
+    memory = readable_size(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    cores = f"{found.cores} {'core' if found.cores == 1 else 'cores'}"
+    gpus = [f"{n} x {gpu}" if n > 1 else gpu for gpu, n in Counter(found.gpus).items()]
+    return ", ".join([found.processor, cores, f"{memory} of memory", *gpus])
 
 
 def _processor() -> str:

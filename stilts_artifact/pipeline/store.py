@@ -47,6 +47,7 @@ from stilts_artifact.files import (
     sync_below,
     write_file,
 )
+from stilts_artifact.pipeline.rates import machine_name
 from stilts_artifact.pipeline.step import KeyedStep
 from stilts_artifact.pipeline.tasks import REPORT
 
@@ -77,7 +78,7 @@ class ResultManifest:
     Attributes:
         step: that made it.
         files: the sums of its files.
-        made: host, time, seconds, what it used and versions; never compared.
+        made: host, machine, time, seconds, what it used and versions; never compared.
     """
 
     step: KeyedStep
@@ -104,6 +105,7 @@ class ResultManifest:
         finished = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         made = {
             "host": socket.gethostname(),
+            "machine": machine_name(),
             "finished": finished,
             "seconds": round(seconds, 3),
             "used": dict(used),

@@ -49,11 +49,14 @@ class Published:
     addresses: frozenset[str]
 
 
-def hold(store: Store, results: Path, addresses: Collection[str], *, add: bool) -> None:
+def hold(store: Store, results: Path, addresses: Collection[str], *, add: bool) -> set[str]:
     """Enter into the store what a results file rests on.
 
     Args:
         add: beside what it rested on before; else in its place.
+
+    Returns:
+        All that it rests on now.
 
     Raises:
         ResourceError: the disk is full or refuses.
@@ -64,6 +67,7 @@ def hold(store: Store, results: Path, addresses: Collection[str], *, add: bool) 
     every = {*addresses, *(before.addresses if before is not None else ())}
     path.parent.mkdir(parents=True, exist_ok=True)
     write_file(path, dump_json({"format": FORMAT, "results": name, "addresses": sorted(every)}))
+    return every
 
 
 def published(store: Store) -> list[Published]:

@@ -2,7 +2,8 @@
 
 Profile Workflow Run Crate 0.5 (https://w3id.org/ro/wfrun/workflow/0.5): the workflow is the list of
 commands that were run, and each results file is what one CreateAction made. Actions carry no times
-and no person: nothing in the results says when or by whom, for equal runs give equal files.
+and no person: nothing in the results says when or by whom, for equal runs give equal files. How
+long they took stands in a file beside each.
 """
 
 from __future__ import annotations
@@ -12,13 +13,14 @@ import os
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from stilts_artifact import __version__
 from stilts_artifact.checking.results import FileRecord, InputRecord, Results
 from stilts_artifact.checking.sums import expected_root
+from stilts_artifact.checking.usage import usage_path
 from stilts_artifact.errors import ConfigError
 from stilts_artifact.files import files_below
 from stilts_artifact.reporting.packing import MANIFEST, Member, pack
@@ -85,6 +87,7 @@ def write_crate(path: Path, folder: Path, runs: Sequence[Run], *, labels: bool =
         Member(README, readme(runs)),
         Member(WORKFLOW, workflow(runs)),
         *(Member(f"{RESULTS}/{run.file}", folder / run.file, run.sha256) for run in runs),
+        *(Member(_usage_name(run), run.usage.dump()) for run in runs if run.usage),
         *(
             Member(f"{RESULTS}/{record.path}", _file(run, record), record.sha256)
             for run, record in packed
@@ -93,6 +96,10 @@ def write_crate(path: Path, folder: Path, runs: Sequence[Run], *, labels: bool =
     ]
     pack(path, [*members, Member(METADATA, metadata(runs, packing_day(), report))])
     return len(listed) - len(packed)
+
+
+def _usage_name(run: Run) -> str:
+    return usage_path(PurePosixPath(RESULTS, run.file)).as_posix()
 
 
 def packing_day() -> str:
@@ -167,7 +174,8 @@ def readme(runs: Sequence[Run]) -> bytes:
 
 - `{PAGE}` shows what was measured, what was reported, and the verdicts; beside it lie its tables as
   CSV and LaTeX.
-- `{RESULTS}/` has the results files and, beside each, the predictions that its scores come from.
+- `{RESULTS}/` has the results files and, beside each, the predictions that its scores come from
+  and what the run took, if that was noted.
 - `{EXPECTED}/` has the values that these were held against.
 - `{WORKFLOW}` has the commands that were run.
 
@@ -289,6 +297,9 @@ def _add_action(crate: ROCrate, script: Any, run: Run) -> ContextEntity:
     made = [
         _add_file(crate, f"{RESULTS}/{run.file}", described, "application/json", sha256=run.sha256)
     ]
+    if run.usage:
+        took = f"What it took: {results.title}"
+        made.append(_add_file(crate, _usage_name(run), took, "application/json"))
     # With labels alone, all of them left out, there is no folder.
     if not all(is_label(record.path) for record in results.files):
         about = {

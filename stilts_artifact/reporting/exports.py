@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from stilts_artifact.benchmark.experiments import NONE
+from stilts_artifact.checking.usage import usage_csv
 from stilts_artifact.reporting.comparison import SIZES, points, row_sizes, signed
 from stilts_artifact.reporting.layout import (
     GROUP_TITLES,
@@ -19,6 +20,7 @@ from stilts_artifact.reporting.layout import (
 )
 from stilts_artifact.reporting.runs import Run
 
+USAGE = "usage.csv"
 CSV_HEADER = (
     "row",
     "row_title",
@@ -53,12 +55,14 @@ _ESCAPES = {
 
 
 def export(runs: Sequence[Run]) -> dict[str, bytes]:
-    """File name -> content, two files for each run."""
-    return {
-        f"{run.results.run_name}.{suffix}": make(run).encode()
+    """File name -> content, two files for each run, and one of what it took if that was noted."""
+    files = {
+        f"{run.results.run_name}.{suffix}": make(run)
         for run in runs
         for suffix, make in (("csv", cells_csv), ("tex", table_latex))
     }
+    files |= {f"{run.results.run_name}.{USAGE}": usage_csv(run.usage) for run in runs if run.usage}
+    return {name: text.encode() for name, text in files.items()}
 
 
 def cells_csv(run: Run) -> str:

@@ -17,15 +17,16 @@ from stilts_artifact.checking.judge import exit_code, headline
 from stilts_artifact.checking.recheck import CONSISTENT, TRUST
 from stilts_artifact.checking.results import CellRecord, ClaimRecord, Results
 from stilts_artifact.checking.studies import load_protocol
+from stilts_artifact.checking.usage import together
 from stilts_artifact.domain.cells import CellKey, Verdict
-from stilts_artifact.domain.units import readable_size
+from stilts_artifact.domain.units import readable_size, readable_time
 from stilts_artifact.metrics.bootstrap import RESAMPLES
 from stilts_artifact.reporting import comparison, figures, findings, svg
 from stilts_artifact.reporting.against import SideBySide
 from stilts_artifact.reporting.answers import answers, expected_word
 from stilts_artifact.reporting.calibration_figures import arms_of, calibration_figures
 from stilts_artifact.reporting.differences import known_differences
-from stilts_artifact.reporting.exports import export
+from stilts_artifact.reporting.exports import USAGE, export
 from stilts_artifact.reporting.layer_figures import layer_figures, load_layers
 from stilts_artifact.reporting.layout import (
     GROUP_TITLES,
@@ -139,6 +140,8 @@ def _environment() -> jinja2.Environment:
         "typographic": _typographic,
         "heat": figures.heat,
         "size": readable_size,
+        "time": lambda seconds: "–" if seconds is None else readable_time(seconds),
+        "together": together,
         "thousands": lambda number: f"{number:,}",
         "sign": lambda verdict: VERDICT_WORDS[verdict][0],
         "words": lambda verdict: VERDICT_WORDS[verdict][1],
@@ -210,6 +213,8 @@ def _table(run: Run, files: Sequence[str]) -> dict[str, Any]:
         "flags": [(cell, titles.of(cell.key)) for cell in flagged(results.cells)],
         "files": [name for name in files if PurePosixPath(name).stem == results.run_name],
         "bytes": sum(file.bytes for file in results.files),
+        "usage": run.usage if run.usage and run.usage.steps else None,
+        "usage_files": [name for name in files if name.endswith(f"/{results.run_name}.{USAGE}")],
     }
     if results.defined.is_counted:
         view["sizes"] = comparison.row_sizes(results)

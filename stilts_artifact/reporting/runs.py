@@ -10,6 +10,7 @@ from pathlib import Path
 from stilts_artifact.checking.intervals import Intervals, bootstrap_cells
 from stilts_artifact.checking.recheck import Recheck, recheck
 from stilts_artifact.checking.results import Disagreement, Results, results_files
+from stilts_artifact.checking.usage import Usage, load_usage
 from stilts_artifact.domain.cells import Finding, Verdict
 
 _NAMED = 3  # cells that a note spells out
@@ -25,6 +26,7 @@ class Run:
         intervals: of its cells and gains, for the figures.
         notes: what could not be verified, and where the file disagrees.
         folder: of the predictions and labels that it rests on.
+        usage: what the run took, if that was noted.
     """
 
     results: Results
@@ -33,6 +35,7 @@ class Run:
     intervals: Intervals = field(default_factory=Intervals)
     notes: tuple[str, ...] = ()
     folder: Path = Path()
+    usage: Usage | None = None
 
 
 def load_runs(folder: Path, scale: str | None = None) -> list[Run]:
@@ -61,6 +64,7 @@ def run_of(judged: Recheck) -> Run:
         intervals=bootstrap_cells(judged.results, judged.folder),
         notes=(*judged.notes, *_disagreements(judged)),
         folder=judged.folder,
+        usage=load_usage(judged.path, judged.sha256),
     )
 
 

@@ -87,6 +87,12 @@ def test_nothing_is_run_again(results: Path, artifact: Run, mini_store: Path) ->
         answer = reproduce(artifact, table, results, mini_store)
         assert (answer.returncode, "steps done" in answer.stderr) == (0, False)
         assert (results / f"table{table}.mini.json").read_bytes() == before
+        usage = json.loads((results / f"table{table}.mini.usage.json").read_text())
+        assert {one["run"] for one in usage["steps"]} == {"earlier"}
+        assert {"target", "predict", "retrieve"} <= {one["kind"] for one in usage["steps"]}
+        assert usage["unknown"] == 0 and all(
+            one["cpu_seconds"] is not None for one in usage["steps"]
+        )
 
 
 def test_check_judges_all_of_it_again(results: Path, artifact: Run) -> None:

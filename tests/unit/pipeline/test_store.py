@@ -59,7 +59,7 @@ def test_the_manifest_says_what_was_made_of_what(store: Store) -> None:
     assert manifest.files == FileManifest({"text": FileSum(3, sha256)})
     assert manifest.made["seconds"] == 1.5
     assert manifest.made["used"] == {"memory": 7}
-    assert set(manifest.made) == {"host", "finished", "seconds", "used", "versions"}
+    assert set(manifest.made) == {"host", "machine", "finished", "seconds", "used", "versions"}
     assert store.manifests("make") == [manifest]
 
 

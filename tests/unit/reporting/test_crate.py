@@ -15,15 +15,18 @@ import pytest
 from rocrate.rocrate import ROCrate
 
 from stilts_artifact.checking.results import dump_results, load_results
+from stilts_artifact.checking.usage import usage_path
 from stilts_artifact.config.load import definition, load_scale, varied
 from stilts_artifact.domain.cells import Verdict
 from stilts_artifact.errors import ConfigError, DataError, IntegrityError
+from stilts_artifact.files import hash_bytes
 from stilts_artifact.reporting import crate as crates
 from stilts_artifact.reporting.crate import RESULTS, metadata, write_crate
 from stilts_artifact.reporting.packing import MANIFEST, Member, pack, unpack
 from stilts_artifact.reporting.runs import Run, load_runs
 from stilts_artifact.reporting.verify import verify_crate
 from tests.unit.reporting.synthetic import calibration, table1, table2
+from tests.unit.reporting.test_page import usage
 
 pytestmark = pytest.mark.slow
 
@@ -69,6 +72,23 @@ def test_a_crate_gives_the_same_verdict_elsewhere(
     assert [table.results.verdict for table in found.tables] == [Verdict.REPRODUCED]
     assert found.tables[0].run is not None
     assert found.notes == ()
+
+
+def test_what_the_run_took_is_packed_and_on_the_page_that_is_made_again(
+    passing: Passing, tmp_path: Path
+) -> None:
+    folder = passing("table2")
+    path = folder / "table2.mini.json"
+    own = usage(results=hash_bytes(path.read_bytes()).sha256)
+    usage_path(path).write_bytes(own.dump())
+    packed(folder, tmp_path / "crate.zip")
+    found = verify_crate(tmp_path / "crate.zip")
+    assert found.notes == ()
+    assert found.tables[0].run is not None and found.tables[0].run.usage == own
+    with zipfile.ZipFile(tmp_path / "crate.zip") as archive:
+        assert b'id="usage"' in archive.read("report.html")
+        graph = json.loads(archive.read(crates.METADATA))["@graph"]
+    assert "results/table2.mini.usage.json" in {one["@id"] for one in graph}
 
 
 def test_the_same_results_give_the_same_crate_whenever_their_files_were_written(

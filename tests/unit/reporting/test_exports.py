@@ -5,14 +5,16 @@ from __future__ import annotations
 import csv
 import io
 import re
+from dataclasses import replace
 
 import pytest
 
 from stilts_artifact.reporting.exports import CSV_HEADER, cells_csv, export, latex, table_latex
 from stilts_artifact.reporting.layout import arrange
+from stilts_artifact.reporting.page import report_files
 from stilts_artifact.reporting.runs import Run
 from tests.unit.reporting.synthetic import HOSTILE, STAMP, UNMEASURED_ROW, table1, table2
-from tests.unit.reporting.test_page import intervals
+from tests.unit.reporting.test_page import intervals, usage
 
 
 @pytest.fixture(scope="module")
@@ -85,3 +87,13 @@ def test_two_files_a_run(run: Run) -> None:
     made = export([run])
     assert list(made) == ["table2.mini.csv", "table2.mini.tex"]
     assert made["table2.mini.csv"].decode() == cells_csv(run)
+
+
+def test_what_a_run_took_is_a_file_of_its_own_that_the_page_links_to(run: Run) -> None:
+    files = report_files([replace(run, usage=usage())])
+    name = "report-tables/table2.mini.usage.csv"
+    assert name in files and f'href="{name}"'.encode() in files["report.html"]
+    assert files["report.html"].count(b'href="report-tables/') == 3
+    header, *lines = files[name].decode().splitlines()
+    assert header.startswith("kind,machine,run,steps,seconds,cpu_seconds,gpu_seconds")
+    assert lines[0] == "prepare,2 cores,earlier,34,75.0,,0.0,5000000000,0,1"

@@ -25,6 +25,7 @@ from stilts_artifact.checking.results import (
     Results,
     RowRecord,
 )
+from stilts_artifact.checking.usage import StepUsage, Usage
 from stilts_artifact.config.load import as_own, definition, load_scale
 from stilts_artifact.domain.cells import CellKey, Verdict
 from stilts_artifact.metrics.bootstrap import Estimate
@@ -76,9 +77,31 @@ def runs() -> list[Run]:
     second = table2()
     return [
         Run(table1(), "table1.mini.json", "1" * 64, notes=(f"a note {HOSTILE}",)),
-        Run(second, "table2.mini.json", "2" * 64, intervals(second)),
+        Run(second, "table2.mini.json", "2" * 64, intervals(second), usage=usage()),
         Run(table3(), "table3.mini.json", "3" * 64),
     ]
+
+
+def usage(**update: object) -> Usage:
+    """Made up: a training run on a GPU, and data prepared on a machine of another name."""
+    own = StepUsage(
+        kind="target",
+        machine=f"a card {HOSTILE}",
+        run="this",
+        steps=1200,
+        seconds=7290.0,
+        cpu_seconds=None,
+        gpu_seconds=7200.0,
+        memory=5_000_000_000,
+        gpu_memory=0,
+        written=1,
+    )
+    earlier = own.model_copy(
+        update={"kind": "prepare", "machine": "2 cores", "run": "earlier", "steps": 34}
+    )
+    steps = [earlier.model_copy(update={"gpu_seconds": 0.0, "seconds": 75.0}), own]
+    made = Usage(results="2" * 64, seconds=90.0, unknown=0, kept=False, steps=steps)
+    return made.model_copy(update=update)
 
 
 def intervals(results: Results) -> Intervals:
@@ -106,6 +129,25 @@ def text() -> str:
 @pytest.fixture(scope="module")
 def page(text: str) -> Page:
     return Page(text)
+
+
+def test_what_each_table_took_is_a_line_and_its_kinds_are_folded(text: str) -> None:
+    section = text[text.index('<section id="usage"') : text.index('<section id="differences"')]
+    cells = ["1 min 30 s", "1,234", "34", "2 h 2 min", "–", "2 h", "5.00 GB"]
+    line = "".join(f'<td class="num">{cell}</td>' for cell in cells)
+    assert f'<tr><th scope="row">Table 2 (mini)</th>{line}<td>2 cores; a card ' in section
+    assert section.count("<tr><th") == 1 + 1 + 1 + 2, "two headings, one table, two kinds"
+    assert '<th scope="row">prepare</th><td class="num">34</td>' in section
+    assert "not all steps are in these numbers" not in section
+    assert 'href="#usage"' in text
+
+
+def test_nothing_is_said_of_time_where_nobody_noted_it() -> None:
+    bare = render_page([Run(table2(), "table2.mini.json", "2" * 64)])
+    assert "usage" not in re.sub(r"<style>.*?</style>", "", bare, flags=re.DOTALL)
+    lacking = Run(table2(), "t.json", "2" * 64, usage=usage(unknown=3, kept=True))
+    said = "of 3 the store knew nothing; cells of an earlier run were kept"
+    assert said in render_page([lacking])
 
 
 def test_every_element_is_closed(page: Page) -> None:
