@@ -475,12 +475,9 @@ class LockedFolder:
                 continue
             # A new name: a writer that lives after all finds its work gone, and never shares it.
             own = parent / f"{name}.{uuid.uuid4().hex}{_PART}"
-            try:
-                path.rename(own)
-            except FileNotFoundError:  # Another process was faster.
-                os.close(lock)
-                continue
-            return cls(own, lock)
+            if _moved(path, own):
+                return cls(own, lock)
+            os.close(lock)  # Another process was faster.
         return cls.create(parent, name)
 
     def release(self) -> None:
@@ -548,9 +545,7 @@ def discard_folder(path: Path, parent: Path) -> bool:
     """
     parent.mkdir(parents=True, exist_ok=True)
     gone = parent / f"{path.name}.{uuid.uuid4().hex}{_GONE}"
-    try:
-        path.rename(gone)
-    except FileNotFoundError:
+    if not _moved(path, gone):
         return False
     _sync_names(path.parent)
     shutil.rmtree(gone, ignore_errors=True)
@@ -571,8 +566,7 @@ def _create(folder: Path, name: str, make: Callable[[Path], int]) -> tuple[Path,
             lock = make(hidden)
             # "busy": a process that cleans up holds it, and is about to remove it. Where locks do
             # nothing, work goes on without one.
-            if _try_lock(lock) != "busy":
-                hidden.rename(path)
+            if _try_lock(lock) != "busy" and _moved(hidden, path):
                 return path, lock
         except FileNotFoundError:
             pass
@@ -644,13 +638,30 @@ def _remove_folder(path: Path) -> None:
     # half removed.
     gone = path.with_suffix(_GONE)
     try:
-        path.rename(gone)
+        _moved(path, gone)
     except OSError as error:
-        # Removed by another process, or not ours to remove: neither is a fault of this one.
-        if error.errno not in (errno.ENOENT, *_NO_RIGHT):
+        if error.errno not in _NO_RIGHT:  # Not ours to remove is no fault of this process.
             raise
         return
     shutil.rmtree(gone, ignore_errors=True)
+
+
+def _moved(old: Path, new: Path) -> bool:
+    """Give something another name; ``False`` if it is gone, as another process was faster.
+
+    Raises:
+        OSError: the disk refuses.
+    """
+    try:
+        before = old.stat()
+        try:
+            old.rename(new)
+        except OSError as error:
+            if not _was_renamed(before, new, error):
+                raise
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _size(path: Path) -> int:

@@ -117,6 +117,44 @@ def test_a_rename_that_was_not_done_is_told_from_one_that_was(
     assert everything(tmp_path) == before
 
 
+@pytest.mark.parametrize("number", [errno.ENOENT, errno.ESTALE], ids=os.strerror)
+def test_what_was_dropped_or_taken_over_is_known_though_the_answer_was_lost(
+    number: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    publish(tmp_path)
+    rename = os.rename
+
+    def once_more(old: str, new: str) -> None:
+        rename(old, new)
+        raise error(number)
+
+    monkeypatch.setattr(os, "rename", once_more)
+    store, work = Store(tmp_path), tmp_path / "work"
+    assert store.drop(KEYED.address, "for room") == len("made")
+    assert everything(work) == [], "what was given up takes no room"
+    dead = LockedFolder.create(work, "name")
+    (dead.path / "checkpoint").write_text("7")
+    dead.release()
+    taken = LockedFolder.take(work, "name")
+    assert (taken.path / "checkpoint").read_text() == "7"
+    taken.remove()
+    assert everything(work) == []
+
+
+def test_what_could_not_be_dropped_is_there_still(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    publish(tmp_path)
+
+    def stale(old: str, new: str) -> None:
+        raise error(errno.ESTALE)
+
+    monkeypatch.setattr(os, "rename", stale)
+    with pytest.raises(ResourceError, match="Stale file handle"):
+        Store(tmp_path).drop(KEYED.address, "for room")
+    assert Store(tmp_path).has(KEYED.address)
+
+
 @pytest.mark.parametrize("put", PUBLISHERS)
 def test_a_file_system_that_syncs_no_folders_will_do(
     put: Callable[[Path], Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
