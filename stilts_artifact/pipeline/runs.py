@@ -4,7 +4,8 @@
     runs/session.<unique>.part    empty: somebody makes results of what lies here
 
 A run that ends with all it was to make removes its file. One that was killed, interrupted or that
-failed leaves it: what it still needs is spared by whoever makes room, until a run has made that.
+failed leaves it: what it still needs is spared by whoever makes room, until a run has made that. Of
+what another version of this program wrote nobody can tell what it needs: nothing is removed for it.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from functools import cached_property
 from pathlib import Path
 
 from stilts_artifact.documents import dump_json, parse_json, read_document
-from stilts_artifact.errors import ArtifactError, DataError, ResourceError
+from stilts_artifact.errors import ArtifactError, DataError, IntegrityError, ResourceError
 from stilts_artifact.files import LockedFile, orphaned_files, remove_file
 from stilts_artifact.pipeline.scheduler import unmade
 from stilts_artifact.pipeline.step import Graph, KeepModels, Kinds
@@ -56,15 +57,19 @@ class Ask:
 
     @classmethod
     def load(cls, path: Path) -> Ask | None:
-        """What a run's file says; ``None`` if it cannot be told, as while it is being written."""
+        """What a run's file says; ``None`` if another version of this program wrote it.
+
+        Raises:
+            DataError: it is not whole, as while it is being written, or gone.
+        """
+        content = parse_json(read_document(path), str(path))
         try:
-            content = parse_json(read_document(path), str(path))
             if content.pop("format") != FORMAT:
                 return None
             inputs = {address: tuple(read) for address, read in content.pop("inputs").items()}
             targets, reported = tuple(content["targets"]), tuple(content["reported"])
             return cls(targets, reported, inputs, content["keep"])
-        except (DataError, KeyError, TypeError, AttributeError):
+        except (KeyError, TypeError, AttributeError):
             return None
 
     @cached_property
@@ -128,26 +133,33 @@ class Runs:
             self._own.remove() if done else self._own.release()
 
     @property
-    def dead(self) -> dict[Path, Ask]:
-        """The files of runs that ended before they were done, as far as locks tell."""
+    def dead(self) -> dict[Path, Ask | None]:
+        """The files of runs that ended before they were done, as far as locks tell.
+
+        ``None`` of one that another version of this program wrote.
+        """
         found = {}
         for path in orphaned_files(self.folder, _NAME):
-            ask = self._ask(path)
-            if ask is None:
+            try:
+                found[path] = self._ask(path)
+            except DataError:
                 # Killed before it had said anything.
                 remove_file(path)
-            else:
-                found[path] = ask
         return found
 
     def live(self) -> dict[Path, Ask | None]:
-        """The files of the other runs that live; ``None`` of one that cannot be read yet."""
+        """The files of the other runs that live; ``None`` of one that cannot be read."""
         own = None if self._own is None else self._own.path
+        found: dict[Path, Ask | None] = {}
         with contextlib.suppress(OSError):
-            every = sorted(self.folder.glob(f"{_NAME}.*.part"))
+            # First: it removes what counts for neither.
             dead = self.dead
-            return {path: self._ask(path) for path in every if path != own and path not in dead}
-        return {}
+            for path in sorted(self.folder.glob(f"{_NAME}.*.part")):
+                if path != own and path not in dead:
+                    found[path] = None
+                    with contextlib.suppress(DataError):
+                        found[path] = self._ask(path)
+        return found
 
     @contextlib.contextmanager
     def session(self) -> Iterator[None]:
@@ -171,23 +183,43 @@ class Runs:
         return bool(living or self.live())
 
     def unmade(self) -> set[str]:
-        """Addresses of what runs that are not done have yet to make."""
-        return {address for ask in self._unfinished() for address in ask.unmade(self._store)}
+        """Addresses of what runs that are not done have yet to make.
+
+        Raises:
+            IntegrityError: as :meth:`unfinished`.
+        """
+        return {address for ask in self.unfinished() for address in ask.unmade(self._store)}
 
     def needed(self) -> set[str]:
         """Addresses of what runs that are not done are to make, and of what they have yet to read.
 
         Of models that are only reported the record will do.
+
+        Raises:
+            IntegrityError: as :meth:`unfinished`.
         """
         found: set[str] = set()
-        for ask in self._unfinished():
+        for ask in self.unfinished():
             left = ask.unmade(self._store)
             found |= set(ask.targets)
             found |= {address for step in left for address in ask.inputs[step]}
         return found
 
-    def _unfinished(self) -> list[Ask]:
-        every = [*self.dead.values(), *self.live().values()]
+    def unfinished(self, *, ended: bool = False) -> list[Ask]:
+        """What the runs are to make that are not done, or only those of them that have ended.
+
+        Raises:
+            IntegrityError: another version of this program wrote the file of one that has ended.
+        """
+        dead = self.dead
+        for path in [path for path, ask in dead.items() if ask is None]:
+            raise IntegrityError(
+                "what an unfinished run needs cannot be read",
+                where=str(path),
+                expected=f"a run's file of format {FORMAT}",
+                fix="end it with the version of this program that started it, or remove the file",
+            )
+        every = [*dead.values(), *([] if ended else self.live().values())]
         return [ask for ask in every if ask is not None and ask.unmade(self._store)]
 
     def is_read(self, address: str, asks: Mapping[Path, Ask | None]) -> bool:
@@ -219,6 +251,8 @@ class Runs:
         dead, live = self.dead, self.live()
         kept = set() if own is None else own.inputs.keys() - own.models(kinds)
         for path, ask in dead.items():
+            if ask is None:
+                continue
             like = own is not None and not over and {*ask.targets} <= {*own.targets}
             models = [address for address in ask.models(kinds) if address not in kept]
             for address in filter(self._store.has, models):

@@ -191,7 +191,7 @@ def take_stock(store: Store, sums: Collection[str] = ()) -> Stock:
         aside_bytes=size_below(store.root / "aside"),
         files_bytes=size_below(store.root / "files"),
         published=tuple(entry.results for entry in entries),
-        unfinished=len(runs.dead),
+        unfinished=len(runs.unfinished(ended=True)),
     )
 
 

@@ -278,6 +278,48 @@ def test_what_published_results_and_ended_runs_need_stays_and_all_else_goes(root
     assert list(root.glob("runs/*")) == []
 
 
+def left_by(root: Path, graph: Graph, keep: KeepModels = "none") -> Path:
+    """The file of a run that was ended."""
+    file = LockedFile(root / "runs", "run")
+    file.write(Ask.of(graph, keep).dump())
+    file.release()
+    return file.path
+
+
+def test_a_run_of_another_version_is_told_and_nothing_goes_that_it_may_need(root: Path) -> None:
+    steps, more = row("a "), row("a ", 3)
+    go(graph_of(*steps), root, client(), "all")
+    models = held(Store(root), graph_of(*steps))
+    path = left_by(root, graph_of(*row("b ")))
+    path.write_text(path.read_text().replace('"format": 1', '"format": 0'))
+    for look in (lambda: prune(Store(root), KINDS), lambda: take_stock(Store(root))):
+        with pytest.raises(IntegrityError, match="cannot be read") as told:
+            look()
+        assert told.value.where == str(path)
+    go(graph_of(*more), root, client())
+    # Its own model is gone, and what was here before is spared.
+    assert held(Store(root), graph_of(*more)) == models
+    path.unlink()
+    assert prune(Store(root), KINDS).results
+
+
+def test_what_a_run_left_that_was_killed_before_it_said_anything_is_nothing(root: Path) -> None:
+    go(graph_of(*row("a ")), root, client())
+    path = left_by(root, graph_of(*row("b ")))
+    path.write_text(path.read_text()[:-3])
+    assert prune(Store(root), KINDS).results, "it is not taken for a run at work"
+    assert not path.exists()
+
+
+def test_a_run_whose_work_another_has_done_is_not_counted_as_unfinished(root: Path) -> None:
+    graph = graph_of(*row("a "))
+    left_by(root, graph)
+    assert take_stock(Store(root)).unfinished == 1
+    go(graph, root, client(), "all")
+    left_by(root, graph)
+    assert take_stock(Store(root)).unfinished == 0
+
+
 def test_nothing_is_pruned_while_results_are_made_of_what_lies_there(root: Path) -> None:
     steps = row("a ")
     go(graph_of(*steps), root, client())
