@@ -368,7 +368,7 @@ class Store:
         path = self._record(address)
         with disk_errors(path, instead=_INSTEAD):
             manifest = self.manifest(address)
-            if not path.is_file():
+            if self._sound_record(address) is None:
                 has_report = REPORT in manifest.files.files
                 report = self.report(address) if has_report else None
                 when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
@@ -424,10 +424,8 @@ class Store:
         Raises:
             IntegrityError: it differs in more than what it reports, and should not.
         """
-        record = None
         # A damaged record is told by whoever reads it; what was made anew is not lost for it.
-        with contextlib.suppress(IntegrityError):
-            record = self.dropped(manifest.step.address)
+        record = self._sound_record(manifest.step.address)
         different = [] if record is None else _different(manifest, record.first)
         if record is None or not different:
             return None
@@ -485,6 +483,11 @@ class Store:
             known = (stamp, hash_file(path))
             self._hashed[path] = known
         return known[1]
+
+    def _sound_record(self, address: str) -> Dropped | None:
+        with contextlib.suppress(IntegrityError):
+            return self.dropped(address)
+        return None
 
     def _record(self, address: str) -> Path:
         return self.root / _DROPPED / f"{address}.json"

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import IO
 
 from stilts_artifact.errors import ArtifactError
+from stilts_artifact.files import remove_orphans
 from stilts_artifact.pipeline.errors import Outcome, fault_of
 from stilts_artifact.pipeline.job import Context, Job
 from stilts_artifact.pipeline.meter import Meter, release
@@ -77,8 +78,10 @@ def work(step: KeyedStep, spec: KindSpec, context: Context) -> Outcome:
     can import it.
     """
     store = _store(context.root)
-    # Another run on the same store may have made it since this one was planned.
+    # Made by another run on the same store since this one was planned; or by a process that was
+    # killed at the end, before it had removed its checkpoints.
     if store.has(step.address):
+        remove_orphans(store.work, step.key)
         return Outcome(0.0)
     began = time.monotonic()
     try:

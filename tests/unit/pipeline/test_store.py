@@ -12,8 +12,10 @@ import pytest
 
 from stilts_artifact.errors import IntegrityError, ResourceError
 from stilts_artifact.files import FileManifest, FileSum, LockedFolder
+from stilts_artifact.pipeline.job import Context
 from stilts_artifact.pipeline.step import Graph, KeyedStep, KindSpec, Step
 from stilts_artifact.pipeline.store import Store
+from stilts_artifact.pipeline.worker import work
 
 KINDS = {"make": KindSpec(1, "a:b")}
 
@@ -344,6 +346,17 @@ def test_publishing_removes_what_other_killed_attempts_left(store: Store) -> Non
     assert not list(store.work.iterdir())
 
 
+def test_what_a_process_left_that_was_killed_once_it_had_published_is_removed(
+    store: Store,
+) -> None:
+    """By the one that tries the step again and finds it made: the run goes on, on that disk."""
+    publish(store, keyed(), {"text": ""})
+    killed_draft(store, keyed())
+    killed_draft(store, keyed("other"))
+    assert work(keyed(), KINDS["make"], Context(store.root)).fault is None
+    assert [path.name.split(".")[0] for path in store.work.iterdir()] == [keyed("other").key]
+
+
 def test_all_is_on_the_disk_before_the_rename_and_the_rename_after(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -403,6 +416,17 @@ def test_a_damaged_record_is_refused(store: Store, change: tuple[str, str]) -> N
     path.write_text(changed if changed != path.read_text() else "{}")
     with pytest.raises(IntegrityError):
         store.report(made.address)
+
+
+def test_a_damaged_record_is_replaced_when_the_result_is_dropped_again(store: Store) -> None:
+    made = keyed()
+    publish(store, made, MODEL)
+    store.drop(made.address, "for room")
+    path = store.root / "dropped" / f"{made.address}.json"
+    path.write_text("{}")
+    publish(store, made, MODEL)
+    store.drop(made.address, "again")
+    assert store.report(made.address) == MODEL["report.json"].encode()
 
 
 def test_an_altered_report_is_told_and_the_result_put_aside(store: Store) -> None:
