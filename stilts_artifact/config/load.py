@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Mapping
 from importlib import resources
 from pathlib import Path
@@ -126,7 +127,11 @@ def rehearsal_name(name: str) -> str:
         >>> rehearsal_name("paper"), is_rehearsal("paper-rehearsal")
         ('paper-rehearsal', True)
     """
-    return name[:_LONGEST] + _REHEARSAL
+    if len(name) > _LONGEST:
+        # Names that begin alike stay apart.
+        digest = hashlib.sha256(name.encode()).hexdigest()[:8]
+        name = f"{name[: _LONGEST - 9]}-{digest}"
+    return name + _REHEARSAL
 
 
 def is_rehearsal(name: str) -> bool:

@@ -55,7 +55,8 @@ class Meter:
         found = {"memory": _number("status", "VmHWM") * 1024}
         found["cpu_ms"] = round(1000 * (time.process_time() - self._cpu))
         if not found["memory"]:
-            found["memory"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+            unit = 1 if sys.platform == "darwin" else 1024
+            found["memory"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
         if (torch := _gpu()) is not None:
             found["gpu_memory"] = torch.cuda.max_memory_reserved()
         if (written := _written()) is not None and self._written is not None:

@@ -91,6 +91,7 @@ def test_a_rehearsal_is_called_one_and_is_evidence_of_nothing(session: Session) 
     longest = "a" * 40
     assert Scale.model_validate({**kept, "name": rehearsal_name(longest)}).name != longest
     assert SCALE_NAME.endswith("{0,39}$") and len(rehearsal_name(longest)) == 40
+    assert rehearsal_name("a" * 39) != rehearsal_name(longest), "results in files of their own"
 
 
 def test_a_scale_of_ones_own_may_not_be_called_a_rehearsal(tmp_path: Path) -> None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import platform
+import resource
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from stilts_artifact.pipeline import meter
 from stilts_artifact.pipeline.meter import Meter
 
 SIZE = 64 << 20
@@ -82,3 +85,13 @@ def test_writes_are_counted_even_of_files_that_are_gone(tmp_path: Path) -> None:
 
 def test_no_gpu_is_spoken_of_where_none_computes() -> None:
     assert "gpu_memory" not in Meter().used()
+
+
+@pytest.mark.parametrize(("system", "unit"), [("darwin", 1), ("freebsd14", 1024)])
+def test_where_linux_does_not_tell_the_peak_is_in_the_unit_of_the_system(
+    system: str, unit: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(meter, "_PROCESS", tmp_path)
+    monkeypatch.setattr(sys, "platform", system)
+    monkeypatch.setattr(resource, "getrusage", lambda _: SimpleNamespace(ru_maxrss=7))
+    assert Meter().used()["memory"] == 7 * unit
