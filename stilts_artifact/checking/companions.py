@@ -1,12 +1,16 @@
-"""What is published beside predictions, held to them: probabilities, and scores of every layer."""
+"""What is published beside predictions, held to them.
+
+Probabilities, scores of every layer, and learning curves.
+"""
 
 from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from pathlib import Path
 
+from stilts_artifact.checking.learning_curves import CURVES, parse_curves
 from stilts_artifact.checking.results import Results
 from stilts_artifact.data.readers.text import shown
 from stilts_artifact.domain.tasks import Benchmark, Task, TaskForm
@@ -40,17 +44,21 @@ def verify_companions(results: Results, folder: Path, benchmark: Benchmark, read
 
     Raises:
         IntegrityError: a file without its companion, or the other way; predictions that do not
-            follow from their probabilities, or scores that do not follow from ranks.
+            follow from their probabilities, or scores that do not follow from ranks; a training
+            run that no predictions come from.
         DataError: a file that is not of its format.
     """
     tasks = {task.name: task for task in results.defined.targets(benchmark)}
     listed = {record.path.removeprefix(f"{results.run_name}/") for record in results.files}
     probabilities: dict[str, tuple[Task, str]] = {}
     scores: defaultdict[str, list[str]] = defaultdict(list)
+    predicted: set[tuple[str, str, str]] = set()
     for path in sorted(listed):
         match path.split("/"):
             case ["predictions", row, seed, name, file] if name in tasks:
                 run, stem = f"{row}/{seed}/{name}", Path(file).stem
+                # And what a run is called whose encoder several targets start from.
+                predicted |= {(row, seed, name), (row, seed, "")}
                 if results.defined.gives_probabilities(tasks[name]):
                     twin = f"{PROBABILITIES}/{run}/{stem}{SUFFIX}"
                     probabilities[twin] = tasks[name], path
@@ -58,11 +66,25 @@ def verify_companions(results: Results, folder: Path, benchmark: Benchmark, read
                     scores[f"{SCORES}/{run}/{stem.partition('-')[0]}.csv"].append(path)
     _require_all(PROBABILITIES, probabilities, listed, folder)
     _require_all(SCORES, scores, listed, folder)
-    for path, (task, predicted) in probabilities.items():
-        _require_likeliest(folder / path, folder / predicted, task, read)
+    for path, (task, labels) in probabilities.items():
+        _require_likeliest(folder / path, folder / labels, task, read)
     layer = results.run_scale.retrieval.layer
     for path, ranks in scores.items():
         _require_scores(folder / path, [folder / one for one in ranks], layer, read)
+    if CURVES in listed:
+        _require_predictions(folder / CURVES, predicted, read)
+
+
+def _require_predictions(path: Path, predicted: Set[tuple[str, str, str]], read: Read) -> None:
+    """Every run with a learning curve has predictions; results need not have any curves."""
+    for key in parse_curves(read(path), str(path)):
+        if (key.row, f"seed-{key.seed}", key.target) not in predicted:
+            raise IntegrityError(
+                "a training run without predictions",
+                where=str(path),
+                got=",".join(map(str, key.run)),
+                expected="only runs that the predictions beside it come from",
+            )
 
 
 def _require_all(kind: str, due: Mapping[str, object], listed: set[str], folder: Path) -> None:

@@ -8,11 +8,12 @@ do not fit to a run, it is refused before anything is measured, and nothing of t
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
 from stilts_artifact.benchmark.asked import Place, asked_places
+from stilts_artifact.checking.learning_curves import CURVES, Curves, parse_curves
 from stilts_artifact.checking.recompute import verify_scores
 from stilts_artifact.checking.results import (
     CellRecord,
@@ -51,11 +52,13 @@ class Kept:
         results: as they are there.
         folder: of their predictions and labels.
         places: measured then, and not asked for now.
+        curves: of the training runs behind them, as far as that is known.
     """
 
     results: Results
     folder: Path
     places: frozenset[Place]
+    curves: Curves = field(default_factory=dict)
 
     @cached_property
     def cells(self) -> Mapping[CellKey, CellRecord]:
@@ -125,16 +128,7 @@ class Kept:
             name = record.path.removeprefix(f"{self.results.run_name}/")
             target = folder / name
             source = target if target.exists() else self.folder / name
-            data = read_document(source)
-            found = hash_bytes(data).sha256
-            if found != record.sha256:
-                raise IntegrityError(
-                    "a file that the kept cells do not rest on",
-                    where=str(source),
-                    got=f"sha256 {found}",
-                    expected=f"sha256 {record.sha256}",
-                    fix="name another folder with --results",
-                )
+            data = _verified(source, record)
             if source != target:
                 with own_disk_errors(folder, folder):
                     target.parent.mkdir(parents=True, exist_ok=True)
@@ -149,6 +143,21 @@ class Kept:
                     yield record
                 case [_, kind, row, _, task, _] if kind in made and (row, task) in self.places:
                     yield record
+
+
+def _verified(path: Path, record: FileRecord) -> bytes:
+    """The bytes of a file that the results list."""
+    data = read_document(path)
+    found = hash_bytes(data).sha256
+    if found != record.sha256:
+        raise IntegrityError(
+            "a file that the kept cells do not rest on",
+            where=str(path),
+            got=f"sha256 {found}",
+            expected=f"sha256 {record.sha256}",
+            fix="name another folder with --results",
+        )
+    return data
 
 
 def find_kept(session: Session, environment: Mapping[str, str]) -> Kept | None:
@@ -191,7 +200,22 @@ def _find(session: Session, path: Path, environment: Mapping[str, str]) -> Kept 
     kept = Kept(results, predictions_folder(path, data), frozenset(places))
     _refuse_unlike(kept, session, environment, path)
     verify_scores(results, path, kept.folder, benchmark)
-    return kept
+    return replace(kept, curves=_curves(kept))
+
+
+def _curves(kept: Kept) -> Curves:
+    """Of the training runs behind the kept cells; none of results that have no such file."""
+    name = f"{kept.results.run_name}/{CURVES}"
+    record = next((one for one in kept.results.files if one.path == name), None)
+    if record is None:
+        return {}
+    path = kept.folder / CURVES
+    rows = {row for row, _ in kept.places}
+    return {
+        key: curve
+        for key, curve in parse_curves(_verified(path, record), str(path)).items()
+        if (key.row, key.target) in kept.places or (not key.target and key.row in rows)
+    }
 
 
 def _refuse_unlike(

@@ -5,21 +5,30 @@
     {results}/study-004.mini/probabilities/{row}/seed-{seed}/{task}/{split}-{language}.csv
     {results}/study-002.mini/scores/{row}/seed-{seed}/{task}/{split}.csv
 
-Nothing but these files decides a number, so whoever has the folder can compute it again.
+Nothing but these files decides a number, so whoever has the folder can compute it again. Beside
+them lies what the training runs said of themselves, ``training.csv``.
 """
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from stilts_artifact import __version__
 from stilts_artifact.benchmark.asked import Wanted, wanted_cells
-from stilts_artifact.benchmark.experiments import Experiment, Size
+from stilts_artifact.benchmark.experiments import BEST, Experiment, Size
+from stilts_artifact.checking.learning_curves import (
+    CURVES,
+    Curve,
+    CurveKey,
+    Curves,
+    dump_curves,
+    reported_curves,
+)
 from stilts_artifact.checking.results import RowRecord, row_records
 from stilts_artifact.data.library import InputRecord
 from stilts_artifact.documents import parse_json, read_document
@@ -35,7 +44,7 @@ from stilts_artifact.errors import (
 from stilts_artifact.experiments.session import Measured, Session
 from stilts_artifact.experiments.steps import StepBuilder
 from stilts_artifact.experiments.table1 import describe_source, in_one_line
-from stilts_artifact.files import own_disk_errors
+from stilts_artifact.files import own_disk_errors, write_file
 from stilts_artifact.forms.alignment_scores import SCORES
 from stilts_artifact.forms.probabilities import PROBABILITIES
 from stilts_artifact.forms.provenance import evaluation_parts, training_parts
@@ -125,6 +134,7 @@ class Executed:
         steps: addresses in the store of predictions and labels.
         made: addresses of all steps that this run made.
         seconds: that it took.
+        curves: of the training runs behind the predictions.
     """
 
     predictions: Mapping[RunKey, Path]
@@ -136,6 +146,7 @@ class Executed:
     steps: frozenset[str] = frozenset()
     made: frozenset[str] = frozenset()
     seconds: float = 0.0
+    curves: Curves = field(default_factory=dict)
 
 
 def request(
@@ -249,11 +260,11 @@ class Scored:
         if lost and not asked.predictions:  # nothing can be run, and all says why
             return Executed({}, {}, asked.impossible, asked.absent, {}, list(lost.values()))
         trained = {key: list(_trained(step)) for key, step in asked.predictions.items()}
-        reports = {step for steps in trained.values() for step in steps}
+        training = {step for steps in trained.values() for step in steps}
         # The reports of training runs name those that collapsed, even where the predictions are
         # done, and the models themselves dropped.
-        graph = Graph(asked.steps, KINDS, reports)
-        context = self.session.context(encoders, trains=bool(reports))
+        graph = Graph(asked.steps, KINDS, training)
+        context = self.session.context(encoders, trains=bool(training))
         with self.session.display.steps(label) as watch:
             report = run(graph, context, self.session.options(), watch)
         store = Store(self.session.machine.store)
@@ -271,18 +282,32 @@ class Scored:
             for place, step in asked.labels.items()
             if graph.address(step) not in reasons
         }
-        flagged = {step: flag for step in reports if (flag := _flag(store, graph.address(step)))}
-        flags = {
-            key: flagged[step]
-            for key, steps in trained.items()
-            for step in steps
-            if step in flagged
-        }
+        reports = {step: _training_report(store, graph.address(step)) for step in training}
+        flags: dict[RunKey, Flag] = {}
+        curves: dict[CurveKey, Curve] = {}
+        for key, own in trained.items():
+            for step in own:
+                # A run that failed has no report; its cells have a reason instead of a flag.
+                if (said := reports[step]) is None:
+                    continue
+                if said["flags"]:
+                    flags[key] = Flag(said["flags"][0])
+                if key in predictions:
+                    curves |= training_curves(key, step, said)
         errors = [*lost.values(), *_failures(report)]
         steps = frozenset(graph.targets)
         made = frozenset(step.address for step in report.made)
         return Executed(
-            predictions, labels, failed, asked.absent, flags, errors, steps, made, report.seconds
+            predictions,
+            labels,
+            failed,
+            asked.absent,
+            flags,
+            errors,
+            steps,
+            made,
+            report.seconds,
+            curves,
         )
 
     def bring_encoders(
@@ -324,6 +349,9 @@ class Scored:
         if self.session.kept is not None:
             # It lies there already; the new labels must be the same.
             self.session.kept.add_to(folder)
+        before = {} if self.session.kept is None else self.session.kept.curves
+        if curves := {**before, **executed.curves}:
+            write_file(folder / CURVES, dump_curves(curves))
         cells = _Cells(self.session, self.builder, executed, folder)
         found = cells.measure([row.row for row in rows])
         return Measured(
@@ -580,12 +608,32 @@ def _reasons(report: RunReport) -> dict[str, str]:
     return found
 
 
-def _flag(store: Store, address: str) -> Flag | None:
-    # A training run that failed has no report; its cells have a reason instead of a flag.
+def _training_report(store: Store, address: str) -> Any:
+    """What a training run reported, ``None`` if it failed."""
     if not store.has_report(address):
         return None
-    report = parse_json(store.report(address), f"the report of {address}")
-    return next(map(Flag, report["flags"]), None)
+    return parse_json(store.report(address), f"the report of {address}")
+
+
+def training_curves(key: RunKey, step: Step, report: Mapping[str, Any]) -> dict[CurveKey, Curve]:
+    """The curves of one training run behind some predictions.
+
+    Args:
+        step: that trained; ``report`` is what it reported.
+    """
+    found = reported_curves(report)
+    if step.kind == "target":
+        # A target's run has one task, which its report does not know by name.
+        return {
+            CurveKey("target", key.row, key.seed, key.task, step.params["task"]): curve
+            for curve in found.values()
+        }
+    # Of the chosen rows each target has its own.
+    target = key.task if key.row == BEST else ""
+    return {
+        CurveKey("intermediate", key.row, key.seed, target, task): curve
+        for task, curve in found.items()
+    }
 
 
 @lru_cache(maxsize=1 << 12)  # a run is behind every cell of its row and task

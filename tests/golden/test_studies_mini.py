@@ -87,7 +87,7 @@ def test_everything_is_published_that_the_findings_rest_on(made: Studies, study:
     document = made.document(study)
     folder = made.results / f"study-{study}.mini"
     names = {path.name for path in folder.iterdir() if not path.name.startswith(".")}
-    assert names == {*TABLES, "labels", "predictions"}
+    assert names == {*TABLES, "labels", "predictions", "training.csv"}
     assert {path.name for path in (folder / "predictions").iterdir()} == set(ROWS[study])
     listed = {one["path"] for one in document["files"]}
     assert listed == {

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from stilts_artifact.checking.learning_curves import parse_curves
 from tests.conftest import Run
 
 pytestmark = pytest.mark.slow
@@ -101,6 +102,23 @@ def test_the_results_name_every_file_they_rest_on(run: tuple[Path, Any]) -> None
     assert all(
         load_benchmark("mini").sources[name].sha256 == sha256 for name, sha256 in inputs.items()
     )
+
+
+def test_every_training_run_has_a_learning_curve_up_to_its_last_step(run: tuple[Path, Any]) -> None:
+    path = run[0] / NAME / "training.csv"
+    curves = parse_curves(path.read_bytes(), str(path))
+    assert f"{NAME}/training.csv" in {file["path"] for file in document(run[0])["files"]}
+    trained = {(key.row, key.target) for key in curves if key.phase == "target"}
+    searched = {"bucc2018", "tatoeba"}
+    assert trained == {cell for cell in values(run[0]) if cell[1] not in searched}
+    intermediate = {key.row for key in curves if key.phase == "intermediate"}
+    assert intermediate == {row for row, _ in values(run[0])} - {"none"}
+    for curve in curves.values():
+        step, _ = curve.losses[-1]
+        assert step == curve.planned
+        assert all(step == curve.planned for step, _ in curve.scores), "evaluated at its end only"
+    # The source language's development set is what weights are chosen on, so XNLI has a score.
+    assert any(curve.scores for key, curve in curves.items() if key.task == "xnli")
 
 
 def test_progress_is_shown_for_the_whole_table(run: tuple[Path, Any]) -> None:

@@ -14,6 +14,15 @@ import pytest
 from benchmarks.checking import file_records
 from stilts_artifact.benchmark.asked import asked_places, wanted_cells
 from stilts_artifact.benchmark.experiments import targets
+from stilts_artifact.checking.learning_curves import (
+    CURVES,
+    Curve,
+    CurveKey,
+    Curves,
+    Point,
+    dump_curves,
+    parse_curves,
+)
 from stilts_artifact.checking.results import (
     CellRecord,
     InputRecord,
@@ -70,7 +79,9 @@ class Earlier:
         results = load_results(self.path)
         self.path.write_bytes(dump_results(results.model_copy(update=fields)))
 
-    def measure(self, kept: Kept | None, made: Path) -> Mapping[CellKey, Measurement]:
+    def measure(
+        self, kept: Kept | None, made: Path, curves: Curves | None = None
+    ) -> Mapping[CellKey, Measurement]:
         """The row with the column that was left out measured now."""
         step = made.parent / "step"
         for kind in ("labels", "predictions/none/seed-0"):
@@ -84,6 +95,7 @@ class Earlier:
             {},
             {},
             [],
+            curves=curves or {},
         )
         session = replace(self.now(f"none,{NOW}"), kept=kept)
         wanted = wanted_cells(SMALL, session.experiment, session.only)
@@ -279,6 +291,36 @@ def test_what_lies_beside_predictions_is_kept_with_them(
     more.add_to(tmp_path / "made")
     found = [name for name in plain_files(tmp_path / "made") if name.startswith(kind)]
     assert found == [f"{kind}/none/seed-1/xnli/dev.csv"]
+
+
+def test_the_learning_curves_of_kept_runs_stand_beside_the_new_ones(
+    earlier: Earlier, tmp_path: Path
+) -> None:
+    def curves(loss: float, *targets: str) -> dict[CurveKey, Curve]:
+        point = Point(1, loss, None)
+        keys = [CurveKey("target", "none", 0, name, name) for name in targets]
+        return {key: Curve(1, (point,)) for key in keys}
+
+    folder = earlier.session.results / "table2.mini"
+    (folder / CURVES).write_bytes(dump_curves(curves(1.0, "xnli", "udpos")))
+    earlier.rewrite(files=file_records(earlier.session.results, folder))
+    kept = earlier.find(f"none,{NOW}", "none,xnli")
+    assert kept is not None
+    assert kept.curves == curves(1.0, "udpos"), "those of a run that is asked for again are not"
+    (tmp_path / "made").mkdir()
+    earlier.measure(kept, tmp_path / "made", curves(2.0, "xnli"))
+    found = parse_curves((tmp_path / "made" / CURVES).read_bytes(), CURVES)
+    assert found == {**curves(1.0, "udpos"), **curves(2.0, "xnli")}
+
+
+def test_results_from_before_there_were_learning_curves_are_kept(
+    earlier: Earlier, tmp_path: Path
+) -> None:
+    kept = earlier.find(f"none,{NOW}")
+    assert kept is not None and kept.curves == {}
+    (tmp_path / "made").mkdir()
+    earlier.measure(kept, tmp_path / "made")
+    assert not (tmp_path / "made" / CURVES).exists(), "nothing is known, and no file says so"
 
 
 def test_of_table_3_columns_are_kept(session: Session) -> None:

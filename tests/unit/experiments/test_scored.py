@@ -11,6 +11,7 @@ import pytest
 
 from stilts_artifact.benchmark.asked import wanted_cells
 from stilts_artifact.benchmark.experiments import EXPERIMENTS, Experiment, row_named, rows, targets
+from stilts_artifact.checking.learning_curves import Curve, CurveKey, Point
 from stilts_artifact.checking.results import row_records
 from stilts_artifact.domain.cells import CellKey, Measurement
 from stilts_artifact.domain.tasks import Benchmark, Part, Source, Split
@@ -23,6 +24,7 @@ from stilts_artifact.experiments.scored import (
     gather,
     merged,
     request,
+    training_curves,
 )
 from stilts_artifact.experiments.session import Session
 from stilts_artifact.experiments.steps import StepBuilder
@@ -195,6 +197,24 @@ def test_cells_without_predictions_have_the_reason_of_their_step(
     assert "1 languages are not on this machine" in (cells["none/pawsx"].reason or "")
     assert "no file" in (cells["none/udpos"].reason or "")
     assert all(cell.value is None for cell in cells.values())
+
+
+def test_a_curve_says_which_run_it_is_of(builder: StepBuilder) -> None:
+    mnli, mlqa = row_named(MINI, "mnli"), TASKS["mlqa"]
+    report = {"planned": 1, "steps": 1, "losses": {"mnli": [1.0]}, "evaluations": []}
+    curve = Curve(1, (Point(1, 1.0, None),))
+    first, second = builder.intermediate(mnli, 1), builder.target(mnli, 1, mlqa)
+    key, chosen = RunKey("mnli", 1, "mlqa"), RunKey("best", 1, "mlqa")
+    assert training_curves(key, first, report) == {
+        CurveKey("intermediate", "mnli", 1, "", "mnli"): curve
+    }
+    # Each target has another chosen row, and so another run before its own.
+    assert training_curves(chosen, first, report) == {
+        CurveKey("intermediate", "best", 1, "mlqa", "mnli"): curve
+    }
+    assert training_curves(key, second, {**report, "losses": {"target": [1.0]}}) == {
+        CurveKey("target", "mnli", 1, "mlqa", "xquad"): curve
+    }, "which is trained on the data of another target"
 
 
 def reporting(folder: Path, task: str, **fields: object) -> Path:
