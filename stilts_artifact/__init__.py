@@ -6,9 +6,11 @@ torch or pydantic.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
+# Not the module's own: loading that takes as long as starting this package's command line.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from stilts_artifact.api import (
         check,
         compare_rows,

@@ -5,18 +5,18 @@ variables that libraries read (``ACCELERATE_MIXED_PRECISION``, ``WORLD_SIZE``, `
 modules that shadow the installed ones (``PYTHONPATH``, user site, the working directory). So the
 command line starts itself again, and every step runs in a process of its own, with isolated Python
 and those variables alone that are listed here. That needs nothing but the standard library, whose
-modules are loaded before a shadow of numpy can be.
+modules are loaded before a shadow of numpy can be. The command line pays for starting twice: what
+the first process does not need is imported where it is used.
 """
 
 from __future__ import annotations
 
-import json
 import os
-import pkgutil
-import shlex
 import sys
-from collections.abc import Sequence
-from pathlib import Path
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 # None of it enters a number. Whoever needs another one (for a module of CUDA's, say) finds the list
 # in docs/scales-and-costs.md.
@@ -115,10 +115,11 @@ def isolated_command(target: str, paths: Sequence[str] = ()) -> list[str]:
         target: ``package.module:function``.
         paths: looked at for modules after all that is installed.
     """
-    order = json.dumps({"target": target, "paths": [str(Path(path).absolute()) for path in paths]})
+    places = [os.path.abspath(path) for path in paths]  # noqa: PTH100  # pathlib loads slowly
     # -s, -P: neither the user's own site nor the working directory. -X utf8: no file is read, and
     # nothing printed, in the encoding that a locale happens to name.
-    return [sys.executable, "-s", "-P", "-X", "utf8", str(Path(__file__).resolve()), order]
+    python = [sys.executable, "-s", "-P", "-X", "utf8", os.path.realpath(__file__)]
+    return [*python, target, str(len(places)), *places]
 
 
 def main() -> None:
@@ -127,6 +128,8 @@ def main() -> None:
     An interpreter that does not know its own path, as embedded ones do not, goes on as it is.
     """
     if sys.executable:
+        import shlex
+
         flags = ["-B"] if sys.flags.dont_write_bytecode else []
         flags += ["-u"] if os.environ.get("PYTHONUNBUFFERED") else []
         python, *rest = isolated_command("stilts_artifact.cli:main")
@@ -142,18 +145,21 @@ def main() -> None:
 
 def _called() -> list[str]:
     """How this program was called, in words that call it again."""
-    script = Path(sys.argv[0])
-    if script.name == "__main__.py":
+    script = sys.argv[0]
+    name = script.rpartition("/")[2]
+    if name == "__main__.py":
         return [sys.executable, "-m", "stilts_artifact"]
     # The kernel gives a script's whole path, also where its name is enough. (Not shutil.which: its
     # module takes longer to load than all that is done here.)
-    places = (Path(folder, script.name) for folder in os.get_exec_path())
+    places = (f"{folder.rstrip('/')}/{name}" for folder in os.get_exec_path())
     first = next((place for place in places if os.access(place, os.X_OK)), None)
-    return [script.name if first == script else str(script)]
+    return [name if first == script else script]
 
 
 def _start(target: str, paths: Sequence[str], arguments: list[str]) -> None:
     """What the new process does first: see the same package, and else only what is installed."""
+    from pathlib import Path
+
     installed = next(
         (place for place, path in enumerate(sys.path) if path.endswith("-packages")), len(sys.path)
     )
@@ -168,6 +174,8 @@ def _start(target: str, paths: Sequence[str], arguments: list[str]) -> None:
 
 def _call(target: str) -> None:
     """Call a function; when it leaves the process, no thread of its libraries holds up the end."""
+    import pkgutil
+
     try:
         pkgutil.resolve_name(target)()
     except SystemExit as end:
@@ -183,4 +191,5 @@ def _call(target: str) -> None:
 
 
 if __name__ == "__main__":
-    _start(**json.loads(sys.argv[1]), arguments=sys.argv[2:])
+    _target, _count, *_rest = sys.argv[1:]
+    _start(_target, _rest[: int(_count)], _rest[int(_count) :])

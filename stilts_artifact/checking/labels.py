@@ -24,7 +24,8 @@ from stilts_artifact.checking.sums import (
     read_protected,
     refresh_sums,
 )
-from stilts_artifact.config.load import SCALES, benchmark_of, load_scale
+from stilts_artifact.config import SCALES
+from stilts_artifact.config.load import benchmark_of, load_scale
 from stilts_artifact.domain.tasks import Benchmark, Split, Task
 from stilts_artifact.errors import DataError
 from stilts_artifact.files import hash_file, write_file

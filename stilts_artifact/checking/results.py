@@ -26,8 +26,8 @@ from stilts_artifact.benchmark.experiments import (
     row_named,
 )
 from stilts_artifact.checking.expected import ExperimentName, VisibleText
+from stilts_artifact.config import SCALES
 from stilts_artifact.config.load import (
-    SCALES,
     benchmark_of,
     load_scale,
     parse_definition,

@@ -109,7 +109,8 @@ def _columns(scale: str, table: str | None, calibration: bool, study: str | None
 
 
 def _scales(*_: object) -> list[Entry]:
-    from stilts_artifact.config.load import SCALES, load_scale
+    from stilts_artifact.config import SCALES
+    from stilts_artifact.config.load import load_scale
 
     return [
         {

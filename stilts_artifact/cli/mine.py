@@ -14,9 +14,7 @@ from typing import IO, Annotated, Any, Literal, NamedTuple
 import typer
 
 from stilts_artifact.cli import options
-from stilts_artifact.cli.progress import work_progress
 from stilts_artifact.errors import ConfigError
-from stilts_artifact.files import require_output
 
 MaxLengthOption = Annotated[
     int, typer.Option("--max-length", min=3, help="Tokens kept of a sentence.")
@@ -113,6 +111,9 @@ def mine(
     as_json: options.JsonOption = False,
 ) -> None:
     """Mine translation pairs from two texts and an encoder, or from embeddings of them."""
+    from stilts_artifact.cli.progress import work_progress
+    from stilts_artifact.files import require_output
+
     _check_inputs((src, trg), encoder, (src_emb, trg_emb))
     if math.isnan(threshold):
         raise ConfigError("the threshold is not a number", where="--threshold", got=str(threshold))

@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from stilts_artifact.config.load import SCALES
+from stilts_artifact.config import SCALES
 from stilts_artifact.errors import ConfigError, unknown_name
 from stilts_artifact.texts import visible
 

@@ -9,7 +9,6 @@ import typer
 
 from stilts_artifact.cli import options
 from stilts_artifact.errors import ConfigError
-from stilts_artifact.files import require_output
 
 
 def report(
@@ -60,12 +59,13 @@ def report(
         raise ConfigError(
             "unknown kind of crate", where="--crate", got=crate.name, expected="a name in .zip"
         )
+    from stilts_artifact.files import require_output, write_file
+
     # No results file has one of these suffixes, so none is replaced.
     require_output(path, (), "--out")
     if crate is not None:
         require_output(crate, (), "--crate")
     from stilts_artifact.checking.judge import exit_code
-    from stilts_artifact.files import write_file
     from stilts_artifact.reporting.against import side_by_side
     from stilts_artifact.reporting.comparison import verdict_line
     from stilts_artifact.reporting.markdown import render_markdown

@@ -18,9 +18,7 @@ from stilts_artifact.cli.mine import (
     encoder_folder,
     open_encoder,
 )
-from stilts_artifact.cli.progress import work_progress
 from stilts_artifact.errors import ConfigError
-from stilts_artifact.files import require_output
 
 if TYPE_CHECKING:
     from stilts_artifact.retrieval.sweep import SweepLanguage, SweepScores
@@ -98,6 +96,8 @@ def sweep(
     as_json: options.JsonOption = False,
 ) -> None:
     """Score layers and poolings of an encoder on translation search or mining, in one pass."""
+    from stilts_artifact.files import require_output
+
     if (src is None) != (trg is None):
         raise ConfigError(
             "one side of the translations is missing", expected="both --src and --trg"
@@ -192,6 +192,7 @@ def _records(
 
 def _scorer(encoder: FoundEncoder, settings: SweepSettings) -> Callable[[SweepLanguage], Record]:
     """What computes the record of a language."""
+    from stilts_artifact.cli.progress import work_progress
     from stilts_artifact.retrieval.sweep import sweep as score_views
     from stilts_artifact.retrieval.texts import count_cut
     from stilts_artifact.retrieval.transformer import load_transformer

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stilts_artifact.benchmark import load_benchmark
+from stilts_artifact.config import SCALES
 from stilts_artifact.documents import parse_yaml, read_document
 from stilts_artifact.errors import ConfigError, unknown_name
 
@@ -20,15 +21,6 @@ if TYPE_CHECKING:
 
 _SUFFIX = ".yaml"
 _LONGEST = 30  # of a name that a word is put behind
-
-
-def _shipped() -> tuple[str, ...]:
-    listing = resources.files(__package__).iterdir()
-    return tuple(sorted(f.name.removesuffix(_SUFFIX) for f in listing if f.name.endswith(_SUFFIX)))
-
-
-SCALES: tuple[str, ...] = _shipped()
-"""Names of the scales that ship: the YAML files beside this module, and no other list."""
 
 
 def known_scale(name: str) -> str:

@@ -23,7 +23,8 @@ from stilts_artifact.benchmark.asked import asked_places
 from stilts_artifact.benchmark.lengths import example_tokens
 from stilts_artifact.benchmark.own_data import TEXT
 from stilts_artifact.checking.results import results_path
-from stilts_artifact.config.load import SCALES, as_own, benchmark_of, rehearsal_name
+from stilts_artifact.config import SCALES
+from stilts_artifact.config.load import as_own, benchmark_of, rehearsal_name
 from stilts_artifact.config.schema import EncoderChoice, Scale, TaskTraining
 from stilts_artifact.data.fetch import Stock, take_stock
 from stilts_artifact.documents import parse_json, read_document

@@ -17,7 +17,8 @@ from stilts_artifact.checking.expected import (
 )
 from stilts_artifact.checking.judge import judge_table
 from stilts_artifact.checking.results import CellRecord
-from stilts_artifact.config.load import SCALES, load_scale
+from stilts_artifact.config import SCALES
+from stilts_artifact.config.load import load_scale
 from stilts_artifact.domain.cells import CellKey, Measurement, Verdict
 from stilts_artifact.domain.signature import Signature
 from stilts_artifact.metrics.tables import table_columns

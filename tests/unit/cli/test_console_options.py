@@ -16,7 +16,7 @@ from stilts_artifact.benchmark import load_benchmark
 from stilts_artifact.cli import options, progress
 from stilts_artifact.cli.ending import run
 from stilts_artifact.cli.ls import LISTS
-from stilts_artifact.config.load import SCALES
+from stilts_artifact.config import SCALES
 from stilts_artifact.domain.tasks import Task
 from stilts_artifact.errors import ConfigError
 

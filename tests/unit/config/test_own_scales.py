@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from stilts_artifact.config import SCALES
 from stilts_artifact.config.load import (
-    SCALES,
     benchmark_of,
     definition,
     is_evidence,

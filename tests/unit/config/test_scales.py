@@ -11,7 +11,8 @@ from pydantic import ValidationError
 
 from stilts_artifact.benchmark import load_benchmark
 from stilts_artifact.benchmark.experiments import rows, targets, training_task
-from stilts_artifact.config.load import SCALES, load_scale, parse_scale
+from stilts_artifact.config import SCALES
+from stilts_artifact.config.load import load_scale, parse_scale
 from stilts_artifact.config.schema import TrainingConfig, training_names
 from stilts_artifact.domain.tasks import Role
 from stilts_artifact.errors import ConfigError, DataError

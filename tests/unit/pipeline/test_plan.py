@@ -10,7 +10,8 @@ import pytest
 from stilts_artifact.benchmark import BENCHMARKS, load_benchmark
 from stilts_artifact.benchmark.asked import wanted_cells
 from stilts_artifact.benchmark.experiments import EXPERIMENTS, STUDY_SEEDS, Experiment
-from stilts_artifact.config.load import SCALES, as_own, load_scale
+from stilts_artifact.config import SCALES
+from stilts_artifact.config.load import as_own, load_scale
 from stilts_artifact.errors import ConfigError
 from stilts_artifact.experiments.planning import steps_of
 from stilts_artifact.experiments.steps import StepBuilder
