@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stilts_artifact.errors import ConfigError, ResourceError, not_installed
-from stilts_artifact.retrieval.vectors import Float32
+from stilts_artifact.retrieval.vectors import Float32, thread_count
 
 EngineName = Literal["auto", "shared", "faiss", "faiss-gpu"]
 Engine = Literal["shared", "faiss", "faiss-gpu"]
@@ -57,9 +57,9 @@ if not np.abs(np.stack([found - truth, found - best])).max() <= 80 * 2.0**-24:
 _SCRATCH = 96 << 20
 _TORCH = 256 << 20  # what a process takes that imports it
 _UNITS = {"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
-# Wide blocks: the row side is normalised once, the column side again for every block. Larger ones
+# Wide bands: the row side is normalised once, the column side again for every block. Larger ones
 # are no faster.
-_BLOCKS = ((8192, 2048), (4096, 2048), (2048, 1024), (1024, 1024), (512, 512), (256, 256), (64, 64))
+_BLOCKS = ((8192, 1024), (4096, 1024), (2048, 1024), (1024, 512), (512, 256), (256, 128), (64, 32))
 
 
 def choose_engine(name: EngineName, *, both: bool) -> Engine:
@@ -205,6 +205,7 @@ def plan_blocks(
     # A side that is only searched in needs no shortlist.
     owners = rows + columns if both else rows
     # Shortlists (scores, int32, bound and its float64 copies), lengths, results (float64, int64).
+    threads = thread_count()
     kept, size = k + SPARE[first], 4 if first == "float32" else 2
     fixed = _SCRATCH + owners * (kept * (size + 4) + 4 + 48 + k * 16) + (rows + columns) * 8
     # Settling copies the shortlists of one direction once.
@@ -212,13 +213,17 @@ def plan_blocks(
     if first == "bfloat16":
         # Torch; scores as float32 for settling; three lengths of each row; rows on their way.
         fixed += (
-            _TORCH + max(rows, columns) * kept * 4 + (rows + columns) * 24 + (4 << 10) * dimensions
+            _TORCH
+            + max(rows, columns) * kept * 4
+            + (rows + columns) * 24
+            + threads * (4 << 10) * dimensions
         )
     needed = 0
     for high, wide in _BLOCKS:
         high, wide = min(high, rows), min(wide, columns)
         # In bfloat16, rows are up to 35 numbers longer, and twice as many of them are multiplied.
-        needed = fixed + high * wide * 4 + 4 * (dimensions + 35) * (high + wide)
+        needed = fixed + threads * high * wide * 4
+        needed += 4 * (dimensions + 35) * (high + threads * wide)
         if needed <= memory:
             return Blocks(high, wide, needed)
     raise ResourceError(

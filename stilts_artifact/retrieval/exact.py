@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from stilts_artifact.retrieval.vectors import Float32, Float64, Rows, in_threads, spans
+from stilts_artifact.retrieval.vectors import Float32, Float64, Rows, run_in_threads, spans
 
 Int64 = NDArray[np.int64]
 
@@ -133,7 +133,7 @@ def settle(
     def settle_part(chosen: Int64) -> None:
         scores[chosen], indices[chosen] = _settle_part(queries, corpus, shortlist, chosen, floor, k)
 
-    in_threads(
+    run_in_threads(
         settle_part, _parts(shortlist, floor, np.flatnonzero(certain), queries.rows.shape[1])
     )
     # Rare: near-ties at rank k, more than a shortlist holds, such as many copies of one sentence.

@@ -13,6 +13,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from queue import SimpleQueue
+from threading import Lock
 from typing import Any, Literal
 
 import numpy as np
@@ -66,7 +68,7 @@ Lists = dict[Axis, "RunningShortlist"]
 _CROWDED = 16
 # Rows of a block in which newcomers are counted for that.
 _SAMPLED = 64
-# Scores of a block that one thread looks through as soon as several would.
+# Scores of a band of blocks that one thread gets through as soon as several would.
 _SMALL = 1 << 18
 # Scores compared, newcomers, and numbers of a merge, at a time in all threads: bounds the memory,
 # whatever the order of the data.
@@ -252,16 +254,33 @@ def _pass(
     """Shortlists of the rows, the columns or both, to which every block was offered."""
     size = k + SPARE[products.name]
     lists = {axis: RunningShortlist(products, axis, k, size) for axis in axes}
-    shape = tuple(len(side.rows) for side in products.sides)
-    offer = _offer_searches(engine) if engine != "shared" else _offer_products(products)
-    for rows in spans(shape[0], products.blocks.rows):
+    height, width = (len(side.rows) for side in products.sides)
+    offer = _offer_products if engine == "shared" else _offer_searches(engine)
+    # FAISS has threads of its own, and small blocks are not worth any.
+    large = products.blocks.rows * width > _SMALL
+    threads = thread_count() if engine == "shared" and large else 1
+    # As many blocks of a band for each thread: none waits for the others at its end.
+    rounds = -(-width // (products.blocks.columns * threads))
+    wide = -(-width // (rounds * threads))
+    free: SimpleQueue[Products] = SimpleQueue()
+    for number in range(threads):
+        free.put(products.beside() if number else products)
+    for rows in spans(height, products.blocks.rows):
         # The row side is normalised once for a band of blocks, the column side again for each.
-        left = products.rows(0, rows)
-        for columns in spans(shape[1], products.blocks.columns):
-            right = products.rows(1, columns)
-            offer(lists, left, right, (rows.start, columns.start))
+        left = products.rows(0, rows, threads)
+
+        def offer_block(columns: slice, first: int = rows.start, left: Any = left) -> float:
+            mine = free.get()
+            try:
+                right = mine.rows(1, columns)
+                offer(lists, mine, left, right, (first, columns.start))
+            finally:
+                free.put(mine)
+            return len(left) * len(right) / (height * width)
+
+        for done in in_threads(offer_block, spans(width, wide), threads):
             if progress is not None:
-                progress(len(left) * len(right) / (shape[0] * shape[1]))
+                progress(done)
     return lists
 
 
@@ -286,6 +305,7 @@ class RunningShortlist:
         self._keys = np.full((owners, size), products.nothing, products.dtype)
         self._indices = np.full((owners, size), -1, np.int32)
         self._bound = np.full(owners, products.lowest, products.dtype)
+        self._lock = Lock()
 
     def ended(self) -> Shortlist:
         """What is held when all blocks have passed."""
@@ -297,7 +317,7 @@ class RunningShortlist:
     def offer_block(self, block: Keys, corner: tuple[int, int]) -> None:
         """Take in a block of the similarity matrix.
 
-        Owners of different blocks may be served at the same time.
+        Several threads may do so at the same time.
 
         Args:
             block: array [rows, columns].
@@ -308,11 +328,13 @@ class RunningShortlist:
         bound = self._bound[first : first + block.shape[axis]]
         if block.shape[1 - axis] >= self._k and self._crowded(block, bound):
             reached = self._floor(_reached(block, axis, self._k), first)
-            np.maximum(bound, reached, out=bound)
+            with self._lock:
+                np.maximum(bound, reached, out=bound)
         room = _NEWCOMERS // thread_count()
         owners, others, keys, held = [], [], [], 0
         for strip in spans(len(block), max(1, room // block.shape[1])):
             part = block[strip]
+            # Another thread may raise the bound meanwhile; what is let go is below it all the same.
             above = part > (bound[strip, None] if axis == 0 else bound)
             # On the flat array: several times faster than a two-dimensional nonzero.
             row, column = np.divmod(np.flatnonzero(above), block.shape[1])
@@ -361,7 +383,8 @@ class RunningShortlist:
         # One owner with many newcomers makes the table wide for all: fewer owners at a time then.
         for part in spans(len(starts), max(1, _MERGED // thread_count() // width)):
             news = slice(starts[part.start], starts[part.stop - 1] + counts[part.stop - 1])
-            self._merge_part(owner[starts[part]], counts[part], other[news], keys[news])
+            with self._lock:
+                self._merge_part(owner[starts[part]], counts[part], other[news], keys[news])
 
     def _merge_part(self, owners: Int64, counts: Int64, other: Int64, keys: Keys) -> None:
         size = self.size
@@ -412,42 +435,25 @@ def _reached(block: Keys, axis: Axis, count: int) -> Keys:
     return reached
 
 
-_Offer = Callable[[Lists, Any, Any, tuple[int, int]], None]
+_Offer = Callable[[Lists, Products, Any, Any, tuple[int, int]], None]
 
 
-def _offer_products(products: Products) -> _Offer:
+def _offer_products(
+    lists: Lists, products: Products, left: Any, right: Any, corner: tuple[int, int]
+) -> None:
     """One multiplication for all directions: the matrix is the same, read by rows or by columns."""
-
-    def offer(lists: Lists, left: Any, right: Any, corner: tuple[int, int]) -> None:
-        block = products.multiply(left, right)
-
-        def offer_part(of: tuple[Axis, slice]) -> None:
-            axis, part = of
-            if axis == 0:
-                lists[0].offer_block(block[part], (corner[0] + part.start, corner[1]))
-            else:
-                lists[1].offer_block(block[:, part], (corner[0], corner[1] + part.start))
-
-        # As many parts as threads, each with owners of its own; small blocks are not worth it.
-        threads = thread_count() if block.size > _SMALL else 1
-        in_threads(
-            offer_part,
-            [
-                (axis, part)
-                for axis in lists
-                for part in spans(block.shape[axis], -(-block.shape[axis] // threads))
-            ],
-            threads,
-        )
-
-    return offer
+    block = products.multiply(left, right)
+    for shortlist in lists.values():
+        shortlist.offer_block(block, corner)
 
 
 def _offer_searches(engine: Literal["faiss", "faiss-gpu"]) -> _Offer:
     """One search for each direction."""
     find = BlockSearch(engine)
 
-    def offer(lists: Lists, left: Float32, right: Float32, corner: tuple[int, int]) -> None:
+    def offer(
+        lists: Lists, _: Products, left: Float32, right: Float32, corner: tuple[int, int]
+    ) -> None:
         for axis, shortlist in lists.items():
             queries, corpus = (left, right) if axis == 0 else (right, left)
             scores, indices = find(queries, corpus, min(shortlist.size, len(corpus)))

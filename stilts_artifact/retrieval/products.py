@@ -20,7 +20,13 @@ from numpy.typing import NDArray
 
 from stilts_artifact.retrieval.backends import Blocks, Pass
 from stilts_artifact.retrieval.exact import Errors, Int64, Shortlist, Side, rounding_error
-from stilts_artifact.retrieval.vectors import Float32, Float64, spans, unit_rows
+from stilts_artifact.retrieval.vectors import (
+    Float32,
+    Float64,
+    run_in_threads,
+    spans,
+    unit_rows,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -33,7 +39,7 @@ Bits of negative numbers compare the wrong way round. No shortlist of int16 take
 
 _ROUNDING = 2.0**-24  # of float32, half a unit in the last place of 1
 _HALF_ROUNDING = 2.0**-8  # of bfloat16, which keeps 8 bits
-_CONVERTED = 1024  # rows that pass through float32 on their way to bfloat16 at a time
+_CONVERTED = 256  # rows that are normalised at a time: so few that they stay in cache
 _BESIDE = 4  # columns beside the dimensions: what centring took off, in two parts for either side
 # Fewer operations than this are over before torch is imported.
 _WORTHWHILE = 1 << 40
@@ -55,10 +61,23 @@ class Float32Products:
         self._rooms = [np.empty((size, dimensions), np.float32) for size in blocks[:2]]
         self._product = np.empty(blocks.rows * blocks.columns, np.float32)
 
-    def rows(self, axis: int, span: slice) -> Float32:
+    def beside(self) -> Float32Products:
+        """The same for another thread: its columns and products overwrite no other's."""
+        other = copy.copy(self)
+        other._rooms = [self._rooms[0], np.empty_like(self._rooms[1])]
+        other._product = np.empty_like(self._product)
+        return other
+
+    def rows(self, axis: int, span: slice, threads: int = 1) -> Float32:
         """Normalised rows of a side; the next call for that side overwrites them."""
-        side, room = self.sides[axis], self._rooms[axis]
-        return unit_rows(side.rows[span], side.lengths[span], room[: span.stop - span.start])
+        side, made = self.sides[axis], self._rooms[axis][: span.stop - span.start]
+
+        def normalise(part: slice) -> None:
+            of = _shifted(part, span.start)
+            unit_rows(side.rows[of], side.lengths[of], made[part])
+
+        run_in_threads(normalise, spans(len(made), _CONVERTED), threads)
+        return made
 
     def multiply(self, left: Float32, right: Float32) -> Keys:
         """Array [left, right]; the next call overwrites it."""
@@ -109,17 +128,19 @@ class Bfloat16Products:
         dimensions = sides[0].rows.shape[1]
         # Whole tiles of 32 numbers; what is beyond the dimensions and those beside them stays 0.
         width = -(-(dimensions + _BESIDE) // 32) * 32
-        self._room = np.empty((_CONVERTED, dimensions), np.float32)
         self._rooms = [torch.zeros(size, width, dtype=torch.bfloat16) for size in blocks[:2]]
         self._product = torch.empty(blocks.rows * blocks.columns, dtype=torch.bfloat16)
         self._means = (self._mean(0), self._mean(1))
         self._lengths = (self._measure(0), self._measure(1))
 
-    def rows(self, axis: int, span: slice) -> torch.Tensor:
+    def rows(self, axis: int, span: slice, threads: int = 1) -> torch.Tensor:
         """Centred rows of a side, and their columns beside; the next call overwrites them."""
         made = self._rooms[axis][: span.stop - span.start]
-        for part in spans(len(made), _CONVERTED):
-            self._convert(axis, slice(span.start + part.start, span.start + part.stop), made[part])
+
+        def convert(part: slice) -> None:
+            self._convert(axis, _shifted(part, span.start), made[part])
+
+        run_in_threads(convert, spans(len(made), _CONVERTED), threads)
         return made
 
     def multiply(self, left: torch.Tensor, right: torch.Tensor) -> Keys:
@@ -160,6 +181,13 @@ class Bfloat16Products:
         bits = scores.clip(min=0).astype(np.float32).view(np.uint32) >> 16
         return np.maximum(bits.astype(np.int16) - 1, self.lowest).astype(np.int16)
 
+    def beside(self) -> Bfloat16Products:
+        """The same for another thread: its columns and products overwrite no other's."""
+        other = copy.copy(self)
+        other._rooms = [self._rooms[0], self._torch.zeros_like(self._rooms[1])]
+        other._product = self._torch.empty_like(self._product)
+        return other
+
     def sample(self, axis: int, places: Int64) -> Bfloat16Products:
         """The same with some rows of a side; its products overwrite these."""
         few = copy.copy(self)
@@ -186,8 +214,7 @@ class Bfloat16Products:
         return bool(np.all(np.abs(scores + constant - cosines) <= limit))
 
     def _centred(self, axis: int, span: slice) -> Float32:
-        side, room = self.sides[axis], self._room[: span.stop - span.start]
-        unit = unit_rows(side.rows[span], side.lengths[span], room)
+        unit = _unit(self.sides[axis], span)
         return np.subtract(unit, self._means[axis], out=unit)
 
     def _convert(self, axis: int, span: slice, out: torch.Tensor) -> tuple[Float32, Float32]:
@@ -206,8 +233,7 @@ class Bfloat16Products:
         side = self.sides[axis]
         total = np.zeros(side.rows.shape[1])
         for span in spans(len(side.rows), _CONVERTED):
-            room = self._room[: span.stop - span.start]
-            total += unit_rows(side.rows[span], side.lengths[span], room).sum(axis=0)
+            total += _unit(side, span).sum(axis=0)
         mean: Float32 = (total / len(side.rows)).astype(np.float32)
         return mean
 
@@ -215,15 +241,18 @@ class Bfloat16Products:
         """Lengths of a side's rows as they are multiplied, and of what rounding took off them."""
         count, dimensions = self.sides[axis].rows.shape
         lengths = _Lengths(*(np.empty(count) for _ in _Lengths._fields))
-        room = self._rooms[axis][:_CONVERTED]
-        for span in spans(count, len(room)):
-            made = room[: span.stop - span.start]
+        width = self._rooms[axis].shape[1]
+
+        def measure(span: slice) -> None:
+            made = self._torch.zeros(span.stop - span.start, width, dtype=self._torch.bfloat16)
             centred, beside = self._convert(axis, span, made)
             kept = made[:, :dimensions].float().numpy()
             # Exact: a number less its own rounding. Each length is a sum of squares in float32.
             lost = np.subtract(centred, kept, out=centred)
             lengths.kept[span], lengths.lost[span] = _length(kept), _length(lost)
             lengths.beside[span] = np.abs(beside)
+
+        run_in_threads(measure, spans(count, _CONVERTED))
         return lengths
 
 
@@ -233,6 +262,16 @@ class _Lengths(NamedTuple):
     kept: Float64
     lost: Float64
     beside: Float64
+
+
+def _unit(side: Side, span: slice) -> Float32:
+    """Some rows of a side, normalised."""
+    rows = side.rows[span]
+    return unit_rows(rows, side.lengths[span], np.empty(rows.shape, np.float32))
+
+
+def _shifted(part: slice, start: int) -> slice:
+    return slice(start + part.start, start + part.stop)
 
 
 def _length(rows: Float32) -> Float64:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from stilts_artifact.errors import DataError
 
@@ -18,6 +21,7 @@ Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
 
 Part = TypeVar("Part")
+Result = TypeVar("Result")
 
 _CHUNK = 1 << 21  # numbers converted to float64 at a time: 16 MiB
 
@@ -86,18 +90,46 @@ def thread_count() -> int:
 
 
 def in_threads(
-    work: Callable[[Part], object], parts: Iterable[Part], threads: int | None = None
-) -> None:
+    work: Callable[[Part], Result], parts: Iterable[Part], threads: int | None = None
+) -> Iterator[Result]:
     """Do the work on each part, some at the same time: NumPy's long operations run side by side.
+
+    Yields:
+        The results, in the order of the parts. Nothing is done before the first is asked for.
 
     Raises:
         Exception: what the work raised first, when all that had begun has ended.
     """
     threads = threads or thread_count()
     if threads == 1:
-        for part in parts:
-            work(part)
+        yield from map(work, parts)
         return
-    with ThreadPoolExecutor(threads) as pool:
-        for _ in pool.map(work, parts):
-            pass
+    with ThreadPoolExecutor(threads) as pool, _products_of_one_thread():
+        yield from pool.map(work, parts)
+
+
+def run_in_threads(
+    work: Callable[[Part], object], parts: Iterable[Part], threads: int | None = None
+) -> None:
+    """As :func:`in_threads`, of work without a result."""
+    for _ in in_threads(work, parts, threads):
+        pass
+
+
+@contextmanager
+def _products_of_one_thread() -> Iterator[None]:
+    """Meanwhile a matrix product takes no thread but the one that asks for it.
+
+    Threads of BLAS that wait for their next product spin, and would take the processors from those
+    that work on the last.
+    """
+    torch = sys.modules.get("torch")
+    before = torch.get_num_threads() if torch else 1
+    with threadpool_limits(1):
+        if torch:
+            torch.set_num_threads(1)
+        try:
+            yield
+        finally:
+            if torch:
+                torch.set_num_threads(before)

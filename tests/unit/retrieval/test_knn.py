@@ -5,12 +5,15 @@ from __future__ import annotations
 import subprocess
 import sys
 import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from stilts_artifact.errors import ConfigError, DataError, ResourceError
 from stilts_artifact.retrieval import knn
@@ -18,7 +21,12 @@ from stilts_artifact.retrieval.backends import Blocks, parse_memory, plan_blocks
 from stilts_artifact.retrieval.exact import Errors, Side, rounding_error
 from stilts_artifact.retrieval.knn import Search, nearest, nearest_both
 from stilts_artifact.retrieval.products import Bfloat16Products, Float32Products
-from stilts_artifact.retrieval.vectors import in_threads, norms, thread_count, unit_rows
+from stilts_artifact.retrieval.vectors import (
+    in_threads,
+    norms,
+    thread_count,
+    unit_rows,
+)
 
 
 def rows(n: int, d: int = 16, seed: int = 0) -> np.ndarray[Any, Any]:
@@ -148,8 +156,35 @@ def test_what_fails_in_a_thread_is_raised_when_what_had_begun_has_ended(threads:
         ended.append(part)
 
     with pytest.raises(DataError, match="the third"):
-        in_threads(work, range(100), threads)
+        list(in_threads(work, range(100), threads))
     assert {0, 1} <= set(ended) == set(begun) - {2}
+
+
+@pytest.mark.parametrize("made", [Float32Products, Bfloat16Products])
+def test_products_of_another_thread_overwrite_nothing(made: Any) -> None:
+    sides = tuple(Side(side, norms(side, "x")) for side in (rows(20), rows(30, seed=1)))
+    products = made(sides, Blocks(20, 15, 0))
+    other = products.beside()
+    left = products.rows(0, slice(0, 20))
+    right, theirs = products.rows(1, slice(0, 15)), other.rows(1, slice(15, 30))
+    block, beside = products.multiply(left, right), other.multiply(left, theirs)
+    again = made(sides, Blocks(20, 30, 0))
+    whole = again.multiply(again.rows(0, slice(0, 20)), again.rows(1, slice(0, 30)))
+    assert np.allclose(products.scores(np.hstack([block, beside])), products.scores(whole), 1e-2)
+
+
+def test_a_product_takes_one_thread_beside_others_and_then_as_many_as_before() -> None:
+    def threads(_: object = None) -> set[int]:
+        # Those of NumPy. FAISS has a BLAS of its own, and is not searched with in threads.
+        pools = [pool for pool in threadpool_info() if pool.get("threading_layer") == "pthreads"]
+        return {torch.get_num_threads()} | {pool["num_threads"] for pool in pools}
+
+    torch.set_num_threads(2)
+    with threadpool_limits(2):
+        assert list(in_threads(threads, range(2), 2)) == [{1}, {1}]
+        # What torch gives a new thread is no matter of this one.
+        with ThreadPoolExecutor(1) as pool:
+            assert pool.submit(threads).result() == {2}
 
 
 @pytest.mark.parametrize(
