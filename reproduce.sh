@@ -240,8 +240,8 @@ run_tests() {
   elif [ $# -gt 0 ]; then
     check pytest pytest "$@"
   else
-    check pytest pytest -n auto --maxprocesses 4 -m 'not container'
-    check "pytest, container" pytest -m container
+    # Long preparations are made by one process, and the longest come first (tests/conftest.py).
+    check pytest pytest -n auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
   fi
   if [ "${#failed[@]}" -gt 0 ]; then
     say "FAILED: $(printf '%s; ' "${failed[@]}")"

@@ -20,6 +20,45 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 ROOT = Path(__file__).resolve().parent.parent
 
+# Modules that share a long preparation, the longest first. One process of pytest-xdist runs all of
+# such a module (--dist loadgroup), and begins with it: else others would wait for it at the end.
+LONGEST = (
+    "tests/golden/test_whole_tables_mini.py",
+    "tests/real/test_afternoon.py",
+    "tests/container/test_image.py",
+    "tests/container/test_run.py",
+    "tests/golden/test_studies_mini.py",
+    "tests/golden/test_table2_mini.py",
+    "tests/golden/test_own_data.py",
+    "tests/golden/test_report_page.py",
+    "tests/golden/test_crate_validator.py",
+    "tests/real/test_features.py",
+    "tests/real/test_encoders.py",
+)
+# Where a preparation is shared by more than one module: tests that ask for this fixture.
+SHARED = ("engine", "mini_run")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """For pytest-xdist: a group of who shares a preparation; modules with slow tests first."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        return
+    modules = {item: item.nodeid.partition("::")[0] for item in items}
+    slow = {module for item, module in modules.items() if item.get_closest_marker("slow")}
+    for item, module in modules.items():
+        groups = [name for name in SHARED if name in getattr(item, "fixturenames", ())]
+        if module in LONGEST:
+            groups.append(Path(module).stem)
+        if groups:
+            item.add_marker(pytest.mark.xdist_group(groups[0]))
+
+    def rank(item: pytest.Item) -> int:
+        module = modules[item]
+        last = len(LONGEST) + (module not in slow)
+        return LONGEST.index(module) if module in LONGEST else last
+
+    items.sort(key=rank)
+
 
 def _shared(name: str) -> Path:
     """A folder of the shared material that may lie beside the checkout."""

@@ -486,8 +486,7 @@ def test_failed_checks_are_all_named(call: Caller, clone: Path) -> None:
     (call.bin / "basename").symlink_to(str(shutil.which("basename")))
     assert call("test").returncode == 0
     assert [line for line in installs(call) if line.startswith("pytest")] == [
-        "pytest -n auto --maxprocesses 4 -m not container",
-        "pytest -m container",
+        "pytest -n auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder",
     ]
     make_command(call.bin / "mypy", "#!/bin/sh\nexit 2\n")
     make_command(call.bin / "pytest", "#!/bin/sh\nexit 1\n")
