@@ -127,7 +127,7 @@ def _note(text: str) -> None:
 
 
 def _show_probe(record: ProbeRecord) -> None:
-    from stilts_artifact.domain.units import readable_size
+    from stilts_artifact.domain.units import readable_size, readable_time
     from stilts_artifact.reporting.console import make_console, new_table
 
     console = make_console()
@@ -151,6 +151,12 @@ def _show_probe(record: ProbeRecord) -> None:
         f"matrix products: {speeds['float32'] / 1e9:,.0f} GFLOP/s in float32, "
         f"{speeds['bfloat16'] / 1e9:,.0f} in bfloat16; "
         f"disk: {readable_size(speeds['write'])}/s written, {readable_size(speeds['read'])}/s read"
+    )
+    rates = record.rates
+    console.print(
+        f"encoder: loaded in {readable_time(rates.load)}, written in {readable_time(rates.save)}; "
+        f"update of its weights: {rates.update:.3g} s, with all embeddings "
+        f"{rates.whole_update:.3g} s"
     )
     for text in record.left_out:
         console.print(f"not measured: {text}")
@@ -190,7 +196,7 @@ def _show(found: Plan, title: str, stamp: str, absent: list[Source]) -> None:
             f"{readable_time(seconds)} ({readable_time(least)} to {readable_time(most)})"
         )
     if found.device == "cuda":
-        console.print(f"GPU-hours: {found.gpu_seconds / 3600:,.1f}")
+        console.print(f"GPU time in all: {readable_time(found.gpu_seconds)}")
     unsized = [source.name for source in absent if source.urls and source.bytes is None]
     downloads = " and ".join([readable_size(found.download_bytes), *unsized])
     note = " (of unpublished size)" if unsized else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -14,10 +15,12 @@ from stilts_artifact.config.schema import Scale
 from stilts_artifact.documents import parse_json, parse_yaml, read_document
 from stilts_artifact.domain.tasks import Split, TaskForm
 from stilts_artifact.errors import ArtifactError, unknown_name
+from stilts_artifact.model.batching import MULTIPLE
 from stilts_artifact.model.hub import PhaseOne
 from stilts_artifact.model.manifest import CONFIG
 from stilts_artifact.pipeline.job import Device
 from stilts_artifact.pipeline.rates import (
+    EMBEDDED,
     FORMS,
     PREDICTED,
     SENTENCES,
@@ -114,12 +117,15 @@ class Costs:
         machine: in words, whose times these are.
         rates: of the scale's encoder, on as many threads as a worker has.
         basis: how the rates are known.
+        others: how the table's times of all other work are known.
         faster: how much faster than the table's machine the worker is at all other work.
         probe: that the rates are of, if they were measured here.
         imports: seconds until a worker's process has imported what it needs.
         checkpoint_every: optimiser steps between checkpoints; ``None`` for never.
         layer: share of the encoder's layers that sentences go through.
         hidden: dimensions of a sentence's vector.
+        trained: share of the encoder's weights that are trained where only the embeddings of what
+            is read are.
         threads: of a worker.
     """
 
@@ -129,22 +135,31 @@ class Costs:
     tasks: Mapping[str, Extent]
     rates: Rates
     basis: Basis
+    others: Basis = "tabled"
     faster: float = 1.0
     probe: ProbeRecord | None = None
     imports: float = 0.0
     checkpoint_every: int | None = None
     layer: float = 1.0
     hidden: int = 1024
+    trained: float = 1.0
     threads: int = 1
 
-    @property
-    def uncertain(self) -> float:
-        """The factor, both ways, by which times may be wrong."""
-        return UNCERTAIN[self.basis]
-
-    def basis_of(self, kind: str) -> str:
+    def basis_of(self, kind: str) -> Basis:
         """How the time of a kind of step is known."""
-        return self.basis if kind in _MODEL else "tabled"
+        return self.basis if kind in _MODEL else self.others
+
+    def uncertain(self, seconds: Mapping[str, float]) -> float:
+        """The factor, both ways, by which times may be wrong together.
+
+        Args:
+            seconds: by kind of step.
+        """
+        total = sum(seconds.values())
+        if not total:
+            return UNCERTAIN[self.basis]
+        shares = [own / total * UNCERTAIN[self.basis_of(kind)] for kind, own in seconds.items()]
+        return round(sum(shares), 1)
 
     def seconds(self, step: KeyedStep, graph: Graph) -> float:
         """Expected seconds of a step on one worker.
@@ -224,11 +239,18 @@ class Costs:
         batches = max(1.1, cuts + tokens / TRAINED[self.device])
         return self.rates.train[kind].seconds(tokens, extent.width, batches)
 
-    def reading_seconds(self, kind: str, tokens: float, width: float) -> float:
-        """A pass over data that nothing is trained on: batches are of like length."""
-        tokens *= 1.05
-        batches = max(1.0, tokens / PREDICTED[self.device])
-        return self.rates.predict[kind].seconds(tokens, width, batches)
+    def reading_seconds(self, kind: str, work: _Work, parts: float = 1) -> float:
+        """Passes over data that nothing is trained on, in batches of like length.
+
+        Args:
+            parts: batches that are not full: the last one of each language.
+        """
+        embeds = kind == SENTENCES
+        # Rows are padded to a multiple, but where a core embeds.
+        padding = 0.0 if embeds and self.device == "cpu" else (MULTIPLE - 1) / 2
+        tokens = work.tokens * (1 + padding / work.width)
+        batches = parts + tokens / (EMBEDDED if embeds else PREDICTED)[self.device]
+        return self.rates.predict[kind].seconds(tokens, work.width, batches)
 
 
 def config_of(encoder: PhaseOne) -> Mapping[str, Any] | None:
@@ -296,12 +318,15 @@ def load_costs(
         },
         rates=rates,
         basis=basis,
+        # Only where the encoder's rates were measured, all else was, too.
+        others="tabled" if "rates" in table else "guessed",
         faster=1.0 if probe is None else _faster(probe.speeds["thread"] / content["flops"]),
         probe=probe,
         imports=content["imports"] if probe is None else probe.imports,
         checkpoint_every=scale.checkpoint_every,
         layer=min(1.0, scale.retrieval.layer / architecture.layers),
         hidden=architecture.hidden,
+        trained=architecture.trained / (architecture.body + architecture.embeddings),
         threads=threads,
     )
 
@@ -325,14 +350,20 @@ def _rows(costs: Costs, params: SplitParams) -> float:
     return rows if params.rows is None else min(rows, params.rows)
 
 
-def _work(costs: Costs, params: SplitParams) -> _Work:
-    """A split in all its languages."""
+def _extent(costs: Costs, params: SplitParams) -> Extent:
+    """That of a task, as long as its inputs may be."""
     extent = costs.extent(params.task)
-    tokens, examples = extent.tokens, _rows(costs, params) * len(params.languages)
-    if isinstance(params, PrepareParams):
-        # What is longer is cut off, or cut into several inputs.
-        tokens = min(tokens, params.max_length * extent.inputs)
-    return _Work(examples, examples * tokens, tokens / extent.inputs)
+    if not isinstance(params, PrepareParams):
+        return extent
+    # What is longer is cut off, or cut into several inputs.
+    return replace(extent, tokens=min(extent.tokens, params.max_length * extent.inputs))
+
+
+def _work(costs: Costs, params: SplitParams, most: float = math.inf) -> _Work:
+    """A split in all its languages, or the first rows of each."""
+    extent = _extent(costs, params)
+    examples = min(most, _rows(costs, params)) * len(params.languages)
+    return _Work(examples, examples * extent.tokens, extent.width)
 
 
 def _read(graph: Graph, step: KeyedStep, *names: str) -> Iterator[PrepareParams]:
@@ -351,10 +382,14 @@ def _data(costs: Costs, step: KeyedStep, graph: Graph) -> list[tuple[_Work, int]
     elif kind in ("predict", "probabilities"):
         found = list(_read(graph, step, "data", "dev"))
     elif kind == "retrieve":
-        found = [RetrieveParams.of(params)]
+        own = RetrieveParams.of(params)
+        found = [own]
+        if _FORMS[own.task] is TaskForm.MINING and own.split is not Split.DEV:
+            # A threshold is chosen on development data, which are mined, too.
+            found.append(own.model_copy(update={"split": Split.DEV}))
     elif kind == "align":
         found = [AlignParams.of(params)]
-    return [(_work(costs, own), len(own.languages)) for own in found]
+    return [(_work(costs, one), len(one.languages)) for one in found]
 
 
 def _kind_of(task: str) -> str:
@@ -363,9 +398,7 @@ def _kind_of(task: str) -> str:
 
 def _judged(costs: Costs, rows: int, data: PrepareParams) -> float:
     """One evaluation on the first development rows."""
-    extent = costs.extent(data.task)
-    tokens = min(rows, _rows(costs, data)) * extent.tokens
-    return costs.reading_seconds(_kind_of(data.task), tokens, extent.width)
+    return costs.reading_seconds(_kind_of(data.task), _work(costs, data, rows))
 
 
 def _trained(
@@ -381,9 +414,12 @@ def _trained(
     rates = costs.rates
     seconds += rates.whole_update if whole else rates.update + rates.decay
     evaluations = steps // every + 1
-    saved = 0.0 if costs.checkpoint_every is None else steps // costs.checkpoint_every
-    # A checkpoint has the weights and their two moments.
-    return steps * seconds + evaluations * judged + rates.load + (1 + 3 * saved) * rates.save
+    saved = 0.0
+    if costs.checkpoint_every is not None:
+        # Weights, two moments of each, and once there was an evaluation, the best weights.
+        copies = 3 + (every <= costs.checkpoint_every)
+        saved = steps // costs.checkpoint_every * copies * (1.0 if whole else costs.trained)
+    return steps * seconds + evaluations * judged + rates.load + (1 + saved) * rates.save
 
 
 def _target(costs: Costs, step: KeyedStep, graph: Graph) -> float:
@@ -391,7 +427,7 @@ def _target(costs: Costs, step: KeyedStep, graph: Graph) -> float:
     (data,) = _read(graph, step, "train")
     schedule, training = params.schedule, params.training
     steps = schedule.epochs * -(-_rows(costs, data) // schedule.batch)
-    extent = costs.extent(data.task)
+    extent = _extent(costs, data)
     seconds = costs.step_seconds(_kind_of(data.task), schedule.batch, extent, training.length_pool)
     judged = sum(
         _judged(costs, training.development_rows, own) for own in _read(graph, step, "dev")
@@ -408,7 +444,7 @@ def _intermediate(costs: Costs, step: KeyedStep, graph: Graph) -> float:
         (data,) = _read(graph, step, f"train:{task}")
         rows = min(_rows(costs, data), how.cap or float("inf"))
         steps = how.epochs * -(-rows // how.batch)
-        own = costs.step_seconds(_kind_of(task), how.batch, costs.extent(task), pool)
+        own = costs.step_seconds(_kind_of(task), how.batch, _extent(costs, data), pool)
         parts.append((rows, steps, own))
         for held_out in _read(graph, step, f"dev:{task}"):
             judged += _judged(costs, training.development_rows, held_out)
@@ -444,8 +480,8 @@ def _text(
 def _predicted(costs: Costs, step: KeyedStep, graph: Graph) -> float:
     seconds = costs.rates.load
     for data in _read(graph, step, "data", "dev"):
-        work = _work(costs, data)
-        read = costs.reading_seconds(_kind_of(data.task), work.tokens, work.width)
+        languages = len(data.languages)
+        read = costs.reading_seconds(_kind_of(data.task), _work(costs, data), languages)
         # Probabilities are computed in float32 whatever the scale computes in.
         full = step.kind == "probabilities" and costs.device == "cuda"
         seconds += read * (_FLOAT32 if full else 1)
@@ -459,15 +495,17 @@ TFLOP/s."""
 
 def _retrieved(costs: Costs, step: KeyedStep, graph: Graph) -> float:
     params = RetrieveParams.of(step.params)
-    languages = len(params.languages)
-    work = _work(costs, params)
-    seconds = costs.reading_seconds(SENTENCES, work.tokens, work.width) * costs.layer
-    sides = work.examples / languages
-    sides *= 1 if _FORMS[params.task] is TaskForm.SEARCH else 0.5
-    # Every vector of one side is multiplied with every one of the other; twice, as a rule of the
-    # search itself: the best of each row, and of each column.
-    products = 2 * 2 * sides**2 * costs.hidden * languages / costs.rates.flops
-    return costs.rates.load + seconds + products
+    seconds = costs.rates.load
+    for work, languages in _data(costs, step, graph):
+        # Simulated with retrieval.encode: of each side of each language so many are not full.
+        parts = 2 * languages * (8 if costs.device == "cpu" else 2)
+        seconds += costs.reading_seconds(SENTENCES, work, parts) * costs.layer
+        sides = work.examples / languages
+        sides *= 1 if _FORMS[params.task] is TaskForm.SEARCH else 0.5
+        # Every vector of one side is multiplied with every one of the other; twice, as a rule of
+        # the search itself: the best of each row, and of each column.
+        seconds += 2 * 2 * sides**2 * costs.hidden * languages / costs.rates.flops
+    return seconds
 
 
 _MODEL: Mapping[str, Callable[[Costs, KeyedStep, Graph], float]] = {

@@ -55,7 +55,7 @@ class Plan:
         threads: of a worker on a CPU.
         basis: how times of what computes with the model are known: ``probed`` on this machine,
             ``tabled`` of another one, or ``guessed`` by counted operations.
-        uncertain: factor, both ways, by which times may be wrong.
+        uncertain: factor, both ways, by which times may be wrong, of all kinds of steps together.
         probe: its date, and the load of the machine before it; ``None`` without one.
         gpu_seconds: GPUs are busy together; 0 on CPUs.
         wall: number of workers -> seconds until the last step ends, of a machine that does nothing
@@ -122,13 +122,14 @@ def make_plan(
     )
     runs = {workers: simulate(graph, wanted, workers, need, keep_models) for workers in WORKERS}
     imports = costs.imports if wanted else 0.0
+    uncertain = costs.uncertain({kind.kind: kind.seconds for kind in kinds})
     return Plan(
         kinds=tuple(kinds),
         device=costs.device,
         machine=costs.machine,
         threads=costs.threads,
         basis=costs.basis,
-        uncertain=costs.uncertain,
+        uncertain=uncertain,
         probe=None if costs.probe is None else ProbedOn(costs.probe.date, costs.probe.load),
         gpu_seconds=sum(seconds[address] for address in wanted if on_gpu[address]),
         # Every worker's process imports what it needs before its first step.

@@ -7,8 +7,6 @@ has fewer rows, but never another encoder.
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import os
 import resource
 import subprocess
@@ -28,7 +26,7 @@ from stilts_artifact.errors import ResourceError
 from stilts_artifact.files import LockedFolder, disk_errors, hash_file
 from stilts_artifact.pipeline.costs import Costs
 from stilts_artifact.pipeline.job import Device
-from stilts_artifact.pipeline.meter import Meter
+from stilts_artifact.pipeline.meter import Meter, release
 from stilts_artifact.pipeline.rates import (
     FORMS,
     KINDS,
@@ -79,6 +77,14 @@ class Shape:
     rows: int
     width: int
     inputs: int = 1
+
+    def __str__(self) -> str:
+        return f"{self.rows} x {self.width}"
+
+    @property
+    def tokens(self) -> int:
+        """Padded ones."""
+        return self.rows * self.width
 
     def within(self, tokens: int) -> Shape:
         """With no more tokens than that, but at least one example."""
@@ -228,7 +234,7 @@ class _Probe:
 
         of = self.subject.architecture
         words = min(WORDS, of.vocabulary)
-        self._require_memory(16 * (of.body + words * of.hidden) + 4 * of.embeddings)
+        self._require_memory(16 * of.trained + 4 * of.embeddings)
         torch.manual_seed(1)
         self._note("encoder with random weights")
         encoder, built = self._build(scratch)
@@ -330,13 +336,12 @@ class _Probe:
         from stilts_artifact.model.heads import MaskedLanguageHead
 
         of = self.subject.architecture
-        words = min(WORDS, of.vocabulary)
         needed = 16 * (of.body + of.embeddings)
         if needed > _free_memory(self.subject.device):
             self.left_out.append(
                 f"{TEXT}: all embeddings with their moments take {readable_size(needed)}"
             )
-            return update * (of.body + of.embeddings) / (of.body + words * of.hidden)
+            return update * (of.body + of.embeddings) / of.trained
         return self._trained(encoder, {TEXT: MaskedLanguageHead(encoder)})
 
     def _trained(self, encoder: Any, heads: Mapping[str, Any]) -> float:
@@ -437,35 +442,48 @@ class _Probe:
     def _pass(self, mode: str, shape: Shape, make: Callable[[Shape], Callable[[], None]]) -> None:
         """Time one pass, unless the time is over and its kind was measured before.
 
-        What memory does not hold is halved, as training does.
+        Raises:
+            ResourceError: memory does not hold one example.
         """
-        from stilts_artifact.model.memory import lacks_memory
+        import torch
+
+        from stilts_artifact.model.memory import Fitting
 
         self._remaining -= 1
         known = any((own.kind, own.mode) == (shape.kind, mode) for own in self.passes)
-        said = f"{shape.kind}, {mode}: {shape.rows} x {shape.width}"
+        said = f"{shape.kind}, {mode}"
         if known and self._left() <= 0:
-            self.left_out.append(f"{said}: no time was left")
+            self.left_out.append(f"{said}: {shape}: no time was left")
             return
-        self._note(said)
+        self._note(f"{said}: {shape}")
+        of, device = self.subject.architecture, torch.device(self.subject.device)
+        fitting = Fitting(f"probe, {said}", device, (of.layers, of.hidden))
         run = make(shape)
-        _give_back()
+        while (
+            memory := fitting.attempt(
+                shape.rows // shape.inputs, shape.tokens, partial(self._memory_of, run)
+            )
+        ) is None:
+            self.left_out.append(f"{said}: {shape}: more than memory holds")
+            shape = shape.within(shape.tokens // 2)
+            run = make(shape)
+        best = self._best(run)
+        self.passes.append(
+            Measured(shape.kind, mode, shape.rows, shape.width, shape.inputs, best, memory or None)
+        )
+
+    def _memory_of(self, run: Callable[[], None]) -> int:
+        """Do a pass for the first time: bytes that it took at its peak."""
+        # Else it takes of what the C library, and torch of a GPU, keep of the passes before.
+        release(0)
+        if self.subject.device == "cuda":
+            import torch
+
+            torch.cuda.empty_cache()
         meter = Meter()
         before = _held(meter)
-        try:
-            run()
-        except (MemoryError, RuntimeError) as error:
-            if not lacks_memory(error) or shape.rows <= shape.inputs:
-                raise
-            self.left_out.append(f"{said}: more than memory holds")
-            self._pass(mode, shape.within(shape.rows * shape.width // 2), make)
-            return
-        memory = max(0, _held(meter) - before) or None
-        self.passes.append(
-            Measured(
-                shape.kind, mode, shape.rows, shape.width, shape.inputs, self._best(run), memory
-            )
-        )
+        run()
+        return max(0, _held(meter) - before)
 
     def _fitted(self, mode: str) -> dict[str, Pass]:
         """Costs of each kind of pass; of one that was measured once or not at all, as of pairs."""
@@ -571,7 +589,7 @@ def _batch(shape: Shape, encoder: Any) -> MicroBatch:
 
     size, padding = int(encoder.config.vocab_size), int(encoder.config.pad_token_id)
     rows = _rows(shape, min(WORDS, size))
-    all_rows = Fit(tokens=shape.rows * shape.width, overhead=shape.rows * shape.width, multiple=1)
+    all_rows = Fit(tokens=shape.tokens, overhead=shape.tokens, multiple=1)
     if shape.kind == TEXT:
         specials = tuple(range(_FIRST_WORD))
         masking = Masking(_MASKED, Vocabulary(size, specials, specials[-1]))
@@ -626,13 +644,6 @@ def _free_memory(device: Device) -> int:
         return sys.maxsize
     found = dict(line.split(":", 1) for line in lines)
     return int(found["MemAvailable"].split()[0]) * 1024 if "MemAvailable" in found else sys.maxsize
-
-
-def _give_back() -> None:
-    """Have the C library give back memory that it keeps for later: a pass that takes of that would
-    seem to take none. Others than glibc keep little."""
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _held(meter: Meter) -> int:

@@ -53,6 +53,10 @@ TRAINED: Mapping[Device, int] = {"cpu": 4096, "cuda": 16384}
 """Padded tokens of a micro-batch, about: see :data:`stilts_artifact.training.batches.FITS`."""
 PREDICTED: Mapping[Device, int] = {"cpu": 2048, "cuda": 16384}
 """The same where nothing is trained: see :data:`stilts_artifact.model.inference.TOKENS`."""
+EMBEDDED: Mapping[Device, int] = {"cpu": 1536, "cuda": 8192}
+"""The same of sentences: see :class:`stilts_artifact.retrieval.encode.Batching` and ``fit_of``."""
+WORDS = 20_000
+"""Of the vocabulary that a task's training data have: English ones have 15,000 to 30,000 pieces."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +91,11 @@ class Architecture:
     def embeddings(self) -> int:
         """Weights of the embedding matrix."""
         return self.vocabulary * self.hidden
+
+    @property
+    def trained(self) -> int:
+        """Weights of a run that trains the embeddings of what it reads alone."""
+        return self.body + min(WORDS, self.vocabulary) * self.hidden
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,27 +185,23 @@ def fit_pass(points: Sequence[tuple[float, float, float]]) -> Pass:
     """The costs that measured passes follow best, by relative least squares; none is negative.
 
     Args:
-        points: padded tokens, width of a row, and seconds of each.
+        points: padded tokens, width of a row, and seconds of each. Two do not tell what width
+            costs, and one tells what a token costs alone.
 
     Example:
-        >>> fit_pass([(10, 10, 0.3), (100, 10, 1.2), (1000, 10, 10.2), (1000, 100, 10.2)])
-        Pass(overhead=0.2, token=0.01, width=0.0)
+        >>> fit_pass([(10, 10, 0.4), (100, 10, 2.2), (100, 20, 3.2), (1000, 10, 20.2)])
+        Pass(overhead=0.2, token=0.01, width=0.001)
     """
     import numpy as np
+    from scipy.optimize import nnls
 
     tokens, widths, seconds = np.array(points, dtype=float).T
     # Of each point the ratio of what is said to what was measured shall be near to 1: else the
     # longest passes alone would decide.
-    columns = np.stack([np.ones_like(tokens), tokens, tokens * widths], axis=1) / seconds[:, None]
-    best, least = np.zeros(3), np.inf
-    # Three unknowns: of all choices of those that are not zero, the best one without a negative.
-    for chosen in ([0, 1, 2], [0, 1], [0, 2], [1, 2], [1], [2], [0]):
-        found, _, rank, _ = np.linalg.lstsq(columns[:, chosen], np.ones(len(points)), rcond=None)
-        error = float(((columns[:, chosen] @ found - 1) ** 2).sum())
-        if rank == len(chosen) and (found >= 0).all() and error < least - 1e-9:
-            best, least = np.zeros(3), error
-            best[chosen] = found
-    return Pass(*(float(f"{value:.6g}") for value in best))
+    columns = np.stack([tokens, np.ones_like(tokens), tokens * widths], axis=1) / seconds[:, None]
+    found, _ = nnls(columns[:, : len(points)], np.ones(len(points)))
+    token, overhead, width = (float(f"{value:.6g}") for value in [*found, 0.0, 0.0][:3])
+    return Pass(overhead, token, width)
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,8 +260,6 @@ _GRADIENT_BYTES = 24
 """Of each weight that is trained, for each backward pass: its gradient is filled with zeros where
 an embedding, written, and added or moved into place; fitted to 85 ms on a core of an encoder 384
 wide, whose 29 million weights these are."""
-WORDS = 20_000
-"""Of the vocabulary that a task's training data have: English ones have 15,000 to 30,000 pieces."""
 _HIDDEN_SHARE = 0.15
 """Of the tokens that masked language modelling scores against all of the vocabulary."""
 
@@ -283,8 +286,7 @@ def guess(of: Architecture, device: Device, threads: int = 1) -> Rates:
         # tokens, at half the share, as they are small.
         2 * 4 * of.layers * of.hidden * product,
     )
-    words = min(WORDS, of.vocabulary) * of.hidden
-    gradients = _GRADIENT_BYTES * (of.body + words) / (own.bandwidth * cores)
+    gradients = _GRADIENT_BYTES * of.trained / (own.bandwidth * cores)
     both = forward.times(3)
     both = replace(both, overhead=both.overhead + gradients)
     scored = _HIDDEN_SHARE * 6 * of.embeddings * product
@@ -294,7 +296,7 @@ def guess(of: Architecture, device: Device, threads: int = 1) -> Rates:
     return Rates(
         train={name: both for name in KINDS} | {TEXT: replace(both, token=both.token + scored)},
         predict=dict.fromkeys(KINDS, forward),
-        update=launches + (of.body + words) * per_weight,
+        update=launches + of.trained * per_weight,
         whole_update=launches + (of.body + of.embeddings) * per_weight,
         decay=of.embeddings / own.decayed,
         load=2 * size / own.disk,
@@ -404,8 +406,9 @@ class ProbeRecord:
         date: of the day, UTC.
         load: of the machine just before, processes that wanted a core.
         device, dtype, threads: that were measured.
-        speeds: by name: ``float32`` and ``bfloat16`` matrix products in operations a second;
-            ``write``, ``read`` and ``hash`` in bytes a second.
+        speeds: by name: matrix products in operations a second, ``float32`` and ``bfloat16`` of the
+            device, ``thread`` in float32 of one thread of the CPU; ``write`` and ``read`` of the
+            disk in bytes a second.
         imports: seconds that a process takes to import what trains.
         left_out: what was not measured, and why.
     """

@@ -133,6 +133,12 @@ def test_plan_counts_what_is_missing(store: Store) -> None:
     assert (plan.basis, plan.uncertain, plan.probe) == ("tabled", 2.0, None)
 
 
+def test_how_sure_a_plan_is_follows_from_the_bases_of_its_times() -> None:
+    costs = replace(flat(), basis="probed", others="guessed")
+    assert costs.uncertain({"target": 50, "prepare": 50}) == 2.2  # half 1.5, half 3: 2.25
+    assert costs.uncertain({"target": 99, "prepare": 1}) == costs.uncertain({}) == 1.5
+
+
 def test_every_worker_imports_once_and_a_plan_of_nothing_takes_no_time(store: Store) -> None:
     costs = replace(flat(data=5, train=10), imports=3)
     graph = Graph([train(data=data())], KINDS)
@@ -191,17 +197,53 @@ def test_time_of_training_is_that_of_its_steps() -> None:
     model, graph = trained(epochs=3, batch=8)
     # 63 steps an epoch. A GPU takes all 8 examples at once, padded to twice their 32 tokens.
     step = 1.1 * 1 + 64 * 0.01 + 0.5 + 0.25
-    judged = 0.5 + 50 * 4 * 1.05 * 0.002
+    # Rows are padded to multiples of 8: by 3.5 tokens in the mean.
+    judged = 0.5 * (1 + 375 / 16384) + 50 * (4 + 3.5) * 0.002
     found = costs.seconds(graph.keyed(model), graph)
     assert found == pytest.approx(2 + 189 * step + judged + 7 + 11)
-    # A checkpoint after step 100 has the weights and two moments of each.
-    saved = replace(costs, checkpoint_every=100).seconds(graph.keyed(model), graph)
-    assert saved - found == pytest.approx(3 * 11)
+    # A checkpoint after step 100 has the weights that are trained and two moments of each.
+    saving = replace(costs, checkpoint_every=100, trained=0.5)
+    assert saving.seconds(graph.keyed(model), graph) - found == pytest.approx(3 * 11 * 0.5)
     # A CPU cuts the step into batches of like length, which pad less.
     own = costs_by({"target": Speed(seconds=2)}, sizes, "cpu")
     step = (2.5 + 38.4 / 4096) * 1 + 38.4 * 0.01 + 0.5 + 0.25
+    judged = 0.5 * (1 + 375 / 2048) + 50 * (4 + 3.5) * 0.002
     found = own.seconds(graph.keyed(model), graph)
     assert found == pytest.approx(2 + 189 * step + judged + 7 + 11)
+
+
+def test_a_checkpoint_after_an_evaluation_has_the_best_weights_too() -> None:
+    costs = costs_by({"target": Speed()}, {"xnli": Extent(train=1000, rows=50, tokens=4)})
+    model, graph = trained(epochs=16, batch=8)
+    own = graph.keyed(model)
+    # 1,008 steps, evaluated each 1,000.
+    found = costs.seconds(own, graph)
+    saved = replace(costs, checkpoint_every=1000).seconds(own, graph)
+    assert saved - found == pytest.approx(4 * 11)
+
+
+def test_what_is_longer_than_a_scale_reads_counts_as_it_is_cut() -> None:
+    model, graph = trained(epochs=1, batch=8)
+    long, longest = (
+        costs_by({"target": Speed()}, {"xnli": Extent(train=1000, rows=50, tokens=tokens)})
+        for tokens in (128, 1000)
+    )
+    assert longest.seconds(graph.keyed(model), graph) == long.seconds(graph.keyed(model), graph)
+
+
+def test_a_mined_test_set_has_its_threshold_from_development_data() -> None:
+    every = Graph(steps_at("mini", EXPERIMENTS["table2-test"], "none,bucc2018"), REAL_KINDS)
+    own = next(step for step in every.steps.values() if step.kind == "retrieve")
+    languages = len(own.params["languages"])
+    sizes = {"bucc2018": Extent(train=0, rows=100, tokens=4, dev=50)}
+    costs = costs_by({"retrieve": Speed()}, sizes, "cpu", layer=0.5, hidden=10)
+    seconds = 7.0
+    for rows in (100, 50):
+        # Each side of each language ends in batches that are not full; a core pads nothing.
+        batches = 2 * 8 * languages + rows * 4 * languages / 1536
+        seconds += 0.5 * (batches * 0.5 + rows * 4 * languages * 0.002)
+        seconds += 2 * 2 * (rows / 2) ** 2 * 10 * languages / 1e12
+    assert costs.seconds(own, every) == pytest.approx(seconds)
 
 
 def test_the_steps_of_a_mixture_are_drawn_by_the_capped_sizes() -> None:

@@ -144,6 +144,17 @@ def test_what_memory_does_not_hold_is_halved() -> None:
     ]
 
 
+def test_one_example_that_memory_does_not_hold_is_refused() -> None:
+    own = session([], bound=60)
+
+    def run() -> None:
+        raise MemoryError
+
+    with pytest.raises(ResourceError, match="not even one example"):
+        own._pass("train", Shape("choice", 8, 8, 4), lambda _: run)
+    assert own.left_out == ["choice, train: 8 x 8: more than memory holds"]
+
+
 def test_an_encoder_that_memory_does_not_hold_is_refused(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -14,6 +14,7 @@ from stilts_artifact.config.load import load_scale
 from stilts_artifact.model.inference import TOKENS
 from stilts_artifact.pipeline.costs import architecture_of, load_costs
 from stilts_artifact.pipeline.rates import (
+    EMBEDDED,
     PREDICTED,
     TRAINED,
     Architecture,
@@ -25,6 +26,7 @@ from stilts_artifact.pipeline.rates import (
     gpu_names,
     guess,
 )
+from stilts_artifact.retrieval.encode import Batching, fit_of
 from stilts_artifact.training.batches import FITS
 from tests.unit.pipeline.test_plan import RATES
 
@@ -50,6 +52,9 @@ RECORD = ProbeRecord(
 def test_micro_batches_are_planned_as_large_as_they_are_made() -> None:
     assert {device: fit.tokens for device, fit in FITS.items()} == dict(TRAINED)
     assert dict(TOKENS) == dict(PREDICTED)
+    # What one batch may hold, and what its device takes.
+    embedded = {name: min(Batching().tokens, fit_of(name).tokens) for name in EMBEDDED}
+    assert embedded == dict(EMBEDDED)
 
 
 def test_sizes_of_xlm_r_large() -> None:
@@ -76,6 +81,13 @@ def test_a_fit_finds_the_costs_behind_what_was_measured(
     assert min(found.overhead, found.token, found.width) >= 0
     for tokens, length, seconds in points:
         assert found.seconds(tokens, length) == pytest.approx(seconds, rel=0.07)
+
+
+def test_of_too_few_passes_as_much_is_said_as_they_tell() -> None:
+    two = fit_pass([(10, 10, 0.3), (1000, 20, 10.2)])
+    assert (two.overhead, two.token, two.width) == pytest.approx((0.2, 0.01, 0))
+    one = fit_pass([(10, 10, 0.3)])
+    assert (one.overhead, one.token, one.width) == pytest.approx((0, 0.03, 0))
 
 
 def test_costs_are_never_negative_whatever_was_measured() -> None:
@@ -140,9 +152,11 @@ def test_names_of_gpus_without_torch(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_a_probe_decides_the_times() -> None:
     mini = load_scale("mini")
     costs = load_costs(mini, probe=RECORD)
-    assert (costs.basis, costs.uncertain, costs.rates) == ("probed", 1.5, RATES)
+    assert (costs.basis, costs.rates) == ("probed", RATES)
     assert costs.imports == 4.0 and costs.faster == pytest.approx(7e10 / 1.4e11)
     assert costs.basis_of("target") == "probed" and costs.basis_of("prepare") == "tabled"
+    small = load_costs(load_scale("small"), probe=RECORD)
+    assert small.basis_of("prepare") == "guessed", "at this scale nobody measured it"
 
 
 def test_the_scales_own_encoders_have_known_sizes() -> None:
