@@ -16,10 +16,12 @@ TABLE2 = EXPERIMENTS["table2"]
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reviewers.md"
 
 
+@pytest.mark.slow
 def test_the_page_is_up_to_date() -> None:
     assert main([str(PAGE), "--check"]) == 0
 
 
+@pytest.mark.slow
 def test_a_page_that_is_not_is_refused_and_mended(tmp_path: Path) -> None:
     copy = tmp_path / "page.md"
     text = PAGE.read_text(encoding="utf-8")

@@ -27,6 +27,7 @@ PRINTED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [pytest.param("check", marks=pytest.mark.slow), "mine", "compare"])
 def test_an_example_runs_as_it_stands(name: str, tmp_path: Path) -> None:
     # A file, not -c: processes that are started must be able to import it.

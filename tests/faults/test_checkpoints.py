@@ -55,6 +55,7 @@ def test_the_canary_sings_when_a_pickle_is_opened(tmp_path: Path) -> None:
     assert (tmp_path / "canary").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["pytorch_model.bin", "model.pt", "optimizer.pth", "x.pkl", "TRAINING_ARGS.BIN"]
 )

@@ -26,6 +26,7 @@ CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
 WHOLE = b"%x\r\n%s\r\n" % (len(DATA), DATA)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "answer",
     [
@@ -141,6 +142,7 @@ def test_416_while_resuming_restarts_cleanly(server: FaultServer, store: FileSto
     assert_published(store, source)
 
 
+@pytest.mark.slow
 def test_random_answers_raise_nothing_but_our_errors(server: FaultServer, store: FileStore) -> None:
     """Damaged status lines, headers, chunk lines, trailers and redirects."""
     chance, body = random.Random(13), DATA[:200]
@@ -294,6 +296,7 @@ def secure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultSer
         yield server
 
 
+@pytest.mark.slow
 def test_a_redirect_from_https_to_http_is_refused(
     server: FaultServer, secure: FaultServer, store: FileStore
 ) -> None:
@@ -306,6 +309,7 @@ def test_a_redirect_from_https_to_http_is_refused(
     assert server.requests == []
 
 
+@pytest.mark.slow
 def test_answers_over_tls_are_bounded_alike(secure: FaultServer, store: FileStore) -> None:
     address = secure.url.replace("http:", "https:") + "/corpus.tsv"
     secure.answers["/corpus.tsv"] = faults.flood(b"", b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -317,6 +321,7 @@ def test_answers_over_tls_are_bounded_alike(secure: FaultServer, store: FileStor
     assert_published(store, source)
 
 
+@pytest.mark.slow
 def test_a_server_that_nobody_vouches_for_is_left(
     secure: FaultServer, store: FileStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -94,6 +94,7 @@ def test_file_size_limit_ends_with_a_resource_error(server: FaultServer, store: 
     assert files_of(store) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("processes", "injected"), [(2, ()), (8, ()), (8, ("no-locks",))], ids=["2", "8", "8-no-locks"]
 )
@@ -126,6 +127,7 @@ def test_kill_in_the_middle_of_a_fetch_is_resumed_by_the_next_run(
     assert server.ranges() == [None, f"bytes={HALF}-"]
 
 
+@pytest.mark.slow
 def test_kill_between_hash_and_rename_needs_no_second_download(
     server: FaultServer, store: FileStore
 ) -> None:

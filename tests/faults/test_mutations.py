@@ -444,6 +444,7 @@ def test_labels_and_predictions_of_every_form_survive_mutations(
         only_our_errors([sample], count)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [DAILY, pytest.param(ALL, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("kind", DOCUMENTS)
 def test_every_document_survives_mutations(kind: str, count: int, tmp_path: Path) -> None:

@@ -223,6 +223,7 @@ def test_a_name_that_this_machine_does_not_see_yet_is_waited_for(
     assert late == [] and store.has(KEYED.address)
 
 
+@pytest.mark.slow
 def test_a_run_ends_when_its_own_machine_sees_what_others_made(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -89,6 +89,7 @@ def everything(results: Path) -> dict[str, bytes]:
 SHADOWED = ["check", "--table", "1", "--results", "nowhere"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("start", [["-m", "stilts_artifact"], ["-c", "main"]], ids=["-m", "script"])
 def test_the_command_line_ignores_pythonpath_and_what_lies_around(
     start: list[str], tmp_path: Path

@@ -66,6 +66,7 @@ def test_it_is_whole_and_small() -> None:
     assert sum(record.bytes for record in files.values()) < 6_000_000
 
 
+@pytest.mark.slow
 def test_every_weight_is_loaded() -> None:
     encoder = load_encoder(FOLDER)
     assert encoder.weights.initialised == ()
@@ -78,6 +79,7 @@ def test_its_card_is_what_the_commands_wrote() -> None:
     assert (FOLDER / CARD).read_bytes() == render_card(read(FACTS), read(QUALITY))
 
 
+@pytest.mark.slow
 def test_it_knows_every_language() -> None:
     from stilts_artifact.miniworld import realise
     from stilts_artifact.miniworld.scenes import meanings

@@ -84,6 +84,7 @@ def test_every_input_is_listed_with_its_pin(mini_run: MiniRun) -> None:
     assert all(pins[used["source"]] == used["sha256"] for used in inputs)
 
 
+@pytest.mark.slow
 def test_json_goes_alone_to_standard_output(
     artifact: Run, mini_run: MiniRun, tmp_path: Path
 ) -> None:
@@ -104,12 +105,14 @@ def test_json_goes_alone_to_standard_output(
     assert run.stderr.splitlines()[-1].startswith("verdict: ")
 
 
+@pytest.mark.slow
 def test_check_gives_the_same_verdict(mini_run: MiniRun, artifact: Run) -> None:
     run = artifact("check", "--table", "1", "--results", mini_run[0])
     assert (run.returncode, run.stderr) == (0, "")
     assert run.stdout.splitlines()[-1] == "verdict: Table 1 (mini) REPRODUCED; exit 0"
 
 
+@pytest.mark.slow
 def test_check_notices_a_changed_number_and_names_the_cell(copy: Path, artifact: Run) -> None:
     value = json.loads((copy / "table1.mini.json").read_text())["cells"][0]["value"]
     edit(copy, f'"value": {value},', f'"value": {value + 1},')
@@ -118,6 +121,7 @@ def test_check_notices_a_changed_number_and_names_the_cell(copy: Path, artifact:
     assert "the file says REPRODUCED for anli_plus/train/qen; judged NOT_REPRODUCED" in run.stdout
 
 
+@pytest.mark.slow
 def test_check_notices_a_dropped_cell(copy: Path, artifact: Run) -> None:
     path = copy / "table1.mini.json"
     document = json.loads(path.read_text())
@@ -128,12 +132,14 @@ def test_check_notices_a_dropped_cell(copy: Path, artifact: Run) -> None:
     assert "NOT_RUN" in run.stdout
 
 
+@pytest.mark.slow
 def test_no_cells_at_all_is_not_a_pass(copy: Path, artifact: Run) -> None:
     path = copy / "table1.mini.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"cells": []}))
     assert artifact("check", "--results", copy).returncode == 6
 
 
+@pytest.mark.slow
 def test_a_mini_result_is_refused_as_evidence(copy: Path, artifact: Run, repository: Path) -> None:
     paper = repository / "expected_results" / "paper" / "table1.yaml"
     run = artifact("check", "--results", copy, "--expected", paper)
@@ -141,6 +147,7 @@ def test_a_mini_result_is_refused_as_evidence(copy: Path, artifact: Run, reposit
     assert "a mini result cannot be held against these expected values" in run.stderr
 
 
+@pytest.mark.slow
 def test_a_mini_result_relabelled_as_paper_is_refused(copy: Path, artifact: Run) -> None:
     edit(copy, '"scale": "mini"', '"scale": "paper"')
     (copy / "table1.mini.json").rename(copy / "table1.paper.json")
@@ -151,6 +158,7 @@ def test_a_mini_result_relabelled_as_paper_is_refused(copy: Path, artifact: Run)
     assert "anli_plus/train/qen" in run.stderr
 
 
+@pytest.mark.slow
 def test_check_refuses_an_input_that_is_not_the_pinned_one(copy: Path, artifact: Run) -> None:
     first = json.loads((copy / "table1.mini.json").read_text())["inputs"][0]["sha256"]
     edit(copy, first, "0" * 64)
@@ -159,6 +167,7 @@ def test_check_refuses_an_input_that_is_not_the_pinned_one(copy: Path, artifact:
     assert "not the pinned one" in run.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("old", "new", "code"),
     [
@@ -179,6 +188,7 @@ def test_a_malformed_results_file_is_refused(
     assert "table1.mini.json" in run.stderr
 
 
+@pytest.mark.slow
 def test_checking_nothing_is_an_error(artifact: Run, tmp_path: Path) -> None:
     run = artifact("check", "--results", tmp_path)
     assert run.returncode == 3
@@ -195,6 +205,7 @@ def test_recording_the_run_gives_the_shipped_expected_file(
     assert recorded == (repository / "expected_results" / "mini" / "table1.yaml").read_bytes()
 
 
+@pytest.mark.slow
 def test_a_paper_result_cannot_be_recorded(artifact: Run, tmp_path: Path) -> None:
     run = artifact("record", "--table", "1", "--scale", "paper", "--results", tmp_path)
     assert run.returncode == 2

@@ -32,6 +32,7 @@ def score(artifact: Run, mock: Path, *options: str) -> tuple[int, str, str]:
     return answer.returncode, answer.stdout, answer.stderr
 
 
+@pytest.mark.slow
 def test_json_has_the_averages_of_xtremes_scorer(artifact: Run, mock: Path) -> None:
     code, out, err = score(artifact, mock, "--json")
     document = json.loads(out)
@@ -48,6 +49,7 @@ def test_json_has_the_averages_of_xtremes_scorer(artifact: Run, mock: Path) -> N
     assert err.splitlines()[-1] == "verdict: 5 tasks scored, not all nine tasks are there; exit 0"
 
 
+@pytest.mark.slow
 def test_the_table_shows_each_language_and_the_averages(artifact: Run, mock: Path) -> None:
     _, out, _ = score(artifact, mock)
     rows = [line.split() for line in out.splitlines()]
@@ -55,6 +57,7 @@ def test_the_table_shows_each_language_and_the_averages(artifact: Run, mock: Pat
     assert any(row[:3] == ["xnli", "sw", "accuracy"] for row in rows)
 
 
+@pytest.mark.slow
 def test_a_shortened_file_is_an_error_that_names_it(artifact: Run, mock: Path) -> None:
     path = mock / "predictions" / "xnli" / "test-de.tsv"
     path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
@@ -64,6 +67,7 @@ def test_a_shortened_file_is_an_error_that_names_it(artifact: Run, mock: Path) -
     assert err.splitlines()[-1] == "verdict: failed, exit 3 (DATA)"
 
 
+@pytest.mark.slow
 def test_a_label_outside_its_set_is_an_error_that_names_its_line(artifact: Run, mock: Path) -> None:
     path = mock / "predictions" / "xnli" / "test-de.tsv"
     lines = path.read_text().splitlines()
@@ -73,6 +77,7 @@ def test_a_label_outside_its_set_is_an_error_that_names_its_line(artifact: Run, 
     assert "test-de.tsv:2" in err
 
 
+@pytest.mark.slow
 def test_with_partial_a_missing_answer_counts_0_and_gaps_are_marked(
     artifact: Run, tmp_path: Path
 ) -> None:
@@ -93,6 +98,7 @@ def test_with_partial_a_missing_answer_counts_0_and_gaps_are_marked(
     assert "average (partial)" in out
 
 
+@pytest.mark.slow
 def test_a_missing_folder_is_an_error(artifact: Run, mock: Path) -> None:
     shutil.rmtree(mock / "labels")
     code, _, err = score(artifact, mock)

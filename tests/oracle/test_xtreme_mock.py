@@ -57,6 +57,7 @@ def test_groups_and_overall(scores: Scores) -> None:
     assert found["overall"] is None
 
 
+@pytest.mark.slow
 def test_a_fresh_process_scores_without_torch(oracle: Path) -> None:
     code = (
         "import sys; from pathlib import Path;"

@@ -26,6 +26,7 @@ def library(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Librar
     return Library(XTREME.sources, store, [real_data / "parallel" / "ntrex_upstream"])
 
 
+@pytest.mark.slow
 def test_ntrex_is_read_in_39_languages(library: Library) -> None:
     """1,997 sentences in 123 documents, as upstream has them; the English ones in all pairs."""
     english = set()

@@ -29,6 +29,7 @@ def present(found: dict[str, int]) -> dict[str, Pin]:
     return {name: pin for name, pin in read_pins("xtreme_pins.tsv").items() if pin.sha256 in found}
 
 
+@pytest.mark.slow
 def test_pinned_files_have_the_pinned_size(found: dict[str, int], present: dict[str, Pin]) -> None:
     assert present
     assert {name: found[pin.sha256] for name, pin in present.items()} == {
@@ -36,6 +37,7 @@ def test_pinned_files_have_the_pinned_size(found: dict[str, int], present: dict[
     }
 
 
+@pytest.mark.slow
 def test_the_complete_sets_are_there(present: dict[str, Pin]) -> None:
     families = ("tatoeba.", "xquad.", "cosmosqa/valid.csv", "ud-treebanks-v2.5.tgz!", "ntrex/")
     wanted = {name for name in read_pins("xtreme_pins.tsv") if name.startswith(families)}

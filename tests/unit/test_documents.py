@@ -28,6 +28,7 @@ VALUES = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(VALUES)
 def test_dumped_json_parses_to_the_same_value(value: object) -> None:
     assert parse_json(dump_json(value), "f.json") == value

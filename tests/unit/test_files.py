@@ -416,6 +416,7 @@ def test_several_writers_of_one_file_at_once(tmp_path: Path) -> None:
     assert names(tmp_path) == ["f.json"]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("exchange")
 def test_several_publishers_at_once(tmp_path: Path) -> None:
     target = tmp_path / "run"
@@ -447,6 +448,7 @@ def test_publishers_that_come_between_the_two_renames_of_another(
     assert names(tmp_path) == ["run"]
 
 
+@pytest.mark.slow
 def test_a_reader_finds_a_folder_at_every_instant_of_an_exchange(tmp_path: Path) -> None:
     target = tmp_path / "run"
     publish(target, "old")
@@ -592,6 +594,7 @@ def test_what_a_living_publisher_makes_is_left_alone(tmp_path: Path) -> None:
     assert names(tmp_path) == ["run", "run.json"]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("exchange")
 def test_of_several_publishers_of_a_file_and_its_folder_at_once_one_wins_whole(
     tmp_path: Path,

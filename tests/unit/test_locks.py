@@ -203,6 +203,7 @@ def in_pip_sh(
     )
 
 
+@pytest.mark.slow
 def test_pip_is_told_where_packages_come_from_and_nothing_else(
     repository: Path, tmp_path: Path
 ) -> None:

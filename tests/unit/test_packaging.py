@@ -72,6 +72,7 @@ def unused(names: set[str], modules: set[str]) -> set[str]:
     return names - brought
 
 
+@pytest.mark.slow
 def test_every_dependency_of_a_run_is_imported_by_the_package(
     repository: Path, project: dict[str, Any]
 ) -> None:
@@ -83,6 +84,7 @@ def test_every_dependency_of_a_run_is_imported_by_the_package(
     assert found == IN_RUN
 
 
+@pytest.mark.slow
 def test_every_dependency_of_development_is_used(repository: Path, project: dict[str, Any]) -> None:
     folders = [repository / name for name in ("stilts_artifact", "benchmarks", "tests")]
     names = declared(project["optional-dependencies"]["dev"])

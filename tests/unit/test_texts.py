@@ -59,6 +59,7 @@ def test_letters_and_marks_of_every_script_stay() -> None:
         assert visible(text) == text
 
 
+@pytest.mark.slow
 def test_no_control_or_format_character_of_unicode_gets_through() -> None:
     unseen = [
         chr(code)

@@ -163,6 +163,7 @@ def test_it_is_a_column_of_every_table_of_scores(benchmark: Benchmark) -> None:
     assert groups(benchmark.tasks.values())["classification"] == ("xnli", "pawsx", "third")
 
 
+@pytest.mark.slow
 def test_its_cells_are_valued_and_judged(
     benchmark: Benchmark, scale: Scale, published: Path, tmp_path: Path
 ) -> None:
@@ -193,6 +194,7 @@ def test_its_cells_are_valued_and_judged(
         assert judged.verdict is verdict
 
 
+@pytest.mark.slow
 def test_it_is_scored_in_a_submission_folder(
     benchmark: Benchmark, scale: Scale, published: Path, tmp_path: Path
 ) -> None:

@@ -158,6 +158,7 @@ def test_languages_restrict_own_data_as_all_others() -> None:
     assert benchmark.tasks["xnli"].parts[Split.TEST, "de"][0].source == "xnli.test-de.tsv"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("names", "parts"),
     [

@@ -22,6 +22,7 @@ HEADER = "name\tbytes\tsha256\n"
 ZEROS = 64 * "0"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("source", SOURCES.values(), ids=SOURCES)
 def test_a_source_is_pinned_and_says_how_to_get_it(source: Source) -> None:
     assert source.licence and source.obtain.endswith(".") and source.pinned_by

@@ -96,6 +96,7 @@ def edited(folder: Path, place: ScorePlace, change: Callable[[list[str]], list[s
     path.write_text("".join(f"{line}\n" for line in lines))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("cell", [3, 4, 5, 6])
 def test_a_score_that_the_ranks_do_not_give_is_named(

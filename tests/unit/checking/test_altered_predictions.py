@@ -48,6 +48,7 @@ def judged(small: SmallSet) -> dict[CellKey, Verdict]:
     return {cell.key: cell.verdict for cell in recheck(small.results_file).results.cells}
 
 
+@pytest.mark.slow
 def test_altered_predictions_are_named_by_file(small: SmallSet) -> None:
     for path in prediction_files(small):
         original = path.read_bytes()
@@ -58,6 +59,7 @@ def test_altered_predictions_are_named_by_file(small: SmallSet) -> None:
         path.write_bytes(original)
 
 
+@pytest.mark.slow
 def test_altered_predictions_under_an_old_score_are_named_by_cell(small: SmallSet) -> None:
     """The edit is covered by new hashes; the score no longer follows from the file."""
     for path in prediction_files(small):
@@ -87,6 +89,7 @@ def spoil(data: bytes, path: Path) -> bytes:
     return b"\n".join(first if line else line for line in lines)
 
 
+@pytest.mark.slow
 def test_two_languages_swapped_are_noticed(small: SmallSet) -> None:
     for path in prediction_files(small):
         other = neighbour(path)
@@ -106,6 +109,7 @@ def test_two_languages_swapped_are_noticed(small: SmallSet) -> None:
         other.write_bytes(second)
 
 
+@pytest.mark.slow
 def test_two_tasks_swapped_are_noticed(small: SmallSet) -> None:
     for row in sorted((small.run / "predictions").iterdir()):
         for seed in sorted(row.iterdir()):
@@ -125,6 +129,7 @@ def test_two_tasks_swapped_are_noticed(small: SmallSet) -> None:
     assert set(judged(small).values()) == {Verdict.REPRODUCED}, "everything is back in its place"
 
 
+@pytest.mark.slow
 def test_the_other_split_copied_over_is_noticed(
     small: SmallSet, small_sets: dict[str, SmallSet], tmp_path: Path
 ) -> None:
@@ -150,6 +155,7 @@ def test_the_other_split_copied_over_is_noticed(
             relist(small)
 
 
+@pytest.mark.slow
 def test_dev_predictions_copied_to_test_are_noticed(
     small: SmallSet, small_sets: dict[str, SmallSet]
 ) -> None:

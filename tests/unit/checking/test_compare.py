@@ -45,6 +45,7 @@ def by_place(compared: RowComparison) -> dict[tuple[str, str | None], Gain]:
     return {(gain.column, gain.language): gain for gain in compared.gains}
 
 
+@pytest.mark.slow
 def test_differences_are_those_of_the_cells_in_every_column_and_language(small: SmallSet) -> None:
     results = load_results(small.results_file)
     rows = ROWS[small.experiment]
@@ -61,6 +62,7 @@ def test_differences_are_those_of_the_cells_in_every_column_and_language(small: 
         assert 0 < gain.p <= gain.corrected <= 1
 
 
+@pytest.mark.slow
 @only_table2
 def test_an_interval_without_zero_and_a_small_p_go_together(small: SmallSet) -> None:
     gains = compare(small, languages=("*",)).gains
@@ -70,6 +72,7 @@ def test_an_interval_without_zero_and_a_small_p_go_together(small: SmallSet) -> 
         assert gain.p < 0.1 if gain in clear else gain.p > 0.02
 
 
+@pytest.mark.slow
 @only_table2
 def test_names_decide_the_draws_and_only_holm_knows_what_else_is_shown(small: SmallSet) -> None:
     whole, few = by_place(compare(small)), compare(small, "xquad*", "average")
@@ -171,6 +174,7 @@ def test_a_row_that_was_not_run_is_missing(small: SmallSet) -> None:
     assert caught.value.fix is not None and "reproduce --table 2" in caught.value.fix
 
 
+@pytest.mark.slow
 @only_table2
 def test_columns_that_one_row_lacks_are_said_and_the_others_compared(small: SmallSet) -> None:
     shutil.rmtree(small.run / "predictions/mnli/seed-0/xnli")
@@ -200,6 +204,7 @@ def test_the_library_compares_the_results_of_the_one_scale_that_is_there(small: 
         stilts_artifact.compare_rows(small.folder, "none", "mnli", columns=["tatoeba"])
 
 
+@pytest.mark.slow
 @only_table2
 def test_the_example_of_the_page_runs_as_it_stands(
     small: SmallSet, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -59,6 +59,7 @@ def overlay(folder: Path) -> list[str]:
     return (folder / ENTERED).read_text().splitlines()[1:]
 
 
+@pytest.mark.slow
 def test_a_null_cell_is_filled_and_nothing_else_changes(paper: Path) -> None:
     path = paper / "table2.yaml"
     shipped, before = path.read_bytes(), load_expected(path)
@@ -84,6 +85,7 @@ def test_every_source_is_read_back_as_it_was(paper: Path) -> None:
     assert cells[CellKey("mnli", "panx")].source == 'page 6: "Table 2" {x}, #y'
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("cell", "printed", "source", "fault"),
     [
@@ -122,6 +124,7 @@ def test_a_wrong_entry_is_refused_and_nothing_is_written(
     verify_sums(paper.parent)
 
 
+@pytest.mark.slow
 def test_a_value_is_replaced_only_on_request(paper: Path) -> None:
     path = paper / "table2.yaml"
     assert enter(path, [entry("none,bucc2018", "71.5")]) == [], "the same value is no change"
@@ -132,6 +135,7 @@ def test_a_value_is_replaced_only_on_request(paper: Path) -> None:
     assert overlay(paper) == [f'table2,none,bucc2018,,71.4,71.5,"{SOURCE}"'], "said to be replaced"
 
 
+@pytest.mark.slow
 def test_an_entered_value_is_replaced_only_on_request_too(paper: Path) -> None:
     path = paper / "table2.yaml"
     enter(path, [entry("mnli,xnli", "80.1"), entry("mnli,pawsx", "85.0")])
@@ -161,11 +165,13 @@ def whole_row(average: str) -> list[Entry]:
     return [*scores, entry("mnli,average", average)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("average", ["73.9", "74.0", "74.1"])
 def test_an_average_may_differ_by_rounding(paper: Path, average: str) -> None:
     assert len(enter(paper / "table2.yaml", whole_row(average))) == 10
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("average", ["73.8", "74.2", "47.0"])
 def test_an_average_that_its_cells_do_not_give_is_an_error(paper: Path, average: str) -> None:
     path = paper / "table2.yaml"
@@ -176,6 +182,7 @@ def test_an_average_that_its_cells_do_not_give_is_an_error(paper: Path, average:
     assert len(enter(path, whole_row(average), as_printed=True)) == 10
 
 
+@pytest.mark.slow
 def test_the_last_cell_of_a_row_completes_the_check(paper: Path) -> None:
     path = paper / "table2.yaml"
     row = whole_row("74.0")
@@ -207,6 +214,7 @@ def test_an_edited_file_is_not_summed_anew(paper: Path) -> None:
         enter(path, [entry("mnli,xnli", "80.1")])
 
 
+@pytest.mark.slow
 def test_an_edited_overlay_is_noticed_by_whoever_reads_it(paper: Path) -> None:
     path, beside = paper / "table2.yaml", paper / ENTERED
     enter(path, [entry("mnli,xnli", "80.1")])
@@ -228,6 +236,7 @@ def test_an_overlay_that_nobody_summed_is_refused(paper: Path) -> None:
 HEADER = "experiment,row,column,language,value,replaces,source\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("lines", "fault"),
     [
@@ -327,6 +336,7 @@ def test_a_recorded_table_has_no_template() -> None:
         template(load_shipped(expected_path("mini", "table1")))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["table1", "table2", "table3"])
 def test_a_filled_template_enters_every_cell(paper: Path, tmp_path: Path, name: str) -> None:
     path = paper / f"{name}.yaml"
@@ -388,6 +398,7 @@ def test_every_wrong_line_is_named_and_nothing_is_entered(paper: Path, tmp_path:
     assert not (paper / ENTERED).exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("typed", "cell"),
     [
@@ -407,12 +418,14 @@ def test_names_are_taken_as_people_type_them(typed: str, cell: str) -> None:
     assert str(parse_cell(typed, load_shipped(expected_path("paper", "table2")))) == cell
 
 
+@pytest.mark.slow
 def test_a_language_is_taken_by_code_or_name() -> None:
     table = load_shipped(expected_path("paper", "table1"))
     keys = [parse_cell(f"POS,dev,{word}", table) for word in ("fr", "FR", "French")]
     assert {str(key) for key in keys} == {"udpos/dev/fr"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("typed", "said"),
     [
@@ -429,6 +442,7 @@ def test_a_name_that_is_not_one_alone_lists_what_it_could_be(typed: str, said: s
     assert caught.value.where == "--cell"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", list(EXPERIMENTS))
 @pytest.mark.parametrize("benchmark", ["mini", "xtreme"])
 def test_everything_that_a_row_or_column_is_called_means_it_alone(
@@ -469,6 +483,7 @@ def test_a_wrong_line_of_a_csv_is_named(paper: Path, tmp_path: Path) -> None:
         enter(path, read_entries(table, SOURCE, load_expected(path)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", ["mnli", "mnli,", "a,b,c,d", "", ",xnli"])
 def test_a_cell_has_a_row_and_a_column(text: str) -> None:
     with pytest.raises(ConfigError, match="not a cell"):

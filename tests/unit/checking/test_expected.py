@@ -135,6 +135,7 @@ def test_what_is_declared_about_noise_is_strict_too(tmp_path: Path, old: str, ne
 SHIPPED = sorted(expected_root().glob("*/*.yaml"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_every_band_that_ships_names_its_basis_and_the_basis_its_number(path: Path) -> None:
     """A band that is changed has to be explained anew."""
@@ -162,6 +163,7 @@ def test_every_band_that_ships_names_its_basis_and_the_basis_its_number(path: Pa
             assert "assumed" in basis or "differ by" in basis
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("folder", "benchmark"), [("paper", "xtreme"), ("mini", "mini")])
 def test_the_shipped_tables_load(folder: str, benchmark: str) -> None:
     table = load_expected(expected_path(folder, "table1"))

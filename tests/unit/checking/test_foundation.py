@@ -142,6 +142,7 @@ def test_a_count_rests_on_the_sources_of_its_own_split(counted: Path) -> None:
     assert found["xnli/train/en"] is found["pawsx/dev/de"] is Verdict.REPRODUCED
 
 
+@pytest.mark.slow
 def test_members_stand_in_for_their_archive_only_where_all_are_listed(counted: Path) -> None:
     archive = XTREME.sources["ud-treebanks-v2.5.tgz"]
     english = [member for member in archive.members if "/en_" in member.path]
@@ -164,6 +165,7 @@ def test_members_stand_in_for_their_archive_only_where_all_are_listed(counted: P
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "error", "words"),
     [
@@ -188,6 +190,7 @@ def test_an_input_that_no_source_is_is_refused(
         recheck(counted)
 
 
+@pytest.mark.slow
 def test_an_archive_of_unpublished_size_is_known_by_its_hash(counted: Path) -> None:
     archive = XTREME.sources["ud-treebanks-v2.7.tgz"]
     record = {
@@ -224,6 +227,7 @@ def needed(small: SmallSet, cell: str) -> set[str]:
     return {part.source for part in parts}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("cell", "source"),
     [
@@ -257,6 +261,7 @@ def test_scores_without_inputs_are_inconclusive(small: SmallSet) -> None:
         load_measured(small.results_file)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("small", ["table2"], indirect=True)
 def test_a_wrong_number_without_inputs_is_still_wrong(small: SmallSet) -> None:
     def spoil(document: dict[str, Any]) -> None:
@@ -290,6 +295,7 @@ def read_by(step: Step) -> set[str]:
     return found.union(*map(read_by, step.inputs.values()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["table2", "calibration"])
 def test_a_cell_rests_on_every_source_that_its_steps_read(name: str) -> None:
     """Both come from one place: steps name the bytes that they read, cells what must be listed."""

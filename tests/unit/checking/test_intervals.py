@@ -34,6 +34,7 @@ def test_every_cell_has_an_interval_around_its_own_value(small: SmallSet) -> Non
         assert gain.value == pytest.approx(values[key] - base, abs=1e-6)
 
 
+@pytest.mark.slow
 @only_table2
 def test_a_gain_has_the_paired_interval_that_compare_gives(small: SmallSet) -> None:
     results = load_results(small.results_file)
@@ -104,6 +105,7 @@ def sampled(small: SmallSet) -> SampledErrors:
     return SampledErrors(results.defined, results.benchmark, results.seeds, small.run)
 
 
+@pytest.mark.slow
 def test_f1_and_exact_match_have_the_errors_of_their_cells(small: SmallSet) -> None:
     results = load_results(small.results_file)
     errors, due = sampled(small), bootstrap_cells(results, small.run).scores

@@ -256,6 +256,7 @@ def test_every_mutation_of_every_cell_is_noticed(bench: Bench) -> None:
     assert min(tried.values()) >= len(keys) // 2, tried
 
 
+@pytest.mark.slow
 def test_no_cell_survives_without_what_it_rests_on(bench: Bench) -> None:
     keys = [key_of(cell) for cell in bench.document["cells"]]
     for changed in (

@@ -189,6 +189,7 @@ def test_an_altered_score_is_named_even_where_nothing_is_expected(unrecorded: Sm
     assert reason.startswith("the file says 12.5; its predictions give ")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("old", "new"),
     [
@@ -214,6 +215,7 @@ def test_a_signature_of_another_place_is_named_even_where_nothing_is_expected(
     assert "its signature is of another cell or run" in reason
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("cell", "whole", "field", "old", "new"),
     [

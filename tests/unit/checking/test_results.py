@@ -157,6 +157,7 @@ def test_a_value_of_another_type_or_set_is_not_taken_for_a_likely_one(
         load(document | {"cells": [CELL | change]}, tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "what"),
     [

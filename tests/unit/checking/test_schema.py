@@ -101,6 +101,7 @@ def test_it_takes_a_file_that_is_written(small: SmallSet) -> None:
     assert list(faults(schema, document, schema)) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "spoil",
     [
@@ -124,6 +125,7 @@ def test_it_refuses_what_is_no_results_file(
     assert len(list(faults(schema, document, schema))) > 0
 
 
+@pytest.mark.slow
 def test_the_command_prints_it_whole(artifact: Run) -> None:
     answer = artifact("schema")
     assert answer.returncode == 0, answer.stderr

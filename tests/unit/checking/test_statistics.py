@@ -66,6 +66,7 @@ def test_the_error_of_a_median_has_its_known_values() -> None:
     )  # the asymptotic value
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [2, 3, 4, 5, 6, 10, 11])
 def test_the_error_of_a_median_is_what_simulation_gives(n: int) -> None:
     assert median_error(n) == pytest.approx(float(np.std(medians(n, 200_000, n))), rel=0.008)
@@ -120,6 +121,7 @@ def test_the_error_of_both_parts_adds_up_as_squares() -> None:
     assert noise.error == pytest.approx(math.sqrt(2 * median_error(3) ** 2 + 0.16))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reported", SEEDS)
 @pytest.mark.parametrize("measured", SEEDS)
 def test_false_alarms_without_a_band_are_at_their_level(measured: int, reported: int) -> None:
@@ -130,6 +132,7 @@ def test_false_alarms_without_a_band_are_at_their_level(measured: int, reported:
     assert abs(float(np.mean(np.abs(differences) > decision.limit)) - FALSE_ALARMS) < WITHIN
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reported", SEEDS)
 @pytest.mark.parametrize("measured", SEEDS)
 def test_a_difference_that_matters_is_passed_at_its_level(measured: int, reported: int) -> None:
@@ -144,6 +147,7 @@ def test_a_difference_that_matters_is_passed_at_its_level(measured: int, reporte
     assert abs(rates(differences, tolerance, noise, 1)[Verdict.REPRODUCED] - ERROR) < WITHIN
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", [0.0, 0.5, 1.0, 1.5, 2.0, 3.0])
 @pytest.mark.parametrize("n", SEEDS)
 def test_power_is_what_is_promised(n: int, share: float) -> None:
@@ -160,6 +164,7 @@ def test_power_is_what_is_promised(n: int, share: float) -> None:
         assert abs(rate - promised[verdict]) < WITHIN, verdict
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [3, 5, 10])
 def test_a_spread_estimated_from_our_own_seeds_keeps_the_levels(n: int) -> None:
     """Pooled over a column of 12 rows, Student's t instead of the normal: both errors of a cell."""
@@ -179,6 +184,7 @@ def test_a_spread_estimated_from_our_own_seeds_keeps_the_levels(n: int) -> None:
     assert abs(passed - ERROR) < WITHIN
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", SEEDS)
 def test_a_perfect_reproduction_of_120_cells_passes(n: int) -> None:
     """Every one of 120 cells REPRODUCED in at least 95 % of tables.
@@ -195,6 +201,7 @@ def test_a_perfect_reproduction_of_120_cells_passes(n: int) -> None:
     assert np.mean(naive) < 0.01
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", SEEDS)
 def test_false_alarms_over_a_table_are_held_even_at_the_edge_of_the_tolerance(n: int) -> None:
     tables = 4000
@@ -329,6 +336,7 @@ def test_a_rounding_coarser_than_the_tolerance_leaves_nothing_proven() -> None:
     assert decide(0.65, 0.1, 0.5, Noise(0.0), 1).verdict is Verdict.NOT_REPRODUCED
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sampling", [0.0, 0.5, 2.0])
 @pytest.mark.parametrize(("rows", "n"), [(1, 2), (1, 3), (2, 3), (2, 5), (12, 3)])
 def test_stated_error_rates_are_true_of_an_estimated_spread(
@@ -355,6 +363,7 @@ def test_stated_error_rates_are_true_of_an_estimated_spread(
         assert rate <= nominal + 4 * math.sqrt(nominal / runs)
 
 
+@pytest.mark.slow
 def test_of_true_tables_at_most_one_in_twenty_has_a_false_alarm_rounding_included() -> None:
     """All cells at the edge of their tolerance, rounded the worse way; rows share a baseline."""
     tables, cells, tolerance, sd = 20_000, 120, 2.0, 0.7

@@ -56,6 +56,7 @@ def test_what_was_published_is_what_its_probabilities_give(
     assert disagreements(*published) == set()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "tables"),
     [
@@ -101,6 +102,7 @@ def test_a_finding_of_two_public_encoders_is_about_these() -> None:
     assert "was not pre-trained as it is" in cut
 
 
+@pytest.mark.slow
 def test_the_reason_of_a_finding_names_the_encoders_that_it_compares(tmp_path: Path) -> None:
     """At a scale of real languages, whose names the folder's files bear here."""
     folder = tmp_path / "study-004.paper"

@@ -118,6 +118,7 @@ def test_every_scale_is_calibrated_on_what_is_published_of_its_encoder(name: str
     assert scale.meant(EXPERIMENTS["table2"]) is EXPERIMENTS["table2"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [one for one in SCALES if load_scale(one).evidence])
 def test_counts_of_real_data_are_held_against_the_papers_at_every_real_scale(name: str) -> None:
     """Whatever the encoder, they are the same; scores of another encoder are not."""
@@ -137,6 +138,7 @@ OWNERS = {"small": "small", "base": "base", "multilingual-minilm": "own"}
 RUNS = {"own": MINILM} | {name: made_by_pinned(name) for name in ("small", "base", "paper")}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("folder", "runs"),
     [(folder, runs) for folder in FOLDERS for runs in RUNS if runs != OWNERS[folder]],

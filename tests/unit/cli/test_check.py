@@ -59,6 +59,7 @@ def copy(results: Path, tmp_path: Path) -> Path:
     return tmp_path / "results"
 
 
+@pytest.mark.slow
 def test_an_altered_score_is_named_and_decides_the_exit_code(
     artifact: Run, copy: Path, bare: Path
 ) -> None:
@@ -72,6 +73,7 @@ def test_an_altered_score_is_named_and_decides_the_exit_code(
     assert run.stdout.splitlines()[-1] == "verdict: Table 2 (mini) NOT_REPRODUCED; exit 1"
 
 
+@pytest.mark.slow
 def test_altered_predictions_are_an_integrity_error(artifact: Run, copy: Path, bare: Path) -> None:
     path = copy / "table2.mini" / "predictions" / "mnli" / "seed-0" / "tatoeba" / "test-qaa.tsv"
     path.write_text(path.read_text() + "1\n")
@@ -80,6 +82,7 @@ def test_altered_predictions_are_an_integrity_error(artifact: Run, copy: Path, b
     assert str(path) in run.stderr
 
 
+@pytest.mark.slow
 def test_claims_alone(artifact: Run, results: Path, bare: Path) -> None:
     run = artifact("check", "--claims", "--results", results, cwd=bare)
     assert run.returncode == 6, run.stderr  # at the mini scale no claim is decided
@@ -87,6 +90,7 @@ def test_claims_alone(artifact: Run, results: Path, bare: Path) -> None:
     assert "best-gain" in run.stdout
 
 
+@pytest.mark.slow
 def test_everything_at_once_includes_the_sums(artifact: Run, results: Path, bare: Path) -> None:
     run = artifact("check", "--all", "--results", results, "--json", cwd=bare)
     [summary] = json.loads(run.stdout)
@@ -95,6 +99,7 @@ def test_everything_at_once_includes_the_sums(artifact: Run, results: Path, bare
     assert "files have their recorded sums" in run.stderr
 
 
+@pytest.mark.slow
 def test_neither_torch_nor_the_trainer_is_imported(
     artifact: Run, results: Path, bare: Path
 ) -> None:
@@ -114,6 +119,7 @@ def test_neither_torch_nor_the_trainer_is_imported(
     assert finished.stdout.strip() == "[]"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -129,6 +135,7 @@ def test_options_that_exclude_each_other(
     assert artifact("check", "--results", results, *arguments).returncode == 2
 
 
+@pytest.mark.slow
 def test_a_value_is_entered_and_the_sums_follow(artifact: Run, tmp_path: Path) -> None:
     shutil.copytree(expected_root(), tmp_path / "expected")
     path = tmp_path / "expected" / "paper" / "table2.yaml"
@@ -153,6 +160,7 @@ def test_a_value_is_entered_and_the_sums_follow(artifact: Run, tmp_path: Path) -
     assert artifact(*arguments, "80.9").returncode == 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments", [[], ["80.1"], ["--cell", "mnli,xnli"], ["--csv", "x", "--cell", "mnli,xnli"]]
 )
@@ -162,6 +170,7 @@ def test_an_entry_is_a_cell_with_a_value_or_a_file(artifact: Run, arguments: lis
     assert "nothing to enter, or too much" in run.stderr
 
 
+@pytest.mark.slow
 def test_the_progress_is_said_after_an_entry(artifact: Run, tmp_path: Path) -> None:
     shutil.copytree(expected_root(), tmp_path / "expected")
     path = tmp_path / "expected" / "paper" / "table2.yaml"
@@ -179,6 +188,7 @@ def test_the_progress_is_said_after_an_entry(artifact: Run, tmp_path: Path) -> N
     assert "mnli/udpos" not in artifact("expected", "template", *asked).stdout
 
 
+@pytest.mark.slow
 def test_a_table_that_the_paper_does_not_have_has_no_template(artifact: Run) -> None:
     run = artifact("expected", "template", "--table", "2-test")
     assert run.returncode == 2
@@ -186,6 +196,7 @@ def test_a_table_that_the_paper_does_not_have_has_no_template(artifact: Run) -> 
     assert run.stdout == ""
 
 
+@pytest.mark.slow
 def test_sums_are_checked_and_written_only_on_request(
     artifact: Run, bare: Path, tmp_path: Path
 ) -> None:
@@ -214,6 +225,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "fix"),
     [
@@ -237,6 +249,7 @@ def test_an_installed_package_is_not_changed_without_being_asked(
     assert {path: path.read_bytes() for path in root.rglob("*") if path.is_file()} == before
 
 
+@pytest.mark.slow
 def test_an_installed_package_enters_values_into_a_copy(
     artifact: Run, installed: Path, tmp_path: Path
 ) -> None:

@@ -15,6 +15,7 @@ from stilts_artifact.cli import main
 from tests.conftest import Run
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "suggestion"),
     [
@@ -42,12 +43,14 @@ def test_an_unknown_name_is_a_usage_error_with_a_hint(
     assert "Traceback" not in answer.stderr
 
 
+@pytest.mark.slow
 def test_a_data_folder_must_exist(artifact: Run, tmp_path: Path) -> None:
     answer = artifact("fetch", "--data", tmp_path / "none", "--offline")
     assert answer.returncode == 2
     assert str(tmp_path / "none") in answer.stderr
 
 
+@pytest.mark.slow
 def test_offline_fetch_lists_everything_missing_at_once(artifact: Run, tmp_path: Path) -> None:
     """In a few lines, a group of files each; every file with its sums in the JSON."""
     from stilts_artifact.benchmark import load_benchmark
@@ -71,6 +74,7 @@ def test_offline_fetch_lists_everything_missing_at_once(artifact: Run, tmp_path:
         assert source.bytes is None or f"{source.bytes:,}" in listed[source.name]["expected"]
 
 
+@pytest.mark.slow
 def test_fetch_doctor_and_auto_count_the_same_files(artifact: Run, tmp_path: Path) -> None:
     from stilts_artifact.benchmark import load_benchmark
     from stilts_artifact.benchmark.experiments import EXPERIMENTS
@@ -117,6 +121,7 @@ def test_auto_asks_for_what_a_study_reads_only_where_a_study_is_asked_for(
         assert f"0 of {files} downloadable files are here" in reason
 
 
+@pytest.mark.slow
 def test_the_list_of_missing_files_is_also_json(artifact: Run, tmp_path: Path) -> None:
     answer = artifact(
         "fetch", "--scale", "paper", "--task", "xquad", "--offline", "--store", tmp_path, "--json"
@@ -127,6 +132,7 @@ def test_the_list_of_missing_files_is_also_json(artifact: Run, tmp_path: Path) -
     assert len(report["failures"]) == 12  # SQuAD's training file and eleven languages
 
 
+@pytest.mark.slow
 def test_a_store_that_cannot_be_made_is_a_resource_error(artifact: Run, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     answer = artifact("fetch", "--scale", "mini", "--task", "tatoeba", "--store", tmp_path / "file")
@@ -134,6 +140,7 @@ def test_a_store_that_cannot_be_made_is_a_resource_error(artifact: Run, tmp_path
     assert "file" in answer.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("option", "name"), [("--crate", "table1.mini.json"), ("--out", "a.tsv")])
 def test_a_report_never_replaces_a_results_file(
     artifact: Run, tmp_path: Path, option: str, name: str
@@ -144,6 +151,7 @@ def test_a_report_never_replaces_a_results_file(
     assert "unknown kind of" in done.stderr
 
 
+@pytest.mark.slow
 def test_doctor_finds_this_machine_fit_for_the_mini_scale(artifact: Run, tmp_path: Path) -> None:
     answer = artifact("doctor", "--results", tmp_path, "--json")
     findings = {finding["subject"]: finding for finding in json.loads(answer.stdout)}
@@ -158,6 +166,7 @@ def test_doctor_finds_this_machine_fit_for_the_mini_scale(artifact: Run, tmp_pat
     assert answer.stderr.splitlines()[-1] == "verdict: this machine can run the mini scale; exit 0"
 
 
+@pytest.mark.slow
 def test_doctor_fails_where_nothing_can_be_written(artifact: Run, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     answer = artifact("doctor", "--results", tmp_path / "file")
@@ -170,6 +179,7 @@ def heed_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
+@pytest.mark.slow
 def test_an_interrupt_exits_130(tmp_path: Path) -> None:
     command = [
         sys.executable,
@@ -216,6 +226,7 @@ def test_a_plan_needs_no_torch_and_a_probe_says_that_it_does(
     assert "a probe of this machine needs packages" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_plan_of_all_studies_counts_once_what_they_share(artifact: Run, tmp_path: Path) -> None:
     def targets(study: str) -> int:
         options = ("--scale", "mini", "--results", tmp_path, "--json")
@@ -227,6 +238,7 @@ def test_a_plan_of_all_studies_counts_once_what_they_share(artifact: Run, tmp_pa
     assert max(first, second) < targets("all") < sum(map(targets, ("000", "001", "003", "004")))
 
 
+@pytest.mark.slow
 def test_no_default_is_swallowed_by_the_help(monkeypatch: pytest.MonkeyPatch) -> None:
     """Rich reads ``[default: ...]`` within a help text as markup, and shows nothing of it."""
     import typer.main

@@ -36,6 +36,7 @@ def answer(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, st
     return code, said.out, said.err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", [(), ("reproduce",), ("expected",), ("expected", "sums")])
 def test_h_is_help_everywhere(command: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
     short = answer(capsys, *command, "-h")
@@ -162,6 +163,7 @@ def listed(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[dict[str
     return found
 
 
+@pytest.mark.slow
 def test_names_that_are_listed_are_those_that_are_taken(capsys: pytest.CaptureFixture[str]) -> None:
     names = {
         what: [one["name"] for one in listed(capsys, what, "--scale", "mini")] for what in LISTS
@@ -175,6 +177,7 @@ def test_names_that_are_listed_are_those_that_are_taken(capsys: pytest.CaptureFi
     assert study == ["none", "feats", "upos", "feats-shuffled", "ud-mlm"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", LISTS)
 def test_a_list_for_people_has_the_same_names(
     what: str, capsys: pytest.CaptureFixture[str]
@@ -231,6 +234,7 @@ def completed(*words: str) -> list[str]:
     return done.stdout.split()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "answers"),
     [
@@ -246,6 +250,7 @@ def test_a_shell_is_told_what_a_word_could_be(words: tuple[str, ...], answers: l
     assert completed(*words) == answers
 
 
+@pytest.mark.slow
 def test_the_script_for_a_shell_calls_the_program(tmp_path: Path) -> None:
     done = subprocess.run(
         # Asked from a shell, as typer looks for one among the processes above it; not replaced by
@@ -267,6 +272,7 @@ def test_an_option_pair_is_an_error_of_usage() -> None:
         options.set_detail(verbose=True, quiet=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("only", [",", "", " , "])
 def test_cells_that_name_nothing_are_not_everything(
     only: str, capsys: pytest.CaptureFixture[str], tmp_path: Path

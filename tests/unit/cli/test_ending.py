@@ -170,6 +170,7 @@ def _sigterm() -> Any:
     signal.signal(signal.SIGTERM, before)
 
 
+@pytest.mark.slow
 def test_a_closed_pipe_exits_5() -> None:
     reading, writing = os.pipe()
     os.close(reading)
@@ -181,6 +182,7 @@ def test_a_closed_pipe_exits_5() -> None:
     assert "ignored" not in answer.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")
 @pytest.mark.parametrize("arguments", [["--version"], ["--help"]])
 def test_a_full_disk_under_standard_output_exits_5(arguments: list[str]) -> None:
@@ -206,6 +208,7 @@ def test_a_closed_standard_output_exits_5_before_any_work() -> None:
     assert "standard output is closed" in answer.stderr
 
 
+@pytest.mark.slow
 def test_a_closed_standard_error_or_input_changes_nothing() -> None:
     for descriptors in ("2>&-", "<&-", "2>&- <&-"):
         answer = closed(descriptors)
@@ -290,6 +293,7 @@ def test_a_terminated_run_says_that_it_resumes(artifact: Run, tmp_path: Path) ->
     assert line.endswith(f" pretrain --quick --out {tmp_path / 'out'} --results {tmp_path}")
 
 
+@pytest.mark.slow
 def test_what_is_not_understood_is_one_message(artifact: Run) -> None:
     answer = artifact("reproduce", "--tabel\x1b[31m", "1")
     assert answer.returncode == ExitCode.USAGE
@@ -297,6 +301,7 @@ def test_what_is_not_understood_is_one_message(artifact: Run) -> None:
     assert answer.stderr.endswith("verdict: failed, exit 2 (USAGE)\n")
 
 
+@pytest.mark.slow
 def test_without_arguments_the_help_is_shown(artifact: Run) -> None:
     answer = artifact()
     assert answer.returncode == ExitCode.USAGE

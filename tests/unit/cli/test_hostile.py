@@ -69,6 +69,7 @@ def require_harmless(text: str) -> None:
     assert not any(line.strip() == FORGED for line in text.split("\n"))
 
 
+@pytest.mark.slow
 def test_no_text_of_a_results_file_reaches_terminal_markdown_or_page(
     artifact: Run, folder: Path, tmp_path: Path
 ) -> None:

@@ -32,6 +32,7 @@ print("loaded", *sorted(name for name in {heavy!r} if name in sys.modules))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [

@@ -91,6 +91,7 @@ def test_what_slurm_would_not_take_for_what_it_means_is_refused(options: dict[st
         SlurmJobs(**({"gpus": 1} | options))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("command", "message"),
     [

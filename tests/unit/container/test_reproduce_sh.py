@@ -109,6 +109,7 @@ def inner(run: list[str]) -> list[str]:
     return run[run.index("stilts-artifact:cpu") + 1 :]
 
 
+@pytest.mark.slow
 def test_options_alone_mean_reproduce(call: Caller) -> None:
     done = call("--table", "1")
     assert done.returncode == 0, done.stderr
@@ -117,6 +118,7 @@ def test_options_alone_mean_reproduce(call: Caller) -> None:
     assert done.stdout == ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("word", ["check", "doctor", "reproduc"])
 def test_a_first_word_is_the_command(call: Caller, word: str) -> None:
     call(word, "--x", "two words")
@@ -164,6 +166,7 @@ def test_results_are_made_and_mounted_where_the_caller_is(call: Caller) -> None:
     assert run[run.index("--workdir") + 1] == str(call.folder)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("joined", [False, True])
 def test_given_paths_are_mounted_and_only_results_and_store_can_be_written(
     call: Caller, tmp_path: Path, joined: bool
@@ -191,6 +194,7 @@ def test_given_paths_are_mounted_and_only_results_and_store_can_be_written(
     assert not (call.folder / "results").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("option", ["--out", "--plot", "--crate"])
 def test_a_file_that_is_written_can_be_written(call: Caller, tmp_path: Path, option: str) -> None:
     call("report", option, "page", f"{option}={tmp_path}/new/page", "--data", "absent")
@@ -233,11 +237,13 @@ def test_a_folder_is_mounted_once(call: Caller) -> None:
     assert len(call.mounts()) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("code", [1, 6, 130])
 def test_the_exit_code_is_the_commands(call: Caller, code: int) -> None:
     assert call("--table", "1", FAKE_RUN=str(code)).returncode == code
 
 
+@pytest.mark.slow
 def test_a_failed_build_ends_the_run_where_docker_was_asked_for(call: Caller) -> None:
     assert call("--table", "1", FAKE_BUILD="1", STILTS_ARTIFACT_RUNNER="docker").returncode == 5
     assert call.calls("run") == []
@@ -254,6 +260,7 @@ def test_a_failed_build_falls_back_to_the_local_environment(call: Caller) -> Non
     assert call.calls("run") == []
 
 
+@pytest.mark.slow
 def test_the_first_build_shows_its_progress(call: Caller) -> None:
     call("--table", "1", FAKE_IMAGE="1")
     call("--table", "1")
@@ -398,6 +405,7 @@ def test_a_clone_behind_a_link_is_the_same_clone(call: Caller, clone: Path, tmp_
     assert installs(call).count("install cpu") == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("old", ["link", "folder"])
 def test_an_environment_is_replaced_only_by_a_complete_one(
     call: Caller, clone: Path, old: str

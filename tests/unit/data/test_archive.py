@@ -193,6 +193,7 @@ def test_a_missing_file(tmp_path: Path) -> None:
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_random_damage_raises_nothing_but_our_errors(
     kind: str, tmp_path_factory: pytest.TempPathFactory

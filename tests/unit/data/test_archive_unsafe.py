@@ -228,6 +228,7 @@ def test_entries_whose_data_begin_inside_those_of_another(put: Put) -> None:
     refused(lambda: list_members(put(bytes(data))), "overlap", error=IntegrityError)
 
 
+@pytest.mark.slow
 def test_many_small_members_are_a_bomb_together(put: Put) -> None:
     path = put(zip_bytes({f"{number}": bytes(1 << 20) for number in range(40)}))
     assert len(read_members(path, ["7"])["7"]) == 1 << 20

@@ -126,6 +126,7 @@ def test_a_file_that_becomes_a_fifo_after_the_search_is_not_waited_for(data: Pat
     assert folders.unreadable() == [f"{data / 'a'}: cannot be read: not a regular file"]
 
 
+@pytest.mark.slow
 def test_folders_deeper_than_pythons_calls_are_searched(data: Path) -> None:
     below = [data]
     for _ in range(1_500):

@@ -49,6 +49,7 @@ def signatures(draw: st.DrawFn) -> Signature:
     return Signature(**arguments)
 
 
+@pytest.mark.slow
 @unhurried
 @given(signatures())
 def test_both_forms_read_back(signature: Signature) -> None:
@@ -56,6 +57,7 @@ def test_both_forms_read_back(signature: Signature) -> None:
     assert Signature.parse(signature.long()) == signature
 
 
+@pytest.mark.slow
 @unhurried
 @given(signatures())
 def test_both_forms_are_one_printable_line(signature: Signature) -> None:
@@ -157,6 +159,7 @@ def test_wrong_values_are_refused_at_construction(wrong: dict[str, Any]) -> None
         Signature(**(REQUIRED | wrong))
 
 
+@pytest.mark.slow
 @unhurried
 @given(signatures(), signatures())
 def test_differences_are_the_fields_that_differ(first: Signature, second: Signature) -> None:

@@ -58,12 +58,14 @@ def test_its_rows_and_columns_are_in_its_benchmark() -> None:
     assert [task.name for task in experiment.targets(benchmark)] == ["udpos", "panx", "tatoeba"]
 
 
+@pytest.mark.slow
 def test_all_studies_are_the_five_numbered_ones(artifact: Run) -> None:
     said = artifact("study", "all", "--explain")
     assert said.returncode == ExitCode.REPRODUCED
     assert "study 004" in said.stdout and "study family" not in said.stdout
 
 
+@pytest.mark.slow
 def test_a_name_of_no_study_is_answered_with_all_that_there_are(artifact: Run) -> None:
     said = artifact("study", "famly", "--explain")
     assert said.returncode == ExitCode.USAGE
@@ -71,6 +73,7 @@ def test_a_name_of_no_study_is_answered_with_all_that_there_are(artifact: Run) -
     assert "one of 000, 001, 002, 003, 004, all, family" in said.stderr
 
 
+@pytest.mark.slow
 def test_what_must_be_found_is_explained_before_hours_of_training(
     artifact: Run, tmp_path: Path
 ) -> None:
@@ -86,6 +89,7 @@ def test_what_must_be_found_is_explained_before_hours_of_training(
     ]
 
 
+@pytest.mark.slow
 def test_a_scale_of_the_paper_is_not_the_familys(artifact: Run) -> None:
     refused = artifact("study", "family", "--scale", "mini")
     assert refused.returncode == ExitCode.USAGE

@@ -160,6 +160,7 @@ def _without(cell: CellRecord) -> CellRecord:
     return cell.model_copy(update=gone)
 
 
+@pytest.mark.slow
 def test_runs_of_disjoint_cells_add_up_with_their_averages(
     earlier: Earlier, tmp_path: Path
 ) -> None:
@@ -179,6 +180,7 @@ def test_runs_of_disjoint_cells_add_up_with_their_averages(
     assert alone[CellKey("none", "average")].value is None, "without what was kept there is none"
 
 
+@pytest.mark.slow
 def test_the_files_of_kept_cells_stand_beside_the_new_ones(
     earlier: Earlier, tmp_path: Path
 ) -> None:
@@ -190,6 +192,7 @@ def test_the_files_of_kept_cells_stand_beside_the_new_ones(
     assert all(path.read_bytes() == expected[name].read_bytes() for name, path in found.items())
 
 
+@pytest.mark.slow
 def test_cells_that_are_asked_for_again_are_not_kept_and_their_run_is_forgotten(
     earlier: Earlier,
 ) -> None:
@@ -275,6 +278,7 @@ def test_of_two_runs_at_once_the_later_keeps_the_cells_of_the_other(
     assert load_results(earlier.path).asked == results.asked
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["probabilities", "scores"])
 def test_what_lies_beside_predictions_is_kept_with_them(
     earlier: Earlier, tmp_path: Path, kind: str
@@ -353,6 +357,7 @@ def remove_file(earlier: Earlier) -> None:
     next((earlier.session.results / "table2.mini" / "labels").rglob("*.tsv")).unlink()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("spoil", "error", "what"),
     [

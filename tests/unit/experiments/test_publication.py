@@ -88,6 +88,7 @@ def test_check_finds_whole_results_whenever_their_publisher_was_killed(
     assert found == {"none", "mnli"}
 
 
+@pytest.mark.slow
 def test_reports_and_crates_find_the_files_of_results_that_were_cut_short(
     versions: dict[str, Version], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -108,6 +109,7 @@ def test_reports_and_crates_find_the_files_of_results_that_were_cut_short(
     assert names(results) == [NAME, f"{NAME}.json"]
 
 
+@pytest.mark.slow
 def test_a_check_during_a_publication_looks_again(
     versions: dict[str, Version], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

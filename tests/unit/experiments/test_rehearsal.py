@@ -201,6 +201,7 @@ def test_what_a_failed_rehearsal_left_is_not_taken_for_another_encoders(
     assert len({*roots[:3]}) == 3 and roots[3] == roots[0]
 
 
+@pytest.mark.slow
 def test_a_rehearsal_on_a_gpu_holds_bfloat16_against_float32_there(
     session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:

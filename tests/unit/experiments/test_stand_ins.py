@@ -49,6 +49,7 @@ def test_text_has_exactly_as_many_tokens_as_asked_for(tokenizer: Tokenizer) -> N
     assert 1.3 < 4000 / len(text.words(4000)) < 1.7
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [1002, 1003, 250_002])
 def test_a_vocabulary_has_as_many_ids_as_the_encoder(size: int) -> None:
     content = json.loads(Pieces(size).tokenizer())
@@ -58,6 +59,7 @@ def test_a_vocabulary_has_as_many_ids_as_the_encoder(size: int) -> None:
     assert content["added_tokens"][-1]["id"] == size - 1
 
 
+@pytest.mark.slow
 def test_rows_are_read_by_the_tasks_own_readers_in_the_lengths_of_the_task(
     tmp_path: Path, tokenizer: Tokenizer
 ) -> None:
@@ -99,6 +101,7 @@ def test_rows_are_read_by_the_tasks_own_readers_in_the_lengths_of_the_task(
     assert {pair.label for pair in pairs} == set(mnli.labels)
 
 
+@pytest.mark.slow
 def test_an_encoder_has_the_architecture_and_other_weights_and_is_the_same_again(
     tmp_path: Path,
 ) -> None:

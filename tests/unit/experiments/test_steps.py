@@ -70,6 +70,7 @@ def test_there_are_thirty_one_encoders() -> None:
     assert {row.group for row in rows(WORLD)} == {"English", "English + MLM", "translated"}
 
 
+@pytest.mark.slow
 def test_growth_is_linear_in_encoders_times_targets(builder: StepBuilder) -> None:
     every = rows(WORLD)
     for some in (every[:1], every[:4], every):
@@ -81,6 +82,7 @@ def test_growth_is_linear_in_encoders_times_targets(builder: StepBuilder) -> Non
         assert count(graph, "encoder") == 1
 
 
+@pytest.mark.slow
 def test_all_rows_share_the_prepared_data(builder: StepBuilder) -> None:
     one, every = (
         count(all_steps(builder, some), "prepare") for some in (rows(WORLD)[:1], rows(WORLD))
@@ -93,6 +95,7 @@ def test_all_rows_share_the_prepared_data(builder: StepBuilder) -> None:
     assert every - one >= intermediate - shared
 
 
+@pytest.mark.slow
 def test_a_target_trains_on_the_source_language_alone(builder: StepBuilder) -> None:
     for row in rows(WORLD):
         for task in TASKS.values():
@@ -163,6 +166,7 @@ def scale_with(old: bytes, new: bytes) -> Scale:
     return parse_scale(content.replace(old, new), "mini.yaml")
 
 
+@pytest.mark.slow
 def test_how_often_checkpoints_are_written_is_in_no_key(builder: StepBuilder) -> None:
     """Nothing is trained anew for what cannot change a result, and all is for what can."""
     often = scale_with(b"checkpoint_every: 200", b"checkpoint_every: 201")
@@ -192,6 +196,7 @@ def test_other_bytes_make_other_steps(builder: StepBuilder, name: str) -> None:
     assert predictions(builder, row, 1, task) != predictions(changed, row, 1, task)
 
 
+@pytest.mark.slow
 def test_parts_name_every_source_that_a_step_reads(builder: StepBuilder) -> None:
     for row in rows(WORLD):
         for task in TASKS.values():

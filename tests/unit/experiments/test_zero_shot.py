@@ -89,6 +89,7 @@ def test_an_own_encoder_is_trained_for_its_calibration_only_where_its_scale_says
     assert varied(small, languages=("de",)).calibration == "zero-shot"
 
 
+@pytest.mark.slow
 def test_a_plan_and_a_dry_run_of_a_zero_shot_calibration_need_no_encoder(
     artifact: Run, tmp_path: Path
 ) -> None:

@@ -53,6 +53,7 @@ def compare(
     return True
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TARGETS)
 @reuse
 @given(

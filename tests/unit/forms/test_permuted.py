@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -85,6 +86,7 @@ tags = st.builds(
 )
 
 
+@pytest.mark.slow
 @given(st.lists(st.lists(tags, min_size=1, max_size=5), max_size=6))
 def test_it_is_a_permutation_and_the_same_at_every_call(corpus: list[list[str]]) -> None:
     sentences = [TaggedSentence(tuple("w" * len(own)), tuple(own)) for own in corpus]

@@ -23,6 +23,7 @@ HEADER = ",".join(NLI) + "\n"
 GOOD = "-1.098612,-1.098612,-1.098613\n"
 
 
+@pytest.mark.slow
 @given(arrays(np.float32, (4, 3), elements=st.floats(-60, 60, width=32)))
 def test_a_file_is_read_as_it_was_meant(
     tmp_path_factory: pytest.TempPathFactory, scores: np.ndarray

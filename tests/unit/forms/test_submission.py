@@ -20,6 +20,7 @@ unicode = st.text(st.characters(codec="utf-8"))
 word = st.text(st.characters(exclude_categories=("Z", "C")), min_size=1, max_size=5)
 
 
+@pytest.mark.slow
 @reuse
 @given(st.lists(word, min_size=1))
 def test_labels_read_back(tmp_path: Path, labels: list[str]) -> None:
@@ -29,6 +30,7 @@ def test_labels_read_back(tmp_path: Path, labels: list[str]) -> None:
     )
 
 
+@pytest.mark.slow
 @reuse
 @given(st.lists(st.lists(word, min_size=1), min_size=1))
 def test_tags_read_back(tmp_path: Path, sentences: list[list[str]]) -> None:
@@ -37,6 +39,7 @@ def test_tags_read_back(tmp_path: Path, sentences: list[list[str]]) -> None:
     assert tagging.sentences_of(tagging.read_tag_lines(path, allowed)) == sentences
 
 
+@pytest.mark.slow
 @reuse
 @given(st.sets(st.tuples(st.integers(0, 10**9), st.integers(0, 10**9)), min_size=1))
 def test_pairs_read_back(tmp_path: Path, numbers: set[tuple[int, int]]) -> None:
@@ -54,12 +57,14 @@ def test_indices_read_back(tmp_path: Path, indices: list[int]) -> None:
     )
 
 
+@pytest.mark.slow
 @reuse
 @given(st.dictionaries(unicode, unicode, min_size=1))
 def test_answers_read_back(tmp_path: Path, answers: dict[str, str]) -> None:
     assert span.read_answers(span.write_answers(tmp_path, "xquad", "th", answers)) == answers
 
 
+@pytest.mark.slow
 @reuse
 @given(
     st.dictionaries(

@@ -87,6 +87,7 @@ def brute_force(sentences: Sentences) -> set[tuple[str, int, int]]:
     return found
 
 
+@pytest.mark.slow
 @unhurried
 @given(st.lists(st.lists(any_tag, max_size=8), max_size=4))
 @example([["NOUN", "NOUN"], ["NOUN"]])
@@ -97,6 +98,7 @@ def test_chunks_are_those_of_brute_force(sentences: Sentences) -> None:
     assert set(found) == brute_force(sentences)
 
 
+@pytest.mark.slow
 @unhurried
 @given(aligned(any_tag))
 def test_counts_are_those_of_sets_of_chunks(both: tuple[Sentences, Sentences]) -> None:
@@ -108,6 +110,7 @@ def test_counts_are_those_of_sets_of_chunks(both: tuple[Sentences, Sentences]) -
     ]
 
 
+@pytest.mark.slow
 @unhurried
 @given(aligned(st.sampled_from(PANX)).filter(lambda both: both[0] != []))
 def test_ner_equals_seqeval(both: tuple[Sentences, Sentences]) -> None:
@@ -127,6 +130,7 @@ def test_ner_equals_seqeval(both: tuple[Sentences, Sentences]) -> None:
     )
 
 
+@pytest.mark.slow
 @unhurried
 @given(aligned(st.sampled_from(UPOS)), st.randoms())
 def test_order_of_sentences_changes_nothing(
@@ -138,6 +142,7 @@ def test_order_of_sentences_changes_nothing(
     assert np.array_equal(chunk_counts(*shuffled).sum(axis=0), chunk_counts(*both).sum(axis=0))
 
 
+@pytest.mark.slow
 @unhurried
 @given(st.lists(st.lists(any_tag, max_size=6), max_size=4))
 def test_perfect_predictions_are_all_correct(sentences: Sentences) -> None:

@@ -80,6 +80,7 @@ def rejections(*, together: bool) -> float:
     return found / 400
 
 
+@pytest.mark.slow
 def test_equal_systems_are_told_apart_once_in_twenty_and_oftener_were_seeds_swapped_alone() -> None:
     # 0.05 and four standard errors of 400 simulations.
     assert rejections(together=True) <= 0.094

@@ -21,6 +21,7 @@ ids = st.sampled_from(["x-1", "x-2", "x-3", "ü-4"])
 pairs = st.lists(st.tuples(ids, ids), max_size=8)
 
 
+@pytest.mark.slow
 @unhurried
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("abc")), min_size=1))
 def test_accuracy_is_the_share_of_equal_labels(rows: list[tuple[str, str]]) -> None:
@@ -29,6 +30,7 @@ def test_accuracy_is_the_share_of_equal_labels(rows: list[tuple[str, str]]) -> N
     assert float(accuracy(counts.sum(axis=0))["accuracy"]) == pytest.approx(100 * right / len(rows))
 
 
+@pytest.mark.slow
 @unhurried
 @given(pairs, pairs)
 def test_pair_f1_is_that_of_sets(

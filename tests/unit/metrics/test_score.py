@@ -145,6 +145,7 @@ def test_json_has_the_documented_shape(perfect: Folders) -> None:
     assert found["tasks"]["xnli"]["languages"]["zh"] == {"accuracy": 100.0}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", sorted(FORMS))
 def test_without_one_task_there_is_no_overall_and_no_group(perfect: Folders, task: str) -> None:
     shutil.rmtree(perfect.predictions / task)

@@ -114,6 +114,7 @@ def test_squad_tokens(answer: str) -> None:
     assert squad_tokens(answer) == brute_force_squad(answer)
 
 
+@pytest.mark.slow
 @unhurried
 @given(text, st.sampled_from(LANGUAGES))
 def test_mlqa_tokens(answer: str, language: str) -> None:
@@ -127,6 +128,7 @@ def test_token_f1(predicted: list[str], gold: list[str]) -> None:
     assert token_f1(predicted, gold) == token_f1(gold, predicted)
 
 
+@pytest.mark.slow
 @unhurried
 @given(
     st.lists(st.tuples(text, st.lists(text, min_size=1, max_size=3)), max_size=4),

@@ -38,6 +38,7 @@ def cells(folder: Path, mini: Benchmark) -> dict[CellKey, CellValue]:
     return table_values(folder, mini, EXPERIMENTS["table3"], ["none", "best"], SEEDS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("row", ["none", "best"])
 def test_every_cell_is_the_median_of_what_the_score_command_gives(
     cells: dict[CellKey, CellValue], folder: Path, mini: Benchmark, row: str

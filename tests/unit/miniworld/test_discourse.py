@@ -93,6 +93,7 @@ def test_lore_is_true() -> None:
         assert c.HABITATS[getattr(question.patient, "noun", "")] == found
 
 
+@pytest.mark.slow
 def test_no_joining_word_is_rare() -> None:
     words = Counter(pair.joined for pair in islice(exchanges(SEED, "shares"), 2000))
     assert set(words) == {YES, NO, ALSO}

@@ -79,6 +79,7 @@ def test_a_bound_adposition_is_a_case_and_a_clitic_one_a_word() -> None:
     assert (adposition.kind, adposition.features) == ("clitic", "_")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("code", languages)
 def test_form_and_features_of_a_lemma_tell_each_other(code: str) -> None:
     """But for the bare words of a name, and hosts whose clitic says it for them."""

@@ -33,6 +33,7 @@ def test_no_batch_exceeds_the_budget_but_a_single_long_example(
         assert cost <= budget or len(batch) == 1
 
 
+@pytest.mark.slow
 @given(LENGTHS, st.integers(1, 5000))
 def test_no_batch_could_have_taken_the_next_example(lengths: list[int], budget: int) -> None:
     for batch, following in pairwise(token_batches(lengths, budget)):

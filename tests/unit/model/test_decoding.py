@@ -171,6 +171,7 @@ def test_all_questions_of_squad_1_are_answered(
     assert all(texts.values())
 
 
+@pytest.mark.slow
 @given(seed=st.integers(0, 1000))
 def test_the_best_threshold_of_squad_2_is_that_of_trying_all(
     tokenizer: PreTrainedTokenizerFast, tmp_path_factory: pytest.TempPathFactory, seed: int
@@ -238,6 +239,7 @@ def test_unanswered_is_right_where_there_is_no_answer(
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [TaskForm.PAIR, TaskForm.CHOICE, TaskForm.TAGGING, TaskForm.SPAN])
 def test_outputs_do_not_depend_on_the_batches(
     encoder: Encoder, tmp_path: Path, kind: TaskForm

@@ -39,6 +39,7 @@ def encoders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {name: make_encoder(name, root / name) for name in CLASSES}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CLASSES)
 def test_an_encoder_of_any_class_passes_the_self_check(
     encoders: dict[str, Path], name: str
@@ -98,6 +99,7 @@ def test_token_types_reach_the_model(encoders: dict[str, Path]) -> None:
     assert not torch.allclose(ours.last_hidden_state, untold.last_hidden_state, atol=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CLASSES)
 def test_transformers_itself_computes_the_same_states(encoders: dict[str, Path], name: str) -> None:
     from transformers import AutoModel, AutoTokenizer
@@ -282,6 +284,7 @@ def test_an_encoder_that_padding_moves_is_refused(
         self_check(encoder, folder)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", ["electra", "roberta", "deberta-v2"])
 def test_other_classes_that_keep_the_rule_pass(
     encoders: dict[str, Path], tmp_path: Path, family: str

@@ -124,6 +124,7 @@ def alone(encoder: Encoder) -> list[tuple[torch.Tensor, ...]]:
     return [hidden_states(encoder, [row]) for row in encoder.tokenizer(TEXTS)["input_ids"]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [8, 64])
 @pytest.mark.parametrize("padding", [0, 40])
 def test_batch_size_and_padding_have_no_effect(
@@ -258,6 +259,7 @@ def test_a_tokenizer_of_another_model_is_refused(copy: Path) -> None:
             load_encoder(copy)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "field", "value"),
     [

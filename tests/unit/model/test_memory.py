@@ -61,6 +61,7 @@ def test_torchs_own_error_is_one_of_them() -> None:
     assert lacks_memory(caught.value)
 
 
+@pytest.mark.slow
 @given(
     batches=st.lists(st.lists(st.integers(), min_size=1, max_size=9), max_size=6),
     holds=st.integers(8, 60),
@@ -91,6 +92,7 @@ def test_everything_is_computed_once_in_order_and_nothing_too_large_twice(
         assert fitting.within(1000) == 1000
 
 
+@pytest.mark.slow
 def test_one_example_that_does_not_fit_says_who_holds_the_memory(gpu: torch.device) -> None:
     fitting = Fitting.of("training, SpanHead", gpu, CONFIG)
     with pytest.raises(ResourceError) as caught:
@@ -111,6 +113,7 @@ def test_a_fault_of_another_kind_is_no_lack_of_memory() -> None:
         Fitting.of("work", CPU, CONFIG).each([[0, 1]], len, broken)
 
 
+@pytest.mark.slow
 def test_a_gpu_is_remembered_for_the_same_work_and_size_and_a_cpu_is_not(
     gpu: torch.device,
 ) -> None:
@@ -125,6 +128,7 @@ def test_a_gpu_is_remembered_for_the_same_work_and_size_and_a_cpu_is_not(
     assert Fitting.of("work", CPU, CONFIG).limit is None
 
 
+@pytest.mark.slow
 def test_the_tensors_of_the_attempt_are_gone_before_the_cache_is_emptied(
     gpu: torch.device, monkeypatch: pytest.MonkeyPatch
 ) -> None:

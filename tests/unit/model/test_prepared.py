@@ -152,6 +152,7 @@ SENTENCES = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(tagged=SENTENCES, max_length=st.integers(3, 60))
 def test_decoded_tags_align_with_gold_words_one_to_one(

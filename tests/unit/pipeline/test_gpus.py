@@ -65,6 +65,7 @@ def test_where_cuda_shows_none_there_is_none(
         visible_gpus()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("workers", "expected"),
     [

@@ -20,6 +20,7 @@ def test_every_kind_is_made_by_a_function_of_one_job(kind: str) -> None:
     assert list(inspect.signature(function).parameters) == ["job"]
 
 
+@pytest.mark.slow
 def test_planning_imports_nothing_that_does_the_work() -> None:
     code = (
         "import sys\n"

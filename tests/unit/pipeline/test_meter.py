@@ -45,6 +45,7 @@ print(most, second.used()["memory"])
     assert after > 1 << 20
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library's memory")
 @pytest.mark.parametrize("much", [0, 1 << 40])
 def test_what_nothing_needs_is_given_back_where_it_is_much(much: int) -> None:

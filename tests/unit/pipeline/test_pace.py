@@ -132,6 +132,7 @@ def rise(estimates: list[tuple[float, float]]) -> float:
     return worst
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2, 4])
 @pytest.mark.parametrize("slower", [0.1, 1.0, 3.0])
 def test_the_time_left_of_a_recorded_run_does_not_double(workers: int, slower: float) -> None:

@@ -305,6 +305,7 @@ def steps_at(name: str, experiment: Experiment, *only: str) -> list[Step]:
     return steps_of(builder, experiment, rows)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SCALES)
 def test_every_scale_has_costs_for_every_step_of_every_experiment(name: str, store: Store) -> None:
     graph = Graph([step for one in SCORED for step in steps_at(name, one)], REAL_KINDS)
@@ -317,6 +318,7 @@ def test_every_scale_has_costs_for_every_step_of_every_experiment(name: str, sto
     assert (plan.gpu_seconds > 0) == (costs.device == "cuda")
 
 
+@pytest.mark.slow
 def test_table_2_at_paper_scale_fits_on_a_disk_of_150_gb(store: Store) -> None:
     scale = load_scale("paper")
     costs = load_costs(scale)
@@ -329,6 +331,7 @@ def test_table_2_at_paper_scale_fits_on_a_disk_of_150_gb(store: Store) -> None:
     assert whole.wall[8] == pytest.approx(plan.wall[8], rel=0.02), "dropping costs no time"
 
 
+@pytest.mark.slow
 def test_studies_share_steps_with_each_other_and_with_table_2_on_test_data() -> None:
     def trained(*experiments: str) -> int:
         steps = [step for name in experiments for step in steps_at("base", EXPERIMENTS[name])]

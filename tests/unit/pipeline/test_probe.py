@@ -55,6 +55,7 @@ def record(store: Path) -> ProbeRecord:
         return probe(subject(), store)
 
 
+@pytest.mark.slow
 def test_every_kind_of_pass_is_measured_in_both_modes(record: ProbeRecord) -> None:
     found = {(own.kind, own.mode) for own in record.passes}
     trained = {(kind, "train") for kind in KINDS if kind != "sentences"}
@@ -64,6 +65,7 @@ def test_every_kind_of_pass_is_measured_in_both_modes(record: ProbeRecord) -> No
     assert all(own.seconds > 0 and own.examples_per_second > 0 for own in record.passes)
 
 
+@pytest.mark.slow
 def test_what_was_measured_becomes_rates(record: ProbeRecord) -> None:
     rates = record.rates
     assert rates.train.keys() == rates.predict.keys() == set(KINDS)

@@ -58,6 +58,7 @@ def changed(value: Any, path: tuple[Any, ...]) -> Any:
     return result
 
 
+@pytest.mark.slow
 @given(params)
 def test_every_place_in_the_parameters_changes_the_key_by_itself(content: dict[str, Any]) -> None:
     variants = [content, *(changed(content, place) for place in leaves(content))]
@@ -97,6 +98,7 @@ def test_key_is_frozen() -> None:
     assert key(step) == "3191f61f017f5d8de76864008b5986a206cefb57274ba572334fbfb7e46ccacb"
 
 
+@pytest.mark.slow
 @given(params)
 def test_order_of_parameters_does_not_matter(content: dict[str, Any]) -> None:
     assert key(Step("prepare", dict(reversed(content.items())))) == key(Step("prepare", content))

@@ -24,6 +24,7 @@ def texts() -> list[str]:
     ]
 
 
+@pytest.mark.slow
 def test_ids_are_sentencepieces_shifted_by_one(texts: list[str]) -> None:
     """Equality with the reference: SentencePiece trained alike, encoded by its own C++ code."""
     model = io.BytesIO()
@@ -54,6 +55,7 @@ def test_ids_are_sentencepieces_shifted_by_one(texts: list[str]) -> None:
     assert tokenizer.mask_token_id == PIECES + 1
 
 
+@pytest.mark.slow
 def test_the_saved_tokenizer_is_the_same_each_time_and_loads(
     texts: list[str], tmp_path: Path
 ) -> None:
@@ -70,6 +72,7 @@ def test_the_saved_tokenizer_is_the_same_each_time_and_loads(
     assert loaded.model_max_length == 512
 
 
+@pytest.mark.slow
 def test_no_character_of_the_text_is_unknown(texts: list[str]) -> None:
     tokenizer = train_tokenizer(texts, PIECES)
     assert all(3 not in row for row in tokenizer(texts)["input_ids"])

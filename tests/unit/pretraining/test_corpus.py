@@ -40,6 +40,7 @@ def test_a_stream_depends_on_its_name_alone() -> None:
     assert texts != list(islice(documents("qaa", "y", ()), 5))
 
 
+@pytest.mark.slow
 def test_the_parallel_share_is_what_was_asked_for() -> None:
     drawn = list(islice(windows("1/0", 1.0, ()), 200))
     scripts = [[_script(text) for text in window if text] for window in drawn]
@@ -53,6 +54,7 @@ def test_the_parallel_share_is_what_was_asked_for() -> None:
     assert 0.2 < sum(window.second is None for window in monolingual) / 400 < 0.9
 
 
+@pytest.mark.slow
 def test_each_language_has_windows_by_its_amount_of_text() -> None:
     amounts = {"qab": 1, "qad": 4, "qae": 16}  # each in a script of its own
     for drawn in (

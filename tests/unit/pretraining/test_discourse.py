@@ -32,6 +32,7 @@ def rows(tokenizer: PreTrainedTokenizerFast) -> list[Row]:
     return joined_rows(tokenizer, "1/0", 300, ())
 
 
+@pytest.mark.slow
 def test_a_stream_depends_on_its_name_alone(
     tokenizer: PreTrainedTokenizerFast, rows: list[Row]
 ) -> None:
@@ -163,6 +164,7 @@ def test_the_share_of_joined_windows_is_what_was_asked_for(
         assert joined / sum(len(batch.told) for batch in made) == pytest.approx(share, abs=0.01)
 
 
+@pytest.mark.slow
 def test_only_what_is_open_is_masked_and_only_what_tells_is_scored(
     tokenizer: PreTrainedTokenizerFast, rows: list[Row]
 ) -> None:

@@ -37,6 +37,7 @@ def paired(here: Run, there: Run) -> SideBySide:
     return pair
 
 
+@pytest.mark.slow
 def test_what_differs_is_listed_and_the_rest_is_equal(here: Run) -> None:
     pair = paired(here, moved(here, 2.5))
     assert {(twin.key.row, twin.key.column) for twin in pair.largest} == {ONE}
@@ -67,6 +68,7 @@ def test_folders_without_a_common_experiment_are_refused(here: Run) -> None:
         side_by_side([here], [Run(table3(), "table3.mini.json", "3" * 64)])
 
 
+@pytest.mark.slow
 def test_the_page_has_both_numbers_and_what_lies_furthest_apart(here: Run) -> None:
     pairs = side_by_side([here], [moved(here, 2.5)])
     text = render_page([here], pairs=pairs)

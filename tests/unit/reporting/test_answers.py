@@ -23,6 +23,7 @@ def shorts(*runs: Results) -> tuple[str, str]:
     return machinery.short, paper.short
 
 
+@pytest.mark.slow
 def test_invented_languages_show_the_machinery_and_never_the_paper() -> None:
     assert shorts(judged(table1(), Verdict.REPRODUCED)) == ("Yes.", "No.")
     assert shorts(judged(table2(), Verdict.REPRODUCED)) == ("Yes.", "No.")
@@ -67,6 +68,7 @@ def test_an_invalid_pipeline_is_no_working_machinery(finding: Finding, short: st
     assert shorts(study) == (short, "No.")
 
 
+@pytest.mark.slow
 def test_on_real_languages_the_calibration_shows_the_machinery() -> None:
     paper = judged(table2(), Verdict.NOT_CHECKABLE, scale="paper", claims=[])
     assert shorts(paper) == ("Not shown.", "Not yet.")
@@ -79,6 +81,7 @@ def test_on_real_languages_the_calibration_shows_the_machinery() -> None:
         assert shorts(judged(calibration(), verdict, scale="paper"), paper) == (short, "Not yet.")
 
 
+@pytest.mark.slow
 def test_the_paper_is_tested_by_its_numbers_at_its_scale() -> None:
     _, answer = answers([table2().model_copy(update={"scale": "paper"})])
     assert answer.short == "Yes."

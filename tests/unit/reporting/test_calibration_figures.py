@@ -81,6 +81,7 @@ def added(temperature: float, number: int) -> float:
     return 100 * float(sure[0] - sure[1])
 
 
+@pytest.mark.slow
 def test_a_reliability_diagram_says_how_far_confidence_is_from_accuracy(
     tables: StudyTables,
 ) -> None:
@@ -96,6 +97,7 @@ def test_a_reliability_diagram_says_how_far_confidence_is_from_accuracy(
     assert all(abs(float(one.replace("−", "-"))) < 2.5 for one in after)
 
 
+@pytest.mark.slow
 def test_every_language_moves_from_hollow_to_full(tables: StudyTables) -> None:
     figure = figures(tables)["Overconfidence before and after one temperature a run"]
     assert "Bold: the group rich" in figure.reading
@@ -138,6 +140,7 @@ def test_without_probabilities_a_sentence_stands_there() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_without_development_data_there_is_one_line_of_panels(tables: StudyTables) -> None:
     whole = figures(tables)
     published = StudyTables(
@@ -150,6 +153,7 @@ def test_without_development_data_there_is_one_line_of_panels(tables: StudyTable
             assert figure.height < whole[title].height
 
 
+@pytest.mark.slow
 def test_the_page_of_the_study_has_both(folder: Path) -> None:
     run = Run(results_of(list(SHARPENED)), "study-004.mini.json", "1" * 64, folder=folder)
     page = render_page([run])

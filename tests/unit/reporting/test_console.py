@@ -160,6 +160,7 @@ def test_counts_nobody_expects_are_said_once() -> None:
     assert text.count("NOT_CHECKABLE") == 2 and "rows: 2 not checkable" in text
 
 
+@pytest.mark.slow
 def test_values_are_called_what_they_are() -> None:
     """Of the paper reported, of an earlier run of our own recorded."""
     assert "Measured and recorded (mini" in shown(table1())
@@ -213,6 +214,7 @@ def numbers(text: str, start: str) -> list[list[str]]:
     return [line.removeprefix(start).split() for line in lines]
 
 
+@pytest.mark.slow
 def test_scores_and_gains_are_those_of_the_cells(results: Results) -> None:
     scores, gains, *_ = numbers(shown(results), "MNLI")
     layout = arrange(results)
@@ -237,6 +239,7 @@ def test_every_row_stands_in_its_group(results: Results) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [table1, table2, table3, calibration])
 def test_nothing_is_wider_than_80_columns_but_reasons(make: object) -> None:
     assert callable(make)
@@ -250,6 +253,7 @@ def test_nothing_is_wider_than_80_columns_but_reasons(make: object) -> None:
     assert "…" not in text
 
 
+@pytest.mark.slow
 def test_piped_output_has_no_colour_and_a_terminal_has(results: Results) -> None:
     stream = io.StringIO()
     show_table(results, make_console(stream))
@@ -291,6 +295,7 @@ def test_a_cell_with_an_expected_value_is_compared(results: Results) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_claims_held_against_nothing_are_one_line() -> None:
     results = table2()
     aside = {"verdict": Verdict.NOT_CHECKABLE, "reason": "each has its own"}
@@ -316,6 +321,7 @@ def test_claims_are_shown_with_verdict_and_numbers(results: Results) -> None:
     assert "gain 2.1, reported 8.2; holds in 97.1%" in text
 
 
+@pytest.mark.slow
 def test_a_long_comparison_names_the_failures_and_counts_the_rest(results: Results) -> None:
     cells = [
         cell.model_copy(
@@ -362,6 +368,7 @@ def test_failures_stand_first(results: Results) -> None:
     assert verdicts == sorted(verdicts, key=order.index)
 
 
+@pytest.mark.slow
 def test_cells_nobody_asked_for_are_counted_and_not_listed(results: Results) -> None:
     """A failing cell is not lost among the cells of other rows that a run with --only left out."""
     cells = [

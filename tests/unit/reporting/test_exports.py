@@ -23,6 +23,7 @@ def run() -> Run:
     return Run(results, "table2.mini.json", "2" * 64, intervals(results))
 
 
+@pytest.mark.slow
 def test_every_cell_is_a_line_with_its_numbers(run: Run) -> None:
     lines = list(csv.DictReader(io.StringIO(cells_csv(run))))
     layout = arrange(run.results)
@@ -83,6 +84,7 @@ def test_no_letter_of_a_title_is_a_command() -> None:
     assert r"\& | {[}bold]" in table_latex(renamed)
 
 
+@pytest.mark.slow
 def test_two_files_a_run(run: Run) -> None:
     made = export([run])
     assert list(made) == ["table2.mini.csv", "table2.mini.tex"]

@@ -14,6 +14,7 @@ POINTS = {("mean", layer): {"qab": 40.0 + layer} for layer in range(3)}
 SCORES = SweepScores(POINTS, {"qab": 200}, "accuracy")
 
 
+@pytest.mark.slow
 def test_a_sweep_is_drawn_with_every_language_and_its_number_of_pairs(tmp_path: Path) -> None:
     n = {f"l{number:02}": 100 + number for number in range(20)}
     points = {
@@ -32,6 +33,7 @@ def test_a_sweep_is_drawn_with_every_language_and_its_number_of_pairs(tmp_path: 
     assert "qab" not in (tmp_path / "one.svg").read_text()
 
 
+@pytest.mark.slow
 def test_a_plot_looks_the_same_whatever_a_matplotlibrc_says(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -108,6 +108,7 @@ def test_a_file_that_is_none_of_scores_is_refused(folder: Path) -> None:
         load_layers(folder)
 
 
+@pytest.mark.slow
 def test_the_page_of_study_002_has_them_once(folder: Path) -> None:
     found = studies.results("002", "mini", studies.mini_record("002"))
     text = render_page([Run(found, "study-002.mini.json", "1" * 64, folder=folder)])

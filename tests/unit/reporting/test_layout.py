@@ -29,6 +29,7 @@ def signed_otherwise(results: Results, row: str, columns: tuple[str, ...], item:
     return results.model_copy(update={"cells": cells})
 
 
+@pytest.mark.slow
 def test_a_gain_is_a_difference_of_two_cells() -> None:
     layout = arrange(table2())
     measured, base = layout.value("mnli", "xnli"), layout.value("none", "xnli")
@@ -38,6 +39,7 @@ def test_a_gain_is_a_difference_of_two_cells() -> None:
     assert layout.gain_notes() == []
 
 
+@pytest.mark.slow
 def test_there_is_no_gain_over_what_was_measured_otherwise() -> None:
     layout = arrange(signed_otherwise(table2(), "mnli", ("xnli", "pawsx"), "dtype:bfloat16"))
     assert layout.gain("mnli", "xnli") is None
@@ -50,12 +52,14 @@ def test_there_is_no_gain_over_what_was_measured_otherwise() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_rows_of_other_seeds_are_compared() -> None:
     layout = arrange(signed_otherwise(table2(), "mnli", ("tatoeba",), "seed:1"))
     assert layout.gain("mnli", "tatoeba") is not None
     assert layout.gain_notes() == []
 
 
+@pytest.mark.slow
 def test_the_row_shown_by_language_is_chosen_by_no_score() -> None:
     results = table2()
     assert example(results) == "multi"
@@ -70,6 +74,7 @@ def test_the_row_shown_by_language_is_chosen_by_no_score() -> None:
     assert example(table3()) == "best"
 
 
+@pytest.mark.slow
 def test_a_row_that_was_measured_otherwise_is_not_shown_beside_the_first() -> None:
     columns = tuple(column.name for column in arrange(table2()).columns)
     results = signed_otherwise(table2(), "multi", columns, "layer:7")
@@ -78,6 +83,7 @@ def test_a_row_that_was_measured_otherwise_is_not_shown_beside_the_first() -> No
     assert {figure.other for figure in figures} == {results.rows[1].title}
 
 
+@pytest.mark.slow
 def test_figures_by_language_have_one_axis() -> None:
     ticks = {figure.ticks for figure in language_figures(arrange(table2()), Intervals())}
     assert len(ticks) == 1
@@ -88,6 +94,7 @@ def example(results: Results) -> str | None:
     return row and row.row
 
 
+@pytest.mark.slow
 def test_rows_without_any_value_are_told_apart() -> None:
     layout = arrange(table2())
     assert [row.row for row in layout.unmeasured] == [UNMEASURED_ROW]
@@ -109,6 +116,7 @@ def page(results: Results) -> str:
     return render_page([Run(results, "table2.mini.json", "0" * 64)])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("show", [console, markdown, page])
 def test_every_report_says_why_a_gain_is_missing(show: Callable[[Results], str]) -> None:
     note = "no gain is shown for MNLI, XNLI"

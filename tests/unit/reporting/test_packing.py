@@ -164,6 +164,7 @@ def test_a_large_crate_is_refused_before_anything_is_written(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_a_crate_that_unpacks_to_many_times_its_size_is_refused_before_anything_is_written(
     tmp_path: Path,
 ) -> None:

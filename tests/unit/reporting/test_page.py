@@ -155,6 +155,7 @@ def test_every_element_is_closed(page: Page) -> None:
     assert page.open == []
 
 
+@pytest.mark.slow
 def test_what_results_say_is_text_and_never_markup(text: str, page: Page) -> None:
     assert "&lt;script&gt;alert(&#34;x&#34;)&lt;/script&gt;" in text
     assert not page.of("script")
@@ -233,6 +234,7 @@ FIELDS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [table1, table2, table3, calibration])
 def test_markup_in_any_text_of_a_results_file_stays_text(make: Callable[[], Results]) -> None:
     document = hostile(make().model_dump(mode="json"))
@@ -284,6 +286,7 @@ def test_tables_have_captions_and_scopes_and_figures_have_texts(page: Page) -> N
     assert all(after <= before + 1 for before, after in pairwise(levels))
 
 
+@pytest.mark.slow
 def test_every_verdict_claim_and_difference_is_told_in_words(text: str) -> None:
     for words in ("Reproduced", "Not reproduced", "Inconclusive", "Not run", "Not checkable"):
         assert f"</span>{words}</span>" in text
@@ -298,6 +301,7 @@ def test_every_verdict_claim_and_difference_is_told_in_words(text: str) -> None:
     assert "2" * 64 in text
 
 
+@pytest.mark.slow
 def test_scores_and_gains_are_those_of_the_cells(text: str) -> None:
     layout = arrange(table2())
     rows = re.findall(r'<tr><th scope="row">MNLI</th>(.*?)</tr>', text, flags=re.DOTALL)
@@ -314,6 +318,7 @@ def test_scores_and_gains_are_those_of_the_cells(text: str) -> None:
     assert gains == [f"{layout.gain('mnli', name):+.1f}".replace("-", "−") for name in columns]
 
 
+@pytest.mark.slow
 def test_a_page_on_evidence_has_no_warning_and_one_without_has() -> None:
     warning = "neither supports nor refutes the paper"
     assert warning in render_page(runs()[:1])
@@ -321,6 +326,7 @@ def test_a_page_on_evidence_has_no_warning_and_one_without_has() -> None:
     assert warning not in render_page([Run(paper, "table1.paper.json", "1" * 64)])
 
 
+@pytest.mark.slow
 def test_real_languages_at_a_scale_of_ones_own_are_not_called_invented() -> None:
     own = as_own(load_scale("small").model_copy(update={"name": "mine"}), "mine.yaml")
     update = {"scale": "mine", "stamp": own.stamp, "definition": definition(own)}
@@ -339,6 +345,7 @@ def test_the_calibration_is_shown_by_its_name() -> None:
     assert "Gains over" not in text
 
 
+@pytest.mark.slow
 def test_a_table_without_any_reported_value_says_so() -> None:
     cells = [
         cell.model_copy(update={"expected": None, "verdict": Verdict.NOT_CHECKABLE})
@@ -367,6 +374,7 @@ def test_error_bars_are_the_intervals() -> None:
     assert bare.low is None
 
 
+@pytest.mark.slow
 def test_gains_of_all_rows_and_targets_stand_on_one_axis() -> None:
     results = table2()
     layout = arrange(results)
@@ -403,6 +411,7 @@ def test_where_rows_are_fewer_than_targets_each_row_has_a_panel() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_the_calibration_is_drawn_beside_what_was_expected() -> None:
     results = calibration()
     cells = [
@@ -430,6 +439,7 @@ def test_the_calibration_is_drawn_beside_what_was_expected() -> None:
     assert "Measured beside recorded, by language" in page
 
 
+@pytest.mark.slow
 def test_a_gain_without_predictions_has_no_interval_and_is_not_clear() -> None:
     for panel in gain_panels(arrange(table2()), Intervals()):
         assert all(gain.low is None and not gain.is_clear for gain in panel.gains)
@@ -438,6 +448,7 @@ def test_a_gain_without_predictions_has_no_interval_and_is_not_clear() -> None:
     assert "paired bootstrap" not in without
 
 
+@pytest.mark.slow
 def test_everything_is_drawn_within_the_frame() -> None:
     layout = arrange(table2())
     wide = {
@@ -478,6 +489,7 @@ def surroundings() -> Iterator[dict[str, str]]:
     }
 
 
+@pytest.mark.slow
 def test_the_page_depends_on_nothing_but_the_results() -> None:
     outputs = {
         subprocess.run(

@@ -31,6 +31,7 @@ def of_000(tmp_path_factory: pytest.TempPathFactory) -> list[svg.Drawing]:
     return drawings("000", tmp_path_factory.mktemp("000"))
 
 
+@pytest.mark.slow
 def test_a_study_of_a_slope_has_every_figure(of_000: list[svg.Drawing]) -> None:
     assert [one.title for one in of_000] == [
         "H1: Gain against morphological complexity",
@@ -47,6 +48,7 @@ def test_a_study_of_a_slope_has_every_figure(of_000: list[svg.Drawing]) -> None:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("study", ["001", "002", "004"])
 def test_every_other_study_is_drawn_too(study: str, tmp_path: Path) -> None:
     found = drawings(study, tmp_path)
@@ -55,6 +57,7 @@ def test_every_other_study_is_drawn_too(study: str, tmp_path: Path) -> None:
     assert len({one.title for one in found}) == len(found)
 
 
+@pytest.mark.slow
 def test_what_counts_as_none_is_drawn_where_a_hypothesis_says_so(tmp_path: Path) -> None:
     [against_data] = [
         one
@@ -64,6 +67,7 @@ def test_what_counts_as_none_is_drawn_where_a_hypothesis_says_so(tmp_path: Path)
     assert "Grey: differences of less than 1 points, which count as none" in against_data.reading
 
 
+@pytest.mark.slow
 def test_a_difference_of_two_slopes_has_no_line_and_its_group_in_bold(tmp_path: Path) -> None:
     [_, both] = [
         one
@@ -90,6 +94,7 @@ def test_a_figure_without_its_data_is_a_sentence() -> None:
     assert "Gain in every language, by family: not drawn, for no language has it." in found
 
 
+@pytest.mark.slow
 def test_every_language_is_named_beside_its_point(of_000: list[svg.Drawing]) -> None:
     codes = {code for code, *_ in studies.SPLIT}
     for drawing in of_000[:2]:
@@ -175,6 +180,7 @@ def test_labels_do_not_cover_one_another_where_there_is_room() -> None:
     )
 
 
+@pytest.mark.slow
 def test_texts_of_a_table_are_texts_of_the_drawing(tmp_path: Path) -> None:
     studies.write_tables(tmp_path, "000")
     path = tmp_path / "effects.csv"
@@ -188,6 +194,7 @@ def test_texts_of_a_table_are_texts_of_the_drawing(tmp_path: Path) -> None:
     assert "<script" not in forest.body
 
 
+@pytest.mark.slow
 def test_arms_are_drawn_by_group_over_the_first_one(tmp_path: Path) -> None:
     studies.write_tables(tmp_path, "001")
     asked = questions(

@@ -41,6 +41,7 @@ def text(folder: Path) -> str:
     return render_page([table, run(folder)])
 
 
+@pytest.mark.slow
 def test_the_page_is_well_formed_and_refers_to_nothing_outside(text: str) -> None:
     page = Page(text)
     assert page.faults == []
@@ -57,6 +58,7 @@ def test_the_page_is_well_formed_and_refers_to_nothing_outside(text: str) -> Non
     assert "url(" not in text
 
 
+@pytest.mark.slow
 def test_headings_are_in_order_and_every_figure_and_table_has_its_text(text: str) -> None:
     page = Page(text)
     levels = [int(name[1]) for name, _ in page.found if re.fullmatch(r"h\d", name)]
@@ -79,6 +81,7 @@ def test_the_question_comes_first_then_the_premise_then_the_findings(text: str) 
     assert "zh no spaces between words" in section
 
 
+@pytest.mark.slow
 def test_what_the_protocol_says_is_never_taken_from_the_file(tmp_path: Path) -> None:
     record = studies.record("000")
     other = [
@@ -93,6 +96,7 @@ def test_what_the_protocol_says_is_never_taken_from_the_file(tmp_path: Path) -> 
         assert "7654" not in shown
 
 
+@pytest.mark.slow
 def test_at_mini_scale_only_the_pipeline_is_judged(folder: Path) -> None:
     mini = run(folder, "mini", studies.mini_record("000"))
     page = render_page([mini])
@@ -108,6 +112,7 @@ def test_at_mini_scale_only_the_pipeline_is_judged(folder: Path) -> None:
     assert "**PIPELINE VALID.**" in markdown
 
 
+@pytest.mark.slow
 def test_an_altered_protocol_has_a_banner(tmp_path: Path, text: str) -> None:
     altered = run(tmp_path, record=studies.record("000").model_copy(update={"altered": True}))
     for shown in (words(render_page([altered])), render_markdown([altered])):
@@ -116,6 +121,7 @@ def test_an_altered_protocol_has_a_banner(tmp_path: Path, text: str) -> None:
     assert "ltered protocol" not in text
 
 
+@pytest.mark.slow
 def test_a_figure_that_lacks_its_data_is_left_out_with_a_sentence(tmp_path: Path) -> None:
     shown = words(render_page([run(tmp_path)]))
     assert "Gain in every language, by family: not drawn, for no language has it." in shown
@@ -132,6 +138,7 @@ def test_the_summary_says_premise_and_findings_and_no_verdict_on_cells(text: str
     assert "median of 5 seeds" in card
 
 
+@pytest.mark.slow
 def test_hostile_texts_of_a_record_are_text(folder: Path) -> None:
     record = studies.record("000")
     hypothesis = record.hypotheses[0].model_copy(
@@ -151,6 +158,7 @@ def test_hostile_texts_of_a_record_are_text(folder: Path) -> None:
     assert not page.of("script")
 
 
+@pytest.mark.slow
 def test_the_same_study_gives_the_same_page(folder: Path, text: str) -> None:
     table = Run(table1(), "table1.mini.json", "2" * 64)
     assert render_page([table, run(folder)]) == text
@@ -160,12 +168,14 @@ def test_only_a_minus_becomes_one() -> None:
     assert signs("F1-score -0.3, zero-shot 5-7") == "F1-score −0.3, zero-shot 5-7"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("finding", list(Finding))
 def test_every_finding_can_be_shown(tmp_path: Path, finding: Finding) -> None:
     shown = render_page([run(tmp_path, record=studies.record("000", [finding]))])
     assert f'class="chip {finding.name}"' in shown
 
 
+@pytest.mark.slow
 def test_arms_of_one_measure_in_one_group_are_drawn_once(tmp_path: Path) -> None:
     studies.write_tables(tmp_path, "001")
     shown = render_page(

@@ -33,6 +33,7 @@ def test_a_program_that_hangs_is_ended() -> None:
     assert "0.5 s" in answer.reason
 
 
+@pytest.mark.slow
 def test_the_real_self_test_fails_without_a_gpu_and_says_so() -> None:
     answer = run_self_test(backends._SELF_TEST, 60)
     assert answer.works == backends.gpu_answers().works
@@ -115,6 +116,7 @@ def knn_gpu(resources, queries, corpus, k, metric):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("gpus", "fault", "said"),
     [

@@ -146,6 +146,7 @@ def f1(correct: int, accepted: int, gold: int) -> float:
     return 200 * correct / (accepted + gold) if correct else 0.0
 
 
+@pytest.mark.slow
 @given(RANKED, st.integers(0, 10))
 @example([(0.5, True), (0.4, True)], 0)
 def test_no_cut_beats_the_best(ranked: list[tuple[float, bool]], missed: int) -> None:

@@ -63,6 +63,7 @@ def columns(path: Path) -> list[list[str]]:
     return [line.split("\t") for line in path.read_text(encoding="utf-8").splitlines()]
 
 
+@pytest.mark.slow
 def test_mining_texts_with_an_encoder(
     tiny_xlmr: Path, texts: tuple[Path, Path], tmp_path: Path
 ) -> None:
@@ -96,6 +97,7 @@ def test_mining_texts_with_an_encoder(
     assert [path.name for path in out.parent.iterdir()] == ["pairs.tsv"]
 
 
+@pytest.mark.slow
 def test_too_small_a_budget_is_refused_before_anything_is_embedded(
     tiny_xlmr: Path, texts: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -427,6 +429,7 @@ def test_a_line_without_a_visible_character_is_refused_with_its_number(
     assert str(caught.value.where).endswith("a.txt:2")
 
 
+@pytest.mark.slow
 def test_a_sentence_without_a_token_is_refused_with_its_line_under_every_pooling(
     tiny_xlmr: Path, texts: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -444,6 +447,7 @@ def test_a_sentence_without_a_token_is_refused_with_its_line_under_every_pooling
         run(sweep, "--encoder", tiny_xlmr, *own, "--layers", "1")
 
 
+@pytest.mark.slow
 def test_sentences_that_were_cut_are_counted(
     tiny_xlmr: Path, texts: tuple[Path, Path], tmp_path: Path
 ) -> None:
@@ -506,6 +510,7 @@ def aligned(tmp_path: Path) -> tuple[Path, Path]:
     return source, target
 
 
+@pytest.mark.slow
 def test_a_sweep_scores_every_layer_and_pooling_and_draws_them(
     tiny_xlmr: Path, tmp_path: Path
 ) -> None:
@@ -519,6 +524,7 @@ def test_a_sweep_scores_every_layer_and_pooling_and_draws_them(
     assert "<svg" in (tmp_path / "plot.svg").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_a_sweep_equals_single_runs(tiny_xlmr: Path, tmp_path: Path) -> None:
     from stilts_artifact.domain.examples import SentencePair
     from stilts_artifact.retrieval.encode import Batching, TransformerSentences, View

@@ -60,6 +60,7 @@ def by_hand(folder: Path, text: str) -> tuple[Any, Any]:
     return np.stack([state[0].numpy() for state in states]), special
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("deepest", range(LAYERS + 1))
 def test_layers_are_hidden_states_zero_being_the_embeddings(
     tiny_xlmr: Path, tmp_path: Path, deepest: int
@@ -87,6 +88,7 @@ def test_layers_differ_so_that_an_index_off_by_one_would_show(tiny_xlmr: Path) -
     assert min(np.abs(low - high).max() for low, high in pairwise(states)) > 1e-2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tokens", [8, 64, 100_000])
 def test_batch_size_and_padding_hardly_matter(
     encoder: Transformer, tmp_path: Path, tokens: int
@@ -99,6 +101,7 @@ def test_batch_size_and_padding_hardly_matter(
     assert cosine.min() > 1 - 1e-5
 
 
+@pytest.mark.slow
 def test_vectors_come_in_the_order_of_the_texts(encoder: Transformer, tmp_path: Path) -> None:
     order = [3, 0, 5, 1, 4, 2]
     plain = np.array(vectors(encoder, View(2), tmp_path, TEXTS))
@@ -107,6 +110,7 @@ def test_vectors_come_in_the_order_of_the_texts(encoder: Transformer, tmp_path: 
     assert np.abs(plain[order] - shuffled).max() < 1e-5
 
 
+@pytest.mark.slow
 def test_several_views_in_one_pass_equal_single_ones(encoder: Transformer, tmp_path: Path) -> None:
     together = embed(
         encoder,
@@ -132,6 +136,7 @@ def test_max_length_cuts_sentences(encoder: Transformer, tmp_path: Path) -> None
     assert np.array_equal(long[0], long[1])
 
 
+@pytest.mark.slow
 def test_progress_counts_every_sentence(encoder: Transformer, tmp_path: Path) -> None:
     seen: list[int] = []
     embed(
@@ -201,6 +206,7 @@ def test_a_length_without_positions_is_refused(
         vectors(encoder, View(1), tmp_path, TEXTS, max_length=max_length)
 
 
+@pytest.mark.slow
 def test_a_layer_that_is_not_there_is_refused(tiny_xlmr: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"0 \(embeddings\) to 4"):
         load_transformer(tiny_xlmr, deepest=5, device="cpu")
@@ -213,6 +219,7 @@ def test_cls_without_specials_is_refused() -> None:
         View(1, "cls", specials=False)
 
 
+@pytest.mark.slow
 def test_a_batch_that_memory_does_not_hold_is_halved_and_gives_the_same_vectors(
     encoder: Transformer, tmp_path: Path
 ) -> None:

@@ -120,6 +120,7 @@ def test_the_file_of_pairs_is_the_same_with_and_without_gold(corpora: tuple[Path
     assert out.read_bytes() == with_gold
 
 
+@pytest.mark.slow
 def test_precision_recall_and_f1_are_drawn_over_the_threshold(corpora: tuple[Path, ...]) -> None:
     plot = corpora[0].parent / "plot.svg"
     command(corpora, "--plot", plot)

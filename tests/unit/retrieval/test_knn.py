@@ -114,6 +114,7 @@ def test_permuting_a_side_permutes_what_is_found() -> None:
     assert np.array_equal(permuted[1].indices, plain[1].indices[order])
 
 
+@pytest.mark.slow
 def test_blocks_engines_and_directions_change_nothing() -> None:
     x, y = rows(200), rows(300, seed=1)
     expected = nearest_both(x, y, 5, Search("shared"))
@@ -130,6 +131,7 @@ def test_blocks_engines_and_directions_change_nothing() -> None:
     assert np.array_equal(nearest(y, x, 5).indices, expected[1].indices)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first", ["float32", "bfloat16"])
 @pytest.mark.parametrize("blocks", [None, (64, 32), (7, 300)])
 def test_several_threads_find_what_one_finds(
@@ -255,6 +257,7 @@ def test_too_small_a_budget_is_refused_before_work_and_says_what_would_do() -> N
     nearest_both(rows(100), rows(100), 4, Search(memory=enough))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first", ["float32", "bfloat16"])
 @pytest.mark.parametrize("order", ["random", "rising"])
 def test_a_search_takes_no_more_than_planned(order: str, first: Any) -> None:
@@ -279,6 +282,7 @@ def test_float32_cosines_stay_within_the_rounding_error(d: int) -> None:
     assert np.abs(unit @ unit.T - exact).max() <= rounding_error(d)
 
 
+@pytest.mark.slow
 def test_importing_the_engine_loads_neither_torch_nor_faiss() -> None:
     program = (
         "import sys, pkgutil, importlib, stilts_artifact.retrieval as package\n"

@@ -149,6 +149,7 @@ def test_one_sentence_on_each_side() -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(8))
 def test_centring_is_xtremes_shift(seed: int) -> None:
     r = np.random.default_rng(seed)

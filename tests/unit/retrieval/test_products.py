@@ -108,6 +108,7 @@ def test_some_scores_are_off_by_most_of_the_bound(swapped: bool) -> None:
     assert all((off / limit).max() > 0.6 for limit in limits)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("blocks", [None, (16, 16)])
 @pytest.mark.parametrize("kind", KINDS)
 def test_neighbours_are_those_of_float64(kind: str, blocks: Any) -> None:

@@ -68,6 +68,7 @@ def test_a_language_that_is_there_is_not_computed_again_and_this_is_said(
     assert len(lines()) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "change",
     [
@@ -88,6 +89,7 @@ def test_a_result_of_another_identity_is_not_taken(
     assert len(lines()) == 2
 
 
+@pytest.mark.slow
 def test_other_data_and_another_encoder_are_other_identities(
     own: tuple[object, ...], tiny_xlmr: Path, tmp_path: Path
 ) -> None:
@@ -105,6 +107,7 @@ def test_other_data_and_another_encoder_are_other_identities(
     assert "from results" not in run(sweep, *own)
 
 
+@pytest.mark.slow
 def test_a_sweep_that_is_stopped_loses_only_the_language_it_was_at(
     own: tuple[object, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -134,6 +137,7 @@ def test_a_sweep_that_is_stopped_loses_only_the_language_it_was_at(
     assert shown[2].startswith("bb: 50.00") and "from results" not in shown[2]
 
 
+@pytest.mark.slow
 def test_a_torn_last_line_is_dropped(own: tuple[object, ...]) -> None:
     run(sweep, *own)
     path = Path("results/sweep.jsonl")
@@ -147,6 +151,7 @@ def test_a_torn_last_line_is_dropped(own: tuple[object, ...]) -> None:
     assert path.read_bytes() == whole
 
 
+@pytest.mark.slow
 def test_a_file_of_something_else_is_refused_with_its_line(own: tuple[object, ...]) -> None:
     run(sweep, *own)
     path = Path("results/sweep.jsonl")
@@ -158,6 +163,7 @@ def test_a_file_of_something_else_is_refused_with_its_line(own: tuple[object, ..
     assert "from mine" not in run(sweep, *own, "--out", "mine.jsonl")
 
 
+@pytest.mark.slow
 def test_metric_and_n_are_named_in_output_json_and_plot(own: tuple[object, ...]) -> None:
     shown = run(sweep, *own, "--plot", "plot.svg")
     assert "accuracy from-english, n = 60" in shown
@@ -167,6 +173,7 @@ def test_metric_and_n_are_named_in_output_json_and_plot(own: tuple[object, ...])
     assert (content["metric"], content["n"]) == ("accuracy from-english", {"own text": 60})
 
 
+@pytest.mark.slow
 def test_either_side_may_ask(tiny_xlmr: Path, tmp_path: Path) -> None:
     # Both lines of the second text are nearest to the first line of the other one.
     (tmp_path / "a.txt").write_text("the cat\nzzzz qqqq\n")
@@ -185,6 +192,7 @@ def test_mining_has_no_direction(tiny_xlmr: Path) -> None:
         run(sweep, "--encoder", tiny_xlmr, "--task", "bucc2018", "--direction", "to-english")
 
 
+@pytest.mark.slow
 def test_layers_follow_the_depth_and_are_refused_beyond_it_before_torch_is_loaded(
     own: tuple[object, ...], tiny_xlmr: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -199,6 +207,7 @@ def test_layers_follow_the_depth_and_are_refused_beyond_it_before_torch_is_loade
         run(mine, "--encoder", tiny_xlmr, *texts, "--layer", "5")
 
 
+@pytest.mark.slow
 def test_mine_takes_the_papers_share_of_the_depth_and_says_so(
     own: tuple[object, ...], tiny_xlmr: Path, tmp_path: Path
 ) -> None:

@@ -51,6 +51,7 @@ def test_weights_that_are_not_there_are_refused_and_not_drawn_at_random(
     assert load_transformer(folder, deepest=1, device="cpu").layers == LAYERS
 
 
+@pytest.mark.slow
 def test_the_revision_follows_the_weights(tiny_xlmr: Path, tmp_path: Path) -> None:
     import torch
 
@@ -84,6 +85,7 @@ def test_a_pickled_checkpoint_is_refused_and_not_opened(tiny_xlmr: Path, tmp_pat
     assert not (tmp_path / "canary").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CLASSES)
 def test_any_class_is_embedded_as_transformers_computes_it(tmp_path: Path, name: str) -> None:
     import torch

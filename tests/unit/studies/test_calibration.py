@@ -59,6 +59,7 @@ def over_runs(measure: Callable[[Confidences], float], examples: int) -> tuple[f
     return float(np.mean(values)), float(np.std(values))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("examples", "bias", "spread"),
     [(MINI, 6.9, 1.5), (ENGLISH_DEV, 1.6, 0.3), (XNLI_TEST, 1.1, 0.2)],
@@ -71,6 +72,7 @@ def test_plug_in_ece_of_a_calibrated_model_is_chance(
     assert sd == pytest.approx(spread, abs=0.15)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("examples", "spread"), [(LEAST, 1.4), (XNLI_TEST, 0.9)])
 def test_debiased_ece_of_a_calibrated_model_is_about_zero(examples: int, spread: float) -> None:
     mean, sd = over_runs(ece_debiased, examples)
@@ -97,6 +99,7 @@ def test_errors_of_calibration_are_not_shown_of_few_examples() -> None:
     assert many.ece_smooth is not None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("temperature", [0.4, 0.7, 1.5, 3.0])
 def test_overconfidence_is_known_where_log_odds_are_scaled(temperature: float) -> None:
     """Labels are drawn from the unscaled probabilities, and scaling changes no prediction: so the
@@ -134,6 +137,7 @@ def test_a_temperature_changes_no_prediction() -> None:
     assert (after.confidence < before.confidence).all()
 
 
+@pytest.mark.slow
 @given(st.floats(0.35, 0.99), st.integers(1, 60), st.integers(0, 60))
 def test_of_one_confidence_every_error_is_its_distance_from_accuracy(
     confidence: float, right: int, wrong: int

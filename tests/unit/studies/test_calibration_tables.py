@@ -104,6 +104,7 @@ def test_without_development_data_nothing_is_tempered(tmp_path: Path) -> None:
     assert {one["probabilities"] for one in found} == {"published"}
 
 
+@pytest.mark.slow
 def test_a_reliability_diagram_pools_a_term_and_bends_as_its_log_odds_did(tmp_path: Path) -> None:
     found = lines(runs_of(tmp_path, SHARPENED, LANGUAGES, 1500), RELIABILITY)
     curves: dict[tuple[str, str], list[dict[str, str]]] = {}
@@ -142,6 +143,7 @@ def matched(runs: Runs) -> dict[tuple[str, str], MatchedEffect]:
     return {(one.effect, one.languages): one for one in tables_of(runs).matched()}
 
 
+@pytest.mark.slow
 def test_where_accuracy_is_equal_the_matched_effect_is_the_effect(tmp_path: Path) -> None:
     """Scaling changes no prediction, so the cells of a language all have one accuracy."""
     runs = runs_of(tmp_path, SHARPENED, (SOURCE, "qad", "qae", "qaf", "qag"))
@@ -167,6 +169,7 @@ def effects_by_seed(effects: Effects) -> list[float]:
     return list(np.mean([effects.mean(code).seeds for code in effects.languages()], axis=0))
 
 
+@pytest.mark.slow
 def test_an_effect_that_accuracy_alone_makes_is_none_where_it_is_equal(tmp_path: Path) -> None:
     """Everybody says 80 %; whoever is right in 60 is overconfident by 20, treated or not."""
     languages = (SOURCE, "qad", "qae", "qaf", "qag")

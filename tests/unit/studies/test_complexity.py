@@ -124,6 +124,7 @@ def test_the_gate_is_above_95_and_40_percent(lemmas: int, features: int, is_enou
     assert (missing_annotation(bank(*columns)) is None) == is_enough
 
 
+@pytest.mark.slow
 def test_the_sample_follows_from_the_name() -> None:
     treebank = [[Word(f"w{(3 * n) % 97}", f"l{n % 31}", "NOUN", "A=B")] for n in range(400)]
     assert measure_treebank(treebank, "UD_A") == measure_treebank(treebank, "UD_A")
@@ -149,6 +150,7 @@ def mini_texts() -> dict[str, list[str]]:
     }
 
 
+@pytest.mark.slow
 def test_mattr_follows_the_number_of_bound_morphemes(mini_texts: dict[str, list[str]]) -> None:
     """Over equal meanings; the entropy of words nearly so."""
     bound = [len(languages[code].bound) for code in mini_texts]

@@ -63,6 +63,7 @@ def test_one_temperature_for_a_run_takes_away_what_scaling_added(tmp_path: Path)
         assert tempered.seeds == pytest.approx([0, 0], abs=0.01)
 
 
+@pytest.mark.slow
 def test_the_temperature_is_that_of_english_development_data(tmp_path: Path) -> None:
     """Scaled in the other languages alone, a row is as overconfident after as before."""
     runs = runs_of(tmp_path, ROWS)
@@ -98,6 +99,7 @@ def test_the_item_error_is_that_of_paired_differences(tmp_path: Path) -> None:
     assert found.item_error == pytest.approx(due, rel=0.2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("path", "metric", "reason"),
     [
@@ -188,6 +190,7 @@ def test_the_known_metrics_are_those_that_targets_have() -> None:
     assert known == set(get_args(FormMetric))
 
 
+@pytest.mark.slow
 def test_the_study_finds_what_was_done_to_the_larger_encoder(tmp_path: Path) -> None:
     """Three rows of each size, sharpened by what the study must find in four rich languages."""
     tasks = ("squad_v1", "hellaswag", "qqp")
@@ -226,6 +229,7 @@ def test_the_study_finds_what_was_done_to_the_larger_encoder(tmp_path: Path) -> 
     assert found["H3"].reason == "missing: row none-x2"
 
 
+@pytest.mark.slow
 def test_a_language_that_a_group_lacks_is_named(tmp_path: Path) -> None:
     rows = ("none", "squad_v1", "hellaswag", "qqp")
     every = {f"{row}{end}": {1: 0.8, 2: 0.9} for row in rows for end in ("", "-smaller")}

@@ -30,6 +30,7 @@ LOWEST, HIGHEST = 0.035, 0.065
 """Of true nulls at a nominal 5 %."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", MODELS)
 def test_false_positives_are_as_many_as_stated(model: str) -> None:
     """Two-sided and one-sided, of no effect and of the smallest effect of interest."""
@@ -42,6 +43,7 @@ def test_false_positives_are_as_many_as_stated(model: str) -> None:
         assert LOWEST <= rejected(greater) <= HIGHEST
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize(
     ("study", "languages", "genera"),
@@ -66,11 +68,13 @@ def test_the_ordinary_t_is_too_liberal_where_genera_share_variance() -> None:
     assert ordinary_t(shared[:10], REAL) == pytest.approx(theirs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", MODELS)
 def test_intervals_cover_the_truth_in_95_percent(model: str) -> None:
     assert 0.93 <= covers(REAL, MODELS[model], repetitions=1000, draws=499) <= 0.97
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("spreads", "items"),
     [
@@ -87,6 +91,7 @@ def test_a_group_mean_covers_the_truth_in_95_percent(
     assert 0.93 <= group_covers(spreads, items, repetitions=2000) <= 0.97
 
 
+@pytest.mark.slow
 def test_a_contrast_of_genera_keeps_its_level() -> None:
     contrast = GenusContrast(REAL.agglutinative, REAL.genus, draws=999)
     assert contrast.genera == 18
@@ -95,6 +100,7 @@ def test_a_contrast_of_genera_keeps_its_level() -> None:
     assert [LOWEST <= rejected(one) <= HIGHEST for one in p_values] == [True, True, True]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("spreads", "true", "expected"),
     [
@@ -122,6 +128,7 @@ def test_the_rule_finds_what_its_design_promised(
         assert share == pytest.approx(promised, abs=allowed)
 
 
+@pytest.mark.slow
 def test_a_seed_gives_the_same_table_again() -> None:
     test = WildBootstrap(REAL.design, 1, REAL.genus, draws=199)
     chance, hypothesis = Chance(np.full(33, 1.0), 0.6), Hypothesis("less", 1.0)

@@ -96,6 +96,7 @@ def test_flipping_signs_of_few_genera_cannot_be_significant(genera: int, least: 
     assert group_mean(np.stack([treated, -baseline]), NO_ITEMS).estimate.p < 0.001
 
 
+@pytest.mark.slow
 def test_a_contrast_has_the_p_value_of_all_choices_of_genera() -> None:
     effects = REAL.gains((0.4, 0.7), seed=2)[0] + 1.0 * CORE
     names = sorted(set(REAL.genus))
@@ -137,6 +138,7 @@ def test_genera_on_both_sides_and_too_few_are_refused() -> None:
         GenusContrast(np.zeros(33, dtype=bool), REAL.genus)
 
 
+@pytest.mark.slow
 def test_corrections_are_those_of_statsmodels() -> None:
     values = [0.004, 0.03, 0.2, 0.011, 0.6, 0.03]
     for ours, method in ((holm, "holm"), (benjamini_hochberg, "fdr_bh")):

@@ -85,6 +85,7 @@ def test_a_contrast_of_groups_is_found_where_there_are_genera_enough(tmp_path: P
     assert are_found(found)
 
 
+@pytest.mark.slow
 def test_wrong_classes_are_a_planted_loss_of_accuracy(folders: Callable[[str], Runs]) -> None:
     asked = question("004")
     size = asked.protocol.effects["size"].model_copy(update={"metric": "accuracy"})
@@ -132,6 +133,7 @@ def one_seed(points: Points, terms: Sequence[Term], scale: EffectScale) -> Effec
     return effect_of(replace(points, values=points.values[:, :, :1]), terms, scale)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("study", "hypothesis", "scale", "broken"),
     [
@@ -165,6 +167,7 @@ def test_a_broken_effect_is_not_let_by(
     assert not are_found(found)
 
 
+@pytest.mark.slow
 def test_a_control_that_is_dropped_is_not_let_by(
     folders: Callable[[str], Runs], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -183,6 +186,7 @@ def test_a_control_that_is_dropped_is_not_let_by(
     assert failed == ["H1, points, a slope"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("study", "hypothesis"),
     [("001", "H1"), ("002", "H2"), pytest.param("004", "H1", marks=pytest.mark.slow)],
@@ -203,6 +207,7 @@ def test_another_group_is_not_let_by(
     assert not are_found(looked(question(study), folders(study), hypothesis))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("study", ["000", pytest.param("004", marks=pytest.mark.slow)])
 def test_files_of_another_row_are_not_let_by(
     study: str, folders: Callable[[str], Runs], monkeypatch: pytest.MonkeyPatch
@@ -216,6 +221,7 @@ def test_files_of_another_row_are_not_let_by(
     assert not are_found(looked(question(study), folders(study), "H1"))
 
 
+@pytest.mark.slow
 def test_an_equal_share_everywhere_is_a_slope_and_no_null(
     folders: Callable[[str], Runs], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -255,6 +261,7 @@ def only(study: str, *ids: str) -> Question:
     return replace(asked, protocol=asked.protocol.model_copy(update={"hypotheses": chosen}))
 
 
+@pytest.mark.slow
 def test_the_finding_is_of_the_pipeline(
     folders: Callable[[str], Runs], monkeypatch: pytest.MonkeyPatch
 ) -> None:

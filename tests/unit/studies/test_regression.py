@@ -73,6 +73,7 @@ def model_errors(variances: Array, tau: float, sigma: float) -> Array:
     return np.sqrt(np.diag(np.linalg.inv(REAL.design.T @ inverse @ REAL.design)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2, 4, 5])
 @pytest.mark.parametrize("error", [0.0, 0.4])
 def test_equal_variances_give_what_statsmodels_gives(seed: int, error: float) -> None:
@@ -110,6 +111,7 @@ def restricted(effects: Array, variances: Array, tau: float, sigma: float) -> fl
     return float((logs - left @ inverse @ left) / 2)
 
 
+@pytest.mark.slow
 def test_the_fit_is_the_highest_likelihood_and_the_profile_lies_below() -> None:
     effects = REAL.gains((0.8, 1.0), seed=2)[0]
     variances = np.linspace(0.05, 1, 33)

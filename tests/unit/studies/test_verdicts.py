@@ -273,6 +273,7 @@ def test_power_of_a_mean_is_the_normal_theory_where_its_error_is_known() -> None
     assert none.supported + none.not_supported + none.inconclusive == pytest.approx(1)
 
 
+@pytest.mark.slow
 def test_power_of_equivalence_is_its_own() -> None:
     hypothesis = Hypothesis("equivalent", 1.0)
     (same, edge, far) = mean_power(Estimate(0.0, 0.3, math.inf), hypothesis, [0, 1, 2])

@@ -41,6 +41,7 @@ def masked(rows: Rows, fit: Fit) -> list[MicroBatch]:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [*KINDS, None])
 def test_one_batch_of_32_and_many_small_ones_have_equal_loss_and_gradient(
     kind: TaskForm | None,

@@ -55,6 +55,7 @@ def untrimmed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(state, "_reads_rows_only", lambda tasks: False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kinds", [*([kind] for kind in KINDS), KINDS])
 def test_embeddings_that_are_never_read_end_with_the_bits_of_a_whole_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kinds: list[TaskForm]
@@ -69,6 +70,7 @@ def test_embeddings_that_are_never_read_end_with_the_bits_of_a_whole_run(
     assert decayed.tolist() == [row != PAD for row in range(VOCABULARY)]  # padding is all zeros
 
 
+@pytest.mark.slow
 def test_they_are_as_old_as_the_best_weights(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -81,6 +83,7 @@ def test_they_are_as_old_as_the_best_weights(
     )
 
 
+@pytest.mark.slow
 def test_a_killed_run_takes_its_rows_up_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -55,6 +55,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, torch.Tensor]:
     return trained(tmp_path_factory.mktemp("whole"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_of_task_is_learnt(tmp_path: Path, kind: TaskForm | None) -> None:
     encoder = tiny_encoder(dropout=0.0)
@@ -99,6 +100,7 @@ def test_shuffled_labels_are_not_learnt_beyond_them(tmp_path: Path) -> None:
     assert abs(right["shuffled"] - 1 / 3) < 0.12
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_bits_and_another_does_not(
     whole: dict[str, torch.Tensor], tmp_path: Path
 ) -> None:
@@ -153,6 +155,7 @@ def test_another_dropout_holds_in_all_layers_and_only_while_training(tmp_path: P
     assert not same(found[1], found[2])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kill_after", "checkpoint_every"), [(10, 20), (10, 4), (10, 1)])
 def test_a_killed_run_resumes_to_the_same_bits(
     whole: dict[str, torch.Tensor],
@@ -172,6 +175,7 @@ def test_a_killed_run_resumes_to_the_same_bits(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_resumed_run_knows_its_best_weights_its_patience_and_its_losses(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -200,6 +204,7 @@ def test_a_resumed_run_knows_its_best_weights_its_patience_and_its_losses(
     assert same(found, expected)
 
 
+@pytest.mark.slow
 def test_the_best_weights_are_kept_and_the_first_of_equals(tmp_path: Path) -> None:
     found = {}
     for scores in ([1.0, 2.0, 3.0], [1.0, 3.0, 2.0], [3.0, 1.0, 3.0]):
@@ -238,6 +243,7 @@ def test_a_mixture_is_judged_by_the_mean_of_its_tasks_and_text_has_no_say(tmp_pa
     assert report.flags == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("scores", "flags", "collapsed"),
     [
@@ -328,6 +334,7 @@ def test_a_loss_that_is_not_a_number_is_an_error_and_leaves_no_checkpoint(tmp_pa
         assert "step-00000004" not in str(path)
 
 
+@pytest.mark.slow
 def test_running_out_of_memory_is_a_resource_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -373,6 +380,7 @@ def short_of_memory(patch: pytest.MonkeyPatch, holds: int, encoder: Any) -> list
     return failed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_step_that_memory_does_not_hold_is_cut_and_has_the_same_gradient(
     kind: TaskForm | None, monkeypatch: pytest.MonkeyPatch
@@ -402,6 +410,7 @@ def test_a_step_that_memory_does_not_hold_is_cut_and_has_the_same_gradient(
     assert whole[2].abs().max() > 1e-3
 
 
+@pytest.mark.slow
 def test_a_run_short_of_memory_is_the_one_that_was_cut_so_from_the_start_and_resumes_as_that(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -437,6 +446,7 @@ def test_a_run_short_of_memory_is_the_one_that_was_cut_so_from_the_start_and_res
     assert same(short, resumed)
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_other_data_or_settings_is_not_taken_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

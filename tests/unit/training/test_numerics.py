@@ -58,6 +58,7 @@ def model_of(kind: TaskForm | None, device: str = "cpu") -> tuple[MultiTaskModel
     return MultiTaskModel(encoder, {"task": task.head}).to(device), batch
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_form_is_within_its_bound_and_not_by_computing_in_float32(
@@ -119,6 +120,7 @@ def break_layers(model: MultiTaskModel, fault: str) -> None:
             )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fault", "parts"),
     [

@@ -28,6 +28,7 @@ def drawn(schedule: Schedule) -> list[tuple[int, list[int]]]:
     ]
 
 
+@pytest.mark.slow
 @given(SHARES, st.integers(0, 5), st.sampled_from([1, 3]))
 def test_every_epoch_of_every_task_holds_each_example_once(
     shares: tuple[Share, ...], seed: int, pool: int
@@ -48,6 +49,7 @@ def test_every_epoch_of_every_task_holds_each_example_once(
         assert schedule.seen(schedule.steps)[share.name] == len(flat)
 
 
+@pytest.mark.slow
 @given(SHARES, st.integers(0, 5), st.data())
 def test_steps_can_be_asked_for_in_any_order(
     shares: tuple[Share, ...], seed: int, data: st.DataObject
@@ -121,6 +123,7 @@ def test_a_schedule_without_sense_is_refused(shares: tuple[Share, ...]) -> None:
         Schedule(shares, 1)
 
 
+@pytest.mark.slow
 @given(
     st.lists(st.integers(3, 30), min_size=1, max_size=40),
     st.integers(1, 25),

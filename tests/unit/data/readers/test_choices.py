@@ -36,6 +36,7 @@ def item(**changes: Any) -> dict[str, Any]:
     return record | changes
 
 
+@pytest.mark.slow
 @given(
     st.lists(
         st.tuples(st.integers(0, 99), FREE, FREE, FOUR, st.integers(0, 3)), min_size=1, max_size=9
@@ -76,6 +77,7 @@ def write_csv(rows: list[list[str]], end: str = "\r\n") -> bytes:
     return text.getvalue().encode()
 
 
+@pytest.mark.slow
 @given(
     st.lists(st.tuples(CELL, FREE, FREE, FOUR, st.integers(0, 3)), min_size=1, max_size=9),
     st.sampled_from(["\n", "\r\n"]),
@@ -118,6 +120,7 @@ def question(**changes: Any) -> dict[str, Any]:
     return {"answerKey": "E", "id": "q", "question": {"stem": "who?", "choices": CHOICES}} | changes
 
 
+@pytest.mark.slow
 @given(
     st.lists(
         st.tuples(CELL, FREE, st.lists(FREE, min_size=5, max_size=5), st.integers(0, 4)),

@@ -33,6 +33,7 @@ FORMS = CELL.map(lambda text: text.strip().replace(" ", "").replace("\u200c", ""
 )
 
 
+@pytest.mark.slow
 @given(
     st.lists(
         st.lists(st.tuples(FORMS, st.sampled_from(UPOS.split())), min_size=1, max_size=6),

@@ -13,12 +13,14 @@ from tests.unit.data.readers.checks import CELL, TRICKY, refused
 IDS = st.integers(0, 10**6).map(lambda number: f"de-{number:09d}")
 
 
+@pytest.mark.slow
 @given(st.dictionaries(IDS, CELL.filter(bool), min_size=1))
 def test_bucc_text(written: dict[str, str]) -> None:
     data = "".join(f"{identity}\t{text}\n" for identity, text in written.items()).encode()
     assert bucc_text(data, "f") == [Sentence(identity, text) for identity, text in written.items()]
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(IDS, IDS), min_size=1, unique=True))
 def test_bucc_gold(written: list[tuple[str, str]]) -> None:
     data = "\n".join("\t".join(pair) for pair in written).encode()

@@ -83,6 +83,7 @@ def test_the_samples_are_valid(name: str) -> None:
     assert READERS[name](VALID[name].encode(), "f", **OPTIONS.get(name, {}))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(READERS))
 @given(data=st.binary(max_size=60))
 @example(data=b"\n")
@@ -91,6 +92,7 @@ def test_random_bytes(name: str, data: bytes) -> None:
     only_our_errors(name, data)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(READERS))
 @given(seed=st.integers(0, 2**32))
 def test_damaged_files(name: str, seed: int) -> None:

@@ -33,6 +33,7 @@ def whole(written: list[list[str]]) -> bytes:
     return "".join("\t".join(cells) + "\n" for cells in written).encode()
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(TEXTS, TEXTS, st.sampled_from(NLI.split())), min_size=1, max_size=20))
 def test_pairs(written: list[tuple[str, str, str]]) -> None:
     assert pair_rows(whole([list(cells) for cells in written]), "f", labels=NLI) == [
@@ -40,6 +41,7 @@ def test_pairs(written: list[tuple[str, str, str]]) -> None:
     ]
 
 
+@pytest.mark.slow
 @given(
     st.integers(2, 6).flatmap(
         lambda count: st.lists(

@@ -67,11 +67,13 @@ def tsv(
 NAMES = ("pairID", "sentence1", "sentence2", "gold_label")
 
 
+@pytest.mark.slow
 @given(pairs(NLI), st.sampled_from([TRAIN, DEV]))
 def test_mnli(examples: list[PairExample], columns: Sequence[str]) -> None:
     assert mnli(tsv(columns, NAMES, examples), "f") == examples
 
 
+@pytest.mark.slow
 @given(pairs(NLI), pairs(NLI))
 def test_xnli_takes_one_language(german: list[PairExample], thai: list[PairExample]) -> None:
     _, *rest = tsv(XNLI, NAMES, thai, "th").split(b"\n")
@@ -80,12 +82,14 @@ def test_xnli_takes_one_language(german: list[PairExample], thai: list[PairExamp
     assert xnli(both, "f", language="th") == thai
 
 
+@pytest.mark.slow
 @given(pairs(["0", "1"]))
 def test_qqp(examples: list[PairExample]) -> None:
     names = ("id", "question1", "question2", "is_duplicate")
     assert qqp(tsv(("id", "qid1", "qid2", *names[1:]), names, examples), "f") == examples
 
 
+@pytest.mark.slow
 @given(pairs(["0", "1"]))
 def test_pawsx(examples: list[PairExample]) -> None:
     names = ("id", "sentence1", "sentence2", "label")
@@ -98,6 +102,7 @@ def test_pawsx_keeps_missing_translations() -> None:
     ]
 
 
+@pytest.mark.slow
 @given(pairs(NLI))
 def test_snli_drops_pairs_without_label(examples: list[PairExample]) -> None:
     lines = [
@@ -114,6 +119,7 @@ def test_snli_drops_pairs_without_label(examples: list[PairExample]) -> None:
     assert snli("\n".join(map(json.dumps, lines)).encode(), "f") == examples
 
 
+@pytest.mark.slow
 @given(pairs(NLI))
 def test_anli_names_its_labels_in_full(examples: list[PairExample]) -> None:
     lines = [

@@ -66,6 +66,7 @@ def articles(draw: st.DrawFn) -> tuple[dict[str, Any], list[SpanExample]]:
     return {"data": data}, examples
 
 
+@pytest.mark.slow
 @given(articles(), st.sampled_from([None, 1]), st.booleans())
 def test_squad(
     written: tuple[dict[str, Any], list[SpanExample]], indent: int | None, ascii_only: bool

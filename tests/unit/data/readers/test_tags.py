@@ -14,6 +14,7 @@ TAGS = st.sampled_from(["O", "B-LOC", "I-LOC", "B-ORG", "I-ORG", "B-PER", "I-PER
 WORDS = CELL.map(str.strip).filter(bool)
 
 
+@pytest.mark.slow
 @given(
     st.lists(st.lists(st.tuples(WORDS, TAGS), min_size=1, max_size=5), min_size=1, max_size=5),
     st.booleans(),

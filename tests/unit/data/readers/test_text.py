@@ -18,6 +18,7 @@ from stilts_artifact.data.readers.text import (
 from tests.unit.data.readers.checks import CELL, TRICKY, refused
 
 
+@pytest.mark.slow
 @given(st.lists(CELL, min_size=1).filter(lambda lines: lines[-1] != ""), st.booleans())
 def test_lines_come_back_as_written(lines: list[str], final_newline: bool) -> None:
     data = ("\n".join(lines) + "\n" * final_newline).encode()

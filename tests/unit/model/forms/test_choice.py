@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 LONG = "merfa sudi luzah feboh gimow " * 30
 
 
+@pytest.mark.slow
 def test_choices_share_their_prompt_and_keep_their_order(
     tokenizer: PreTrainedTokenizerFast,
 ) -> None:
@@ -28,6 +29,7 @@ def test_choices_share_their_prompt_and_keep_their_order(
     ]
 
 
+@pytest.mark.slow
 def test_a_long_prompt_loses_its_beginning(tokenizer: PreTrainedTokenizerFast) -> None:
     (feature,) = choice_features(
         tokenizer, [ChoiceExample("1", LONG, ("luzah.", "feboh gimow sudi."), 0)], 40

@@ -39,6 +39,7 @@ def certain(window: SpanWindow, start: int, end: int) -> np.ndarray:
     return scores
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=200)
 @given(context=TEXT, data=st.data(), length=st.integers(24, 60), stride=st.integers(1, 8))
 def test_a_model_that_is_right_gives_an_answer_around_the_gold_one(

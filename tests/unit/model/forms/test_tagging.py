@@ -34,6 +34,7 @@ WORDS = st.sampled_from(["merfa", "sudi", ".", "\u200b", "ﬁ", "x" * 70]) | st.
 SENTENCES = st.lists(st.lists(WORDS, min_size=1, max_size=60), min_size=1, max_size=5)
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(sentences=SENTENCES, max_length=st.integers(3, 80))
 def test_predictions_align_with_gold_words_one_to_one(
@@ -52,6 +53,7 @@ def test_predictions_align_with_gold_words_one_to_one(
         assert (chunk.input_ids[0], chunk.input_ids[-1]) == (0, 2)
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(words=st.lists(WORDS, min_size=1, max_size=20))
 def test_ids_are_the_tokenizers_own(tokenizer: PreTrainedTokenizerFast, words: list[str]) -> None:
@@ -107,6 +109,7 @@ def tagged(
     return load_prepared(folder)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=50)
 @given(
     st.lists(

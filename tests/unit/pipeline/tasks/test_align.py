@@ -88,6 +88,7 @@ def run(
     return report
 
 
+@pytest.mark.slow
 def test_ranks_and_scores_are_those_of_each_layer(tiny: Path, tmp_path: Path) -> None:
     report = run(tiny, tmp_path / "run")
     loaded = load_encoder(tiny, pooler_seed=0)
@@ -125,6 +126,7 @@ def test_ranks_and_scores_are_those_of_each_layer(tiny: Path, tmp_path: Path) ->
     assert report["languages"] == {code: {"sentences": 30} for code in LANGUAGES}
 
 
+@pytest.mark.slow
 def test_english_is_embedded_once_and_every_side_in_one_pass(
     tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -143,6 +145,7 @@ def test_english_is_embedded_once_and_every_side_in_one_pass(
     assert all(english != texts for texts in calls[1:])
 
 
+@pytest.mark.slow
 def test_copies_of_a_sentence_tie_and_stand_by_index(tiny: Path, tmp_path: Path) -> None:
     run(tiny, tmp_path)
     ranks = read_ranks(ALIGNMENT.file(tmp_path / "out", TASK, "qaa", "test"))
@@ -150,6 +153,7 @@ def test_copies_of_a_sentence_tie_and_stand_by_index(tiny: Path, tmp_path: Path)
     assert (ranks[6, :2] == ranks[5, :2] + 1).all()
 
 
+@pytest.mark.slow
 def test_whole_documents_are_taken(tiny: Path, tmp_path: Path) -> None:
     report = run(tiny, tmp_path, rows=19)
     assert report["languages"]["qaa"] == {"sentences": 16}

@@ -46,6 +46,7 @@ def predicted(model: Any, head: Any, data: TaskData) -> list[Any]:
     return outputs(model, head, load_prepared(data.development))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", CLASSES)
 def test_a_trained_encoder_predicts_the_same_bits_after_export_and_reload(
@@ -74,6 +75,7 @@ def test_a_trained_encoder_predicts_the_same_bits_after_export_and_reload(
     assert encoder.weights.initialised == ()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [TaskForm.PAIR, TaskForm.CHOICE, TaskForm.SPAN])
 def test_what_is_trained_and_predicted_depends_on_the_types_of_tokens(
     encoders: dict[str, Path], tmp_path: Path, kind: TaskForm, monkeypatch: pytest.MonkeyPatch
@@ -99,6 +101,7 @@ def test_what_is_trained_and_predicted_depends_on_the_types_of_tokens(
     assert any(not np.array_equal(a, b) for a, b in zip(scores, other, strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [TaskForm.PAIR, TaskForm.CHOICE, TaskForm.SPAN])
 def test_one_model_predicts_something_else_without_the_types_of_tokens(
     encoders: dict[str, Path], tmp_path: Path, kind: TaskForm, monkeypatch: pytest.MonkeyPatch
@@ -112,6 +115,7 @@ def test_one_model_predicts_something_else_without_the_types_of_tokens(
     assert any(not np.array_equal(one, other) for one, other in zip(told, untold, strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["bert", "distilbert", "minilm"])
 def test_rows_that_are_never_read_end_with_the_bits_of_a_whole_run_in_every_class(
     encoders: dict[str, Path], tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
@@ -135,6 +139,7 @@ def text_of(encoder: Path, root: Path) -> TextData:
     return TextData([text_folder(encoder, root / "qaa", 20, 1)], 0.3, 1, 8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["xlm-roberta", "bert"])
 def test_a_language_head_goes_on_where_the_checkpoint_has_one(
     encoders: dict[str, Path], tmp_path: Path, name: str

@@ -104,6 +104,7 @@ def scored(encoder: Path, work: Path, split: Split, *, center: bool = False) -> 
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("split", "policy"), [(Split.DEV, "oracle"), (Split.TEST, "dev")])
 def test_mined_pairs_are_those_of_the_task(
     tiny: Path, tmp_path: Path, split: Split, policy: str
@@ -134,6 +135,7 @@ def test_mined_pairs_are_those_of_the_task(
     )
 
 
+@pytest.mark.slow
 def test_centring_is_named_and_changes_what_is_mined(tiny: Path, tmp_path: Path) -> None:
     options = OPTIONS.model_copy(update={"center": True})
     report = run(tiny, tmp_path / "run", "bucc2018", Split.DEV, options)
@@ -147,6 +149,7 @@ def test_centring_is_named_and_changes_what_is_mined(tiny: Path, tmp_path: Path)
     )
 
 
+@pytest.mark.slow
 def test_found_lines_are_those_of_the_task(tiny: Path, tmp_path: Path) -> None:
     report = run(tiny, tmp_path / "run", "tatoeba", Split.TEST)
     wanted = score_tatoeba("qac", PAIRS, encoder_of(tiny, tmp_path), scale="mini")
@@ -158,6 +161,7 @@ def test_found_lines_are_those_of_the_task(tiny: Path, tmp_path: Path) -> None:
     assert not signature.keys() & {"duplicates", "threshold"}
 
 
+@pytest.mark.slow
 def test_the_signature_is_of_what_ran_and_not_of_what_was_asked_for(
     tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -185,6 +189,7 @@ def test_an_altered_checkpoint_is_refused(tiny: Path, tmp_path: Path) -> None:
         run(folder, tmp_path / "run", "tatoeba", Split.TEST)
 
 
+@pytest.mark.slow
 def test_a_checkpoint_without_a_pooler_serves(tiny: Path, tmp_path: Path) -> None:
     from safetensors.torch import load_file, save_file
 

@@ -108,6 +108,7 @@ def prepare(
     return out
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("splits")
 def test_inputs_longer_than_the_encoder_reads_are_refused_before_any_is_made(
     tiny: Path, library: Library, tmp_path: Path
@@ -181,6 +182,7 @@ def test_text_of_each_language_is_prepared(
     assert (prepared.form, len(prepared.features), len(prepared.examples)) == (None, 4, 0)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("splits")
 @pytest.mark.parametrize("task", ["xnli", "udpos", "panx", "mlqa"])
 @pytest.mark.parametrize("rows", [None, 7])
@@ -281,6 +283,7 @@ def test_labels_are_of_the_files_that_their_step_was_planned_with(
         prepare_phase.labels_step(job_of(other, tmp_path / "other", brought, tmp_path))
 
 
+@pytest.mark.slow
 def test_an_encoder_step_refuses_what_it_does_not_know(tiny: Path, tmp_path: Path) -> None:
     files = deciding_files(read_manifest(tiny))
     params = EncoderParams(name="mini", revision="r", files=files, layers=None)
@@ -292,6 +295,7 @@ def test_an_encoder_step_refuses_what_it_does_not_know(tiny: Path, tmp_path: Pat
         prepare_phase.encoder_step(unknown)
 
 
+@pytest.mark.slow
 def test_an_encoder_is_cut_to_its_first_layers(tiny: Path, tmp_path: Path) -> None:
     """Under an origin of its own, and with the same bytes however often it is cut."""
     whole = load_encoder(tiny)

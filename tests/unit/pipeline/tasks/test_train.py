@@ -93,6 +93,7 @@ def made(tiny: Path, folder: Path, tasks: dict[str, TaskData | TextData], seed: 
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["mnli", "ccg", "hellaswag"])
 def test_text_alone_takes_the_steps_and_the_tokens_of_a_task(
     tiny: Path, inputs: dict[str, Any], tmp_path: Path, task: str
@@ -112,6 +113,7 @@ def test_text_alone_takes_the_steps_and_the_tokens_of_a_task(
     assert hash_file(again / "encoder" / WEIGHTS) == hash_file(out / "encoder" / WEIGHTS)
 
 
+@pytest.mark.slow
 def test_a_run_of_text_says_how_near_it_came_to_each_language(
     tiny: Path, inputs: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -128,6 +130,7 @@ def report_of(out: Path) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.slow
 def test_a_single_task_leaves_an_encoder_without_a_language_head(
     tiny: Path, inputs: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -142,6 +145,7 @@ def test_a_single_task_leaves_an_encoder_without_a_language_head(
         made(out / "encoder", tmp_path / "again", {"mlm": inputs["mlm"]})
 
 
+@pytest.mark.slow
 def test_a_trained_encoder_says_from_which_encoder_of_phase_one_it_comes(
     tiny: Path, inputs: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -171,6 +175,7 @@ def test_text_alone_trains_encoder_and_language_head_but_not_the_pooler(
     assert (report["examples"], report["evaluations"], report["flags"]) == ({"mlm": 32}, [], [])
 
 
+@pytest.mark.slow
 def test_all_tasks_and_text_are_mixed_and_judged_together(
     tiny: Path, inputs: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -184,6 +189,7 @@ def test_all_tasks_and_text_are_mixed_and_judged_together(
     load_language_head(out / "encoder", load_encoder(out / "encoder").model)
 
 
+@pytest.mark.slow
 def test_the_order_in_which_tasks_are_named_does_not_matter_and_the_seed_does(
     tiny: Path, inputs: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -234,6 +240,7 @@ def tuned(
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "form"),
     [
@@ -261,6 +268,7 @@ def test_what_is_written_is_what_was_trained(
     assert list((tmp_path / "work").iterdir()) == []
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_files_and_another_does_not(
     tiny: Path, data: dict[tuple[TaskForm, str], Path], tmp_path: Path
 ) -> None:
@@ -282,6 +290,7 @@ def test_the_same_seed_gives_the_same_files_and_another_does_not(
     assert one["encoder/config.json"] == (tiny / "config.json").read_bytes()
 
 
+@pytest.mark.slow
 def test_encoder_and_pooler_carry_over_and_the_language_head_does_not(
     tiny: Path, data: dict[tuple[TaskForm, str], Path], tmp_path: Path
 ) -> None:
@@ -296,6 +305,7 @@ def test_encoder_and_pooler_carry_over_and_the_language_head_does_not(
     assert 0 < (before[changed] - after[changed]).abs().max() < 0.05
 
 
+@pytest.mark.slow
 def test_a_chain_of_tunings_starts_from_what_it_is_given(
     tiny: Path, data: dict[tuple[TaskForm, str], Path], tmp_path: Path
 ) -> None:
@@ -312,6 +322,7 @@ def test_a_chain_of_tunings_starts_from_what_it_is_given(
     assert (load_file(tiny / WEIGHTS)[name] - two).abs().max() > 1e-4
 
 
+@pytest.mark.slow
 def test_a_missing_pooler_is_initialised_from_the_seed_and_said(
     tiny: Path, data: dict[tuple[TaskForm, str], Path], tmp_path: Path
 ) -> None:
@@ -334,6 +345,7 @@ def test_a_missing_pooler_is_initialised_from_the_seed_and_said(
     assert report_of(tuned(tiny, data, TaskForm.PAIR, tmp_path / "x"))["initialised"] == []
 
 
+@pytest.mark.slow
 def test_without_development_data_the_last_weights_are_kept(
     tiny: Path, data: dict[tuple[TaskForm, str], Path], tmp_path: Path
 ) -> None:
@@ -364,6 +376,7 @@ def test_a_collapsed_run_is_flagged(tiny: Path, tmp_path: Path) -> None:
     load_target(out)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["head/model.safetensors", "head/head.json", "encoder/model.safetensors"]
 )
