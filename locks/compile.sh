@@ -27,8 +27,9 @@ compile cpu --extra cpu --find-links "$work/torch" pyproject.toml "$@"
 compile gpu --extra gpu pyproject.toml "$@"
 compile dev --extra cpu --extra dev --constraint locks/cpu.txt --find-links "$work/torch" pyproject.toml "$@"
 compile build --constraint locks/dev.txt locks/build.in "$@"
-# Beside pip and the build tools in one environment, so with their pins.
-compile judges --constraint locks/build.txt --no-emit-package playwright --no-emit-package greenlet locks/judges.in "$@"
+# Beside pip and the build tools in one environment, so with their pins; without what is needed for data of theirs alone.
+printf '%s\n' playwright dask distributed kopf kr8s kubernetes kubernetes-asyncio pykube-ng >"$work/unneeded.txt"
+compile judges --constraint locks/build.txt --excludes "$work/unneeded.txt" locks/judges.in "$@"
 
 # The wheel that an offline build takes instead of seqeval's source gets its hash into the locks too.
 seqeval_wheel "$work/tools" "$work"

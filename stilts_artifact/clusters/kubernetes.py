@@ -36,6 +36,10 @@ _MEMORY = re.compile(r"[1-9]\d*[KMGT]i?")
 # Of the run's exit codes those that another attempt could change: the scheduler was not there yet
 # or is lost, and a pod that was evicted. All others are answers.
 _TRY_AGAIN = (ExitCode.RESOURCE, ExitCode.INTERRUPTED)
+# Kubernetes waits 10 s, 20 s ... up to 6 minutes between them: three quarters of an hour for the
+# scheduler's node to pull an image of 9 GB, and for schedulers that are lost. Its own 6 are ten
+# minutes.
+_ATTEMPTS = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,13 +145,18 @@ def _leader(command: Sequence[str], pods: Pods) -> dict[str, Any]:
         "kind": "Job",
         "metadata": {"name": NAME},
         "spec": {
+            "backoffLimit": _ATTEMPTS,
             "podFailurePolicy": {
                 "rules": [
                     {
                         "action": "FailJob",
                         "onExitCodes": {"operator": "In", "values": answers},
                     },
-                    {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget"}]},
+                    {
+                        "action": "Ignore",
+                        # The default, but the schema of 1.31 asks for it.
+                        "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}],
+                    },
                 ]
             },
             "template": {"spec": _pod(container, pods) | {"restartPolicy": "Never"}},

@@ -1,12 +1,12 @@
 """The manifest for Kubernetes, held against what its two interfaces take.
 
-Neither a cluster nor the operator was at hand. The manifest was held once, by hand, against the
-schema in dask-kubernetes 2026.3.0; SCHEMA restates that part of it which the manifest uses: names,
-types, and what is required.
+Neither a cluster nor the operator was at hand, but their schemas are, where judges are.
 """
 
 from __future__ import annotations
 
+import copy
+import json
 import re
 import socket
 import subprocess
@@ -23,102 +23,14 @@ import yaml
 from stilts_artifact.cli import ending
 from stilts_artifact.clusters.kubernetes import Pods, kubernetes_manifest
 from stilts_artifact.errors import ConfigError, ExitCode
+from tests import golden
+from tests.golden.judges import judges, missing_judges
 
 IMAGE = f"registry.example:5000/our/stilts-artifact@sha256:{'0a' * 32}"
 COMMAND = ["reproduce", "--table", "2", "--only", "*,xnli", "yes", "a b", "1e3"]
 
-# A field whose name ends in ! is required; a list has the form of its items, a dict in which only
-# "*" stands takes any name, and a field that is not named is refused: Kubernetes would drop it.
-CONTAINER: dict[str, Any] = {
-    "name!": str,
-    "image": str,
-    "command": [str],
-    "args": [str],
-    "env": [{"name!": str, "value": str}],
-    "ports": [{"containerPort!": int, "name": str, "protocol": str}],
-    "readinessProbe": {"httpGet": {"port!": (int, str), "path": str}},
-    "resources": {"limits": {"*": str}, "requests": {"*": str}},
-    "securityContext": {
-        "allowPrivilegeEscalation": bool,
-        "readOnlyRootFilesystem": bool,
-        "capabilities": {"drop": [str]},
-    },
-    "volumeMounts": [{"name!": str, "mountPath!": str, "readOnly": bool}],
-}
-POD: dict[str, Any] = {
-    "containers!": [CONTAINER],
-    "enableServiceLinks": bool,
-    "automountServiceAccountToken": bool,
-    "restartPolicy": str,
-    "securityContext": {
-        "runAsNonRoot": bool,
-        "runAsUser": int,
-        "runAsGroup": int,
-        "fsGroup": int,
-        "seccompProfile": {"type!": str},
-    },
-    "volumes": [
-        {
-            "name!": str,
-            "persistentVolumeClaim": {"claimName!": str},
-            "secret": {"secretName": str},
-            "emptyDir": {},
-        }
-    ],
-}
-PORTS = [{"port!": int, "name": str, "targetPort": (int, str), "protocol": str}]
-HEAD: dict[str, Any] = {"apiVersion!": str, "kind!": str, "metadata!": {"name!": str}}
-SCHEMA: dict[str, dict[str, Any]] = {
-    "kubernetes.dask.org/v1 DaskCluster": HEAD
-    | {
-        "spec!": {
-            "scheduler!": {
-                "spec!": POD,
-                "service!": {"type": str, "selector": {"*": str}, "ports": PORTS},
-            },
-            "worker!": {"replicas": int, "spec!": POD},
-        }
-    },
-    "batch/v1 Job": HEAD
-    | {
-        "spec!": {
-            "template!": {"spec!": POD},
-            "podFailurePolicy": {
-                "rules!": [
-                    {
-                        "action!": str,
-                        "onExitCodes": {"operator!": str, "values!": [int]},
-                        "onPodConditions": [{"type!": str}],
-                    }
-                ]
-            },
-        }
-    },
-}
-
-
-def faults(value: Any, form: Any, where: str = "") -> list[str]:
-    """Where a value has not a form of the schema."""
-    if isinstance(form, list):
-        if not isinstance(value, list):
-            return [where]
-        return [one for item in value for one in faults(item, form[0], f"{where}[]")]
-    if not isinstance(form, dict):
-        # JSON's true is an int to Python, and no number to Kubernetes.
-        right = isinstance(value, form) and (form is bool or not isinstance(value, bool))
-        return [] if right else [where]
-    if not isinstance(value, dict):
-        return [where]
-    if "*" in form:
-        return [one for name in value for one in faults(value[name], form["*"], f"{where}.{name}")]
-    forms = {name.removesuffix("!"): part for name, part in form.items()}
-    wrong = [f"{where}.{name}" for name in value.keys() - forms.keys()]
-    wrong += [f"{where}.{name[:-1]}" for name in form if name[-1] == "!" and name[:-1] not in value]
-    return wrong + [
-        one
-        for name in value.keys() & forms.keys()
-        for one in faults(value[name], forms[name], f"{where}.{name}")
-    ]
+# Which the command asks for.
+OLDEST = "1.31"
 
 
 @pytest.fixture(scope="module")
@@ -133,24 +45,42 @@ def containers(manifest: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     return {one["name"]: one for pod in pods for one in pod["containers"]}
 
 
-def test_all_of_it_has_the_form_that_the_schemas_ask_for(manifest: list[dict[str, Any]]) -> None:
-    kinds = [f"{part['apiVersion']} {part['kind']}" for part in manifest]
-    assert kinds == list(SCHEMA)
-    for kind, part in zip(kinds, manifest, strict=True):
-        assert faults(part, SCHEMA[kind]) == []
+def judged(parts: list[dict[str, Any]]) -> dict[str, list[str]]:
+    """What schemas find wrong, by kind."""
+    script = Path(golden.__file__).with_name("kubernetes_validator.py")
+    command = [judges() / "bin" / "python", script, OLDEST]
+    text = yaml.safe_dump_all(parts)
+    done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return dict(json.loads(done.stdout))
 
 
-def test_the_schema_finds_what_it_is_there_for(manifest: list[dict[str, Any]]) -> None:
-    (broken,) = yaml.safe_load_all(yaml.safe_dump(manifest[0]))
-    worker = broken["spec"]["worker"]
+asks_judges = pytest.mark.skipif(missing_judges() is not None, reason=missing_judges() or "")
+
+
+@asks_judges
+def test_schemas_of_kubernetes_and_of_the_operator_take_all_of_it(
+    manifest: list[dict[str, Any]],
+) -> None:
+    assert judged(manifest) == {"DaskCluster": [], "Job": []}
+
+
+@asks_judges
+def test_schemas_find_what_they_are_there_for(manifest: list[dict[str, Any]]) -> None:
+    cluster, job = copy.deepcopy(manifest)
+    worker = cluster["spec"]["worker"]
     worker["replica"] = worker.pop("replicas")
-    del broken["spec"]["scheduler"]["service"]["ports"][0]["port"]
-    worker["spec"]["containers"][0]["resources"]["limits"]["nvidia.com/gpu"] = 1
-    assert sorted(faults(broken, SCHEMA["kubernetes.dask.org/v1 DaskCluster"])) == [
-        ".spec.scheduler.service.ports[].port",
-        ".spec.worker.replica",
-        ".spec.worker.spec.containers[].resources.limits.nvidia.com/gpu",
+    del cluster["spec"]["scheduler"]["service"]["ports"][0]["port"]
+    worker["spec"]["containers"][0]["resources"]["limits"]["nvidia.com/gpu"] = [1]
+    job["spec"]["backOffLimit"] = job["spec"].pop("backoffLimit")
+    found = judged([cluster, job])
+    places = sorted(one.partition(": ")[0] for one in found["DaskCluster"])
+    assert places == [
+        "spec.scheduler.service.ports.0",
+        "spec.worker",
+        "spec.worker.spec.containers.0.resources.limits.nvidia.com/gpu",
     ]
+    assert len(found["Job"]) == 2 and all("backOffLimit" in one for one in found["Job"])
 
 
 def test_gpus_image_and_words_are_those_asked_for(manifest: list[dict[str, Any]]) -> None:
@@ -301,5 +231,6 @@ def test_what_to_do_with_it_is_said_beside_it(capsys: pytest.CaptureFixture[str]
     assert ending.run([*words, "reproduce", "--table", "2"], debug=False) == 0
     shown = capsys.readouterr()
     assert shown.out.startswith("# A run on Kubernetes") and "kubectl apply" in shown.err
+    assert f"Kubernetes {OLDEST} or newer" in shown.err
     assert "stilts-artifact plan --table 2:" in shown.err
     assert "claimName: runs\n" in shown.out
