@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes an environment with others' judges of what we publish, roc-validator and axe-core: .ci/judges.sh VENV
+# Makes an environment with others' judges of what we publish (locks/judges.in): .ci/judges.sh VENV
 # Tests find it by STILTS_ARTIFACT_TEST_JUDGES=VENV.
 set -euo pipefail
 # shellcheck source=locks/pip.sh

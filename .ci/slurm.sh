@@ -4,7 +4,8 @@
 #   slurm.sh start FOLDER   FOLDER: absolute and short (it holds a socket); needs root
 #   slurm.sh stop FOLDER
 # Its clients find it through SLURM_CONF=FOLDER/slurm.conf. SlurmUser=root and linuxproc are for tests only; so are the
-# two GPUs, cores and memory that the node says it has, so that scripts for real clusters run here as they are.
+# two GPUs, cores and memory that the node says it has, so that scripts for real clusters run here as they are. As on many
+# a site, no job goes back into the queue unless it asks for that (JobRequeue).
 set -euo pipefail
 command=$1 folder=${2-}
 
@@ -49,6 +50,7 @@ SelectType=select/cons_tres
 SelectTypeParameters=CR_Core_Memory
 SchedulerParameters=sched_min_interval=100000,batch_sched_delay=0,sched_interval=1
 ReturnToService=2
+JobRequeue=0
 MpiDefault=none
 SwitchType=switch/none
 KillWait=5

@@ -99,9 +99,10 @@ def slurm_script(command: Sequence[str], jobs: SlurmJobs, written_by: str, pytho
     options = "\n".join(f"#SBATCH --{name}={value}" for name, value in _options(jobs).items())
     worker = ["--job-name=stilts-artifact-worker", "--output=stilts-artifact-worker-%A_%a.log"]
     worker += ["--gres=gpu:1", f"--mem={jobs.memory}"]
-    interpreter = [python]
+    interpreter = [python, "-s", "-P"]
     if jobs.image is not None:
-        interpreter = ["apptainer", "exec", "--nv", str(jobs.image.absolute()), "python"]
+        # Its node's PYTHONPATH would get into the image.
+        interpreter = ["apptainer", "exec", "--nv", str(jobs.image.absolute()), "python", "-I"]
     head = f"""\
 #!/bin/bash
 # A run on Slurm: {jobs.gpus} jobs with one GPU each, the workers, and this one, the leader, which
@@ -121,6 +122,8 @@ def slurm_script(command: Sequence[str], jobs: SlurmJobs, written_by: str, pytho
 {options}
 # Told by SIGUSR1 that the time is nearly up; by SIGTERM, that it is cancelled or preempted.
 #SBATCH --signal=B:USR1@{jobs.notice}
+# It may go back into the queue, also where the site does not have it so by itself.
+#SBATCH --requeue
 
 workers={jobs.gpus}
 worker_options=({_words(worker)})
@@ -128,8 +131,9 @@ worker_arguments=(--resources GPU=1)
 
 # ---- what runs
 
-# No module is taken from the folder in which this is submitted (-P), or from your own site (-s).
-python=({_words([*interpreter, "-s", "-P"])})
+# `module load ...` goes here, where the command below needs one. Of Python, no module is taken from
+# the folder in which this is submitted (-P), or from your own site (-s); -I is both, and more.
+python=({_words(interpreter)})
 command=({_words(command)})
 """
     return head + _BODY.read_text(encoding="utf-8")

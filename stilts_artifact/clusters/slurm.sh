@@ -1,15 +1,19 @@
 
 # ---- how it works
 
-set -euo pipefail
+set -Eeuo pipefail
+# A command of this script that fails is no answer of the run's, least of all "not reproduced" (1).
+trap 'exit 5' ERR
 folder='' array='' scheduler='' child='' status=0 time_is_up=''
 
 # Wait for a process to its end, whatever signals come meanwhile: a trap ends `wait` early.
 await() {
   while kill -0 "$1" 2>/dev/null; do
-    status=0
-    wait "$1" || status=$?
+    wait "$1" || true
   done
+  # It may have ended before anyone waited, or during a trap. Its exit code is kept.
+  status=0
+  wait "$1" || status=$?
 }
 
 # Back into Slurm's queue, under the same number: of an array, this one alone.
@@ -22,7 +26,7 @@ queue_again() {
 how_submitted() {
   local file=''
   if [ -n "${SLURM_JOB_ID-}" ]; then
-    file=$(scontrol show job "$SLURM_JOB_ID" | sed -n 's/^ *Command=//p')
+    file=$(scontrol show job "$SLURM_JOB_ID" | sed -n 's/^ *Command=//p') || true
   fi
   if [ -n "$file" ]; then printf 'sbatch %q' "$file"; else printf 'bash %q' "$0"; fi
 }
@@ -54,7 +58,8 @@ configure_dask() {
 # are in the store, and a step cut short goes on elsewhere from its last checkpoint.
 work() {
   local scratch
-  scratch=$(mktemp -d)
+  # An image shows this folder, and not always the one that TMPDIR names.
+  scratch=$(mktemp -d /tmp/stilts-artifact.XXXXXX)
   trap 'kill -KILL "$child" 2>/dev/null || true' TERM
   trap 'time_is_up=yes; kill -KILL "$child" 2>/dev/null || true' USR1
   "${python[@]}" -m dask worker --scheduler-file "$folder/scheduler.json" --nthreads 1 --memory-limit 0 --no-nanny \
@@ -93,25 +98,27 @@ lead() {
   "${python[@]}" -m stilts_artifact "${command[@]}" --scheduler "$address" &
   child=$!
   await "$child"
-  if [ -n "$time_is_up" ] && [ "$status" -eq 130 ]; then
+  # Interrupted; or ended by the signal itself, if it came before the run was ready to be.
+  if [ -n "$time_is_up" ] && [ "$status" -ge 128 ]; then
     finish
-    queue_again
+    queue_again || exit "$status"
     exit
   fi
   exit "$status"
 }
 
-# Whatever ended the run: no worker stays.
+# Whatever ended the run: no worker stays. What cannot be removed (a network file system may keep a file that somebody
+# has open) is no matter of the run's.
 finish() {
   local status
   trap - EXIT
-  rm -f "$folder/scheduler.json"
+  rm -f "$folder/scheduler.json" || true
   if [ -n "$array" ]; then scancel "${array%%;*}" 2>/dev/null || true; fi
   if [ -n "$scheduler" ]; then
     kill "$scheduler" 2>/dev/null || true
     await "$scheduler"
   fi
-  rm -rf "$folder"
+  rm -rf "$folder" || true
 }
 
 case ${1-} in

@@ -131,6 +131,13 @@ def test_an_answer_ends_the_job_and_a_lost_scheduler_does_not(
     assert {int(code) for code in ExitCode} - ended == {0, 5, 130}
 
 
+# What the operator adds to a worker's environment (dask-kubernetes 2026.3.0): without TLS.
+OPERATORS = {
+    "DASK_WORKER_NAME": "stilts-artifact-default-worker-0123456789",
+    "DASK_SCHEDULER_ADDRESS": "tcp://stilts-artifact-scheduler.default.svc.cluster.local:8786",
+}
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -193,11 +200,16 @@ with Client(sys.argv[1], timeout=300) as client:
                 one["name"]: re.sub("^/tls/", f"{tmp_path}/", one["value"])
                 for one in found[name]["env"]
             }
-            children.append(subprocess.Popen(words, env=environment))
+            children.append(subprocess.Popen(words, env=environment | OPERATORS))
         asked = [sys.executable, "-c", program, f"tls://127.0.0.1:{port}"]
-        answer = subprocess.run(
-            asked, env=environment, capture_output=True, text=True, check=True
-        ).stdout
+        with (tmp_path / "answer").open("wb") as stream:
+            children.append(subprocess.Popen(asked, env=environment, stdout=stream))
+        *servers, client = children
+        while client.poll() is None:
+            # One that does not take its command has ended; nobody would ever answer.
+            assert [server.poll() for server in servers] == [None, None]
+            time.sleep(0.1)
+        answer = (tmp_path / "answer").read_text("utf-8")
         assert answer == "{'GPU': 1.0} 1 None 1000000\n"
         end = time.monotonic() + 300
         while health(pages) != "ok":

@@ -1,8 +1,15 @@
-"""The Slurm script as text: what sbatch and bash read in it. tests/golden/test_slurm.py runs it."""
+"""The Slurm script as text: what sbatch and bash read in it; and what becomes of its exit code.
+
+tests/golden/test_slurm.py runs it on a real Slurm.
+"""
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +52,7 @@ def test_every_word_of_the_run_reaches_it_as_it_was_given() -> None:
 def test_an_image_runs_everything() -> None:
     python = array(script(image=Path("/images/my artifact.sif")), "python")
     image = "/images/my artifact.sif"
-    assert python == ["apptainer", "exec", "--nv", image, "python", "-s", "-P"]
+    assert python == ["apptainer", "exec", "--nv", image, "python", "-I"]
 
 
 def test_slurm_reads_every_option_and_no_argument_becomes_a_line() -> None:
@@ -57,8 +64,98 @@ def test_slurm_reads_every_option_and_no_argument_becomes_a_line() -> None:
     options = [line for line in text.splitlines() if line.startswith("#SBATCH")]
     assert options == [line for line in head.splitlines() if line.startswith("#SBATCH")]
     wanted = {"--time=2-12:00:00", "--partition=gpu", "--account=me", "--signal=B:USR1@120"}
+    wanted.add("--requeue")
     assert wanted < {line.removeprefix("#SBATCH ") for line in options}
     assert {"--gres=gpu:1", "--mem=64G"} < set(array(text, "worker_options"))
+
+
+@pytest.fixture
+def submit(tmp_path: Path) -> Callable[..., tuple[int, str]]:
+    """Run the script where the commands that it calls are scripts of a line or two."""
+    commands = tmp_path / "bin"
+    commands.mkdir()
+    (tmp_path / "runs").mkdir()
+
+    def run(*, signalled: bool = False, **programs: str) -> tuple[int, str]:
+        """Its exit code, and what was asked of Slurm after the workers."""
+        programs = {
+            "openssl": ":",
+            "scancel": 'echo "scancel $*" >>asked',
+            "sbatch": "echo 77",
+            "scontrol": '[ "$1" = show ] || echo "scontrol $*" >>asked',
+            "python": f"""\
+case "$*" in
+  *'dask scheduler'*)
+    echo '{{"address": "tls://here:1"}}' >"${{@:7:1}}"
+    exec sleep 600
+    ;;
+esac
+touch began
+{programs.pop("the_run")}""",
+        } | programs
+        for name, program in programs.items():
+            (commands / name).write_text(f"#!/bin/bash\n{program}\n", encoding="utf-8")
+            (commands / name).chmod(0o755)
+        text = slurm_script(["reproduce"], SlurmJobs(2), "typed", str(commands / "python"))
+        (tmp_path / "run.slurm").write_text(text, encoding="utf-8")
+        path = f"{commands}{os.pathsep}{os.environ['PATH']}"
+        with subprocess.Popen(
+            ["bash", tmp_path / "run.slurm"],
+            cwd=tmp_path / "runs",
+            env={"PATH": path, "SLURM_JOB_ID": "5"},
+        ) as job:
+            try:
+                while signalled and not (tmp_path / "runs" / "began").exists():
+                    assert job.poll() is None
+                    time.sleep(0.01)
+                if signalled:
+                    job.send_signal(signal.SIGUSR1)
+                code = job.wait(timeout=600)
+            finally:
+                job.kill()
+        asked = tmp_path / "runs" / "asked"
+        return code, asked.read_text("utf-8") if asked.exists() else ""
+
+    return run
+
+
+WAITS = "sleep 600 & trap 'kill $!; exit 130' TERM; wait"
+
+
+@pytest.mark.parametrize("code", [0, 1, 6])
+def test_the_exit_code_is_the_runs(submit: Callable[..., tuple[int, str]], code: int) -> None:
+    assert submit(the_run=f"exit {code}") == (code, "scancel 77\n")
+
+
+def test_files_that_cannot_be_removed_change_nothing(
+    submit: Callable[..., tuple[int, str]],
+) -> None:
+    assert submit(the_run="exit 6", rm="exit 1") == (6, "scancel 77\n")
+
+
+def test_where_slurm_takes_no_workers_nothing_was_found_not_reproduced(
+    submit: Callable[..., tuple[int, str]],
+) -> None:
+    assert submit(the_run="exit 0", sbatch="exit 1") == (5, "")
+
+
+@pytest.mark.parametrize("the_run", [WAITS, "exec sleep 600"], ids=["ready", "not yet"])
+def test_when_its_time_is_up_it_goes_back_into_the_queue(
+    submit: Callable[..., tuple[int, str]], the_run: str
+) -> None:
+    assert submit(signalled=True, the_run=the_run) == (0, "scancel 77\nscontrol requeue 5\n")
+
+
+def test_where_it_may_not_it_was_interrupted(submit: Callable[..., tuple[int, str]]) -> None:
+    assert submit(signalled=True, the_run=WAITS, scontrol="exit 1") == (130, "scancel 77\n")
+
+
+def test_the_exit_code_of_what_ended_before_anyone_waited_is_kept() -> None:
+    await_, _, _ = script().partition("await() {")[2].partition("\n}\n")
+    # By then bash itself has taken note of the end.
+    program = f"await() {{{await_}\n}}\n(exit 7) & child=$!; sleep 0.2; await $child; echo $status"
+    answer = subprocess.run(["bash", "-c", program], capture_output=True, text=True, check=True)
+    assert answer.stdout == "7\n"
 
 
 @pytest.mark.parametrize(
