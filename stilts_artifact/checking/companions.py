@@ -10,11 +10,12 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Set
 from pathlib import Path
 
+from stilts_artifact.benchmark.experiments import MLM
 from stilts_artifact.checking.learning_curves import CURVES, parse_curves
 from stilts_artifact.checking.results import Results
 from stilts_artifact.data.readers.text import shown
 from stilts_artifact.domain.tasks import Benchmark, Task, TaskForm
-from stilts_artifact.errors import IntegrityError
+from stilts_artifact.errors import IntegrityError, unknown_name
 from stilts_artifact.forms.alignment import VARIANTS, parse_ranks
 from stilts_artifact.forms.alignment_scores import (
     SCORES,
@@ -47,6 +48,7 @@ def verify_companions(results: Results, folder: Path, benchmark: Benchmark, read
             follow from their probabilities, or scores that do not follow from ranks; a training
             run that no predictions come from.
         DataError: a file that is not of its format.
+        ConfigError: training on a task that is none of the benchmark.
     """
     tasks = {task.name: task for task in results.defined.targets(benchmark)}
     listed = {record.path.removeprefix(f"{results.run_name}/") for record in results.files}
@@ -72,12 +74,17 @@ def verify_companions(results: Results, folder: Path, benchmark: Benchmark, read
     for path, ranks in scores.items():
         _require_scores(folder / path, [folder / one for one in ranks], layer, read)
     if CURVES in listed:
-        _require_predictions(folder / CURVES, predicted, read)
+        trained = {*benchmark.tasks, MLM}
+        _require_predictions(folder / CURVES, predicted, trained, read)
 
 
-def _require_predictions(path: Path, predicted: Set[tuple[str, str, str]], read: Read) -> None:
+def _require_predictions(
+    path: Path, predicted: Set[tuple[str, str, str]], trained: Set[str], read: Read
+) -> None:
     """Every run with a learning curve has predictions; results need not have any curves."""
     for key in parse_curves(read(path), str(path)):
+        if key.task not in trained:
+            raise unknown_name("task", key.task, sorted(trained), str(path))
         if (key.row, f"seed-{key.seed}", key.target) not in predicted:
             raise IntegrityError(
                 "a training run without predictions",

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from stilts_artifact.benchmark.experiments import NONE
+from stilts_artifact.checking.learning_curves import CURVES, dump_curves
 from stilts_artifact.checking.usage import usage_csv
 from stilts_artifact.reporting.comparison import SIZES, points, row_sizes, signed
 from stilts_artifact.reporting.layout import (
@@ -55,14 +56,31 @@ _ESCAPES = {
 
 
 def export(runs: Sequence[Run]) -> dict[str, bytes]:
-    """File name -> content, two files for each run, and one of what it took if that was noted."""
+    """File name -> content.
+
+    Two files for each run, and one of what it took and one of its learning curves if known.
+    """
     files = {
         f"{run.results.run_name}.{suffix}": make(run)
         for run in runs
         for suffix, make in (("csv", cells_csv), ("tex", table_latex))
     }
     files |= {f"{run.results.run_name}.{USAGE}": usage_csv(run.usage) for run in runs if run.usage}
+    files |= {f"{run.results.run_name}.{CURVES}": curves_csv(run) for run in runs if run.curves}
     return {name: text.encode() for name, text in files.items()}
+
+
+def curves_csv(run: Run) -> str:
+    """Every point of a run's learning curves, as its folder has them, with titles and stamp."""
+    titles, stamp = titles_of(run.results), run.results.stamp
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    lines = csv.reader(io.StringIO(dump_curves(run.curves).decode()))
+    writer.writerow([*next(lines), "row_title", "target_title", "stamp"])
+    for line in lines:
+        _, row, _, target, *_ = line
+        writer.writerow([*line, titles.rows.get(row, row), titles.columns.get(target, ""), stamp])
+    return stream.getvalue()
 
 
 def cells_csv(run: Run) -> str:

@@ -14,6 +14,7 @@ import jinja2
 from stilts_artifact import __version__
 from stilts_artifact.checking.claims import Claim, Claims, claims_path, load_claims
 from stilts_artifact.checking.judge import exit_code, headline
+from stilts_artifact.checking.learning_curves import CURVES
 from stilts_artifact.checking.recheck import CONSISTENT, TRUST
 from stilts_artifact.checking.results import CellRecord, ClaimRecord, Results
 from stilts_artifact.checking.studies import load_protocol
@@ -38,6 +39,7 @@ from stilts_artifact.reporting.layout import (
     flagged,
     titles_of,
 )
+from stilts_artifact.reporting.learning_figures import training_view
 from stilts_artifact.reporting.runs import Run
 from stilts_artifact.reporting.study_figures import questions, study_figures
 from stilts_artifact.reporting.study_particulars import arm_dots
@@ -231,6 +233,10 @@ def _table(run: Run, files: Sequence[str]) -> dict[str, Any]:
             "dumbbells": figures.dumbbell_figures(layout, run.intervals, expected_word(results)),
             "figures": figures.language_figures(layout, run.intervals),
             "group_titles": GROUP_TITLES,
+            "training": training_view(run.curves, layout, results.benchmark),
+            "training_files": [
+                name for name in files if name.endswith(f"/{results.run_name}.{CURVES}")
+            ],
         }
     if results.study is not None:
         view |= {"study": _study(results.study, run, view["layout"])}

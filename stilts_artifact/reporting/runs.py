@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from stilts_artifact.checking.intervals import Intervals, bootstrap_cells
+from stilts_artifact.checking.learning_curves import CURVES, Curves, parse_curves
 from stilts_artifact.checking.recheck import Recheck, recheck
 from stilts_artifact.checking.results import Disagreement, Results, results_files
 from stilts_artifact.checking.usage import Usage, load_usage
+from stilts_artifact.documents import read_document
 from stilts_artifact.domain.cells import Finding, Verdict
 
 _NAMED = 3  # cells that a note spells out
@@ -27,6 +29,7 @@ class Run:
         notes: what could not be verified, and where the file disagrees.
         folder: of the predictions and labels that it rests on.
         usage: what the run took, if that was noted.
+        curves: of its training runs, as far as that is known.
     """
 
     results: Results
@@ -36,6 +39,7 @@ class Run:
     notes: tuple[str, ...] = ()
     folder: Path = Path()
     usage: Usage | None = None
+    curves: Curves = field(default_factory=dict)
 
 
 def load_runs(folder: Path, scale: str | None = None) -> list[Run]:
@@ -65,7 +69,16 @@ def run_of(judged: Recheck) -> Run:
         notes=(*judged.notes, *_disagreements(judged)),
         folder=judged.folder,
         usage=load_usage(judged.path, judged.sha256),
+        curves=_curves(judged),
     )
+
+
+def _curves(judged: Recheck) -> Curves:
+    """The learning curves in the folder, whose file was verified with the others."""
+    path, name = judged.folder / CURVES, f"{judged.results.run_name}/{CURVES}"
+    if name not in {record.path for record in judged.results.files}:
+        return {}
+    return parse_curves(read_document(path), str(path))
 
 
 def _disagreements(judged: Recheck) -> Iterator[str]:

@@ -23,7 +23,7 @@ from stilts_artifact.checking.learning_curves import (
 from stilts_artifact.checking.recheck import recheck
 from stilts_artifact.checking.results import dump_results, load_results
 from stilts_artifact.domain.cells import Verdict
-from stilts_artifact.errors import DataError, IntegrityError
+from stilts_artifact.errors import ConfigError, DataError, IntegrityError
 from tests.unit.checking.small import SmallSet
 
 XNLI = CurveKey("target", "none", 0, "xnli", "xnli")
@@ -137,7 +137,7 @@ def test_curves_of_runs_that_have_predictions_change_no_verdict(small: SmallSet)
     [
         CurveKey("target", "multi", 0, "xnli", "xnli"),
         CurveKey("target", "none", 7, "xnli", "xnli"),
-        CurveKey("target", "none", 0, "copa", "copa"),
+        CurveKey("target", "none", 0, "copa", "xnli"),
         CurveKey("intermediate", "multi", 0, "", "mnli"),
     ],
     ids=["row", "seed", "target", "shared"],
@@ -147,6 +147,12 @@ def test_a_run_that_no_predictions_come_from_is_refused(small: SmallSet, key: Cu
     with pytest.raises(IntegrityError, match="a training run without predictions") as caught:
         recheck(small.results_file)
     assert caught.value.got == ",".join(map(str, key.run))
+
+
+def test_training_on_a_task_that_is_none_is_refused(small: SmallSet) -> None:
+    publish(small, CurveKey("target", "none", 0, "xnli", "x\u202enli"))
+    with pytest.raises(ConfigError, match="unknown task"):
+        recheck(small.results_file)
 
 
 def test_altered_curves_are_noticed(small: SmallSet) -> None:

@@ -41,7 +41,15 @@ from stilts_artifact.reporting.figures import (
 from stilts_artifact.reporting.layout import arrange
 from stilts_artifact.reporting.page import render_page
 from stilts_artifact.reporting.runs import Run
-from tests.unit.reporting.synthetic import HOSTILE, STAMP, calibration, table1, table2, table3
+from tests.unit.reporting.synthetic import (
+    HOSTILE,
+    STAMP,
+    calibration,
+    learning_curves,
+    table1,
+    table2,
+    table3,
+)
 
 VOID = {"meta", "link", "br", "hr", "img", "input", "path", "circle"}
 ROOT = Path(__file__).resolve().parents[3]
@@ -77,7 +85,14 @@ def runs() -> list[Run]:
     second = table2()
     return [
         Run(table1(), "table1.mini.json", "1" * 64, notes=(f"a note {HOSTILE}",)),
-        Run(second, "table2.mini.json", "2" * 64, intervals(second), usage=usage()),
+        Run(
+            second,
+            "table2.mini.json",
+            "2" * 64,
+            intervals(second),
+            usage=usage(),
+            curves=learning_curves(second),
+        ),
         Run(table3(), "table3.mini.json", "3" * 64),
     ]
 
@@ -279,7 +294,7 @@ def test_tables_have_captions_and_scopes_and_figures_have_texts(page: Page) -> N
     )
     drawn = [svg for svg in page.of("svg") if svg.get("aria-hidden") != "true"]
     assert all(svg["role"] == "img" and svg["aria-labelledby"] for svg in drawn)
-    assert len(page.of("desc")) == len(drawn) == 29
+    assert len(page.of("desc")) == len(drawn) == 29 + 26, "and learning curves"
     levels = [int(name[1]) for name, _ in page.found if re.fullmatch(r"h\d", name)]
     assert levels[0] == 1
     assert levels.count(1) == 1
