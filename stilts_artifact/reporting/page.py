@@ -41,7 +41,7 @@ from stilts_artifact.reporting.layout import (
 )
 from stilts_artifact.reporting.learning_figures import training_view
 from stilts_artifact.reporting.runs import Run
-from stilts_artifact.reporting.study_figures import questions, study_figures
+from stilts_artifact.reporting.study_figures import questions, robustness_figures, study_figures
 from stilts_artifact.reporting.study_particulars import arm_dots
 from stilts_artifact.reporting.study_tables import load_tables
 from stilts_artifact.studies.confidence import CONFIDENCE_METRICS
@@ -252,7 +252,7 @@ def _study(record: StudyRecord, run: Run, layout: Layout) -> dict[str, Any]:
     protocol = load_protocol(str(run.results.defined.study)).protocol
     record = findings.as_asked(record, protocol)
     asked = questions(record, protocol, load_tables(run.folder), run.results.benchmark.name)
-    drawn = list(study_figures(asked))
+    drawn, choices = list(study_figures(asked)), list(robustness_figures(asked))
     # Of measures in a group: several hypotheses may be about the same.
     armed: set[tuple[tuple[str, ...], frozenset[str]]] = set()
     layers = load_layers(run.folder)
@@ -280,8 +280,10 @@ def _study(record: StudyRecord, run: Run, layout: Layout) -> dict[str, Any]:
         "no_evidence": findings.NO_EVIDENCE,
         "altered": findings.ALTERED,
         "left_out": findings.left_out(record),
+        "robustness": findings.robustness,
         "drawings": [one for one in drawn if isinstance(one, svg.Drawing)],
-        "missing": [one for one in drawn if isinstance(one, str)],
+        "choices": [one for one in choices if isinstance(one, svg.Drawing)],
+        "missing": [one for one in (*drawn, *choices) if isinstance(one, str)],
     }
 
 

@@ -113,6 +113,10 @@ def study_figures(asked: Sequence[Question]) -> Iterator[svg.Drawing | str]:
             if key not in drawn:
                 drawn.add(key)
                 yield from draw(question)
+
+
+def robustness_figures(asked: Sequence[Question]) -> Iterator[svg.Drawing | str]:
+    """What else could have been chosen, and what came of it, in the manner of the former."""
     for question in asked:
         if question.defined.primary:
             yield from specification_curve(question)

@@ -98,10 +98,10 @@ class Browser:
             path.write_bytes(data)
         return data
 
-    def pdf(self, path: Path) -> None:
-        path.write_bytes(
-            base64.b64decode(self.cdp("Page.printToPDF", preferCSSPageSize=True)["data"])
-        )
+    def sheets(self) -> int:
+        """On how many sheets the page is printed."""
+        printed = self.cdp("Page.printToPDF", preferCSSPageSize=True)["data"]
+        return len(re.findall(rb"/Type */Page\b", base64.b64decode(printed)))
 
 
 @contextmanager

@@ -169,6 +169,32 @@ def test_print_is_dark_on_light_fits_the_sheet_and_hides_nothing(browser: Browse
     assert browser.script("return document.documentElement.scrollWidth") <= 695
 
 
+def test_tables_and_a_study_are_printed_on_under_ten_sheets(browser: Browser, file: Path) -> None:
+    browser.open(file)
+    browser.prefer(media="print")
+    assert 5 < browser.sheets() < 10
+
+
+def test_five_studies_are_printed_on_under_ten_sheets(
+    browser: Browser, tmp_path: Path, file: Path
+) -> None:
+    names = ("000", "001", "002", "003", "004")
+    five = []
+    for name in names:
+        folder = tmp_path / name
+        folder.mkdir()
+        studies.write_tables(folder, name)
+        result = studies.results(name)
+        five.append(Run(result, f"study-{name}.paper.json", "4" * 64, folder=folder))
+    page = tmp_path / "studies.html"
+    page.write_text(render_page(five), encoding="utf-8")
+    browser.open(page)
+    browser.prefer(media="print")
+    sheets = browser.sheets()
+    browser.open(file)
+    assert 5 < sheets < 10
+
+
 def test_everything_is_there_without_scripts(file: Path) -> None:
     with browse(scripts=False) as silent:
         silent.open(file)

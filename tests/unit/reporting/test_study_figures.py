@@ -13,7 +13,12 @@ import pytest
 from stilts_artifact.domain.cells import Finding
 from stilts_artifact.reporting import svg
 from stilts_artifact.reporting.layout import arrange
-from stilts_artifact.reporting.study_figures import left_over, questions, study_figures
+from stilts_artifact.reporting.study_figures import (
+    left_over,
+    questions,
+    robustness_figures,
+    study_figures,
+)
 from stilts_artifact.reporting.study_particulars import arm_dots
 from stilts_artifact.reporting.study_tables import StudyTables, load_tables
 from tests.unit.reporting import studies
@@ -23,7 +28,8 @@ from tests.unit.reporting.synthetic import HOSTILE
 def drawings(study: str, folder: Path) -> list[svg.Drawing]:
     studies.write_tables(folder, study)
     asked = questions(studies.record(study), studies.protocol(study), load_tables(folder), "xtreme")
-    return [one for one in study_figures(asked) if isinstance(one, svg.Drawing)]
+    every = [*study_figures(asked), *robustness_figures(asked)]
+    return [one for one in every if isinstance(one, svg.Drawing)]
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +94,8 @@ def test_a_figure_without_its_data_is_a_sentence() -> None:
         for question in asked
     ]
     record = studies.record("000").model_copy(update={"hypotheses": bare})
-    found = list(study_figures(questions(record, studies.protocol("000"), StudyTables(), "xtreme")))
+    asked = questions(record, studies.protocol("000"), StudyTables(), "xtreme")
+    found = [*study_figures(asked), *robustness_figures(asked)]
     assert found
     assert all(isinstance(one, str) for one in found)
     assert "Gain in every language, by family: not drawn, for no language has it." in found
