@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -17,6 +19,7 @@ settings.register_profile("project", deadline=None, derandomize="CI" in os.envir
 settings.load_profile("project")
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
+Stock = Callable[[Path], Path]
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -103,3 +106,39 @@ def artifact() -> Run:
         return subprocess.run(command, capture_output=True, text=True, cwd=cwd, check=False)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def mini_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with the whole mini world, for tests that do not ask for an empty one.
+
+    It is one for all processes of pytest-xdist, whose base folders lie beside each other: what one
+    has generated or trained, others have.
+    """
+    from stilts_artifact.benchmark import load_benchmark
+    from stilts_artifact.data.fetch import fetch
+    from stilts_artifact.data.library import Library
+    from stilts_artifact.data.store import FileStore
+    from stilts_artifact.miniworld import serve
+
+    base = tmp_path_factory.getbasetemp()
+    store = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "mini store"
+    sources = load_benchmark("mini").sources
+    # A store needs no lock; but who waits for another process does not do the same work beside it.
+    with store.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        library = Library(sources, FileStore(store))
+        made = fetch(list(sources.values()), library, openers={"miniworld": serve})
+    assert not made.failures
+    return store
+
+
+@pytest.fixture(scope="session")
+def stocked(mini_store: Path) -> Stock:
+    """Makes a store of one's own that has the mini world's files, and no step's result."""
+
+    def stock(store: Path) -> Path:
+        shutil.copytree(mini_store / "files", store / "files")
+        return store
+
+    return stock

@@ -29,7 +29,11 @@ PRINTED = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [pytest.param("check", marks=pytest.mark.slow), "mine", "compare"])
-def test_an_example_runs_as_it_stands(name: str, tmp_path: Path) -> None:
+def test_an_example_runs_as_it_stands(
+    name: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    if name == "check":
+        request.getfixturevalue("stocked")(tmp_path / "results" / ".store")
     # A file, not -c: processes that are started must be able to import it.
     (tmp_path / "example.py").write_text(EXAMPLES[name])
     run = subprocess.run(

@@ -15,6 +15,7 @@ from stilts_artifact.data.library import Library
 from stilts_artifact.data.readers import READERS
 from stilts_artifact.data.store import FileStore
 from stilts_artifact.forms import form_of
+from tests.conftest import Stock
 
 PAGE = (Path(__file__).parents[2] / "docs" / "your-own-data.md").read_text(encoding="utf-8")
 XTREME = load_benchmark("xtreme")
@@ -79,7 +80,8 @@ def test_every_example_is_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_every_command_runs_as_it_stands(tmp_path: Path) -> None:
+def test_every_command_runs_as_it_stands(stocked: Stock, tmp_path: Path) -> None:
+    stocked(tmp_path / "results" / ".store")
     [block] = re.findall(r"```sh\n(.*?)```", PAGE, flags=re.S)
     outputs = []
     for line in block.splitlines():

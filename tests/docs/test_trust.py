@@ -13,6 +13,7 @@ from stilts_artifact.cli.app import app
 from stilts_artifact.reporting.markdown import render_markdown
 from stilts_artifact.reporting.page import render_page
 from stilts_artifact.reporting.runs import Run
+from tests.conftest import Stock
 from tests.unit.reporting.synthetic import table1
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -34,7 +35,10 @@ def test_reports_say_that_a_check_proves_consistency_only() -> None:
 
 
 @pytest.mark.slow
-def test_check_and_verify_say_that_they_prove_consistency_only(tmp_path: Path) -> None:
+def test_check_and_verify_say_that_they_prove_consistency_only(
+    stocked: Stock, tmp_path: Path
+) -> None:
+    stocked(tmp_path / ".store")
     run = CliRunner()
     results, crate = str(tmp_path), tmp_path / "crate.zip"
     made = run.invoke(app, ["reproduce", "--table", "1", "--scale", "mini", "--results", results])

@@ -1,8 +1,7 @@
-"""A whole mini run, and a store of finished steps, shared by the golden tests."""
+"""A whole mini run, shared by the golden tests."""
 
 from __future__ import annotations
 
-import os
 import subprocess
 from pathlib import Path
 
@@ -23,13 +22,3 @@ def mini_run(
     return results, artifact(
         "reproduce", "--table", "1", "--scale", "mini", "--results", results, "--offline"
     )
-
-
-@pytest.fixture(scope="session")
-def mini_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store for tests that do not ask for an empty one: what one has trained, others have.
-
-    It is one for all processes of pytest-xdist, whose base folders lie beside each other.
-    """
-    base = tmp_path_factory.getbasetemp()
-    return (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "mini store"

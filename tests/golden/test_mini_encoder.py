@@ -22,6 +22,7 @@ from stilts_artifact.pretraining.card import CARD, FACTS, QUALITY, render_card
 from stilts_artifact.pretraining.corpus import evaluation_sentences
 from stilts_artifact.pretraining.pretrain import pretrain
 from stilts_artifact.pretraining.recipe import SHIPPED
+from tests.conftest import Stock
 from tests.recorder import Killed, Recorder
 
 FOLDER = shipped_encoder()
@@ -125,11 +126,11 @@ def test_near_languages_are_easier_than_far_ones(title: str) -> None:
 
 
 @pytest.mark.slow
-def test_what_the_card_says_is_what_one_measures(tmp_path: Path) -> None:
+def test_what_the_card_says_is_what_one_measures(mini_store: Path, tmp_path: Path) -> None:
     """Again what is cheap to measure: translations without tuning, part-of-speech tags after it."""
     from benchmarks.encoder_quality import measure_search, measure_tuned, open_library
 
-    library = open_library(tmp_path / "store")
+    library = open_library(mini_store)
     searched = measure_search(FOLDER, library)
     tags = measure_tuned("udpos", FOLDER, library, tmp_path / "made")
     for layer, found in enumerate(searched):
@@ -140,11 +141,13 @@ def test_what_the_card_says_is_what_one_measures(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_whole_recipe_begins_as_the_shipped_encoder_did(tmp_path: Path) -> None:
+def test_the_whole_recipe_begins_as_the_shipped_encoder_did(
+    mini_store: Path, tmp_path: Path
+) -> None:
     """The same vocabulary, text and first steps; the command (half an hour) compares the rest."""
     from benchmarks.encoder_quality import WORLD, open_library
 
-    forbidden = evaluation_sentences(WORLD, open_library(tmp_path / "store"))
+    forbidden = evaluation_sentences(WORLD, open_library(mini_store))
     vocabulary = make_tokenizer(SHIPPED, forbidden).backend_tokenizer.to_str()
     assert json.loads(vocabulary)["model"] == read("tokenizer.json")["model"]
     recorder = Recorder(kill_after=len(SHIPPED_LOSSES))
@@ -163,7 +166,7 @@ def test_the_whole_recipe_begins_as_the_shipped_encoder_did(tmp_path: Path) -> N
     ],
 )
 def test_the_command_tells_whether_its_encoder_is_the_shipped_one(
-    tmp_path: Path, spoilt: str | None, said: str
+    mini_store: Path, tmp_path: Path, spoilt: str | None, said: str
 ) -> None:
     out = tmp_path / "encoder"
     shutil.copytree(FOLDER, out)
@@ -173,15 +176,14 @@ def test_the_command_tells_whether_its_encoder_is_the_shipped_one(
         data[-1] ^= 1  # a weight's bit, or the last line end
         (out / spoilt).write_bytes(data)
     write_manifest(out)
-    answer = CliRunner().invoke(
-        app, ["pretrain", "--out", str(out), "--store", str(tmp_path / "store")]
-    )
+    answer = CliRunner().invoke(app, ["pretrain", "--out", str(out), "--store", str(mini_store)])
     assert answer.exit_code == 0, answer.output
     assert said in answer.stdout
 
 
 @pytest.mark.slow
-def test_the_command_makes_an_encoder_anew(tmp_path: Path) -> None:
+def test_the_command_makes_an_encoder_anew(stocked: Stock, tmp_path: Path) -> None:
+    stocked(tmp_path / "results" / ".store")
     made = []
     for name in ("one", "two"):
         command = [
