@@ -6,8 +6,10 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from typing import NamedTuple
 
 from stilts_artifact.benchmark.experiments import AVERAGE, GROUPS, OVERALL
+from stilts_artifact.domain.cells import CellKey
 from stilts_artifact.domain.tasks import Benchmark, Task
 from stilts_artifact.errors import ConfigError, unknown_name
 
@@ -76,6 +78,24 @@ def column_title(name: str, benchmark: Benchmark) -> ColumnTitle:
         return ColumnTitle(f"{_title(task)} {part}", short, task, part)
     title = _AVERAGES.get(name, name)
     return ColumnTitle(title, _SHORT.get(name, title[:6]))
+
+
+class Titles(NamedTuple):
+    """How the rows and columns of an experiment are headed, by name: the same in every list.
+
+    Example:
+        >>> Titles({"mnli": "MNLI"}, {"xnli": "XNLI"}).of(CellKey("mnli", "xnli", "de"))
+        'MNLI, XNLI, de'
+    """
+
+    rows: Mapping[str, str]
+    columns: Mapping[str, str]
+
+    def of(self, key: CellKey) -> str:
+        """A cell as people name it."""
+        row = self.rows.get(key.row, key.row)
+        column = self.columns.get(key.column, key.column)
+        return ", ".join([row, column, *([key.language] if key.language else [])])
 
 
 def find_name(kind: str, text: str, known: Called, where: str | None = None) -> str:

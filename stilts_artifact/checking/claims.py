@@ -55,7 +55,7 @@ from stilts_artifact.checking.sums import expected_root, read_protected
 from stilts_artifact.config.load import is_evidence
 from stilts_artifact.config.schema import ShippedScale
 from stilts_artifact.documents import parse_yaml
-from stilts_artifact.domain.cells import Measurement, Verdict
+from stilts_artifact.domain.cells import CellKey, Measurement, Verdict
 from stilts_artifact.domain.signature import Signature, require_comparable
 from stilts_artifact.errors import ConfigError, unknown_name
 
@@ -604,8 +604,9 @@ class _Table:
         self._drawn: dict[tuple[str, str], Draws] = {}
 
     def missing(self, needed: Sequence[tuple[str, str]]) -> list[str]:
-        """Those of the cells that were not measured."""
-        return ["/".join(place) for place in needed if place not in self._cells]
+        """Those of the cells that were not measured, as people call them."""
+        titles = self.result.titles
+        return [titles.of(CellKey(*place)) for place in needed if place not in self._cells]
 
     def foreign(self, needed: Sequence[tuple[str, str]]) -> str | None:
         """Why the cells are not of the scale's pinned encoder, ``None`` if all are."""
@@ -695,7 +696,7 @@ def _judge(claim: Claim, scale: str, table: _Table | None) -> ClaimRecord:
     missing = table.missing(needed)
     if missing:
         more = f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
-        reason = f"not measured: {', '.join(missing[:_NAMED])}{more}"
+        reason = f"not measured: {'; '.join(missing[:_NAMED])}{more}"
         return _record(claim, Verdict.NOT_RUN, reason + stamp, cells=used)
     foreign = table.foreign(needed)
     if foreign is not None:

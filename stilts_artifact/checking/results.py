@@ -25,6 +25,7 @@ from stilts_artifact.benchmark.experiments import (
     headings,
     row_named,
 )
+from stilts_artifact.benchmark.titles import Titles, column_title
 from stilts_artifact.checking.expected import ExperimentName, VisibleText
 from stilts_artifact.config import SCALES
 from stilts_artifact.config.load import (
@@ -215,6 +216,18 @@ class Results(_Strict):
         """What the run's cells are of."""
         return benchmark_of(self.run_scale)
 
+    @cached_property
+    def titles(self) -> Titles:
+        """How its rows and columns are headed, the same in every list."""
+        rows = {name: one.title for name, one in headings(self.defined, self.benchmark).items()}
+        columns = dict.fromkeys(cell.column for cell in self.cells)
+        if not self.defined.is_counted:
+            columns |= {column.name: None for column in table_columns(self.benchmark, self.defined)}
+        return Titles(
+            rows | {row.row: row.title for row in self.rows},
+            {name: column_title(name, self.benchmark).title for name in columns},
+        )
+
     @property
     def is_real(self) -> bool:
         """Whether its languages are real ones, of which it says something.
@@ -242,17 +255,22 @@ class Disagreement:
     judged: Verdict | Finding
     reason: str
 
-    def in_words(self) -> str:
+    def name(self, titles: Titles) -> str:
+        """What it is about, as people call it."""
+        return titles.of(self.key) if isinstance(self.key, CellKey) else self.key
+
+    def in_words(self, titles: Titles) -> str:
         """What the file says, and what is so; of a study other numbers may give the same finding.
 
         Example:
             >>> one = Disagreement("H1", Finding.SUPPORTED, Finding.INCONCLUSIVE, "p = 0.4")
-            >>> one.in_words()
+            >>> one.in_words(Titles({}, {}))
             'the file says SUPPORTED for H1; judged INCONCLUSIVE: p = 0.4'
         """
+        name = self.name(titles)
         if self.stored is self.judged:
-            return f"{self.key}: {self.reason}"
-        return f"the file says {self.stored} for {self.key}; judged {self.judged}: {self.reason}"
+            return f"{name}: {self.reason}"
+        return f"the file says {self.stored} for {name}; judged {self.judged}: {self.reason}"
 
 
 def row_records(

@@ -99,7 +99,7 @@ def _show(found: Recheck, as_json: bool) -> None:
     for note in found.notes:
         options.say(f"note: {note}", stream)
     for said in found.disagreements:
-        options.say(f"note: {said.in_words()}", stream)
+        options.say(f"note: {said.in_words(found.results.titles)}", stream)
 
 
 def _show_claims(scale: str, records: Sequence[ClaimRecord], as_json: bool) -> None:

@@ -52,7 +52,8 @@ def compare(
     else:
         show_gains(compared, make_console(stream))
     for name, why in compared.absent.items():
-        options.say(f"not compared: {name}: {why}", stream)
+        titles = compared.results.titles.columns
+        options.say(f"not compared: {titles.get(name, name)}: {why}", stream)
     for note in (*compared.method(), *compared.notes):
         options.say(f"note: {note}", stream)
     clear = sum(gain.corrected < 0.05 for gain in compared.gains)

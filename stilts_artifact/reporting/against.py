@@ -9,7 +9,6 @@ from stilts_artifact.checking.results import CellRecord, Results
 from stilts_artifact.domain.cells import CellKey
 from stilts_artifact.domain.signature import Signature, require_comparable
 from stilts_artifact.errors import ConfigError, MissingDataError
-from stilts_artifact.reporting.layout import titles_of
 from stilts_artifact.reporting.runs import Run
 
 _SAME = 1e-9
@@ -104,7 +103,7 @@ def side_by_side(runs: Sequence[Run], others: Sequence[Run]) -> list[SideBySide]
 
 
 def _pair(run: Run, other: Run) -> SideBySide:
-    titles = titles_of(run.results)
+    titles = run.results.titles
     here, there = _measured(run.results), _measured(other.results)
     twins = []
     for key, cell in here.items():

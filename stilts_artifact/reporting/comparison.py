@@ -12,7 +12,6 @@ from stilts_artifact.checking.results import CellRecord, Results, RowRecord
 from stilts_artifact.config.load import is_evidence
 from stilts_artifact.domain.cells import Verdict
 from stilts_artifact.metrics.tables import table_columns
-from stilts_artifact.reporting.layout import titles_of
 
 Counts = tuple[tuple[Verdict, int], ...]
 
@@ -97,7 +96,7 @@ class Gap:
 
 def compare_sizes(results: Results) -> list[Comparison]:
     """Counts: one line for each row and column, failures first."""
-    titles = titles_of(results)
+    titles = results.titles
     lines = [
         Comparison(
             row=titles.rows.get(row, row),
@@ -134,7 +133,7 @@ def compare_scores(results: Results) -> list[Comparison]:
     Where these are many, cells of single languages have one only if they fail. What nobody asked
     for has none.
     """
-    titles = titles_of(results)
+    titles = results.titles
     with_value = _listed_cells(results)
     lines = [
         _compare_score(
@@ -226,8 +225,9 @@ def every_score(results: Results) -> list[Comparison]:
 
     Failures first.
     """
+    titles = results.titles
     lines = [
-        _compare_score(cell, cell.column, cell.language or "mean")
+        _compare_score(cell, titles.columns[cell.column], cell.language or "mean")
         for cells in by_row_and_column(asked_cells(results)).values()
         for cell in sorted(cells, key=lambda cell: cell.language or "")
     ]
@@ -257,7 +257,7 @@ def _difference(cell: CellRecord) -> float | None:
 
 def gaps(results: Results) -> list[Gap]:
     """Why cells have no verdict: one entry for each reason, the most frequent first."""
-    titles = titles_of(results)
+    titles = results.titles
     alike: defaultdict[tuple[Verdict, str], list[CellRecord]] = defaultdict(list)
     for cell in asked_cells(results):
         if cell.verdict in (Verdict.NOT_RUN, Verdict.NOT_CHECKABLE, Verdict.INCONCLUSIVE):
@@ -290,7 +290,7 @@ def row_verdict(cells: Sequence[CellRecord]) -> Verdict:
 
 def failing_counts(results: Results) -> Iterator[str]:
     """One line for each row and column with counts that differ: the first reason, and how many."""
-    titles = titles_of(results).rows
+    titles = results.titles.rows
     for (row, column), cells in by_row_and_column(results.cells).items():
         alike = [cell for cell in cells if cell.verdict is Verdict.NOT_REPRODUCED]
         if alike:
@@ -305,7 +305,7 @@ def undecided_counts(results: Results) -> Iterator[tuple[Verdict, str]]:
 
     A count of languages that was not run has the reasons of its splits, and is only counted.
     """
-    titles = titles_of(results).rows
+    titles = results.titles.rows
     for verdict in (Verdict.INCONCLUSIVE, Verdict.NOT_RUN, Verdict.NOT_CHECKABLE):
         alike: defaultdict[tuple[str, ...], dict[str, int]] = defaultdict(dict)
         for row in titles:

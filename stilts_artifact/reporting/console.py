@@ -16,9 +16,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
-from stilts_artifact.benchmark.experiments import BEST, NONE, Experiment
-from stilts_artifact.benchmark.experiments import rows as rows_of
-from stilts_artifact.benchmark.titles import column_title
+from stilts_artifact.benchmark.experiments import NONE, Experiment
 from stilts_artifact.checking.results import CellRecord, ClaimRecord, Results, RowRecord
 from stilts_artifact.config.load import is_evidence
 from stilts_artifact.domain.cells import Finding, Premise, Verdict
@@ -48,7 +46,6 @@ from stilts_artifact.reporting.layout import (
     describe_seeds,
     flagged,
     split_name,
-    titles_of,
 )
 
 if TYPE_CHECKING:
@@ -217,7 +214,7 @@ def _show_score_table(results: Results, console: Console, verbose: bool) -> None
             gains = _grid(layout, columns, f"Gains over {layout.baseline.title}", _gain)
             console.print(gains, "", sep="\n")
     _show_legend(results, layout, console)
-    _show_chosen(results, console)
+    _show_chosen(layout, console)
     _show_comparison(results, console, verbose)
     _show_gaps(results, console, verbose)
     _show_claims(results, console, verbose)
@@ -285,7 +282,7 @@ def _show_legend(results: Results, layout: Layout, console: Console) -> None:
     if any(cell.verdict is Verdict.NOT_REPRODUCED for cell in cells):
         legend = f"{_FAILED_MARK} not reproduced: beyond the limit around the expected value"
         console.print(legend, style="dim")
-    titles = titles_of(results)
+    titles = results.titles
     for cell in flagged(cells):
         line = f"{_FLAG_MARK} {cell.flag} {titles.of(cell.key)}: {_flag_meaning(cell)}"
         console.print(Text(line), soft_wrap=True)
@@ -293,18 +290,16 @@ def _show_legend(results: Results, layout: Layout, console: Console) -> None:
         console.print(Text(f"- {note}"), soft_wrap=True)
 
 
-def _show_chosen(results: Results, console: Console) -> None:
+def _show_chosen(layout: Layout, console: Console) -> None:
     """The row that was chosen for each target, where rows are: which model its number is of."""
-    best = next((row for row in results.rows if row.row == BEST), None)
-    if best is None or not best.details:
+    if not layout.chosen:
         return
-    titles = {row.name: row.title for row in rows_of(results.benchmark)}
     console.print("\nBest for each target, chosen on development data", style="bold")
     table = new_table()
     for heading in ("target", "intermediate task"):
         table.add_column(heading, overflow="fold")
-    for task, name in best.details.items():
-        table.add_row(column_title(task, results.benchmark).title, titles.get(name, name))
+    for target, row in layout.chosen.items():
+        table.add_row(target, row)
     console.print(table)
 
 
@@ -498,12 +493,13 @@ def show_scores(scores: Scores, console: Console) -> None:
 def show_gains(compared: RowComparison, console: Console) -> None:
     """Print what one row has more than another, with intervals and p-values."""
     results, several = compared.results, len(compared.results.seeds) > 1
-    title = f"{results.defined.title}: {compared.second} minus {compared.first} ({results.stamp})"
+    first, second = (results.titles.rows[row] for row in (compared.first, compared.second))
+    title = f"{results.defined.title}: {second} minus {first} ({results.stamp})"
     table = new_table(title)
     for name in ("column", "language"):
         table.add_column(name, overflow="fold")
     by_seed = ("by seed",) if several else ()
-    values = (compared.first, compared.second, "diff.", "95 % interval", *by_seed, "p", "p Holm")
+    values = (first, second, "diff.", "95 % interval", *by_seed, "p", "p Holm")
     for name in values:
         table.add_column(name, justify="right", overflow="fold")
     for gain in compared.gains:
@@ -511,7 +507,7 @@ def show_gains(compared: RowComparison, console: Console) -> None:
             table.add_section()
         spread = f"{min(gain.seeds):+.2f} to {max(gain.seeds):+.2f}"
         table.add_row(
-            gain.column,
+            results.titles.columns[gain.column],
             gain.language or ("mean (partial)" if gain.partial else "mean"),
             f"{gain.first:.2f}",
             f"{gain.second:.2f}",

@@ -17,7 +17,6 @@ from stilts_artifact.reporting.layout import (
     Layout,
     arrange,
     describe_seeds,
-    titles_of,
 )
 from stilts_artifact.reporting.runs import Run
 
@@ -72,7 +71,7 @@ def export(runs: Sequence[Run]) -> dict[str, bytes]:
 
 def curves_csv(run: Run) -> str:
     """Every point of a run's learning curves, as its folder has them, with titles and stamp."""
-    titles, stamp = titles_of(run.results), run.results.stamp
+    titles, stamp = run.results.titles, run.results.stamp
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     lines = csv.reader(io.StringIO(dump_curves(run.curves).decode()))
@@ -85,7 +84,7 @@ def curves_csv(run: Run) -> str:
 
 def cells_csv(run: Run) -> str:
     """Every cell of a run, see :data:`CSV_HEADER`."""
-    results, titles = run.results, titles_of(run.results)
+    results, titles = run.results, run.results.titles
     layout = None if results.defined.is_counted else arrange(results)
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")

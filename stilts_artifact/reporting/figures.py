@@ -219,7 +219,7 @@ def language_figures(layout: Layout, intervals: Intervals) -> list[Figure]:
     return [
         _figure(
             column,
-            (layout.baseline.title, other.details.get(column.name, other.title)),
+            (layout.baseline.title, layout.chosen.get(column.title, other.title)),
             [(code, layout.languages.get(code, code), pair, own) for code, pair, own in lines],
             axis,
         )

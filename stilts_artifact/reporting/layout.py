@@ -6,10 +6,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import groupby
-from typing import NamedTuple
 
 from stilts_artifact.benchmark.experiments import BEST, MULTI, NONE, Experiment
-from stilts_artifact.benchmark.titles import column_title
+from stilts_artifact.benchmark.experiments import rows as rows_of
+from stilts_artifact.benchmark.titles import Titles, column_title
 from stilts_artifact.checking.results import CellRecord, Results, RowRecord
 from stilts_artifact.domain.cells import CellKey
 from stilts_artifact.domain.signature import Signature, require_comparable
@@ -49,11 +49,13 @@ class Layout:
         columns: in the table's order, parts of scores among them.
         groups: the table's blocks with their rows.
         languages: code -> name.
+        chosen: target -> the row that was chosen for it, by their titles, where rows were chosen.
     """
 
     columns: tuple[Column, ...]
     groups: tuple[tuple[str, tuple[RowRecord, ...]], ...]
     languages: Mapping[str, str]
+    chosen: Mapping[str, str]
     _cells: Mapping[CellKey, CellRecord]
 
     @property
@@ -187,7 +189,19 @@ def arrange(results: Results) -> Layout:
     )
     languages = {code: language.name for code, language in benchmark.languages.items()}
     columns = tuple(_column(name, benchmark) for name in names)
-    return Layout(columns, groups, languages, {cell.key: cell for cell in results.cells})
+    cells = {cell.key: cell for cell in results.cells}
+    return Layout(columns, groups, languages, _chosen(results), cells)
+
+
+def _chosen(results: Results) -> dict[str, str]:
+    best = next((row for row in results.rows if row.row == BEST), None)
+    if best is None:
+        return {}
+    titles = {row.name: row.title for row in rows_of(results.benchmark)}
+    return {
+        column_title(task, results.benchmark).title: titles.get(name, name)
+        for task, name in best.details.items()
+    }
 
 
 def describe_seeds(results: Results) -> str:
@@ -216,32 +230,6 @@ def flagged(cells: Iterable[CellRecord]) -> list[CellRecord]:
     Those of single languages only follow them.
     """
     return [cell for cell in cells if cell.flag is not None and cell.language is None]
-
-
-class Titles(NamedTuple):
-    """How the rows and columns of an experiment are headed, by name: the same in every list.
-
-    Example:
-        >>> Titles({"mnli": "MNLI"}, {"xnli": "XNLI"}).of(CellKey("mnli", "xnli", "de"))
-        'MNLI, XNLI, de'
-    """
-
-    rows: Mapping[str, str]
-    columns: Mapping[str, str]
-
-    def of(self, key: CellKey) -> str:
-        """A cell as people name it."""
-        row = self.rows.get(key.row, key.row)
-        column = self.columns.get(key.column, key.column)
-        return ", ".join([row, column, *([key.language] if key.language else [])])
-
-
-def titles_of(results: Results) -> Titles:
-    """The headings of an experiment's rows and columns."""
-    benchmark = results.benchmark
-    rows = {row.row: row.title for row in results.rows}
-    names = dict.fromkeys(cell.column for cell in results.cells)
-    return Titles(rows, {name: column_title(name, benchmark).title for name in names})
 
 
 def _column(name: str, benchmark: Benchmark) -> Column:

@@ -29,7 +29,6 @@ from stilts_artifact.reporting.layout import (
     Layout,
     arrange,
     flagged,
-    titles_of,
 )
 from stilts_artifact.reporting.runs import Run
 from stilts_artifact.studies.record import HypothesisRecord, StudyRecord
@@ -128,7 +127,7 @@ def _sizes(results: Results) -> Iterable[str]:
 
 
 def _scores(results: Results) -> Iterable[str]:
-    layout, titles = arrange(results), titles_of(results)
+    layout, titles = arrange(results), results.titles
     columns = layout.with_role("score", "average")
     yield "### Scores (points)"
     yield _grid_of(layout, columns, gains=False)

@@ -12,6 +12,7 @@ from typing import Any
 import jinja2
 
 from stilts_artifact import __version__
+from stilts_artifact.benchmark.titles import Titles
 from stilts_artifact.checking.claims import Claim, Claims, claims_path, load_claims
 from stilts_artifact.checking.judge import exit_code, headline
 from stilts_artifact.checking.learning_curves import CURVES
@@ -33,11 +34,9 @@ from stilts_artifact.reporting.layout import (
     GROUP_TITLES,
     Column,
     Layout,
-    Titles,
     arrange,
     describe_seeds,
     flagged,
-    titles_of,
 )
 from stilts_artifact.reporting.learning_figures import training_view
 from stilts_artifact.reporting.runs import Run
@@ -89,9 +88,7 @@ def render_page(
         evidence=all(results.run_scale.evidence for results in every),
         invented=not any(results.is_real for results in every),
         stamps=list(dict.fromkeys(results.stamp for results in every)),
-        claims=[
-            _claim(claim, titles_of(run.results)) for run in runs for claim in run.results.claims
-        ],
+        claims=[_claim(claim, run.results.titles) for run in runs for claim in run.results.claims],
         explained={claim.id: claim for claim in claims.claims} if claims else _NOTHING,
         differences=known_differences(),
         version=__version__,
@@ -194,7 +191,7 @@ def _grid(pair: SideBySide) -> tuple[Layout, list[Column]] | None:
 def _table(run: Run, files: Sequence[str]) -> dict[str, Any]:
     """What the template needs of one table."""
     results = run.results
-    titles = titles_of(results)
+    titles = results.titles
     gaps = comparison.gaps(results)
     asked = comparison.asked_cells(results)
     listing = comparison.listing(results, _LISTED)

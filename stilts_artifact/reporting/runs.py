@@ -88,10 +88,11 @@ def _disagreements(judged: Recheck) -> Iterator[str]:
     )
     for case in judged.disagreements:
         alike[case.stored, case.judged].append(case)
+    titles = judged.results.titles
     for (stored, now), cases in alike.items():
         if stored is now:
-            yield from (case.in_words() for case in cases)
+            yield from (case.in_words(titles) for case in cases)
             continue
-        named = ", ".join(str(case.key) for case in cases[:_NAMED])
+        named = "; ".join(case.name(titles) for case in cases[:_NAMED])
         more = f" and {len(cases) - _NAMED} more cells" if len(cases) > _NAMED else ""
         yield f"the file says {stored} for {named}{more}; judged {now}: {cases[0].reason}"

@@ -120,4 +120,4 @@ def test_what_was_not_reproduced_is_told_by_the_exit_code(
     assert answer.returncode == 1
     page = (results / "report.html").read_text(encoding="utf-8")
     assert "Not reproduced</span>" in page
-    assert "the file says REPRODUCED for anli_plus/train/qen" in page
+    assert "the file says REPRODUCED for ANLI+, train, qen" in page

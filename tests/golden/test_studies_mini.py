@@ -249,7 +249,7 @@ def several(document: dict[str, Any], folder: Path) -> None:
         ),
         (
             a_prediction,
-            ("note: the file says NOT_CHECKABLE for mnli/panx/qaa; judged NOT_REPRODUCED",),
+            ("note: the file says NOT_CHECKABLE for MNLI, NER, qaa; judged NOT_REPRODUCED",),
         ),
     ],
 )

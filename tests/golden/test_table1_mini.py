@@ -118,7 +118,7 @@ def test_check_notices_a_changed_number_and_names_the_cell(copy: Path, artifact:
     edit(copy, f'"value": {value},', f'"value": {value + 1},')
     run = artifact("check", "--results", copy)
     assert run.returncode == 1
-    assert "the file says REPRODUCED for anli_plus/train/qen; judged NOT_REPRODUCED" in run.stdout
+    assert "the file says REPRODUCED for ANLI+, train, qen; judged NOT_REPRODUCED" in run.stdout
 
 
 @pytest.mark.slow

@@ -106,7 +106,7 @@ def results(
         scale_reason="",
         stamp=f"{scale}: stamped",
         verdict=Verdict.REPRODUCED,
-        rows=[RowRecord(row=row, title=row, group="g") for row in names],
+        rows=[RowRecord(row=row, title=row.upper(), group="g") for row in names],
         cells=cells,
         claims=[],
         inputs=[],
@@ -272,9 +272,10 @@ def test_a_missing_cell_is_named_and_the_claim_not_run() -> None:
     ]
     for cells in (kept, unmeasured):
         record = judge("improves", table.model_copy(update={"cells": cells}))
-        assert (record.verdict, record.reason) == (Verdict.NOT_RUN, "not measured: qqp/average")
+        assert (record.verdict, record.reason) == (Verdict.NOT_RUN, "not measured: QQP, Average")
     record = judge("improves", results("table2", {}, rows=["none"]))
-    assert "and 4 more" in record.reason
+    assert record.reason.startswith("not measured: ANLI+, Average; MNLI, Average; ")
+    assert record.reason.endswith(" and 4 more")
 
 
 def test_without_the_table_a_claim_is_not_run() -> None:

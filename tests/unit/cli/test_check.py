@@ -69,7 +69,7 @@ def test_an_altered_score_is_named_and_decides_the_exit_code(
     path.write_text(json.dumps(document))
     run = artifact("check", "--table", "2", "--results", copy, cwd=bare)
     assert run.returncode == 1, run.stderr
-    assert "for none/xnli/qaa; judged NOT_REPRODUCED: the file says" in run.stdout
+    assert "for XLM-R, XNLI, qaa; judged NOT_REPRODUCED: the file says" in run.stdout
     assert run.stdout.splitlines()[-1] == "verdict: Table 2 (mini) NOT_REPRODUCED; exit 1"
 
 

@@ -146,6 +146,16 @@ def page(text: str) -> Page:
     return Page(text)
 
 
+def test_rows_and_columns_are_called_as_the_paper_prints_them(text: str) -> None:
+    """Nowhere by the names that files have for them, but where the page names a file."""
+    spoken = re.sub(r"<style>.*?</style>|<code>.*?</code>|<[^>]*>", " ", text, flags=re.DOTALL)
+    for name in ("anli_plus", "squad_v1", "commonsense_qa", "udpos", "panx", "bucc2018", "@q"):
+        assert name not in spoken
+    chosen = text[text.index("chosen on development data</summary>") :]
+    assert "<dt>POS</dt><dd>SQuAD v1.1</dd>" in chosen
+    assert "<b>POS</b>XLM-R and SQuAD v1.1; " in chosen
+
+
 def test_what_each_table_took_is_a_line_and_its_kinds_are_folded(text: str) -> None:
     section = text[text.index('<section id="usage"') : text.index('<section id="differences"')]
     cells = ["1 min 30 s", "1,234", "34", "2 h 2 min", "–", "2 h", "5.00 GB"]
