@@ -58,9 +58,8 @@ class Speed:
         tokens_per_second: for what it reads; ``None`` if that is in ``seconds``.
         language_seconds: for each language of its data.
         example_milliseconds: for each example that is decoded, or searched for.
-        bytes: its result takes, whatever it works on.
+        bytes: its result takes, whatever it works on, beside the weights of a trained model.
         bytes_per_token: for what it reads.
-        work_bytes: it has while it runs, before its result: two checkpoints, of a training run.
     """
 
     seconds: float = 0.0
@@ -69,7 +68,6 @@ class Speed:
     example_milliseconds: float = 0.0
     bytes: float = 0.0
     bytes_per_token: float = 0.0
-    work_bytes: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +106,10 @@ so a GPU takes them. Drawn from the length distributions of the paper's tasks, 2
 pairs 1.9 to 2.3, choices 1.2 to 1.5, sentences to tag 2.65 to 2.8, spans 1.6."""
 
 
+_ANY = Architecture(layers=24, hidden=1024, inner=4096, vocabulary=250_002)
+"""Taken for an encoder that nobody has seen yet: XLM-R large."""
+
+
 @dataclass(frozen=True, slots=True)
 class Costs:
     """The costs of one scale on one kind of worker.
@@ -123,9 +125,7 @@ class Costs:
         imports: seconds until a worker's process has imported what it needs.
         checkpoint_every: optimiser steps between checkpoints; ``None`` for never.
         layer: share of the encoder's layers that sentences go through.
-        hidden: dimensions of a sentence's vector.
-        trained: share of the encoder's weights that are trained where only the embeddings of what
-            is read are.
+        architecture: of the encoder.
         threads: of a worker.
     """
 
@@ -141,8 +141,7 @@ class Costs:
     imports: float = 0.0
     checkpoint_every: int | None = None
     layer: float = 1.0
-    hidden: int = 1024
-    trained: float = 1.0
+    architecture: Architecture = _ANY
     threads: int = 1
 
     def basis_of(self, kind: str) -> Basis:
@@ -181,15 +180,20 @@ class Costs:
     def bytes(self, step: KeyedStep, graph: Graph) -> float:
         """Expected size of a step's result."""
         speed = self.speed(step.kind)
-        return speed.bytes + speed.bytes_per_token * self.tokens(step, graph)
+        weights = self.architecture.weights if step.kind in _TRAINING else 0
+        return speed.bytes + speed.bytes_per_token * self.tokens(step, graph) + 4 * weights
 
-    def work_bytes(self, step: KeyedStep) -> float:
+    def work_bytes(self, step: KeyedStep, graph: Graph) -> float:
         """Expected size of what a step has while it runs, before it writes its result."""
-        kind = step.kind
-        if kind == "intermediate" and IntermediateParams.of(step.params).mlm is None:
-            # Only with text is all of the vocabulary trained, and in the checkpoints.
-            kind = "target"
-        return self.speed(kind).work_bytes
+        of = self.architecture
+        if step.kind in _TRAINING:
+            # Two checkpoints, of weights, two moments of each, and the best weights.
+            return 2 * 4 * 4 * (of.weights if _trains_text(step) else of.trained)
+        if step.kind == "retrieve":
+            # The vectors of a language.
+            works = _data(self, step, graph)
+            return sum(4 * of.hidden * work.examples / languages for work, languages in works)
+        return 0.0
 
     def tokens(self, step: KeyedStep, graph: Graph) -> float:
         """Tokens that a step reads, each once; 0 for a kind that reads none."""
@@ -325,14 +329,9 @@ def load_costs(
         imports=content["imports"] if probe is None else probe.imports,
         checkpoint_every=scale.checkpoint_every,
         layer=min(1.0, scale.retrieval.layer / architecture.layers),
-        hidden=architecture.hidden,
-        trained=architecture.trained / (architecture.body + architecture.embeddings),
+        architecture=architecture,
         threads=threads,
     )
-
-
-_ANY = Architecture(layers=24, hidden=1024, inner=4096, vocabulary=250_002)
-"""Taken for an encoder that nobody has seen yet: XLM-R large."""
 
 
 def _faster(ratio: float) -> float:
@@ -392,6 +391,11 @@ def _data(costs: Costs, step: KeyedStep, graph: Graph) -> list[tuple[_Work, int]
     return [(_work(costs, one), len(one.languages)) for one in found]
 
 
+def _trains_text(step: KeyedStep) -> bool:
+    """Whether all embeddings are trained, and not only those of what is read."""
+    return step.kind == "intermediate" and IntermediateParams.of(step.params).mlm is not None
+
+
 def _kind_of(task: str) -> str:
     return FORMS[_FORMS[task]]
 
@@ -411,14 +415,16 @@ def _trained(
         judged: of one evaluation, each ``every`` steps and at the end.
         whole: whether all embeddings are trained.
     """
-    rates = costs.rates
+    rates, of = costs.rates, costs.architecture
     seconds += rates.whole_update if whole else rates.update + rates.decay
-    evaluations = steps // every + 1
+    evaluations = -(-steps // every)
     saved = 0.0
     if costs.checkpoint_every is not None:
         # Weights, two moments of each, and once there was an evaluation, the best weights.
         copies = 3 + (every <= costs.checkpoint_every)
-        saved = steps // costs.checkpoint_every * copies * (1.0 if whole else costs.trained)
+        share = 1.0 if whole else of.trained / of.weights
+        # None is written after the last step, which is evaluated whatever its number.
+        saved = (steps - 1) // costs.checkpoint_every * copies * share
     return steps * seconds + evaluations * judged + rates.load + (1 + saved) * rates.save
 
 
@@ -453,7 +459,7 @@ def _intermediate(costs: Costs, step: KeyedStep, graph: Graph) -> float:
     rows = sum(part[0] for part in parts)
     mean = sum(part[0] * part[2] for part in parts) / rows
     steps = sum(part[1] for part in parts)
-    whole = params.mlm is not None
+    whole = _trains_text(step)
     return _trained(costs, steps, mean, judged, training.evaluate_every, whole=whole)
 
 
@@ -504,7 +510,7 @@ def _retrieved(costs: Costs, step: KeyedStep, graph: Graph) -> float:
         sides *= 1 if _FORMS[params.task] is TaskForm.SEARCH else 0.5
         # Every vector of one side is multiplied with every one of the other; twice, as a rule of
         # the search itself: the best of each row, and of each column.
-        seconds += 2 * 2 * sides**2 * costs.hidden * languages / costs.rates.flops
+        seconds += 2 * 2 * sides**2 * costs.architecture.hidden * languages / costs.rates.flops
     return seconds
 
 
@@ -516,3 +522,5 @@ _MODEL: Mapping[str, Callable[[Costs, KeyedStep, Graph], float]] = {
     "retrieve": _retrieved,
 }
 """The work of the model, by kind of step."""
+_TRAINING = ("intermediate", "target")
+"""Kinds of steps whose results have the weights of an encoder."""

@@ -336,12 +336,12 @@ class _Probe:
         from stilts_artifact.model.heads import MaskedLanguageHead
 
         of = self.subject.architecture
-        needed = 16 * (of.body + of.embeddings)
+        needed = 16 * of.weights
         if needed > _free_memory(self.subject.device):
             self.left_out.append(
                 f"{TEXT}: all embeddings with their moments take {readable_size(needed)}"
             )
-            return update * (of.body + of.embeddings) / of.trained
+            return update * of.weights / of.trained
         return self._trained(encoder, {TEXT: MaskedLanguageHead(encoder)})
 
     def _trained(self, encoder: Any, heads: Mapping[str, Any]) -> float:

@@ -93,6 +93,11 @@ class Architecture:
         return self.vocabulary * self.hidden
 
     @property
+    def weights(self) -> int:
+        """All, but for the few of norms, biases, positions and pooler."""
+        return self.body + self.embeddings
+
+    @property
     def trained(self) -> int:
         """Weights of a run that trains the embeddings of what it reads alone."""
         return self.body + min(WORDS, self.vocabulary) * self.hidden
@@ -292,12 +297,12 @@ def guess(of: Architecture, device: Device, threads: int = 1) -> Rates:
     scored = _HIDDEN_SHARE * 6 * of.embeddings * product
     per_weight = _UPDATE_BYTES / (own.bandwidth * cores)
     launches = _UPDATE_KERNELS * own.launch
-    size = 4 * (of.body + of.embeddings)
+    size = 4 * of.weights
     return Rates(
         train={name: both for name in KINDS} | {TEXT: replace(both, token=both.token + scored)},
         predict=dict.fromkeys(KINDS, forward),
         update=launches + of.trained * per_weight,
-        whole_update=launches + (of.body + of.embeddings) * per_weight,
+        whole_update=launches + of.weights * per_weight,
         decay=of.embeddings / own.decayed,
         load=2 * size / own.disk,
         save=2 * size / own.disk,

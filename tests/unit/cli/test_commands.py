@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -224,6 +225,18 @@ def test_a_plan_needs_no_torch_and_a_probe_says_that_it_does(
     assert " 0.0" not in said
     assert answer("--probe") == 5
     assert "a probe of this machine needs packages" in capsys.readouterr().err
+
+
+def test_a_short_plan_has_times_too(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["stilts-artifact", "plan", "--calibration", "--scale", "paper", "--store"]
+    monkeypatch.setattr(sys, "argv", [*command, str(tmp_path)])
+    with pytest.raises(SystemExit) as caught:
+        main()
+    said = capsys.readouterr().out
+    assert caught.value.code in (0, None)
+    assert re.search(r"GPU time in all: [1-9]\d* min", said) and " 0.0" not in said
 
 
 @pytest.mark.slow

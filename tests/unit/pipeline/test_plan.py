@@ -22,7 +22,7 @@ from stilts_artifact.pipeline.job import Device
 from stilts_artifact.pipeline.kinds import KINDS as REAL_KINDS
 from stilts_artifact.pipeline.plan import Need, make_plan, simulate
 from stilts_artifact.pipeline.rates import KINDS as PASSES
-from stilts_artifact.pipeline.rates import Pass, Rates
+from stilts_artifact.pipeline.rates import WORDS, Architecture, Pass, Rates
 from stilts_artifact.pipeline.step import Graph, Kinds, KindSpec, Step
 from stilts_artifact.pipeline.store import Store
 from stilts_artifact.pipeline.tasks.params import Schedule, TargetParams
@@ -202,8 +202,12 @@ def test_time_of_training_is_that_of_its_steps() -> None:
     found = costs.seconds(graph.keyed(model), graph)
     assert found == pytest.approx(2 + 189 * step + judged + 7 + 11)
     # A checkpoint after step 100 has the weights that are trained and two moments of each.
-    saving = replace(costs, checkpoint_every=100, trained=0.5)
+    half = Architecture(layers=0, hidden=1, inner=0, vocabulary=2 * WORDS)
+    saving = replace(costs, checkpoint_every=100, architecture=half)
     assert saving.seconds(graph.keyed(model), graph) - found == pytest.approx(3 * 11 * 0.5)
+    # The last step of three epochs is step 189, after which none is needed any more.
+    never = replace(saving, checkpoint_every=189)
+    assert never.seconds(graph.keyed(model), graph) == found
     # A CPU cuts the step into batches of like length, which pad less.
     own = costs_by({"target": Speed(seconds=2)}, sizes, "cpu")
     step = (2.5 + 38.4 / 4096) * 1 + 38.4 * 0.01 + 0.5 + 0.25
@@ -213,7 +217,8 @@ def test_time_of_training_is_that_of_its_steps() -> None:
 
 
 def test_a_checkpoint_after_an_evaluation_has_the_best_weights_too() -> None:
-    costs = costs_by({"target": Speed()}, {"xnli": Extent(train=1000, rows=50, tokens=4)})
+    sizes = {"xnli": Extent(train=1000, rows=50, tokens=4)}
+    costs = costs_by({"target": Speed()}, sizes, architecture=TEN)
     model, graph = trained(epochs=16, batch=8)
     own = graph.keyed(model)
     # 1,008 steps, evaluated each 1,000.
@@ -231,12 +236,15 @@ def test_what_is_longer_than_a_scale_reads_counts_as_it_is_cut() -> None:
     assert longest.seconds(graph.keyed(model), graph) == long.seconds(graph.keyed(model), graph)
 
 
+TEN = Architecture(layers=2, hidden=10, inner=20, vocabulary=50)
+
+
 def test_a_mined_test_set_has_its_threshold_from_development_data() -> None:
     every = Graph(steps_at("mini", EXPERIMENTS["table2-test"], "none,bucc2018"), REAL_KINDS)
     own = next(step for step in every.steps.values() if step.kind == "retrieve")
     languages = len(own.params["languages"])
     sizes = {"bucc2018": Extent(train=0, rows=100, tokens=4, dev=50)}
-    costs = costs_by({"retrieve": Speed()}, sizes, "cpu", layer=0.5, hidden=10)
+    costs = costs_by({"retrieve": Speed()}, sizes, "cpu", layer=0.5, architecture=TEN)
     seconds = 7.0
     for rows in (100, 50):
         # Each side of each language ends in batches that are not full; a core pads nothing.
@@ -244,6 +252,44 @@ def test_a_mined_test_set_has_its_threshold_from_development_data() -> None:
         seconds += 0.5 * (batches * 0.5 + rows * 4 * languages * 0.002)
         seconds += 2 * 2 * (rows / 2) ** 2 * 10 * languages / 1e12
     assert costs.seconds(own, every) == pytest.approx(seconds)
+
+
+def test_what_a_step_leaves_and_what_it_has_meanwhile_is_its_encoders() -> None:
+    weights = 2 * (4 * 10 * 10 + 2 * 10 * 20) + 50 * 10
+    kinds = dict.fromkeys(("intermediate", "target", "predict", "retrieve"), Speed(bytes=5))
+    sizes = {"bucc2018": Extent(0, 100, 4, dev=50), "xnli": Extent(100, 100, 4)}
+    costs = costs_by(kinds, sizes, architecture=TEN)
+    cells = ("mnli,xnli", "mnli+mlm,xnli", "none,bucc2018")
+    every = Graph(steps_at("mini", EXPERIMENTS["table2-test"], *cells), REAL_KINDS)
+    found = {
+        (step.kind, step.params.get("mlm") is not None): (
+            costs.bytes(step, every),
+            costs.work_bytes(step, every),
+        )
+        for step in every.steps.values()
+        if step.kind in kinds
+    }
+    # All of a small vocabulary is trained, with text or without.
+    trained = (5 + 4 * weights, 2 * 16 * weights)
+    assert found == {
+        ("intermediate", False): trained,
+        ("intermediate", True): trained,
+        ("target", False): trained,
+        ("predict", False): (5, 0),
+        ("retrieve", False): (5, (100 + 50) * 10 * 4),
+    }
+    large = replace(costs, architecture=Architecture(24, 1024, 4096, 250_002))
+    text, other = (
+        next(
+            step
+            for step in every.steps.values()
+            if step.kind == "intermediate" and (step.params["mlm"] is not None) == has_text
+        )
+        for has_text in (True, False)
+    )
+    # XLM-R large: 558 million weights, 302 million of them and 20,000 embeddings without text.
+    assert large.work_bytes(text, every) == pytest.approx(32 * 558e6, rel=0.01)
+    assert large.work_bytes(other, every) == pytest.approx(32 * 322e6, rel=0.01)
 
 
 def test_the_steps_of_a_mixture_are_drawn_by_the_capped_sizes() -> None:
