@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from stilts_artifact.config.schema import Scale
     from stilts_artifact.model.hub import PhaseOne
 
-MEMORY = 24 << 30
+MEMORY = 24 * 10**9
 """Bytes of GPU memory that fine-tuning XLM-R large takes: 16 for each of 0.56 billion weights, and
-activations."""
+activations. (A card that is sold with 24 GB tells CUDA of some 25.4, less than 24 GiB.)"""
 
 
 RUN_PACKAGES = ("torch", "transformers", "datasets", "faiss", "distributed", "seqeval")

@@ -175,7 +175,8 @@ def _does_not_start(why: str) -> ResourceError:
     )
 
 
-# By the worker whose steps they run, in the process of that worker.
+# By the worker whose steps they run, in the process of that worker; by its device, too, where the
+# worker is another cluster's, and may serve several runs.
 _PROCESSES: dict[str, StepProcess] = {}
 _CHANGING = threading.Lock()
 
@@ -185,8 +186,13 @@ def run_isolated(step: KeyedStep, spec: KindSpec, context: Context) -> Outcome:
     from distributed import get_worker
 
     worker: str = get_worker().id
+    # A worker of another cluster may have a GPU, which a run that is made for the CPU must not use:
+    # every step takes one that it sees.
+    hidden = {} if context.device == "cuda" else {"CUDA_VISIBLE_DEVICES": ""}
     with _CHANGING:
-        process = _PROCESSES.setdefault(worker, StepProcess({}))
+        process = _PROCESSES.get(worker)
+        if process is None:
+            process = _PROCESSES.setdefault(f"{worker} {context.device}", StepProcess(hidden))
     return process.run(step, spec, context)
 
 

@@ -40,16 +40,17 @@ class UsedEmbeddings(nn.Module):
         super().__init__()
         self.used = used
         self.weight = nn.Parameter(whole.weight.detach()[used])
-        self.padding = whole.padding_idx
         # An id that is not among the used ones is out of range: an error, never another's row.
         positions = torch.full((whole.num_embeddings,), len(used))
         positions[used] = torch.arange(len(used))
         self.register_buffer("positions", positions, persistent=False)
+        # A number, read here: of a tensor on a GPU, each forward pass would wait for it.
+        padding = whole.padding_idx
+        self.padding = None if padding is None else int(positions[padding])
 
     def forward(self, ids: torch.Tensor) -> torch.Tensor:
         """Vectors of tokens: int64 [...] -> float32 [..., hidden]."""
-        padding = None if self.padding is None else int(self.positions[self.padding])
-        return functional.embedding(self.positions[ids], self.weight, padding)
+        return functional.embedding(self.positions[ids], self.weight, self.padding)
 
 
 def use_rows(encoder: EncoderModel, ids: Iterable[NDArray[Any]]) -> nn.Embedding:

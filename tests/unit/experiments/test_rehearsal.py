@@ -227,7 +227,7 @@ def test_what_is_needed_is_held_against_every_machine() -> None:
     needs = {
         what: (needed, here, enough) for what, needed, here, enough in command._needs(found, "gpu")
     }
-    assert needs["GPU memory"] == ("25.8 GB", "3 of 85.9 GB", "yes")
+    assert needs["GPU memory"] == ("24.0 GB", "3 of 85.9 GB", "yes")
     # The one with the least: any worker may get the largest step.
     assert needs["memory of a worker, as here"] == ("12.9 GB", "8.59 GB", "no")
     alone = dict((row[0], row) for row in command._needs(rehearsed(), "gpu"))

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from stilts_artifact.domain.tasks import TaskForm
 from stilts_artifact.model.manifest import WEIGHTS
@@ -128,6 +129,27 @@ def test_a_token_that_was_not_foreseen_is_an_error_and_not_another_word() -> Non
     assert isinstance(encoder.embeddings.word_embeddings, UsedEmbeddings)
     with pytest.raises(IndexError):
         encoder(input_ids=torch.tensor([[0, 6, 2]]))
+
+
+def test_a_pass_reads_no_value_that_it_would_have_to_wait_for() -> None:
+    """On a GPU each such value makes the processor wait until all that is queued was computed."""
+    read: list[torch.Tensor] = []
+
+    class Reads(TorchDispatchMode):
+        def __torch_dispatch__(
+            self, op: Any, types: Any, args: Any = (), kwargs: Any = None
+        ) -> Any:
+            if op is torch.ops.aten._local_scalar_dense.default:
+                read.append(args[0])
+            return op(*args, **(kwargs or {}))
+
+    encoder, ids = tiny_encoder(), torch.tensor([[0, 5, 2]])
+    use_rows(encoder, [ids[0].numpy()])
+    with Reads():
+        encoder.embeddings.word_embeddings(ids).sum().backward()
+        assert read == []
+        ids[0, 1].item()
+    assert len(read) == 1
 
 
 def test_what_decays_on_another_device_comes_back_from_there(
