@@ -59,6 +59,13 @@ def report(
         raise ConfigError(
             "unknown kind of crate", where="--crate", got=crate.name, expected="a name in .zip"
         )
+    if against is not None and path.suffix == ".md":
+        raise ConfigError(
+            "two runs stand side by side on the HTML page alone",
+            where="--against",
+            got=path.name,
+            expected="a name in .html",
+        )
     from stilts_artifact.files import require_output, write_file
 
     # No results file has one of these suffixes, so none is replaced.

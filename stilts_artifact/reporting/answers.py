@@ -13,7 +13,7 @@ from typing import NamedTuple
 from stilts_artifact.benchmark.experiments import CALIBRATION
 from stilts_artifact.checking.results import CellRecord, Results
 from stilts_artifact.domain.cells import Finding, Verdict
-from stilts_artifact.reporting.comparison import asked_cells
+from stilts_artifact.reporting.comparison import asked_cells, n_cells
 
 
 class Answer(NamedTuple):
@@ -31,11 +31,6 @@ def answers(runs: Sequence[Results]) -> tuple[Answer, Answer]:
         runs: at least one.
     """
     return _machinery(runs), _paper(runs)
-
-
-def expected_word(results: Results) -> str:
-    """What the expected values of a run are: ``reported`` ones, or ``recorded`` from a run."""
-    return "reported" if results.is_real else "recorded"
 
 
 def _machinery(runs: Sequence[Results]) -> Answer:
@@ -60,18 +55,20 @@ def _against_recorded(runs: Sequence[Results]) -> tuple[str, str]:
     unasked = sum(len(one.cells) for one in tables) - len(asked)
     said = []
     if tables:
-        said.append(f"{same:,} of {_cells(same + wrong + unsure)} agree with an earlier run.")
+        said.append(f"{same:,} of {n_cells(same + wrong + unsure)} agree with an earlier run.")
     if absent:
-        said.append(f"{_cells(absent)} could not be run.")
+        said.append(f"{n_cells(absent)} could not be run.")
     if unasked:
-        said.append(f"{_cells(unasked)} {'was' if unasked == 1 else 'were'} not asked for.")
+        said.append(f"{n_cells(unasked)} {'was' if unasked == 1 else 'were'} not asked for.")
     said += [f"{one.title}: {_plain(one.verdict)}." for one in studies]
+    valid = sum(one.verdict is Finding.PIPELINE_VALID for one in studies)
     if wrong or any(one.verdict is Finding.PIPELINE_INVALID for one in studies):
         short = "No."
-    elif tables and not same:
+    elif (tables and not same) or not same + valid:
         short = "Not shown."
     else:
-        short = "Yes, as far as it was run." if absent or unasked or unsure else "Yes."
+        open_ = absent or unasked or unsure or valid < len(studies)
+        short = "Yes, as far as it was run." if open_ else "Yes."
     return short, " ".join(said)
 
 
@@ -105,7 +102,7 @@ def _paper(runs: Sequence[Results]) -> Answer:
     said = []
     if compared:
         said.append(
-            f"{_cells(compared.total())} compared with published values: {_counts(compared)}."
+            f"{n_cells(compared.total())} compared with published values: {_counts(compared)}."
         )
     decided = any(claims[verdict] for verdict in _DECIDED)
     if decided:
@@ -143,10 +140,6 @@ def _counts(counts: Counter[Verdict]) -> str:
     return ", ".join(
         f"{counts[verdict]:,} {_plain(verdict)}" for verdict in Verdict if counts[verdict]
     )
-
-
-def _cells(count: int) -> str:
-    return f"{count:,} {'cell' if count == 1 else 'cells'}"
 
 
 def _plain(verdict: Verdict | Finding) -> str:

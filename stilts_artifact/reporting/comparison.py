@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from stilts_artifact.benchmark.asked import asked_places
 from stilts_artifact.checking.judge import joint_verdict, summary
 from stilts_artifact.checking.results import CellRecord, Results, RowRecord
-from stilts_artifact.config.load import is_evidence
 from stilts_artifact.domain.cells import Verdict
 from stilts_artifact.metrics.tables import table_columns
 
@@ -80,8 +79,8 @@ class Listing:
         """What was compared, in words: ``480 cells compared: 478 REPRODUCED, ...``."""
         total = sum(count for _, count in self.counts)
         named = ", ".join(f"{count:,} {verdict}" for verdict, count in self.counts)
-        text = f"{_cells(total)} compared" + (f": {named}" if named else "")
-        return text + (f"; not compared: {_cells(self.others)}" if self.others else "")
+        text = f"{n_cells(total)} compared" + (f": {named}" if named else "")
+        return text + (f"; not compared: {n_cells(self.others)}" if self.others else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +191,7 @@ def cell_counts(results: Results) -> str:
 
 def expected_word(results: Results) -> str:
     """What the values are that measured ones are held against: a paper's, or of an earlier run."""
-    return "reported" if is_evidence(results.scale) else "recorded"
+    return "reported" if results.is_real else "recorded"
 
 
 def _listed_cells(results: Results) -> list[CellRecord]:
@@ -211,7 +210,8 @@ def _is_compared(cell: CellRecord) -> bool:
     )
 
 
-def _cells(count: int) -> str:
+def n_cells(count: int) -> str:
+    """Example: ``n_cells(1)`` is ``"1 cell"``."""
     return f"{count:,} {'cell' if count == 1 else 'cells'}"
 
 
@@ -319,7 +319,10 @@ def undecided_counts(results: Results) -> Iterator[tuple[Verdict, str]]:
             names += f" and {len(rows) - _EXAMPLES} more" if len(rows) > _EXAMPLES else ""
             more = f" (and {len(others)} more reasons)" if len(others) > 1 else ""
             more = " (and 1 more reason)" if len(others) == 1 else more
-            yield verdict, f"{verdict} {names} ({_cells(sum(rows.values()))}): {first}{more}"
+            yield (
+                verdict,
+                f"{verdict} {names} ({n_cells(sum(rows.values()))}): {first}{more}",
+            )
 
 
 def verdict_line(tables: Sequence[Results]) -> str:

@@ -32,6 +32,7 @@ from stilts_artifact.reporting.comparison import (
     failing_counts,
     gaps,
     listing,
+    n_cells,
     points,
     row_sizes,
     row_verdict,
@@ -331,11 +332,11 @@ def _show_gaps(results: Results, console: Console, verbose: bool) -> None:
         return
     console.print("\nNot decided, and why", style="bold")
     for gap in reasons[:most]:
-        count = "1 cell" if gap.cells == 1 else f"{gap.cells} cells"
-        line = f"{gap.verdict} {count} (such as {gap.examples[0]}): {gap.reason}"
+        line = f"{gap.verdict} {n_cells(gap.cells)} (such as {gap.examples[0]}): {gap.reason}"
         console.print(Text(line, style=STYLES[gap.verdict]), soft_wrap=True)
     if len(reasons) > most:
-        console.print(f"and {len(reasons) - most} more reasons")
+        left = len(reasons) - most
+        console.print(f"and {left} more {'reason' if left == 1 else 'reasons'}")
 
 
 def _show_claims(results: Results, console: Console, verbose: bool) -> None:
@@ -379,7 +380,7 @@ def _show_single_scores(results: Results, console: Console) -> None:
     table = _comparison_table(title, "task", every_score(results), expected_word(results))
     console.print(table, "", sep="\n")
     for gap in gaps(results):
-        where = f"{gap.cells} cells" if gap.cells > 1 else gap.examples[0]
+        where = n_cells(gap.cells) if gap.cells > 1 else gap.examples[0]
         line = f"{gap.verdict} {where}: {gap.reason}"
         console.print(Text(line, style=STYLES[gap.verdict]), soft_wrap=True)
     console.print(cell_counts(results))

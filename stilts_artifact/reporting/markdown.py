@@ -17,6 +17,7 @@ from stilts_artifact.reporting.comparison import (
     SIZES,
     Listing,
     asked_cells,
+    expected_word,
     gaps,
     listing,
     points,
@@ -144,7 +145,8 @@ def _scores(results: Results) -> Iterable[str]:
     if found.counts:
         yield from _comparison(found)
     else:
-        yield "Nothing is reported for these cells: there is no value to compare them with."
+        word = expected_word(results)
+        yield f"Nothing is {word} for these cells: there is no value to compare them with."
 
 
 def _grid_of(layout: Layout, columns: Sequence[Column], *, gains: bool) -> str:

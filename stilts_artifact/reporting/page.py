@@ -17,7 +17,7 @@ from stilts_artifact.checking.claims import Claim, Claims, claims_path, load_cla
 from stilts_artifact.checking.judge import exit_code, headline
 from stilts_artifact.checking.learning_curves import CURVES
 from stilts_artifact.checking.recheck import CONSISTENT, TRUST
-from stilts_artifact.checking.results import CellRecord, ClaimRecord, Results
+from stilts_artifact.checking.results import ClaimRecord, Results
 from stilts_artifact.checking.studies import load_protocol
 from stilts_artifact.checking.usage import together
 from stilts_artifact.domain.cells import CellKey, Verdict
@@ -25,7 +25,7 @@ from stilts_artifact.domain.units import readable_size, readable_time
 from stilts_artifact.metrics.bootstrap import RESAMPLES
 from stilts_artifact.reporting import comparison, figures, findings, svg
 from stilts_artifact.reporting.against import SideBySide
-from stilts_artifact.reporting.answers import answers, expected_word
+from stilts_artifact.reporting.answers import answers
 from stilts_artifact.reporting.calibration_figures import arms_of, calibration_figures
 from stilts_artifact.reporting.differences import known_differences
 from stilts_artifact.reporting.exports import USAGE, export
@@ -190,7 +190,7 @@ def _grid(pair: SideBySide) -> tuple[Layout, list[Column]] | None:
 
 def _table(run: Run, files: Sequence[str]) -> dict[str, Any]:
     """What the template needs of one table."""
-    results = run.results
+    results, expected = run.results, comparison.expected_word(run.results)
     titles = results.titles
     gaps = comparison.gaps(results)
     asked = comparison.asked_cells(results)
@@ -200,12 +200,12 @@ def _table(run: Run, files: Sequence[str]) -> dict[str, Any]:
         "results": results,
         "name": results.title,
         "title": results.defined.caption,
-        "counts": _counts(asked),
+        "counts": comparison.verdict_counts(asked),
         "unasked": len(results.cells) - len(asked),
         "claim_counts": _claim_counts(results.claims),
         "listing": listing,
         "all_met": [verdict for verdict, _ in listing.counts] == [Verdict.REPRODUCED],
-        "expected": expected_word(results),
+        "expected": expected,
         "measured": sum(cell.value is not None for cell in results.cells),
         "gaps": [gap for gap in gaps if gap.verdict is not Verdict.NOT_RUN][:_LISTED],
         "not_run": [gap for gap in gaps if gap.verdict is Verdict.NOT_RUN][:_LISTED],
@@ -227,7 +227,7 @@ def _table(run: Run, files: Sequence[str]) -> dict[str, Any]:
             "empty": [column for column in columns if column not in shown],
             "seeds": describe_seeds(results),
             "gains": figures.gain_panels(layout, run.intervals),
-            "dumbbells": figures.dumbbell_figures(layout, run.intervals, expected_word(results)),
+            "dumbbells": figures.dumbbell_figures(layout, run.intervals, expected),
             "figures": figures.language_figures(layout, run.intervals),
             "group_titles": GROUP_TITLES,
             "training": training_view(run.curves, layout, results.benchmark),
@@ -288,10 +288,6 @@ def _claim(claim: ClaimRecord, titles: Titles) -> ClaimRecord:
     """A claim whose cells are called as everywhere on the page."""
     named = [titles.of(CellKey(*cell.split("/"))) for cell in claim.cells]
     return claim.model_copy(update={"cells": named})
-
-
-def _counts(cells: Sequence[CellRecord]) -> list[tuple[Verdict, int]]:
-    return list(comparison.verdict_counts(cells))
 
 
 def _claim_counts(claims: Sequence[ClaimRecord]) -> list[tuple[Verdict, int]]:

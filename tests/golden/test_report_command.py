@@ -101,6 +101,8 @@ def test_markdown_and_wrong_names(
     assert (
         artifact("report", "--results", made[0], "--out", tmp_path / "report.pdf").returncode == 2
     )
+    both = ("--against", made[0], "--out", tmp_path / "report.md")
+    assert artifact("report", "--results", made[0], *both).returncode == 2
     empty = artifact("report", "--results", tmp_path / "none")
     assert empty.returncode == 3
     assert "stilts-artifact reproduce --table 1" in empty.stderr

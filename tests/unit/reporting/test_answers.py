@@ -69,6 +69,16 @@ def test_an_invalid_pipeline_is_no_working_machinery(finding: Finding, short: st
 
 
 @pytest.mark.slow
+def test_a_study_that_was_not_run_shows_nothing() -> None:
+    valid = studies.results("000").model_copy(
+        update={"scale": "mini", "verdict": Finding.PIPELINE_VALID}
+    )
+    unrun = valid.model_copy(update={"verdict": Finding.NOT_RUN})
+    assert shorts(unrun) == ("Not shown.", "No.")
+    assert shorts(valid, unrun) == ("Yes, as far as it was run.", "No.")
+    assert shorts(judged(table1(), Verdict.REPRODUCED), unrun)[0] == "Yes, as far as it was run."
+
+
 def test_on_real_languages_the_calibration_shows_the_machinery() -> None:
     paper = judged(table2(), Verdict.NOT_CHECKABLE, scale="paper", claims=[])
     assert shorts(paper) == ("Not shown.", "Not yet.")

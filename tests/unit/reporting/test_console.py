@@ -10,6 +10,7 @@ from rich.console import Console
 
 from stilts_artifact.benchmark.experiments import EXPERIMENTS, counted_places, counted_tasks
 from stilts_artifact.checking.results import CellRecord, Results, RowRecord, row_records
+from stilts_artifact.config.load import as_own, definition, load_scale
 from stilts_artifact.domain.cells import Verdict
 from stilts_artifact.reporting.comparison import listing
 from stilts_artifact.reporting.console import make_console, show_table
@@ -167,6 +168,9 @@ def test_values_are_called_what_they_are() -> None:
     assert re.search(r"measured +recorded +difference", shown(table2()))
     of_paper = counted()
     assert re.search(r"measured +reported +difference", shown(of_paper))
+    own = as_own(load_scale("small").model_copy(update={"name": "mine"}), "mine.yaml")
+    update = {"scale": "mine", "stamp": own.stamp, "definition": definition(own)}
+    assert re.search(r"measured +reported +diff", shown(of_paper.model_copy(update=update)))
 
 
 def test_a_range_shows_the_largest_difference_and_every_verdict(sizes: str) -> None:
