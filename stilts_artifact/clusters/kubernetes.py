@@ -26,6 +26,7 @@ TLS_SECRET = f"{NAME}-tls"
 _SCHEDULER = f"tls://{NAME}-scheduler:8786"  # the operator names the service so
 _TLS_FOLDER = "/tls"
 _RESULTS = "/artifact/results"
+_GPU = "nvidia.com/gpu"  # the name that NVIDIA's device plugin gives them
 _SMALL_MEMORY = "8Gi"
 # The image's own (Dockerfile): another user would find nothing that it may write.
 _USER = 10001
@@ -112,7 +113,7 @@ def _cluster(pods: Pods) -> dict[str, Any]:
     worker = _container("worker", pods, pods.memory) | {
         "command": [*_PYTHON, "worker", _SCHEDULER, *options]
     }
-    worker["resources"]["limits"]["nvidia.com/gpu"] = "1"
+    worker["resources"]["limits"][_GPU] = "1"
     selector = {"dask.org/cluster-name": NAME, "dask.org/component": "scheduler"}
     service = {
         "type": "ClusterIP",
@@ -128,7 +129,12 @@ def _cluster(pods: Pods) -> dict[str, Any]:
         "metadata": {"name": NAME},
         "spec": {
             "scheduler": {"spec": _pod(scheduler, pods), "service": service},
-            "worker": {"replicas": pods.gpus, "spec": _pod(worker, pods)},
+            "worker": {
+                "replicas": pods.gpus,
+                # Nodes with GPUs are mostly kept free of pods that do not say they want one.
+                "spec": _pod(worker, pods)
+                | {"tolerations": [{"key": _GPU, "operator": "Exists", "effect": "NoSchedule"}]},
+            },
         },
     }
 

@@ -181,8 +181,9 @@ def test_workers_run_out_of_time_and_their_steps_go_on_from_the_checkpoint(
     wait_until(lambda: not jobs(slurm))
     report = json.loads(read(folder / "report.json"))
     assert report["failures"] == [] and report["made"] == 10
-    assert report["text"].startswith("0 1 2 3 4 5 ") and report["text"].endswith("went end")
-    assert "survived" in report["text"] and attempts(folder, "killed") == 2
+    # Slurm gave each worker a GPU; a run for the CPU sees none of it ("-").
+    assert re.fullmatch(r"0 1 2 3 4 5 \d+ 1 -survived .*went end", report["text"])
+    assert attempts(folder, "killed") == 2
     assert report["workers"] in (1, 2) and report["losses_allowed"] > 1000
     first, second, *_ = map(int, read(began).split())
     assert first == 0 < second

@@ -87,6 +87,17 @@ def test_gpus_image_and_words_are_those_asked_for(manifest: list[dict[str, Any]]
     found = containers(manifest)
     assert manifest[0]["spec"]["worker"]["replicas"] == 8
     assert found["worker"]["resources"]["limits"]["nvidia.com/gpu"] == "1"
+    cluster, job = (part["spec"] for part in manifest)
+    tolerant = {
+        name: [one["key"] for one in pod.get("tolerations", [])]
+        for name, pod in (
+            ("scheduler", cluster["scheduler"]["spec"]),
+            ("worker", cluster["worker"]["spec"]),
+            ("leader", job["template"]["spec"]),
+        )
+    }
+    # The others would take the place of one that needs it.
+    assert tolerant == {"scheduler": [], "worker": ["nvidia.com/gpu"], "leader": []}
     assert {one["image"] for one in found.values()} == {IMAGE}
     address = "tls://stilts-artifact-scheduler:8786"
     assert found["run"]["args"] == [*COMMAND, "--scheduler", address]
