@@ -74,7 +74,7 @@ def slurm(
         f"         (up to {gpus} of them: the run begins with the first)",
         f"time:    {walltime} for each job; then it goes back into the queue, and the run goes on",
         "end:     scancel JOB, of the leader; submitted again, it goes on where it was",
-        _plan_line(command),
+        _plan_line(context, command),
         "         nodes without a network: fetch on the login node, and --offline in the run",
     ):
         options.say(line, sys.stderr)
@@ -116,7 +116,7 @@ def kubernetes(
         "submit:  kubectl apply -f FILE",
         "watch:   kubectl logs -f job/stilts-artifact; results are on the volume",
         "end:     kubectl delete -f FILE, after a run too: it holds the GPUs until then",
-        _plan_line(command),
+        _plan_line(context, command),
     ):
         options.say(line, sys.stderr)
 
@@ -136,9 +136,7 @@ def _require_run(context: typer.Context, command: list[str]) -> None:
             fix="put the run at the end: ... reproduce --table 2 --scale paper",
         )
     # Typer's own parser: what it refuses, it says as it does everywhere.
-    root = context.find_root()
-    group: typer.core.TyperGroup = root.command  # type: ignore[assignment]
-    found = group.commands[name].make_context(name, arguments, parent=root)
+    found = _commands(context)[name].make_context(name, arguments, parent=context.find_root())
     for option in ("workers", "scheduler"):
         if found.params[option] is not None:
             raise ConfigError("the cluster has its own", where=f"--{option}", fix="leave it out")
@@ -148,8 +146,27 @@ def _require_run(context: typer.Context, command: list[str]) -> None:
             raise ConfigError(f"{experiment.title} is counted, not trained: it needs no cluster")
 
 
-def _plan_line(command: list[str]) -> str:
-    """How to know beforehand what a run costs."""
+def _plan_line(context: typer.Context, command: list[str]) -> str:
+    """How to know beforehand what a run costs: by its arguments, but those that a plan has no use
+    for (``--offline``, ``--rehearse``)."""
     name, *arguments = command
-    rest = shlex.join(["--study", *arguments] if name == "study" else arguments)
-    return f"before:  stilts-artifact plan {rest}: hours, disk and downloads"
+    commands, kept, words = _commands(context), list[str](), iter(arguments)
+    parameters = commands[name].params
+    options = {option: one for one in parameters for option in (*one.opts, *one.secondary_opts)}
+    planned = {option for one in commands["plan"].params for option in one.opts}
+    for word in words:
+        option, equals, _ = word.partition("=")
+        known = options.get(option)
+        if known is None:
+            kept += ["--study", word]  # its number; reproduce has options alone
+            continue
+        alone = equals or getattr(known, "is_flag", False)
+        value = [] if alone else [next(words)]
+        kept += [word, *value] if option in planned else []
+    return f"before:  stilts-artifact plan {shlex.join(kept)}: hours, disk and downloads"
+
+
+def _commands(context: typer.Context) -> dict[str, typer.core.TyperCommand]:
+    """All commands of this program, by name."""
+    group: typer.core.TyperGroup = context.find_root().command  # type: ignore[assignment]
+    return group.commands  # type: ignore[return-value]

@@ -215,3 +215,23 @@ def test_what_to_do_with_it_is_said_beside_it(capsys: pytest.CaptureFixture[str]
     shown = capsys.readouterr()
     assert shown.out.startswith("#!/bin/bash\n") and "sbatch" in shown.err
     assert "stilts-artifact plan --study 000 --scale paper --seeds 2:" in shown.err
+
+
+@pytest.mark.parametrize(
+    ("run", "planned"),
+    [
+        (
+            "reproduce --table 2 --offline --scale=mini --rehearse --prefix pipx",
+            "--table 2 --scale=mini",
+        ),
+        (
+            "study --offline --seeds 2 000 --mirror a=b --keep-models none",
+            "--seeds 2 --study 000 --keep-models none",
+        ),
+    ],
+)
+def test_the_plan_that_is_named_is_one_that_plan_takes(
+    run: str, planned: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ending.run(["cluster", "slurm", "--gpus", "2", *run.split()], debug=False) == 0
+    assert f"stilts-artifact plan {planned}: hours" in capsys.readouterr().err
