@@ -14,6 +14,21 @@ own steps, and ends at its loss but for rounding; hidden words are drawn anew fo
 Beside the ratio stands the one of operations: 6 for each weight and token, 12 x layers x hidden x
 length for attention (Kaplan et al. 2020, table 1), and 6 for each output weight and hidden word. No
 loop that computes every token of every input can save more of them.
+
+Measured at load 8 to 18 on 2 cores of a Xeon with AMX (family 6, model 207), one thread, torch
+2.13.0, --rows 400 --rounds 3. Times as fast as the textbook loop, and held-out loss:
+
+                      operations  same steps  sorted by length  loss, textbook and the two
+    hellaswag               2.99        2.05              2.16  1.37774  1.37774  1.38350
+    hellaswag as text       2.64        2.12              2.24  8.43619  8.46106  8.49717
+    squad_v1                2.55        2.20              2.37  5.06619  5.06619  5.06235
+    squad_v1 as text        2.30        1.86              2.13  8.61278  8.61238  8.62034
+
+So few rows teach endings nothing: 1.386 is chance. What is left of the operations' ratio goes into
+padding, 13 % of HellaSwag's tokens when sorted, as an example's four endings are padded to the
+longest of them, and 2 to 4 % of the others'; and into what a pass costs whatever is in it, which
+training/batches.py puts at 130 tokens of about 2,000. Another cut would change the last bits of
+recorded results. To a maximum of 128, scale small's, HellaSwag's operations have a ratio of 1.39.
 """
 
 from __future__ import annotations
@@ -67,6 +82,9 @@ NAME = "task"
 WHOLE = 1 << 40
 """Tokens that no step has: nothing is cut."""
 TARGET = 2.0
+TEXTBOOK = "padded to the maximum"
+SAME_STEPS = "this package, same steps"
+SORTED = "this package"
 
 
 @dataclass(frozen=True)
@@ -248,19 +266,17 @@ def operations(widths: Integers, lengths: Integers, subject: Subject, settings: 
     return made
 
 
-def compare(subject: Subject, settings: Settings, rounds: int) -> float:
-    """Print both sides' speed and loss; the ratio of the speeds."""
+def compare(subject: Subject, settings: Settings, rounds: int) -> None:
+    """Print the speed and loss of all sides, and the ratios of the speeds."""
     lengths = subject.rows.inputs.lengths
     seconds: dict[str, list[float]] = {}
     losses: dict[str, float] = {}
     before = held_out_loss(*fresh(subject, settings), subject.test)
     random = settings.config.model_copy(update={"length_pool": 1})
     sides: dict[str, Callable[[XLMRobertaModel, TrainingTask], None]] = {
-        "padded to the maximum": lambda encoder, task: textbook(
-            encoder, task, random, subject.maximum
-        ),
-        "this package, same steps": lambda encoder, task: ours(encoder, task, random),
-        "this package": lambda encoder, task: ours(encoder, task, settings.config),
+        TEXTBOOK: lambda encoder, task: textbook(encoder, task, random, subject.maximum),
+        SAME_STEPS: lambda encoder, task: ours(encoder, task, random),
+        SORTED: lambda encoder, task: ours(encoder, task, settings.config),
     }
     for _ in range(rounds):
         for name, run in sides.items():
@@ -277,17 +293,17 @@ def compare(subject: Subject, settings: Settings, rounds: int) -> float:
     median = {name: statistics.median(times) for name, times in seconds.items()}
     for name, taken in median.items():
         print(f"  {name:<25}{len(lengths) / taken:8.1f} rows/s, held-out loss {losses[name]:.5f}")
-    ratio = median["padded to the maximum"] / median["this package"]
     whole = np.full_like(lengths, subject.maximum)
     most = operations(whole, lengths, subject, settings) / operations(
         lengths, lengths, subject, settings
     )
-    print(
-        f"  verdict: {ratio:.2f} times as fast (target {TARGET:g}; operations {most:.2f}): "
-        f"{'met' if ratio >= TARGET else 'MISSED'}",
-        flush=True,
-    )
-    return ratio
+    for name in (SAME_STEPS, SORTED):
+        ratio = median[TEXTBOOK] / median[name]
+        print(
+            f"  verdict: {name} {ratio:.2f} times as fast (target {TARGET:g}; "
+            f"operations {most:.2f}): {'met' if ratio >= TARGET else 'MISSED'}",
+            flush=True,
+        )
 
 
 def main() -> None:
