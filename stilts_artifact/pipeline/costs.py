@@ -174,8 +174,12 @@ class Costs:
             for work, languages in _data(self, step, graph):
                 seconds += languages * speed.language_seconds
                 seconds += work.examples * speed.example_milliseconds / 1000
+        seconds /= self.faster
+        if step.kind == "encoder":
+            # It is read and checked, and its copy written.
+            seconds += self.rates.load + self.rates.save
         model = _MODEL.get(step.kind)
-        return seconds / self.faster + (0.0 if model is None else model(self, step, graph))
+        return seconds if model is None else seconds + model(self, step, graph)
 
     def bytes(self, step: KeyedStep, graph: Graph) -> float:
         """Expected size of a step's result."""

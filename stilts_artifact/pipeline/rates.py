@@ -450,7 +450,10 @@ class ProbeRecord:
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON."""
-        return {**asdict(self), "rates": self.rates.dump()}
+        passes = [
+            {**asdict(own), "examples_per_second": own.examples_per_second} for own in self.passes
+        ]
+        return {**asdict(self), "rates": self.rates.dump(), "passes": passes}
 
 
 _FORMAT = 1
@@ -480,7 +483,10 @@ def find_probe(
         )
         content["architecture"] = Architecture(**content["architecture"])
         content["rates"] = Rates.read(content["rates"])
-        content["passes"] = tuple(Measured(**own) for own in content["passes"])
+        content["passes"] = tuple(
+            Measured(**{name: own[name] for name in Measured.__slots__})
+            for own in content["passes"]
+        )
         content["left_out"] = tuple(content["left_out"])
         found = ProbeRecord(**content)
     except (ArtifactError, KeyError, TypeError, ValueError, AttributeError):

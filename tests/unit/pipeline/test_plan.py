@@ -244,7 +244,8 @@ def test_a_mined_test_set_has_its_threshold_from_development_data() -> None:
     own = next(step for step in every.steps.values() if step.kind == "retrieve")
     languages = len(own.params["languages"])
     sizes = {"bucc2018": Extent(train=0, rows=100, tokens=4, dev=50)}
-    costs = costs_by({"retrieve": Speed()}, sizes, "cpu", layer=0.5, architecture=TEN)
+    kinds = {"retrieve": Speed(), "encoder": Speed(seconds=3)}
+    costs = costs_by(kinds, sizes, "cpu", layer=0.5, architecture=TEN)
     seconds = 7.0
     for rows in (100, 50):
         # Each side of each language ends in batches that are not full; a core pads nothing.
@@ -252,6 +253,8 @@ def test_a_mined_test_set_has_its_threshold_from_development_data() -> None:
         seconds += 0.5 * (batches * 0.5 + rows * 4 * languages * 0.002)
         seconds += 2 * 2 * (rows / 2) ** 2 * 10 * languages / 1e12
     assert costs.seconds(own, every) == pytest.approx(seconds)
+    encoder = next(step for step in every.steps.values() if step.kind == "encoder")
+    assert costs.seconds(encoder, every) == 3 + 7 + 11, "it is read, and a copy is written"
 
 
 def test_what_a_step_leaves_and_what_it_has_meanwhile_is_its_encoders() -> None:

@@ -113,6 +113,8 @@ def test_of_a_gpu_the_fixed_costs_of_a_step_outweigh_short_rows() -> None:
 def test_a_probe_is_found_again_on_the_same_machine_alone(tmp_path: Path) -> None:
     RECORD.save(tmp_path)
     assert find_probe(tmp_path, MACHINE, "cpu", 1, LARGE) == RECORD
+    # Two questions of four choices, in half a second.
+    assert [own["examples_per_second"] for own in RECORD.to_json()["passes"]] == [4.0]
     others = [
         (replace(MACHINE, cores=4), "cpu", 1, LARGE),
         (replace(MACHINE, torch="2.14.0"), "cpu", 1, LARGE),
