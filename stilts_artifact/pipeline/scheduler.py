@@ -1,8 +1,9 @@
 """Which step to start next: those that are ready, depth first.
 
 What a trained model was made for comes before the next model is made, so that few are held at a
-time; of the rest, the start of the longest chain comes first. The engine and the planner's
-simulation use the same scheduler.
+time; only where there are several workers do some of them always make encoders. Of the rest, the
+start of the longest chain comes first. The engine and the planner's simulation use the same
+scheduler.
 """
 
 from __future__ import annotations
@@ -58,7 +59,8 @@ class Scheduler:
     A model is open from when it starts to be made, or is found, until nothing waits for it. Of each
     sort (see :class:`stilts_artifact.pipeline.step.KindSpec`) no more are open than there are
     workers, unless nothing else can be done. That keeps no worker idle: an open model is being
-    made, or something that reads it runs, or could.
+    made, or something that reads it runs, or could. Half of the workers make encoders first: else
+    all would do so at the same time, and those have the largest checkpoints.
 
     Args:
         wanted: addresses of the steps to run.
@@ -111,6 +113,9 @@ class Scheduler:
         queues = [queue for gpu, queue in self._ready.items() if gpu_free or not gpu]
         entries = sorted(entry for queue in queues for entry in queue)
         due = [entry for entry in entries if open_now[self._sort(entry.address)] < workers]
+        in_making = Counter(sort for model, sort in self._open.items() if model in self._left)
+        if in_making["encoder"] < workers // 2:
+            due.sort(key=lambda entry: self._sort(entry.address) != "encoder")
         # All that is ready would open another model, and that is all that can be done.
         chosen = next(iter(due or (entries if idle else [])), None)
         if chosen is None:

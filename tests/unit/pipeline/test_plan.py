@@ -373,7 +373,7 @@ def test_table_2_at_paper_scale_fits_on_a_disk_of_150_gb(store: Store) -> None:
     costs = load_costs(scale)
     graph = Graph(steps_at("paper", EXPERIMENTS["table2"]), REAL_KINDS)
     plan = make_plan(graph, store, costs, keep_models=scale.keep_models)
-    assert plan.peak_disk_bytes == max(plan.disk.values()) < 150e9, "on up to eight GPUs"
+    assert plan.peak_disk_bytes == max(plan.disk.values()) < 145e9, "on up to eight GPUs"
     assert plan.end_disk_bytes < 10e9
     whole = make_plan(graph, store, costs, keep_models="all")
     assert whole.end_disk_bytes == round(sum(kind.bytes for kind in whole.kinds)) > 1e12

@@ -49,11 +49,28 @@ def test_what_a_model_was_made_for_comes_before_the_next_model() -> None:
     graph = Graph(users, MODELS)
     plan = Scheduler(graph, graph.steps, lambda step: 1.0, lambda step: False, "none")
     order, freed = [], []
-    while own := plan.take(gpu_free=True, workers=3):
+    while own := plan.take(gpu_free=True, workers=1):
         order.append(own.params["name"])
         freed.append([graph.steps[one].params["name"] for one in plan.finish(own.address)])
     assert order == ["a", "1 of a", "2 of a", "b", "1 of b", "2 of b", "c", "1 of c", "2 of c"]
     assert freed == [[], [], ["a"], [], [], ["b"], [], [], ["c"]]
+
+
+def test_half_of_the_workers_make_encoders_so_that_not_all_do_at_the_same_time() -> None:
+    models = [step(name, kind="encoder") for name in "abcd"]
+    users = [step(f"{number} of {m.params['name']}", m) for m in models for number in (1, 2)]
+    graph = Graph(users, MODELS)
+    plan = Scheduler(graph, graph.steps, lambda step: 1.0, lambda step: False, "none")
+
+    def take() -> str:
+        own = plan.take(gpu_free=True, workers=4, idle=False)
+        return "" if own is None else own.params["name"]
+
+    assert [take(), take(), take()] == ["a", "b", "c"]
+    plan.finish(graph.address(models[0]))
+    assert take() == "1 of a", "b and c are being made"
+    plan.finish(graph.address(models[1]))
+    assert [take(), take(), take()] == ["d", "2 of a", "1 of b"]
 
 
 def test_no_more_models_are_open_than_there_are_workers_unless_nothing_else_can_be_done() -> None:
