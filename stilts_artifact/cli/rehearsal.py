@@ -29,6 +29,7 @@ def run_rehearsal(
     """Rehearse an experiment; 0 if the machinery works, whatever its scores are."""
     from stilts_artifact.experiments.rehearsal import FOLDER, rehearse
     from stilts_artifact.experiments.setup import open_session
+    from stilts_artifact.pipeline.upkeep import REHEARSALS
     from stilts_artifact.reporting.console import make_console
 
     session = open_session(experiment, choices, machine, results, display=options.display())
@@ -60,8 +61,8 @@ def run_rehearsal(
         said = "the machinery works"
     if found.failed:
         # Else its store is gone.
-        left = machine.store / FOLDER
-        options.note(f"the same command goes on where it was; else remove {left}", stream)
+        left = f"`stilts-artifact store prune` removes what it left in {machine.store / REHEARSALS}"
+        options.note(f"the same command goes on where it was; else {left}", stream)
     options.note(f"its files, which are no results: {results / FOLDER}", stream)
     options.say(f"verdict: rehearsal of {title}: {said}; exit {code:d}", stream)
     return code

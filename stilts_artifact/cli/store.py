@@ -26,7 +26,7 @@ def du(
 ) -> None:
     """What takes how much room, by kind of step, and for whom it is kept."""
     from stilts_artifact.pipeline.store import Store
-    from stilts_artifact.pipeline.upkeep import take_stock
+    from stilts_artifact.pipeline.upkeep import REHEARSALS, take_stock
     from stilts_artifact.reporting.console import make_console, new_table
 
     folder = options.store_folder(results, store)
@@ -48,6 +48,11 @@ def du(
         options.say(
             f"runs that were ended before they were done: {stock.unfinished}; what they need stays "
             f"until they are resumed, or {folder / 'runs'} is removed"
+        )
+    if stock.rehearsal_bytes:
+        options.say(
+            f"rehearsals that failed or are at work: {readable_size(stock.rehearsal_bytes)} in "
+            f"{folder / REHEARSALS}"
         )
     rest = readable_size(stock.work_bytes + stock.aside_bytes)
     total = sum(kind.bytes for kind in stock.kinds) + stock.work_bytes + stock.aside_bytes
@@ -99,7 +104,10 @@ def prune(
     ] = False,
     as_json: options.JsonOption = False,
 ) -> None:
-    """Drop what no published result and no unfinished run needs; a run makes it again."""
+    """Drop what no published result and no unfinished run needs; a run makes it again.
+
+    The stores of rehearsals that failed go, too.
+    """
     from stilts_artifact.pipeline.kinds import KINDS
     from stilts_artifact.pipeline.store import Store
     from stilts_artifact.pipeline.upkeep import prune as prune_store
@@ -112,9 +120,11 @@ def prune(
     word = "would go" if dry_run else "gone"
     for address, size in pruned.results.items():
         options.note(f"{word}  {address}  {readable_size(size)}", stream)
+    for name, size in pruned.rehearsals.items():
+        options.note(f"{word}  rehearsal {name}  {readable_size(size)}", stream)
     options.say(
         f"verdict: {len(pruned.results):,} results {word}, {readable_size(pruned.bytes)} with what "
-        f"killed runs left; exit 0",
+        f"killed runs and rehearsals left; exit 0",
         stream,
     )
 

@@ -118,7 +118,7 @@ def reproduce(session: Session) -> Outcome:
         took.add(measured, session)
         # Before it is published, and beside what the results rest on that it replaces.
         steps.update(measured.steps)
-        _hold(store, path, steps, add=True)
+        _hold(store, path, steps)
         files = _list_files(folder, session.folder.name)
         sampling = SampledErrors(experiment, session.benchmark, session.seeds, folder)
         results = _judge(measured, session, expected, claims, files, sampling)
@@ -131,8 +131,9 @@ def reproduce(session: Session) -> Outcome:
 
     with Runs(store).session():
         results, errors = publish(session, path, make)
-        every = _hold(store, path, steps, add=bool(session.only))
-    write_file(usage_path(path), took.usage(store, every, dump_results(results)).dump())
+        data = dump_results(results)
+        every = _hold(store, path, steps, None if session.only else data)
+    write_file(usage_path(path), took.usage(store, every, data).dump())
     return Outcome(results, verdict_asked_for(results, session), errors)
 
 
@@ -176,9 +177,9 @@ def _content(path: Path) -> bytes | None:
         return None
 
 
-def _hold(store: Store, path: Path, steps: set[str], *, add: bool) -> set[str]:
+def _hold(store: Store, path: Path, steps: set[str], alone: bytes | None = None) -> set[str]:
     """Have the store keep what a results file rests on, if it may be written; what that is."""
-    return hold(store, path, steps, add=add) if os.access(store.root, os.W_OK) else steps
+    return hold(store, path, steps, alone=alone) if os.access(store.root, os.W_OK) else steps
 
 
 @dataclass

@@ -51,13 +51,16 @@ from stilts_artifact.pipeline.job import Device
 from stilts_artifact.pipeline.kinds import KINDS
 from stilts_artifact.pipeline.plan import Plan
 from stilts_artifact.pipeline.progress import Snapshot, Watch
+from stilts_artifact.pipeline.runs import Runs
+from stilts_artifact.pipeline.step import Graph
 from stilts_artifact.pipeline.store import Store
+from stilts_artifact.pipeline.upkeep import REHEARSALS
 
 if TYPE_CHECKING:
     from stilts_artifact.training.numerics import Difference
 
 FOLDER = "rehearsal"
-"""In the folders of results and of the store."""
+"""In the folder of results."""
 _OPERATIONS = 5e11
 """Most of an optimiser step on a CPU, whose cores do some 1e11 a second."""
 _LARGE = 560_000_000  # weights of XLM-R large, whose memory is known
@@ -151,21 +154,23 @@ def rehearse(session: Session) -> Rehearsal:
     began = time.monotonic()
     device = session.device(trains=False)
     root = _place(session)
-    encoder = make_encoder(session.encoder, root / "encoder")
-    weights, inner = weights_of(root / "encoder")
-    scale = _reduced(session, encoder, inner if device == "cpu" else 0)
-    if device == "cpu":
-        scale = scale.model_copy(update={"threads": _threads(weights)})
-    rehearsed = _session(session, scale, encoder, root)
-    with _peak(rehearsed) as (watched, sizes):
-        outcome = reproduce(watched)
-    failed = _failed(outcome, rehearsed)
-    uses = _uses(Store(root))
-    rounding = _rounding(root / "encoder", session, device)
-    if not failed:
-        # It has shown what it was to show, and takes the room that the real run needs: before
-        # what is free is looked at.
-        shutil.rmtree(root, ignore_errors=True)
+    # From the first file on, store prune leaves it alone.
+    with Runs(Store(root)).session():
+        encoder = make_encoder(session.encoder, root / "encoder")
+        weights, inner = weights_of(root / "encoder")
+        scale = _reduced(session, encoder, inner if device == "cpu" else 0)
+        if device == "cpu":
+            scale = scale.model_copy(update={"threads": _threads(weights)})
+        rehearsed = _session(session, scale, encoder, root)
+        with _peak(rehearsed) as (watched, sizes):
+            outcome = reproduce(watched)
+        failed = _failed(outcome, rehearsed)
+        uses = _uses(rehearsed)
+        rounding = _rounding(root / "encoder", session, device)
+        if not failed:
+            # It has shown what it was to show, and takes the room that the real run needs: before
+            # what is free is looked at.
+            shutil.rmtree(root, ignore_errors=True)
     return Rehearsal(
         outcome=outcome,
         failed=failed,
@@ -185,7 +190,7 @@ def rehearse(session: Session) -> Rehearsal:
 def _place(session: Session) -> Path:
     """The store of a rehearsal: what one left that failed is not another encoder's or scale's."""
     name = f"{session.experiment.name}.{session.scale.name}.{session.encoder.revision[:12]}"
-    return session.machine.store / FOLDER / name
+    return session.machine.store / REHEARSALS / name
 
 
 def _rounding(folder: Path, session: Session, device: Device) -> tuple[Difference, ...]:
@@ -320,11 +325,16 @@ def _failed(outcome: Outcome, session: Session) -> tuple[str, ...]:
     )
 
 
-def _uses(store: Store) -> tuple[Use, ...]:
-    """By the manifests of what was made."""
-    found = []
+def _uses(session: Session) -> tuple[Use, ...]:
+    """By the manifests of what was made of the steps that were asked for.
+
+    One that failed may have left others, of an ``--only`` of then.
+    """
+    store, scored = Store(session.machine.store), Scored.open(session)
+    asked = steps_of(scored.builder, session.experiment, scored.wanted)
+    steps, found = Graph(asked, KINDS).steps, []
     for kind in KINDS:
-        made = store.made(kind)
+        made = [one for one in store.made(kind) if one.step.address in steps]
         used = [one.made.get("used", {}) for one in made]
         seconds = [float(one.made["seconds"]) for one in made]
         if made:

@@ -372,7 +372,6 @@ class Store:
                 has_report = REPORT in manifest.files.files
                 report = self.report(address) if has_report else None
                 when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-                path.parent.mkdir(parents=True, exist_ok=True)
                 write_file(path, Dropped(manifest, report, why, when).dump())
             return manifest.size if discard_folder(self.path(address), self.work) else 0
 

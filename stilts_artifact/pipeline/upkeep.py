@@ -1,6 +1,7 @@
 """Upkeep of a store: what lies there and for whom, whether it is sound, and what may go.
 
-    published/<name>.json      the results that one published file rests on
+    published/<file>.<unique>.json    results that one published file rests on
+    rehearsal/<name>                  the store of a rehearsal that failed, or is at work
 
 Published results are whole without the store; what it holds of them is what makes the same command
 run nothing again.
@@ -12,6 +13,7 @@ import contextlib
 import hashlib
 import os
 import shutil
+import uuid
 from collections import defaultdict
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
@@ -33,6 +35,7 @@ from stilts_artifact.pipeline.step import Kinds
 from stilts_artifact.pipeline.store import Store
 
 FORMAT = 1
+REHEARSALS = "rehearsal"
 _PUBLISHED = "published"
 
 
@@ -49,11 +52,17 @@ class Published:
     addresses: frozenset[str]
 
 
-def hold(store: Store, results: Path, addresses: Collection[str], *, add: bool) -> set[str]:
-    """Enter into the store what a results file rests on.
+def hold(
+    store: Store, results: Path, addresses: Collection[str], *, alone: bytes | None = None
+) -> set[str]:
+    """Enter into the store what a results file rests on, beside what was entered before.
+
+    By a file of its own, into which those before are gathered: of two runs at once, neither loses
+    what the other enters.
 
     Args:
-        add: beside what it rested on before; else in its place.
+        alone: content of a results file that rests on nothing else. As long as that is there, what
+            was entered before goes.
 
     Returns:
         All that it rests on now.
@@ -62,11 +71,20 @@ def hold(store: Store, results: Path, addresses: Collection[str], *, add: bool) 
         ResourceError: the disk is full or refuses.
     """
     name = os.path.relpath(results.resolve(), store.root.resolve())
-    path = store.root / _PUBLISHED / f"{hashlib.sha256(name.encode()).hexdigest()[:16]}.json"
-    before = _load(path) if add else None
-    every = {*addresses, *(before.addresses if before is not None else ())}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_file(path, dump_json({"format": FORMAT, "results": name, "addresses": sorted(every)}))
+    folder = store.root / _PUBLISHED
+    stem = hashlib.sha256(name.encode()).hexdigest()[:16]
+    # Listed first: what is entered from now on stays, whoever publishes next.
+    before = {path: _load(path) for path in sorted(folder.glob(f"{stem}*.json"))}
+    every, gone = {*addresses}, [*before]
+    if alone is None or not _has_content(results, alone):
+        # What cannot be read cannot be gathered, and stays.
+        gathered = {path: entry for path, entry in before.items() if entry is not None}
+        every.update(*(entry.addresses for entry in gathered.values()))
+        gone = [*gathered]
+    document = {"format": FORMAT, "results": name, "addresses": sorted(every)}
+    write_file(folder / f"{stem}.{uuid.uuid4().hex}.json", dump_json(document))
+    for path in gone:
+        remove_file(path)
     return every
 
 
@@ -76,17 +94,21 @@ def published(store: Store) -> list[Published]:
     Raises:
         IntegrityError: an entry is damaged: what it holds cannot be told.
     """
-    found = []
+    found: dict[str, set[str]] = defaultdict(set)
     for path in sorted((store.root / _PUBLISHED).glob("*.json")):
         entry = _load(path)
-        if entry is None:
+        if entry is not None:
+            found[entry.results] |= entry.addresses
+        elif path.exists():
             raise IntegrityError(
                 "what a published result rests on cannot be read",
                 where=str(path),
-                fix="run the command of those results again: it runs no step, and enters them anew",
+                fix="remove it, and run the commands of those results again: they run no step, "
+                "and enter it anew",
             )
-        found.append(entry)
-    return found
+        else:  # Gathered into another one meanwhile.
+            return published(store)
+    return [Published(name, frozenset(found[name])) for name in sorted(found)]
 
 
 def _held(store: Store, sums: Collection[str]) -> set[str]:
@@ -102,6 +124,12 @@ def _held(store: Store, sums: Collection[str]) -> set[str]:
             if any(file.sha256 in sums for file in own):
                 found.add(address)
     return found
+
+
+def _has_content(path: Path, data: bytes) -> bool:
+    with contextlib.suppress(DataError):
+        return read_document(path) == data
+    return False
 
 
 def _load(path: Path) -> Published | None:
@@ -140,6 +168,7 @@ class Stock:
         work_bytes: of steps that are not done: checkpoints, and what killed runs left.
         aside_bytes: of damaged results, which were put aside.
         files_bytes: of downloads.
+        rehearsal_bytes: of rehearsals that failed, or are at work.
         published: results files that were made of it.
         unfinished: runs that were ended before they were done.
     """
@@ -148,6 +177,7 @@ class Stock:
     work_bytes: int
     aside_bytes: int
     files_bytes: int
+    rehearsal_bytes: int
     published: tuple[str, ...]
     unfinished: int
 
@@ -190,6 +220,7 @@ def take_stock(store: Store, sums: Collection[str] = ()) -> Stock:
         work_bytes=size_below(store.work),
         aside_bytes=size_below(store.root / "aside"),
         files_bytes=size_below(store.root / "files"),
+        rehearsal_bytes=size_below(store.root / REHEARSALS),
         published=tuple(entry.results for entry in entries),
         unfinished=len(runs.unfinished(ended=True)),
     )
@@ -228,22 +259,24 @@ class Pruned:
 
     Attributes:
         results: address -> bytes.
+        rehearsals: name -> bytes of its store.
         rest_bytes: of what killed runs left and of what was put aside.
     """
 
     results: dict[str, int]
+    rehearsals: dict[str, int]
     rest_bytes: int
 
     @property
     def bytes(self) -> int:
         """All together."""
-        return sum(self.results.values()) + self.rest_bytes
+        return sum(self.results.values()) + sum(self.rehearsals.values()) + self.rest_bytes
 
 
 def prune(
     store: Store, kinds: Kinds, sums: Collection[str] = (), *, dry_run: bool = False
 ) -> Pruned:
-    """Drop what no published result and no unfinished run needs.
+    """Drop what no published result and no unfinished run needs, and what rehearsals left.
 
     Each result that goes leaves a record, see :meth:`Store.drop`. Killed at any instant, every
     result is here whole, or gone.
@@ -261,7 +294,9 @@ def prune(
     found = {address: _size(store, address) for address in results(store) if address not in needed}
     rest = _unneeded_work(store, runs)
     aside = store.root / "aside"
-    pruned = Pruned(found, size_below(aside, *rest))
+    rehearsals = [path for path in sorted((store.root / REHEARSALS).glob("*")) if _is_over(path)]
+    left = {path.name: size_below(path) for path in rehearsals}
+    pruned = Pruned(found, left, size_below(aside, *rest))
     if dry_run:
         return pruned
     for address in found:
@@ -271,6 +306,8 @@ def prune(
             store.drop(address, "no published result and no unfinished run needed it")
         except IntegrityError:
             discard_folder(store.path(address), store.work)
+    for path in filter(_is_over, rehearsals):
+        discard_folder(path, store.work)
     runs.settle(kinds, None)
     for path in rest:
         remove_orphans(store.work, path.name.rsplit(".", 2)[0])
@@ -289,6 +326,10 @@ def _require_idle(runs: Runs) -> None:
             where=str(runs.folder),
             fix="prune when it has ended; what it needs no more it drops itself (--keep-models)",
         )
+
+
+def _is_over(rehearsal: Path) -> bool:
+    return rehearsal.is_dir() and not Runs(Store(rehearsal)).at_work()
 
 
 def _unneeded_work(store: Store, runs: Runs) -> list[Path]:

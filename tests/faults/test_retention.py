@@ -15,13 +15,21 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from stilts_artifact.errors import IntegrityError, ResourceError
-from stilts_artifact.files import LockedFile
+from stilts_artifact.files import LockedFile, size_below
+from stilts_artifact.pipeline import upkeep
 from stilts_artifact.pipeline.plan import Need, simulate
 from stilts_artifact.pipeline.runs import Ask, Runs
 from stilts_artifact.pipeline.scheduler import missing
 from stilts_artifact.pipeline.step import Graph, KeepModels, Step
 from stilts_artifact.pipeline.store import Store
-from stilts_artifact.pipeline.upkeep import damaged, hold, prune, results, take_stock
+from stilts_artifact.pipeline.upkeep import (
+    damaged,
+    hold,
+    prune,
+    published,
+    results,
+    take_stock,
+)
 from tests.faults.retention_model import (
     KINDS,
     InlineClient,
@@ -253,7 +261,6 @@ def test_what_published_results_and_ended_runs_need_stays_and_all_else_goes(root
         store,
         root.parent / "table2.mini.json",
         [graph_of(*mine).address(one) for one in mine],
-        add=False,
     )
     ended = Step("predict", {"text": "late"}, {"model": models_of(theirs)[0]})
     with pytest.raises(ZeroDivisionError), Runs(store).entered(Ask.of(graph_of(ended), "none")):
@@ -276,6 +283,68 @@ def test_what_published_results_and_ended_runs_need_stays_and_all_else_goes(root
     assert stock["target"].unfinished == stock["target"].bytes > 0
     assert [step.kind for step in go(graph_of(ended), root, client()).made] == ["predict"]
     assert list(root.glob("runs/*")) == []
+
+
+def test_of_two_runs_that_enter_at_once_what_they_rest_on_none_is_lost(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whichever of them writes first, and whether or not one replaces all that was there."""
+    store, file = Store(root), root.parent / "table2.mini.json"
+    hold(store, file, ["predict/old"])
+    assert hold(store, file, ["predict/more"]) == {"predict/old", "predict/more"}
+    assert len(list((root / "published").iterdir())) == 1
+    for alone in (None, b"{}"):
+        file.write_bytes(b"{}")
+        write = upkeep.write_file
+
+        def meanwhile(path: Path, data: bytes, write: Callable[..., None] = write) -> None:
+            monkeypatch.setattr(upkeep, "write_file", write)
+            hold(store, file, ["predict/theirs"])
+            write(path, data)
+
+        monkeypatch.setattr(upkeep, "write_file", meanwhile)
+        hold(store, file, ["predict/mine"], alone=alone)
+        (entry,) = published(store)
+        assert entry.addresses >= {"predict/mine", "predict/theirs"}
+    # What another has published stays, and else what was there before goes.
+    file.write_bytes(b"{} ")
+    hold(store, file, ["predict/mine"], alone=b"{}")
+    assert "predict/theirs" in published(store)[0].addresses
+    assert hold(store, file, ["predict/new"], alone=b"{} ") == {"predict/new"}
+    assert published(store)[0].addresses == {"predict/new"}
+    assert len(list((root / "published").iterdir())) == 1
+
+
+def test_an_entry_that_cannot_be_read_stays_until_all_of_the_results_is_entered_anew(
+    root: Path,
+) -> None:
+    store, file = Store(root), root.parent / "table2.mini.json"
+    hold(store, file, ["predict/old"])
+    (path,) = (root / "published").iterdir()
+    path.write_text("{")
+    hold(store, file, ["predict/more"])
+    for look in (lambda: published(store), lambda: prune(store, KINDS)):
+        with pytest.raises(IntegrityError, match="cannot be read") as told:
+            look()
+        assert told.value.where == str(path)
+    file.write_bytes(b"{}")
+    hold(store, file, ["predict/all"], alone=b"{}")
+    assert [entry.addresses for entry in published(store)] == [{"predict/all"}]
+
+
+def test_what_a_rehearsal_left_is_counted_and_goes_unless_one_is_at_work_there(root: Path) -> None:
+    store, place = Store(root), root / "rehearsal" / "table2.paper"
+    graph = graph_of(*row("a "))
+    go(graph, place, client(), "all")
+    size = size_below(place)
+    assert (take_stock(store).rehearsal_bytes, take_stock(store).kinds) == (size, ())
+    assert prune(store, KINDS, dry_run=True).rehearsals == {"table2.paper": size}
+    with Runs(Store(place)).session():
+        assert prune(store, KINDS).rehearsals == {}
+    assert missing(graph, Store(place)) == []
+    assert prune(store, KINDS).bytes == size
+    assert not place.exists() and take_stock(store).rehearsal_bytes == 0
+    assert list(store.work.iterdir()) == []
 
 
 def left_by(root: Path, graph: Graph, keep: KeepModels = "none") -> Path:
@@ -402,7 +471,7 @@ def test_whatever_is_killed_nothing_that_is_wanted_is_lost(
             "prune": lambda: prune(Store(root), KINDS),
         }
         acts["first"]()
-        hold(store, root / "results.json", first[1].targets, add=False)
+        hold(store, root / "results.json", first[1].targets)
         for name, moment in kills:
             killed_at(moment, acts[name])
             assert texts(root, *first) == [expected(step) for step in first[0]]

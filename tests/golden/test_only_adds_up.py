@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from stilts_artifact.pipeline.store import Store
+from stilts_artifact.pipeline.upkeep import published
 from tests.conftest import Run
 
 pytestmark = pytest.mark.slow
@@ -54,6 +56,8 @@ def test_runs_of_disjoint_cells_add_up_to_the_run_of_all_of_them(
     assert whole.pop("asked") == [["none,tatoeba", "none,bucc2018"]]
     assert parts.pop("asked") == [["none,tatoeba"], ["none,bucc2018"]]
     assert parts == whole
+    first, second = published(Store(store))
+    assert first.addresses == second.addresses != frozenset(), "store prune spares them all"
     assert artifact("check", "--results", in_turn).returncode == 6  # the other cells are NOT_RUN
 
 

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from stilts_artifact.cli.ending import run
+from stilts_artifact.domain.units import readable_size
 from stilts_artifact.errors import ExitCode
+from stilts_artifact.files import size_below
 from stilts_artifact.pipeline.runs import Runs
 from stilts_artifact.pipeline.step import Graph, Step
 from stilts_artifact.pipeline.store import Store
@@ -26,7 +28,7 @@ def made(tmp_path: Path) -> dict[str, str]:
         keyed = Graph([step], KINDS).keyed(step)
         publish(store, keyed, {"text": name})
         found[name] = keyed.address
-    hold(store, tmp_path / "table2.mini.json", [found["published"]], add=False)
+    hold(store, tmp_path / "table2.mini.json", [found["published"]])
     return found
 
 
@@ -43,6 +45,14 @@ def test_du_says_for_whom_things_are_kept(
     assert ask(tmp_path, "du") == ExitCode.REPRODUCED
     said = capsys.readouterr().out
     assert "published from here: ../table2.mini.json" in said and "verdict: 14 B of steps" in said
+    assert "rehearsals" not in said
+    failed = tmp_path / ".store" / "rehearsal" / "table2.paper"
+    publish(Store(failed), Graph([Step("make")], KINDS).keyed(Step("make")), {"text": "tried"})
+    assert ask(tmp_path, "du") == ExitCode.REPRODUCED
+    size = readable_size(size_below(failed))
+    assert f"rehearsals that failed or are at work: {size} in" in capsys.readouterr().out
+    assert ask(tmp_path, "prune") == ExitCode.REPRODUCED
+    assert "gone  rehearsal table2.paper" in capsys.readouterr().out and not failed.exists()
 
 
 def test_prune_drops_what_nobody_needs_and_a_dry_run_nothing(

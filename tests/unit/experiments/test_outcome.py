@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -12,10 +13,16 @@ from stilts_artifact.benchmark.experiments import EXPERIMENTS
 from stilts_artifact.checking.results import CellRecord, ClaimRecord, Results
 from stilts_artifact.config.load import load_scale
 from stilts_artifact.domain.cells import Verdict
-from stilts_artifact.experiments.outcome import verdict_asked_for
-from stilts_artifact.experiments.session import Session
+from stilts_artifact.experiments import outcome as module
+from stilts_artifact.experiments.outcome import reproduce, verdict_asked_for
+from stilts_artifact.experiments.session import Machine, Measured, Session
+from stilts_artifact.experiments.setup import Choices, open_session
+from stilts_artifact.files import Publication
 from stilts_artifact.metrics.tables import table_columns
+from stilts_artifact.pipeline.store import Store
+from stilts_artifact.pipeline.upkeep import published
 
+TABLE2 = EXPERIMENTS["table2"]
 GOOD, BAD, UNRUN = Verdict.REPRODUCED, Verdict.NOT_REPRODUCED, Verdict.NOT_RUN
 
 
@@ -123,3 +130,34 @@ def test_of_table_3_only_columns_can_be_asked_for(asked: Asked) -> None:
     )
     assert asked(found, "*,xnli") is GOOD
     assert asked(found, "*,xnli", "*,panx") is BAD
+
+
+def test_the_store_keeps_what_results_rest_on_from_before_they_are_published(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, steps = Store(tmp_path / "store"), ["labels/first"]
+    store.root.mkdir()
+
+    def measure(*_: object) -> Measured:
+        return Measured([], [], [], [], steps=frozenset(steps))
+
+    monkeypatch.setattr(module.pkgutil, "resolve_name", lambda _: measure)
+    whole = open_session(TABLE2, Choices("mini"), Machine(store.root), tmp_path)
+
+    def kept(session: Session) -> list[str]:
+        reproduce(session)
+        (entry,) = published(store)
+        return sorted(entry.addresses)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+
+        def killed(publication: Publication, data: bytes) -> None:
+            raise KeyboardInterrupt
+
+        patch.setattr(Publication, "commit", killed)
+        reproduce(whole)
+    assert [entry.addresses for entry in published(store)] == [{"labels/first"}]
+    steps[:] = ["labels/all"]
+    assert kept(whole) == ["labels/all"], "in place of what was there"
+    steps[:] = ["labels/more"]
+    assert kept(replace(whole, only=("none",))) == ["labels/all", "labels/more"]

@@ -30,10 +30,15 @@ from stilts_artifact.experiments.rehearsal import Offer, Rehearsal, Use
 from stilts_artifact.experiments.session import Machine, Session
 from stilts_artifact.experiments.setup import Choices, open_session
 from stilts_artifact.model.hub import PhaseOne, shipped_encoder
+from stilts_artifact.pipeline.kinds import KINDS
+from stilts_artifact.pipeline.runs import Runs
+from stilts_artifact.pipeline.step import Graph, Step
+from stilts_artifact.pipeline.store import Store
 from stilts_artifact.training.determinism import fixed_arithmetic
 from stilts_artifact.training.numerics import Difference, compare_forms
 from stilts_artifact.training.schedule import Share
 from tests.conftest import Run
+from tests.unit.pipeline.test_store import publish
 
 TABLE2 = EXPERIMENTS["table2"]
 ENCODER = PhaseOne("random weights as FacebookAI/xlm-roberta-large", "0" * 64, {})
@@ -190,6 +195,7 @@ def test_what_a_failed_rehearsal_left_is_not_taken_for_another_encoders(
 
     def stop(_: PhaseOne, folder: Path) -> PhaseOne:
         roots.append(folder)
+        assert Runs(Store(folder.parent)).at_work(), "store prune leaves it alone"
         raise ResourceError("stop")
 
     monkeypatch.setattr(rehearsal, "make_encoder", stop)
@@ -199,6 +205,19 @@ def test_what_a_failed_rehearsal_left_is_not_taken_for_another_encoders(
         with pytest.raises(ResourceError, match="stop"):
             rehearsal.rehearse(one)
     assert len({*roots[:3]}) == 3 and roots[3] == roots[0]
+
+
+def test_what_steps_took_is_told_of_those_that_were_asked_for(
+    session: Session, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A rehearsal that failed may have left more, when it was asked for other cells."""
+    asked, before = (Step("labels", {"task": task}) for task in ("xnli", "pawsx"))
+    graph, own = Graph([asked, before], KINDS), replace(session.machine, store=tmp_path)
+    for step in (asked, before):
+        publish(Store(tmp_path), graph.keyed(step), {"text": "made"})
+    monkeypatch.setattr(rehearsal, "steps_of", lambda *_: [asked])
+    (use,) = rehearsal._uses(replace(session, machine=own))
+    assert (use.kind, use.steps, use.results) == ("labels", 1, 4)
 
 
 @pytest.mark.slow
