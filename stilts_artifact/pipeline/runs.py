@@ -150,15 +150,13 @@ class Runs:
     def live(self) -> dict[Path, Ask | None]:
         """The files of the other runs that live; ``None`` of one that cannot be read."""
         own = None if self._own is None else self._own.path
-        found: dict[Path, Ask | None] = {}
-        with contextlib.suppress(OSError):
-            # First: it removes what counts for neither.
-            dead = self.dead
-            for path in sorted(self.folder.glob(f"{_NAME}.*.part")):
-                if path != own and path not in dead:
-                    found[path] = None
-                    with contextlib.suppress(DataError):
-                        found[path] = self._ask(path)
+        # First: it removes what counts for neither.
+        dead, found = self.dead, dict[Path, Ask | None]()
+        for path in sorted(self.folder.glob(f"{_NAME}.*.part")):
+            if path != own and path not in dead:
+                found[path] = None
+                with contextlib.suppress(DataError):
+                    found[path] = self._ask(path)
         return found
 
     @contextlib.contextmanager
@@ -233,12 +231,10 @@ class Runs:
             own: it was made by this run. What was here before is spared for dead runs, too: one
                 that resumes should find it.
         """
-        others = self.live() if own else {**self.live(), **self.dead}
-        if self.is_read(address, others):
-            return False
-        # What cannot be dropped now can be later.
-        with contextlib.suppress(ArtifactError):
-            return self._store.drop(address, why) > 0
+        # What cannot be dropped now can be later: as where nobody can tell who reads it.
+        with contextlib.suppress(ArtifactError, OSError):
+            others = self.live() if own else {**self.live(), **self.dead}
+            return not self.is_read(address, others) and self._store.drop(address, why) > 0
         return False
 
     def settle(self, kinds: Kinds, own: Ask | None, *, over: bool = False) -> None:

@@ -172,6 +172,23 @@ def test_a_run_that_cannot_be_entered_leaves_nothing_that_others_wait_for(
     assert Runs(Store(root)).live() == {} and not list((root / "runs").iterdir())
 
 
+def test_nothing_is_dropped_while_nobody_can_tell_who_reads_it(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    graph = graph_of(*row("a "))
+    go(graph, root, client(), "all")
+    models, runs = held(Store(root), graph), Runs(Store(root))
+
+    def stale(folder: Path) -> None:
+        raise OSError(errno.ESTALE, "Stale file handle")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "iterdir", stale)
+        assert not any(runs.drop(one.address, "why", own=True) for one in models)
+    assert held(Store(root), graph) == models
+    assert all(runs.drop(one.address, "why", own=True) for one in models)
+
+
 def test_a_model_that_is_dropped_under_its_reader_is_made_again(root: Path) -> None:
     steps = row("a ")
     graph, store = graph_of(*steps), Store(root)
