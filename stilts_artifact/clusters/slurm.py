@@ -99,10 +99,12 @@ def slurm_script(command: Sequence[str], jobs: SlurmJobs, written_by: str, pytho
     options = "\n".join(f"#SBATCH --{name}={value}" for name, value in _options(jobs).items())
     worker = ["--job-name=stilts-artifact-worker", "--output=stilts-artifact-worker-%A_%a.log"]
     worker += ["--gres=gpu:1", f"--mem={jobs.memory}"]
-    interpreter = [python, "-s", "-P"]
+    interpreter = _words([python, "-s", "-P"])
     if jobs.image is not None:
-        # Its node's PYTHONPATH would get into the image.
-        interpreter = ["apptainer", "exec", "--nv", str(jobs.image.absolute()), "python", "-I"]
+        # Apptainer shows the current folder by itself, but not where a link is on its path. And the
+        # node's PYTHONPATH would get into the image.
+        inside = _words([str(jobs.image.absolute()), "python", "-I"])
+        interpreter = f'apptainer exec --nv --bind "$PWD" {inside}'
     head = f"""\
 #!/bin/bash
 # A run on Slurm: {jobs.gpus} jobs with one GPU each, the workers, and this one, the leader, which
@@ -133,7 +135,7 @@ worker_arguments=(--resources GPU=1)
 
 # `module load ...` goes here, where the command below needs one. Of Python, no module is taken from
 # the folder in which this is submitted (-P), or from your own site (-s); -I is both, and more.
-python=({_words(interpreter)})
+python=({interpreter})
 command=({_words(command)})
 """
     return head + _BODY.read_text(encoding="utf-8")

@@ -37,7 +37,8 @@ def array(text: str, name: str) -> list[str]:
 
 def test_shellcheck_finds_no_fault_in_the_script(tmp_path: Path) -> None:
     path = tmp_path / "run.slurm"
-    path.write_text(script(account="me", partition="gpu"), encoding="utf-8")
+    text = script(account="me", partition="gpu", image=Path("/my image.sif"))
+    path.write_text(text, encoding="utf-8")
     # A word of the run may hold a dollar sign (SC2016).
     command = ["shellcheck", "--exclude=SC2016", path]
     answer = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -52,7 +53,8 @@ def test_every_word_of_the_run_reaches_it_as_it_was_given() -> None:
 def test_an_image_runs_everything() -> None:
     python = array(script(image=Path("/images/my artifact.sif")), "python")
     image = "/images/my artifact.sif"
-    assert python == ["apptainer", "exec", "--nv", image, "python", "-I"]
+    assert python[:5] == ["apptainer", "exec", "--nv", "--bind", str(Path.cwd())]
+    assert python[5:] == [image, "python", "-I"]
 
 
 def test_slurm_reads_every_option_and_no_argument_becomes_a_line() -> None:
