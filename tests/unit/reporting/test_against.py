@@ -46,6 +46,8 @@ def test_what_differs_is_listed_and_the_rest_is_equal(here: Run) -> None:
     both = sum(cell.value is not None for cell in here.results.cells) - lost
     equal = both - len(pair.largest)
     assert pair.summary == f"{both:,} cells in both, {equal:,} of them equal; {lost} here alone"
+    turned = paired(moved(here, 2.5), here)
+    assert turned.summary.endswith(f"equal; {lost} in the other alone")
 
 
 def test_what_was_measured_otherwise_has_no_difference(here: Run) -> None:
@@ -61,6 +63,38 @@ def test_what_was_measured_otherwise_has_no_difference(here: Run) -> None:
 def test_other_seeds_and_versions_are_compared(here: Run) -> None:
     other = signed_otherwise(here.results, "mnli", ("xnli",), "seed:4")
     assert not paired(here, Run(other, "table2.mini.json", "2" * 64)).reasons
+    cells = [
+        one.model_copy(update={"signature": one.signature.replace("|v:0.1.0", "|v:0.2.0")})
+        for one in here.results.cells
+    ]
+    assert cells != here.results.cells
+    later = here.results.model_copy(update={"cells": cells})
+    assert not paired(here, Run(later, "table2.mini.json", "2" * 64)).reasons
+
+
+def test_what_lies_furthest_apart_stands_first(here: Run) -> None:
+    cells = [
+        one.model_copy(update={"value": one.value + number / 10})
+        if one.value is not None and one.column == "xnli" and one.language is None
+        else one
+        for number, one in enumerate(here.results.cells)
+    ]
+    other = here.results.model_copy(update={"cells": cells})
+    pair = paired(here, Run(other, "table2.mini.json", "2" * 64))
+    apart = [abs(twin.difference or 0) for twin in pair.largest]
+    assert len(apart) == 20 and apart == sorted(apart, reverse=True)
+    every = [abs(twin.difference or 0) for twin in pair.twins]
+    assert apart[0] == max(every)
+
+
+def test_a_run_stands_beside_that_of_its_scale_or_the_only_one_there_is(here: Run) -> None:
+    small = here.results.model_copy(update={"scale": "small"})
+    base = here.results.model_copy(update={"scale": "base"})
+    others = [Run(one, f"table2.{one.scale}.json", "2" * 64) for one in (small, base)]
+    assert [one.there for one in side_by_side([here], [*others, here])] == [here]
+    assert [one.there for one in side_by_side([here], others[:1])] == others[:1]
+    with pytest.raises(MissingDataError):
+        side_by_side([here], others)
 
 
 def test_folders_without_a_common_experiment_are_refused(here: Run) -> None:

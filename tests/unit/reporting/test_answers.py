@@ -69,6 +69,23 @@ def test_an_invalid_pipeline_is_no_working_machinery(finding: Finding, short: st
 
 
 @pytest.mark.slow
+def test_what_was_not_decided_is_counted_and_vouched_for_by_nothing_else() -> None:
+    results = judged(table1(), Verdict.REPRODUCED)
+    unsure = results.cells[0].model_copy(update={"verdict": Verdict.INCONCLUSIVE})
+    machinery, _ = answers([results.model_copy(update={"cells": [unsure, *results.cells[1:]]})])
+    assert machinery.short == "Yes, as far as it was run."
+    assert machinery.text == "4 of 5 cells agree with an earlier run."
+    valid = studies.results("000").model_copy(
+        update={"scale": "mini", "verdict": Finding.PIPELINE_VALID}
+    )
+    assert shorts(judged(table1(), Verdict.INCONCLUSIVE), valid)[0] == "Not shown."
+
+
+def test_machinery_that_fails_on_real_languages_does_not_work() -> None:
+    failed = judged(calibration(), Verdict.NOT_REPRODUCED, scale="paper")
+    assert shorts(judged(table1(), Verdict.REPRODUCED), failed)[0] == "No."
+
+
 def test_a_study_that_was_not_run_shows_nothing() -> None:
     valid = studies.results("000").model_copy(
         update={"scale": "mini", "verdict": Finding.PIPELINE_VALID}
@@ -102,12 +119,29 @@ def test_the_paper_is_tested_by_its_numbers_at_its_scale() -> None:
     assert "evidence on directions" in smaller.text
 
 
+def test_claims_alone_test_the_paper_and_cells_without_a_published_value_do_not() -> None:
+    cells = [
+        one.model_copy(update={"expected": None, "verdict": Verdict.NOT_REPRODUCED})
+        for one in table2().cells
+    ]
+    claimed = table2().model_copy(update={"scale": "paper", "cells": cells})
+    assert shorts(claimed)[1] == "Yes."
+    assert shorts(claimed.model_copy(update={"claims": []}))[1] == "Not yet."
+
+
+def test_the_scale_of_a_study_is_not_that_of_the_papers_tables() -> None:
+    paper = table2().model_copy(update={"scale": "paper"})
+    assert shorts(paper, studies.results("000", "small"))[1] == "Yes."
+
+
 def test_own_choices_test_no_paper() -> None:
     own = as_own(load_scale("small").model_copy(update={"name": "mine"}), "mine.yaml")
     update = {"scale": "mine", "stamp": own.stamp, "definition": definition(own)}
     _, answer = answers([table1().model_copy(update=update)])
     assert answer.short == "No."
     assert "Not all of it is the paper's encoder" in answer.text
+    _, beside = answers([table1(), table1().model_copy(update=update)])
+    assert beside.text == answer.text
     _, mixed = answers(
         [table1().model_copy(update=update), table2().model_copy(update={"scale": "paper"})]
     )

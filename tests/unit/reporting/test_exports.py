@@ -14,6 +14,7 @@ from stilts_artifact.reporting.layout import arrange
 from stilts_artifact.reporting.page import report_files
 from stilts_artifact.reporting.runs import Run
 from tests.unit.reporting.synthetic import HOSTILE, STAMP, UNMEASURED_ROW, table1, table2
+from tests.unit.reporting.test_layout import signed_otherwise
 from tests.unit.reporting.test_page import intervals, usage
 
 
@@ -35,8 +36,12 @@ def test_every_cell_is_a_line_with_its_numbers(run: Run) -> None:
             cell.column,
             cell.language or "",
         )
+        titles = run.results.titles
+        assert line["row_title"] == titles.rows[cell.row]
+        assert line["column_title"] == titles.columns[cell.column]
         assert line["stamp"] == STAMP
-        assert line["verdict"] == cell.verdict
+        assert (line["verdict"], line["flag"]) == (cell.verdict, cell.flag or "")
+        assert line["limit"] == ("" if cell.limit is None else "4")
         gain = layout.gain(cell.row, cell.column, cell.language)
         for name, number in (("value", cell.value), ("expected", cell.expected), ("gain", gain)):
             assert (
@@ -44,6 +49,7 @@ def test_every_cell_is_a_line_with_its_numbers(run: Run) -> None:
             )
         if cell.value is not None:
             assert float(line["low"]) < float(line["value"]) < float(line["high"])
+            assert line["standard_error"] == "2"
             assert len(line["seeds"].split()) == 3
         if gain is not None:
             assert float(line["gain_low"]) < gain < float(line["gain_high"])
@@ -67,10 +73,21 @@ def test_latex_has_the_rows_that_were_measured_under_the_stamp(run: Run) -> None
     assert layout.unmeasured[0].row == UNMEASURED_ROW
 
 
+def test_what_is_no_gain_has_no_interval_of_one(run: Run) -> None:
+    """Whatever was drawn for it: the two rows did not measure the same thing."""
+    other = signed_otherwise(run.results, "mnli", ("xnli",), "layer:7")
+    lines = csv.DictReader(io.StringIO(cells_csv(replace(run, results=other))))
+    apart = [line for line in lines if (line["row"], line["column"]) == ("mnli", "xnli")]
+    assert {(line["gain"], line["gain_low"], line["gain_high"]) for line in apart} == {("",) * 3}
+
+
 def test_counts_are_a_table_too() -> None:
-    text = table_latex(Run(table1(), "table1.mini.json", "1" * 64))
-    assert r"MNLI & $3{,}600$ & $300$ & -- & -- \\" in text
+    results = table1()
+    cells = [*results.cells, results.cells[0].model_copy(update={"language": "qab", "value": 12})]
+    text = table_latex(Run(results.model_copy(update={"cells": cells}), "t.json", "1" * 64))
+    assert r"MNLI & 12--3,600 & $300$ & -- & -- \\" in text
     assert "\\midrule" in text
+    assert "\\emph" not in text, "one block needs no title"
 
 
 def test_no_letter_of_a_title_is_a_command() -> None:
@@ -82,6 +99,11 @@ def test_no_letter_of_a_title_is_a_command() -> None:
     rows = [results.rows[0].model_copy(update={"title": HOSTILE}), *results.rows[1:]]
     renamed = Run(results.model_copy(update={"rows": rows}), "table1.mini.json", "1" * 64)
     assert r"\& | {[}bold]" in table_latex(renamed)
+    second = table2()
+    rows = [row.model_copy(update={"group": f"{row.group}_%"}) for row in second.rows]
+    noted = second.model_copy(update={"rows": rows, "stamp": "100 % own"})
+    printed = table_latex(Run(noted, "table2.mini.json", "2" * 64))
+    assert r"\emph{English\_\%}" in printed and printed.count(r"100 \% own") == 2
 
 
 @pytest.mark.slow
