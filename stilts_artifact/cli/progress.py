@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _TRAINING_LINES = 20  # at most so many lines of a training run where there is no terminal
 _LARGE = 10_000_000  # bytes of a file that comes in with a line of its own
+_BAR = 48  # columns of a terminal that a bar, sizes, speed and time left take beside a name
 _LINE_SECONDS = 30.0
 
 _BROUGHT: dict[Doing, str] = {"generating": "generated", "fetching": "fetched"}
@@ -87,6 +88,10 @@ class _DownloadBars:
         self._brought.start(name, total, doing)
         shown = visible(name)
         label = shown if doing == "fetching" else f"{doing} {shown}"
+        # Two lines would flicker on a narrow terminal. The end of a name tells files apart.
+        room = max(self._bars.console.width - _BAR, 20)
+        if len(label) > room:
+            label = f"{label[: room // 2]}…{label[-(room - room // 2 - 1) :]}"
         self._current = self._bars.add_task(label, total=total)
 
     def advance(self, count: int) -> None:
@@ -185,11 +190,12 @@ def row_progress(total: int) -> Iterator[Callable[[Task], None]]:
             TimeElapsedColumn(),
         )
         with Progress(*columns, console=Console(file=sys.stderr), transient=True) as bars:
-            # A row is announced when it starts: with the first one, nothing is done yet.
-            bar = bars.add_task("", total=total, completed=-1)
+            bar = bars.add_task("", total=total)
 
             def update(task: Task) -> None:
-                bars.update(bar, description=task.title, advance=1)
+                # It is announced when it starts: with the first one, nothing is done yet.
+                advance = 1 if bars.tasks[0].description else 0
+                bars.update(bar, description=task.title, advance=advance)
 
             yield update
     say(f"read {total} tasks in {readable_time(time.monotonic() - began)}", sys.stderr)

@@ -127,6 +127,17 @@ def test_a_terminal_keeps_the_same_lines_and_no_bar(monkeypatch: pytest.MonkeyPa
     assert "a.zip:" not in shown
 
 
+def test_a_bar_is_one_line_on_a_narrow_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", stream := Terminal())
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "80")
+    bring(("bucc2018-qaa-qen.training-gold.tar.bz2", 40_000, 30_000, "generating"))
+    drawn = stream.getvalue().partition("gave up")[0]
+    assert "generating bucc" in drawn and "tar.bz2" in drawn
+    assert "0.0/40.0 kB" in drawn, "sizes are not wrapped"
+    assert "\n" not in drawn
+
+
 def count(rows: int) -> None:
     tasks: list[Task] = list(MINI.tasks.values())[:rows]
     with progress.row_progress(rows) as started:
