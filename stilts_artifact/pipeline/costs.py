@@ -37,6 +37,7 @@ from stilts_artifact.pipeline.rates import (
 from stilts_artifact.pipeline.step import Graph, KeyedStep
 from stilts_artifact.pipeline.tasks.params import (
     AlignParams,
+    EncoderParams,
     IntermediateParams,
     PrepareParams,
     RetrieveParams,
@@ -92,6 +93,13 @@ class Extent:
         return self.tokens / self.inputs
 
 
+class Smaller(NamedTuple):
+    """A scale's smaller encoder: name, commit and layers, and its costs."""
+
+    encoder: tuple[str, str, int | None]
+    costs: Costs
+
+
 class _Work(NamedTuple):
     """What an optimiser step, or all that is predicted, is made of."""
 
@@ -127,6 +135,7 @@ class Costs:
         layer: share of the encoder's layers that sentences go through.
         architecture: of the encoder.
         threads: of a worker.
+        smaller: costs of steps that start from the scale's smaller encoder.
     """
 
     device: Device
@@ -143,6 +152,7 @@ class Costs:
     layer: float = 1.0
     architecture: Architecture = _ANY
     threads: int = 1
+    smaller: Smaller | None = None
 
     def basis_of(self, kind: str) -> Basis:
         """How the time of a kind of step is known."""
@@ -166,6 +176,8 @@ class Costs:
         Raises:
             ConfigError: the table does not know its kind.
         """
+        if (other := self._smaller(step, graph)) is not None:
+            return other.seconds(step, graph)
         speed = self.speed(step.kind)
         seconds = speed.seconds
         if speed.tokens_per_second:
@@ -183,12 +195,16 @@ class Costs:
 
     def bytes(self, step: KeyedStep, graph: Graph) -> float:
         """Expected size of a step's result."""
+        if (other := self._smaller(step, graph)) is not None:
+            return other.bytes(step, graph)
         speed = self.speed(step.kind)
         weights = self.architecture.weights if step.kind in _TRAINING else 0
         return speed.bytes + speed.bytes_per_token * self.tokens(step, graph) + 4 * weights
 
     def work_bytes(self, step: KeyedStep, graph: Graph) -> float:
         """Expected size of what a step has while it runs, before it writes its result."""
+        if (other := self._smaller(step, graph)) is not None:
+            return other.work_bytes(step, graph)
         of = self.architecture
         if step.kind in _TRAINING:
             # Two checkpoints, of weights, two moments of each, and the best weights.
@@ -198,6 +214,12 @@ class Costs:
             works = _data(self, step, graph)
             return sum(4 * of.hidden * work.examples / languages for work, languages in works)
         return 0.0
+
+    def _smaller(self, step: KeyedStep, graph: Graph) -> Costs | None:
+        """Those of the smaller encoder, where a step starts from it."""
+        if self.smaller is None or _encoder_of(step, graph) != self.smaller.encoder:
+            return None
+        return self.smaller.costs
 
     def tokens(self, step: KeyedStep, graph: Graph) -> float:
         """Tokens that a step reads, each once; 0 for a kind that reads none."""
@@ -316,7 +338,7 @@ def load_costs(
         own, basis, rates, machine = probe.device, "probed", probe.rates, str(probe.machine)
     elif "rates" in table and architecture == usual:
         basis, rates = "tabled", Rates.read(table["rates"]).times(1 / speedup(threads))
-    return Costs(
+    made = Costs(
         device=own,
         machine=machine,
         kinds={kind: Speed(**fields) for kind, fields in table["kinds"].items()},
@@ -336,6 +358,16 @@ def load_costs(
         architecture=architecture,
         threads=threads,
     )
+    return made if scale.smaller is None else _with_smaller(made, PhaseOne.of(scale.smaller))
+
+
+def _with_smaller(costs: Costs, encoder: PhaseOne) -> Costs:
+    """The rates of a smaller encoder are this one's, in proportion to what is guessed of both."""
+    of = architecture_of(encoder) or costs.architecture
+    before, now = (guess(one, costs.device, costs.threads) for one in (costs.architecture, of))
+    other = replace(costs, rates=costs.rates.carried(before, now), architecture=of)
+    key = encoder.name, encoder.revision, encoder.layers
+    return replace(costs, smaller=Smaller(key, other))
 
 
 def _faster(ratio: float) -> float:
@@ -398,6 +430,17 @@ def _data(costs: Costs, step: KeyedStep, graph: Graph) -> list[tuple[_Work, int]
 def _trains_text(step: KeyedStep) -> bool:
     """Whether all embeddings are trained, and not only those of what is read."""
     return step.kind == "intermediate" and IntermediateParams.of(step.params).mlm is not None
+
+
+def _encoder_of(step: KeyedStep, graph: Graph) -> tuple[str, str, int | None] | None:
+    """Name, commit and layers of the encoder of phase (i) behind a step, if there is one."""
+    while step.kind != "encoder":
+        address = step.inputs.get("model", step.inputs.get("encoder"))
+        if address is None:
+            return None
+        step = graph.steps[address]
+    params = EncoderParams.of(step.params)
+    return params.name, params.revision, params.layers
 
 
 def _kind_of(task: str) -> str:

@@ -13,7 +13,7 @@ import platform
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, astuple, dataclass, field, replace
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -160,6 +160,24 @@ class Rates:
             decay=self.decay * factor,
             flops=self.flops / factor,
         )
+
+    def carried(self, before: Rates, now: Rates) -> Rates:
+        """Those of another encoder, in proportion to what is guessed of both.
+
+        Args:
+            before: the guess of this one.
+            now: the guess of the other.
+        """
+
+        def passes(mode: str) -> dict[str, Pass]:
+            own, was, becomes = (getattr(rates, mode) for rates in (self, before, now))
+            return {
+                kind: Pass(*(x * z / y for x, y, z in zip(*map(astuple, three), strict=True)))
+                for kind, three in ((kind, (own[kind], was[kind], becomes[kind])) for kind in own)
+            }
+
+        numbers = (getattr(self, n) * getattr(now, n) / getattr(before, n) for n in _NUMBERS)
+        return Rates(passes("train"), passes("predict"), *numbers)
 
     @classmethod
     def read(cls, content: Mapping[str, Any]) -> Rates:

@@ -395,6 +395,30 @@ def test_studies_share_steps_with_each_other_and_with_table_2_on_test_data() -> 
     assert own == more * (10 + 11), "encoders and targets"
 
 
+def test_what_starts_from_a_smaller_encoder_costs_what_that_one_does() -> None:
+    scale, benchmark = load_scale("paper"), load_benchmark("xtreme")
+    pins = dict.fromkeys(benchmark.sources, "0" * 64)
+    large, small = map(PhaseOne.of, (scale.encoder, scale.smaller))  # type: ignore[arg-type]
+    builder = StepBuilder(benchmark, scale, large, pins, small)
+    study = EXPERIMENTS["study-004"]
+    every = Graph(steps_of(builder, study, wanted_cells(benchmark, study, ())), REAL_KINDS)
+    costs = load_costs(scale)
+    found: dict[str, set[tuple[float, float, float]]] = {large.name: set(), small.name: set()}
+    for step in every.steps.values():
+        if step.kind == "target" and step.params["task"] == "xnli":
+            origin = step
+            while origin.kind != "encoder":
+                origin = every.steps[origin.inputs["encoder"]]
+            cost = costs.seconds(step, every), costs.bytes(step, every)
+            found[origin.params["name"]].add((*cost, costs.work_bytes(step, every)))
+    # Of one epoch; there are runs of two.
+    more, less = min(found[large.name]), min(found[small.name])
+    # XLM-R large has 3.6 times the body of base, and twice the weights.
+    assert 1.5 < more[0] / less[0] < 3.6
+    assert more[1] / less[1] == pytest.approx(558 / 277, rel=0.01)
+    assert more[2] > 2 * less[2]
+
+
 def test_every_task_has_a_size() -> None:
     sizes = load_costs(load_scale("mini")).tasks
     for benchmark in map(load_benchmark, BENCHMARKS):

@@ -105,6 +105,15 @@ def test_a_longer_row_and_a_larger_encoder_take_longer() -> None:
         assert large.train["text"].token > large.train["pair"].token
 
 
+def test_rates_are_carried_to_another_encoder_in_proportion_to_the_guesses() -> None:
+    small = replace(LARGE, layers=12)
+    before, now = guess(LARGE, "cpu"), guess(small, "cpu")
+    carried = before.times(2).carried(before, now)
+    assert carried.train["pair"].token == pytest.approx(2 * now.train["pair"].token)
+    assert carried.predict["span"].overhead == pytest.approx(2 * now.predict["span"].overhead)
+    assert (carried.update, carried.load) == pytest.approx((2 * now.update, now.load))
+
+
 def test_of_a_gpu_the_fixed_costs_of_a_step_outweigh_short_rows() -> None:
     own = guess(LARGE, "cuda").train["tagging"]
     assert own.overhead > 4 * own.seconds(32 * 12, 12, batches=0)
