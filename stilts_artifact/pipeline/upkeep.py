@@ -299,6 +299,8 @@ def prune(
     pruned = Pruned(found, left, size_below(aside, *rest))
     if dry_run:
         return pruned
+    # First: once its results are gone, a run that all was made for would count as one to resume.
+    runs.settle(kinds, None)
     for address in found:
         # A run may have started meanwhile, and found it.
         _require_idle(runs)
@@ -308,7 +310,6 @@ def prune(
             discard_folder(store.path(address), store.work)
     for path in filter(_is_over, rehearsals):
         discard_folder(path, store.work)
-    runs.settle(kinds, None)
     for path in rest:
         remove_orphans(store.work, path.name.rsplit(".", 2)[0])
     for folder in (store.root / _PUBLISHED, *(store.root / "dropped").glob("*")):

@@ -7,6 +7,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -20,7 +21,7 @@ from stilts_artifact.pipeline import upkeep
 from stilts_artifact.pipeline.plan import Need, simulate
 from stilts_artifact.pipeline.runs import Ask, Runs
 from stilts_artifact.pipeline.scheduler import missing
-from stilts_artifact.pipeline.step import Graph, KeepModels, Step
+from stilts_artifact.pipeline.step import Graph, KeepModels, KeyedStep, Step
 from stilts_artifact.pipeline.store import Store
 from stilts_artifact.pipeline.upkeep import (
     damaged,
@@ -97,17 +98,19 @@ def test_a_model_that_is_made_again_otherwise_is_refused(root: Path) -> None:
         with pytest.raises(IntegrityError, match="not as it was before it was dropped"):
             draft.publish(1.0)
     assert not store.has(target.address)
-    # Other versions do not promise the same bytes, and nor does a GPU.
+    # Other versions do not promise the same bytes, nor another machine, and nor does a GPU.
     path = root / "dropped" / f"{target.address}.json"
-    record = json.loads(path.read_text())
-    manifest = json.dumps(record["manifest"])
-    record["manifest"]["made"]["versions"]["python"] = "2.7"
-    path.write_text(json.dumps(record))
-    with store.draft(target) as draft:
-        (draft.out / "text").write_text("other")
-        assert draft.publish(1.0) is not None
-    shutil.rmtree(store.path(target.address))
-    path.write_text(json.dumps(record | {"manifest": json.loads(manifest)}))
+    before = path.read_text()
+    made = json.loads(before)["manifest"]["made"]
+    for other in (made | {"versions": {"python": "2.7"}}, made | {"host": "elsewhere"}):
+        record = json.loads(before)
+        record["manifest"]["made"] = other
+        path.write_text(json.dumps(record))
+        with store.draft(target) as draft:
+            (draft.out / "text").write_text("other")
+            assert draft.publish(1.0) is not None
+        shutil.rmtree(store.path(target.address))
+    path.write_text(before)
     with store.draft(target) as draft:
         (draft.out / "text").write_text("other")
         said = draft.publish(1.0, exact=False)
@@ -404,6 +407,74 @@ def test_a_run_whose_work_another_has_done_is_not_counted_as_unfinished(root: Pa
     go(graph, root, client(), "all")
     left_by(root, graph)
     assert take_stock(Store(root)).unfinished == 0
+
+
+def test_a_run_that_fails_again_and_again_is_one_unfinished_run(root: Path) -> None:
+    good = row("a ")[0]
+    bad = Step("predict", {"text": "", "seconds": "none"}, {"model": good.inputs["model"]})
+    for steps in ([bad], [good, bad], [good, bad]):
+        assert go(graph_of(*steps), root, client()).failures
+        (ask,) = Runs(Store(root)).dead.values()
+        assert ask == Ask.of(graph_of(*steps), "none")
+
+
+def test_a_dead_run_takes_no_model_that_this_one_is_about_to_read(root: Path) -> None:
+    first, more = row("a "), row("a ", 3)
+    go(graph_of(*first), root, client(), "all")
+    left_by(root, graph_of(*first))
+    made = [step.kind for step in go(graph_of(*more), root, client()).made]
+    assert made == ["data", "target", "predict"], "the encoder was here"
+
+
+def checkpoint_of(store: Store, step: KeyedStep) -> None:
+    with store.draft(step) as draft:
+        (draft.work / "checkpoint").write_text("7")
+
+
+def test_prune_takes_what_crashes_left_and_spares_what_an_unfinished_run_has(root: Path) -> None:
+    mine, other = row("a "), row("b ")
+    graph, store = graph_of(*mine), Store(root)
+    go(graph_of(mine[0], *other), root, client(), "all")
+    done, coming = map(graph.address, mine)
+    damaged_one = graph_of(*other).address(other[0])
+    (store.path(damaged_one) / "manifest.json").write_text("{}")
+    broken = graph_of(*other).address(other[1])
+    (store.path(broken) / "files" / "text").write_text("else")
+    with pytest.raises(IntegrityError, match="now lies in"):
+        store.read(broken)
+    go(graph_of(other[1]), root, client(), "all")
+    left_by(root, graph)
+    left_by(root, graph_of(other[1]))  # all that it was to make is here
+    checkpoint_of(store, graph.steps[coming])
+    checkpoint_of(store, graph.keyed(Step("data", {"text": "0 "})))
+    for folder in ("published", "dropped/predict"):
+        LockedFile(root / folder, ".entry.json").release()
+    rest = size_below(root / "aside")
+    assert rest > 0 and prune(store, KINDS, dry_run=True).rest_bytes >= rest
+    prune(store, KINDS)
+    assert store.has(done), "a target of a run that is to be resumed"
+    assert not store.path(damaged_one).exists() and not (root / "aside").exists()
+    assert [path.name.split(".")[0] for path in store.work.iterdir()] == [graph.steps[coming].key]
+    assert [ask and ask.targets for ask in Runs(store).dead.values()] == [graph.targets]
+    assert not [
+        path for path in root.rglob("*.part") if path.parent.name in ("published", "predict")
+    ]
+
+
+def test_a_run_that_begins_while_a_store_is_pruned_ends_that(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go(graph_of(*row("a ")), root, client(), "all")
+    before, drop, began = results(Store(root)), Store.drop, ExitStack()
+
+    def begin(store: Store, address: str, why: str) -> int:
+        began.enter_context(Runs(store).session())
+        return drop(store, address, why)
+
+    monkeypatch.setattr(Store, "drop", begin)
+    with began, pytest.raises(ResourceError, match="a run is at work"):
+        prune(Store(root), KINDS)
+    assert len(results(Store(root))) == len(before) - 1
 
 
 def test_nothing_is_pruned_while_results_are_made_of_what_lies_there(root: Path) -> None:
