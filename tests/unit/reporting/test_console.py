@@ -272,7 +272,8 @@ def test_the_console_shows_plain_ascii(results: Results) -> None:
 def test_what_failed_is_marked_and_what_collapsed_is_named(results: Results) -> None:
     text = shown(results)
     assert re.search(r"^XLM-R .* \d\d\.\d\*", text, flags=re.MULTILINE)
-    assert "! DEGENERATE CCG + MLM, XNLI" in text
+    assert "! DEGENERATE CCG + MLM, XNLI: " in text
+    assert text.count("! DEGENERATE") == 1, "its languages only follow it"
     assert numbers(text, "CCG + MLM")[0][0].endswith("!")
     assert DEGENERATE_ROW == "ccg+mlm"
 
@@ -408,6 +409,18 @@ def test_what_is_not_comparable_has_no_difference(results: Results) -> None:
 def test_table_3_has_its_averages_in_a_block_of_their_own() -> None:
     rows = numbers(shown(table3()), "Best for each target")
     assert [len(row) for row in rows] == [9, 9, 5, 5]
+
+
+def test_a_title_says_what_was_scored_and_how_often() -> None:
+    assert shown(table3()).startswith("Table 3, test scores in points, one seed (mini")
+    assert shown(table2()).startswith("Table 2, development scores in points, median of 3 seeds")
+
+
+def test_the_calibration_lists_tasks_by_their_titles() -> None:
+    text = shown(calibration())
+    assert re.search(r"^BUCC +mean ", text, flags=re.MULTILINE)
+    assert re.search(r"^Tatoeba +qaa ", text, flags=re.MULTILINE)
+    assert "tatoeba" not in text and "bucc2018" not in text
 
 
 def test_table_3_names_the_chosen_task_of_every_target() -> None:

@@ -86,6 +86,7 @@ def test_counts_are_a_table_too() -> None:
     cells = [*results.cells, results.cells[0].model_copy(update={"language": "qab", "value": 12})]
     text = table_latex(Run(results.model_copy(update={"cells": cells}), "t.json", "1" * 64))
     assert r"MNLI & 12--3,600 & $300$ & -- & -- \\" in text
+    assert r"XNLI & $3{,}600$ & 201 (1 of 2) & -- & -- \\" in text
     assert "\\midrule" in text
     assert "\\emph" not in text, "one block needs no title"
 
