@@ -296,7 +296,8 @@ def failing_counts(results: Results) -> Iterator[str]:
         if alike:
             where = f"{titles.get(row, row)} {column}"
             where += f" {alike[0].language}" if alike[0].language else ""
-            more = f" (and {len(alike) - 1} more languages)" if len(alike) > 1 else ""
+            left = len(alike) - 1
+            more = f" (and {left} more {'language' if left == 1 else 'languages'})" if left else ""
             yield f"{Verdict.NOT_REPRODUCED} {where}{more}: {alike[0].reason}"
 
 

@@ -13,11 +13,13 @@ from pathlib import Path
 import pytest
 
 from stilts_artifact.benchmark import load_benchmark
+from stilts_artifact.checking.studies import load_protocol
 from stilts_artifact.cli import options, progress
 from stilts_artifact.cli.ending import run
 from stilts_artifact.cli.ls import LISTS
 from stilts_artifact.config import SCALES
-from stilts_artifact.domain.tasks import Task
+from stilts_artifact.config.load import load_scale
+from stilts_artifact.domain.tasks import Split, Task
 from stilts_artifact.errors import ConfigError
 
 MINI = load_benchmark("mini")
@@ -203,6 +205,24 @@ def test_a_list_for_people_has_the_same_names(
     ]
 
 
+@pytest.mark.slow
+def test_what_is_said_of_a_name_is_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    def of(name: str, *line: str) -> dict[str, str | int]:
+        return next(one for one in listed(capsys, *line, "--scale", "mini") if one["name"] == name)
+
+    said = {"name": "mnli+mlm", "title": "MNLI + MLM", "block": "English + MLM"}
+    assert of("mnli+mlm", "rows") == said
+    assert of("udpos", "columns")["languages"] == len(MINI.tasks["udpos"].languages_of(Split.DEV))
+    assert of("udpos", "columns")["title"] == "POS"
+    assert of("udpos", "tasks")["role"] == "target"
+    assert "target, of studies" in {one["role"] for one in listed(capsys, "tasks")}
+    assert of("mini", "scales")["seeds"] == len(load_scale("mini").seeds)
+    protocol = load_protocol("000").protocol
+    assert of("000", "studies")["hypotheses"] == len(protocol.hypotheses)
+    counts = [one["name"] for one in listed(capsys, "columns", "--table", "1")]
+    assert counts == ["train", "dev", "test", "languages"]
+
+
 @pytest.mark.parametrize(
     ("line", "said"),
     [
@@ -243,6 +263,10 @@ def completed(*words: str) -> list[str]:
         check=True,
     )
     return done.stdout.split()
+
+
+def test_a_word_is_completed_from_its_beginning() -> None:
+    assert options.completing(lambda: ["mini", "gemini", "minimal"])("mini") == ["mini", "minimal"]
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ from stilts_artifact.benchmark.experiments import EXPERIMENTS, counted_places, c
 from stilts_artifact.checking.results import CellRecord, Results, RowRecord, row_records
 from stilts_artifact.config.load import as_own, definition, load_scale
 from stilts_artifact.domain.cells import Verdict
-from stilts_artifact.reporting.comparison import listing
+from stilts_artifact.reporting.comparison import gaps, listing
 from stilts_artifact.reporting.console import make_console, show_table
 from stilts_artifact.reporting.layout import arrange
 from tests.unit.reporting.synthetic import (
@@ -185,6 +185,27 @@ def test_what_was_not_measured_is_counted(sizes: str) -> None:
 def test_reasons_are_given_for_counts_that_differ_or_are_absent(sizes: str) -> None:
     assert "NOT_REPRODUCED XNLI dev fr: the reason" in sizes
     assert "NOT_RUN XNLI (1 cell): the reason" in sizes
+
+
+def test_counts_that_differ_alike_are_one_line_and_a_count_of_languages_only_follows() -> None:
+    results = counted()
+    other = cell("xnli", "dev", "tr", 2_480, 2_490)
+    follows = cell("xnli", "languages", None, None, 15).model_copy(update={"reason": "of others"})
+    text = shown(results.model_copy(update={"cells": [*results.cells, other, follows]}))
+    assert "NOT_REPRODUCED XNLI dev fr (and 1 more language): the reason" in text
+    assert "NOT_RUN XNLI (2 cells): the reason\n" in text
+
+
+def test_the_reason_of_most_cells_stands_first(results: Results) -> None:
+    cells = [
+        one.model_copy(update={"reason": "a few" if one.row == "qqp" else "of most"})
+        if one.verdict is Verdict.NOT_CHECKABLE
+        else one
+        for one in results.cells
+    ]
+    found = gaps(results.model_copy(update={"cells": cells}))
+    open_ = [one.reason for one in found if one.verdict is Verdict.NOT_CHECKABLE]
+    assert open_ == ["of most", "a few"]
 
 
 def test_text_from_data_is_never_markup(sizes: str) -> None:
