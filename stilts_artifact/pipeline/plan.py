@@ -118,7 +118,7 @@ def make_plan(
         seconds.__getitem__,
         on_gpu.__getitem__,
         {address: costs.bytes(graph.steps[address], graph) for address in wanted}.__getitem__,
-        lambda address: costs.work_bytes(graph.steps[address], graph),
+        {address: costs.work_bytes(graph.steps[address], graph) for address in wanted}.__getitem__,
     )
     runs = {workers: simulate(graph, wanted, workers, need, keep_models) for workers in WORKERS}
     imports = costs.imports if wanted else 0.0

@@ -30,7 +30,8 @@ Basis = Literal["probed", "tabled", "guessed"]
 
 UNCERTAIN: Mapping[Basis, float] = {"probed": 1.5, "tabled": 2.0, "guessed": 3.0}
 """By how much a time may be wrong, as a factor both ways. Probed: runs at the mini scale and of an
-encoder of the small one's size were within it of their plans. Tabled: another machine's times,
+encoder of the small one's size were within it of their plans, as a whole and in each kind of step
+that trains or predicts (0.8 to 1.3 times, in CPU time). Tabled: another machine's times,
 carried over by its cores. Guessed: by counted operations and :data:`MACHINES`; what a card reaches
 of its peak differs by more than two between encoders of one size."""
 

@@ -227,6 +227,18 @@ def test_a_checkpoint_after_an_evaluation_has_the_best_weights_too() -> None:
     assert saved - found == pytest.approx(4 * 11)
 
 
+def test_a_last_step_is_evaluated_once() -> None:
+    costs = costs_by({"target": Speed()}, {"xnli": Extent(train=1000, rows=50, tokens=4)})
+    free = replace(costs, rates=replace(RATES, predict=dict.fromkeys(PASSES, Pass(0, 0))))
+    # Of 1,000 steps only the last one, each 1,000th; of 1,100 that and the last one.
+    for epochs, evaluations in ((10, 1), (11, 2)):
+        model, graph = trained(epochs, batch=5)
+        own = graph.keyed(model)
+        judged = costs.seconds(own, graph) - free.seconds(own, graph)
+        once = 0.5 * (1 + 375 / 16384) + 50 * (4 + 3.5) * 0.002
+        assert judged == pytest.approx(evaluations * once)
+
+
 def test_what_is_longer_than_a_scale_reads_counts_as_it_is_cut() -> None:
     model, graph = trained(epochs=1, batch=8)
     long, longest = (
