@@ -132,6 +132,7 @@ def test_of_table_3_only_columns_can_be_asked_for(asked: Asked) -> None:
     assert asked(found, "*,xnli", "*,panx") is BAD
 
 
+@pytest.mark.slow
 def test_the_store_keeps_what_results_rest_on_from_before_they_are_published(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

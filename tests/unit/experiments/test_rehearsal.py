@@ -29,6 +29,7 @@ from stilts_artifact.experiments import rehearsal
 from stilts_artifact.experiments.rehearsal import Offer, Rehearsal, Use
 from stilts_artifact.experiments.session import Machine, Session
 from stilts_artifact.experiments.setup import Choices, open_session
+from stilts_artifact.experiments.stand_ins import EVALUATED
 from stilts_artifact.model.hub import PhaseOne, shipped_encoder
 from stilts_artifact.pipeline.kinds import KINDS
 from stilts_artifact.pipeline.runs import Runs
@@ -62,6 +63,8 @@ def test_every_training_run_takes_two_steps_and_keeps_its_batch_on_a_gpu(session
             assert share.steps == 2
             assert (numbers.batch, numbers.max_length) == (own.batch, own.max_length)
     assert (scale.checkpoint_every, scale.training.evaluate_every) == (1, 1)
+    assert (len(scale.seeds), scale.evaluation_rows) == (1, EVALUATED)
+    assert (session.scale.device, scale.device) == ("gpu", "any"), "where there is none, on cores"
     assert scale.retrieval == session.scale.retrieval and scale.dtype == "bfloat16"
     # A paragraph of each of forty languages.
     assert Share("mlm", 40, 1, scale.mlm.batch, scale.mixture.cap_with_mlm).steps == 2
@@ -211,13 +214,49 @@ def test_what_steps_took_is_told_of_those_that_were_asked_for(
     session: Session, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """A rehearsal that failed may have left more, when it was asked for other cells."""
-    asked, before = (Step("labels", {"task": task}) for task in ("xnli", "pawsx"))
-    graph, own = Graph([asked, before], KINDS), replace(session.machine, store=tmp_path)
-    for step in (asked, before):
+    *asked, before = (Step("labels", {"task": task}) for task in ("xnli", "mlqa", "pawsx"))
+    graph, own = Graph([*asked, before], KINDS), replace(session.machine, store=tmp_path)
+    for step in (*asked, before):
         publish(Store(tmp_path), graph.keyed(step), {"text": "made"})
-    monkeypatch.setattr(rehearsal, "steps_of", lambda *_: [asked])
-    (use,) = rehearsal._uses(replace(session, machine=own))
-    assert (use.kind, use.steps, use.results) == ("labels", 1, 4)
+    monkeypatch.setattr(rehearsal, "steps_of", lambda *_: asked)
+    uses = rehearsal._uses(replace(session, machine=own))
+    # Each took 1.5 s and held 7 bytes.
+    assert uses == (Use("labels", 2, 1.5, 3.0, 7, 0, 0, 8),)
+
+
+@pytest.mark.parametrize("failed", [(), ("mnli xnli: failed",)])
+def test_the_store_of_a_rehearsal_stays_where_the_same_command_can_go_on(
+    failed: tuple[str, ...], session: Session, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def write_encoder(_: PhaseOne, folder: Path) -> PhaseOne:
+        folder.mkdir(parents=True)
+        return ENCODER
+
+    own = replace(session, machine=replace(session.machine, store=tmp_path))
+    done: dict[str, Any] = {
+        "require_packages": None,
+        "weights_of": (LAYERS, LAYERS),
+        "_session": own,
+        "reproduce": None,
+        "_failed": failed,
+        **dict.fromkeys(("_uses", "_rounding", "_offers"), ()),
+        **dict.fromkeys(("_plan", "_stock")),
+    }
+    monkeypatch.setattr(rehearsal, "make_encoder", write_encoder)
+    for name, made in done.items():
+        monkeypatch.setattr(rehearsal, name, lambda *_, made=made: made)
+    assert rehearsal.rehearse(own).failed == failed
+    assert rehearsal._place(own).exists() == bool(failed)
+
+
+@pytest.mark.parametrize(("memory", "threads"), [(128, 1), (32, 4), (4, 8)])
+def test_steps_on_a_cpu_share_cores_as_memory_holds_them(
+    memory: int, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """XLM-R large takes some 15 GiB of a worker that trains it."""
+    monkeypatch.setattr(rehearsal, "default_workers", lambda: 8)
+    monkeypatch.setattr("distributed.system.MEMORY_LIMIT", memory << 30)
+    assert rehearsal._threads(560_000_000) == threads
 
 
 @pytest.mark.slow
