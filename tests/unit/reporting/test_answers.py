@@ -119,6 +119,7 @@ def test_the_paper_is_tested_by_its_numbers_at_its_scale() -> None:
     assert "evidence on directions" in smaller.text
 
 
+@pytest.mark.slow
 def test_claims_alone_test_the_paper_and_cells_without_a_published_value_do_not() -> None:
     cells = [
         one.model_copy(update={"expected": None, "verdict": Verdict.NOT_REPRODUCED})
@@ -129,6 +130,7 @@ def test_claims_alone_test_the_paper_and_cells_without_a_published_value_do_not(
     assert shorts(claimed.model_copy(update={"claims": []}))[1] == "Not yet."
 
 
+@pytest.mark.slow
 def test_the_scale_of_a_study_is_not_that_of_the_papers_tables() -> None:
     paper = table2().model_copy(update={"scale": "paper"})
     assert shorts(paper, studies.results("000", "small"))[1] == "Yes."

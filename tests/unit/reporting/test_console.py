@@ -361,7 +361,31 @@ def test_a_long_comparison_names_the_failures_and_counts_the_rest(results: Resul
     counts = "3,900 cells compared: 3,898 REPRODUCED, 1 NOT_REPRODUCED, 1 INCONCLUSIVE"
     assert f"{counts}; table2.mini.json has every cell" in text
     assert [words[0] for words in numbers(text, "XLM-R")[2:4]] == ["BUCC", "Tatoeba"]
-    assert "shows every one" not in text
+    assert "has every cell" not in shown(results)
+    stream = io.StringIO()
+    show_table(results.model_copy(update={"cells": cells}), make_console(stream), verbose=True)
+    compared = [
+        line for line in stream.getvalue().splitlines() if re.search(r" (RE|INCON)\w+ *$", line)
+    ]
+    means = sum(one.language is None and one.value is not None for one in cells)
+    assert len(compared) == means - 1, "all but the one that is NOT_REPRODUCED"
+
+
+@pytest.mark.slow
+def test_a_gain_that_seeds_could_give_has_no_colour(results: Results) -> None:
+    layout = arrange(results)
+    for points, colour in ((0.4, False), (0.6, True), (-0.4, False), (-0.6, True)):
+        cells = [
+            one.model_copy(update={"value": (layout.value("none", one.column) or 0) + points})
+            if (one.row, one.language) == ("mnli", None)
+            else one
+            for one in results.cells
+        ]
+        text = shown(results.model_copy(update={"cells": cells}), terminal=True)
+        gained = text[text.index("Gains over") :].splitlines()
+        line = next(line for line in gained if line.startswith("MNLI  "))
+        assert f"{points:+.1f}" in line
+        assert ("\x1b[3" in line) is colour, (points, line)
 
 
 def of_a_column(results: Results, verdict: Verdict, **values: object) -> Results:
@@ -432,6 +456,7 @@ def test_table_3_has_its_averages_in_a_block_of_their_own() -> None:
     assert [len(row) for row in rows] == [9, 9, 5, 5]
 
 
+@pytest.mark.slow
 def test_a_title_says_what_was_scored_and_how_often() -> None:
     assert shown(table3()).startswith("Table 3, test scores in points, one seed (mini")
     assert shown(table2()).startswith("Table 2, development scores in points, median of 3 seeds")

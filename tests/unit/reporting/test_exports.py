@@ -114,6 +114,7 @@ def test_two_files_a_run(run: Run) -> None:
     assert made["table2.mini.csv"].decode() == cells_csv(run)
 
 
+@pytest.mark.slow
 def test_what_a_run_took_is_a_file_of_its_own_that_the_page_links_to(run: Run) -> None:
     files = report_files([replace(run, usage=usage())])
     name = "report-tables/table2.mini.usage.csv"

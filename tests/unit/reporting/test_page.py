@@ -146,6 +146,7 @@ def page(text: str) -> Page:
     return Page(text)
 
 
+@pytest.mark.slow
 def test_rows_and_columns_are_called_as_the_paper_prints_them(text: str) -> None:
     """Nowhere by the names that files have for them, but where the page names a file."""
     spoken = re.sub(r"<style>.*?</style>|<code>.*?</code>|<[^>]*>", " ", text, flags=re.DOTALL)
@@ -156,6 +157,7 @@ def test_rows_and_columns_are_called_as_the_paper_prints_them(text: str) -> None
     assert "<b>POS</b>XLM-R and SQuAD v1.1; " in chosen
 
 
+@pytest.mark.slow
 def test_what_each_table_took_is_a_line_and_its_kinds_are_folded(text: str) -> None:
     section = text[text.index('<section id="usage"') : text.index('<section id="differences"')]
     cells = ["1 min 30 s", "1,234", "34", "2 h 2 min", "–", "2 h", "5.00 GB"]
@@ -167,6 +169,7 @@ def test_what_each_table_took_is_a_line_and_its_kinds_are_folded(text: str) -> N
     assert 'href="#usage"' in text
 
 
+@pytest.mark.slow
 def test_nothing_is_said_of_time_where_nobody_noted_it() -> None:
     bare = render_page([Run(table2(), "table2.mini.json", "2" * 64)])
     assert "usage" not in re.sub(r"<style>.*?</style>", "", bare, flags=re.DOTALL)
