@@ -385,6 +385,27 @@ def test_a_table_without_any_reported_value_says_so() -> None:
     assert "nothing to compare its cells with" in text
 
 
+def test_measured_beside_expected_is_drawn_of_a_table_with_one_row_alone() -> None:
+    results = table2()
+    cells = [one.model_copy(update={"expected": one.value}) for one in results.cells]
+    layout = arrange(results.model_copy(update={"cells": cells}))
+    assert dumbbell_figures(layout, Intervals(), "recorded") == []
+    first = [one for one in cells if one.row == NONE]
+    alone = results.model_copy(update={"cells": first, "rows": results.rows[:1]})
+    assert dumbbell_figures(arrange(alone), Intervals(), "recorded")
+
+
+def test_the_axis_of_gains_is_as_long_as_the_longest_interval() -> None:
+    results = table2()
+    gains = {key: around(0.0, 30.0) for key in intervals(results).gains}
+    panels = gain_panels(arrange(results), Intervals({}, gains))
+    (first, low), (second, high) = panels[0].ticks[:2]
+    unit = (second - first) / (high - low)
+    every = [gain for panel in panels for gain in panel.gains]
+    assert every
+    assert all(gain.high - gain.low == pytest.approx(120 * unit, abs=0.1) for gain in every)  # type: ignore[operator]
+
+
 def test_error_bars_are_the_intervals() -> None:
     layout, key = arrange(table2()), CellKey(NONE, "xnli", "qaa")
     value = layout.value(key.row, key.column, key.language)
