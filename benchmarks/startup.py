@@ -1,5 +1,9 @@
 """Start-up: what the command line costs over a bare interpreter, measured in turn.
 
+Processor time says it also on a machine that has other work; a help text of Typer's own costs what
+``import typer.rich_utils`` does, whoever prints it. Modules are compiled before: a process that may
+not write them (``PYTHONDONTWRITEBYTECODE``) pays for that each time.
+
 python benchmarks/startup.py --rounds 7
 """
 
@@ -16,6 +20,7 @@ import time
 COMMANDS = {
     "python -c pass": ["-c", "pass"],
     "import typer": ["-c", "import typer"],
+    "import typer.rich_utils": ["-c", "import typer.rich_utils"],
     "--help": ["-m", "stilts_artifact", "--help"],
     "reproduce --help": ["-m", "stilts_artifact", "reproduce", "--help"],
     "usage error": ["-m", "stilts_artifact", "reproduce", "--table", "9"],
@@ -30,17 +35,27 @@ def main() -> None:
     )
     parser.add_argument("--rounds", type=int, default=7)
     rounds = parser.parse_args().rounds
-    times: dict[str, list[float]] = {name: [] for name in COMMANDS}
+    times: dict[str, list[tuple[float, float]]] = {name: [] for name in COMMANDS}
     for _ in range(rounds):
         for name, arguments in COMMANDS.items():
-            started = time.perf_counter()
-            subprocess.run([sys.executable, *arguments], capture_output=True, check=False)
-            times[name].append(time.perf_counter() - started)
-    print(f"machine: {platform.machine()}, {os.cpu_count()} cores; median of {rounds} rounds")
-    bare = statistics.median(times["python -c pass"])
+            times[name].append(_seconds([sys.executable, *arguments]))
+    print(f"machine: {platform.machine()}, {os.cpu_count()} cores; of {rounds} rounds")
+    print(f"{'':<23}  least, median CPU; median wall clock, ratio of medians of CPU")
+    bare = statistics.median(cpu for cpu, _ in times["python -c pass"])
     for name, found in times.items():
-        median = statistics.median(found)
-        print(f"{name:<18} {median:6.3f} s {median / bare:6.1f} x")
+        cpus = [cpu for cpu, _ in found]
+        median = statistics.median(cpus)
+        wall = statistics.median(clock for _, clock in found)
+        print(f"{name:<23} {min(cpus):6.3f} {median:6.3f} {wall:6.3f} s {median / bare:6.1f} x")
+
+
+def _seconds(command: list[str]) -> tuple[float, float]:
+    """CPU and wall-clock time of a process and of all that it waited for."""
+    started = time.perf_counter()
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    return usage.ru_utime + usage.ru_stime, time.perf_counter() - started
 
 
 if __name__ == "__main__":
