@@ -97,8 +97,9 @@ def kubernetes(
     ] = "stilts-artifact",
     memory: Annotated[str, typer.Option("--memory", help="Of each worker.")] = "64Gi",
 ) -> None:
-    """Print a manifest for dask-kubernetes' operator that makes a run on a GPU for each worker;
-    text about it on standard error.
+    """Print a manifest for dask-kubernetes' operator: a run with a GPU for each worker.
+
+    Text about it goes to standard error.
     """
     from stilts_artifact.clusters.kubernetes import TLS_SECRET, Pods, kubernetes_manifest
 

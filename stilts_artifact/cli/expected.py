@@ -94,9 +94,7 @@ def set_(
     ] = False,
     expected: _FileOption = None,
 ) -> None:
-    """Fill expected cells that no public source has, from a copy of the paper; all of them or
-    none.
-    """
+    """Fill expected cells that no public source has, from a copy of the paper; all or none."""
     experiment = options.chosen_experiment(table)
     from stilts_artifact.checking.entered import count_filled, enter, parse_cell, read_entries
     from stilts_artifact.checking.expected import ENTERED, Entry, load_expected

@@ -58,8 +58,9 @@ def plan(
     data: options.DataOption = None,
     as_json: options.JsonOption = False,
 ) -> None:
-    """Steps, hours, wall time by number of workers, downloads and disk of Table 2 or 3, of the
-    calibration, or of a study; of all studies, what they share counts once.
+    """Steps, hours, downloads and disk of Table 2 or 3, of the calibration, or of studies.
+
+    Wall time for several numbers of workers, too; what studies share counts once.
     """
     if study is not None:
         options.studies(study)  # where there is no such one, ``all`` is among those it names

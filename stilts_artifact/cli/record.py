@@ -28,8 +28,10 @@ def record(
     store: options.StoreOption = None,
     data: options.DataOption = None,
 ) -> None:
-    """Write the measured cells of a results file as expected values, with the hashes of its labels
-    (mini only); or, with --labels, the hashes of all labels whose sources are here.
+    """Write measured cells as expected values (mini only); or, with --labels, hashes of labels.
+
+    Cells of a results file bring the hashes of its labels along; --labels takes all labels whose
+    sources are here.
     """
     from stilts_artifact.checking.sums import require_checkout
     from stilts_artifact.config.load import load_scale

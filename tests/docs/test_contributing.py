@@ -56,6 +56,13 @@ def test_commands_that_are_not_the_packages_own_exist() -> None:
                 pass
             case ["pytest", folder, *_]:
                 assert (ROOT / folder).is_dir(), line
+            case [python, "-m", "venv", _]:
+                version = python.removeprefix("python")
+                assert f"Python :: {version}" in (ROOT / "pyproject.toml").read_text("utf-8"), line
+            case ["build/3.13/bin/pip", "install", "--requirement", file, "--editable", _]:
+                assert (ROOT / file).is_file(), line
+            case ["build/3.13/bin/python", "-m", module, *_]:
+                assert importlib.util.find_spec(module), line
             case ["python", "-m", module, *_]:
                 assert importlib.util.find_spec(module), line
             case [script]:

@@ -1,5 +1,7 @@
 """A wheel in an empty environment, of each Python that is here: it measures Table 1 and checks it.
 
+With a Python that the locks are not for, daily tests that need no more than the base follow: those
+of reading, of configuration and of errors, where versions of Python and of libraries differ.
 The packages come from wheelhouse/ where that is filled, else from the index that pip is told.
 """
 
@@ -9,6 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -19,6 +22,11 @@ from stilts_artifact.errors import ExitCode
 pytestmark = pytest.mark.slow
 
 PYTHONS = ("3.11", "3.12", "3.13")
+BASE_TESTS = [
+    f"tests/unit/{name}"
+    for name in ("config", "data", "domain", "test_documents.py", "test_errors.py", "test_texts.py")
+]
+"""Of the daily tests those that are run once more: about 20 s of a core, and none needs torch."""
 
 
 def interpreter(version: str) -> str | None:
@@ -55,15 +63,8 @@ def test_an_installed_wheel_reproduces_table_1_and_checks_it(
         pytest.skip(f"no Python {version} here")
     subprocess.run([python, "-I", "-m", "venv", tmp_path / "env"], check=True)
     here = tmp_path / "env" / "bin"
-    pip(
-        str(here / "python"),
-        "install",
-        "--quiet",
-        "--no-compile",
-        "--find-links",
-        repository / "wheelhouse",
-        wheel,
-    )
+    install = ["install", "--quiet", "--no-compile", "--find-links", repository / "wheelhouse"]
+    pip(str(here / "python"), *install, wheel)
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -82,3 +83,14 @@ def test_an_installed_wheel_reproduces_table_1_and_checks_it(
     lacking = run("reproduce", "--table", "2", "--scale", "mini", "--offline")
     assert lacking.returncode == ExitCode.RESOURCE
     assert "pip install 'stilts-artifact[cpu]'" in lacking.stderr
+    if python != sys.executable:
+        pip(str(here / "python"), *install, *testing_tools(repository))
+        quiet = ["-B", "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "not slow"]
+        subprocess.run([here / "python", *quiet, *BASE_TESTS], cwd=repository, check=True)
+
+
+def testing_tools(repository: Path) -> list[str]:
+    """pytest and what tests import of the others, as pyproject.toml pins them."""
+    project = tomllib.loads((repository / "pyproject.toml").read_text("utf-8"))["project"]
+    names = ("hypothesis==", "pytest==", "pytest-timeout==")
+    return [one for one in project["optional-dependencies"]["dev"] if one.startswith(names)]

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from stilts_artifact.cli import main
+from stilts_artifact.cli.app import app
 from tests.conftest import Run
 
 
@@ -271,3 +272,10 @@ def test_no_default_is_swallowed_by_the_help(monkeypatch: pytest.MonkeyPatch) ->
                 shown += 1
                 assert f"[default: ({said})]" in page, (name, option.name)
     assert shown > 10
+
+
+def test_what_a_list_of_commands_shows_of_each_is_one_line() -> None:
+    """Typer keeps a line break there, and shows the first paragraph alone."""
+    groups = [app, *(group.typer_instance for group in app.registered_groups)]
+    commands = [command.callback for group in groups for command in group.registered_commands]
+    assert [one for one in commands if "\n" in str(one.__doc__).strip().partition("\n\n")[0]] == []

@@ -43,7 +43,7 @@ def test_what_is_not_strict_is_refused(line: str, parts: list[str]) -> None:
 
 
 def test_an_error_in_a_document_names_its_own_line() -> None:
-    refused(lambda: parse_document(b'{\n"a": 1,\n}', "f"), "f:3")
+    refused(lambda: parse_document(b'{\n"a": 1,\n1}', "f"), "f:3")
 
 
 @pytest.mark.parametrize(
