@@ -58,6 +58,7 @@ OWN = (
 )
 
 
+@pytest.mark.slow
 def test_the_list_of_commands_reads_no_document_and_no_table_of_ours() -> None:
     heavy = (*HEAVY, *OWN, "pydantic", "yaml", "scipy", "importlib.metadata")
     program = PROGRAM.format(arguments=["--help"], heavy=heavy)
