@@ -92,7 +92,6 @@ case "$*" in
     exec sleep 600
     ;;
 esac
-touch began
 {programs.pop("the_run")}""",
         } | programs
         for name, program in programs.items():
@@ -121,7 +120,8 @@ touch began
     return run
 
 
-WAITS = "sleep 600 & trap 'kill $!; exit 130' TERM; wait"
+# It has begun only when it would hear the signal: between the two a loaded machine takes its time.
+WAITS = "sleep 600 & trap 'kill $!; exit 130' TERM; touch began; wait"
 
 
 @pytest.mark.parametrize("code", [0, 1, 6])
@@ -141,7 +141,9 @@ def test_where_slurm_takes_no_workers_nothing_was_found_not_reproduced(
     assert submit(the_run="exit 0", sbatch="exit 1") == (5, "")
 
 
-@pytest.mark.parametrize("the_run", [WAITS, "exec sleep 600"], ids=["ready", "not yet"])
+@pytest.mark.parametrize(
+    "the_run", [WAITS, "touch began; exec sleep 600"], ids=["ready", "not yet"]
+)
 def test_when_its_time_is_up_it_goes_back_into_the_queue(
     submit: Callable[..., tuple[int, str]], the_run: str
 ) -> None:
