@@ -395,6 +395,19 @@ def test_measured_beside_expected_is_drawn_of_a_table_with_one_row_alone() -> No
     assert dumbbell_figures(arrange(alone), Intervals(), "recorded")
 
 
+def test_names_have_room_and_error_bars_and_seeds_stand_beside_their_marks() -> None:
+    results = table2()
+    layout, known = arrange(results), intervals(results)
+    for panel in gain_panels(layout, known):
+        # Letters of 10.5 points are at least half as wide as high.
+        assert panel.left - 8 >= 5.25 * max(len(name) for name, _ in panel.names)
+    lines = [line for figure in language_figures(layout, known) for line in figure.lines]
+    for line in lines:
+        assert line.base is not None and line.other is not None
+        assert line.base.bar < line.base.y == line.other.y < line.other.bar
+        assert len(line.base.seeds) == len(line.other.seeds) == len(results.seeds)
+
+
 def test_the_axis_of_gains_is_as_long_as_the_longest_interval() -> None:
     results = table2()
     gains = {key: around(0.0, 30.0) for key in intervals(results).gains}
