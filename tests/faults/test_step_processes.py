@@ -138,10 +138,7 @@ def test_a_stopped_process_ends_with_the_run_that_started_it(
         moment == "running" and len(list(root.glob("work/*/result"))) < 2
     ):
         time.sleep(0.001)
-    workers = driver.children()
-    # Before it is in a group of its own, it is a copy of the run and none of our program yet.
-    wait_until(lambda: all(os.getpgid(worker.pid) != child.pid for worker in workers))
-    for worker in workers:
+    for worker in driver.children():
         worker.suspend()
     os.kill(child.pid, signal.SIGKILL)
     child.wait()
