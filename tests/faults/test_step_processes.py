@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -132,17 +133,27 @@ def test_a_stopped_process_ends_with_the_run_that_started_it(
     child = subprocess.Popen(
         [*command, "slow"], cwd=place, start_new_session=True, stderr=subprocess.DEVNULL
     )
-    driver = psutil.Process(child.pid)
     # In two long steps; or as soon as there is a process, which has no time to begin.
-    while not driver.children() or (
+    while not (workers := leaders(child.pid)) or (
         moment == "running" and len(list(root.glob("work/*/result"))) < 2
     ):
+        assert child.poll() is None, "the run has ended"
         time.sleep(0.001)
-    for worker in driver.children():
-        worker.suspend()
+    for worker in workers:
+        os.kill(worker, signal.SIGSTOP)
     os.kill(child.pid, signal.SIGKILL)
     child.wait()
     wait_until(lambda: not living(child.pid))
+
+
+def leaders(parent: int) -> list[int]:
+    """Children in groups of their own: before that, a process is a copy of the run itself."""
+    found = []
+    for process in psutil.Process(parent).children():
+        with contextlib.suppress(ProcessLookupError):
+            if os.getpgid(process.pid) == process.pid:
+                found.append(process.pid)
+    return found
 
 
 def test_another_user_reaches_neither_the_pipes_nor_the_memory_of_a_run(
