@@ -241,7 +241,7 @@ run_tests() {
     check pytest pytest "$@"
   else
     # Long preparations are made by one process, and the longest come first (tests/conftest.py).
-    check pytest pytest -n auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
+    check pytest pytest -n auto --maxprocesses 4 --dist loadscope --no-loadscope-reorder
   fi
   if [ "${#failed[@]}" -gt 0 ]; then
     say "FAILED: $(printf '%s; ' "${failed[@]}")"

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -23,44 +24,62 @@ Stock = Callable[[Path], Path]
 
 ROOT = Path(__file__).resolve().parent.parent
 
-# Modules that share a long preparation, the longest first. One process of pytest-xdist runs all of
-# such a module (--dist loadgroup), and begins with it: else others would wait for it at the end.
+# Modules that share a long preparation, the longest first. One process of pytest-xdist makes it,
+# and begins with it: else the others would wait for it at the end.
 LONGEST = (
-    "tests/golden/test_whole_tables_mini.py",
-    "tests/real/test_afternoon.py",
-    "tests/container/test_image.py",
-    "tests/container/test_run.py",
-    "tests/golden/test_studies_mini.py",
-    "tests/golden/test_table2_mini.py",
-    "tests/golden/test_own_data.py",
-    "tests/golden/test_report_page.py",
-    "tests/golden/test_crate_validator.py",
-    "tests/real/test_features.py",
-    "tests/real/test_encoders.py",
+    ("tests/golden/test_whole_tables_mini.py",),
+    ("tests/real/test_afternoon.py",),
+    ("tests/container/test_image.py", "tests/container/test_run.py"),
+    ("tests/golden/test_studies_mini.py",),
+    ("tests/golden/test_table2_mini.py",),
+    (
+        "tests/golden/test_table1_mini.py",
+        "tests/golden/test_calibration_mini.py",
+        "tests/golden/test_report_command.py",
+    ),
+    ("tests/golden/test_own_data.py",),
+    ("tests/golden/test_report_page.py",),
+    ("tests/golden/test_crate_validator.py",),
+    ("tests/real/test_features.py",),
+    ("tests/real/test_encoders.py",),
 )
-# Where a preparation is shared by more than one module: tests that ask for this fixture.
-SHARED = ("engine", "mini_run")
+_PLACES = {module: place for place, modules in enumerate(LONGEST) for module in modules}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """For pytest-xdist: a group of who shares a preparation; modules with slow tests first."""
+    """Order for pytest-xdist: the longest preparations, then modules with slow tests."""
     if "PYTEST_XDIST_WORKER" not in os.environ:
         return
-    modules = {item: item.nodeid.partition("::")[0] for item in items}
-    slow = {module for item, module in modules.items() if item.get_closest_marker("slow")}
-    for item, module in modules.items():
-        groups = [name for name in SHARED if name in getattr(item, "fixturenames", ())]
-        if module in LONGEST:
-            groups.append(Path(module).stem)
-        if groups:
-            item.add_marker(pytest.mark.xdist_group(groups[0]))
+    slow = {_module(item.nodeid) for item in items if item.get_closest_marker("slow")}
 
-    def rank(item: pytest.Item) -> int:
-        module = modules[item]
-        last = len(LONGEST) + (module not in slow)
-        return LONGEST.index(module) if module in LONGEST else last
+    def place(item: pytest.Item) -> int:
+        module = _module(item.nodeid)
+        return _PLACES.get(module, len(LONGEST) + (module not in slow))
 
-    items.sort(key=rank)
+    items.sort(key=place)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object | None:
+    """Of ``--dist loadscope``: a scope is what shares a long preparation, or a single test.
+
+    That is what ``--dist loadgroup`` is for, whose groups pytest 9.2 does not let pytest-xdist 3.8
+    write into the names of tests.
+    """
+    if config.getoption("dist") != "loadscope":
+        return None
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByPreparation(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            place = _PLACES.get(_module(nodeid))
+            return nodeid if place is None else LONGEST[place][0]
+
+    return ByPreparation(config, log)
+
+
+def _module(nodeid: str) -> str:
+    return nodeid.partition("::")[0]
 
 
 def _shared(name: str) -> Path:

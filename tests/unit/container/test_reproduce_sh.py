@@ -494,7 +494,7 @@ def test_failed_checks_are_all_named(call: Caller, clone: Path) -> None:
     (call.bin / "basename").symlink_to(str(shutil.which("basename")))
     assert call("test").returncode == 0
     assert [line for line in installs(call) if line.startswith("pytest")] == [
-        "pytest -n auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder",
+        "pytest -n auto --maxprocesses 4 --dist loadscope --no-loadscope-reorder",
     ]
     make_command(call.bin / "mypy", "#!/bin/sh\nexit 2\n")
     make_command(call.bin / "pytest", "#!/bin/sh\nexit 1\n")
