@@ -23,6 +23,7 @@ from stilts_artifact.retrieval.exact import Errors, Int64, Shortlist, Side, roun
 from stilts_artifact.retrieval.vectors import (
     Float32,
     Float64,
+    in_threads,
     run_in_threads,
     spans,
     unit_rows,
@@ -232,8 +233,10 @@ class Bfloat16Products:
     def _mean(self, axis: int) -> Float32:
         side = self.sides[axis]
         total = np.zeros(side.rows.shape[1])
-        for span in spans(len(side.rows), _CONVERTED):
-            total += _unit(side, span).sum(axis=0)
+        for part in in_threads(
+            lambda span: _unit(side, span).sum(axis=0), spans(len(side.rows), _CONVERTED)
+        ):
+            total += part
         mean: Float32 = (total / len(side.rows)).astype(np.float32)
         return mean
 

@@ -23,7 +23,7 @@ Float64 = NDArray[np.float64]
 Part = TypeVar("Part")
 Result = TypeVar("Result")
 
-_CHUNK = 1 << 21  # numbers converted to float64 at a time: 16 MiB
+_CHUNK = 1 << 20  # numbers that a thread converts to float64 at a time: 8 MiB
 
 
 def norms(rows: Rows, where: str) -> Float64:
@@ -45,10 +45,13 @@ def norms(rows: Rows, where: str) -> Float64:
             expected="floats [sentences, dimensions]",
         )
     lengths = np.empty(len(rows))
-    for span in spans(len(rows), max(1, _CHUNK // rows.shape[1])):
+
+    def measure(span: slice) -> None:
         part = rows[span].astype(np.float64)
         # In float64: squares of float16 or float32 numbers overflow long before the numbers do.
         lengths[span] = np.sqrt(np.einsum("nd,nd->n", part, part))
+
+    run_in_threads(measure, spans(len(rows), max(1, _CHUNK // rows.shape[1])))
     bad = np.flatnonzero(~(np.isfinite(lengths) & (lengths > 0)))
     if bad.size:
         row = int(bad[0])
@@ -100,8 +103,9 @@ def in_threads(
     Raises:
         Exception: what the work raised first, when all that had begun has ended.
     """
+    parts = list(parts)
     threads = threads or thread_count()
-    if threads == 1:
+    if threads == 1 or len(parts) == 1:
         yield from map(work, parts)
         return
     with ThreadPoolExecutor(threads) as pool, _products_of_one_thread():
