@@ -1,8 +1,8 @@
 """Start-up: what the command line costs over a bare interpreter, measured in turn.
 
-Processor time says it also on a machine that has other work; a help text of Typer's own costs what
-``import typer.rich_utils`` does, whoever prints it. Modules are compiled before: a process that may
-not write them (``PYTHONDONTWRITEBYTECODE``) pays for that each time.
+Processor time says it also on a machine that has other work; a help text in Typer's panels would
+cost at least what ``import typer.rich_utils`` does, whoever prints it. Modules are compiled before:
+a process that may not write them (``PYTHONDONTWRITEBYTECODE``) pays for that each time.
 
 python benchmarks/startup.py --rounds 7
 """

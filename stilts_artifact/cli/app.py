@@ -32,9 +32,12 @@ from stilts_artifact.cli import (
 )
 
 app = typer.Typer(
+    cls=options.Commands,
     context_settings={"help_option_names": ["-h", "--help"]},
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    # Plain help: panels take half of the width, and a third of the time.
+    rich_markup_mode=None,
     help="Reproduce and check the tables of arXiv 2005.13013v2 (X-STILTs).\n\n"
     "Exit codes: 0 reproduced, 1 not reproduced, 2 usage, 3 data, 4 integrity, 5 resources, "
     "6 inconclusive or incomplete, 70 a fault of this program, 130 interrupted. --verbose, "

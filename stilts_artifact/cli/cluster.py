@@ -14,7 +14,9 @@ from stilts_artifact.cli.ending import typed
 from stilts_artifact.errors import ConfigError
 
 app = typer.Typer(
-    no_args_is_help=True, help="Write the script or manifest of a run on a cluster's GPUs."
+    cls=options.Commands,
+    no_args_is_help=True,
+    help="Write the script or manifest of a run on a cluster's GPUs.",
 )
 
 # Everything from the run's own word on is the run's.

@@ -9,7 +9,9 @@ import typer
 
 from stilts_artifact.cli import options
 
-app = typer.Typer(no_args_is_help=True, help="Build the image and run commands in it.")
+app = typer.Typer(
+    cls=options.Commands, no_args_is_help=True, help="Build the image and run commands in it."
+)
 
 TagOption = Annotated[str, typer.Option("--tag", help="Name of the image.")]
 

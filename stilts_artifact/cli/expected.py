@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from stilts_artifact.benchmark.experiments import Experiment
 
 app = typer.Typer(
-    no_args_is_help=True, help="Enter values from the paper; keep the sums of the expected values."
+    cls=options.Commands,
+    no_args_is_help=True,
+    help="Enter values from the paper; keep the sums of the expected values.",
 )
 
 _FileOption = Annotated[

@@ -14,12 +14,15 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated, Literal
 
 import typer
+from typer.core import TyperGroup
 
 from stilts_artifact.config import SCALES
 from stilts_artifact.errors import ConfigError, unknown_name
 from stilts_artifact.texts import visible
 
 if TYPE_CHECKING:
+    from typer._click import Context, HelpFormatter
+
     from stilts_artifact.benchmark.experiments import Experiment
     from stilts_artifact.data.library import Library
     from stilts_artifact.domain.tasks import Benchmark
@@ -37,6 +40,18 @@ class Detail(StrEnum):
     QUIET = "quiet"
     USUAL = "usual"
     VERBOSE = "verbose"
+
+
+class Commands(TyperGroup):
+    """Commands in help with the whole first sentence of theirs, which Typer cuts off at a line."""
+
+    def format_commands(self, ctx: Context, formatter: HelpFormatter) -> None:
+        """Write the section of commands."""
+        found = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
+        with formatter.section("Commands"):
+            formatter.write_dl(
+                [(name, one.get_short_help_str(limit=1000)) for name, one in found if one]
+            )
 
 
 _detail = ContextVar("detail", default=Detail.USUAL)

@@ -14,7 +14,9 @@ from stilts_artifact.domain.units import readable_size
 from stilts_artifact.errors import ExitCode, MissingDataError
 
 app = typer.Typer(
-    no_args_is_help=True, help="Show and mend what lies in a store: results of steps, checkpoints."
+    cls=options.Commands,
+    no_args_is_help=True,
+    help="Show and mend what lies in a store: results of steps, checkpoints.",
 )
 
 

@@ -166,6 +166,17 @@ def test_rows_are_told_of_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
     ]
 
 
+@pytest.mark.parametrize("group", [[], ["expected"], ["container"], ["store"], ["cluster"]])
+def test_no_line_about_a_command_is_cut_off(
+    group: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, _ = answer(capsys, *group, "--help")
+    commands = out.partition("Commands:")[2]
+    assert code == 0 and len(commands.splitlines()) > 2
+    assert "..." not in commands
+    assert commands.rstrip().endswith(".")
+
+
 # What can be listed
 
 

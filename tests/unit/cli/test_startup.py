@@ -60,13 +60,12 @@ OWN = (
 
 @pytest.mark.slow
 def test_the_list_of_commands_reads_no_document_and_no_table_of_ours() -> None:
-    heavy = (*HEAVY, *OWN, "pydantic", "yaml", "scipy", "importlib.metadata")
+    heavy = (*HEAVY, *OWN, "pydantic", "yaml", "scipy", "importlib.metadata", "rich")
     program = PROGRAM.format(arguments=["--help"], heavy=heavy)
     assert run(program).splitlines()[-2:] == ["exit 0", "loaded"]
 
 
 def test_the_options_of_all_commands_are_light() -> None:
-    """Typer itself needs rich to show the commands, not to list them."""
     light = (*HEAVY, *OWN, "pydantic", "yaml", "rich")
     program = (
         "import sys; import stilts_artifact.cli.app\n"
