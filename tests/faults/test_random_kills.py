@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -35,6 +36,7 @@ ONLY = [part for cell in CELLS for part in ("--only", cell)]
 SHARES = {"worker": 55, "driver": 15, "all": 12, "publication": 18}
 STOPS = ("stop worker", "stop driver")
 PAUSE_SECONDS = 1.2
+_UNIQUE = re.compile(r"(?<=\.)[0-9a-f]{32}(?=\.json$)")
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900 + 20 * KILLS)]
 
@@ -194,4 +196,5 @@ def leftovers(arena: Arena) -> list[str]:
     """Names of all that is not a result: beside those published, in the store, in TMPDIR."""
     found = [*arena.results.iterdir(), *(arena.folder / "tmp").rglob("*")]
     found += [path for path in (arena.results / ".store").rglob("*") if "files" not in path.parts]
-    return sorted(str(path.relative_to(arena.folder)) for path in found)
+    # What a results file rests on is entered under a name that no other run has.
+    return sorted(_UNIQUE.sub("", str(path.relative_to(arena.folder))) for path in found)
